@@ -239,7 +239,10 @@ def page_sections(page: PageInputs) -> list[Section]:
             run_figures(writer, found, drawn=options.figures, rates=rates),
         ]
     made.append(elsewhere(options.reports, page.dataset))
-    made += [rooms.load("sections", name)(page) for name in rooms.names("sections")]
+    other_tasks = rooms.names("tasks").keys() - {run.task.name for run in found.runs}
+    for name in rooms.names("sections"):
+        if name not in other_tasks:
+            made.append(rooms.load("sections", name)(page))
     made.append(data(writer, cache, page.features, options.seed))
     if found.runs:
         made.append(Section("method", "Method"))

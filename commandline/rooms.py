@@ -58,7 +58,8 @@ class Room(NamedTuple):
     tasks         value of TASK -> a `results.tasks` object
     claims        value of TASK -> whether TASK=auto means it, a function of the cache
     figures       figure -> the module that enters it in FIGURES
-    sections      section of a report -> function of its `analysis.sections.PageInputs`
+    sections      section of a report -> function of its `analysis.sections.PageInputs`;
+                  one with the name of a task is on the pages of that task alone
     templates     folder of the sections' templates
     extra         the extra of the distribution that brings the room's libraries
     distribution  the distribution, as pip knows it

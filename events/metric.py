@@ -13,12 +13,8 @@ import pandas as pd
 from featurestack.events.scores import ALL, f1_interval, f1_of
 from featurestack.events.sentences import SENTENCES
 from featurestack.events.tested import ScoredFrames, read_tested
-from featurestack.results.ranking_metric import (
-    Compared,
-    MeanAveragePrecision,
-    Score,
-    TestedRun,
-)
+from featurestack.results.mean_average_precision import MeanAveragePrecision
+from featurestack.results.ranking_metric import Compared, Score, TestedRun
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import attributed
 

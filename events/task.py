@@ -127,6 +127,10 @@ class Events(Tags):
         each = pd.concat([seed.by_fold for seed in seeds])
         return each.groupby("fold").mean()
 
+    def error_lines(self, run: RunFolder) -> list[str]:
+        """None: `finish` has printed the scores of events."""
+        return []
+
     def finish(
         self,
         run: RunFolder,

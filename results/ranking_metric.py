@@ -1,5 +1,5 @@
-"""The score that ranks runs: a mean over folds (ACCURACY), or one score of the ranks of
-all folds together (MEAN_AVERAGE_PRECISION).
+"""The score that ranks runs: a mean over folds (ACCURACY), or one score of all folds
+together (`results.mean_average_precision`).
 
 A metric says how runs compare by it: their scores by recording, what a prediction that
 knows nothing gets, whether runs can be swapped. No task appears here; each task names
@@ -21,14 +21,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import percent
-from featurestack.features_cache.table import label_indicator
-from featurestack.results import tags
 from featurestack.results.bootstrap import (
     accuracy_interval,
     fold_weights,
     recording_sums,
 )
-from featurestack.results.scores import Floats, Ints
+from featurestack.results.scores import Floats, Ints, decision_scores
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -195,7 +193,7 @@ class RankingMetric(ABC):
 
     def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
         """Precision, recall, F1 and support (K,), means over the seeds."""
-        seeds = [tags.decision_scores(run.labels, chosen) for chosen in run.decisions]
+        seeds = [decision_scores(run.labels, chosen) for chosen in run.decisions]
         return {
             name: np.mean([scores[name] for scores in seeds], axis=0)
             for name in seeds[0]
@@ -329,136 +327,4 @@ class Accuracy(RankingMetric):
         return pd.DataFrame(intervals, columns=["recall_low", "recall_high"])
 
 
-class MeanAveragePrecision(RankingMetric):
-    """mAP of the ranks within each fold, all folds together."""
-
-    title = "mAP"
-    heading = "mAP"
-    column = "map"
-    class_score = "average_precision"
-    class_heading = "Average precision"
-    pooled = True
-
-    def pooled_score(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        folds: Ints,
-    ) -> float:
-        ranks = tags.fold_ranks(probabilities, folds)
-        return tags.macro(tags.average_precision(labels, ranks))
-
-    def ranking_score(
-        self,
-        labels: Labels,
-        probabilities: Floats,
-        folds: Ints,
-    ) -> float:
-        """mAP of all folds."""
-        of_seeds = [self.pooled_score(labels, part, folds) for part in probabilities]
-        return float(np.mean(of_seeds))
-
-    def clip_scores(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        clips: pd.DataFrame,
-    ) -> Floats:
-        """The geometric mean of the probabilities of what is true, and the clip's part
-        of mAP.
-        """
-        folds = clips["fold"].to_numpy()
-        _, recording = np.unique(clips["group"], return_inverse=True)
-        logarithms = tags.log_probabilities(labels, probabilities)
-        ranks = tags.fold_ranks(probabilities, folds)
-        values = tags.jackknife_values(labels, ranks, recording)
-        weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
-        parts = values / weights
-        geometric_mean = np.exp(logarithms.mean(axis=1))
-        return np.stack([geometric_mean, parts[recording]])
-
-    def configuration_score(
-        self,
-        tables: Sequence[pd.DataFrame],
-        classes: Sequence[str],
-    ) -> Score:
-        seeds = []
-        by_fold = []
-        for table in tables:
-            folds = table["fold"].to_numpy()
-            probabilities = table[classes].to_numpy()
-            labels = label_indicator(table["target"], classes)
-            ranks = tags.fold_ranks(probabilities, folds)
-            seeds.append((labels, ranks, table["group"].to_numpy(str)))
-            for fold in np.unique(folds):
-                tested = folds == fold
-                precision = tags.average_precision(
-                    labels[tested], probabilities[tested]
-                )
-                by_fold.append((fold, tags.macro(precision)))
-        mean, low, high = tags.precision_of_seeds(seeds)[-1]
-        of_folds = pd.DataFrame(by_fold, columns=["fold", "map"])
-        return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
-
-    def compared(self, runs: Sequence[TestedRun]) -> Compared:
-        """mAP is that of all folds, which is not the mean of the folds' mAP; sums by
-        recording are jackknife values.
-        """
-        first = runs[0]
-        labels = first.labels
-        folds = np.unique(first.folds)
-        by_fold = np.empty((len(runs), len(folds)))
-        values = []
-        for row, run in enumerate(runs):
-            for column, fold in enumerate(folds):
-                tested = run.folds == fold
-                of_fold = [
-                    tags.macro(tags.average_precision(labels[tested], ranks[tested]))
-                    for ranks in run.ranks
-                ]
-                by_fold[row, column] = np.mean(of_fold)
-            of_seeds = [
-                tags.jackknife_values(labels, ranks, first.groups)
-                for ranks in run.ranks
-            ]
-            values.append(np.mean(of_seeds, axis=0))
-        by_recording = np.stack(values, axis=1)
-        return Compared(
-            accuracy=by_recording.sum(axis=0),
-            by_fold=by_fold,
-            interval=np.stack([run.precision[-1, 1:] for run in runs]),
-            by_recording=by_recording,
-            worth=np.full(len(labels), 1 / len(labels)),
-        )
-
-    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """mAP of a random order."""
-        return tags.random_order_values(run.labels, run.groups)
-
-    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
-        areas = [tags.auroc(run.labels, ranks) for ranks in run.ranks]
-        unknown = np.full(len(run.classes), np.nan)
-        return {
-            "average_precision": run.precision[:-1, 0],
-            "low": unknown,  # the place of the interval's columns
-            "high": unknown,
-            "prevalence": run.labels.mean(axis=0),
-            "auroc": np.mean(areas, axis=0),
-        }
-
-    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Intervals of average precision by class; the last row is the mean's."""
-        return pd.DataFrame(run.precision[:, 1:], columns=["low", "high"])
-
-    def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
-        return tags.swappable(run.labels, recordings)
-
-    def perfect(self, run: TestedRun) -> float:
-        """Below 1 if the prevalence differs between folds, because ranks within a fold
-        are compared.
-        """
-        return tags.perfect_precision(run.labels, run.folds)
-
-
 ACCURACY = Accuracy()
-MEAN_AVERAGE_PRECISION = MeanAveragePrecision()

@@ -49,6 +49,15 @@ def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, 
     }
 
 
+def decision_scores(
+    labels: NDArray[np.bool_],
+    decided: NDArray[np.bool_],
+) -> dict[str, Floats]:
+    """Precision, recall, F1 and support (K,) of decisions (N, K)."""
+    hits = (labels & decided).sum(axis=0)
+    return scores_of_counts(hits, labels.sum(axis=0), decided.sum(axis=0))
+
+
 @dataclass(frozen=True)
 class Prediction:
     """One set of predictions; quantities that several scores share are computed

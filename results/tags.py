@@ -31,8 +31,8 @@ from featurestack.results.scores import (
     SMALLEST_PROBABILITY,
     Floats,
     Ints,
+    decision_scores,
     metric,
-    scores_of_counts,
 )
 
 Targets = NDArray[np.bool_]
@@ -183,14 +183,6 @@ def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
     of_absence = 1 - probabilities.astype(np.float64)
     true = np.where(target, probabilities, of_absence)
     return np.log(np.maximum(true, SMALLEST_PROBABILITY))
-
-
-def decision_scores(target: Targets, chosen: Targets) -> dict[str, Floats]:
-    """Precision, recall, F1 and support (K,) of decisions (N, K)."""
-    hits = (target & chosen).sum(axis=0)
-    labelled = target.sum(axis=0)
-    decided = chosen.sum(axis=0)
-    return scores_of_counts(hits, labelled, decided)
 
 
 def jackknife_values(

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from featurestack.commandline.registry import Registry
-from featurestack.results import tags
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.training_options import Training
 
@@ -111,6 +110,8 @@ class BinaryCrossEntropy(Objective):
         return torch.stack([y, logits])
 
     def score(self, observed: Sequence[torch.Tensor]) -> float:
+        from featurestack.results import tags  # classes need none of it
+
         y, logits = torch.cat([*observed], dim=1).cpu()
         labels = (y > 0.5).numpy()
         precision = tags.average_precision(labels, logits.numpy())

@@ -10,7 +10,7 @@ the same bits.
 import io
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -52,8 +52,6 @@ from featurestack.train.fold_data import (
     seeded,
 )
 from featurestack.train.models import linear
-from featurestack.train.models.ensemble import Ensemble
-from featurestack.train.models.texture import TextureNet
 from featurestack.train.optimisation import (
     OBJECTIVES,
     EarlyStopping,
@@ -293,8 +291,11 @@ class Trainer:
         self.scaler.update()
         self.average.update()
         logits = logits.detach()
-        if isinstance(self.network, Ensemble | TextureNet):
-            logits = self.network.join(logits)
+        # a network of several members
+        join: Callable[[torch.Tensor], torch.Tensor] | None
+        join = getattr(self.network, "join", None)
+        if join:
+            logits = join(logits)
         return loss.detach(), logits
 
     def diverged(self, loss: float) -> Failed:

@@ -199,6 +199,10 @@ class Task(ABC):
         over_seeds = each.groupby(level=0).mean()
         return over_seeds.rename_axis("fold")
 
+    def error_lines(self, run: Any) -> list[str]:
+        """Lines of a summary on what a `RunFolder` errs in."""
+        return []
+
     # ---- what follows from these
 
     @property

@@ -15,9 +15,11 @@ from featurestack.results.scores import (
     Prediction,
     accuracy,
     balanced_accuracy,
+    confusion_matrix,
     log_loss,
     macro_f1,
     macro_precision,
+    most_confused,
 )
 from featurestack.results.tasks.base import Labels, Probabilities, Task, Tensor
 
@@ -110,6 +112,17 @@ class Classes(Task):
     ) -> Prediction:
         """The decision is the most probable class."""
         return Prediction(labels.argmax(axis=1), probabilities)
+
+    def error_lines(self, run: Any) -> list[str]:
+        """One line with the most frequent errors."""
+        probabilities, targets = run.answers(split=run.scored_split)
+        counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
+        errors = [
+            f"{run.classes[true]} predicted as {run.classes[predicted]} "
+            f"({counts[true, predicted]} of {counts[true].sum()})"
+            for true, predicted in most_confused(counts)
+        ]
+        return [f"most confused: {'; '.join(errors) or 'none'}"]
 
 
 CLASSES = Classes("classes", "label")

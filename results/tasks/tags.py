@@ -15,9 +15,12 @@ from featurestack.features_cache.table import (
 )
 from featurestack.results import tags
 from featurestack.results.calibration import cross_fitted_thresholds
-from featurestack.results.ranking_metric import MEAN_AVERAGE_PRECISION
+from featurestack.results.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.base import Labels, Probabilities, Task, Tensor
+
+# number of classes that are named, from the least average precision up
+LEAST_PRECISE = 3
 
 
 class Tags(Task):
@@ -101,6 +104,38 @@ class Tags(Task):
         decided: Labels,
     ) -> tags.TagPrediction:
         return tags.TagPrediction(labels, probabilities, decided)
+
+    def error_lines(self, run: Any) -> list[str]:
+        """mAP of all folds with the prevalence, and the classes with the least average
+        precision.
+        """
+        probabilities, numbers = run.answers(split=run.scored_split)
+        target = numbers > 0
+        folds = run.scored(split=run.scored_split)["fold"].to_numpy()
+        precision = tags.average_precision(
+            target, tags.fold_ranks(probabilities, folds)
+        )
+        prevalence = target.mean(axis=0)
+        tested = target.any(axis=0)
+        worst = np.argsort(np.where(tested, precision, np.inf))[
+            : min(LEAST_PRECISE, tested.sum())
+        ]
+        least = [
+            f"{run.classes[k]} {precision[k]:.2f} ({prevalence[k]:.2f})" for k in worst
+        ]
+        left_out = (
+            f"; {(~tested).sum()} classes without a clip left out"
+            if not tested.all()
+            else ""
+        )
+        score = (
+            f"{tags.macro(precision):.3f} (prevalence {prevalence[tested].mean():.3f})"
+        )
+        named = "macro average precision of all folds, ranks within each"
+        return [
+            f"{named}: {score}{left_out}",
+            f"least average precision (prevalence): {', '.join(least)}",
+        ]
 
 
 TAGS = Tags()

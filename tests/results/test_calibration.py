@@ -5,7 +5,8 @@ fold.
 import numpy as np
 import pytest
 
-from featurestack.results import calibration, tags
+from featurestack.results import calibration
+from featurestack.results.scores import decision_scores
 from tests.results.test_tags import drawn
 
 
@@ -60,9 +61,9 @@ def test_a_class_without_a_positive_clip_is_never_predicted():
 def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     target, scores = drawn(5, equals=True)
     thresholds = calibration.fit_thresholds(target, scores)
-    found = tags.decision_scores(target, scores > thresholds)["f1"]
+    found = decision_scores(target, scores > thresholds)["f1"]
     tried = [
-        tags.decision_scores(target, scores > value)["f1"]
+        decision_scores(target, scores > value)["f1"]
         for value in np.linspace(-0.05, 1.45, 61)
     ]
     assert found == pytest.approx(np.max(tried, axis=0))

@@ -10,6 +10,7 @@ from sklearn import metrics
 
 from featurestack.analysis.significance import sign_flip_tests
 from featurestack.results import tags
+from featurestack.results.scores import decision_scores
 from featurestack.results.tasks.tags import TAGS
 
 
@@ -38,7 +39,7 @@ def test_scores_agree_with_scikit_learn(seed, equals):
     chosen = scores > 0.9
     expected = metrics.precision_recall_fscore_support(target, chosen, zero_division=0)
     for found, known in zip(
-        tags.decision_scores(target, chosen).values(), expected, strict=True
+        decision_scores(target, chosen).values(), expected, strict=True
     ):
         assert found == pytest.approx(known)
     probabilities = scores / 2
