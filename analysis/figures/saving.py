@@ -142,8 +142,9 @@ class FigureWriter:
         caption = FIGURES[name].caption.replace(
             "source recording", self.groups or "source recording"
         )
-        if data.get("score") == "mAP":
-            caption = re.sub("accuracy", "mAP", caption, flags=re.IGNORECASE)
+        score = data.get("score", "accuracy")
+        if score != "accuracy":
+            caption = re.sub("accuracy", score, caption, flags=re.IGNORECASE)
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
         return self.saved[stem]
 
