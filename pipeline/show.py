@@ -28,7 +28,7 @@ CEPSTRUM = "dB, cepstrum"  # row 0, the level, is far larger than the others
 PNG = b"\x89PNG"
 MAKER = "featurestack"  # in the PNG's metadata, so that no other picture is replaced
 
-Numbers = NDArray[np.floating]
+Numbers = NDArray[np.number]
 
 
 def run(options: ShowCommand) -> int:

@@ -45,7 +45,9 @@ def run(options: SourceOptions) -> int:
             f"\n{counted(len(wrong), 'fault')}; files that cannot be read are not"
             " counted above:"
         )
-        print(heading, *wrong[:FAULTS_SHOWN], sep="\n  ")
+        if len(wrong) > FAULTS_SHOWN + 1:
+            wrong[FAULTS_SHOWN:] = [f"and {len(wrong) - FAULTS_SHOWN:,} more"]
+        print(heading, *wrong, sep="\n  ")
     print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return 1 if wrong else 0
 
