@@ -22,6 +22,7 @@ SMALLEST = (
     "bench.fuzz --only runs --trials 6",
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",
     "bench.fuzz --trials 20",
+    "bench.fuzz --only families --trials 10",
     "bench.fuzz_audio --files 20",
     "bench.kill --kills 30",
     "bench.kill --training --kills 2",
