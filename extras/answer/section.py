@@ -1,12 +1,12 @@
 """The section of the report on a choice of features, and its sentences on the first
 screen.
+
+What it takes is imported if `make answer` has chosen features.
 """
 
 import pandas as pd
 
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.extras.answer import sentences
-from featurestack.extras.answer.chosen_run import FEATURES
 from featurestack.results.bootstrap import CHOICE_WIDTH
 
 
@@ -17,6 +17,9 @@ def answer(page: PageInputs) -> Section | None:
     choices = [run for run in page.found.runs if run.choice]
     if not choices:
         return None
+    from featurestack.extras.answer import sentences
+    from featurestack.extras.answer.chosen_run import FEATURES
+
     (run,) = choices
     (folder,) = run.folders
     config = sentences.choice_of(folder)
