@@ -9,7 +9,7 @@ import inspect
 import textwrap
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import featurestack as fs
@@ -42,7 +42,7 @@ def stub() -> str:
     modules = dict(fs.LOADED_LATER)
     for name in ("Error", "Failed", "RequestError"):
         modules[name] = "featurestack.commandline.errors"
-    modules |= returned_types()
+    modules |= returned_types(functions)
     imports = sorted(
         f"from {module} import {name} as {name}" for name, module in modules.items()
     )
@@ -50,14 +50,19 @@ def stub() -> str:
     return "\n".join([head, *map(declaration, functions)])
 
 
-def returned_types() -> dict[str, str]:
-    """Name of a type that a function takes or returns -> its module."""
-    source = inspect.getsource(interface).partition("if TYPE_CHECKING:")[2]
+def returned_types(functions: Sequence[Callable[..., typing.Any]]) -> dict[str, str]:
+    """Name of a type that one of the functions takes or returns -> its module, as their
+    modules import it for types.
+    """
     modules = {}
-    for line in source.partition("\n\nRUNS")[0].splitlines():
-        words = line.split()
-        if words[:1] == ["from"] and words[1].startswith("featurestack."):
-            modules[words[3]] = words[1]
+    for home in {inspect.getmodule(function) for function in functions}:
+        assert home
+        _, _, after = inspect.getsource(home).partition("if TYPE_CHECKING:\n")
+        block, _, _ = after.partition("\n\n\n")
+        for line in block.splitlines():
+            words = line.split()
+            if words[:1] == ["from"] and words[1].startswith("featurestack."):
+                modules[words[3]] = words[1]
     return modules
 
 

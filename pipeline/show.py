@@ -94,12 +94,12 @@ def round_ticks(positions: Numbers) -> tuple[Numbers, list[str]]:
     low, high = positions[0], positions[-1]
     if steps[-1] > 2 * steps[0]:  # a scale of frequencies
         decades = 10.0 ** np.arange(6)
-        values = np.outer(decades, [1, 2, 5]).ravel()
+        values = np.outer(decades, [1.0, 2.0, 5.0]).ravel()
     else:
         locator = MaxNLocator(TICKS, steps=[1, 2, 5, 10])
-        values = np.asarray(locator.tick_values(low, high))
+        values = np.array(locator.tick_values(low, high), float)
     values = values[(values >= low) & (values <= high)]
-    ticks = np.interp(values, positions, places)
+    ticks = np.interp(values, np.array(positions, float), places)
     apart = len(places) / (2 * TICKS)
     kept = [
         place
