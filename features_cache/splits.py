@@ -77,14 +77,33 @@ def fold_split(
         part["clip_id"].to_numpy(dtype=object)
         for part in (train, candidates[validated], test)
     )
-    copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)
     used = rest["clip_id"].isin([*trained, *validation])
+    left_out = rest["clip_id"][~used].to_numpy(dtype=object)
+    return _with_copies(table, trained, validation, tested, left_out)
+
+
+def whole_split(table: pd.DataFrame) -> Split:
+    """The split that trains on every clip, and validates and tests nothing."""
+    trained = originals(table)["clip_id"].to_numpy(dtype=object)
+    none = trained[:0]
+    return _with_copies(table, trained, none, none, none)
+
+
+def _with_copies(
+    table: pd.DataFrame,
+    trained: Ids,
+    validation: Ids,
+    tested: Ids,
+    left_out: Ids,
+) -> Split:
+    """The split of these originals, with the altered copies of those trained on."""
+    copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)
     return Split(
         train=np.concatenate([trained, copies]),
         val=validation,
         test=tested,
         statistics=trained,
-        left_out=rest["clip_id"][~used].to_numpy(dtype=object),
+        left_out=left_out,
     )
 
 

@@ -9,18 +9,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache.splits import Split
-from featurestack.features_cache.table import originals
+from featurestack.features_cache.splits import whole_split
 from featurestack.results import run_folder
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.bundle import Bundle, bundle_file, write_bundle
 from featurestack.train.compute import Compute
-from featurestack.train.fold_data import ClipMoments, load_fold, measure_clips
+from featurestack.train.fold_data import load_fold, measure_clips
 from featurestack.train.options import BundleOptions, RunOptions
 from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
@@ -54,7 +51,8 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     computed = run.training.computed
     assert computed is not None, "the trainer records how it computes"
     compute = Compute(**asdict(computed.way))
-    fold_data = load_fold(plan, EVERY, every_clip(plan, clips), clips, compute.device)
+    usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
+    fold_data = load_fold(plan, EVERY, whole_split(usable), clips, compute.device)
     network = draw_network(plan, EVERY)
     front_end = getattr(network, "shift_invariant", None)
     if front_end and plan.augmenter.only_shifts:
@@ -105,18 +103,3 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             " trained on: DATA= names the folder of the cache that trained it"
         )
     return plan
-
-
-def every_clip(plan: Plan, clips: ClipMoments) -> Split:
-    """All usable clips as training clips, none to validate or to test."""
-    table = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
-    trained = originals(table)["clip_id"].to_numpy(dtype=object)
-    copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)
-    none = trained[:0]
-    return Split(
-        train=np.concatenate([trained, copies]),
-        val=none,
-        test=none,
-        statistics=trained,
-        left_out=none,
-    )
