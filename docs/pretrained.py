@@ -226,8 +226,16 @@ def few_labels(folders: Folders) -> Made:
     file = folders.out.resolve() / "few_labels.csv"
     words = f"FEATURES={' '.join(columns)}", f"OUT={file}"
     seconds = folders.run("train curve", "DATASET=esc50_16k", *words)
+    command = "python -m docs.tables SOUNDS OUT few_labels"
+    return rows_by_part(pd.read_csv(file), columns), command, seconds
+
+
+def rows_by_part(curve: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """A row for each part of the recordings, the smallest first, from the table of
+    `train curve`. `columns` has the name of each feature set.
+    """
     rows = []
-    for _, part in pd.read_csv(file).groupby("part", sort=False):
+    for _, part in curve.groupby("part", sort=False):
         first = part.iloc[0]
         row = {
             "clips of a class": round(first["clips"] / CLASSES),
@@ -240,5 +248,4 @@ def few_labels(folders: Folders) -> Made:
             row[f"{column}_high"] = 100 * scores["high"]
         rows.append(row)
     rows.sort(key=lambda row: row["recordings"])
-    command = "python -m docs.tables SOUNDS OUT few_labels"
-    return pd.DataFrame(rows), command, seconds
+    return pd.DataFrame(rows)
