@@ -197,7 +197,7 @@ def elsewhere(reports: Path, dataset: str) -> Section | None:
     if table.empty and not problems:
         return None
     return Section(
-        "elsewhere",
+        "other_datasets",
         "Elsewhere",
         tables={"elsewhere": table},
         problems=problems,

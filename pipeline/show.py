@@ -26,7 +26,7 @@ WIDTH, HEIGHT = 8.0, 2.2  # inches; the height is that of one feature
 TICKS = 6  # on an axis, about
 CEPSTRUM = "dB, cepstrum"  # row 0, the level, is far larger than the others
 PNG = b"\x89PNG"
-MAKER = "featurestack"  # in the PNG's metadata, so that no other picture is replaced
+MAKER = "featurestack"  # in the PNG's metadata, so that no other figure is replaced
 
 Numbers = NDArray[np.number]
 

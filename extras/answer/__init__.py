@@ -7,8 +7,9 @@ from featurestack.commandline.rooms import Room
 ROOM = Room(
     commands={
         "demo": "featurestack.extras.answer.demo:demo",
-        "answer": "featurestack.extras.answer.answer:answer",
+        "answer": "featurestack.extras.answer.options:answer",
     },
+    capabilities={"answer": "featurestack.extras.answer.answer:find_answer"},
     functions={"answer": "featurestack.extras.answer.functions:answer"},
     sections={"answer": "featurestack.extras.answer.section:answer"},
     templates=Path(__file__).parent / "templates",

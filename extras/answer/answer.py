@@ -20,14 +20,13 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     Options,
-    ReportsOptions,
     fields,
-    option,
     option_words,
 )
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
+from featurestack.extras.answer.options import AnswerOptions
 from featurestack.features_cache.cache import Cache, open_cache
 from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.feature_file import FeatureSpec
@@ -36,7 +35,6 @@ from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.next_step import promising_first
-from featurestack.results.tasks.registry import task_choices
 from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
 
@@ -59,38 +57,6 @@ CHECK_FITS = 1.0
 REPORT_FITS = 500.0
 
 Part = TypeVar("Part", bound=Options)
-
-
-class AnswerOptions(SourceOptions, ReportsOptions):
-    """From a folder of sounds to the report: check, features, runs, importance."""
-
-    example = 'DATASET="my sounds"'
-
-    features: str = option("all", "feature sets to extract and rank; all, small")
-    task: str = option(
-        "auto",
-        "labels to predict: classes, categories or tags; auto asks the table",
-        choices=task_choices,
-    )
-    minutes: float | None = option(
-        None,
-        "minutes after which no further feature is extracted and no fold trained; the"
-        " report has what is there",
-        least=0,
-    )
-    frame: float | None = option(
-        None,
-        "milliseconds of a frame, for all features whose names do not state n_fft or"
-        " hop_length; by default librosa's 2048 samples",
-        least=1,
-        most=1000,
-    )
-    jobs: int | None = option(
-        None, "processes for extraction; by default one a core", least=1, most=10000
-    )
-    retrain: bool = option(
-        False, "train the runs of other clips or folds again in their place"
-    )
 
 
 @dataclass(frozen=True)
@@ -215,13 +181,6 @@ class Step(NamedTuple):
     name: str
     needed: Callable[[Work], bool]
     take: Callable[[Work], None]
-
-
-def answer(options: AnswerOptions) -> int:
-    """From a folder of sounds to the report: check, every feature, runs, importance."""
-    found = find_answer(options)
-    print(found)
-    return 0 if found.whole else 1
 
 
 def find_answer(options: AnswerOptions) -> Answer:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from featurestack.extras.answer.answer import AnswerOptions
+from featurestack.extras.answer.options import AnswerOptions
 from featurestack.interface import takes
 
 if TYPE_CHECKING:

@@ -10,12 +10,8 @@ import pytest
 import soundfile
 
 from featurestack.extras.answer import answer as answers
-from featurestack.extras.answer.answer import (
-    AnswerOptions,
-    answer,
-    find_answer,
-    training_jobs,
-)
+from featurestack.extras.answer.answer import find_answer, training_jobs
+from featurestack.extras.answer.options import AnswerOptions, answer
 from featurestack.features_cache import external
 from featurestack.train.retraining import StaleRun
 from tests.golden.sounds import easy_clips

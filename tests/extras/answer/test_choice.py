@@ -8,8 +8,9 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.extras.answer.answer import AnswerOptions, find_answer
+from featurestack.extras.answer.answer import find_answer
 from featurestack.extras.answer.choice import Scores, choose, read_clips
+from featurestack.extras.answer.options import AnswerOptions
 from featurestack.extras.answer.sentences import chosen, recommended
 from featurestack.features_cache import external
 from featurestack.results.config import ChoiceConfig

@@ -1,0 +1,45 @@
+"""The command `answer` and its options."""
+
+from featurestack.commandline import rooms
+from featurestack.commandline.options import ReportsOptions, option
+from featurestack.pipeline.options import SourceOptions
+from featurestack.results.tasks.registry import task_choices
+
+
+class AnswerOptions(SourceOptions, ReportsOptions):
+    """From a folder of sounds to the report: check, features, runs, importance."""
+
+    example = 'DATASET="my sounds"'
+
+    features: str = option("all", "feature sets to extract and rank; all, small")
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto asks the table",
+        choices=task_choices,
+    )
+    minutes: float | None = option(
+        None,
+        "minutes after which no further feature is extracted and no fold trained; the"
+        " report has what is there",
+        least=0,
+    )
+    frame: float | None = option(
+        None,
+        "milliseconds of a frame, for all features whose names do not state n_fft or"
+        " hop_length; by default librosa's 2048 samples",
+        least=1,
+        most=1000,
+    )
+    jobs: int | None = option(
+        None, "processes for extraction; by default one a core", least=1, most=10000
+    )
+    retrain: bool = option(
+        False, "train the runs of other clips or folds again in their place"
+    )
+
+
+def answer(options: AnswerOptions) -> int:
+    """From a folder of sounds to the report: check, every feature, runs, importance."""
+    found = rooms.load("capabilities", "answer")(options)
+    print(found)
+    return 0 if found.whole else 1
