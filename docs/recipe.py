@@ -101,6 +101,11 @@ DECISIONS = Registry(
             f"{SMALL} {MIXED}",
             ("FRAME=23", "FRAME=46", "FRAME="),
         ),
+        "batch": Decision(
+            "how many clips has a step of short training?",
+            f"{SMALL} {MIXED}",
+            ("BATCH=8 LR=0.0005", "BATCH=16 LR=0.001", "BATCH=16"),
+        ),
         "regularisation": Decision(
             "what keeps long training from overfitting?",
             LONG,
