@@ -146,5 +146,6 @@ def test_a_room_adds_a_task_that_is_loaded_when_it_is_used(tmp_path):
     }.items():
         (tmp_path / "whales-1.dist-info" / name).write_text(text)
     names, column = python("-c", PRINTED, cwd=tmp_path).stdout.splitlines()
-    assert names.split() == ["auto", *task_choices()[1:], "species", "False"]
+    *listed, loaded = names.split()
+    assert {*listed} == {*task_choices(), "species"} and loaded == "False"
     assert column == "species"
