@@ -401,8 +401,8 @@ def write(
 
 
 def printed_remarks(found: Findings, reasons: dict[str, list[str]]) -> list[str]:
-    """What the terminal says beside the headline: threats, the best run of another
-    model, and which runs have which problem.
+    """The lines that the terminal shows beside the headline: threats, the best run of
+    another model, and the problems with their runs.
     """
     remarks = [page.say("threat", found, threat) for threat in found.threats]
     if other_models := page.say("otherwise", found):

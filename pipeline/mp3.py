@@ -39,8 +39,8 @@ def with_length(content: bytes) -> bytes | None:
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    # a header may count its own frame; if it states too many, decoding to the end fails
-    # as truncated
+    # a header may count its own frame; with too many frames stated, decoding to the end
+    # raises the error of a truncated file
     tag = XING.search(content, start, start + 72)
     if (
         tag

@@ -50,8 +50,8 @@ class Trained:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report found in its main ranking, so that an old run of a single fold does
-    not decide.
+    """Findings of a report's main ranking, which an old run of a single fold does not
+    enter.
 
     ranked      number of configurations, ensembles of finished runs included
     trained     those that were trained: feature sets trained alike, the best first,

@@ -68,7 +68,7 @@ class Part:
 class Clips:
     """The clips of a run as `linear` reads them."""
 
-    plan: Plan  # of a run with all features
+    plan: Plan  # the plan of a run with all features
     numbers: Mapping[str, Numbers]  # feature -> (N, D), a row for each cached clip
     unusable: Mapping[str, str]  # clip id -> why it cannot be read
 

@@ -48,7 +48,7 @@ COLUMNS = re.compile(
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
 FOLDS_OF_GROUPS = 10  # most values for which each is proposed as a fold
 SHOWN_VALUES = 4
-NAMED = 1  # of several fields at most one is right
+NAMED = 1  # fields that are named: if several fit, at most one is right
 WORD = re.compile(r"[A-Za-z]{3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
 

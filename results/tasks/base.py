@@ -1,5 +1,5 @@
-"""What a task says: the targets of clips, the probabilities of logits, what is
-predicted, and the metric by which runs are ranked.
+"""The interface of tasks: the targets of clips, the probabilities of logits, the
+predicted classes, and the metric by which runs are ranked.
 
 Conventions: N clips, K classes, S seeds. `targets` are as `Task.targets` gives them;
 `labels` (N, K) bool says whether a clip has a class; `probabilities` are (N, K) or, of

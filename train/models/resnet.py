@@ -71,11 +71,9 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Ends(NamedTuple):
-    """What stands before and behind the four layers; the defaults are the published
-    ones.
-    """
+    """Layers before and behind the four layers; the defaults are the published ones."""
 
-    stride: tuple[int, int] = (2, 2)  # of the first convolution: rows, frames
+    stride: tuple[int, int] = (2, 2)  # first convolution's: rows, frames
     maxpool: bool = True  # max pooling after it, which halves rows and frames
     maxima: bool = False  # each channel's maximum over time is added to its mean
 
