@@ -12,22 +12,11 @@ import pandas as pd
 
 from featurestack.events.scores import ALL, f1_interval, f1_of
 from featurestack.events.sentences import SENTENCES
-from featurestack.events.tested import ScoredFrames, read_tested
+from featurestack.events.tested import SCORE_COLUMNS, ScoredFrames, read_tested
 from featurestack.results.mean_average_precision import MeanAveragePrecision
 from featurestack.results.ranking_metric import Compared, Score, TestedRun
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import attributed
-
-# columns of `event_scores` in the report of classes
-CLASS_COLUMNS = (
-    "f1_iou_0.3",
-    "f1_iou_0.7",
-    "found",
-    "false_alarms",
-    "wrong_names",
-    "onset_ms",
-    "segment_error",
-)
 
 
 class EventF1(MeanAveragePrecision):
@@ -93,7 +82,7 @@ class EventF1(MeanAveragePrecision):
 
     def class_scores(self, run: TestedRun) -> dict[str, Floats]:
         table = class_table(run)
-        return {name: table[name].to_numpy(float) for name in CLASS_COLUMNS}
+        return {name: table[name].to_numpy(float) for name in SCORE_COLUMNS}
 
     def class_intervals(self, run: TestedRun) -> pd.DataFrame:
         """Intervals of F1, by bootstrap over recordings."""

@@ -172,29 +172,25 @@ def frequency_bands(events: pd.DataFrame) -> dict[str, dict[str, Any]]:
 # ---- models
 
 
-@input_kind(
-    "steps",
-    takes="features whose columns are frames of time",
-    accepts=lambda channel: channel.timed and channel.frames > 1,
-    width=lambda channel: channel.rows,
-    grid="frames",
-    framed=True,
-)
+FRAMES_OF_TIME: Mapping[str, Any] = {  # traits of the input of both models
+    "takes": "features whose columns are frames of time",
+    "accepts": lambda channel: channel.timed and channel.frames > 1,
+    "width": lambda channel: channel.rows,
+    "grid": "frames",
+    "framed": True,
+}
+
+
+@input_kind("steps", **FRAMES_OF_TIME)
 def frames_in_steps(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
     """The rows of each channel, one below the other."""
     return values[:, :, None, : grid[1]]
 
 
-@input_kind(
-    takes="features whose columns are frames of time",
-    accepts=lambda channel: channel.timed and channel.frames > 1,
-    width=lambda channel: channel.rows,
-    grid="frames",
-    framed=True,
-)
+@input_kind(**FRAMES_OF_TIME)
 def frames_at_once(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
-    """The rows of each channel, one below the other."""
-    return values[:, :, None, : grid[1]]
+    """The input of `frames_in_steps`, for a model that is solved without steps."""
+    return frames_in_steps(values, channel, grid)
 
 
 def linear_frames(channels: int, classes: int, shape: Shape) -> "nn.Module":

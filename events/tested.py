@@ -37,9 +37,8 @@ from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
 from featurestack.storage.files import replace_file
 
 FRAMES_FILE = "frames.npz"
-# scores of a fold
-FOLD_COLUMNS = (
-    "event_f1",
+# scores beside the F1 at IoU 0.5, of a class and of a fold
+SCORE_COLUMNS = (
     "f1_iou_0.3",
     "f1_iou_0.7",
     "found",
@@ -48,6 +47,7 @@ FOLD_COLUMNS = (
     "onset_ms",
     "segment_error",
 )
+FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 EVENT_COLUMNS = ("file", "start", "end", "label")
 
 

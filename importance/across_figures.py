@@ -20,6 +20,7 @@ from featurestack.analysis.figures.drawing import (
     signed_colours,
 )
 from featurestack.commandline.quantities import percent
+from featurestack.results.scores import Floats
 
 COLUMNS = 4  # panels in a row; 2 in the column of a paper
 LEAST_WIDTH = 5  # points to either side of zero that a panel shows
@@ -56,56 +57,13 @@ def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) ->
     ):
         rows = gains[gains["feature_set"] == name]
         here = rows["dataset"].map(places)
-        panel.axvline(0, color=MUTED, linewidth=1, linestyle="--")
-        panel.hlines(
-            here,
-            100 * rows["low"],
-            100 * rows["high"],
-            color=SERIES[0],
-            linewidth=1.8,
-            alpha=0.55,
-        )
-        for clear, fill in ((True, SERIES[0]), (False, PAPER)):
-            dots = rows["verdict"].isin(["gain", "loss"]) == clear
-            panel.plot(
-                100 * rows["gain"][dots],
-                here[dots],
-                "o",
-                color=SERIES[0],
-                markerfacecolor=fill,
-                markersize=4,
-            )
         last = len(datasets)
-        panel.hlines(
-            last,
-            100 * mean["new_low"],
-            100 * mean["new_high"],
-            color=SERIES[7],
-            linewidth=1,
-        )
-        panel.hlines(
-            last,
-            100 * mean["low"],
-            100 * mean["high"],
-            color=SERIES[7],
-            linewidth=3,
-        )
-        panel.plot(100 * mean["mean"], last, "D", color=SERIES[7], markersize=4)
+        panel.axvline(0, color=MUTED, linewidth=1, linestyle="--")
+        draw_gains(panel, rows, here)
+        draw_mean(panel, mean, last)
         lows = np.append(100 * rows["low"], 100 * mean["new_low"])
         highs = np.append(100 * rows["high"], 100 * mean["new_high"])
-        heights = np.append(here, last)
-        for edge, marker, outside in (
-            (-width, "<", lows < -width),
-            (width, ">", highs > width),
-        ):
-            panel.plot(
-                np.full(outside.sum(), edge),
-                heights[outside],
-                marker,
-                color=MUTED,
-                markersize=4,
-                clip_on=False,
-            )
+        mark_outside(panel, lows, highs, np.append(here, last), width)
         panel.set(xlim=(-width, width), ylim=(last + 0.6, -0.6))
         panel.set_title(shorten(str(name), 22))
         labels = [shorten(dataset, 16) for dataset in datasets] + ["mean"]
@@ -116,6 +74,49 @@ def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) ->
         grid_lines(panel, "x")
         panel.spines["left"].set_visible(False)
     return ax
+
+
+def draw_gains(panel: Axes, rows: pd.DataFrame, heights: pd.Series) -> None:
+    """Draw each dataset's gain with its interval; a dot is filled if it is clear."""
+    low, high = 100 * rows["low"], 100 * rows["high"]
+    panel.hlines(heights, low, high, color=SERIES[0], linewidth=1.8, alpha=0.55)
+    for clear, fill in ((True, SERIES[0]), (False, PAPER)):
+        dots = rows["verdict"].isin(["gain", "loss"]) == clear
+        panel.plot(
+            100 * rows["gain"][dots],
+            heights[dots],
+            "o",
+            color=SERIES[0],
+            markerfacecolor=fill,
+            markersize=4,
+        )
+
+
+def draw_mean(panel: Axes, mean: pd.Series, height: int) -> None:
+    """Draw the mean gain with its interval (thick) and that of a new dataset (thin)."""
+    colour = SERIES[7]
+    for prefix, linewidth in (("new_", 1), ("", 3)):
+        low, high = 100 * mean[f"{prefix}low"], 100 * mean[f"{prefix}high"]
+        panel.hlines(height, low, high, color=colour, linewidth=linewidth)
+    panel.plot(100 * mean["mean"], height, "D", color=colour, markersize=4)
+
+
+def mark_outside(
+    panel: Axes, lows: Floats, highs: Floats, heights: Floats, width: float
+) -> None:
+    """Mark intervals that leave the panel, whose axis is from -width to width."""
+    for edge, marker, outside in (
+        (-width, "<", lows < -width),
+        (width, ">", highs > width),
+    ):
+        panel.plot(
+            np.full(outside.sum(), edge),
+            heights[outside],
+            marker,
+            color=MUTED,
+            markersize=4,
+            clip_on=False,
+        )
 
 
 @figure(
