@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from featurestack.commandline.quantities import counted, percent, points
+from featurestack.analysis.significance import POWER
+from featurestack.commandline.quantities import counted, percent, plural, points
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
@@ -100,3 +101,65 @@ def composed(f: "Findings") -> str:
         " interval here corrects that"
         f", so {'they have' if many else 'it has'} no verdict."
     )
+
+
+@sentence
+def enough(f: "Findings") -> str:
+    """Which differences these clips can show, and what the intervals leave out."""
+    texts = [shown_difference(f), recordings_for_tie(f)]
+    seeds = [row["seeds"] for row in f.rows if not row["exact"]]
+    if 1 in seeds and len(f.rows) > 1 and f.state != "untested":
+        assert f.best is not None, "runs that were tested have a best one"
+        some = f.best["seeds"] > 1
+        texts.append(
+            "Some runs have one seed." if some else "Only one seed was trained."
+        )
+        texts.append("The intervals do not include the variation between trainings.")
+    return " ".join(filter(None, texts))
+
+
+def shown_difference(f: "Findings") -> str:
+    """The smallest difference to the second run that these recordings can show."""
+    if pd.isna(f.detectable):
+        return ""
+    best, second, *_ = f.rows
+    power = f"power {percent(POWER, 0)} %"
+    if f.detectable > best["accuracy"]:
+        return (
+            f"{counted_recordings(f)} can show no difference to {second['label']},"
+            f" however large ({power})."
+        )
+    least = percent(f.detectable)
+    text = (
+        f"These clips can show a difference of {least} points or more to"
+        f" {second['label']} ({power})."
+    )
+    difference = abs(second["difference"])
+    if f.state == "winner" and difference < f.detectable:
+        text += (
+            f" The difference found is smaller, {percent(difference)} points: other"
+            f" {plural(f.group)} might not show it."
+        )
+    return text
+
+
+def recordings_for_tie(f: "Findings") -> str:
+    """How many recordings would show the difference of the two best runs."""
+    if f.state != "tie" or f.recordings_needed <= f.recordings:
+        return ""
+    if f.recordings_needed > 10 * f.recordings:
+        return (
+            f"Ten times as many {plural(f.group)} would not show the difference found."
+        )
+    needed = counted(f.recordings_needed, f.group)
+    return (
+        f"About {needed} would show the difference found; there are {f.recordings:,}."
+    )
+
+
+def counted_recordings(f: "Findings") -> str:
+    """`60 source recordings`; if no groups are known, clips."""
+    assert f.main is not None, "runs that are compared have a ranking"
+    if f.recordings == len(f.main.best.clip_ids) and not f.groups:
+        return f"{counted(f.recordings, 'clip')}, each counted as a recording,"
+    return counted(f.recordings, f.unit)

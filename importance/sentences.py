@@ -68,15 +68,16 @@ def what_matters(
             f" ({percent(chosen['of'])} % {score})."
         )
     else:
-        often = ""
-        if chosen["folds"] < 1:
-            often = f" (this set in {percent(chosen['folds'], 0)} % of them)"
         less = lost_points(chosen["lost"], chosen["low"], chosen["high"])
         accuracy, of = percent(chosen["accuracy"]), percent(chosen["of"])
         first = (
-            f"{chosen['features']}, chosen on the other folds{often}, has {accuracy} of"
-            f" the {of} % {score} of all {every} ({less})."
+            f"A smaller set is nearly as good: {chosen['features']} reaches"
+            f" {accuracy} % {score}; all {every}, reach {of} % ({less}). Each fold's"
+            " set was chosen on the other folds"
         )
+        if chosen["folds"] < 1:
+            first += f"; {percent(chosen['folds'], 0)} % of the folds chose this one"
+        first += "."
     sentences = [first]
     if losses:
         sentences.append(lost_by_feature(losses))

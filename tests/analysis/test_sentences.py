@@ -68,3 +68,72 @@ def runs(*sets):
 )
 def test_composed_sets_are_named(sets, said):
     assert sentences.composed(runs(*sets)) == said
+
+
+def two_runs(**facts):
+    best = {"label": "mel+mfcc", "accuracy": 0.9, "seeds": 1, "exact": True}
+    second = best | {"label": "mel", "difference": -0.05}
+    return SimpleNamespace(
+        **{
+            "rows": [best, second],
+            "best": best,
+            "state": "tie",
+            "detectable": 0.097,
+            "recordings": 40,
+            "recordings_needed": 0,
+            "group": "recording",
+            "unit": "recording",
+            "groups": "group",
+            "score": "accuracy",
+            "main": SimpleNamespace(best=SimpleNamespace(clip_ids=range(80))),
+        }
+        | facts
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (
+            {},
+            (
+                "These clips can show a difference of 9.7 points or more to mel"
+                " (power 80 %)."
+            ),
+        ),
+        (
+            {"state": "winner"},
+            (
+                "These clips can show a difference of 9.7 points or more to mel"
+                " (power 80 %). The difference found is smaller, 5.0 points: other"
+                " recordings might not show it."
+            ),
+        ),
+        (
+            {"detectable": 0.95},
+            "40 recordings can show no difference to mel, however large (power 80 %).",
+        ),
+        (
+            {"detectable": np.nan, "recordings_needed": 51},
+            "About 51 recordings would show the difference found; there are 40.",
+        ),
+        (
+            {"detectable": np.nan, "recordings_needed": 500},
+            "Ten times as many recordings would not show the difference found.",
+        ),
+    ],
+)
+def test_what_the_clips_can_show_is_said_with_its_power(facts, said):
+    assert sentences.enough(two_runs(**facts)) == said
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [(1, "Only one seed was trained."), (3, "Some runs have one seed.")],
+)
+def test_one_seed_leaves_the_variation_between_trainings_out(seeds, said):
+    rows = [{"seeds": 1, "exact": False, "label": "mel", "accuracy": 0.9}] * 2
+    found = two_runs(rows=rows, best={"seeds": seeds}, detectable=np.nan)
+    assert sentences.enough(found) == (
+        f"{said} The intervals do not include the variation between trainings."
+    )
