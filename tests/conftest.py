@@ -5,6 +5,7 @@ there.
 import os
 import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -22,6 +23,11 @@ os.environ["VIRTUAL_ENV"] = sys.prefix
 # `make test` sets these; tests that call make start clean
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
+# libraries write caches and profiles into the home folder, which must not change; the
+# processes of pytest-xdist have the folder of the first one
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    home = tempfile.TemporaryDirectory(prefix="home", ignore_cleanup_errors=True)
+    os.environ["HOME"] = home.name
 
 
 @pytest.fixture(scope="session")
