@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
@@ -26,6 +27,8 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train.audio_model import TOLERANCE, AudioModel
 from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
 from featurestack.train.rejection import Samples
+
+EXPORTED = "fs.Model of an ONNX file"  # what a room brings
 
 # samples of an integer type -> their zero and their full scale, as in audio files
 FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
@@ -44,8 +47,8 @@ class Prediction(NamedTuple):
 class Model:
     """A trained model that answers arrays. One object serves many threads.
 
-    trained  the file of a bundle, a run's folder, name or unique prefix, or `last`; or
-             a run of `fs.train` or `fs.run`
+    trained  the file of a bundle, an exported ONNX file, a run's folder, name or unique
+             prefix, or `last`; or a run of `fs.train` or `fs.run`
     folder   the runs that a name is looked for in
     device   as DEVICE=
 
@@ -63,14 +66,7 @@ class Model:
         folder: Path | str = "runs",
         device: str = "cpu",
     ) -> None:
-        if not isinstance(trained, RunFolder) and Path(trained).is_file():
-            bundle = read_bundle(Path(trained))
-        else:
-            run = trained
-            if not isinstance(run, RunFolder):
-                run = run_folder.select_one(Path(folder), str(trained))
-            bundle = bundle_of_run(run)
-        self._model = AudioModel(bundle, device)
+        self._model = audio_model(trained, Path(folder), device)
         config = self._model.config
         if self._model.task.predictor:
             raise RequestError(
@@ -146,6 +142,22 @@ class Model:
             )
         samples = audio.resample(samples, rate, self.sample_rate)
         return samples[: self._model.samples]
+
+
+def audio_model(
+    trained: Path | str | RunFolder, folder: Path, device: str
+) -> AudioModel:
+    """The model of a bundle, an ONNX file or a run, as `Model` takes them."""
+    if isinstance(trained, RunFolder):
+        return AudioModel(bundle_of_run(trained), device)
+    file = Path(trained)
+    if not file.is_file():
+        run = run_folder.select_one(folder, str(trained))
+        return AudioModel(bundle_of_run(run), device)
+    if file.suffix == ".onnx":
+        exported: type[AudioModel] = rooms.load("capabilities", EXPORTED)
+        return exported(file)
+    return AudioModel(read_bundle(file), device)
 
 
 def checked_rate(sample_rate: float) -> int:

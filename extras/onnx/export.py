@@ -11,7 +11,7 @@ The file holds the networks of all finished folds, the steps before them
              temperature (not with tags); by_fold (B, F, K), unscaled as in
              predictions.csv
     metadata features, channels (names, parameters, rows), sample_rate, duration,
-    classes, folds, padding
+    classes, folds, padding; config, the run's whole configuration for `fs.Model`
 
 The file does not compute features: docs/howto/predicting.md shows how to compute them.
 Before the file is written, onnxruntime's by_fold is compared with predictions.csv if
@@ -26,12 +26,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
+from featurestack.extras.onnx.model import CONFIG, open_session
 from featurestack.extras.onnx.options import ExportOptions
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import is_cache
@@ -191,17 +191,7 @@ def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
     metadata: dict[str, object] = {"features": model.config.features}
     metadata |= {key: config[key] for key in ("channels", "sample_rate", "duration")}
     metadata |= {"classes": model.classes, "folds": list(model.folds)}
-    metadata |= {"padding": "drop" if spec.drop_padding else "keep"}
+    metadata |= {"padding": "drop" if spec.drop_padding else "keep", CONFIG: config}
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))
     return proto.SerializeToString()
-
-
-def open_session(content: bytes) -> onnxruntime.InferenceSession:
-    """A silent session of onnxruntime on one thread."""
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        content, settings, providers=["CPUExecutionProvider"]
-    )

@@ -1,0 +1,92 @@
+"""An exported ONNX file as a model for audio, for `fs.Model("model.onnx")`.
+
+The file's networks answer, by onnxruntime; its metadata have the configuration, from
+which features are computed as for a bundle.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from featurestack.commandline.errors import RequestError
+from featurestack.results.config import BundleConfig, read_config
+from featurestack.train.audio_model import AudioModel
+from featurestack.train.bundle import Bundle, Probabilities, Values
+from featurestack.train.network_input import Floats
+
+CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfig`
+AGAIN = "export it again from its run"
+
+
+class ExportedModel(AudioModel):
+    """The model of an ONNX file that `train export` wrote.
+
+    RequestError for another file, and if new audio cannot have the run's features.
+
+        ExportedModel(Path("model.onnx"))
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.session = _session_of(file)
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        try:
+            content = json.loads(metadata[CONFIG])
+        except (KeyError, ValueError):
+            raise RequestError(
+                f"{file} lacks a run's configuration: python -m train export writes"
+                " files that have it"
+            ) from None
+        config = read_config(content, BundleConfig, str(file), AGAIN)
+        super().__init__(Bundle(config, {}))
+        self.names = [entry.name for entry in self.session.get_inputs()]
+        inputs, channels = len(self.names), len(self.input.channels)
+        if inputs != channels:
+            raise RequestError(
+                f"{file} has {inputs} inputs and {channels} channels: {AGAIN}"
+            )
+
+    def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
+        """(B, K) of each fold's model alone.
+
+        Clips without padding have lengths of their own and are given one by one.
+        """
+        if not self.input.drop_padding:
+            return list(np.moveaxis(self._run(values), 1, 0))
+        answers = []
+        for clip in range(len(filled)):
+            own = []
+            for channel, stored in zip(self.input.channels, values):
+                frames = self.input.own_frames(channel, filled[clip : clip + 1])[0]
+                own.append(stored[clip : clip + 1, :, :frames])
+            answers.append(self._run(own))
+        return list(np.moveaxis(np.concatenate(answers), 1, 0))
+
+    def _run(self, values: Values) -> Probabilities:
+        """(B, F, K) for clips of one length."""
+        fed = {}
+        for name, channel in zip(self.names, values, strict=True):
+            fed[name] = channel.astype(np.float32)
+        (by_fold,) = self.session.run(["by_fold"], fed)
+        return by_fold
+
+
+def _session_of(file: Path) -> onnxruntime.InferenceSession:
+    try:
+        return open_session(file.read_bytes())
+    except Exception as error:  # onnxruntime's errors have no common class
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"{file} is no ONNX file that can be read ({reason})"
+        ) from None
+
+
+def open_session(content: bytes) -> onnxruntime.InferenceSession:
+    """A silent session of onnxruntime on one thread."""
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        content, settings, providers=["CPUExecutionProvider"]
+    )
