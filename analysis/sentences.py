@@ -80,10 +80,12 @@ def otherwise(f: "Findings") -> str:
 def right(f: "Findings") -> str:
     """The headline of features chosen inside the folds."""
     assert f.best is not None and f.choice is not None, "the best run is a choice"
-    count = counted(len(f.choice.candidates), "feature")
+    score = f"{percent(f.best['accuracy'])} % {f.score}"
+    if "uneven" in {threat.kind for threat in f.threats}:
+        score += f" ({percent(f.best['balanced_accuracy'])} % balanced)"
     return (
-        f"{percent(f.best['accuracy'])} % {f.score} with {f.best['model']}, by the"
-        f" choice from {count}, made without the tested fold"
+        f"{f.best['model']} has {score}; its features were chosen from"
+        f" {len(f.choice.candidates)} without the clips that test them"
     )
 
 

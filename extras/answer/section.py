@@ -25,12 +25,11 @@ def answer(page: PageInputs) -> Section | None:
     config = sentences.choice_of(folder)
     table = pd.read_csv(folder.path / FEATURES)
     leads = {
-        "What was chosen?": f"{sentences.chosen(config).capitalize()}."
-        f" {sentences.recommended(config).capitalize()}.",
+        "What was chosen?": f"{sentences.as_sentence(sentences.chosen(config))}"
+        f" {sentences.as_sentence(sentences.recommended(config))}",
     }
     if page.cache:
-        surer = sentences.surer(config, page.cache)
-        leads["What next?"] = f"{surer.capitalize()}."
+        leads["What next?"] = sentences.surer(config, page.cache)
     return Section(
         "answer",
         "Choice",

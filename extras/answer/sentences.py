@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from featurestack.analysis.sentences import either
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.results.config import ChoiceConfig
@@ -42,13 +41,19 @@ def recommended(config: ChoiceConfig) -> str:
 
 
 def surer(config: ChoiceConfig, cache: "Cache") -> str:
-    """What would make the answer surer."""
-    ways = ["more recordings (four times as many halve the interval)"]
+    """What would make the answer surer, in whole sentences."""
+    texts = ["Four times as many recordings would halve the interval."]
     clips = cache.clips[cache.clips["copy_of"] == ""]
     if not cache.groups and clips["group"].nunique() == len(clips):
-        ways.append("GROUP= if clips share a speaker, a site or a recording")
-    if not any(name.startswith("embedding") for name in config.candidates):
-        ways.append(
-            f"a pretrained network ({make_command('pipeline network', 'NAME')})"
+        texts.append(
+            "If clips share a speaker, a site or a recording, name it with GROUP=."
         )
-    return f"surer by {either(ways)}"
+    if not any(name.startswith("embedding") for name in config.candidates):
+        command = make_command("pipeline network", "NAME")
+        texts.append(f"A pretrained network may have a higher score: {command}.")
+    return " ".join(texts)
+
+
+def as_sentence(clause: str) -> str:
+    """`Chosen: mfcc@N in 1 fold.` for `chosen: mfcc@N in 1 fold`."""
+    return f"{clause[:1].upper()}{clause[1:]}."

@@ -36,6 +36,23 @@ def test_a_choice_that_is_the_same_on_the_other_folds_is_said_in_two_words():
     assert sentences.probably(found).endswith("each time, it is the same).")
 
 
+@pytest.mark.parametrize(
+    ("threats", "score"),
+    [((), "98.3 % accuracy"), (("uneven",), "98.3 % accuracy (97.5 % balanced)")],
+)
+def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats, score):
+    found = SimpleNamespace(
+        best={"accuracy": 0.983, "balanced_accuracy": 0.975, "model": "texture"},
+        choice=SimpleNamespace(candidates=range(36)),
+        score="accuracy",
+        threats=[SimpleNamespace(kind=kind) for kind in threats],
+    )
+    assert sentences.right(found) == (
+        f"texture has {score}; its features were chosen from 36 without the clips that"
+        " test them"
+    )
+
+
 def runs(*sets):
     return SimpleNamespace(
         runs=[

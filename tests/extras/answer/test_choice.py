@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from featurestack.analysis import page
@@ -11,7 +12,12 @@ from featurestack.analysis.runs import load_runs
 from featurestack.extras.answer.answer import find_answer
 from featurestack.extras.answer.choice import Scores, choose, read_clips
 from featurestack.extras.answer.options import AnswerOptions
-from featurestack.extras.answer.sentences import chosen, recommended
+from featurestack.extras.answer.sentences import (
+    as_sentence,
+    chosen,
+    recommended,
+    surer,
+)
 from featurestack.features_cache import external
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, find
@@ -243,6 +249,33 @@ def test_sentences_say_how_often_features_were_chosen_and_what_has_no_score():
     )
     assert chosen(config) == "chosen: modulation in 3 of 3 folds, mfcc in 2"
     assert recommended(config).endswith("it has no score of its own")
+
+
+MORE = "Four times as many recordings would halve the interval."
+GROUPS = "If clips share a speaker, a site or a recording, name it with GROUP=."
+PRETRAINED = "A pretrained network may have a higher score: make pipeline network NAME."
+
+
+@pytest.mark.parametrize(
+    ("groups", "candidates", "said"),
+    [
+        ("", ("mfcc",), [MORE, GROUPS, PRETRAINED]),
+        ("speaker", ("mfcc",), [MORE, PRETRAINED]),
+        ("speaker", ("mfcc", "embedding@model=yamnet"), [MORE]),
+    ],
+)
+def test_sentences_say_what_makes_an_answer_surer(groups, candidates, said):
+    config = ChoiceConfig.__new__(ChoiceConfig)
+    vars(config).update(candidates=candidates)
+    clips = pd.DataFrame({"copy_of": ["", ""], "group": ["a", "b"]})
+    cache = SimpleNamespace(clips=clips, groups=groups)
+    assert surer(config, cache).replace("python -m", "make") == " ".join(said)
+
+
+def test_names_in_a_sentence_keep_their_capitals():
+    assert as_sentence("chosen: embedding@model=BirdNET") == (
+        "Chosen: embedding@model=BirdNET."
+    )
 
 
 def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
