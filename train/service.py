@@ -11,7 +11,7 @@ and overflown integers too, and most of it with confidence.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,7 +155,7 @@ def audio_model(
         run = run_folder.select_one(folder, str(trained))
         return AudioModel(bundle_of_run(run), device)
     if file.suffix == ".onnx":
-        exported: type[AudioModel] = rooms.load("capabilities", EXPORTED)
+        exported: Callable[[Path], AudioModel] = rooms.load("capabilities", EXPORTED)
         return exported(file)
     return AudioModel(read_bundle(file), device)
 
