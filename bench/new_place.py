@@ -22,6 +22,7 @@ import soxr
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.pipeline import audio
+from featurestack.storage.files import replace_file
 
 MINUTE = 60  # seconds of a file of site 2
 ALL = "all classes"
@@ -55,6 +56,43 @@ def pink(chance: np.random.Generator, number: int) -> np.ndarray:
     return (y / y.std()).astype(np.float32)
 
 
+class Place:
+    """Minutes of other sounds with pink noise, into which songs are laid."""
+
+    def __init__(self, options: NewPlaceOptions, rate: int, songs: list[Path]) -> None:
+        self.options, self.rate, self.songs = options, rate, songs
+        self.chance = np.random.default_rng(0)
+        sounds = sorted(options.noise.iterdir())
+        order = self.chance.permutation(len(sounds))
+        self.others = cycle([sounds[number] for number in order])
+        # minutes from song to song
+        self.every = max(1, options.minutes // len(songs))
+
+    def minute(self, number: int) -> tuple[np.ndarray, pd.DataFrame]:
+        """Samples of one minute, and its events: start, end, label."""
+        length = MINUTE * self.rate
+        noise = np.zeros(0, np.float32)
+        while len(noise) < length:
+            noise = np.append(noise, samples(next(self.others), self.rate))
+        file = self.songs[number // self.every % len(self.songs)]
+        song = samples(file, self.rate)
+        y = noise[:length] / noise[:length].std() + pink(self.chance, length)
+        y *= song.std() / y.std() / 10 ** (self.options.snr / 20)
+        events = pd.DataFrame(columns=[0, 1, 2])
+        if number % self.every == 0:
+            start = int(self.chance.integers(0, length - len(song)))
+            y[start : start + len(song)] += song
+            track = self.options.tables / f"{file.stem}.txt"
+            events = pd.read_csv(track, sep="\t", header=None)
+            events[[0, 1]] += start / self.rate
+        return y / max(1.0, float(np.abs(y).max())), events
+
+
+def write_track(events: pd.DataFrame, file: Path) -> None:
+    """Write an Audacity label track."""
+    file.write_text(events.to_csv(sep="\t", header=False, index=False))
+
+
 def make_sites(options: NewPlaceOptions, folder: Path) -> None:
     """Write `site1`, `site2` and `added`, each with audio and tables."""
     recordings = sorted(options.recordings.iterdir())
@@ -66,35 +104,28 @@ def make_sites(options: NewPlaceOptions, folder: Path) -> None:
         shutil.copy(file, folder / "site1")
         table = options.tables / f"{file.stem}.txt"
         shutil.copy(table, folder / "site1_tables")
-    chance = np.random.default_rng(0)
-    sounds = sorted(options.noise.iterdir())
-    others = cycle(chance.permutation(len(sounds)))
-    songs = recordings[1::2]
+    place = Place(options, rate, recordings[1::2])
     added = np.linspace(0, options.minutes - 1, options.added).astype(int)
-    every = max(1, options.minutes // len(songs))  # minutes from song to song
-    number = MINUTE * rate
     for minute in range(options.minutes):
-        noise = np.zeros(0, np.float32)
-        while len(noise) < number:
-            noise = np.append(noise, samples(sounds[next(others)], rate))
-        song = samples(songs[minute // every % len(songs)], rate)
-        y = noise[:number] / noise[:number].std() + pink(chance, number)
-        y *= song.std() / y.std() / 10 ** (options.snr / 20)
-        events = ""
-        if minute % every == 0:
-            file = songs[minute // every % len(songs)]
-            start = int(chance.integers(0, number - len(song)))
-            y[start : start + len(song)] += song
-            rows = pd.read_csv(
-                options.tables / f"{file.stem}.txt", sep="\t", header=None
-            )
-            rows[[0, 1]] += start / rate
-            events = rows.to_csv(sep="\t", header=False, index=False)
+        y, events = place.minute(minute)
         site = "added" if minute in added else "site2"
         name = f"place2-{minute:03d}"
-        limited = y / max(1.0, float(np.abs(y).max()))
-        soundfile.write(folder / site / f"{name}.flac", limited, rate)
-        (folder / f"{site}_tables" / f"{name}.txt").write_text(events)
+        soundfile.write(folder / site / f"{name}.flac", y, rate)
+        write_track(events, folder / f"{site}_tables" / f"{name}.txt")
+
+
+def make_hour(options: NewPlaceOptions, folder: Path) -> None:
+    """Write `site1` with one recording of MINUTES minutes, and its table."""
+    songs = sorted(options.recordings.iterdir())
+    rate = audio.file_info(songs[0]).sample_rate
+    place = Place(options, rate, songs)
+    minutes, tracks = zip(*map(place.minute, range(options.minutes)), strict=True)
+    for minute, events in enumerate(tracks):
+        events[[0, 1]] += minute * MINUTE
+    for name in ("site1", "site1_tables"):
+        (folder / name).mkdir()
+    soundfile.write(folder / "site1" / "hour.flac", np.concatenate(minutes), rate)
+    write_track(pd.concat(tracks), folder / "site1_tables" / "hour.txt")
 
 
 class Commands:
@@ -104,7 +135,7 @@ class Commands:
         self.options, self.folder = options, folder
         self.places = [f"DATA={folder / 'data'}", f"RUNS={folder / 'runs'}"]
 
-    def call(self, module: str, *words: str) -> None:
+    def call(self, module: str, *words: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", *module.split(), *words],
             capture_output=True,
@@ -113,31 +144,31 @@ class Commands:
         )
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
+        return done.stdout
 
-    def train(self) -> None:
-        """Events of `site1`, their features, and the run in its place."""
-        data, runs = self.places
-        dataset = self.folder / "data" / "farm" / "farm.csv"
-        for file in (dataset, dataset.with_name("events.csv")):
+    @property
+    def dataset(self) -> Path:
+        return self.folder / "data" / "farm" / "farm.csv"
+
+    def prepare(self, *words: str) -> None:
+        """Make the dataset of `site1`; `words` are options of `pipeline events`."""
+        for file in (self.dataset, self.dataset.with_name("events.csv")):
             file.unlink(missing_ok=True)
         self.call(
             "pipeline events",
             f"AUDIO={self.folder / 'site1'}",
             f"TABLES={self.folder / 'site1_tables'}",
             "NAME=farm",
-            data,
+            *words,
+            self.places[0],
         )
-        self.call("pipeline features", f"DATASET={dataset}", "FEATURES=mel", data)
+
+    def train(self) -> str:
+        """Its features, and the run in its place; returns what training printed."""
+        given = [f"DATASET={self.dataset}", "FEATURES=mel", *self.places]
+        self.call("pipeline features", *given[:-1])
         model = f"MODEL={self.options.model}"
-        self.call(
-            "train run",
-            f"DATASET={dataset}",
-            "FEATURES=mel",
-            model,
-            "RETRAIN=1",
-            data,
-            runs,
-        )
+        return self.call("train run", *given, model, "RETRAIN=1")
 
     def scores(self, *words: str) -> list[float]:
         """Scores of all classes on the files of `site2`."""
@@ -162,12 +193,14 @@ def new_place(options: NewPlaceOptions) -> int:
         make_sites(options, folder)
         commands = Commands(options, folder)
         rows = {}
+        commands.prepare()
         commands.train()
         rows["the model of the first site"] = commands.scores()
         rows["the same, `THRESHOLD=0.9`"] = commands.scores("THRESHOLD=0.9")
         for kind in ("", "_tables"):
             for file in (folder / f"added{kind}").iterdir():
                 shutil.copy(file, folder / f"site1{kind}")
+        commands.prepare()
         commands.train()
         added = f"trained again with {options.added} annotated minutes of the new site"
         rows[added] = commands.scores()
@@ -181,5 +214,22 @@ def new_place(options: NewPlaceOptions) -> int:
     return 0
 
 
+def noisy_hour(options: NewPlaceOptions) -> int:
+    """Print scores of one long recording, trained on every other minute and tested on
+    the rest, and the reverse; returns 0.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_hour(options, folder)
+        commands = Commands(options, folder)
+        commands.prepare(f"BLOCK={MINUTE}")
+        pieces = pd.read_csv(commands.dataset)
+        minute = pieces["group"].str.rpartition("@")[2].astype(float) // MINUTE
+        odd = minute.astype(int) % 2
+        replace_file(commands.dataset, pieces.assign(fold=odd + 1).to_csv(index=False))
+        print(commands.train())
+    return 0
+
+
 if __name__ == "__main__":
-    main([new_place])
+    main([new_place, noisy_hour])
