@@ -8,7 +8,9 @@ from tests.refusal import refused
 
 
 def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "featurestack.extras.onnx.export", raising=False)
+    for module in ("export", "model"):
+        name = f"featurestack.extras.onnx.{module}"
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
         rooms.load("capabilities", "export")
