@@ -77,6 +77,8 @@ class Decision:
 SMALL = "GRID=32x108 EPOCHS=20"
 LONG = "GRID=32x108 EPOCHS=60"
 MIXED = "AUGMENT=shift,gain,mixup"
+CROPS = "crop=128x64,gain,mixup"
+CROPPED = "resnet18@rows=4,frames=4"
 DECISIONS = Registry(
     "decision",
     {
@@ -139,6 +141,15 @@ DECISIONS = Registry(
                 "GRID=64x108 EPOCHS=80",
                 "GRID=64x216 EPOCHS=40",
                 "GRID=64x216 EPOCHS=160 MODEL=resnet18@rows=4,frames=4",
+            ),
+        ),
+        "crops": Decision(
+            "whole clips, or crops of 0.8 s with each crop's answer averaged?",
+            "GRID=128x417 BATCH=32",
+            (
+                f"MODEL={CROPPED} AUGMENT={CROPS} TTA=13 EPOCHS=90",
+                f"MODEL={CROPPED},apart=1 AUGMENT={CROPS} TTA=13 EPOCHS=90",
+                f"MODEL={CROPPED},apart=1 {MIXED} EPOCHS=14",
             ),
         ),
         "weight": Decision(

@@ -82,10 +82,10 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             " clips are trained on here: train a run without VAL"
         )
     if config.command is None or config.computed is None or run.task.framed:
-        raise RequestError(
-            f"REFIT=1 trains runs of clips by the project's trainer, and {run.name} is"
-            " another"
+        own = (
+            "answers frames" if run.task.framed else "was trained by a loop of its own"
         )
+        raise RequestError(f"REFIT=1 trains models of clips, and {run.name} {own}")
     words = dict(word.split("=", 1) for word in config.command)
     options = RunOptions.build({name.lower(): text for name, text in words.items()})
     options = replace(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int]
 DROPOUT = {"dropout": (0.0, 0.9999)}
-ENDS = {"rows": (1, 8), "frames": (1, 8), "maxpool": (0, 1), "maxima": (0, 1)}
+STRIDES = {"rows": (1, 8), "frames": (1, 8)}
+ENDS = STRIDES | {"maxpool": (0, 1), "maxima": (0, 1), "apart": (0, 1)}
 
 
 @model(kind="image", bounds=ENDS)
@@ -36,17 +37,19 @@ def resnet18(
     frames: int = 2,
     maxpool: int = 1,
     maxima: int = 0,
+    apart: int = 0,
 ) -> nn.Module:
     """ResNet of 18 layers; torchvision's weights load.
 
     rows, frames: the stride of the first convolution, 2 and 2 as published.
     maxpool: 0 leaves out the max pooling after it. maxima: 1 adds the maximum over time
-    to the mean before the last layer.
+    to the mean before the last layer. apart: 1 averages over time alone there, so that
+    rows stay apart.
     """
     from featurestack.train.models.resnet import Ends, ResNet, basic_block
 
-    ends = Ends((rows, frames), bool(maxpool), bool(maxima))
-    return ResNet(basic_block, 1, (2, 2, 2, 2), channels, classes, ends)
+    ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
+    return ResNet(basic_block, 1, (2, 2, 2, 2), channels, classes, shape[0], ends)
 
 
 @model(kind="image", bounds=ENDS)
@@ -59,12 +62,13 @@ def resnet34(
     frames: int = 2,
     maxpool: int = 1,
     maxima: int = 0,
+    apart: int = 0,
 ) -> nn.Module:
     """ResNet of 34 layers; torchvision's weights load."""
     from featurestack.train.models.resnet import Ends, ResNet, basic_block
 
-    ends = Ends((rows, frames), bool(maxpool), bool(maxima))
-    return ResNet(basic_block, 1, (3, 4, 6, 3), channels, classes, ends)
+    ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
+    return ResNet(basic_block, 1, (3, 4, 6, 3), channels, classes, shape[0], ends)
 
 
 @model(kind="image", bounds=ENDS)
@@ -77,12 +81,13 @@ def resnet50(
     frames: int = 2,
     maxpool: int = 1,
     maxima: int = 0,
+    apart: int = 0,
 ) -> nn.Module:
     """ResNet of 50 layers with bottlenecks; torchvision's weights load."""
     from featurestack.train.models.resnet import Ends, ResNet, bottleneck
 
-    ends = Ends((rows, frames), bool(maxpool), bool(maxima))
-    return ResNet(bottleneck, 4, (3, 4, 6, 3), channels, classes, ends)
+    ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
+    return ResNet(bottleneck, 4, (3, 4, 6, 3), channels, classes, shape[0], ends)
 
 
 @model(kind="image")

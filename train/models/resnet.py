@@ -3,6 +3,7 @@
 A state dict of torchvision's resnet18, 34 or 50 loads key by key.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -76,19 +77,32 @@ class Ends(NamedTuple):
     stride: tuple[int, int] = (2, 2)  # first convolution's: rows, frames
     maxpool: bool = True  # max pooling after it, which halves rows and frames
     maxima: bool = False  # each channel's maximum over time is added to its mean
+    apart: bool = False  # the last layer's rows are not averaged
+
+    def last_rows(self, rows: int) -> int:
+        """Rows behind the four layers, for an input of `rows`."""
+        halved = (2, 2, 2, 2) if self.maxpool else (2, 2, 2)
+        for stride in (self.stride[0], *halved):
+            rows = math.ceil(rows / stride)
+        return rows
 
 
-class MeanAndMaximum(nn.Module):
-    """The mean over rows, then the mean and the maximum over frames, added: (B, C, H,
-    W) to (B, C, 1, 1).
+class OverTime(nn.Module):
+    """The mean over frames, to which `maxima` adds the maximum: (B, C, H, W) to (B, C,
+    1, 1), or to (B, C, H, 1) with the rows `apart`.
 
     A maximum keeps an event that is short beside the silence around it (PANNs, Kong et
-    al. 2020, arXiv:1912.10211).
+    al. 2020, arXiv:1912.10211). Rows apart tell a low sound from a high one.
     """
 
+    def __init__(self, ends: Ends) -> None:
+        super().__init__()
+        self.maxima, self.apart = ends.maxima, ends.apart
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        over_rows = x.mean(2, keepdim=True)
-        return over_rows.mean(3, keepdim=True) + over_rows.amax(3, keepdim=True)
+        rows = x if self.apart else x.mean(2, keepdim=True)
+        mean = rows.mean(3, keepdim=True)
+        return mean + rows.amax(3, keepdim=True) if self.maxima else mean
 
 
 class ResNet(nn.Module):
@@ -103,9 +117,12 @@ class ResNet(nn.Module):
         depths: tuple[int, int, int, int],
         channels: int,
         classes: int,
+        rows: int,
         ends: Ends,
     ) -> None:
-        """A block gives `expansion` times as many channels as it is wide."""
+        """A block gives `expansion` times as many channels as it is wide; the input has
+        so many `rows`.
+        """
 
         def layer(inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
             first = block(inputs, width, stride)
@@ -123,8 +140,10 @@ class ResNet(nn.Module):
         self.layer2 = layer(64 * expansion, 128, depths[1], stride=2)
         self.layer3 = layer(128 * expansion, 256, depths[2], stride=2)
         self.layer4 = layer(256 * expansion, 512, depths[3], stride=2)
-        self.avgpool = MeanAndMaximum() if ends.maxima else nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512 * expansion, classes)
+        published = not (ends.maxima or ends.apart)
+        self.avgpool = nn.AdaptiveAvgPool2d(1) if published else OverTime(ends)
+        read = ends.last_rows(rows) if ends.apart else 1
+        self.fc = nn.Linear(512 * expansion * read, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # The published order is ReLU, then pooling. This order gives the same bits,
