@@ -59,13 +59,11 @@ EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
-# environment variable: the spelling of the command that starts this one
 # what an option must not be empty for: '' would be the current folder
 MEANT = {
     "dataset": "a dataset's name, a folder, a table or a cache",
     "audio": "a file or a folder",
 }
-HANDED_ON = "FEATURESTACK_CALLED_AS"
 # make has several targets: a command ignores the others' variables
 SEVERAL_TARGETS = "--several-targets"
 
@@ -217,8 +215,8 @@ def main(
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     open_output()
     given = sys.argv[1:] if argv is None else argv
-    handed_on = os.environ.pop(HANDED_ON, "")
-    spelling = handed_on or (MAKE if HANDED_OVER in given else spelling)
+    if HANDED_OVER in given:
+        spelling = MAKE
     called_as(spelling)
     status: int | None
     try:
@@ -226,7 +224,7 @@ def main(
         if sys.prefix == str(here / ".venv") != os.environ.get("VIRTUAL_ENV"):
             called_as(spelling, UNACTIVATED)
         with printable_output():
-            status = run(commands, given, stage, in_environment=not handed_on)
+            status = run(commands, given, stage)
     except (Exception, KeyboardInterrupt) as error:
         status = tell_error(error)
         if status is None:
@@ -247,13 +245,9 @@ def run(
     commands: Sequence[Command],
     given: Sequence[str],
     stage: str,
-    *,
-    in_environment: bool,
 ) -> int | None:
     """Choose a command by the given words, run it or print its help; returns the exit
     status.
-
-    in_environment  whether exported variables, which are ignored, are told
     """
     if sys.platform == "win32":
         raise RequestError(
@@ -283,8 +277,7 @@ def run(
     if not takes_all(options, words):
         options = options_of(command)
     values = values_of(options, words)
-    if in_environment:
-        tell_exported(fields(options).keys() - values)
+    tell_exported(fields(options).keys() - values)
     return command(options.build(values))
 
 
