@@ -34,7 +34,7 @@ def test_a_step_is_its_command_and_what_it_made_in_which_time(monkeypatch, capsy
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")
     assert len(lines) == 2 * len(STEPS)
-    assert lines[2].endswith("pipeline features DATASET=synth DATA=d JOBS=3")
+    assert lines[2].endswith("features DATASET=synth DATA=d JOBS=3")
     assert lines[3] == "  nothing   (0.0 s)"
     assert lines[-2].endswith("analysis DATASET=synth DATA=d")
     assert taken[2]["features"] == "mel mel+chroma+tempogram"
