@@ -17,6 +17,7 @@ from tests.golden.sounds import easy_clips
 
 KILLS = 8
 IN_A_ROW = 4  # kills before a command may end
+LATEST = 0.6  # of an undisturbed command's seconds
 
 
 def start(place):
@@ -71,7 +72,7 @@ def test_a_killed_answer_goes_on_to_the_undisturbed_one(undisturbed):
         folder.mkdir()
         for _ in range(IN_A_ROW):
             process = start(folder)
-            time.sleep(rng.uniform(0, seconds))
+            time.sleep(rng.uniform(0, LATEST * seconds))
             killed += process.poll() is None
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.killpg(process.pid, signal.SIGKILL)
