@@ -568,7 +568,7 @@ def conclude(work: Work) -> Answer:
     lines = [f"  {remark}" for remark in lines]
     name = work.folder.parent.name
     lines.append(f"{name}: {built.headline}")
-    if work.choice and work.choice.config.features not in built.headline:
+    if score and work.choice and percent(score.mean) not in built.headline:
         lines.insert(-1, f"{name}: {score} by {work.choice.config.features}")
     surer = ""
     if work.choice:
