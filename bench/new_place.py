@@ -21,7 +21,10 @@ import soxr
 
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
+from featurestack.commandline.tables import text_table
+from featurestack.events.tested import read_tested
 from featurestack.pipeline import audio
+from featurestack.results.run_folder import RunFolder, select_one
 from featurestack.storage.files import replace_file
 
 MINUTE = 60  # seconds of a file of site 2
@@ -135,7 +138,7 @@ class Commands:
         self.options, self.folder = options, folder
         self.places = [f"DATA={folder / 'data'}", f"RUNS={folder / 'runs'}"]
 
-    def call(self, module: str, *words: str) -> str:
+    def call(self, module: str, *words: str) -> None:
         done = subprocess.run(
             [sys.executable, "-m", *module.split(), *words],
             capture_output=True,
@@ -144,7 +147,6 @@ class Commands:
         )
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
-        return done.stdout
 
     @property
     def dataset(self) -> Path:
@@ -163,12 +165,12 @@ class Commands:
             self.places[0],
         )
 
-    def train(self) -> str:
-        """Its features, and the run in its place; returns what training printed."""
+    def train(self) -> None:
+        """Its features, and the run in its place."""
         given = [f"DATASET={self.dataset}", "FEATURES=mel", *self.places]
         self.call("pipeline features", *given[:-1])
         model = f"MODEL={self.options.model}"
-        return self.call("train run", *given, model, "RETRAIN=1")
+        self.call("train run", *given, model, "RETRAIN=1")
 
     def scores(self, *words: str) -> list[float]:
         """Scores of all classes on the files of `site2`."""
@@ -214,20 +216,27 @@ def new_place(options: NewPlaceOptions) -> int:
     return 0
 
 
+def train_on_every_other_minute(options: NewPlaceOptions, folder: Path) -> RunFolder:
+    """A run on one long recording; fold 1 has its even minutes, fold 2 the odd ones."""
+    make_hour(options, folder)
+    commands = Commands(options, folder)
+    commands.prepare(f"BLOCK={MINUTE}")
+    pieces = pd.read_csv(commands.dataset)
+    minute = pieces["group"].str.rpartition("@")[2].astype(float) // MINUTE
+    fold = 1 + minute.astype(int) % 2
+    replace_file(commands.dataset, pieces.assign(fold=fold).to_csv(index=False))
+    commands.train()
+    return select_one(folder / "runs", "last")
+
+
 def noisy_hour(options: NewPlaceOptions) -> int:
-    """Print scores of one long recording, trained on every other minute and tested on
-    the rest, and the reverse; returns 0.
+    """Print the scores of one long recording, of which each half of the minutes is
+    tested by the model of the other; returns 0.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_hour(options, folder)
-        commands = Commands(options, folder)
-        commands.prepare(f"BLOCK={MINUTE}")
-        pieces = pd.read_csv(commands.dataset)
-        minute = pieces["group"].str.rpartition("@")[2].astype(float) // MINUTE
-        odd = minute.astype(int) % 2
-        replace_file(commands.dataset, pieces.assign(fold=odd + 1).to_csv(index=False))
-        print(commands.train())
+        run = train_on_every_other_minute(options, Path(name))
+        scores = read_tested(run).scores().round(3)
+        print(text_table(scores.reset_index().to_numpy(), ["label", *scores]))
     return 0
 
 

@@ -189,8 +189,9 @@ def listing() -> str:
 
 def main(*words: str) -> None:
     """List, write pages, or make files."""
+    from docs import made_events as made_events  # registers further makers
     from docs import made_tables
-    from docs import pretrained as pretrained  # registers further makers
+    from docs import pretrained as pretrained
 
     if not words:
         print(listing())

@@ -1,0 +1,66 @@
+"""Detections of each model: the steps behind docs/tables/events.csv.
+
+SOUNDS holds finch, and esc50_16k for the noise.
+"""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from bench.new_place import NewPlaceOptions, train_on_every_other_minute
+from docs.made_tables import MAKERS, Folders, Made
+from featurestack.events.scores import ALL
+from featurestack.events.tested import read_tested
+from featurestack.results.run_folder import RunFolder, select_one
+
+# columns of events.csv -> those of `event_scores`
+COLUMNS = {
+    "f1": "f1",
+    "f1_low": "low",
+    "f1_high": "high",
+    "f1_at_0_3": "f1_iou_0.3",
+    "f1_at_0_7": "f1_iou_0.7",
+    "found": "found",
+    "false_alarms": "false_alarms",
+    "wrong_names": "wrong_names",
+    "onset_ms": "onset_ms",
+    "segment_error": "segment_error",
+}
+MODELS = {"frames": "frames", "linear": "linear_frames"}  # row -> MODEL
+
+
+def row_of(name: str, run: RunFolder) -> dict[str, object]:
+    """The run's scores on its tested recordings."""
+    scores = read_tested(run).scores().loc[ALL]
+    values = {column: float(scores[own]) for column, own in COLUMNS.items()}
+    folds = len(run.finished)
+    return {"model": name, **values, "folds": folds, "seconds": run.config.seconds}
+
+
+@MAKERS.register()
+def events(folders: Folders) -> Made:
+    """Syllables of a finch by each model; and by `frames` in an hour of noise, where
+    each half of the minutes is tested by the model of the other.
+    """
+    finch = folders.sounds / "finch"
+    table = folders.out / "data" / "finch" / "finch.csv"
+    if not table.is_file():
+        places = [f"AUDIO={finch / 'audio'}", f"TABLES={finch / 'events.csv'}"]
+        folders.run("pipeline events", *places, "NAME=finch")
+    given = [f"DATASET={table}", "FEATURES=mel"]
+    folders.run("pipeline features", *given)
+    rows = []
+    for name, model in MODELS.items():
+        words = [*given, f"MODEL={model}", "THREADS=1", "DEVICE=cpu"]
+        folders.run("train run", *words)
+        rows.append(row_of(name, select_one(folders.out / "runs", "last")))
+    hour = NewPlaceOptions(
+        recordings=finch / "audio",
+        tables=finch / "audacity",
+        noise=folders.sounds / "esc50_16k" / "audio",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = train_on_every_other_minute(hour, Path(folder))
+        rows.append(row_of("frames, an hour in noise", run))
+    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT events", None
