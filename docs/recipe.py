@@ -147,8 +147,8 @@ DECISIONS = Registry(
             "whole clips, or crops of 0.8 s with each crop's answer averaged?",
             "GRID=128x417 BATCH=32",
             (
-                f"MODEL={CROPPED} AUGMENT={CROPS} TTA=13 EPOCHS=90",
                 f"MODEL={CROPPED},apart=1 AUGMENT={CROPS} TTA=13 EPOCHS=90",
+                f"MODEL={CROPPED} AUGMENT={CROPS} TTA=13 EPOCHS=90",
                 f"MODEL={CROPPED},apart=1 {MIXED} EPOCHS=14",
             ),
         ),
