@@ -38,15 +38,18 @@ def fit(
     classes: int,
     strength: float = STRENGTH,
     originals: NDArray[np.bool_] | None = None,
+    class_weights: NDArray[np.floating] | None = None,
 ) -> LinearModel:
     """The model of training clips x (N, D) and class numbers y (N,).
 
     If y is (N, K), with 1 for each label of a clip, each class is fitted against the
     rest. A class without clips is never predicted.
 
-    strength   C, one over the strength of the penalty
-    originals  (N,) the clips that give means and deviations, without their altered
-               copies; by default all
+    strength       C, one over the strength of the penalty
+    originals      (N,) the clips that give means and deviations, without their altered
+                   copies; by default all
+    class_weights  (K,) as how many clips a clip of each class counts; if y is (N, K),
+                   a clip that has the label
 
     The loss has one minimum: no seed and no order of the clips matters.
     """
@@ -68,6 +71,11 @@ def fit(
         fitted = np.unique(y)
         target = y[:, None] == fitted
     exclusive = y.ndim == 1 and len(fitted) > 2
+    counts = None
+    if class_weights is not None and y.ndim == 2:
+        counts = np.where(target, class_weights[fitted], 1.0)
+    elif class_weights is not None:
+        counts = class_weights[y][:, None]
     if y.ndim == 1 and len(fitted) == 2:
         # one row, the log odds of the second class, as scikit-learn has it
         bias[fitted[0]] = 0
@@ -79,7 +87,7 @@ def fit(
 
         # one thread: sums have the same order on every machine
         with threadpool_limits(1):
-            solution = minimise(standard, target, strength, exclusive)
+            solution = minimise(standard, target, strength, exclusive, counts)
         weight[fitted], bias[fitted] = solution
     return LinearModel(mean, scale, weight, bias)
 

@@ -50,6 +50,7 @@ def minimise(
     target: NDArray[np.bool_],
     strength: float,
     exclusive: bool,
+    counts: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Weights (K, D) and biases (K,) with the smallest penalised log loss of x (N, D).
 
@@ -59,16 +60,17 @@ def minimise(
 
     exclusive  a clip has one of the classes (softmax); otherwise each class is fitted
                against the rest
+    counts     (N, 1), or (N, K) if not exclusive: as how many clips each one counts
     """
     clips, dimensions = x.shape
     if clips < dimensions:
         # the penalty keeps each class's weights within the span of the clips
         basis, coordinates = np.linalg.qr(x.T)
-        weight, bias = minimise(coordinates.T, target, strength, exclusive)
+        weight, bias = minimise(coordinates.T, target, strength, exclusive, counts)
         return weight @ basis.T, bias
     weights = np.zeros((target.shape[1], dimensions + 1))
     for precision in (np.float32, np.float64):
-        loss = LogLoss(x, target, strength, exclusive, precision)
+        loss = LogLoss(x, target, strength, exclusive, precision, counts)
         weights, distance = descend(loss, weights.astype(precision))
         if distance < NEAR:
             break
@@ -86,10 +88,15 @@ class LogLoss:
         strength: float,
         exclusive: bool,
         precision: type[np.floating],
+        counts: Floats | None = None,
     ) -> None:
         self.precision = precision
+        # (N, 1) or (N, K)
+        self.counts = (np.ones((len(x), 1)) if counts is None else counts).astype(
+            precision
+        )
         self.inputs = np.column_stack([x, np.ones(len(x))]).astype(precision)
-        self.target = target.astype(precision)  # (N, K)
+        self.target = target * self.counts  # (N, K)
         self.strength = precision(strength)
         self.exclusive = exclusive
         self.penalty = np.ones(x.shape[1] + 1, precision)
@@ -111,9 +118,9 @@ class LogLoss:
         if self.exclusive:
             highest = logits.max(axis=1)
             rest = np.exp(logits - highest[:, None]).sum(axis=1)
-            normalisers = highest + np.log(rest)
+            normalisers = (highest + np.log(rest)) * self.counts[:, 0]
         else:
-            normalisers = np.logaddexp(0, logits)
+            normalisers = np.logaddexp(0, logits) * self.counts
         normaliser = normalisers.sum(dtype=float)
         of_target = (logits * self.target).sum(dtype=float)
         size = (weights**2 * self.penalty).sum(dtype=float)
@@ -126,7 +133,7 @@ class LogLoss:
         return expit(logits)
 
     def gradient(self, probabilities: Array, weights: Array) -> Array:
-        errors = self.strength * (probabilities - self.target)
+        errors = self.strength * (probabilities * self.counts - self.target)
         return errors.T @ self.inputs + weights * self.penalty
 
     def step_size(
@@ -155,7 +162,7 @@ class LogLoss:
         """An approximate inverse of the second derivatives: each class is taken alone,
         with the curvature p (1 - p) at a clip.
         """
-        curvature = self.strength * probabilities * (1 - probabilities)
+        curvature = self.strength * probabilities * (1 - probabilities) * self.counts
         by_class = np.ascontiguousarray(curvature.T)
         clips = min(ACTIVE, len(curvature))
         active = np.argpartition(-by_class, clips - 1)[:, :clips]

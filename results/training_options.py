@@ -20,7 +20,7 @@ from featurestack.results.tasks.registry import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
-Needs = Literal["steps", "grid", "padding", "views"]
+Needs = Literal["steps", "grid", "padding", "views", "balance"]
 
 FIRST, MIDDLE, LAST = 0, 1, 2  # places among the loops of a sweep
 
@@ -119,9 +119,11 @@ class Training(Options):
         "cached altered copies of each clip to train on, besides the clip itself",
         least=0,
     )
-    balance: Literal["none", "loss", "sample"] = of_networks(
+    balance: Literal["none", "loss", "sample"] = option(
         "none",
-        "weight of rare classes: loss counts them more, sample draws them more often",
+        "weight of rare classes: loss counts them more, sample draws them more often"
+        " (not with linear)",
+        needs="balance",
     )
 
     optimizer: Literal["adamw", "sgd"] = of_networks(

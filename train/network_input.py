@@ -161,7 +161,7 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     uses            what its runs have; they ignore options that need anything else:
                     steps of training (without them it has an exact solution), grid
                     (channels are resized to GRID), padding (it can be left out), views
-                    (TTA can shift or crop the input)
+                    (TTA can shift or crop the input), balance (classes have weights)
     takes, accepts  the channels that the kind takes, in words and as a test
     width           the number of the input's planes that a channel gives; 1 by default
     grid            rows x frames of an input that does not use GRID; `native` is the
@@ -191,6 +191,7 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
 
 @input_kind(
     "steps",
+    "balance",
     "grid",
     "padding",
     "views",
@@ -208,6 +209,7 @@ def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 
 @input_kind(
     "steps",
+    "balance",
     "views",  # not padding: resizing would change the pitch
     takes="waveform alone",
     accepts=lambda channel: channel.name == "waveform",
@@ -224,6 +226,7 @@ def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 
 @input_kind(
     "steps",
+    "balance",
     "padding",
     width=lambda channel: channel.rows if channel.frames == 1 else channel.statistics,
     grid="1x1",
@@ -239,6 +242,7 @@ def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 
 
 @input_kind(
+    "balance",
     "padding",
     width=lambda channel: channel.statistics,
     grid="1x1",

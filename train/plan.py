@@ -331,6 +331,12 @@ def resolve_options(
         unused = needed is not None and needed not in model.kind.uses
         if unused and getattr(asked, name) != field.default:
             ignored[name] = field.default
+    in_steps = model.kind.in_steps or model.kind.framed
+    if asked.balance == "sample" and not in_steps:
+        raise RequestError(
+            f"BALANCE=sample draws clips, and {model.name} is trained on all at once:"
+            " give BALANCE=loss"
+        )
     messages = []
     if asked.model == RunOptions.model != model.name and not model.kind.framed:
         messages.append(

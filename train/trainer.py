@@ -452,7 +452,8 @@ class LinearTrainer(Trainer):
         copy_of = self.plan.cache.clips["copy_of"].to_numpy()
         is_original = copy_of[data.train] == ""
         targets = self.plan.targets[data.train]
-        linear.fit(self.network, x, targets, is_original)
+        weights = data.class_weights() if self.training.balance == "loss" else None
+        linear.fit(self.network, x, targets, is_original, weights)
         seconds = time.perf_counter() - start
         bar.update(len(x))
         row = {"epoch": 1, "seconds": seconds}

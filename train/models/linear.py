@@ -35,6 +35,7 @@ def fit(
     x: NDArray[np.float32],
     y: NDArray[np.integer],
     originals: NDArray[np.bool_],
+    class_weights: NDArray[np.float32] | None = None,
 ) -> None:
     """Set the network's weights from training clips x (N, D) and class numbers y (N,).
 
@@ -42,13 +43,13 @@ def fit(
     rest.
 
     Means and deviations are those of the `originals` (N,) alone, without their altered
-    copies.
+    copies. `class_weights` (K,) say as how many clips one of each class counts.
     """
     # it imports scipy.linalg, a tenth of the time of commands that train nothing
     from featurestack.results import linear
 
     classes = network.head.out_features
-    fitted = linear.fit(x, y, classes, network.strength, originals)
+    fitted = linear.fit(x, y, classes, network.strength, originals, class_weights)
     network.mean.copy_(torch.from_numpy(fitted.mean))
     network.scale.copy_(torch.from_numpy(fitted.scale))
     network.head.weight.copy_(torch.from_numpy(fitted.weight))

@@ -44,6 +44,39 @@ def test_gives_the_probabilities_of_scikit_learn(classes):
     )
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_rare_classes_weigh_as_in_scikit_learn(classes):
+    x, y = data(classes)
+    kept = (y > 0) | (np.arange(60) < 15)
+    x, y = x[kept], y[kept]
+    weights = len(y) / classes / np.bincount(y)
+    network = build("linear", x.shape[1], classes, (1, 1))
+    fit(network, x, y, np.ones(len(y), bool), weights)
+    standard = StandardScaler().fit_transform(x.astype(np.float64))
+    regression = LogisticRegression(
+        C=0.1, max_iter=10000, tol=1e-8, class_weight="balanced"
+    )
+    expected = regression.fit(standard, y).predict_proba(standard)
+    ours = network(torch.from_numpy(x)).detach().softmax(1)
+    assert np.allclose(ours, expected, atol=1e-4)
+
+
+def test_positive_labels_weigh_as_in_scikit_learn():
+    x, y = data(4)
+    labels = np.stack([y == 0, y < 2], axis=1)
+    weights = np.array([3.0, 1.5])
+    network = build("linear", x.shape[1], 2, (1, 1))
+    fit(network, x, labels, np.ones(len(y), bool), weights)
+    ours = network(torch.from_numpy(x)).detach().sigmoid().numpy()
+    standard = StandardScaler().fit_transform(x.astype(np.float64))
+    for column, weight in enumerate(weights):
+        regression = LogisticRegression(
+            C=0.1, max_iter=10000, tol=1e-8, class_weight={True: weight, False: 1.0}
+        )
+        expected = regression.fit(standard, labels[:, column]).predict_proba(standard)
+        assert np.allclose(ours[:, column], expected[:, 1], atol=1e-4)
+
+
 def test_correlated_features_have_their_exact_minimum_too():
     """Fewer clips than features, nearly equal features, and a large C."""
     random = np.random.default_rng(0)
