@@ -36,7 +36,7 @@ from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.importance.tables import best_by_size, kept_set
 from featurestack.pipeline.checks.artefacts import linear_accuracies
-from featurestack.pipeline.checks.price import is_lost
+from featurestack.pipeline.checks.price import by_clip, is_lost
 from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS
 from featurestack.results.linear import STRENGTH
@@ -393,20 +393,18 @@ def price_of_nothing(options: FalseClaimsOptions, rng: np.random.Generator) -> N
             x[:, :5] += 1.2 * np.eye(5, dtype=np.float32)[target]
             field = rng.permutation(np.arange(clips) % values)
             names = np.arange(clips).astype(str)
-            table = pd.DataFrame({"clip_id": names, "group": names, "copy_of": ""})
+            table = pd.DataFrame({"clip_id": names, "copy_of": ""})
             table["label"] = target.astype(str)
-            accuracies = []
-            few = values <= FOLDS_OF_GROUPS
-            for groups in (names, field.astype(str)):
-                folds = field + 1
-                if groups is names or not few:
-                    count = values if few else FOLDS
-                    drawn = pd.Series(groups)
-                    folds = draw_folds(table["label"], drawn, count, 0, {})
-                split = table.assign(fold=folds)
-                accuracies.append(float(linear_accuracies(split, x, STRENGTH).mean()))
-            by_clip, by_field = accuracies
-            lost += is_lost(by_clip, by_field, clips)
+            folds = field + 1
+            if values > FOLDS_OF_GROUPS:
+                folds = draw_folds(table["label"], field.astype(str), FOLDS, 0, {})
+            split = table.assign(group=field.astype(str), fold=folds)
+            accuracies = [
+                float(linear_accuracies(folded, x, STRENGTH).mean())
+                for folded in (by_clip(split), split)
+            ]
+            of_clips, of_field = accuracies
+            lost += is_lost(of_clips, of_field, clips)
         rows.append((clips, values, f"{100 * lost / options.reports:.0f}"))
     print(
         f"Fields that mean nothing, {options.reports} checks: % that report points lost"

@@ -42,11 +42,7 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     try:
         values = statistics_of(table, dataset)
         for unit, split in splits.items():
-            # the same number of folds, so that as many clips train
-            count = split["fold"].nunique()
-            clip_folds = draw_folds(table["label"], table["clip_id"], count, 0, {})
-            by_clip = table.assign(group=table["clip_id"], fold=clip_folds)
-            clips = float(linear_accuracies(by_clip, values, STRENGTH).mean())
+            clips = float(linear_accuracies(by_clip(split), values, STRENGTH).mean())
             groups = float(linear_accuracies(split, values, STRENGTH).mean())
             clear = is_lost(clips, groups, len(table))
             new = "value of it" if alone else unit
@@ -56,6 +52,21 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     except (RequestError, Impossible):
         return findings
     return findings
+
+
+def by_clip(split: pd.DataFrame) -> pd.DataFrame:
+    """The table with folds of the same sizes that keep no clips together.
+
+    They are drawn as the split's: balanced by class, or one for each group, which
+    balances nothing.
+    """
+    alone = split["clip_id"]
+    count = split["fold"].nunique()
+    if count == split["group"].nunique():
+        folds = np.random.default_rng(0).permutation(split["fold"])
+    else:
+        folds = draw_folds(split["label"], alone, count, 0, {})
+    return split.assign(group=alone, fold=folds)
 
 
 def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
