@@ -241,7 +241,7 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
 
     The first row is the set: features, accuracy of sets of its size, each selected on
     the other folds; `of`, the accuracy of all features; `folds`, the share of the folds
-    that select this set; lost, what it has less than all. The others have one of its
+    that select this set; lost, how far it is below all. The others have one of its
     features as `without`, the accuracy of the set without it, `of` the accuracy of the
     set, and lost, the largest loss first; `clear` says whether it is clearly smaller
     than the loss before it, by a test of all pairs. All losses are one family, with
