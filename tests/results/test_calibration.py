@@ -84,3 +84,29 @@ def test_a_clip_between_two_others_is_predicted_above_the_middle():
     assert calibration.fit_thresholds(target[:1], np.array([[0.9]])) == pytest.approx(
         0.45
     )
+
+
+def confident(clips, rng):
+    """Targets drawn from five probabilities, of which most are near 0 or 1."""
+    logits = rng.normal(scale=3, size=(clips, 5))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    below = probabilities.cumsum(axis=1) < rng.random((clips, 1))
+    return below[:, :-1].sum(axis=1), probabilities
+
+
+@pytest.mark.parametrize(
+    ("clips", "least", "most"), [(40, 0.92, 0.945), (400, 0.945, 0.955)]
+)
+def test_a_rejection_from_few_clips_keeps_less_than_it_says_on_new_ones(
+    clips, least, most
+):
+    rng = np.random.default_rng(0)
+    target, probabilities = confident(20_000, rng)
+    correct = probabilities.argmax(axis=1) == target
+    accuracies = []
+    for _ in range(200):
+        threshold = calibration.rejection_threshold(*confident(clips, rng), 0.95)
+        kept = probabilities.max(axis=1) >= threshold
+        if kept.any():
+            accuracies.append(correct[kept].mean())
+    assert least < np.mean(accuracies) < most
