@@ -26,6 +26,7 @@ ROOM = Room(
         "train events": "featurestack.events.training:FrameTrainer",
         "predict events": "featurestack.events.predict:predict_recordings",
     },
+    figures={"time_line": "featurestack.events.figures"},
     tasks={"events": "featurestack.events.task:EVENTS"},
     sections={"events": "featurestack.events.section:events"},
     templates=Path(__file__).parent / "templates",

@@ -1,6 +1,4 @@
-"""Figures of one run: its predictions, learning curves, channels, augmentations and
-detections.
-"""
+"""Figures of one run: its predictions, learning curves, channels and augmentations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,6 @@ from featurestack.analysis.figures.drawing import (
     INK,
     MANY_CLASSES,
     MUTED,
-    PAPER,
     SERIES,
     SIGNED,
     SPECTRUM,
@@ -388,50 +385,4 @@ def draw_augmentations(
             )
             panel.set_title(title, weight="normal", pad=3)
             panel.set(xticks=[], yticks=[])
-    return ax
-
-
-@figure(
-    "Time line of one recording: annotated events above, detections below",
-    lambda events, detections, **_: (
-        0.7 + 0.3 * len({*events["label"], *detections["label"]})
-    ),
-)
-def draw_time_line(
-    ax: Axes,
-    *,
-    events: pd.DataFrame,  # start, end, label
-    detections: pd.DataFrame,
-    begin: float,  # seconds
-    end: float,
-) -> Axes:
-    """Draw a row for each class: events in its upper half, detections in its lower
-    half.
-    """
-    classes = sorted({*events["label"], *detections["label"]})
-    for table, top, colour, name in (
-        (events, 0.1, INK, "event"),
-        (detections, 0.5, SERIES[1], "detection"),
-    ):
-        for row, label in enumerate(classes):
-            own = table[table["label"] == label]
-            spans = list(zip(own["start"], own["end"] - own["start"]))
-            ax.broken_barh(
-                spans,
-                (row + top, 0.35),
-                facecolor=colour,
-                edgecolor=PAPER,  # parts of a divided detection touch
-                linewidth=0.4,
-                label="" if row else name,
-            )
-    names = [shorten(label, 21) for label in classes]
-    ax.set_yticks(np.arange(len(classes)) + 0.5, names)
-    ax.set(xlim=(begin, end), ylim=(len(classes), 0), xlabel="seconds")
-    ax.legend(
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=2,
-        borderaxespad=0,
-    )
-    grid_lines(ax, "x")
     return ax
