@@ -57,6 +57,9 @@ BY_THEMSELVES = {
     "bench.new_place --recordings F --tables F --noise F": (
         "detections at a place with other noise, before and after annotated minutes"
     ),
+    "bench.noisy_hour --recordings F --tables F --noise F": (
+        "detections in one long recording, half of whose minutes train"
+    ),
     "bench.power_cut --cuts 200": (
         "extractions that end in a simulated crash of the system, with lost pages"
     ),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.new_place import NewPlaceOptions, train_on_every_other_minute
+from bench.new_place import NewPlaceOptions
+from bench.noisy_hour import train_on_every_other_minute
 from docs.made_tables import MAKERS, Folders, Made
 from featurestack.events.scores import ALL
 from featurestack.events.tested import read_tested

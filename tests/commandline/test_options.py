@@ -25,6 +25,7 @@ from featurestack.commandline.options import (
     option,
     option_words,
     texts,
+    written,
 )
 from featurestack.commandline.spelling import make_command
 from tests.golden.commands import ROOT
@@ -234,3 +235,11 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
                 kind in (str, int, float, bool, Path)
                 or typing.get_origin(kind) is Literal
             )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.0, "2"), (0.5, "0.5"), ((1, 3), "1 3"), (float("inf"), "inf"), (7, "7")],
+)
+def test_a_value_is_written_as_a_user_types_it(value, text):
+    assert written(value) == text
