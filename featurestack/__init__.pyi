@@ -367,7 +367,7 @@ def train(
     copies: [0] cached altered copies of each clip to train on, besides the clip
         itself
     balance: [none] weight of rare classes: loss counts them more, sample draws them
-        more often
+        more often (not with linear)
     optimizer: [adamw] adamw, or sgd with Nesterov momentum; weight decay spares
         norms and biases in both
     lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
@@ -375,11 +375,11 @@ def train(
     momentum: [0.9] Nesterov momentum of sgd
     schedule: [onecycle] learning-rate schedule, step by step; plateau divides the
         rate by ten if SELECT stops improving, and needs VAL
-    warmup: [0.0] epochs of linear warm-up before cosine, step, plateau or constant;
+    warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
         onecycle has its own
-    ema: [0.0] moving average of the weights: share of the old average kept at each
+    ema: [0] moving average of the weights: share of the old average kept at each
         step (0.999); 0 for none
-    clip: [0.0] largest norm of a step's gradient; 0 for no limit
+    clip: [0] largest norm of a step's gradient; 0 for no limit
     val: [none] validation clips for model selection: the next fold, or 15 % of the
         training groups
     select: [val_loss] validation score that picks the best epoch
@@ -408,7 +408,7 @@ def train(
         old one stays until the new one is finished
     wait: wait for another process that trains the same fold instead of being
         refused
-    min_accuracy: [0.0] exit status 1 if the score of the finished folds is below
+    min_accuracy: [0] exit status 1 if the score of the finished folds is below
         this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
@@ -516,7 +516,7 @@ def own_run(
     copies: [0] cached altered copies of each clip to train on, besides the clip
         itself
     balance: [none] weight of rare classes: loss counts them more, sample draws them
-        more often
+        more often (not with linear)
     optimizer: [adamw] adamw, or sgd with Nesterov momentum; weight decay spares
         norms and biases in both
     lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
@@ -524,11 +524,11 @@ def own_run(
     momentum: [0.9] Nesterov momentum of sgd
     schedule: [onecycle] learning-rate schedule, step by step; plateau divides the
         rate by ten if SELECT stops improving, and needs VAL
-    warmup: [0.0] epochs of linear warm-up before cosine, step, plateau or constant;
+    warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
         onecycle has its own
-    ema: [0.0] moving average of the weights: share of the old average kept at each
+    ema: [0] moving average of the weights: share of the old average kept at each
         step (0.999); 0 for none
-    clip: [0.0] largest norm of a step's gradient; 0 for no limit
+    clip: [0] largest norm of a step's gradient; 0 for no limit
     val: [none] validation clips for model selection: the next fold, or 15 % of the
         training groups
     select: [val_loss] validation score that picks the best epoch
@@ -557,7 +557,7 @@ def own_run(
         old one stays until the new one is finished
     wait: wait for another process that trains the same fold instead of being
         refused
-    min_accuracy: [0.0] exit status 1 if the score of the finished folds is below
+    min_accuracy: [0] exit status 1 if the score of the finished folds is below
         this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
@@ -852,8 +852,8 @@ def detections(
     dataset: dataset of the runs that RUN chooses from; all by default
     device: [cpu] cpu, cuda, mps, or auto for the best available
     threads: [auto] threads of the network's arithmetic on a CPU
-    window: [0.0] seconds of audio in one prediction, padded like a short clip; 0
-        for the length of a training clip, the median if many were padded
+    window: [0] seconds of audio in one prediction, padded like a short clip; 0 for
+        the length of a training clip, the median if many were padded
     gate: level in dB of full scale, such as -50; a window that is never louder gets
         no answer
     reject: probability below which there is no answer, such as 0.7; auto for the
@@ -864,7 +864,7 @@ def detections(
     top: [5] classes shown for each file
     json: print every probability as JSON
     csv: print every probability as CSV
-    hop: [0.0] seconds from one window to the next in a long recording; 0 predicts
+    hop: [0] seconds from one window to the next in a long recording; 0 predicts
         only its beginning
     threshold: probability above which a class is predicted, for several labels and
         events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
