@@ -3,8 +3,9 @@ that a room adds to it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,16 +50,25 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """The entry page, and the comparison of its datasets as it was just computed; None
-    if they are not compared, or if nothing has changed since the page was made. `gains`
-    and `pooled` are there in any case.
+    """The entry page to all reports.
+
+    compare  returns the comparison of the datasets, None if they cannot be compared
+    fresh    False if the page already existed and nothing had changed
     """
 
     page: Path
     headline: str
     problems: Sequence[Problem]
-    comparison: Any = None
+    compare: Callable[[], Any]
     fresh: bool = True
+
+    @cached_property
+    def comparison(self) -> Any:
+        """The comparison of the datasets. None if they cannot be compared.
+
+        If nothing had changed since the page was made, it is computed when it is asked.
+        """
+        return self.compare()
 
     @property
     def gains(self) -> pd.DataFrame:
@@ -126,14 +136,21 @@ def build_overview(options: AnalysisOptions) -> Overview:
     entries, inputs_of_reports = read_entries(options.reports)
     inputs = digest([json.dumps(choices), *inputs_of_reports])
     target = options.reports / "index.html"
+    compared_options = replace(options, name="", dataset=choices["dataset"])
     if not options.overwrite and manifest.holds(inputs):
         printed = manifest.content["printed"]
         problems = [Problem(**problem) for problem in printed["problems"]]
-        return Overview(target, printed["headline"], problems, fresh=False)
+
+        def compare_again() -> Any:
+            if module is None:
+                return None
+            given, _ = compared_jobs(compared_options, {*entries})
+            return module.compare_datasets(given, choices)[0]
+
+        return Overview(target, printed["headline"], problems, compare_again, False)
 
     known_figures = {} if options.overwrite else manifest.content.get("figures", {})
     writer = FigureWriter(options.reports, known_figures)
-    compared_options = replace(options, name="", dataset=choices["dataset"])
     compared = Compared(counted(len(entries), "report"))
     if module:
         given, problem = compared_jobs(compared_options, {*entries})
@@ -167,7 +184,9 @@ def build_overview(options: AnalysisOptions) -> Overview:
             "problems": [asdict(problem) for problem in compared.problems],
         },
     )
-    return Overview(target, compared.headline, compared.problems, compared.comparison)
+    return Overview(
+        target, compared.headline, compared.problems, lambda: compared.comparison
+    )
 
 
 def words_of(choices: Mapping[str, str]) -> list[str]:

@@ -33,6 +33,22 @@ def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
         check_choices(given, **chosen)
 
 
+def compare_datasets(
+    given: Sequence[ReportJob],
+    chosen: Mapping[str, str],
+) -> tuple["Comparison | None", list[Problem]]:
+    """The comparison of these datasets, None if they are too few, and what is left out
+    of it.
+
+    chosen  the result of `choices`
+    """
+    if len(given) < FEWEST_DATASETS:
+        return None, []
+    from featurestack.importance.across import compare
+
+    return compare(given, chosen["model"], chosen["base"])
+
+
 def compare_reports(
     given: Sequence[ReportJob],
     options: AnalysisOptions,
@@ -45,12 +61,7 @@ def compare_reports(
     chosen   the result of `choices`, perhaps of an earlier command
     reports  number of reports on the page
     """
-    comparison = None
-    problems: list[Problem] = []
-    if len(given) >= FEWEST_DATASETS:
-        from featurestack.importance.across import compare
-
-        comparison, problems = compare(given, chosen["model"], chosen["base"])
+    comparison, problems = compare_datasets(given, chosen)
     headline = sentences.across_headline(
         comparison, reports, len(given), FEWEST_DATASETS
     )

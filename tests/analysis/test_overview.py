@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from pandas.testing import assert_frame_equal
 
 import featurestack as fs
 from featurestack.analysis.overview import build_overview
@@ -45,6 +46,22 @@ def test_nothing_is_done_twice(options):
     assert overview(options).fresh
     again = build_overview(options)
     assert not again.fresh and again.headline.startswith("mel+mfcc gains most")
+
+
+def test_an_unchanged_page_has_the_comparison_of_the_first_call(options):
+    for name in NAMES:
+        train(options, name)
+    folders = {name: getattr(options, name) for name in ("data", "runs", "reports")}
+    first, second = (
+        fs.report([*NAMES], **folders, figures=0, quiet=True) for _ in range(2)
+    )
+    assert not second.fresh and second.headline == first.headline
+    for table in ("gains", "pooled", "joint"):
+        of_first = getattr(first.comparison, table)
+        assert_frame_equal(getattr(second.comparison, table), of_first)
+    assert second.comparison.datasets == NAMES
+    assert_frame_equal(second.gains, first.gains)
+    assert_frame_equal(second.pooled, first.pooled)
 
 
 def test_a_model_that_was_compared_and_is_gone_stops_no_other_report(options):
