@@ -75,7 +75,7 @@ def test_minutes_leave_out_steps_and_say_so(options, capsys):
         found
     )
     assert found.next_command.startswith("make answer DATASET=")
-    assert " MINUTES=0.0 " in found.next_command
+    assert " MINUTES=0 " in found.next_command
     assert found.page.is_file()
 
 
