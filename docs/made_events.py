@@ -13,7 +13,7 @@ from bench.noisy_hour import train_on_every_other_minute
 from docs.made_tables import MAKERS, Folders, Made
 from featurestack.events.scores import ALL
 from featurestack.events.tested import read_tested
-from featurestack.results.run_folder import RunFolder, select_one
+from featurestack.results.run_folder import RunFolder, find
 
 # columns of events.csv -> those of `event_scores`
 COLUMNS = {
@@ -55,7 +55,12 @@ def events(folders: Folders) -> Made:
     for name, model in MODELS.items():
         words = [*given, f"MODEL={model}", "THREADS=1", "DEVICE=cpu"]
         folders.run("train run", *words)
-        rows.append(row_of(name, select_one(folders.out / "runs", "last")))
+        (run,) = [
+            run
+            for run in find(folders.out / "runs", "finch")
+            if run.training.model == model
+        ]
+        rows.append(row_of(name, run))
     hour = NewPlaceOptions(
         recordings=finch / "audio",
         tables=finch / "audacity",

@@ -8,7 +8,7 @@ import contextlib
 import io
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.options import (
@@ -21,6 +21,10 @@ from featurestack.commandline.options import (
 from featurestack.commandline.quantities import counted, duration, percent, size
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import silenced
+
+if TYPE_CHECKING:
+    from featurestack.analysis.options import AnalysisOptions
+    from featurestack.analysis.report_inputs import Built
 
 Texts = Mapping[str, str]  # option -> its text
 DATASET = "synth"
@@ -127,16 +131,22 @@ def measure(given: Texts) -> str:
     )
 
 
-def report(given: Texts) -> str:
-    """Make the report and the entry page."""
+def make_report(given: Texts) -> tuple["Built", "AnalysisOptions"]:
+    """The report, made anew only if something has changed; and its options."""
     from featurestack.analysis.options import AnalysisOptions
-    from featurestack.analysis.overview import build_overview
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs, unchanged
 
     options = AnalysisOptions.build(given)
     (job,) = jobs(options)
-    built = unchanged(job, options) or build_report(job, options)
+    return unchanged(job, options) or build_report(job, options), options
+
+
+def report(given: Texts) -> str:
+    """Make the report and the entry page."""
+    from featurestack.analysis.overview import build_overview
+
+    built, options = make_report(given)
     build_overview(options)
     return f"tables, figures and a page in {built.page.parent}"
 
@@ -169,13 +179,7 @@ def conclude(given: Texts) -> int:
 
     given  the options of the report
     """
-    from featurestack.analysis.options import AnalysisOptions
-    from featurestack.analysis.report_inputs import jobs, unchanged
-
-    options = AnalysisOptions.build(given)
-    (job,) = jobs(options)
-    built = unchanged(job, options)
-    assert built is not None, "the last step has made the report"
+    built, _ = make_report(given)
     print()
     for remark in built.remarks:
         print(f"  {remark}")

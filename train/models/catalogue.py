@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int]
 DROPOUT = {"dropout": (0.0, 0.9999)}
-STRIDES = {"rows": (1, 8), "frames": (1, 8)}
-ENDS = STRIDES | {"maxpool": (0, 1), "maxima": (0, 1), "apart": (0, 1)}
+ENDS = {
+    "rows": (1, 8),
+    "frames": (1, 8),
+    "maxpool": (0, 1),
+    "maxima": (0, 1),
+    "apart": (0, 1),
+}
 
 
 @model(kind="image", bounds=ENDS)
