@@ -5,8 +5,8 @@ cache.
 import os
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline.commands import Command, main
-from featurestack.commandline.options import SURROGATE
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import SURROGATE, Command
 
 # Threads of these libraries spin while they wait: t-SNE on two threads takes ten times
 # the processor time.

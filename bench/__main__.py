@@ -9,8 +9,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from featurestack.commandline.commands import Command, main
-from featurestack.commandline.options import Options, option
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Command, Options, option
 from featurestack.commandline.registry import Registry
 
 # module of this folder -> description of the comparison

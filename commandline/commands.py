@@ -1,45 +1,29 @@
 """`python -m <package> <command>`: choose, parse, run, exit with a status."""
 
-import dataclasses
-import importlib
-import inspect
 import os
-import shlex
 import sys
-import textwrap
-import typing
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from featurestack.commandline import rooms
-from featurestack.commandline.errors import (
-    DISK_FAILED,
-    NOT_WRITABLE,
-    Failed,
-    RequestError,
-    nearest,
-)
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import (
     HANDED_OVER,
     PLACES,
-    SURROGATE,
     VARIABLE,
+    Command,
     Options,
     fields,
+    own_options,
     texts,
     unfold,
     with_rooms,
-    written,
+    word_of,
 )
-from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.registry import Registry
 from featurestack.commandline.spelling import (
-    HOME,
     MAKE,
-    OF_ROOMS,
     PYTHON,
-    STAGES,
-    TARGETS,
     UNACTIVATED,
     CommandLine,
     called_as,
@@ -55,10 +39,8 @@ from featurestack.commandline.terminal import (
 # time from others on a shared core (docs/explanation/reproducibility.md). OpenMP reads
 # the number when torch is loaded.
 SPINCOUNT = "3000"
-EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
-AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 # what an option must not be empty for: '' would be the current folder
 MEANT = {
     "dataset": "a dataset's name, a folder, a table or a cache",
@@ -66,136 +48,6 @@ MEANT = {
 }
 # make has several targets: a command ignores the others' variables
 SEVERAL_TARGETS = "--several-targets"
-
-Command = Callable[[Any], "int | None"]
-
-
-def own_options(command: Command) -> type[Options]:
-    """The class of a command's parameter `options`, from its annotation."""
-    return typing.get_type_hints(command)["options"]
-
-
-def options_of(command: Command) -> type[Options]:
-    """The class of a command's options, with those that rooms add."""
-    return with_rooms(own_options(command))
-
-
-def every_command() -> dict[str, Command]:
-    """Words after `python -m` -> function; make's targets come first, in the order of
-    use.
-    """
-    found = {}
-    for stage in STAGES:
-        listed = commands_of(stage)
-        for function in listed:
-            found[f"{stage} {word(function)}" if len(listed) > 1 else stage] = function
-    first = [words for words in TARGETS.values() if words in found]
-    return {words: found[words] for words in [*first, *found]}
-
-
-def commands_of(stage: str) -> list[Command]:
-    """The commands of a package and those that rooms add to it; `demo` and `answer` are
-    those of a room alone.
-    """
-    own: list[Command] = []
-    if stage == "bench":  # a folder of the clone alone
-        own = importlib.import_module("bench.__main__").COMMANDS
-    elif stage not in OF_ROOMS:
-        own = importlib.import_module(f"featurestack.{stage}.__main__").COMMANDS
-    return [*own, *commands_of_rooms(stage)]
-
-
-def commands_of_rooms(stage: str) -> list[Command]:
-    """The commands that rooms add to a package, in the order of their entry points."""
-    return [
-        rooms.load("commands", words)
-        for words in rooms.names("commands")
-        if words.split()[0] == stage
-    ]
-
-
-def word(command: Command) -> str:
-    """The word typed for a command."""
-    return command.__name__.rstrip("_")
-
-
-def listing(program: str, commands: Mapping[str, Command]) -> str:
-    """The help of a program: its usage, and each command's first sentence."""
-    width = max(map(len, commands))
-    lines = [
-        f"  {words:{width}}  {first_sentence(each)}" for words, each in commands.items()
-    ]
-    return "\n".join(
-        [f"usage: {program} COMMAND [NAME=value | --name value] ...\n", *lines]
-    )
-
-
-def variables(wanted: str = "") -> str:
-    """Every variable below the first command that takes it, or all meanings of the
-    wanted one.
-    """
-    # variable -> meaning -> commands
-    users: Registry[dict[str, list[str]]] = Registry(
-        "variable", {name.upper(): {} for name in PLACES}
-    )
-    for name, command in every_command().items():
-        for field, meaning in meanings(options_of(command)).items():
-            users.setdefault(field.upper(), {}).setdefault(
-                _indented(meaning), []
-            ).append(name)
-    if wanted:
-        return "\n".join(
-            f"{meaning}\n{_indented('for: ' + ', '.join(names))}"
-            for meaning, names in users[wanted].items()
-        )
-    sections: dict[str, list[str]] = {EVERY_COMMAND: []}
-    for variable, by_meaning in users.items():
-        meaning, names = next(iter(by_meaning.items()))
-        title = (
-            EVERY_COMMAND if variable.lower() in PLACES else str(CommandLine(names[0]))
-        )
-        sections.setdefault(title, []).append(f"  {variable}\n{meaning}")
-    return "\n\n".join(
-        "\n".join([title, *listed]) for title, listed in sections.items()
-    )
-
-
-def meanings(options: type[Options]) -> dict[str, str]:
-    """Field -> its default in brackets, if it has one, and what it means."""
-    result = {}
-    for name, field in fields(options).items():
-        default = "" if field.default is dataclasses.MISSING else written(field.default)
-        shown = "" if default in ("None", "", "False") else f"[{default}] "
-        result[name] = shown + field.metadata["meaning"]
-    return result
-
-
-def _indented(text: str) -> str:
-    return textwrap.fill(
-        text,
-        98,
-        initial_indent=" " * 6,
-        subsequent_indent=" " * 6,
-    )
-
-
-def help_of(program: str, options: type[Options]) -> str:
-    """The help of one command: its usage, and each option with its meaning."""
-    usage = (
-        f"usage: {program} [NAME=value | --name value] ...\n\n"
-        f"{inspect.getdoc(options)}\n"
-    )
-    lines = [usage]
-    if options.example:
-        lines.append(f"Example: {program} {options.example}\n")
-    heading = len(lines)
-    known = meanings(options)
-    for name in dict.fromkeys([*options.leading, *known]):
-        if len(lines) == len(options.leading) + heading and options.leading:
-            lines.append(f"Further options, {len(known) - len(options.leading)}:\n")
-        flag = name.replace("_", "-")
-        lines.append(f"  {name.upper()}=, --{flag}\n{_indented(known[name])}")
-    return "\n".join(lines)
 
 
 def main(
@@ -226,6 +78,8 @@ def main(
         with printable_output():
             status = run(commands, given, stage)
     except (Exception, KeyboardInterrupt) as error:
+        from featurestack.commandline.exit_status import tell_error
+
         status = tell_error(error)
         if status is None:
             raise  # our own fault
@@ -261,21 +115,27 @@ def run(
     program = CommandLine(stage)
     command = commands[0]
     if len(commands) > 1:
-        by_name = Registry("command", {word(command): command for command in commands})
+        by_name = Registry(
+            "command", {word_of(command): command for command in commands}
+        )
         if not (words and words[0] in by_name):
+            from featurestack.commandline.help import commands_of_rooms, listing
+
             for added in commands_of_rooms(stage):
-                by_name.setdefault(word(added), added)
-        if not words or words[0] in HELP:
-            print(listing(str(program), by_name))
-            return 0 if words else 2
+                by_name.setdefault(word_of(added), added)
+            if not words or words[0] in HELP:
+                print(listing(str(program), by_name))
+                return 0 if words else 2
         command = by_name[words[0]]
         program = CommandLine(f"{stage} {words.pop(0)}")
-    if {*HELP} & {*words}:
-        print(help_of(str(program), options_of(command)))
-        return 0
     options = own_options(command)
+    if {*HELP} & {*words}:
+        from featurestack.commandline.help import help_of
+
+        print(help_of(str(program), with_rooms(options)))
+        return 0
     if not takes_all(options, words):
-        options = options_of(command)
+        options = with_rooms(options)
     values = values_of(options, words)
     tell_exported(fields(options).keys() - values)
     return command(options.build(values))
@@ -309,11 +169,9 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
                 f" expected {MEANT[name]}"
             )
     for name in [name for name in values if name not in known]:
-        users = [
-            user
-            for user, other in every_command().items()
-            if name in fields(options_of(other))
-        ]
+        from featurestack.commandline.help import commands_taking
+
+        users = commands_taking(name)
         if users and SEVERAL_TARGETS in words:
             tell(f"{name.upper()} does not apply here and is ignored")
             del values[name]
@@ -331,48 +189,3 @@ def tell_exported(names: Set[str]) -> None:
             f"ignored: {', '.join(sorted(exported))} of the environment; variables"
             " count on the command line alone"
         )
-
-
-def tell_error(error: BaseException) -> int | None:
-    """Tell an error in one sentence; returns the exit status, None for our own
-    faults.
-    """
-    if isinstance(error, RequestError):
-        tell(f"error: {error}")
-        return 2
-    if isinstance(error, Failed):
-        tell(f"failed: {error}")
-        return 1
-    if isinstance(error, KeyboardInterrupt):
-        tell("\nstopped; the same command goes on from here")
-        return 130
-    if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # nobody reads our output any more
-        return 1
-    if isinstance(error, ModuleNotFoundError):
-        return tell_missing_module(error)
-    if isinstance(error, UnicodeEncodeError):
-        if not SURROGATE.match(error.object, error.start):
-            return None
-        first = max(0, error.start - AROUND_BYTE)
-        around = error.object[first : error.end + AROUND_BYTE]
-        tell(f"error: {around!a} is not UTF-8: rename this file or folder")
-        return 2
-    if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
-        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
-        return 1 if error.errno in DISK_FAILED else 2
-    return None
-
-
-def tell_missing_module(error: ModuleNotFoundError) -> int | None:
-    """Tell a Python without our libraries which environment to activate; None in
-    another environment.
-    """
-    if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
-        return None
-    activate = shlex.quote(f"{HOME}/.venv/bin/activate")
-    tell(
-        f"error: this Python lacks {error.name}: activate the environment that has it:"
-        f" . {activate}"
-    )
-    return 2

@@ -13,7 +13,7 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
 
 T = TypeVar("T", bound="Options")
+Command = Callable[[Any], "int | None"]  # a function of its `options`
 
 # class of options -> its subclass with the options of rooms
 EXTENDED: dict[Any, Any] = {}
@@ -101,6 +102,16 @@ def with_rooms(options: type[T]) -> type[T]:
         extended = type(options.__name__, (options, *added), body)
         EXTENDED[options] = EXTENDED[extended] = extended
     return EXTENDED[options]
+
+
+def own_options(command: Command) -> "type[Options]":
+    """The class of a command's parameter `options`, from its annotation."""
+    return typing.get_type_hints(command)["options"]
+
+
+def word_of(command: Command) -> str:
+    """The word typed for a command."""
+    return command.__name__.rstrip("_")
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:

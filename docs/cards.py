@@ -14,8 +14,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.commandline.commands import Command, main
-from featurestack.commandline.options import DatasetOptions, Options
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Command, DatasetOptions, Options
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio

@@ -25,7 +25,7 @@ import featurestack as fs
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
-from featurestack.commandline.commands import every_command, options_of
+from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import LARGEST, choices_of, fields, kind_of
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.features_cache import Cache, external

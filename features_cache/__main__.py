@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from featurestack.commandline.commands import Command, main
-from featurestack.commandline.options import DatasetOptions, option
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Command, DatasetOptions, option
 from featurestack.commandline.quantities import counted, size
 from featurestack.storage.archives import MOST_UNPACKED
 

@@ -7,7 +7,13 @@ from typing import NoReturn
 from featurestack import __version__
 from featurestack.commandline import commands, spelling
 from featurestack.commandline.errors import nearest
-from featurestack.commandline.options import DatasetOptions, Options, option
+from featurestack.commandline.help import (
+    commands_of,
+    every_command,
+    listing,
+    variables,
+)
+from featurestack.commandline.options import DatasetOptions, Options, option, word_of
 from featurestack.commandline.spelling import (
     CONSOLE,
     PYTHON,
@@ -32,16 +38,15 @@ def help_(options: HelpOptions) -> None:
     """Show every variable with its meaning; `help FEATURES` shows one, `help train`
     those of a command.
     """
-    print(commands.variables(options.variable.upper()))
+    print(variables(options.variable.upper()))
 
 
 def overview(options: Options) -> None:
     """List every command, in the order in which one needs them."""
     every = {
-        TARGET_OF.get(words, words): each
-        for words, each in commands.every_command().items()
+        TARGET_OF.get(words, words): each for words, each in every_command().items()
     }
-    print(commands.listing(spelling.caller(), {**every, "help": help_}))
+    print(listing(spelling.caller(), {**every, "help": help_}))
 
 
 def known(options: DatasetOptions) -> None:
@@ -54,7 +59,7 @@ def run_stage(
     called: str = PYTHON,
 ) -> NoReturn:
     """Run a command of a package, or of a room's word such as `demo`, and exit."""
-    found = commands.commands_of(stage)
+    found = commands_of(stage)
     if not found:
         tell(f"error: {stage} is in a room that is not here")
         sys.exit(2)
@@ -75,9 +80,7 @@ def main() -> NoReturn:
     if word in ("help", "known"):
         commands.main([help_, known], [word, *rest], called)
     stage, *more = TARGETS.get(word, word).split()
-    if word in STAGES and {*rest[:1]} & {
-        *map(commands.word, commands.commands_of(word))
-    }:
+    if word in STAGES and {*rest[:1]} & {*map(word_of, commands_of(word))}:
         stage, more = word, []  # `train` is a target, and the stage of `train list`
     if stage not in STAGES:
         tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")

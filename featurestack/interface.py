@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline import commands, rooms
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.help import meanings
 from featurestack.commandline.options import (
     DatasetOptions,
     Options,
@@ -94,11 +95,9 @@ def takes(
                 return function(**given, options=options)
 
         call.__signature__ = signature  # type: ignore[attr-defined]
-        meanings = [
-            f"{name}: {meaning}" for name, meaning in commands.meanings(kind).items()
-        ]
-        meanings.append("quiet: print nothing; warnings stay")
-        call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *meanings])
+        listed = [f"{name}: {meaning}" for name, meaning in meanings(kind).items()]
+        listed.append("quiet: print nothing; warnings stay")
+        call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *listed])
         return call
 
     return decorate

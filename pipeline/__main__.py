@@ -1,6 +1,7 @@
 """`python -m pipeline {data,features,plan,list,show,check,verify}`."""
 
-from featurestack.commandline.commands import Command, main
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Command
 from featurestack.pipeline.options import (
     ExtractOptions,
     FeaturesCommand,

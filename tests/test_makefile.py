@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from featurestack.commandline.commands import every_command, options_of
+from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import fields, unfold
 from featurestack.commandline.spelling import TARGETS
 from tests.golden.commands import ROOT

@@ -104,7 +104,7 @@ LOADS_NOT = {
     },
     "featurestack, featurestack.console; "
     + "; ".join(
-        f"featurestack.console.commands.commands_of({stage!r})" for stage in STAGES
+        f"featurestack.console.commands_of({stage!r})" for stage in STAGES
     ): HEAVY,
 }
 
@@ -132,7 +132,7 @@ MAY_IMPORT = {
 # Modules that import by a computed name: stages for help, rooms, a folder's own
 # modules.
 BY_NAME = {
-    *("commandline/commands.py", "commandline/rooms.py"),
+    *("commandline/help.py", "commandline/rooms.py"),
     "results/tasks/registry.py",
     *(
         "pipeline/kernels/__init__.py",
@@ -208,6 +208,32 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
     assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
 
 
+# prints what a command has loaded, after its own output
+PLAIN_RUN = """
+import atexit, runpy, sys
+atexit.register(lambda: print(*sys.modules))
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+# modules that these commands load only if something asks for them
+ASKED_FOR = {
+    "featurestack.commandline.exit_status",
+    "featurestack.commandline.help",
+}
+
+
+def test_a_plain_run_loads_nothing_that_nobody_asked_for(tmp_path):
+    easy_clips(tmp_path / "easy")
+    for words in (
+        "pipeline features FEATURES=mel JOBS=1",
+        "train run FEATURES=mel MODEL=resnet18 EPOCHS=1 FOLDS=1 GRID=64x108",
+        "analysis",
+    ):
+        stage, *rest = words.split()
+        command = [PLAIN_RUN, f"featurestack.{stage}", *rest, "DATASET=easy"]
+        loaded = python("-c", *command, cwd=tmp_path).stdout.splitlines()[-1]
+        assert not {*loaded.split()} & ASKED_FOR, stage
+
+
 def test_a_package_of_a_package_is_run_by_its_name_in_a_clone():
     python("-m", "pipeline.kernels", cwd=ROOT)  # while .venv is set up
 
@@ -216,7 +242,7 @@ def test_importing_the_commands_changes_no_environment_variable():
     python(
         "-c",
         "import os; before = dict(os.environ);"
-        " from featurestack.commandline import commands; commands.every_command();"
+        " from featurestack.commandline.help import every_command; every_command();"
         " assert os.environ == before",
     )
 
@@ -234,10 +260,10 @@ def without(rooms, folder):
 
 LISTED = """
 import json
-from featurestack.commandline import commands, rooms
+from featurestack.commandline import help, rooms
 kinds = [kind for kind in rooms.Room._fields[:-3]]
 added = {kind: sorted(rooms.names(kind)) for kind in kinds}
-print(json.dumps([rooms.missing(), added, list(commands.every_command())]))
+print(json.dumps([rooms.missing(), added, list(help.every_command())]))
 """
 
 

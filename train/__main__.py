@@ -4,7 +4,8 @@ export | list | …`.
 
 from pathlib import Path
 
-from featurestack.commandline.commands import Command, main
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Command
 from featurestack.train.options import (
     BundleOptions,
     ListOptions,

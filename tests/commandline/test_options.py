@@ -15,7 +15,8 @@ from typing import Literal
 
 import pytest
 
-from featurestack.commandline.commands import every_command, main, options_of
+from featurestack.commandline.commands import main
+from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import (
     LARGEST,
     SEED,

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from docs import esc50
-from featurestack.commandline.commands import every_command, options_of, variables
+from featurestack.commandline.help import every_command, options_of, variables
 from featurestack.commandline.options import READ_BY_MAKEFILE, fields, texts
 from featurestack.commandline.spelling import TARGETS
 from featurestack.features_cache.names import parse_list

@@ -14,7 +14,7 @@ from docs import first_figure, generate, tables
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
-from featurestack.commandline.commands import every_command, options_of
+from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import fields
 from featurestack.importance.tables import KEPT_COLUMNS
 from featurestack.pipeline.features import FEATURES

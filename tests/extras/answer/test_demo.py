@@ -2,7 +2,9 @@
 
 import pytest
 
-from featurestack.commandline import commands
+from featurestack.commandline.commands import takes_all
+from featurestack.commandline.help import commands_of, options_of
+from featurestack.commandline.options import word_of
 from featurestack.commandline.spelling import TARGETS
 from featurestack.extras.answer import demo as demos
 from featurestack.extras.answer.demo import STEPS, DemoOptions, demo
@@ -10,15 +12,15 @@ from featurestack.extras.answer.demo import STEPS, DemoOptions, demo
 
 def command_of(target):
     stage, _, word = TARGETS[target].partition(" ")
-    found = commands.commands_of(stage)
-    return next(each for each in found if not word or commands.word(each) == word)
+    found = commands_of(stage)
+    return next(each for each in found if not word or word_of(each) == word)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.command)
 def test_the_command_of_a_step_takes_its_words(step):
-    options = commands.options_of(command_of(step.command))
+    options = options_of(command_of(step.command))
     names = ["dataset", *step.given, *step.shared]
-    assert commands.takes_all(options, [f"{name.upper()}=1" for name in names])
+    assert takes_all(options, [f"{name.upper()}=1" for name in names])
 
 
 def test_a_step_is_its_command_and_what_it_made_in_which_time(monkeypatch, capsys):

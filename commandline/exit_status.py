@@ -1,0 +1,62 @@
+"""The sentence and the exit status of an error that ended a command."""
+
+import os
+import shlex
+import sys
+
+from featurestack.commandline.errors import (
+    DISK_FAILED,
+    NOT_WRITABLE,
+    Failed,
+    RequestError,
+)
+from featurestack.commandline.options import SURROGATE
+from featurestack.commandline.spelling import HOME
+from featurestack.commandline.terminal import tell
+
+AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
+
+
+def tell_error(error: BaseException) -> int | None:
+    """Tell an error in one sentence; returns the exit status, None for our own
+    faults.
+    """
+    if isinstance(error, RequestError):
+        tell(f"error: {error}")
+        return 2
+    if isinstance(error, Failed):
+        tell(f"failed: {error}")
+        return 1
+    if isinstance(error, KeyboardInterrupt):
+        tell("\nstopped; the same command goes on from here")
+        return 130
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()  # nobody reads our output any more
+        return 1
+    if isinstance(error, ModuleNotFoundError):
+        return tell_missing_module(error)
+    if isinstance(error, UnicodeEncodeError):
+        if not SURROGATE.match(error.object, error.start):
+            return None
+        first = max(0, error.start - AROUND_BYTE)
+        around = error.object[first : error.end + AROUND_BYTE]
+        tell(f"error: {around!a} is not UTF-8: rename this file or folder")
+        return 2
+    if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
+        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
+        return 1 if error.errno in DISK_FAILED else 2
+    return None
+
+
+def tell_missing_module(error: ModuleNotFoundError) -> int | None:
+    """Tell a Python without our libraries which environment to activate; None in
+    another environment.
+    """
+    if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
+        return None
+    activate = shlex.quote(f"{HOME}/.venv/bin/activate")
+    tell(
+        f"error: this Python lacks {error.name}: activate the environment that has it:"
+        f" . {activate}"
+    )
+    return 2

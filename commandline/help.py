@@ -1,0 +1,160 @@
+"""Every command with its options, those of rooms included, and the texts of --help.
+
+A command that runs needs none of this.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import textwrap
+from collections.abc import Mapping
+
+from featurestack.commandline import rooms
+from featurestack.commandline.options import (
+    PLACES,
+    Command,
+    Options,
+    fields,
+    own_options,
+    with_rooms,
+    word_of,
+    written,
+)
+from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.spelling import (
+    OF_ROOMS,
+    STAGES,
+    TARGETS,
+    CommandLine,
+)
+
+EVERY_COMMAND = "every command, which ignores it if it means nothing there"
+
+
+def options_of(command: Command) -> type[Options]:
+    """The class of a command's options, with those that rooms add."""
+    return with_rooms(own_options(command))
+
+
+def every_command() -> dict[str, Command]:
+    """Words after `python -m` -> function; make's targets come first, in the order of
+    use.
+    """
+    found = {}
+    for stage in STAGES:
+        listed = commands_of(stage)
+        for function in listed:
+            found[f"{stage} {word_of(function)}" if len(listed) > 1 else stage] = (
+                function
+            )
+    first = [words for words in TARGETS.values() if words in found]
+    return {words: found[words] for words in [*first, *found]}
+
+
+def commands_of(stage: str) -> list[Command]:
+    """The commands of a package and those that rooms add to it; `demo` and `answer` are
+    those of a room alone.
+    """
+    own: list[Command] = []
+    if stage == "bench":  # a folder of the clone alone
+        own = importlib.import_module("bench.__main__").COMMANDS
+    elif stage not in OF_ROOMS:
+        own = importlib.import_module(f"featurestack.{stage}.__main__").COMMANDS
+    return [*own, *commands_of_rooms(stage)]
+
+
+def commands_of_rooms(stage: str) -> list[Command]:
+    """The commands that rooms add to a package, in the order of their entry points."""
+    return [
+        rooms.load("commands", words)
+        for words in rooms.names("commands")
+        if words.split()[0] == stage
+    ]
+
+
+def commands_taking(name: str) -> list[str]:
+    """The words of every command that has this option."""
+    return [
+        words
+        for words, command in every_command().items()
+        if name in fields(options_of(command))
+    ]
+
+
+def listing(program: str, commands: Mapping[str, Command]) -> str:
+    """The help of a program: its usage, and each command's first sentence."""
+    width = max(map(len, commands))
+    lines = [
+        f"  {words:{width}}  {first_sentence(each)}" for words, each in commands.items()
+    ]
+    return "\n".join(
+        [f"usage: {program} COMMAND [NAME=value | --name value] ...\n", *lines]
+    )
+
+
+def variables(wanted: str = "") -> str:
+    """Every variable below the first command that takes it, or all meanings of the
+    wanted one.
+    """
+    # variable -> meaning -> commands
+    users: Registry[dict[str, list[str]]] = Registry(
+        "variable", {name.upper(): {} for name in PLACES}
+    )
+    for name, command in every_command().items():
+        for field, meaning in meanings(options_of(command)).items():
+            users.setdefault(field.upper(), {}).setdefault(
+                _indented(meaning), []
+            ).append(name)
+    if wanted:
+        return "\n".join(
+            f"{meaning}\n{_indented('for: ' + ', '.join(names))}"
+            for meaning, names in users[wanted].items()
+        )
+    sections: dict[str, list[str]] = {EVERY_COMMAND: []}
+    for variable, by_meaning in users.items():
+        meaning, names = next(iter(by_meaning.items()))
+        title = (
+            EVERY_COMMAND if variable.lower() in PLACES else str(CommandLine(names[0]))
+        )
+        sections.setdefault(title, []).append(f"  {variable}\n{meaning}")
+    return "\n\n".join(
+        "\n".join([title, *listed]) for title, listed in sections.items()
+    )
+
+
+def meanings(options: type[Options]) -> dict[str, str]:
+    """Field -> its default in brackets, if it has one, and what it means."""
+    result = {}
+    for name, field in fields(options).items():
+        default = "" if field.default is dataclasses.MISSING else written(field.default)
+        shown = "" if default in ("None", "", "False") else f"[{default}] "
+        result[name] = shown + field.metadata["meaning"]
+    return result
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(
+        text,
+        98,
+        initial_indent=" " * 6,
+        subsequent_indent=" " * 6,
+    )
+
+
+def help_of(program: str, options: type[Options]) -> str:
+    """The help of one command: its usage, and each option with its meaning."""
+    usage = (
+        f"usage: {program} [NAME=value | --name value] ...\n\n"
+        f"{inspect.getdoc(options)}\n"
+    )
+    lines = [usage]
+    if options.example:
+        lines.append(f"Example: {program} {options.example}\n")
+    heading = len(lines)
+    known = meanings(options)
+    for name in dict.fromkeys([*options.leading, *known]):
+        if len(lines) == len(options.leading) + heading and options.leading:
+            lines.append(f"Further options, {len(known) - len(options.leading)}:\n")
+        flag = name.replace("_", "-")
+        lines.append(f"  {name.upper()}=, --{flag}\n{_indented(known[name])}")
+    return "\n".join(lines)
