@@ -112,7 +112,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         )
     )
     writer.close()
-    command, reason = propose(inputs, found)
+    proposals = [section.proposal for section in sections if section.proposal]
+    command, reason = proposals[0] if proposals else propose(inputs, found)
     built, files = write(inputs, found, sections, writer, command, reason)
     manifest.replace(
         files,

@@ -282,7 +282,7 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     """The hash of a report's inputs: options, code, cache, findings of `check`, runs,
-    importance, and the changes of the dataset's files since extraction.
+    files of the rooms, and the changes of the dataset's files since extraction.
 
     The spelling of commands counts as well, because the report says what to type next.
     """
@@ -302,7 +302,8 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         for pattern in RUN_FILES
         for file in sorted(run.path.glob(pattern))
     ]
-    files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
+    for pattern in rooms.inputs():
+        files += sorted((options.runs / job.dataset).glob(pattern))
     files += sorted(options.reports.glob(SCORES_ELSEWHERE))
     # a path may hold bytes that are not UTF-8
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]

@@ -44,6 +44,8 @@ class Section:
     problems: Sequence[Problem] = ()
     # heading -> sentences that the first screen shows
     leads: Mapping[str, str] = field(default_factory=dict)
+    # the command to propose next, and its reason, in place of the report's own
+    proposal: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,6 +61,7 @@ class Room(NamedTuple):
     sections      section of a report -> function of its `analysis.sections.PageInputs`;
                   one with the name of a task is on the pages of that task alone
     templates     folder of the sections' templates
+    inputs        patterns of files in a dataset's runs folder that the sections read
     extra         the extra of the distribution that brings the room's libraries
     distribution  the distribution, as pip knows it
     """
@@ -76,6 +77,7 @@ class Room(NamedTuple):
     figures: Names = NONE
     sections: Names = NONE
     templates: Path | None = None
+    inputs: tuple[str, ...] = ()
     extra: str = ""
     distribution: str = "featurestack"
 
@@ -110,6 +112,13 @@ def load(kind: Kind, name: str) -> Any:
 def templates() -> list[Path]:
     """The folders of the rooms' templates."""
     return [room.templates for _, room in _declared() if room and room.templates]
+
+
+def inputs() -> list[str]:
+    """The patterns of the files that the rooms' sections read in a dataset's runs
+    folder.
+    """
+    return [pattern for _, room in _declared() if room for pattern in room.inputs]
 
 
 def folders() -> list[Path]:

@@ -34,4 +34,5 @@ ROOM = Room(
     },
     sections={"importance": "featurestack.importance.section:importance"},
     templates=Path(__file__).parent / "templates",
+    inputs=("importance-*/*.*",),
 )

@@ -9,6 +9,7 @@ without this fold (`choice`). The set for later use is chosen by all folds and h
 score of its own.
 """
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,7 @@ from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.next_step import promising_first
-from featurestack.storage.files import Lock
+from featurestack.storage.files import Lock, replace_file
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -437,7 +438,9 @@ def rank(work: Work) -> None:
     folds: list[int | None] = [None, *plan.folds]
     ranked = 0
     for name in progress(work.names, label="ranking", unit="features"):
-        if work.left_before("train", "report") <= 0:
+        # the first feature is ranked if there is any time
+        time_left = work.left_before("train", "report") if ranked else work.clock.left
+        if time_left <= 0:
             left = counted(len(work.names) - ranked, "feature")
             work.clock.leave_out(f"the ranking of {left}")
             break
@@ -532,10 +535,29 @@ def report(work: Work) -> None:
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs, unchanged
 
+    note_left_out(work)
     options = shared(work.options, AnalysisOptions)
     (job,) = jobs(options)
     work.built = unchanged(job, options) or build_report(job, options)
     build_overview(options)
+
+
+def note_left_out(work: Work) -> None:
+    """Note for the page what MINUTES left out and the command that goes on, or that
+    everything is done.
+    """
+    from featurestack.extras.answer.chosen_run import UNFINISHED
+
+    file = work.folder / UNFINISHED
+    if not work.clock.left_out:
+        file.unlink(missing_ok=True)
+        return
+    names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
+    noted = {
+        "left_out": work.clock.left_out,
+        "command": option_words(work.options, names),
+    }
+    replace_file(file, json.dumps(noted))
 
 
 STEPS = (
@@ -568,7 +590,8 @@ def conclude(work: Work) -> Answer:
     lines = [f"  {remark}" for remark in lines]
     name = work.folder.parent.name
     lines.append(f"{name}: {built.headline}")
-    if score and work.choice and percent(score.mean) not in built.headline:
+    best = built.facts.get("value") or math.nan  # of the headline
+    if score and work.choice and not math.isclose(best, score.mean, abs_tol=1e-6):
         lines.insert(-1, f"{name}: {score} by {work.choice.config.features}")
     surer = ""
     if work.choice:
@@ -584,14 +607,9 @@ def conclude(work: Work) -> Answer:
         lines.append(
             "no feature was ranked: MINUTES= was too short; repeat the command"
         )
-    next_command = built.next_command
     if work.clock.left_out:
         lines.append(f"left out by MINUTES=: {'; '.join(work.clock.left_out)}")
-        given = option_words(
-            work.options, dict.fromkeys(["dataset", *fields(AnswerOptions)])
-        )
-        next_command = make_command("answer", *given) + "   (it goes on)"
-    lines += [f"report: {built.page.resolve()}", f"next:   {next_command}"]
+    lines += [f"report: {built.page.resolve()}", f"next:   {built.next_command}"]
     return Answer(
         built=built,
         score=score,
@@ -601,7 +619,7 @@ def conclude(work: Work) -> Answer:
         alone=alone,
         left_out=work.clock.left_out,
         surer=surer,
-        next_command=next_command,
+        next_command=built.next_command,
         lines=lines,
         whole=work.whole and built.whole,
     )

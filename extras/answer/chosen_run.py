@@ -5,6 +5,7 @@ fold1/predictions.csv    the test clips of a fold, by the run of the set that wa
                          chosen without this fold
 features.csv             FEATURE_COLUMNS, a row for each candidate
 scores-<digest>.csv      the scores that chose, see `choice.Scores`
+unfinished.json          what MINUTES left out, and the words of the same command
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from featurestack.storage.files import replace_file
 
 FOLDER = "answer"
 FEATURES = "features.csv"
+UNFINISHED = "unfinished.json"
 # score alone by `linear`, folds that chose it, points lost without it there by `linear`
 FEATURE_COLUMNS = ("feature", "alone", "folds", "lost", "lost_low", "lost_high")
 # of the runs that trained the sets

@@ -1,6 +1,7 @@
 """Sentences about a choice of features inside the folds: facts in, text out."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featurestack.commandline.quantities import counted
@@ -51,6 +52,17 @@ def surer(config: ChoiceConfig, cache: "Cache") -> str:
     if not any(name.startswith("embedding") for name in config.candidates):
         command = make_command("pipeline network", "NAME")
         texts.append(f"A pretrained network may have a higher score: {command}.")
+    return " ".join(texts)
+
+
+def left_out(steps: Sequence[str], choices: Sequence[object]) -> str:
+    """What MINUTES left out, in whole sentences; `choices` are the finished ones."""
+    texts = [f"MINUTES= ended before {'; '.join(steps)}."]
+    if not choices:
+        texts.append(
+            "The choice of features has a score when the same command has done this:"
+            " the runs below are parts of it."
+        )
     return " ".join(texts)
 
 

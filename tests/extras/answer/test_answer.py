@@ -79,6 +79,18 @@ def test_minutes_leave_out_steps_and_say_so(options, capsys):
     assert found.page.is_file()
 
 
+def test_the_page_says_what_minutes_left_out_and_proposes_to_go_on(quick, options):
+    find_answer(options(minutes="0"))
+    page = options().reports / "easy" / "index.html"
+    text = page.read_text("utf-8")
+    assert "MINUTES= ended before the extraction of 1 feature; the ranking" in text
+    assert "answer DATASET=" in text and "it goes on" in text
+    whole = find_answer(options())
+    text = page.read_text("utf-8")
+    assert "MINUTES= ended" not in text and "predict AUDIO=FILE" in text
+    assert "predict AUDIO=FILE" in whole.next_command
+
+
 def test_later_steps_get_half_of_minutes_at_most():
     clock = answers.Clock(10.0)
     work = answers.Work(None, None, clock, None, seconds={"train": 4000, "report": 5})
