@@ -261,7 +261,7 @@ def without(rooms, folder):
 LISTED = """
 import json
 from featurestack.commandline import help, rooms
-kinds = [kind for kind in rooms.Room._fields[:-3]]
+kinds = rooms.Kind.__args__
 added = {kind: sorted(rooms.names(kind)) for kind in kinds}
 print(json.dumps([rooms.missing(), added, list(help.every_command())]))
 """
