@@ -5,8 +5,8 @@ import shlex
 import sys
 
 from featurestack.commandline.errors import (
-    DISK_FAILED,
     NOT_WRITABLE,
+    SYSTEM_FAILED,
     Failed,
     RequestError,
 )
@@ -42,9 +42,12 @@ def tell_error(error: BaseException) -> int | None:
         around = error.object[first : error.end + AROUND_BYTE]
         tell(f"error: {around!a} is not UTF-8: rename this file or folder")
         return 2
-    if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
+    if isinstance(error, OSError) and error.errno in (*SYSTEM_FAILED, *NOT_WRITABLE):
         tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
-        return 1 if error.errno in DISK_FAILED else 2
+        return 1 if error.errno in SYSTEM_FAILED else 2
+    if isinstance(error, MemoryError):
+        tell(f"failed: the memory does not suffice ({error or 'no number known'})")
+        return 1
     return None
 
 

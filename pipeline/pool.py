@@ -28,7 +28,7 @@ from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.spelling import HOME
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.failures import WHOLE
@@ -41,6 +41,9 @@ from featurestack.storage import system
 LARGEST_KEPT = 32 << 20
 KEPT = 256 << 20  # bytes of all freed arrays that are kept
 MOST_FAILED_STARTS = 4  # in a row; so many may come from a passing lack of memory
+# open files of this process: for the fork server, then for each worker. The server
+# itself needs fewer, and would end with a traceback.
+FILES_OF_SERVER, FILES_OF_WORKER = 6, 3
 # forking this process would copy locks of its threads and of the run
 START_METHOD = "forkserver"
 PRELOADED = [
@@ -130,10 +133,16 @@ class Worker:
         self.ready = False
         context = multiprocessing.get_context(START_METHOD)
         context.set_forkserver_preload(PRELOADED)
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
-        with _script_hidden():
-            self.process.start()
+        try:
+            self.pipe, theirs = context.Pipe()
+            self.process = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+            with _script_hidden():
+                self.process.start()
+        except (OSError, EOFError) as error:
+            raise Failed(
+                f"a worker process does not start ({error or 'its server ended'}):"
+                " compute without, JOBS=1"
+            ) from error
         theirs.close()
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
@@ -175,9 +184,15 @@ class Workers(Backend):
         # the current folder.
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
+        refuse_few_files(count)
         os.environ |= settings
+        self.workers: list[Worker] = []
         try:
-            self.workers = [Worker() for _ in range(count)]
+            for _ in range(count):
+                self.workers.append(Worker())
+        except Failed:
+            self.__exit__()
+            raise
         finally:
             for name in settings:
                 del os.environ[name]
@@ -215,6 +230,21 @@ class Workers(Backend):
     def __exit__(self, *exception: object) -> None:
         for worker in self.workers:
             worker.end()
+
+
+def refuse_few_files(workers: int) -> None:
+    """Failed if this process may not open the files that so many workers need."""
+    needed = FILES_OF_SERVER + FILES_OF_WORKER * workers
+    with contextlib.ExitStack() as opened:
+        try:
+            for _ in range(needed):
+                opened.enter_context(open(os.devnull, "rb"))  # noqa: PTH123
+        except OSError as error:
+            raise Failed(
+                f"{workers} worker processes need {needed} more open files"
+                f" ({error.strerror}): raise the limit, ulimit -n, or compute without,"
+                " JOBS=1"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from featurestack.commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
+from featurestack.commandline.errors import NOT_WRITABLE, SYSTEM_FAILED, RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import progress
 
@@ -86,6 +86,9 @@ def unpack(archive: Path, into: Path, most: float = MOST_UNPACKED) -> None:
     except Refused as error:
         raise Refused(f"{archive} is refused: {error}") from None
     except DAMAGED as error:
-        if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
+        if isinstance(error, OSError) and error.errno in (
+            *SYSTEM_FAILED,
+            *NOT_WRITABLE,
+        ):
             raise
         raise Refused(f"{archive} is no whole zip archive: {error}") from None
