@@ -1,10 +1,10 @@
 """A model at a new place: `python -m bench.new_place`.
 
 Site 1 is every second recording. The others lie in other sounds, a minute a file:
-clips of NOISE one after the other, with pink noise. The loop of
-docs/howto/new-place.md is gone through with the project's commands: train on site 1,
-predict site 2, add some files of site 2 with their tables, train again. The printed
-table has the scores on the files of site 2 that were never added.
+clips of NOISE one after the other, with pink noise. The project's commands do what
+docs/howto/detections.md says: train on site 1, predict site 2, add some files of site 2
+with their tables, train again. The printed table has the scores on the files of site 2
+that were never added.
 """
 
 import shutil
@@ -171,7 +171,7 @@ class Commands:
 
 
 def new_place(options: NewPlaceOptions) -> int:
-    """Print the table of docs/howto/new-place.md; returns 0."""
+    """Print the scores at site 2 before and after training again; returns 0."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_sites(options, folder)

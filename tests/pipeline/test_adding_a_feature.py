@@ -1,4 +1,4 @@
-"""The worked example of docs/howto/adding-a-feature.md is true."""
+"""The worked example of docs/howto/adding.md is true."""
 
 import re
 
@@ -11,7 +11,7 @@ from featurestack.pipeline.listing import card
 from tests.golden.commands import ROOT
 from tests.pipeline.test_features import variant
 
-DOCUMENT = ROOT / "docs" / "howto" / "adding-a-feature.md"
+DOCUMENT = ROOT / "docs" / "howto" / "adding.md"
 
 
 @pytest.fixture
