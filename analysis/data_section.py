@@ -3,6 +3,7 @@ projections.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -34,9 +35,8 @@ PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accura
 def data_facts(cache: Cache) -> dict[str, str]:
     """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
     clips = originals(cache.clips)
-    used = sum(
-        file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file()
-    )
+    files = chain(*(folder.glob("*.h5") for folder in cache.folders))
+    used = sum(file.stat().st_size for file in files if file.is_file())
     copies = len(cache.clips) - len(clips)
     failed = failures(cache)
     untested = len(failed.pop(WHOLE, ()))
@@ -45,7 +45,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     )
     groups = plural(cache.groups or "source recording")
     alone = not cache.groups and not clips["group"].duplicated().any()
-    drawn = (cache.folder.parent / "folds.csv").exists()
+    drawn = (cache.folders[-1].parent / "folds.csv").exists()
     of_recordings = ""
     if has_windows(clips):
         of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"

@@ -26,6 +26,7 @@ from featurestack.features_cache.failures import FAILURES
 from featurestack.features_cache.location import (
     NAMED,
     cache_folder,
+    cache_folders,
     dataset_name,
     is_cache,
 )
@@ -290,12 +291,8 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     files = []
     for folder in (*(root / name for name in OWN_CODE), *rooms.folders()):
         files += [file for file in sorted(folder.rglob("*.*")) if file.suffix != ".pyc"]
-    if job.cache:
-        files += [
-            *sorted(job.cache.glob("*.h5")),
-            job.cache / FAILURES,
-            job.cache / CHECKED,
-        ]
+    for folder in cache_folders(job.cache) if job.cache else ():
+        files += [*sorted(folder.glob("*.h5")), folder / FAILURES, folder / CHECKED]
     files += [
         file
         for run in job.runs

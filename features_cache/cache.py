@@ -13,11 +13,17 @@ UnreadableClips for missing, damaged or outdated clips. `done` leaves out missin
 outdated clips; only reading shows damage. No lock is needed, because the state word is
 compared again after the values were copied: a clip that was written meanwhile has
 another word, or 0, and is checked again.
+
+A folder of own features that joins a cache (location.py) is opened as one cache: the
+clips of the joined one, and the features of both.
 """
 
+import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +48,9 @@ from featurestack.features_cache.location import (
     EXTERNAL,
     NAMED,
     cache_folder,
+    cache_folders,
     dataset_name,
+    feature_path,
     is_cache,
     unknown_dataset,
 )
@@ -141,7 +149,7 @@ class StoredFeature(FeatureFile):
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
-                    forget_verified(self.cache.folder)
+                    forget_verified(self.path.parent)
                 conditions = [status.missing, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
                 reason = np.select(conditions, reasons, "")[~status.done]
@@ -156,24 +164,36 @@ class StoredFeature(FeatureFile):
 class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
-    folder   holds index.h5, else RequestError
+    folder   holds index.h5 or joins a cache that does, else RequestError
     command  the command that the error proposes; by default features
+    data     the folder of own features, if those of this cache may only be read
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(self, folder: Path, command: str = "") -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self,
+        folder: Path,
+        command: str = "",
+        data: Path = DataOptions.data,
+    ) -> None:
+        self.folder, self.data = Path(folder), data
         if not is_cache(self.folder):
             raise RequestError(
                 f"there are no features in {self.folder} yet: run"
                 f" {command or make_command('features')}"
             )
+        self.folders = tuple(cache_folders(self.folder))
+        if not is_cache(self.folders[-1]):
+            raise RequestError(
+                f"{self.folder} joins {self.folders[-1]}, where no cache is: give the"
+                f" cache's present place as DATASET= of {make_command('features')}"
+            )
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Cache, (self.folder,)
+        return Cache, (self.folder, "", self.data)
 
     def __repr__(self) -> str:
         """The number of clips and a table of the features, for a notebook."""
@@ -219,7 +239,7 @@ class Cache:
     @property
     def features(self) -> list[str]:
         """Stored names of the feature files that are there."""
-        return index.feature_names(self.folder)
+        return sorted({*chain(*map(index.feature_names, self.folders))})
 
     @property
     def sample_rate(self) -> int:
@@ -290,8 +310,8 @@ class Cache:
         wanted = parse_channel(str(channel))
         if wanted.stored not in self._open:
             self.refuse_missing([wanted])
-            stored = self._find(wanted)
-            file = read_header(self.folder / f"{stored}.h5")
+            stored = self._find(wanted) or wanted.stored
+            file = read_header(feature_path(self.folders, stored))
             now = self.settings["samples"], self.settings["sample_rate"]
             if (file.samples, file.sample_rate) != now:
                 raise OutdatedFeature(
@@ -318,7 +338,7 @@ class Cache:
         wanted = dict(channel.parameters).items()
         for other in map(parse_channel, self.features):
             if other.name == channel.name and dict(other.parameters).items() <= wanted:
-                header = read_header(self.folder / f"{other.stored}.h5")
+                header = read_header(feature_path(self.folders, other.stored))
                 if wanted <= header.parameters.items():
                     return other.stored
         return self._of_other_frames(channel)
@@ -441,8 +461,13 @@ class Cache:
             return (
                 "it has no audio; features_cache.external.write_feature adds a feature"
             )
+        if len(self.folders) > 1:
+            source = str(self.folders[1])
+            name = self.folder.parent.name
+        elif not os.access(self.folder, os.W_OK):
+            source, name, data = str(self.folder), "", self.data
         given = [f"DATASET={source}", f"FEATURES={stored}"]
-        given += [f"NAME={name}"] if dataset_name(source) != name else []
+        given += [f"NAME={name}"] if name and dataset_name(source) != name else []
         given += [f"DATA={data}"] if data != DataOptions().data else []
         return f"run {make_command('features', *given, *more)}"
 
@@ -457,4 +482,28 @@ def open_cache(dataset: str, data: Path, name: str = "") -> Cache:
     given = [f"DATASET={dataset}"]
     given += [f"NAME={name}"] if name else []
     given += [f"DATA={data}"] if data != DataOptions().data else []
-    return Cache(folder, make_command("features", *given))
+    return Cache(folder, make_command("features", *given), data)
+
+
+def outdated_own(cache: Cache) -> str:
+    """A sentence that names own features with clips that the joined cache has made from
+    other audio since; '' if there are none.
+    """
+    if len(cache.folders) == 1:
+        return ""
+    outdated = {}
+    for name in index.feature_names(cache.folder):
+        with suppress(RequestError):  # damage is named where the feature is read
+            feature = cache[name]
+            status = feature.status(feature.row_of, cache.keys)
+            if count := int(status.outdated.sum()):
+                outdated[name] = count
+    if not outdated:
+        return ""
+    named = ", ".join(
+        f"{name} of {counted(count, 'clip')}" for name, count in outdated.items()
+    )
+    return (
+        f"outdated in {cache.folder}: {named}, of which {cache.folders[-1]} has other"
+        f" audio now: {cache.remedy(' '.join(outdated))}"
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.location import cache_folders
 from featurestack.features_cache.table import originals
 from featurestack.storage.files import content_hash, replace_file
 
@@ -33,14 +34,17 @@ def write_check(
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
-    """The findings of `python -m pipeline check`, leaks first.
+    """The findings of `python -m pipeline check`, leaks first; those of a joined cache
+    if the folder has none.
 
     None if it has not been run, if clips, labels, folds, recordings or audio files have
     changed since, or if the file is damaged. Audio that is not here has not changed:
     the cache may be used on another machine.
     """
+    files = [place / CHECKED for place in cache_folders(folder)]
+    file = next((file for file in files if file.is_file()), files[0])
     try:
-        content = json.loads((folder / CHECKED).read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
         known_format = content["format_version"] == 3
         if not known_format or content["clips"] != _labels_digest(clips):
             return None

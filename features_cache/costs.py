@@ -5,26 +5,29 @@ Features divide the time of a spectrum that they share.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from featurestack.features_cache.csv_rows import read_rows, write_rows
 from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.location import cache_folders
 
 COSTS = "costs.csv"
 HEADER = ("feature", "seconds_a_clip", "clips")
 
 
 def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
-    """Stored name -> seconds a clip, number of clips measured; empty if the file is
-    missing or damaged.
+    """Stored name -> seconds a clip, number of clips measured; those of a joined cache
+    too. A missing or damaged file has none.
     """
-    try:
-        rows = read_rows(folder / COSTS, HEADER)
-        return {
-            feature: (float(seconds), int(clips)) for feature, seconds, clips in rows
-        }
-    except ValueError:
-        return {}
+    costs: dict[str, tuple[float, int]] = {}
+    for place in reversed(cache_folders(folder)):
+        with suppress(ValueError):
+            costs |= {
+                feature: (float(seconds), int(clips))
+                for feature, seconds, clips in read_rows(place / COSTS, HEADER)
+            }
+    return costs
 
 
 def write_costs(

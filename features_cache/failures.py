@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from featurestack.features_cache.csv_rows import read_rows, write_rows
 from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.location import cache_folders
 
 FAILURES = "failures.csv"
 HEADER = ("clip_id", "path", "feature", "reason")
@@ -23,10 +24,10 @@ def read_failures(folder: Path) -> list[list[str]]:
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
-    """Feature, or WHOLE -> ids of failed clips; a clip under WHOLE stands under no
-    feature.
+    """Feature, or WHOLE -> ids of failed clips, also of a joined cache; a clip under
+    WHOLE stands under no feature.
     """
-    rows = read_failures(folder)
+    rows = [row for place in cache_folders(folder) for row in read_failures(place)]
     whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
     failed = defaultdict(set)
     for clip, _, feature, _ in rows:

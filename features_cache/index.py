@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.feature_file import FORMAT, lock
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
-from featurestack.features_cache.location import INDEX
+from featurestack.features_cache.location import (
+    INDEX,
+    cache_folders,
+    joined_cache,
+)
 from featurestack.features_cache.names import CHANNEL, NO_FEATURE_NAMES
 from featurestack.features_cache.table import (
     INDEX_COLUMNS,
@@ -45,10 +49,10 @@ def feature_names(folder: Path) -> list[str]:
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
-    """(clips with INDEX_COLUMNS, attributes); FileNotFoundError or DamagedFile if it
-    cannot be read.
+    """(clips with INDEX_COLUMNS, attributes), of the joined cache if the folder joins
+    one; FileNotFoundError or DamagedFile if it cannot be read.
     """
-    with hdf5.opened(folder / INDEX) as file:
+    with hdf5.opened(cache_folders(folder)[-1] / INDEX) as file:
         group = hdf5.read_member(file, CLIPS)
         columns = {
             name: hdf5.decoded(hdf5.read_column(group, name)) for name in INDEX_COLUMNS
@@ -68,11 +72,13 @@ def refresh(
     part: slice = slice(0, 0),
 ) -> None:
     """Rewrite the index for these clips and the present feature files, unless nothing
-    changed.
+    changed, or the folder joins another cache and has none.
 
     Outside `part` the SOURCE_COLUMNS stay as they are: another run may have written
     them.
     """
+    if joined_cache(folder):
+        return
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
         known, current = updated(folder, clips, settings, part)

@@ -9,8 +9,8 @@ import numpy as np
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.tables import text_table
-from featurestack.features_cache import hdf5
-from featurestack.features_cache.cache import Cache
+from featurestack.features_cache import hdf5, index
+from featurestack.features_cache.cache import Cache, outdated_own
 from featurestack.features_cache.failures import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
@@ -43,6 +43,10 @@ def describe_cache(cache: Cache) -> str:
     )
     rows = []
     notes = []
+    if len(cache.folders) > 1:
+        own = ", ".join(index.feature_names(cache.folder)) or "no feature"
+        notes.append(f"{cache.folder} has {own}, and joins {cache.folders[-1]}")
+        notes += filter(None, [outdated_own(cache)])
     total = 0
     for name in cache.features:
         try:
@@ -114,7 +118,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
         verdicts = [
             Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)
         ]
-        with hdf5.opened(folder / INDEX) as file:
+        with hdf5.opened(cache.folders[-1] / INDEX) as file:
             # opening a member checks its structure
             file.visititems(lambda *member: None)
             for name in file.keys() - {CLIPS}:  # only other programs follow these links
@@ -141,7 +145,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
             continue
         status = feature.status_of(np.arange(len(ids)))
         if status.damaged.any():
-            forget_verified(folder)
+            forget_verified(feature.path.parent)
         missing = f", {status.missing.sum()} not done" if status.missing.any() else ""
         lines = [f"{name}: {counted(int(status.done.sum()), 'clip')} intact{missing}"]
         lines += [f"{name}: {clip} damaged" for clip in ids[status.damaged]]

@@ -20,7 +20,12 @@ from featurestack.features_cache.index import (
     refresh,
 )
 from featurestack.features_cache.inspect import Verdict, verify_cache
-from featurestack.features_cache.location import INDEX, is_cache
+from featurestack.features_cache.location import (
+    INDEX,
+    cache_folders,
+    feature_path,
+    is_cache,
+)
 from featurestack.features_cache.table import complete
 from featurestack.features_cache.writer import written_to
 from featurestack.storage.archives import MOST_UNPACKED, Refused, unpack
@@ -49,8 +54,9 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
         raise RequestError(
             f"{target} holds no features and is not replaced: give another FILE"
         )
+    folders = cache_folders(folder)
     for name in features:
-        if writer := written_to(folder, name):
+        if writer := written_to(feature_path(folders, name).parent, name):
             raise RequestError(
                 f"{name} is being written by {writer}; wait for it to end"
             )
@@ -69,7 +75,7 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
         for name in progress(
             [INDEX, *(f"{name}.h5" for name in features)], label="export", unit="files"
         ):
-            archive.write(folder / name, name)
+            archive.write(feature_path(folders, Path(name).stem), name)
 
 
 def import_features(

@@ -148,7 +148,10 @@ def written_to(folder: Path, stored: str) -> str:
     """The run that is writing this feature, whose file must not be replaced; '' if
     there is none.
     """
-    probe = lock(folder, stored)
+    try:
+        probe = lock(folder, stored, create=False)
+    except FileNotFoundError:
+        return ""
     try:
         if probe.take():
             return ""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
-from featurestack.features_cache import Cache
+from featurestack.features_cache import Cache, cache_folder
 from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.location import NAMED, is_cache
@@ -34,6 +34,11 @@ PLACES = ("name", "data", "runs")
 OF_LEAK = "duplicates_across_folds"  # kind of finding
 
 
+def found(options: SourceOptions) -> Path:
+    """The cache folder, which may have joined a cache since the dataset was loaded."""
+    return cache_folder(options.dataset, options.data, options.name)
+
+
 def state_of(options: SourceOptions, dataset: Dataset) -> State:
     """Where a loaded dataset stands."""
     state = State(
@@ -44,14 +49,14 @@ def state_of(options: SourceOptions, dataset: Dataset) -> State:
     )
     # no cache yet, a damaged one, or features of another rate or duration
     with suppress(RequestError):
-        cache = Cache(dataset.folder)
+        cache = Cache(found(options))
         computed = []
         for name in cache.features:
             if parse_channel(name).name in FEATURES:
                 computed.append(name)
         if computed and {*computed} != {*FEATURES}:
             state = replace(state, features=" ".join(computed))
-        if dataset.folder == Path(options.dataset) or is_done(cache, dataset.table):
+        if dataset.own or is_done(cache, dataset.table):
             frames = {name: cache[name].frames for name in cache.features}
             state = replace(state, framed=is_framed(cache))
             return ready(state, options, dataset, frames)
@@ -74,7 +79,7 @@ def ready(
 
 def unchecked(state: State, options: SourceOptions, dataset: Dataset) -> State:
     """The state with what `check` knows of the user's own clips."""
-    if options.dataset in NAMED or is_cache(Path(options.dataset)):
+    if options.dataset in NAMED or dataset.own:
         return state
     findings = read_check(dataset.folder, dataset.table)
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
@@ -129,9 +134,10 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
 
 def former_runs(options: SourceOptions, dataset: Dataset) -> "list[RunFolder]":
     """The dataset's runs whose clips or values have changed since, sorted."""
-    if not is_cache(dataset.folder) or not (options.runs / dataset.name).is_dir():
+    folder = found(options)
+    if not is_cache(folder) or not (options.runs / dataset.name).is_dir():
         return []
     # a dataset without runs needs no reader of runs
     from featurestack.results.training_data import changed_runs
 
-    return changed_runs(options.runs, dataset.name, Cache(dataset.folder))
+    return changed_runs(options.runs, dataset.name, Cache(folder))

@@ -24,6 +24,7 @@ from featurestack.features_cache.costs import write_costs
 from featurestack.features_cache.failures import FAILURES, write_failures
 from featurestack.features_cache.feature_file import FeatureFile, fingerprints, lock
 from featurestack.features_cache.index import refresh, updated
+from featurestack.features_cache.location import is_same, join_cache, joined_cache
 from featurestack.features_cache.verified import is_verified, note_verified
 from featurestack.features_cache.writer import ready, written_to
 from featurestack.pipeline import audio
@@ -75,7 +76,7 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
         raise Failed(
             f"{error}; what is done stays done, the same command goes on"
         ) from error
-    files = [asked.folder / f"{spec.stored}.h5" for spec in asked.specs]
+    files = [asked.path(spec.stored) for spec in asked.specs]
     if result.failures and not any(file.exists() for file in files):
         _, _, reason = min(result.failures)
         raise Failed(
@@ -126,12 +127,10 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     if complete:
         print(describe_work(asked, complete), flush=True)
         return ExtractionResult()
-    if asked.folder == Path(options.dataset):
-        raise RequestError(
-            f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
-            f" some of these features: give DATASET={asked.dataset.source}, and DATA="
-            " for a cache of your own"
-        )
+    if asked.dataset.own:
+        asked = own_features(asked, options)
+        if not asked.specs:
+            return ExtractionResult()
     try_own_features(asked)
     asked.folder.mkdir(parents=True, exist_ok=True)
     names = [spec.stored for spec in asked.specs]
@@ -174,6 +173,35 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         return done
 
 
+def own_features(asked: Request, options: FeaturesCommand) -> Request:
+    """The part of a request that a cache lacks which is only read: features for a
+    folder of one's own, which joins it.
+
+    RequestError if that folder is the cache itself, or another cache.
+    """
+    shared = asked.dataset.folder
+    if not joined_cache(shared):
+        if is_same(asked.folder, shared):
+            raise RequestError(
+                f"DATASET={options.dataset} is a cache, which is only read, and it"
+                f" lacks some of these features: give DATASET={asked.dataset.source},"
+                " or DATA= of a folder of your own for them"
+            )
+        join_cache(asked.folder, shared)
+        print(f"{asked.folder} joins {shared}, and gets the features that it lacks")
+    remaining = find_remaining(asked, check=not options.skip_checksums)
+    lacking = []
+    for place, clips in enumerate(remaining.stored):
+        in_shared = clips.file and clips.file.path.parent != asked.folder
+        if not (in_shared and clips.fits):
+            lacking.append(place)
+    return replace(
+        asked,
+        variants=tuple(asked.variants[place] for place in lacking),
+        specs=tuple(asked.specs[place] for place in lacking),
+    )
+
+
 def nothing_missing(
     asked: Request,
     options: FeaturesCommand,
@@ -186,8 +214,11 @@ def nothing_missing(
     Nothing is written and no lock is needed: what is done stays done. A run that finds
     all clips of an unverified file intact notes it if it may.
     """
-    _, current = updated(asked.folder, asked.clips, asked.settings, hashed)
-    if has_claims(asked.folder) or not current:
+    if asked.dataset.own is None:
+        _, current = updated(asked.folder, asked.clips, asked.settings, hashed)
+        if not current:
+            return None
+    if has_claims(asked.folder):
         return None
     remaining = find_remaining(asked, check=False)
     missing = remaining.todo.any() or remaining.sizes
@@ -195,12 +226,13 @@ def nothing_missing(
         remaining = find_remaining(asked)
     if remaining.todo.any() or remaining.sizes:
         return None
-    names = [spec.stored for spec in asked.specs]
-    unverified = not all(is_verified(asked.folder / f"{name}.h5") for name in names)
+    paths = [asked.path(spec.stored) for spec in asked.specs]
+    unverified = [path for path in paths if not is_verified(path)]
     whole = asked.part == slice(0, len(asked.clips))
-    if unverified and whole and not options.skip_checksums:
-        with suppress(PermissionError):
-            note_verified(asked.folder, names)
+    if whole and not options.skip_checksums:
+        for folder in {path.parent for path in unverified}:
+            with suppress(PermissionError):
+                note_verified(folder, [path.stem for path in paths])
     return remaining
 
 

@@ -78,7 +78,7 @@ def summary(asked: Request, result: ExtractionResult, seconds: float) -> list[st
 
 def usable_clips(asked: Request, failed: int) -> str:
     """A line on the clips that have every feature; `failed` is the number of others."""
-    done = Cache(asked.folder).readable([spec.stored for spec in asked.specs])
+    done = Cache(asked.cached).readable([spec.stored for spec in asked.specs])
     usable = counted(int(done.sum()), "clip")
     return f"usable: {usable}; {failed:,} left out, see {FAILURES}"
 
@@ -88,7 +88,7 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
     clip is usable.
     """
     frames = {spec.stored: spec.frames for spec in asked.specs}
-    cache = Cache(asked.folder)
+    cache = Cache(asked.cached)
     missing = missing_clips(cache, [*frames])
     state = state_of(options, asked.dataset)
     if missing.any():

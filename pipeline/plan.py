@@ -26,7 +26,7 @@ def run(options: ExtractOptions) -> int:
         None, (*asked.notes, *(clips.note for clips in remaining.stored))
     ):
         print(note)
-    known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
+    known = {name: seconds for name, (seconds, _) in read_costs(asked.cached).items()}
     if not {spec.stored for spec in asked.specs} <= known.keys():
         measured = measure(asked).seconds_a_clip()
         known = measured | known

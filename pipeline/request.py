@@ -10,7 +10,7 @@ import importlib.metadata
 import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,15 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.feature_file import FeatureSpec, clip_keys
 from featurestack.features_cache.index import stored_ids
+from featurestack.features_cache.location import (
+    cache_folders,
+    feature_path,
+    is_same,
+    joined_cache,
+)
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
@@ -51,7 +58,7 @@ class Request:
     """
 
     dataset: Dataset
-    folder: Path
+    folder: Path  # where this run writes
     clips: pd.DataFrame  # N rows, columns of the index
     part: slice  # rows of this run
     variants: tuple[Variant, ...]  # F, in the order in which they were given
@@ -59,6 +66,17 @@ class Request:
     # lines on the dataset, changes since the last run, features left out
     notes: tuple[str, ...]
     changed: bool  # whether clips are new, gone or have other audio since the last run
+
+    @property
+    def cached(self) -> Path:
+        """The cache to read: one that is only read, until own features join it."""
+        joined = joined_cache(self.folder)
+        joins = joined is not None and is_same(joined, self.dataset.folder)
+        return self.folder if joins else self.dataset.folder
+
+    def path(self, stored: str) -> Path:
+        """The file of a feature, perhaps in a cache that is only read."""
+        return feature_path(cache_folders(self.cached), stored)
 
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
@@ -107,7 +125,7 @@ def request(options: ExtractOptions) -> Request:
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
-    if options.copies is None and before is not None:
+    if options.copies is None and before is not None and dataset.own is None:
         table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
     if not (table["path"] != "").any():
         raise RequestError(
@@ -117,12 +135,24 @@ def request(options: ExtractOptions) -> Request:
     variants, left_out = wanted(options.features, dataset, options.frame)
     rows = part_of(options.part, len(table))
     clips = with_hashes(with_sources(table, before), rows)
-    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = [] if before is None else describe_changes(before, clips, rows)
+    if dataset.own and before is not None:
+        # the cache's own clips count: a clip of other audio now cannot be computed
+        changed = before["source_hash"] != clips["source_hash"]
+        names = list(SOURCE_COLUMNS)
+        clips.loc[changed, names] = before.loc[changed, names]
+    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     long_frames = long_frames_note(variants, dataset.sample_rate)
     notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
     return Request(
-        dataset, dataset.folder, clips, rows, variants, specs, notes, bool(changes)
+        dataset,
+        dataset.own or dataset.folder,
+        clips,
+        rows,
+        variants,
+        specs,
+        notes,
+        bool(changes),
     )
 
 
@@ -297,6 +327,19 @@ class Remaining:
         return np.flatnonzero(self.todo.any(axis=1))
 
 
+def of_other_cache(asked: Request, clips: FinishedClips) -> FinishedClips:
+    """The finished clips of a feature; those in a file of a cache that is only read are
+    enough if only clips that failed there are missing, else the run's own file needs
+    all clips.
+    """
+    if clips.file is None or clips.file.path.parent == asked.folder:
+        return clips
+    by_feature = failed_clips(asked.cached)
+    failed = by_feature[WHOLE] | by_feature[clips.file.stored]
+    done = clips.done | asked.clips["clip_id"].isin(failed).to_numpy()
+    return replace(clips, done=done if done.all() else clips.done, fits=done.all())
+
+
 def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
     """Compare every wanted feature with its file.
 
@@ -309,11 +352,17 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
         stored = list(
             threads.map(
                 lambda spec: stored_clips(
-                    asked.folder, spec, asked.ids, asked.keys, checked
+                    asked.path(spec.stored).parent,
+                    spec,
+                    asked.ids,
+                    asked.keys,
+                    checked,
                 ),
                 asked.specs,
             )
         )
+    if asked.dataset.own:
+        stored = [of_other_cache(asked, clips) for clips in stored]
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: asked.part.start] = todo[asked.part.stop :] = False
     sizes = {

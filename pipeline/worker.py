@@ -103,7 +103,8 @@ class Computation:
             y = source.load(self.sample_rate, self.samples)
             if audio.version(source.path) != source.version:
                 raise audio.AudioError(
-                    "the file changed since this command began; run it again"
+                    "the file has changed since the cache noted it; run features for"
+                    " that cache again"
                 )
         except audio.AudioError as error:
             result.failures.append((task.row, WHOLE, str(error)))

@@ -120,8 +120,9 @@ def refuse_special(path: Path) -> None:
 class Lock:
     """An flock, exclusive or shared; as a context manager it is exclusive.
 
-    busy  text of a RequestError: `with` raises it if another process holds the lock,
-          and does not wait
+    create  whether the file is made if it is not there, else FileNotFoundError
+    busy    text of a RequestError: `with` raises it if another process holds the lock,
+            and does not wait
 
     The system drops the lock when the process that holds it ends. On a file system
     without locks every request is granted: there PREPARE=1 and PART= keep runs apart.
@@ -129,10 +130,12 @@ class Lock:
 
     def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:
         self.path, self.busy = path, busy
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.descriptor = os.open(
-            path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666
-        )
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        # another user's lock can be probed by who may only read it
+        probed = not create and path.exists() and not os.access(path, os.W_OK)
+        access = os.O_RDONLY if probed else os.O_RDWR
+        self.descriptor = os.open(path, access | (os.O_CREAT if create else 0), 0o666)
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Take the lock; whether it was granted. A lock that this object already holds

@@ -13,7 +13,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import percent
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.cache import open_cache, outdated_own
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.next_step import Report, State, Trained, next_step, predict
@@ -96,10 +96,14 @@ def tell_dataset_changes(options: RunOptions) -> None:
     cache = open_cache(options.dataset, options.data, options.name)
     if changes := source_changes(cache):
         remedy = cache.remedy(" ".join(cache.named(options.features)))
+        if len(cache.folders) > 1:
+            remedy = f"who made {cache.folders[-1]} extracts them again"
         tell(
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {remedy}"
         )
+    if outdated := outdated_own(cache):
+        tell(outdated)
 
 
 def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:

@@ -15,6 +15,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.check_findings import write_check
+from featurestack.features_cache.location import is_same, join_cache
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.checks.artefacts import artefact_findings
 from featurestack.pipeline.checks.findings import (
@@ -52,9 +53,15 @@ def run(options: SourceOptions) -> int:
 
 
 def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
-    """Write the findings to check.json, for the report and the next command."""
+    """Write the findings to check.json, for the report and the next command; those in
+    a cache that is only read to the folder of own features.
+    """
+    folder = dataset.folder
+    if dataset.own and not is_same(dataset.own, folder):
+        join_cache(dataset.own, folder)
+        folder = dataset.own
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
-    write_check(dataset.folder, dataset.table, kept)
+    write_check(folder, dataset.table, kept)
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:

@@ -23,6 +23,7 @@ from featurestack.features_cache.location import (
     NAMED,
     SYNTHETIC,
     is_cache,
+    joined_cache,
     unknown_dataset,
 )
 from featurestack.features_cache.splits import too_few_classes
@@ -85,8 +86,11 @@ class Dataset:
     groups: str = ""  # noun for a group; '' means source recording
     # fields of names and columns that may be speakers, if each clip is a group
     fields: tuple[NameField, ...] = ()
-    # clips of the cache, if DATASET= is not itself a cache
+    # clips of the cache, with SOURCE_COLUMNS
     cached: pd.DataFrame | None = None
+    # folder of the features that a cache lacks which DATASET= names and which is only
+    # read
+    own: Path | None = None
 
     @property
     def samples(self) -> int:
@@ -119,10 +123,10 @@ def load(options: SourceOptions) -> Dataset:
     """
     word = options.dataset
     path = Path(word)
-    if word not in NAMED and is_cache(path):
-        return load_cache(path, options)
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
+    if joined_cache(folder) or (word not in NAMED and is_cache(path)):
+        return load_cache(folder, options)
     listing = _read(options)
     label_file = options.data / name / "label.txt"
     label = kept_label(options.label, label_file)
@@ -175,10 +179,14 @@ def load(options: SourceOptions) -> Dataset:
 
 
 def load_cache(folder: Path, options: SourceOptions) -> Dataset:
-    """The dataset of a cache that is used without its audio."""
+    """The dataset of a cache that is used as it is."""
     cache = Cache(folder)
+    name = dataset_name(options.dataset, options.name)
+    own = options.data / name / "features"
+    if joined_cache(folder) and folder == Path(options.dataset):
+        own = folder
     return Dataset(
-        name=dataset_name(str(folder), options.name),
+        name=name,
         folder=folder,
         table=cache.clips,
         sample_rate=cache.sample_rate,
@@ -188,6 +196,8 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
         published_test=cache.published_test,
         groups=cache.groups,
         notes=ignored_by_cache(options),
+        cached=cache.sources,
+        own=own,
     )
 
 

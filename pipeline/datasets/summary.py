@@ -1,12 +1,9 @@
 """`python -m pipeline data`: get a dataset ready, and summarise it."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
-from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline import audio
 from featurestack.pipeline.dataset_state import next_lines, state_of
@@ -26,7 +23,7 @@ def run(options: SourceOptions) -> int:
     dataset = load(options)
     table = originals(dataset.table)
     wrong = list[str]()
-    if not is_cache(Path(options.dataset)):  # a cache is used without its audio
+    if dataset.own is None:  # a cache is used without its audio
         infos = audio.file_infos(table["path"].tolist())
         answers = zip(table["path"], infos)
         wrong = [
@@ -35,7 +32,7 @@ def run(options: SourceOptions) -> int:
             if isinstance(info, audio.AudioError)
         ]
         table = table[[isinstance(info, audio.Info) for info in infos]]
-    if options.dataset in ("esc50", "esc10"):
+    if dataset.own is None and options.dataset in ("esc50", "esc10"):
         from featurestack.pipeline.datasets import esc50
 
         wrong = list(esc50.faults(options.data / "esc50"))

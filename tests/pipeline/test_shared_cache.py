@@ -46,13 +46,15 @@ def not_writable(data):
 
 def features(sounds, data, names):
     """The finished process of `features`, of a user without a right to write."""
-    words = [
-        *("-m", "featurestack", "features", f"DATASET={sounds.csv}", f"DATA={data}"),
-        *(f"FEATURES={names}", "DURATION=1", f"SAMPLE_RATE={SAMPLE_RATE}", "JOBS=1"),
-    ]
+    where = [f"DATASET={sounds.csv}", f"DATA={data}", f"FEATURES={names}", "JOBS=1"]
+    return command("features", *where, "DURATION=1", f"SAMPLE_RATE={SAMPLE_RATE}")
+
+
+def command(*words):
+    """The finished process of a command, of a user without a right to write."""
     before = [] if os.geteuid() else ["setpriv", NO_OVERRIDE]
     return subprocess.run(
-        [*before, sys.executable, *words],
+        [*before, sys.executable, "-m", "featurestack", *words],
         check=False,
         capture_output=True,
         text=True,
@@ -90,12 +92,56 @@ def test_what_may_not_be_written_is_one_sentence(sounds, not_writable):
     assert str(cache(sounds).folder) in line and "DATA=" in line
 
 
+def test_features_that_a_shared_cache_lacks_go_beside_it(
+    sounds, not_writable, tmp_path
+):
+    folder = cache(sounds).folder
+    before = state(not_writable)
+    where = [f"DATASET={folder}", f"DATA={tmp_path / 'mine'}"]
+    process = command("features", *where, "FEATURES=rms flatness", "JOBS=1")
+    assert process.returncode == 0, process.stderr
+    assert "8 of 8 feature maps to compute" in process.stdout
+    process = command(
+        *("train", *where, f"RUNS={tmp_path / 'runs'}"),
+        *("FEATURES=rms+flatness", "MODEL=linear"),
+    )
+    assert process.returncode == 0, process.stderr
+    assert state(not_writable) == before
+
+
+def test_a_missing_feature_is_proposed_for_a_folder_of_ones_own(
+    sounds, not_writable, tmp_path
+):
+    folder = cache(sounds).folder
+    where = [f"DATASET={folder}", f"DATA={tmp_path / 'mine'}"]
+    process = command("train", *where, "FEATURES=flatness", "MODEL=linear")
+    proposed = f"features DATASET={folder} FEATURES=flatness DATA={tmp_path / 'mine'}"
+    assert process.returncode == 2 and proposed in process.stderr
+
+
+def test_a_user_who_may_not_write_exports_features(sounds, data, tmp_path):
+    run(sounds, features="rms")  # leaves lock files
+    folder = cache(sounds).folder
+    (folder / "locks").mkdir(exist_ok=True)
+    (folder / "locks" / "rms.lock").touch()
+    places = [folder, folder / "locks", folder / "locks" / "rms.lock"]
+    for place in places:
+        place.chmod(0o555)
+    process = command(
+        *("features_cache", "export", f"DATASET={folder}"),
+        f"FILE={tmp_path / 'some.zip'}",
+    )
+    for place in places:
+        place.chmod(0o755)
+    assert process.returncode == 0, process.stderr
+
+
 def test_a_cache_as_dataset_is_only_read(sounds, data):
     before = state(data)
     given = {"dataset": str(cache(sounds).folder), "jobs": 1}
     assert extract.run(FeaturesCommand(**given, features="rms zcr")) == 0
     with refused(rf"only read.*DATASET={sounds.csv}.*DATA="):
-        extract.run(FeaturesCommand(**given, features="rms flatness"))
+        extract.run(FeaturesCommand(**given, data=data, features="rms flatness"))
     assert state(data) == before
 
 

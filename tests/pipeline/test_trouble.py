@@ -148,7 +148,7 @@ def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_has
     sounds.edit()
     outcome = extract.extract(asked, options(sounds))
     ((_, _, reason),) = outcome.failures
-    assert "changed since this command began" in reason
+    assert "changed since the cache noted it" in reason
     assert not run(sounds)["rms"] > 1
 
 

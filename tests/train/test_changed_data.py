@@ -99,6 +99,29 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     assert "runs of the clips before" not in capsys.readouterr().out
 
 
+def test_train_names_own_features_whose_clips_changed_in_the_shared_cache(
+    tmp_path, capsys
+):
+    table = write_dataset(tmp_path / "sounds")
+    made = {"dataset": str(table), "data": tmp_path / "data"}
+    extract(FeaturesCommand(features="rms", jobs=1, **made))
+    shared = tmp_path / "data" / table.stem / "features"
+    own = {"dataset": str(shared), "data": tmp_path / "mine"}
+    extract(FeaturesCommand(features="zcr", jobs=1, **own))
+    clips = Cache(shared).clips
+    shutil.copy(clips["path"].iloc[0], clips["path"].iloc[1])
+    given = {"features": "rms+zcr", "model": "linear", "runs": tmp_path / "runs", **own}
+    run.run(RunOptions(**given))
+    said = capsys.readouterr().err
+    assert f"(1 clip changed): who made {shared} extracts them again" in said
+    extract(FeaturesCommand(features="rms", jobs=1, **made))
+    with refused("RETRAIN=1"):
+        run.run(RunOptions(**given))
+    assert (
+        f"zcr of 1 clip, of which {shared} has other audio" in capsys.readouterr().err
+    )
+
+
 def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table())
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
