@@ -22,7 +22,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
@@ -43,10 +42,6 @@ from featurestack.analysis.significance import (
 from featurestack.results.bootstrap import CHOICE_WIDTH, recording_sums, widened
 from featurestack.results.ranking_metric import RankingMetric
 from featurestack.results.scores import Floats, Ints
-from featurestack.results.tags import (
-    swapped_differences,
-    swapped_values,
-)
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
@@ -200,12 +195,12 @@ class Ranking:
         """
         swapped = None
         if pairs and self.swaps:
-            of_pairs = []
-            for one, other in pairs:
-                of_pairs.append(self.swapped(self.runs[one], self.runs[other]))
-            swapped = np.stack(of_pairs)
-            columns = [swapped_values(of_pair, self.shares) for of_pair in swapped]
-            differences = np.stack(columns, axis=1)
+            of_pairs = [
+                self.metric.swapped(self.runs[one], self.runs[other], self.shares)
+                for one, other in pairs
+            ]
+            swapped = np.stack([patterns for patterns, _ in of_pairs])
+            differences = np.stack([values for _, values in of_pairs], axis=1)
         else:
             first = [one for one, _ in pairs]
             second = [other for _, other in pairs]
@@ -219,19 +214,6 @@ class Ranking:
             unit=self.unit,
         )
         return differences, tests
-
-    def swapped(self, first: Run, second: Run) -> Floats:
-        """(2^G,) differences in mAP under every pattern of swaps, means over the seeds:
-        each with its like, or each with all if the runs have other numbers of seeds.
-        """
-        seeds = [*product(first.ranks, second.ranks)]
-        if len(first.ranks) == len(second.ranks):
-            seeds = [*zip(first.ranks, second.ranks)]
-        differences = [
-            swapped_differences(first.labels, one, other, first.groups)
-            for one, other in seeds
-        ]
-        return np.mean(differences, axis=0)
 
     @cached_property
     def perfect(self) -> float:

@@ -28,13 +28,9 @@ from featurestack.results.config import (
     RunConfig,
     to_json,
 )
+from featurestack.results.ranking_metric import Labels
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
-from featurestack.results.tags import (
-    Targets,
-    fold_ranks,
-    precision_of_seeds,
-)
 from featurestack.results.tasks.base import Task
 from featurestack.results.training_data import values_changed
 
@@ -74,7 +70,7 @@ class Run:
     groups: Strings  # (N,) source recordings
     folds: Ints  # (N,) the fold that tested the clip
     target: Ints  # (N,) class numbers; tags: -1 unless the clip has exactly one label
-    labels: Targets  # (N, K) whether a clip has the class; tags: several or none
+    labels: Labels  # (N, K) whether a clip has the class; tags: several or none
     # (S, N, K) each: 'last', and 'best' if validation chose one
     checkpoints: dict[str, Floats]
     # one row for each epoch: the columns of history.csv, fold, seed
@@ -173,17 +169,14 @@ class Run:
     @cached_property
     def ranks(self) -> Floats:
         """(S, N, K) ranks of each class's probabilities within each fold, for tags."""
-        return np.stack(
-            [fold_ranks(values, self.folds) for values in self.probabilities]
-        )
+        return self.task.metric.ranks(self)
 
     @cached_property
     def precision(self) -> Floats:
         """(K + 1, 3) average precision of each class and mAP, with their intervals, for
         tags (`results.tags.precision_of_seeds`).
         """
-        seeds = [(self.labels, ranks, self.groups) for ranks in self.ranks]
-        return precision_of_seeds(seeds)
+        return self.task.metric.precision(self)
 
     @cached_property
     def answers(self) -> tuple[Any, ...]:
@@ -192,7 +185,7 @@ class Run:
         return tuple(self.task.read_answers(folder, folds) for folder in self.folders)
 
     @cached_property
-    def decisions(self) -> Targets:
+    def decisions(self) -> Labels:
         """(S, N, K) whether a class is predicted.
 
         It is the likeliest class; with tags, each class above its threshold from the

@@ -223,6 +223,26 @@ def data(
     )
 
 
+def sections_of_rooms(page: PageInputs) -> list[Section | None]:
+    """The sections that rooms add to this page: those of its tasks, and those whose
+    files are beside its run folders or in them.
+    """
+    folders = {page.options.runs / page.dataset}
+    for run in page.found.runs:
+        folders |= {folder.path.parent for folder in run.folders}
+    own_tasks = {run.task.name for run in page.found.runs}
+    other_tasks = rooms.names("tasks").keys() - own_tasks
+    files = rooms.names("needs")
+    made: list[Section | None] = []
+    for name in rooms.names("sections"):
+        pattern = files.get(name)
+        if pattern and not any(any(folder.glob(pattern)) for folder in folders):
+            continue
+        if name not in other_tasks:
+            made.append(rooms.load("sections", name)(page))
+    return made
+
+
 def page_sections(page: PageInputs) -> list[Section]:
     """All sections of the page of this dataset, in their order; those of rooms come
     before the data.
@@ -241,10 +261,7 @@ def page_sections(page: PageInputs) -> list[Section]:
             run_figures(writer, found, drawn=options.figures, rates=rates),
         ]
     made.append(elsewhere(options.reports, page.dataset))
-    other_tasks = rooms.names("tasks").keys() - {run.task.name for run in found.runs}
-    for name in rooms.names("sections"):
-        if name not in other_tasks:
-            made.append(rooms.load("sections", name)(page))
+    made += sections_of_rooms(page)
     made.append(data(writer, cache, page.features, options.seed))
     if found.runs:
         made.append(Section("method", "Method"))

@@ -39,6 +39,7 @@ Kind = Literal[
     "claims",
     "figures",
     "sections",
+    "needs",
 ]
 Names = Mapping[str, str]  # name -> "module:object", or "module" for the module itself
 NONE: Names = MappingProxyType({})
@@ -60,6 +61,8 @@ class Room(NamedTuple):
     figures       figure -> the module that enters it in FIGURES
     sections      section of a report -> function of its `analysis.sections.PageInputs`;
                   one with the name of a task is on the pages of that task alone
+    needs         section -> a pattern of paths below a dataset's runs; without such a
+                  file the section is not loaded
     templates     folder of the sections' templates
     inputs        patterns of files in a dataset's runs folder that the sections read
     extra         the extra of the distribution that brings the room's libraries
@@ -76,6 +79,7 @@ class Room(NamedTuple):
     claims: Names = NONE
     figures: Names = NONE
     sections: Names = NONE
+    needs: Names = NONE
     templates: Path | None = None
     inputs: tuple[str, ...] = ()
     extra: str = ""

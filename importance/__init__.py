@@ -14,7 +14,7 @@ ROOM = Room(
         "train importance": "featurestack.importance.commands:importance",
         "train curve": "featurestack.importance.commands:curve",
     },
-    options={"AnalysisOptions": "featurestack.importance.options:AcrossOptions"},
+    options={"AnalysisOptions": "featurestack.importance.across_options:AcrossOptions"},
     functions={"importance": "featurestack.importance.functions:importance"},
     capabilities={
         "across": "featurestack.importance.overview",
@@ -33,6 +33,7 @@ ROOM = Room(
         "across_shares": "featurestack.importance.across_figures",
     },
     sections={"importance": "featurestack.importance.section:importance"},
+    needs={"importance": "importance-*/importance.json"},
     templates=Path(__file__).parent / "templates",
     inputs=("importance-*/*.*",),
 )

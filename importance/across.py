@@ -43,7 +43,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
-from featurestack.importance.options import FEWEST_DATASETS, AcrossOptions
+from featurestack.importance.across_options import FEWEST_DATASETS, AcrossOptions
 from featurestack.importance.random_effects import random_effects
 from featurestack.results.bootstrap import effective_recordings
 from featurestack.results.config import RunConfig

@@ -1,17 +1,14 @@
-"""The options of `make importance`, `make curve` and the page across datasets."""
+"""The options of `make importance` and `make curve`."""
 
 from pathlib import Path
 
 from featurestack.commandline.options import (
     SEED,
     DatasetOptions,
-    Options,
     RunsOptions,
     option,
 )
 from featurestack.results.tasks.registry import task_choices
-
-FEWEST_DATASETS = 3  # fewer are not compared
 
 
 class ImportanceOptions(DatasetOptions, RunsOptions):
@@ -63,13 +60,3 @@ class CurveOptions(DatasetOptions, RunsOptions):
     )
     epochs: int = option(40, "epochs of MODEL=texture", least=1)
     seed: int = option(0, "seed of the parts and of texture's weights", **SEED)
-
-
-class AcrossOptions(Options):
-    """What the page across datasets compares."""
-
-    model: str = option(
-        "",
-        "model that is compared across datasets; by default that of most datasets",
-    )
-    base: str = option("mel", "feature set to which the gains across datasets refer")

@@ -8,8 +8,8 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.overview import Compared
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import Problem
-from featurestack.importance import sentences
-from featurestack.importance.options import FEWEST_DATASETS, AcrossOptions
+from featurestack.commandline.quantities import counted
+from featurestack.importance.across_options import FEWEST_DATASETS, AcrossOptions
 
 if TYPE_CHECKING:
     from featurestack.importance.across import Comparison
@@ -49,6 +49,18 @@ def compare_datasets(
     return compare(given, chosen["model"], chosen["base"])
 
 
+def not_compared(datasets: int) -> str:
+    """Why no datasets are compared."""
+    if datasets < FEWEST_DATASETS:
+        have = "one has" if datasets == 1 else f"{datasets} have"
+        return f"Datasets are compared from {FEWEST_DATASETS} on; {have} runs here."
+    return (
+        f"No {FEWEST_DATASETS} of these {datasets} datasets share a model, the base,"
+        " another feature set and the score (accuracy or mAP), so that there is no"
+        " comparison. MODEL= and BASE= choose them."
+    )
+
+
 def compare_reports(
     given: Sequence[ReportJob],
     options: AnalysisOptions,
@@ -62,35 +74,34 @@ def compare_reports(
     reports  number of reports on the page
     """
     comparison, problems = compare_datasets(given, chosen)
-    headline = sentences.across_headline(
-        comparison, reports, len(given), FEWEST_DATASETS
-    )
     if comparison is None:
-        why = sentences.across_none(len(given), FEWEST_DATASETS)
+        why = not_compared(len(given))
+        headline = f"{counted(reports, 'report')}. {why}"
         return Compared(headline, leads={"Comparison": why}, problems=problems)
+    from featurestack.importance import across_sentences as sentences
     from featurestack.importance.random_effects import FEWEST_TO_PREDICT
     from featurestack.importance.shares import importance_shares
 
     shares = importance_shares(given, options.runs)
     submit_figures(writer, comparison, shares)
     leads = {
-        f"On these {comparison.best['datasets']} datasets": sentences.across_these(
+        f"On these {comparison.best['datasets']} datasets": sentences.on_these(
             comparison
         ),
-        "On a dataset not seen": sentences.across_unseen(comparison, FEWEST_TO_PREDICT),
+        "On a dataset not seen": sentences.on_unseen(comparison, FEWEST_TO_PREDICT),
     }
     templates = {"gains": "Gains", "every": "Every feature set"}
     values: dict[str, object] = {"c": comparison}
     if shares:
         features, datasets = shares.shares.shape
-        travel = sentences.across_travel(
+        travel = sentences.travel(
             shares.correlation, shares.low, shares.high, features, datasets
         )
         leads["Does importance travel?"] = travel
         templates["shares"] = "Importance"
         values |= {"shares": shares, "travel": travel}
     return Compared(
-        headline,
+        sentences.headline(comparison),
         comparison,
         leads,
         templates,

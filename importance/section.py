@@ -1,25 +1,18 @@
-"""The section of the report on importance, and its sentences on the first screen.
-
-What it takes is imported if there is a call of `make importance`.
-"""
+"""The section of the report on importance, and its sentences on the first screen."""
 
 from featurestack.analysis.sections import PageInputs, Section
+from featurestack.importance import sentences
+from featurestack.importance.tables import (
+    importance_calls,
+    importance_tables,
+    submit_importance,
+)
 
 
 def importance(page: PageInputs) -> Section | None:
     """The shown call of `make importance`, the names of the others, and a problem for
     each unfinished or damaged one.
     """
-    runs = page.options.runs / page.dataset
-    if not any(runs.glob("importance-*/importance.json")):
-        return None
-    from featurestack.importance import sentences
-    from featurestack.importance.tables import (
-        importance_calls,
-        importance_tables,
-        submit_importance,
-    )
-
     calls, problems = importance_calls(page.options.runs, page.dataset)
     if not calls:
         return Section("", "", problems=problems) if problems else None

@@ -1,4 +1,4 @@
-"""Sentences about importance and about several datasets: facts in, text out."""
+"""Sentences about importance: facts in, text out."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from featurestack.analysis.page import listed
 from featurestack.analysis.sentences import either, unsigned
-from featurestack.analysis.tables import format_p
 from featurestack.commandline.quantities import counted, percent, points
 
 if TYPE_CHECKING:
-    from featurestack.importance.across import Comparison
     from featurestack.importance.folder import ImportanceFolder
 
 NAMED = 4  # features of the kept set whose loss the first screen states
@@ -170,94 +168,4 @@ def rankings_differ(feature_sets: int) -> str:
     return (
         "A comparison of runs trains the chosen model anew for each set, so it may rank"
         " features differently."
-    )
-
-
-def across_headline(
-    comparison: "Comparison | None",
-    reports: int,
-    compared: int,
-    fewest: int,
-) -> str:
-    """The first line of the page across datasets."""
-    if comparison is None:
-        return f"{counted(reports, 'report')}. {across_none(compared, fewest)}"
-    best = comparison.best
-    if best["gain"] <= 0:
-        return (
-            f"No feature set gains over {comparison.base} on average over these"
-            f" {best['datasets']} datasets"
-        )
-    return (
-        f"{best['feature_set']} gains most over {comparison.base} on these"
-        f" {best['datasets']} datasets{'' if best['clear'] else ', not clearly'}"
-    )
-
-
-def across_these(comparison: "Comparison") -> str:
-    """The best feature set on the datasets at hand."""
-    best = comparison.best
-    p = format_p(best["p"])
-    equals = "= " if best["p"] >= 0.001 else ""
-    untested = ""
-    if best["untested"]:
-        have = "has" if best["untested"] == 1 else "have"
-        untested = f"; {best['untested']} {have} too few recordings for a test"
-    return (
-        f"{best['feature_set']} gains {points(best['gain'])} points over"
-        f" {comparison.base} on average, each dataset weighted equally: the most of"
-        f" {counted(len(comparison.joint), 'feature set')},"
-        f" {'and clearly' if best['clear'] else 'but not clearly'} (p {equals}{p},"
-        " corrected for all of them). By each dataset's own test it gains on"
-        f" {best['gained']}, ties on {best['tied']} and loses on {best['lost']}"
-        f"{untested}."
-    )
-
-
-def across_unseen(c: "Comparison", fewest: int) -> str:
-    """What the best feature set would gain on a dataset not seen."""
-    best = c.best
-    if isnan(best["new_low"]):
-        return (
-            f"nothing can be said yet: that takes {fewest} datasets."
-            f" {best['feature_set']} is better on {best['better']} of"
-            f" {best['datasets']}."
-        )
-    selected = ""
-    if len(c.joint) > 1:
-        selected = f", the largest of {len(c.joint)}, so too high"
-    text = (
-        f"{best['feature_set']} would gain {points(best['mean'])} points on average"
-        f" ({points(best['low'])} to {points(best['high'])}{selected}); the gain of a"
-        f" new dataset would lie between {points(best['new_low'])} and"
-        f" {points(best['new_high'])} points"
-    )
-    if best["new_low"] <= 0 <= best["new_high"]:
-        text += ", so it may go either way"
-    return f"{text}."
-
-
-def across_travel(correlation: float, low: float, high: float, of: int, on: int) -> str:
-    """How far the orders of features by importance agree between datasets."""
-    agree = "agree"
-    if low <= 0:
-        agree = "do not clearly agree"
-    elif correlation < 0.7:
-        agree = "agree in part"
-    return (
-        f"The orders of {counted(of, 'feature')} by importance on"
-        f" {counted(on, 'dataset')} {agree}: mean rank correlation {correlation:.2f}"
-        f" ({low:.2f} to {high:.2f}); noise makes it less than it is."
-    ).replace("-", "−")
-
-
-def across_none(compared: int, fewest: int) -> str:
-    """Why no datasets are compared."""
-    if compared < fewest:
-        have = "one has" if compared == 1 else f"{compared} have"
-        return f"Datasets are compared from {fewest} on; {have} runs here."
-    return (
-        f"No {fewest} of these {compared} datasets share a model, the base, another"
-        " feature set and the score (accuracy or mAP), so that there is no comparison."
-        " MODEL= and BASE= choose them."
     )

@@ -4,6 +4,7 @@ Conventions as in `results.ranking_metric`.
 """
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -145,6 +146,33 @@ class MeanAveragePrecision(RankingMetric):
 
     def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
         return tags.swappable(run.labels, recordings)
+
+    def swapped(
+        self,
+        first: TestedRun,
+        second: TestedRun,
+        shares: Floats,
+    ) -> tuple[Floats, Floats]:
+        """Differences in mAP, means over the seeds: each with its like, or each with
+        all if the runs have other numbers of seeds.
+        """
+        seeds = [*product(first.ranks, second.ranks)]
+        if len(first.ranks) == len(second.ranks):
+            seeds = [*zip(first.ranks, second.ranks)]
+        of_seeds = [
+            tags.swapped_differences(first.labels, one, other, first.groups)
+            for one, other in seeds
+        ]
+        differences = np.mean(of_seeds, axis=0)
+        return differences, tags.swapped_values(differences, shares)
+
+    def ranks(self, run: TestedRun) -> Floats:
+        by_seed = [tags.fold_ranks(values, run.folds) for values in run.probabilities]
+        return np.stack(by_seed)
+
+    def precision(self, run: TestedRun) -> Floats:
+        seeds = [(run.labels, ranks, run.groups) for ranks in run.ranks]
+        return tags.precision_of_seeds(seeds)
 
     def perfect(self, run: TestedRun) -> float:
         """Below 1 if the prevalence differs between folds, because ranks within a fold

@@ -213,6 +213,27 @@ class RankingMetric(ABC):
         """Whether runs are compared by swapping whole recordings in every pattern."""
         return False
 
+    def swapped(
+        self,
+        first: TestedRun,
+        second: TestedRun,
+        shares: Floats,
+    ) -> tuple[Floats, Floats]:
+        """(2^G,) differences of two runs under every pattern of swaps, and (G,) the
+        parts of the first, by recording; only if `swapped_whole`.
+
+        shares  (G,) the weight of each recording
+        """
+        raise NotImplementedError
+
+    def ranks(self, run: TestedRun) -> Floats:
+        """`run.ranks`, for a metric that ranks clips."""
+        raise NotImplementedError
+
+    def precision(self, run: TestedRun) -> Floats:
+        """`run.precision`, for a metric that ranks clips."""
+        raise NotImplementedError
+
     def perfect(self, run: TestedRun) -> float:
         """The score of a perfect order of the clips."""
         return 1.0

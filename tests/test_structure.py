@@ -218,6 +218,11 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 ASKED_FOR = {
     "featurestack.commandline.exit_status",
     "featurestack.commandline.help",
+    "featurestack.importance.across_sentences",
+    "featurestack.importance.options",
+    "featurestack.importance.section",
+    "featurestack.importance.sentences",
+    "featurestack.results.tags",
 }
 
 

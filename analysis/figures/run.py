@@ -29,7 +29,6 @@ from featurestack.analysis.figures.drawing import (
     shorten,
 )
 from featurestack.commandline.quantities import percent
-from featurestack.results.tags import average_precision, precision_recall
 
 ERROR_SHADE = 1.3  # the page's style sheets have the same
 
@@ -201,6 +200,8 @@ def draw_precision_recall(
     """Draw a curve for each of up to PR_CURVES classes; `target` (N, K) has the labels,
     `ranks` is (N, K).
     """
+    from featurestack.results.tags import average_precision, precision_recall
+
     order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
     tested = np.count_nonzero(target.any(axis=0))
     spaced = np.linspace(0, tested - 1, PR_CURVES)

@@ -14,7 +14,7 @@ from featurestack.analysis.report_inputs import dataset_words, jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
-from featurestack.importance import across, sentences
+from featurestack.importance import across, across_sentences
 from featurestack.importance.across import (
     DatasetGains,
     compared,
@@ -68,7 +68,7 @@ def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
         train(options, name, {"mel": 0.6, "mel_mfcc": skill})
     built = overview(options)
     assert built.comparison.best["clear"] == (skill == 0.75)
-    assert words in sentences.across_these(built.comparison)
+    assert words in across_sentences.on_these(built.comparison)
     assert built.headline.endswith(", not clearly") == (skill == 0.61)
 
 
@@ -78,7 +78,7 @@ def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     built = overview(options)
     (row,) = built.pooled.to_dict("records")
     assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
-    assert "so it may go either way" in sentences.across_unseen(built.comparison, 5)
+    assert "so it may go either way" in across_sentences.on_unseen(built.comparison, 5)
 
 
 def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
@@ -158,7 +158,7 @@ def test_a_dataset_of_few_recordings_is_not_tested(options):
     built = overview(options)
     office = built.gains.query("dataset == 'office'")
     assert office["verdict"].tolist() == ["not tested"]
-    assert "1 has too few recordings for a test" in sentences.across_these(
+    assert "1 has too few recordings for a test" in across_sentences.on_these(
         built.comparison
     )
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.importance import sentences
+from featurestack.importance import across_sentences, sentences
+from featurestack.importance.overview import not_compared
 
 FOLDER = SimpleNamespace(
     features=["mel", "mfcc", "chroma"],
@@ -53,11 +54,9 @@ def test_a_negative_loss_is_a_gain():
 
 
 def test_datasets_are_compared_from_three_on():
-    assert sentences.across_none(2, 3) == (
-        "Datasets are compared from 3 on; 2 have runs here."
-    )
-    assert sentences.across_none(1, 3).endswith("; one has runs here.")
-    assert sentences.across_none(4, 3).startswith("No 3 of these 4 datasets share")
+    assert not_compared(2) == ("Datasets are compared from 3 on; 2 have runs here.")
+    assert not_compared(1).endswith("; one has runs here.")
+    assert not_compared(4).startswith("No 3 of these 4 datasets share")
 
 
 def loss(without, lost, low, high, clear):
@@ -141,24 +140,24 @@ def across(sets):
 
 
 def test_the_largest_of_several_means_is_said_to_be_too_high():
-    assert sentences.across_unseen(across(31), 5) == (
+    assert across_sentences.on_unseen(across(31), 5) == (
         "mel+mfcc would gain +2.4 points on average (+0.5 to +4.3, the largest of 31,"
         " so too high); the gain of a new dataset would lie between −2.0 and +6.0"
         " points, so it may go either way."
     )
-    assert "so too high" not in sentences.across_unseen(across(1), 5)
+    assert "so too high" not in across_sentences.on_unseen(across(1), 5)
 
 
 def test_few_datasets_say_nothing_of_a_new_one():
     built = across(2)
     built.best["new_low"] = np.nan
-    assert sentences.across_unseen(built, 5) == (
+    assert across_sentences.on_unseen(built, 5) == (
         "nothing can be said yet: that takes 5 datasets. mel+mfcc is better on 4 of 5."
     )
 
 
 def test_orders_of_importance_agree_in_part():
-    assert sentences.across_travel(0.18, 0.07, 0.43, 10, 6) == (
+    assert across_sentences.travel(0.18, 0.07, 0.43, 10, 6) == (
         "The orders of 10 features by importance on 6 datasets agree in part: mean rank"
         " correlation 0.18 (0.07 to 0.43); noise makes it less than it is."
     )
