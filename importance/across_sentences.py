@@ -77,5 +77,6 @@ def travel(correlation: float, low: float, high: float, of: int, on: int) -> str
     return (
         f"The orders of {counted(of, 'feature')} by importance on"
         f" {counted(on, 'dataset')} {agree}: mean rank correlation {correlation:.2f}"
-        f" ({low:.2f} to {high:.2f}); noise makes it less than it is."
+        f" ({low:.2f} to {high:.2f}); noise in the scores lowers this"
+        " correlation."
     ).replace("-", "−")

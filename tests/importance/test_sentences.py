@@ -159,5 +159,5 @@ def test_few_datasets_say_nothing_of_a_new_one():
 def test_orders_of_importance_agree_in_part():
     assert across_sentences.travel(0.18, 0.07, 0.43, 10, 6) == (
         "The orders of 10 features by importance on 6 datasets agree in part: mean rank"
-        " correlation 0.18 (0.07 to 0.43); noise makes it less than it is."
+        " correlation 0.18 (0.07 to 0.43); noise in the scores lowers this correlation."
     )
