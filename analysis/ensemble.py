@@ -13,13 +13,10 @@ from featurestack.analysis.runs import Run, load_runs, same_clips
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.location import dataset_name
 from featurestack.results.config import RUN_FORMAT, EnsembleConfig, digest, label
-from featurestack.results.run_folder import (
-    RunFolder,
-    select,
-    write_config,
-    write_predictions,
-)
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config, write_predictions
 from featurestack.results.scores import Floats
+from featurestack.results.select_runs import select
 
 ENSEMBLE = "ensemble"  # value of `model` in its run.json
 # from the first run

@@ -42,13 +42,13 @@ from featurestack.features_cache.failures import WHOLE
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import by_label, originals
+from featurestack.features_cache.trainable import untrainable
+from featurestack.results.next_run import next_run
 from featurestack.results.next_step import (
     Report,
     State,
     Trained,
-    next_step,
     sweeps,
     without,
 )
@@ -227,7 +227,7 @@ def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
         changed=any(threat.kind == "extracted before" for threat in found.threats),
         framed=cache is not None and is_framed(cache),
     )
-    command, kind = next_step(with_ranking(state, found))
+    command, kind = next_run(with_ranking(state, found))
     return command, page.say("next", kind)
 
 

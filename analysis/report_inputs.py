@@ -32,13 +32,7 @@ from featurestack.features_cache.location import (
 )
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
-from featurestack.results.run_folder import (
-    ELSEWHERE,
-    RUN_FILES,
-    RunFolder,
-    find,
-    select,
-)
+from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
 from featurestack.results.tasks.registry import claiming_task
 from featurestack.storage.files import replace_file
 
@@ -87,6 +81,8 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     single = given_datasets[0] if given_datasets else options.name
     name = dataset_name(single, options.name)
     if options.run:
+        from featurestack.results.select_runs import select
+
         folders = select(options.runs, " ".join(options.run), name)
     else:
         folders = find(options.runs, name)

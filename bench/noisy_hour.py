@@ -17,7 +17,8 @@ from featurestack.commandline.commands import main
 from featurestack.commandline.tables import text_table
 from featurestack.events.tested import read_tested
 from featurestack.pipeline import audio
-from featurestack.results.run_folder import RunFolder, select_one
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.select_runs import select_one
 from featurestack.storage.files import replace_file
 
 

@@ -324,7 +324,7 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
 
         fs.run("last").predictions().groupby("fold").size()
     """
-    from featurestack.results.run_folder import select_one
+    from featurestack.results.select_runs import select_one
 
     return select_one(Path(folder), name)
 

@@ -17,8 +17,8 @@ from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.location import NAMED, is_cache
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import originals
+from featurestack.features_cache.trainable import untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions

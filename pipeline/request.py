@@ -30,8 +30,8 @@ from featurestack.features_cache.location import (
     joined_cache,
 )
 from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
+from featurestack.features_cache.trainable import untrainable
 from featurestack.features_cache.writer import FinishedClips, stored_clips
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load

@@ -1,7 +1,8 @@
 """The command to type next, after every stage.
 
 A stage says where a dataset stands as a State. `next_step` asks each of STEPS in turn,
-and the first that has a command decides. The command reproduces the situation: it keeps
+and the first that has a command decides; `results.next_run` has further steps for a
+report that ranks runs. The command reproduces the situation: it keeps
 the words that name the dataset and its folders, and those that a run was trained with.
 
 A proposal changes no number: a report corrects its verdicts for every run that was
@@ -21,13 +22,9 @@ COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
 # more accurate than mel+mfcc on noises and speech: see the accuracy page
 PROVEN = "mel+mfcc+modulation"
-# features to try next, the first one first
-DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")
 QUICK = "MODEL=texture"  # it takes seconds, but no vectors
 OF_WAVEFORM = "MODEL=aclnet"
 OF_FRAMES = "MODEL=linear"  # events: an exact model takes seconds
-MOST_CELLS = 6  # feature sets that a model is proposed to be trained on at once
-SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
 
 
 @dataclass(frozen=True)
@@ -131,55 +128,10 @@ class State:
     def trained(self) -> Sequence[Trained]:
         return self.report.trained if self.report else ()
 
-    def form(self, features: str) -> frozenset[str]:
-        """What a feature set consists of: maps, vectors, waveform. A model that takes
-        one form may not take another.
-        """
-        forms = set()
-        for channel in features.split("+"):
-            bare = unframed(channel)
-            if bare == "waveform":
-                forms.add(bare)
-            else:
-                forms.add("vectors" if self.cached.get(channel) == 1 else "maps")
-        return frozenset(forms)
-
     def of_data(self, command: str, *more: str) -> str:
         """A command on the dataset, which takes no RUNS."""
         given = without(self.given, "RUNS")
         return make_command(command, *given, *self.source, *more)
-
-    def train(self, run: Trained, *sets: str) -> str:
-        """The command that trains a run's configuration on these sets; RETRAIN=1 if a
-        run is stale.
-        """
-        given = list(self.given)
-        if self.stale:
-            given.append("RETRAIN=1")
-        return make_command("sweep", *given, f"FEATURES={' '.join(sets)}", *run.words)
-
-    def extracted(self, features: Sequence[str], command: str) -> str:
-        """The command, preceded by the extraction of those features that an existing
-        cache lacks.
-        """
-        lacking = [name for name in features if name not in self.cached]
-        if not (self.cached and lacking):
-            return command
-        extraction = self.of_data("features", f"FEATURES={' '.join(lacking)}")
-        return f"{extraction} && {command}"
-
-    @cached_property
-    def untried(self) -> list[str]:
-        """Features that no run has, the first to try first."""
-        tried = {unframed(name) for run in self.trained for name in run.channels}
-        cached = {}
-        for name, frames in self.cached.items():
-            if unframed(name) not in tried:
-                cached[name] = frames
-        untried = first_compared(cached)
-        if not untried and self.audio:
-            untried = [name for name in DIFFERENT if name not in tried][:2]
-        return untried
 
 
 # ---- features to try
@@ -246,18 +198,6 @@ def proven(names: Iterable[str]) -> str:
     if not {*parts} <= stored.keys():
         return ""
     return "+".join(stored[part] for part in parts)
-
-
-def promising_first(names: Iterable[str]) -> list[str]:
-    """The features in DIFFERENT before the others, which keep their order: for a
-    ranking that may be cut short.
-
-    >>> promising_first(["bandwidth", "chroma", "mel@n_fft=768", "rms"])
-    ['mel@n_fft=768', 'chroma', 'bandwidth', 'rms']
-    """
-    given = list(names)
-    first = [name for best in DIFFERENT for name in given if unframed(name) == best]
-    return [*first, *(name for name in given if name not in first)]
 
 
 # ---- steps: a command, or '' if the next step is another
@@ -342,120 +282,15 @@ def first(state: State) -> str:
     return make_command("train", *state.given, features, *model)
 
 
-def again(state: State) -> str:
-    """A compared run is outdated."""
-    if not any(run.outdated for run in ranking(state).compared):
-        return ""
-    return sweeps([*state.given, "RETRAIN=1"], ranking(state).compared)
-
-
-def different(state: State) -> str:
-    """No run beats chance."""
-    if not (ranking(state).chance and state.untried):
-        return ""
-    command = state.train(ranking(state).best, *state.untried)
-    return state.extracted(state.untried, command)
-
-
-def combine(state: State) -> str:
-    """A single run: its features alone, or its feature with another."""
-    if ranking(state).ranked > 1:
-        return ""
-    best = ranking(state).best
-    single, *others = best.channels
-    if others:
-        return state.train(best, single, *others)
-    if not state.untried:
-        return ""
-    other = state.untried[0]
-    command = state.train(best, other, f"{single}+{other}")
-    return state.extracted([other], command)
-
-
-def folds(state: State) -> str:
-    """A compared run lacks folds."""
-    if not any(run.missing_folds for run in ranking(state).compared):
-        return ""
-    return sweeps(state.given, ranking(state).compared)
-
-
-def cells(state: State) -> str:
-    """A model lacks feature sets that another model was trained on, and their other
-    words agree.
-    """
-    best = ranking(state).best
-    others = without(best.words, "MODEL")
-    sets: dict[tuple[str, ...], list[str]] = {}
-    for run in ranking(state).trained:
-        if without(run.words, "MODEL") == others and max(run.channels.values()) == 1:
-            sets.setdefault(run.words, []).append(run.features)
-    every = list(dict.fromkeys(name for trained in sets.values() for name in trained))
-    commands = []
-    for words, trained in sets.items():
-        forms = {state.form(features) for features in trained}
-        lacking = [
-            features
-            for features in every
-            if features not in trained and state.form(features) in forms
-        ]
-        if lacking:
-            run = Trained(lacking[0], words)
-            commands.append(state.train(run, *lacking[:MOST_CELLS]))
-    return " && ".join(commands)
-
-
-def network(state: State) -> str:
-    """Only exact solutions so far."""
-    if ranking(state).drawn or ranking(state).chance:
-        return ""
-    best = ranking(state).best
-    vectors = all(state.cached.get(name) == 1 for name in best.channels)
-    model = [] if vectors or state.framed else [QUICK]
-    others = without(best.words, "MODEL")
-    features = f"FEATURES={best.features}"
-    return make_command("train", *state.given, features, *model, *others)
-
-
-def seeds(state: State) -> str:
-    """Seeds may decide, or more recordings are not needed."""
-    found = ranking(state)
-    lacking = [run for run in found.drawn if len(run.seeds) < len(SEEDS)]
-    if not lacking or not (found.winner or found.enough_recordings):
-        return ""
-    return sweeps(state.given, lacking, SEEDS)
-
-
-def add(state: State) -> str:
-    """The best set lacks the best single feature."""
-    best = ranking(state).best
-    sets = [run.channels for run in state.trained]
-    for run in state.trained:
-        if "+" in run.features or run.features in best.channels:
-            continue
-        if run.words == best.words and best.channels + run.channels not in sets:
-            return state.train(best, f"{best.features}+{run.features}")
-    return ""
-
-
-def paper(state: State) -> str:
-    """No audio to predict."""
-    return "" if state.audio else make_command("analysis", *state.given, "PAPER=1")
-
-
-def predict(state: State, audio: str = "FILE") -> str:
-    """New audio for the best run."""
-    # with its dataset: others may have that name
-    return predict_by(state, ranking(state).best.run, audio)
-
-
 def predict_by(state: State, run: str, audio: str = "FILE") -> str:
     """The command that predicts new audio by a run."""
     runs = without(state.given, "DATASET", "NAME", "DATA")
     return make_command("predict", f"AUDIO={audio}", f"RUN={run}", *runs)
 
 
+Steps = Mapping[str, Callable[[State], str]]
 # the key of a reason in words.txt -> its command; the first step that has one counts
-STEPS: Mapping[str, Callable[[State], str]] = {
+STEPS: Steps = {
     "part": extract_part,
     "extract": extract,
     "check": check,
@@ -466,36 +301,20 @@ STEPS: Mapping[str, Callable[[State], str]] = {
     "chosen": chosen,
     "chosen of vectors": chosen_of_vectors,
     "first": first,
-    "again": again,
-    "different": different,
-    "combine": combine,
-    "folds": folds,
-    "cells": cells,
-    "network": network,
-    "seeds": seeds,
-    "add": add,
-    "paper": paper,
-    "predict": predict,
 }
 
 
-def next_step(state: State) -> tuple[str, str]:
+def next_step(state: State, steps: Steps = STEPS) -> tuple[str, str]:
     """A command to copy, and the key of its reason in words.txt.
 
     next_step(State(["DATASET=esc10"], frames={"mel": 431, "mfcc": 431}))
     # ("make sweep DATASET=esc10 'FEATURES=mel mfcc mel+mfcc' MODEL=texture", "first")
     """
-    for reason, step in STEPS.items():
+    for reason, step in steps.items():
         command = step(state)
         if command:
             return command, reason
     raise AssertionError("the last step has a command")
-
-
-def ranking(state: State) -> Report:
-    """The report's ranking; without one an earlier step has decided."""
-    assert state.report
-    return state.report
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

@@ -24,10 +24,8 @@ history.csv and the predictions.
 import glob
 import io
 import json
-import math
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -37,9 +35,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.bootstrap import CHOICE_WIDTH, widened
@@ -50,11 +47,9 @@ from featurestack.results.config import (
     EnsembleConfig,
     RunConfig,
     read_config,
-    to_json,
 )
 from featurestack.results.ranking_metric import Score
 from featurestack.results.tasks.base import Task
-from featurestack.results.tasks.classes import CLASSES
 from featurestack.results.tasks.registry import task_of
 from featurestack.storage.files import Lock, replace_file
 
@@ -435,71 +430,6 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     ]
 
 
-def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
-    """The runs that the words of `wanted` name: each a name, a path, a unique prefix of
-    a name, or `last`.
-
-    `dataset/name` distinguishes runs of the same name; a single name or path may hold
-    blanks. RequestError with the nearest name if a word fits no run, with all names
-    that fit if it fits several.
-    """
-    known = {}
-    for run in find(runs, dataset):
-        known[f"{run.path.parent.name}/{run.name}"] = run
-    words = wanted.split()
-    if wanted in known or _is_run(wanted):
-        words = [wanted]
-    if not words:
-        raise RequestError(
-            "RUN names no run: give a run's name, its path, a unique prefix, or last"
-        )
-    chosen = {}
-    for word in words:
-        if word == "last" and known:
-
-            def written(run: RunFolder) -> float:
-                return (run.path / "run.json").stat().st_mtime
-
-            run = max(known.values(), key=written)
-        elif _is_run(word):
-            run = RunFolder(Path(word))
-        elif not known:
-            place = Path(runs, dataset)
-            raise RequestError(
-                f"RUN={word}: no run folder in {place}: train one first"
-                f" ({make_command('train')})"
-            )
-        else:
-            begun = [name for name in known if f"/{word}" in f"/{name}"]
-            fitting = [
-                name for name in begun if f"/{name}".endswith(f"/{word}")
-            ] or begun
-            if not fitting:
-                raise RequestError(
-                    nearest("run", word, [run.name for run in known.values()])
-                )
-            if len(fitting) > 1:
-                raise RequestError(
-                    f"RUN={word} fits {len(fitting)} runs: give one of"
-                    f" {', '.join(fitting)}"
-                )
-            run = known[fitting[0]]
-        chosen[run.path.resolve()] = run
-    return list(chosen.values())
-
-
-def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
-    """The run that `wanted` names; RequestError if it names several."""
-    chosen = select(runs, wanted, dataset)
-    if len(chosen) > 1:
-        raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
-    return chosen[0]
-
-
-def _is_run(path: str) -> bool:
-    return os.path.isfile(f"{path}/run.json")  # noqa: PTH113 Path's raises if the name is too long for a file
-
-
 def refuse_inside(out: Path | None) -> None:
     """RequestError if OUT lies in a run folder or a cache, whose files it would
     replace.
@@ -515,76 +445,6 @@ def refuse_inside(out: Path | None) -> None:
             )
 
 
-def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(folder / "run.json", text + "\n")
-
-
-def history_row(
-    values: Mapping[str, float],
-    columns: Sequence[str] = CLASSES.history_columns,
-) -> str:
-    """One line of history.csv, without its end; a column stays empty if its value is
-    missing or NaN.
-    """
-    for name in values.keys() - {*columns}:
-        raise RequestError(nearest("column of history.csv", name, columns))
-    numbers = [values.get(column, math.nan) for column in columns]
-    texts = [
-        repr(number if isinstance(number, int) else float(number)) for number in numbers
-    ]
-    return ",".join("" if text == "nan" else text for text in texts)
-
-
-def start_history(
-    fold_folder: Path,
-    rows: Sequence[str] = (),
-    columns: Sequence[str] = CLASSES.history_columns,
-) -> None:
-    """Write history.csv with exactly `rows`, unless the file already holds them."""
-    fold_folder.mkdir(parents=True, exist_ok=True)
-    header = ",".join(columns)
-    lines = [header, *rows]
-    content = "".join(line + "\n" for line in lines).encode()
-    file = fold_folder / "history.csv"
-    if not file.is_file() or file.read_bytes() != content:
-        replace_file(file, content)
-
-
-def append_history(fold_folder: Path, row: str) -> None:
-    with (fold_folder / "history.csv").open(
-        "a", encoding="utf-8", newline=""
-    ) as handle:
-        handle.write(row + "\n")
-
-
 def predictions_file(member: str = "") -> str:
     """The name of the file of the run's predictions, or of an ensemble member's."""
     return f"predictions-{member}.csv" if member else "predictions.csv"
-
-
-def write_predictions(
-    fold_folder: Path,
-    rows: pd.DataFrame,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
-    member: str = "",
-) -> None:
-    """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities`
-    (N, K), exactly.
-
-    With a `member` of an ensemble, it writes that member's table; predictions.csv is
-    written last, since it marks the fold as finished.
-    """
-    table = pd.DataFrame(probabilities, rows.index, classes)
-    columns = [*PREDICTION_COLUMNS, *(name for name in WINDOW_COLUMNS if name in rows)]
-    table = pd.concat([rows[columns], table], axis=1)
-    # 9 digits hold a float32
-    text = table.to_csv(
-        index=False,
-        float_format="%.9g",
-        na_rep="nan",
-        lineterminator="\n",
-    )
-    replace_file(fold_folder / predictions_file(member), text)

@@ -36,12 +36,12 @@ def sweep(options: SweepOptions) -> int:
 def predict(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained run."""
     from featurestack.features_cache import dataset_name
-    from featurestack.results import run_folder
+    from featurestack.results import select_runs
 
     # an unknown run is refused before torch is loaded
     if not Path(options.run).is_file():
         dataset = "" if options.elsewhere else dataset_name(options.dataset)
-        run_folder.select_one(options.runs, options.run, dataset)
+        select_runs.select_one(options.runs, options.run, dataset)
     from featurestack.train.predict import predict_audio
 
     return predict_audio(options)

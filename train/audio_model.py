@@ -27,7 +27,7 @@ from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
-from featurestack.results import run_folder
+from featurestack.results import select_runs
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.bundle import (
@@ -154,7 +154,7 @@ class AudioModel(TrainedModel):
                 )
         else:
             dataset = dataset_name(options.dataset)
-            run = run_folder.select_one(options.runs, options.run, dataset)
+            run = select_runs.select_one(options.runs, options.run, dataset)
             selection = run.selection(options.selection)
             bundle = bundle_of_run(run, selection)
             name = f"{run.name}, {selection} epoch"

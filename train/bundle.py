@@ -23,7 +23,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.names import parse_set
-from featurestack.results import run_folder
+from featurestack.results import run_folder, select_runs
 from featurestack.results.config import (
     BundleConfig,
     Epoch,
@@ -259,7 +259,7 @@ def make_bundle(options: BundleOptions) -> int:
 
     make_bundle(BundleOptions(run="last", out=Path("model.pt")))
     """
-    run = run_folder.select_one(options.runs, options.run)
+    run = select_runs.select_one(options.runs, options.run)
     file = bundle_file(options, run)
     bundle = bundle_of_run(run, options.selection)
     models = f"{len(bundle.folds)} of {len(run.folds)} folds"

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.splits import whole_split
-from featurestack.results import run_folder
+from featurestack.results import run_writer, select_runs
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.bundle import Bundle, bundle_file, write_bundle
@@ -29,7 +29,7 @@ def make_refitted(options: BundleOptions) -> int:
     """Train the model, write its bundle to OUT or <run>.bundle.pt, and print its size;
     returns 0.
     """
-    run = run_folder.select_one(options.runs, options.run)
+    run = select_runs.select_one(options.runs, options.run)
     file = bundle_file(options, run)
     models = (
         "one model of all folds' clips, without a score of its own (that of"
@@ -64,7 +64,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     total = plan.epochs * plan.training.passes * len(fold_data.train)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        run_folder.start_history(folder, [], plan.task.history_columns)
+        run_writer.start_history(folder, [], plan.task.history_columns)
         with progress(total=total, label="all folds' clips", unit="clips") as bar:
             trainer.fit(folder, bar)
     weights = trainer.weights()

@@ -10,7 +10,8 @@ from pathlib import Path
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
-from featurestack.results.run_folder import RETRAINING, is_marked, select
+from featurestack.results.run_folder import RETRAINING, is_marked
+from featurestack.results.select_runs import select
 from featurestack.storage.files import Lock
 from featurestack.train.options import FOLDERS, RemoveOptions
 

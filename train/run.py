@@ -16,7 +16,7 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache, outdated_own
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.results.next_step import Report, State, Trained, next_step, predict
+from featurestack.results.next_step import State, next_step, predict_by
 from featurestack.results.run_folder import (
     RunFolder,
     configuration_score,
@@ -72,8 +72,8 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
     command, _ = next_step(state)
     lines = [f"next: {command}"]
     if folder.task.predictor:
-        run = Trained("", (), run=f"{folder.path.parent.name}/{folder.name}")
-        detection = predict(replace(state, report=Report(1, [run])), "FOLDER")
+        run = f"{folder.path.parent.name}/{folder.name}"
+        detection = predict_by(state, run, "FOLDER")
         lines.append(
             f"then: {detection}   (detections in recordings; TABLES=FOLDER scores them)"
         )

@@ -24,7 +24,8 @@ from featurestack.results.config import (
     digest,
 )
 from featurestack.results.run_calibration import calibrate
-from featurestack.results.run_folder import RunFolder, write_config
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config
 from featurestack.train.plan import Plan
 from featurestack.train.run_identity import protocol
 

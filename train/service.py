@@ -22,7 +22,7 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
-from featurestack.results import run_folder
+from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.audio_model import TOLERANCE, AudioModel
 from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
@@ -152,7 +152,7 @@ def audio_model(
         return AudioModel(bundle_of_run(trained), device)
     file = Path(trained)
     if not file.is_file():
-        run = run_folder.select_one(folder, str(trained))
+        run = select_runs.select_one(folder, str(trained))
         return AudioModel(bundle_of_run(run), device)
     if file.suffix == ".onnx":
         exported: Callable[[Path], AudioModel] = rooms.load("capabilities", EXPORTED)

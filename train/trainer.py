@@ -25,7 +25,7 @@ from torch import nn
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell, tell_once
-from featurestack.results import run_folder
+from featurestack.results import run_writer
 from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
@@ -205,7 +205,7 @@ class Trainer:
                     # in fp32 like predictions.csv
                     row |= self.score("test", exact=self.finished)
                 columns = self.plan.task.history_columns
-                self.rows.append(run_folder.history_row(row, columns))
+                self.rows.append(run_writer.history_row(row, columns))
                 states = {"best.pt": self.weights()} if best else {}
                 states = snapshot(states | {"last.pt": self.state_dict()})
                 written.result()
@@ -573,7 +573,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         trainer.resume(folder / "last.pt")
     clips = plan.training.passes * len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
-    run_folder.start_history(folder, trainer.rows, run.task.history_columns)
+    run_writer.start_history(folder, trainer.rows, run.task.history_columns)
     trackers = []
     if plan.execution.tracker:
         module = rooms.load("capabilities", "trackers")
@@ -632,10 +632,10 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     rows = pd.concat(tables)
     together, *alone = np.concatenate(answers, axis=1)
     for member, own in zip(plan.model.member_names, alone, strict=True):
-        run_folder.write_predictions(folder, rows, own, plan.names, member)
+        run_writer.write_predictions(folder, rows, own, plan.names, member)
     trainer.write_answers(folder)
     # predictions.csv last: it says that the fold is finished
-    run_folder.write_predictions(folder, rows, together, plan.names)
+    run_writer.write_predictions(folder, rows, together, plan.names)
 
 
 def write_preview(data: FoldData, folder: Path) -> None:

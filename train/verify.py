@@ -14,7 +14,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.splits import fold_split
-from featurestack.results import run_folder
+from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import is_changed, training_clips
 from featurestack.train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
@@ -32,7 +32,7 @@ def verify_run(options: VerifyOptions) -> int:
     import torch
 
     named = dataset_name(options.dataset)
-    run = run_folder.select_one(options.runs, options.run, named)
+    run = select_runs.select_one(options.runs, options.run, named)
     if run.task.predictor:
         raise RequestError(
             f"{run.name} answers frames of recordings: verify takes runs of clips"

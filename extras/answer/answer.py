@@ -32,10 +32,10 @@ from featurestack.features_cache.cache import Cache, open_cache
 from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import originals
+from featurestack.features_cache.trainable import untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.next_step import promising_first
+from featurestack.results.next_run import promising_first
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train.options import RunOptions
 

@@ -20,7 +20,8 @@ from featurestack.commandline.tables import as_csv
 from featurestack.extras.answer.choice import Clips, Scores
 from featurestack.results.bootstrap import fold_weights, recording_sums
 from featurestack.results.config import RUN_FORMAT, ChoiceConfig, digest
-from featurestack.results.run_folder import RunFolder, write_config, write_predictions
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config, write_predictions
 from featurestack.results.scores import Floats
 from featurestack.storage.files import replace_file
 

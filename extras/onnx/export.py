@@ -36,7 +36,7 @@ from featurestack.extras.onnx.options import ExportOptions
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.names import parse_set
-from featurestack.results import run_folder
+from featurestack.results import run_folder, select_runs
 from featurestack.results.config import to_json
 from featurestack.results.scores import SMALLEST_PROBABILITY
 from featurestack.storage.files import refuse_special, replace_file
@@ -92,7 +92,7 @@ def export_run(options: ExportOptions) -> int:
 
     export_run(ExportOptions(run="last", out=Path("model.onnx")))
     """
-    run = run_folder.select_one(options.runs, options.run)
+    run = select_runs.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.onnx")
     run_folder.refuse_inside(file)
     refuse_special(file)

@@ -26,7 +26,6 @@ from featurestack.features_cache.location import (
     joined_cache,
     unknown_dataset,
 )
-from featurestack.features_cache.splits import too_few_classes
 from featurestack.features_cache.table import (
     by_label,
     complete,
@@ -34,6 +33,7 @@ from featurestack.features_cache.table import (
     refuse_class_names,
     spans,
 )
+from featurestack.features_cache.trainable import too_few_classes
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds
 from featurestack.pipeline.datasets.labels import (

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.runs import load_runs
-from featurestack.results import run_folder
+from featurestack.results import run_writer
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
@@ -118,7 +118,7 @@ def make_run(runs, clips, made, dataset="made"):
     )
     folder = runs / dataset / label(made.features, made.model, differences, hash_)
     shutil.rmtree(folder, ignore_errors=True)
-    run_folder.write_config(folder, config)
+    run_writer.write_config(folder, config)
     target = np.array([names.index(name) for name in clips[column]])
     probabilities = predict(clips, target, names, made)
     rows = clips[["clip_id", "group"]].assign(
@@ -141,10 +141,10 @@ def make_run(runs, clips, made, dataset="made"):
             {"epoch": epoch, "train_loss": 1 / epoch, **row}
             for epoch in range(1, EPOCHS + 1)
         ]
-        run_folder.start_history(
-            folder / f"fold{fold}", map(run_folder.history_row, epochs)
+        run_writer.start_history(
+            folder / f"fold{fold}", map(run_writer.history_row, epochs)
         )
-        run_folder.write_predictions(folder / f"fold{fold}", tested, values, names)
+        run_writer.write_predictions(folder / f"fold{fold}", tested, values, names)
     return folder
 
 

@@ -10,7 +10,7 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import Threat, findings
 from featurestack.analysis.runs import Results, load_runs
-from featurestack.results.run_folder import write_predictions
+from featurestack.results.run_writer import write_predictions
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 from tests.run_configs import rewrite
 

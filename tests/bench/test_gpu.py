@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from featurestack.results import run_folder
+from featurestack.results import run_writer
 from featurestack.importance import measure as importance
 from featurestack.train import bundle, compute, own_loop, predict
 from featurestack.train import trainer
@@ -26,7 +26,7 @@ from featurestack.extras.cluster import torchrun
 def broken(options):
     raise RuntimeError("planted")
 
-draw, write = trainer.draw_batches, run_folder.write_predictions
+draw, write = trainer.draw_batches, run_writer.write_predictions
 forward = nn.Conv2d.forward
 def any_order(data, epoch):
     return draw(data, random.SystemRandom().randrange(10**6))
@@ -38,7 +38,7 @@ def wrong_kernel(layer, x):
     return forward(layer, x.roll(1, 0) if fast else x)
 
 trainer.draw_batches = any_order
-run_folder.write_predictions = other_classes
+run_writer.write_predictions = other_classes
 nn.Conv2d.forward = wrong_kernel
 trainer.Trainer.resume = lambda self, file: None
 bundle.make_bundle = broken

@@ -1,5 +1,6 @@
 """What to type next on a dataset of events."""
 
+from featurestack.results.next_run import next_run
 from featurestack.results.next_step import Report, State, Trained, next_step
 
 
@@ -15,4 +16,4 @@ def test_a_first_run_on_events_is_one_of_frames():
         framed=True,
         report=Report(ranked=2, trained=[solved, Trained("mfcc", ("MODEL=linear",))]),
     )
-    assert "texture" not in next_step(after)[0]
+    assert "texture" not in next_run(after)[0]

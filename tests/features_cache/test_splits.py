@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.splits import fold_split, untrainable
+from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.trainable import untrainable
 from tests.refusal import refused
 
 

@@ -9,7 +9,7 @@ from featurestack.pipeline import extract
 from featurestack.pipeline.checks.run import run as check
 from featurestack.pipeline.dataset_state import is_done, next_lines, state_of
 from featurestack.pipeline.datasets.load import load
-from featurestack.results.run_folder import write_config
+from featurestack.results.run_writer import write_config
 from featurestack.results.training_data import clips_digest, values_digest
 from tests.pipeline.extraction import cache, options
 from tests.run_configs import run_config

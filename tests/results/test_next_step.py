@@ -1,5 +1,5 @@
 """The command to type next, without a report; those for a ranking are in
-tests/analysis/test_next_step.py.
+tests/analysis/test_next_run.py.
 """
 
 import pytest

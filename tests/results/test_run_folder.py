@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results import run_folder
+from featurestack.results import run_folder, run_writer, select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.classes import CLASSES
 from tests.refusal import refused
@@ -23,10 +23,10 @@ def run(tmp_path):
     """Two classes, one test clip a fold; names that CSV quotes, or that could be read
     as a number or none.
     """
-    run_folder.write_config(tmp_path, run_config(classes=named(*NAMES)))
+    run_writer.write_config(tmp_path, run_config(classes=named(*NAMES)))
     run = RunFolder(tmp_path)
     for fold, group in ((1, "007"), (2, "NA")):
-        run_folder.start_history(run.fold(fold))
+        run_writer.start_history(run.fold(fold))
         rows = {
             "clip_id": [f"x{fold}"],
             "group": group,
@@ -34,7 +34,7 @@ def run(tmp_path):
             "selection": "last",
         }
         table = pd.DataFrame({**rows, "target": "nan"})
-        run_folder.write_predictions(
+        run_writer.write_predictions(
             run.fold(fold), table, np.float32([[0.1, 0.9]]), NAMES
         )
     return run
@@ -44,8 +44,8 @@ def run(tmp_path):
 def runs(tmp_path):
     """A folder of runs that have not begun."""
     for name in ("mel-resnet18", "mel-resnet18-s1", "mel-cnn8", "mfcc-resnet18"):
-        run_folder.write_config(tmp_path / "my sounds" / name, run_config())
-    run_folder.write_config(tmp_path / "two" / "mel-cnn8", run_config())
+        run_writer.write_config(tmp_path / "my sounds" / name, run_config())
+    run_writer.write_config(tmp_path / "two" / "mel-cnn8", run_config())
     return tmp_path
 
 
@@ -70,9 +70,9 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
     run,
 ):
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
-    rows = [run_folder.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
+    rows = [run_writer.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
     file = run.fold(1) / "history.csv"
-    run_folder.start_history(run.fold(1), rows)
+    run_writer.start_history(run.fold(1), rows)
     head, row, _ = file.read_text().splitlines()
     assert (
         head == ",".join(CLASSES.history_columns)
@@ -86,13 +86,13 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
         "i",
         "f",
     }
-    run_folder.start_history(run.fold(1), rows)
+    run_writer.start_history(run.fold(1), rows)
     assert file.read_bytes() == whole
 
 
 def test_a_column_that_history_does_not_have_is_refused():
     with refused(r"unknown column of history\.csv 'train_los'.*train_loss"):
-        run_folder.history_row({"epoch": 1, "train_los": 0.5})
+        run_writer.history_row({"epoch": 1, "train_los": 0.5})
 
 
 def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
@@ -115,12 +115,12 @@ def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
     ],
 )
 def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
-    assert [run.name for run in run_folder.select(runs, wanted)] == names
+    assert [run.name for run in select_runs.select(runs, wanted)] == names
 
 
 @pytest.mark.parametrize("name", ["birds [2024]", "a?", "*"])
 def test_a_dataset_of_any_name_has_its_own_runs_alone(runs, name):
-    run_folder.write_config(runs / name / "mel-cnn4", run_config())
+    run_writer.write_config(runs / name / "mel-cnn4", run_config())
     assert [run.path for run in run_folder.find(runs, name)] == [
         runs / name / "mel-cnn4"
     ]
@@ -130,8 +130,8 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     last = RunFolder(runs / "my sounds" / "mfcc-resnet18")
     os.utime(last.path / "run.json", (2e9, 2e9))
     other = RunFolder(runs / "two" / "mel-cnn8")
-    assert run_folder.select(runs, f"last {other.path}") == [last, other]
-    assert run_folder.select(runs / "elsewhere", str(other.path)) == [other]
+    assert select_runs.select(runs, f"last {other.path}") == [last, other]
+    assert select_runs.select(runs / "elsewhere", str(other.path)) == [other]
     assert run_folder.find(runs, "two") == [other]
 
 
@@ -150,7 +150,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
 )
 def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
-        run_folder.select(runs, wanted)
+        select_runs.select(runs, wanted)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def test_damaged_predictions_are_named(run, change, message):
 def test_predictions_of_thousands_of_labels_are_read_without_a_warning(tmp_path):
     """A table with a column a label and a row a label of a clip was warned about."""
     classes = [f"c{number}" for number in range(2_000)]
-    run_folder.write_config(tmp_path, run_config(classes=named(*classes), task="tags"))
+    run_writer.write_config(tmp_path, run_config(classes=named(*classes), task="tags"))
     run = RunFolder(tmp_path)
-    run_folder.start_history(run.fold(1))
+    run_writer.start_history(run.fold(1))
     rows = {"clip_id": ["x", "y"], "group": "", "split": "test", "selection": "last"}
     table = pd.DataFrame({**rows, "target": [";".join(classes[:300]), ""]})
     probabilities = np.full((2, 2_000), 0.5, np.float32)
-    run_folder.write_predictions(run.fold(1), table, probabilities, classes)
+    run_writer.write_predictions(run.fold(1), table, probabilities, classes)
     assert run.predictions(1)["target"].tolist() == table["target"].tolist()

@@ -5,7 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from featurestack.results.run_folder import RunFolder, write_predictions
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_predictions
 from featurestack.train import run
 from tests.train import sounds
 from tests.train.little import (

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.results.run_folder import RunFolder, write_config
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config
 from featurestack.train.bundle import read_bundle
 from featurestack.train.options import BundleOptions
 from featurestack.train.refit import make_refitted

@@ -9,7 +9,7 @@ import torch
 
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache.index import read_index, refresh
-from featurestack.results import run_folder
+from featurestack.results import run_folder, run_writer
 from featurestack.results.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.augment import Augmenter
@@ -74,7 +74,7 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
 
 def test_another_configuration_never_touches_a_folder(options, finished):
     changed = change(finished.config.options, lr=3.0)
-    run_folder.write_config(
+    run_writer.write_config(
         finished.path, replace(finished.config, hash="0" * 12, options=changed)
     )
     with refused(r"different: LR.*TAG="):
@@ -177,10 +177,10 @@ def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(
     computed = finished.config.computed
     way = change(computed.way, precision="bf16", channels_last=False)
     begun = change(finished.config, computed=change(computed, way=way))
-    run_folder.write_config(finished.path, begun)
+    run_writer.write_config(finished.path, begun)
     assert execute(options, folds=(1,)).config.computed.way.precision == "bf16"
     on_gpu = change(computed, way=change(way, device="cuda"))
-    run_folder.write_config(finished.path, change(begun, computed=on_gpu))
+    run_writer.write_config(finished.path, change(begun, computed=on_gpu))
     for fold in (2, 3):  # the change is noted once
         again = execute(options, folds=(fold,))
     (changed,) = again.config.computed.changes

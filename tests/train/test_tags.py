@@ -23,7 +23,8 @@ from featurestack.results import tags
 from featurestack.results.bootstrap import fold_weights
 from featurestack.results.calibration import fit_thresholds
 from featurestack.results.run_calibration import UNFITTED, calibrate
-from featurestack.results.run_folder import RunFolder, write_predictions
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_predictions
 from featurestack.results.tasks.tags import TAGS
 from featurestack.train import run, sweep
 from featurestack.train.bundle import (

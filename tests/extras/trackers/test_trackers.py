@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from featurestack.extras.trackers.trackers import Fold, check_trackers, follow
-from featurestack.results.run_folder import write_config
+from featurestack.results.run_writer import write_config
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute

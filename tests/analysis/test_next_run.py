@@ -7,7 +7,8 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.page import say
 from featurestack.analysis.report import train_again, with_ranking
 from featurestack.analysis.runs import Results, load_runs
-from featurestack.results.next_step import State, next_step
+from featurestack.results.next_run import next_run
+from featurestack.results.next_step import State
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
@@ -24,7 +25,7 @@ TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
 
 def proposed(results, frames=None, outdated=(), **situation):
     found = findings(results, outdated=set(outdated))
-    return next_step(with_ranking(State(GIVEN, frames=frames, **situation), found))
+    return next_run(with_ranking(State(GIVEN, frames=frames, **situation), found))
 
 
 def case(meaning, runs, kind, command, clips=200, **situation):

@@ -1,0 +1,73 @@
+"""The runs that RUN= names."""
+
+import os
+from pathlib import Path
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.spelling import make_command
+from featurestack.results.run_folder import RunFolder, find
+
+
+def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
+    """The runs that the words of `wanted` name: each a name, a path, a unique prefix of
+    a name, or `last`.
+
+    `dataset/name` distinguishes runs of the same name; a single name or path may hold
+    blanks. RequestError with the nearest name if a word fits no run, with all names
+    that fit if it fits several.
+    """
+    known = {}
+    for run in find(runs, dataset):
+        known[f"{run.path.parent.name}/{run.name}"] = run
+    words = wanted.split()
+    if wanted in known or _is_run(wanted):
+        words = [wanted]
+    if not words:
+        raise RequestError(
+            "RUN names no run: give a run's name, its path, a unique prefix, or last"
+        )
+    chosen = {}
+    for word in words:
+        if word == "last" and known:
+
+            def written(run: RunFolder) -> float:
+                return (run.path / "run.json").stat().st_mtime
+
+            run = max(known.values(), key=written)
+        elif _is_run(word):
+            run = RunFolder(Path(word))
+        elif not known:
+            place = Path(runs, dataset)
+            raise RequestError(
+                f"RUN={word}: no run folder in {place}: train one first"
+                f" ({make_command('train')})"
+            )
+        else:
+            begun = [name for name in known if f"/{word}" in f"/{name}"]
+            fitting = [
+                name for name in begun if f"/{name}".endswith(f"/{word}")
+            ] or begun
+            if not fitting:
+                raise RequestError(
+                    nearest("run", word, [run.name for run in known.values()])
+                )
+            if len(fitting) > 1:
+                raise RequestError(
+                    f"RUN={word} fits {len(fitting)} runs: give one of"
+                    f" {', '.join(fitting)}"
+                )
+            run = known[fitting[0]]
+        chosen[run.path.resolve()] = run
+    return list(chosen.values())
+
+
+def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
+    """The run that `wanted` names; RequestError if it names several."""
+    chosen = select(runs, wanted, dataset)
+    if len(chosen) > 1:
+        raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
+    return chosen[0]
+
+
+def _is_run(path: str) -> bool:
+    return os.path.isfile(f"{path}/run.json")  # noqa: PTH113 Path's raises if the name is too long for a file
