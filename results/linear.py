@@ -6,6 +6,7 @@ percentages agree.
 Conventions: N clips, D numbers of a clip, K classes.
 """
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from featurestack.results.scores import Floats
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 # logit of a class without training clips: finite, but its probability is 0 in float32
 ABSENT = -1000.0
+# the fit whose time on this machine tells that of others: clips, numbers, classes
+TIMED = (400, 64, 10)
+TIMED_SECONDS = 0.5  # of repeated fits
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,21 @@ def fit(
             solution = minimise(standard, target, strength, exclusive, counts)
         weight[fitted], bias[fitted] = solution
     return LinearModel(mean, scale, weight, bias)
+
+
+def fit_seconds() -> float:
+    """The seconds of one fit of the size TIMED on this machine, the mean of several."""
+    clips, columns, classes = TIMED
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(clips, columns))
+    y = np.arange(clips) % classes
+    fit(x[:20], y[:20], classes)  # it imports
+    begun = time.perf_counter()
+    fits = 0
+    while time.perf_counter() - begun < TIMED_SECONDS:
+        fit(x, y, classes)
+        fits += 1
+    return (time.perf_counter() - begun) / fits
 
 
 def means_and_deviations(x: Floats) -> tuple[Floats, Floats]:

@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
 
 SHOWN = 5  # features in the ranking that is printed
-# the fit that is timed on this machine: clips, columns, classes
-TIMED = (400, 64, 10)
-TIMED_SECONDS = 0.5  # of repeated fits
 EXTRACTED = 2  # clips whose extraction is timed
 # what else takes as long as so many of these fits: a clip of a fold by `texture`, a
 # second of audio of `check`, and a report
@@ -289,9 +286,10 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
 
     from featurestack.extras.answer.choice import MOST_PAIRED
     from featurestack.pipeline.plan import measure
+    from featurestack.results.linear import TIMED, fit_seconds
 
     cores = cpu_count()
-    fit = time_fit()
+    fit = fit_seconds()
     table = originals(work.asked.clips if work.asked else work.cache.clips)
     clips, classes = len(table), table["label"].nunique()
     folds = table["fold"].nunique()
@@ -322,25 +320,6 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
         f"{counted(clips, 'clip')}: about {duration(total)} ({', '.join(texts)});"
         " MINUTES= bounds it, and a repeated command goes on"
     )
-
-
-def time_fit() -> float:
-    """The seconds of one fit of `linear` of the size TIMED, the mean of several."""
-    import numpy as np
-
-    from featurestack.results.linear import fit
-
-    clips, columns, classes = TIMED
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(clips, columns))
-    y = np.arange(clips) % classes
-    fit(x[:20], y[:20], classes)  # it imports
-    begun = time.perf_counter()
-    fits = 0
-    while time.perf_counter() - begun < TIMED_SECONDS:
-        fit(x, y, classes)
-        fits += 1
-    return (time.perf_counter() - begun) / fits
 
 
 def described(work: Work) -> Sequence[FeatureSpec]:
