@@ -398,6 +398,17 @@ LATEX_ESCAPES = str.maketrans(
 )
 
 
+LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
+
+
 def latex_text(text: str) -> str:
-    """The text with LaTeX's special characters escaped."""
-    return text.translate(LATEX_ESCAPES)
+    """The text with LaTeX's special characters escaped. A long feature set may break
+    after a + or a comma.
+    """
+    words = []
+    for word in text.split(" "):
+        escaped = word.translate(LATEX_ESCAPES)
+        if len(word) > LONG_WORD:
+            escaped = re.sub(r"([+,])(?=\w)", r"\1\\allowbreak{}", escaped)
+        words.append(escaped)
+    return " ".join(words)

@@ -1,6 +1,6 @@
 """The caches and runs of the tests of training and analysis."""
 
-from tests.analysis.conftest import made  # noqa: F401
+from tests.analysis.conftest import hand_run, made  # noqa: F401
 from tests.train.conftest import (  # noqa: F401
     cache_folder,
     finished,
