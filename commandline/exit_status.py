@@ -1,5 +1,6 @@
 """The sentence and the exit status of an error that ended a command."""
 
+import errno
 import os
 import shlex
 import sys
@@ -14,6 +15,7 @@ from featurestack.commandline.options import SURROGATE
 from featurestack.commandline.spelling import HOME
 from featurestack.commandline.terminal import tell
 
+NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 
 
@@ -43,7 +45,13 @@ def tell_error(error: BaseException) -> int | None:
         tell(f"error: {around!a} is not UTF-8: rename this file or folder")
         return 2
     if isinstance(error, OSError) and error.errno in (*SYSTEM_FAILED, *NOT_WRITABLE):
-        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
+        where = ""
+        if error.errno in NOT_PERMITTED:
+            where = (
+                "; if it is to be written, DATA=, RUNS= and REPORTS= name folders of"
+                " your own"
+            )
+        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}{where}")
         return 1 if error.errno in SYSTEM_FAILED else 2
     if isinstance(error, MemoryError):
         tell(f"failed: the memory does not suffice ({error or 'no number known'})")

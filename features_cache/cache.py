@@ -465,7 +465,12 @@ class Cache:
             source = str(self.folders[1])
             name = self.folder.parent.name
         elif not os.access(self.folder, os.W_OK):
-            source, name, data = str(self.folder), "", self.data
+            source, name = str(self.folder), ""
+            default = DataOptions.data
+            if self.data.resolve() != data.resolve():
+                data = self.data
+            else:  # its features cannot be there either
+                data = Path("mine") if data.resolve() == default.resolve() else default
         given = [f"DATASET={source}", f"FEATURES={stored}"]
         given += [f"NAME={name}"] if name and dataset_name(source) != name else []
         given += [f"DATA={data}"] if data != DataOptions().data else []

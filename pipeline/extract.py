@@ -24,7 +24,12 @@ from featurestack.features_cache.costs import write_costs
 from featurestack.features_cache.failures import FAILURES, write_failures
 from featurestack.features_cache.feature_file import FeatureFile, fingerprints, lock
 from featurestack.features_cache.index import refresh, updated
-from featurestack.features_cache.location import is_same, join_cache, joined_cache
+from featurestack.features_cache.location import (
+    is_cache,
+    is_same,
+    join_cache,
+    joined_cache,
+)
 from featurestack.features_cache.verified import is_verified, note_verified
 from featurestack.features_cache.writer import ready, written_to
 from featurestack.pipeline import audio
@@ -69,8 +74,11 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
         result = extract(asked, options)
     except OSError as error:
         if error.errno in NOT_WRITABLE:
+            place = "DATA= names"
+            if is_cache(asked.folder):
+                place = f"with DATASET={asked.folder}, DATA= names"
             raise RequestError(
-                f"{asked.folder} may not be written ({error.strerror}): DATA= names a"
+                f"{asked.folder} may not be written ({error.strerror}): {place} a"
                 " folder of your own for what is missing"
             ) from error
         raise Failed(

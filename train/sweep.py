@@ -36,10 +36,14 @@ def run_sweep(options: SweepOptions) -> int:
     tell_time(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
-        expected = isinstance(error, RequestError | Failed)
-        tell(
-            f"failed: {name}: {'' if expected else f'{type(error).__name__}: '}{error}"
-        )
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, RequestError | Failed):
+            reason = str(error)
+        elif isinstance(error, PermissionError):
+            reason = (
+                f"{error.filename} may not be written: RUNS= names a folder of your own"
+            )
+        tell(f"failed: {name}: {reason}")
     if done and run.first_process():
         print(table(done))
         if failures:

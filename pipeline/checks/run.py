@@ -14,6 +14,7 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import tell
 from featurestack.features_cache.check_findings import write_check
 from featurestack.features_cache.location import is_same, join_cache
 from featurestack.features_cache.table import originals
@@ -61,7 +62,12 @@ def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
         join_cache(dataset.own, folder)
         folder = dataset.own
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
-    write_check(folder, dataset.table, kept)
+    try:
+        write_check(folder, dataset.table, kept)
+    except PermissionError as error:
+        tell(
+            f"the findings are not kept: {folder} may not be written ({error.strerror})"
+        )
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:

@@ -91,7 +91,8 @@ def with_folds(
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
     present = table.assign(folds_by="group" if by_group else "")
     rows = pd.concat([away, present], ignore_index=True)[COLUMNS].astype(str)
-    if not rows.equals(kept):
+    # the index of `kept` has lines of the file
+    if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, rows.to_csv(index=False))
     return table, (*notes, f"folds: {note}, kept in {path}")

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 from featurestack.pipeline import extract, synth
 from featurestack.pipeline.options import FeaturesCommand
@@ -134,6 +136,57 @@ def test_a_user_who_may_not_write_exports_features(sounds, data, tmp_path):
     for place in places:
         place.chmod(0o755)
     assert process.returncode == 0, process.stderr
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """A folder of sounds by class, and DATA with its features, in which nothing may be
+    written; its folds were drawn.
+    """
+    folder = tmp_path / "birds"
+    for name in ("owl", "robin", "wren"):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            noise = np.random.default_rng(number).normal(0, 0.1, SAMPLE_RATE)
+            soundfile.write(folder / name / f"{name}{number}.wav", noise, SAMPLE_RATE)
+    data = tmp_path / "data"
+    given = {"dataset": str(folder), "data": data, "jobs": 1}
+    extract.run(FeaturesCommand(**given, features="rms"))
+    places = [data, *filter(os.path.isdir, data.rglob("*"))]
+    for place in places:
+        place.chmod(0o555)
+    yield folder, data
+    for place in places:
+        place.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["data", "features", "check"])
+def test_commands_on_a_complete_dataset_need_no_right_to_write(classes, name):
+    folder, data = classes
+    before = state(data)
+    features = ["FEATURES=rms"] if name == "features" else []
+    process = command(
+        *(["pipeline"] if name == "check" else []),
+        *(name, f"DATASET={folder}", f"DATA={data}", *features),
+    )
+    kept = f"the findings are not kept: {data / 'birds' / 'features'} may not be"
+    assert "Error" not in process.stderr
+    assert (kept in process.stderr) == (name == "check")
+    assert state(data) == before
+
+
+def test_runs_that_may_not_be_written_are_one_sentence(classes, tmp_path):
+    folder, data = classes
+    where = [f"DATASET={folder}", f"DATA={data}", f"RUNS={data}"]
+    words = *where, "FEATURES=rms", "MODEL=linear"
+    process = command("train", *words)
+    assert process.returncode == 2
+    last = process.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"error: {data / 'birds'}") and "RUNS=" in last
+    process = command("sweep", *words)
+    assert f"{data / 'birds' / 'rms-linear'} may not be written: RUNS=" in (
+        process.stderr
+    )
 
 
 def test_a_cache_as_dataset_is_only_read(sounds, data):
