@@ -39,13 +39,13 @@ from featurestack.pipeline.checks.artefacts import linear_accuracies
 from featurestack.pipeline.checks.price import by_clip, is_lost
 from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS
-from featurestack.results.linear import STRENGTH
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import (
     fold_ranks,
     jackknife_values,
     random_order_values,
 )
+from featurestack.results.training_options import STRENGTH
 from tests.analysis.simulated import (
     DESIGNS,
     FEATURES,

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.results.scores import Floats
+from featurestack.results.training_options import STRENGTH
 
-STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 # logit of a class without training clips: finite, but its probability is 0 in float32
 ABSENT = -1000.0
 # the fit whose time on this machine tells that of others: clips, numbers, classes

@@ -26,6 +26,7 @@ FIRST, MIDDLE, LAST = 0, 1, 2  # places among the loops of a sweep
 
 option = functools.partial(options.option, sweep=MIDDLE)
 of_networks = functools.partial(option, needs="steps")
+STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 
 
 class Training(Options):

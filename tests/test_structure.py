@@ -227,7 +227,11 @@ ASKED_FOR = {
         "featurestack.features_cache.splits",
         "featurestack.results.next_run",
     },
-    "train": {"featurestack.results.next_run"},
+    "train": {
+        "featurestack.results.linear",
+        "featurestack.results.next_run",
+        "featurestack.train.models.linear",
+    },
     "analysis": {
         "featurestack.features_cache.splits",
         "featurestack.importance.across_sentences",

@@ -51,7 +51,6 @@ from featurestack.train.fold_data import (
     measure_clips,
     seeded,
 )
-from featurestack.train.models import linear
 from featurestack.train.optimisation import (
     OBJECTIVES,
     EarlyStopping,
@@ -444,6 +443,8 @@ class LinearTrainer(Trainer):
     """A linear model: its only epoch is the exact solution."""
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
+        from featurestack.train.models import linear
+
         data = self.data
         assert isinstance(self.network, linear.LinearNet)
         start = time.perf_counter()

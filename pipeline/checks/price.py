@@ -17,7 +17,7 @@ from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS, NameField
 from featurestack.pipeline.features import Clip, Impossible, resolve_feature
-from featurestack.results.linear import STRENGTH
+from featurestack.results.training_options import STRENGTH
 
 # a leak's price is measured by the model `linear` on statistics of these features
 PRICED = ("mel", "mfcc")

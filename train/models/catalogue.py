@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from featurestack.results.linear import STRENGTH
+from featurestack.results.training_options import STRENGTH
 from featurestack.train.models.registry import model
 
 if TYPE_CHECKING:
@@ -30,69 +30,52 @@ ENDS = {
     "maxima": (0, 1),
     "apart": (0, 1),
 }
-
-
-@model(kind="image", bounds=ENDS)
-def resnet18(
-    channels: int,
-    classes: int,
-    shape: Shape,
-    *,
-    rows: int = 2,
-    frames: int = 2,
-    maxpool: int = 1,
-    maxima: int = 0,
-    apart: int = 0,
-) -> nn.Module:
-    """ResNet of 18 layers; torchvision's weights load.
+ENDS_MEAN = """
 
     rows, frames: the stride of the first convolution, 2 and 2 as published.
     maxpool: 0 leaves out the max pooling after it. maxima: 1 adds the maximum over time
     to the mean before the last layer. apart: 1 averages over time alone there, so that
     rows stay apart.
     """
-    from featurestack.train.models.resnet import Ends, ResNet, basic_block
-
-    ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
-    return ResNet(basic_block, 1, (2, 2, 2, 2), channels, classes, shape[0], ends)
 
 
-@model(kind="image", bounds=ENDS)
-def resnet34(
-    channels: int,
-    classes: int,
-    shape: Shape,
-    *,
-    rows: int = 2,
-    frames: int = 2,
-    maxpool: int = 1,
-    maxima: int = 0,
-    apart: int = 0,
-) -> nn.Module:
-    """ResNet of 34 layers; torchvision's weights load."""
-    from featurestack.train.models.resnet import Ends, ResNet, basic_block
+def resnet(
+    layers: int, blocks: tuple[int, int, int, int], *, bottlenecks: bool = False
+) -> None:
+    """Enter the ResNet of so many layers; `blocks` are those of each of its stages."""
 
-    ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
-    return ResNet(basic_block, 1, (3, 4, 6, 3), channels, classes, shape[0], ends)
+    def build(
+        channels: int,
+        classes: int,
+        shape: Shape,
+        *,
+        rows: int = 2,
+        frames: int = 2,
+        maxpool: int = 1,
+        maxima: int = 0,
+        apart: int = 0,
+    ) -> nn.Module:
+        from featurestack.train.models.resnet import (
+            Ends,
+            ResNet,
+            basic_block,
+            bottleneck,
+        )
+
+        ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
+        block, expansion = (bottleneck, 4) if bottlenecks else (basic_block, 1)
+        return ResNet(block, expansion, blocks, channels, classes, shape[0], ends)
+
+    kind = " with bottlenecks" if bottlenecks else ""
+    summary = f"ResNet of {layers} layers{kind}; torchvision's weights load."
+    build.__doc__ = summary + ENDS_MEAN
+    build.__name__ = f"resnet{layers}"
+    model(kind="image", bounds=ENDS)(build)
 
 
-@model(kind="image", bounds=ENDS)
-def resnet50(
-    channels: int,
-    classes: int,
-    shape: Shape,
-    *,
-    rows: int = 2,
-    frames: int = 2,
-    maxpool: int = 1,
-    maxima: int = 0,
-    apart: int = 0,
-) -> nn.Module:
-    """ResNet of 50 layers with bottlenecks; torchvision's weights load."""
-    from featurestack.train.models.resnet import Ends, ResNet, bottleneck
-
-    ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
-    return ResNet(bottleneck, 4, (3, 4, 6, 3), channels, classes, shape[0], ends)
+resnet(18, (2, 2, 2, 2))
+resnet(34, (3, 4, 6, 3))
+resnet(50, (3, 4, 6, 3), bottlenecks=True)
 
 
 @model(kind="image")
