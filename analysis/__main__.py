@@ -7,6 +7,7 @@ import os
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import SURROGATE, Command
+from featurestack.storage.files import may_read
 
 # Threads of these libraries spin while they wait: t-SNE on two threads takes ten times
 # the processor time.
@@ -43,6 +44,11 @@ def analysis(options: AnalysisOptions) -> int:
                 f"  {job.dataset!a} is left out, its name is not UTF-8: rename this"
                 " folder"
             )
+            whole = False
+            continue
+        runs = options.runs / job.dataset
+        if runs.is_dir() and not may_read(runs):
+            print(f"  {job.dataset} is left out: {runs} may not be read (chmod)")
             whole = False
             continue
         built = unchanged(job, options)

@@ -30,7 +30,7 @@ from featurestack.features_cache import Cache, UnreadableClips, parse_set
 from featurestack.features_cache.cache import OutdatedFeature
 from featurestack.features_cache.table import spans
 from featurestack.results.config import digest
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import is_file, replace_file
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16
@@ -268,9 +268,7 @@ def clip_audio(
     """
     table = cache.clips
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")
-    sources = {
-        str(clip): Path(path) for clip, path in paths.items() if Path(path).is_file()
-    }
+    sources = {str(clip): Path(path) for clip, path in paths.items() if is_file(path)}
     places = dict(zip(table["clip_id"], spans(table)))
     embedded = {}
     files = set()

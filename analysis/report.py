@@ -53,7 +53,7 @@ from featurestack.results.next_step import (
     without,
 )
 from featurestack.results.tasks.registry import is_framed
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import is_file, replace_file
 
 # facts of a report on the entry page; None if a fact is not known
 ENTRY_FACTS = (
@@ -216,7 +216,7 @@ def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
         and inputs.checked is None
         and inputs.job.dataset not in NAMED
         and not cache.synthetic
-        and any(Path(path).is_file() for path in cache.clips["path"].head(20))
+        and any(is_file(path) for path in cache.clips["path"].head(20))
     )
     state = State(
         given=without(inputs.job.given, "RUN"),

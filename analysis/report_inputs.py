@@ -34,7 +34,7 @@ from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
 from featurestack.results.tasks.registry import claiming_task
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import is_file, may_read, replace_file
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def jobs_of_several(options: AnalysisOptions, datasets: list[str]) -> list[Repor
 
 def all_caches(data: Path) -> dict[str, Path]:
     """Dataset -> its cache, for each below `data`."""
-    folders = [path for path in data.glob("*/features") if is_cache(path)]
+    folders = [
+        path for path in data.glob("*/features") if not may_read(path) or is_cache(path)
+    ]
     return {path.parent.name: path for path in folders}
 
 
@@ -265,7 +267,7 @@ def is_of_report(folder: Path, name: str) -> bool:
 
 def _state(file: Path) -> str:
     """Size and time of a file, '' if it does not exist."""
-    status = file.stat() if file.is_file() else None
+    status = file.stat() if is_file(file) else None
     return f"{status.st_size} {status.st_mtime_ns}" if status else ""
 
 

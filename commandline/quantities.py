@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 # percentage points: lifts an exact half, which floats would round to either side
 HALVES_UP = 1e-9
+MOST_DIGITS = 15  # of a whole number that somebody means
 
 
 def duration(seconds: float) -> str:
@@ -31,6 +32,14 @@ def size(bytes_: float) -> str:
             )
         bytes_ /= 1000
     return f"{bytes_:.1f} TB"
+
+
+def whole_number(text: str) -> int:
+    """The number that up to MOST_DIGITS decimal digits state; -1 for any other text.
+
+    Python refuses to read thousands of digits.
+    """
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else -1
 
 
 def count(number: float) -> str:

@@ -62,6 +62,7 @@ from featurestack.features_cache.names import (
 )
 from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.verified import forget_verified
+from featurestack.storage.files import may_read
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 
@@ -179,6 +180,10 @@ class Cache:
         data: Path = DataOptions.data,
     ) -> None:
         self.folder, self.data = Path(folder), data
+        if self.folder.is_dir() and not may_read(self.folder):
+            raise RequestError(
+                f"{self.folder} may not be read: change its permissions (chmod)"
+            )
         if not is_cache(self.folder):
             raise RequestError(
                 f"there are no features in {self.folder} yet: run"

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import make_command
+from featurestack.storage.files import is_file
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 CHUNK = 1 << 16  # elements in a chunk of a small dataset
@@ -47,7 +48,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
-    if not (path.is_file() and os.access(path, os.R_OK)):
+    if not (is_file(path) and os.access(path, os.R_OK)):
         why = "it is no regular file (remove it), or its permissions forbid it (chmod)"
         raise DamagedFile(f"{path.name} cannot be read: {why}")
     try:

@@ -18,7 +18,8 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.feature_file import FeatureSpec, clip_keys
@@ -301,16 +302,13 @@ def part_of(part: str, count: int) -> slice:
     """The rows of a part: `3/16` is the third sixteenth of `count` rows; RequestError
     for another form.
     """
-    number, _, total = part.partition("/")
-    if not (
-        number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)
-    ):
+    first, _, second = part.partition("/")
+    number, total = whole_number(first), whole_number(second)
+    if not 1 <= number <= total:
         raise RequestError(
-            f"PART={part}: expected which part of how many, such as 3/16"
+            f"PART={shortened(part)}: expected which part of how many, such as 3/16"
         )
-    return slice(
-        count * (int(number) - 1) // int(total), count * int(number) // int(total)
-    )
+    return slice(count * (number - 1) // total, count * number // total)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ from featurestack.results.config import (
 from featurestack.results.ranking_metric import Score
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import task_of
-from featurestack.storage.files import Lock, replace_file
+from featurestack.storage.files import Lock, may_read, replace_file
 
 # what reports read of a run folder; weights are not among it
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
@@ -91,8 +91,14 @@ class RunFolder:
 
     @cached_property
     def config(self) -> RunConfig | EnsembleConfig:
-        """run.json. RequestError if it is missing, no JSON object, or malformed."""
+        """run.json. RequestError if it is missing, no JSON object, or malformed, or if
+        the folder may not be read.
+        """
         file = self.path / "run.json"
+        if self.path.is_dir() and not may_read(self.path):
+            raise RequestError(
+                f"{self.path} may not be read: change its permissions (chmod)"
+            )
         if not file.exists():
             raise RequestError(f"{self.path} is no run folder: it has no run.json")
         with damage_named(file, TRAIN_AGAIN):
@@ -417,17 +423,22 @@ def finish_switch(run: Path) -> None:
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
-    """The run folders below `runs`, of one dataset or of all, sorted by path."""
+    """The run folders below `runs`, of one dataset or of all, sorted by path; folders
+    that may not be read are among them, since they may be runs.
+    """
     folders = glob.escape(dataset) or "*"
     for replaced in Path(runs).glob(f"{folders}/*{RETRAINED}"):
         finish_switch(replaced.with_name(replaced.name.removesuffix(RETRAINED)))
-    files = sorted(Path(runs).glob(f"{folders}/*/run.json"))
-    return [
-        RunFolder(file.parent)
-        for file in files
-        if not is_marked(file.parent, RETRAINING)
-        and not is_marked(file.parent, RETRAINED)
-    ]
+    paths = []
+    for path in sorted(Path(runs).glob(f"{folders}/*")):
+        if not path.is_dir():
+            continue
+        if may_read(path):
+            marked = is_marked(path, RETRAINING) or is_marked(path, RETRAINED)
+            if marked or not (path / "run.json").exists():
+                continue
+        paths.append(path)
+    return [RunFolder(path) for path in paths]
 
 
 def refuse_inside(out: Path | None) -> None:

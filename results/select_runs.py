@@ -6,6 +6,7 @@ from pathlib import Path
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.spelling import make_command
 from featurestack.results.run_folder import RunFolder, find
+from featurestack.storage.files import is_file, may_read
 
 
 def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
@@ -31,7 +32,8 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
         if word == "last" and known:
 
             def written(run: RunFolder) -> float:
-                return (run.path / "run.json").stat().st_mtime
+                readable = may_read(run.path)
+                return (run.path / "run.json").stat().st_mtime if readable else 0.0
 
             run = max(known.values(), key=written)
         elif _is_run(word):
@@ -70,4 +72,8 @@ def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
 
 
 def _is_run(path: str) -> bool:
-    return os.path.isfile(f"{path}/run.json")  # noqa: PTH113 Path's raises if the name is too long for a file
+    """Whether this is the path of a run, or of a folder that may not be read."""
+    # Path's is_dir raises if the name is too long for a file
+    if os.path.isdir(path) and not may_read(Path(path)):  # noqa: PTH112
+        return True
+    return is_file(f"{path}/run.json")

@@ -164,6 +164,16 @@ class Lock:
         self.release()
 
 
+def may_read(folder: Path) -> bool:
+    """Whether the permissions of a folder let this user see the files in it."""
+    return os.access(folder, os.R_OK | os.X_OK)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a path is that of a file; False if a folder above may not be read."""
+    return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError
+
+
 def content_hash(path: Path) -> str:
     """Hash of a file's content, 32 hexadecimal digits."""
     with path.open("rb") as file:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import whole_number
 from featurestack.results.config import MOST_THREADS, Device
 from featurestack.results.tasks.base import Task
 from featurestack.storage import system
@@ -169,7 +170,7 @@ def threads_of(text: str) -> int:
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
-    if not (text.isdecimal() and 1 <= int(text) <= MOST_THREADS):
+    if not 1 <= whole_number(text) <= MOST_THREADS:
         raise RequestError(
             f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}"
         )

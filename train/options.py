@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
     DataOptions,
     DatasetOptions,
@@ -21,6 +21,7 @@ from featurestack.commandline.options import (
     fields,
     option,
 )
+from featurestack.commandline.quantities import whole_number
 from featurestack.results.training_options import FIRST, Training
 from featurestack.train.recipes import recipe_words
 
@@ -106,15 +107,12 @@ def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
     """`128x216` as rows and frames; RequestError that names the option `name` for
     anything else.
     """
-    rows, _, frames = text.partition("x")
-    if not (
-        rows.isdecimal()
-        and frames.isdecimal()
-        and 0 < int(rows) * int(frames) <= LARGEST_GRID
-    ):
+    first, _, second = text.partition("x")
+    rows, frames = whole_number(first), whole_number(second)
+    if min(rows, frames) < 1 or rows * frames > LARGEST_GRID:
         expected = f"rows x frames, as in 128x216, at most {LARGEST_GRID:,} values"
-        raise RequestError(f"{name}={text}: expected {expected}")
-    return int(rows), int(frames)
+        raise RequestError(f"{name}={shortened(text)}: expected {expected}")
+    return rows, frames
 
 
 def parse_number(text: str, refusal: str, most: float = 1.0) -> float:

@@ -219,3 +219,19 @@ def test_predictions_of_thousands_of_labels_are_read_without_a_warning(tmp_path)
     probabilities = np.full((2, 2_000), 0.5, np.float32)
     run_writer.write_predictions(run.fold(1), table, probabilities, classes)
     assert run.predictions(1)["target"].tolist() == table["target"].tolist()
+
+
+def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
+    runs, monkeypatch
+):
+    """As for another user; root may read everything."""
+    closed = runs / "two" / "mel-cnn8"
+    for module in (run_folder, select_runs):
+        monkeypatch.setattr(module, "may_read", lambda folder: folder != closed)
+    (run,) = run_folder.find(runs, "two")
+    with refused("two/mel-cnn8 may not be read: change its permissions"):
+        _ = run.config
+    with refused("two/mel-cnn8 may not be read"):
+        _ = select_runs.select_one(runs, str(closed)).config
+    os.utime(closed / "run.json", (2e9, 2e9))
+    assert select_runs.select_one(runs, "last").path != closed
