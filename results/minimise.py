@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit, softmax
 
+from featurestack.commandline.terminal import tell_once
 from featurestack.results.scores import Floats
 
 Array = NDArray[np.floating]
@@ -188,7 +189,8 @@ def descend(loss: LogLoss, weights: Array) -> tuple[Array, float]:
     """Weights near the minimum, and their distance from it as the second derivatives
     measure it.
 
-    In float32 it ends after PATIENCE steps that brought it no nearer.
+    In float32 it ends after PATIENCE steps that brought it no nearer. An end by
+    MOST_STEPS in float64 is told.
     """
     logits = loss.logits(weights)
     probabilities = loss.probabilities(logits)
@@ -223,6 +225,13 @@ def descend(loss: LogLoss, weights: Array) -> tuple[Array, float]:
         step = Step(-size * direction, gradient - former)
         if step.curvature > 0:  # rounding may make it negative
             memory.append(step)
+    else:
+        if loss.precision is np.float64:
+            tell_once(
+                f"a linear model was not at its minimum after {MOST_STEPS:,} steps: its"
+                " probabilities are approximate; a stronger penalty converges sooner,"
+                " as in MODEL=linear@C=0.01"
+            )
     return weights, nearest
 
 

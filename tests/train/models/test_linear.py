@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featurestack.commandline.terminal import tell_once
 from featurestack.results.minimise import minimise
 from featurestack.train.models.linear import fit
 from tests.train.little import build
@@ -156,3 +157,15 @@ def test_a_class_without_training_clips_gets_nothing():
     probability = fitted(x, np.where(y == 2, 3, y), 5).softmax(1)
     assert probability.isfinite().all()
     assert probability[:, [2, 4]].max() == 0
+
+
+@pytest.mark.parametrize(("steps", "told"), [(2, 1), (2000, 0)])
+def test_an_end_before_the_minimum_is_told_once(monkeypatch, capsys, steps, told):
+    tell_once.cache_clear()
+    monkeypatch.setattr("featurestack.results.minimise.MOST_STEPS", steps)
+    x, y = classes_by_chance(60, 8, 6)
+    for _ in range(2):
+        minimise(x, y[:, None] == np.arange(6), 1, exclusive=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == told
+    assert all("was not at its minimum after 2 steps" in line for line in lines)
