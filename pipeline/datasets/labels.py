@@ -4,7 +4,7 @@ LABEL= is kept beside the cache in `label.txt`, so that later commands need none
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from shlex import quote
 
@@ -17,12 +17,12 @@ from featurestack.pipeline.datasets.name_fields import (
     FEWEST_CLIPS,
     IN_SEVERAL,
     SHOWN_VALUES,
-    WORD,
     WORDS,
     field_pattern,
 )
 from featurestack.storage.files import replace_file
 
+NAME = re.compile(r"[A-Za-z]{3,}(-[A-Za-z]+)*")  # a word, perhaps with hyphens
 MOST_CLASSES = 100  # words that may be classes
 # names of folders that are where or when a recording was made
 SITE = re.compile(
@@ -89,6 +89,25 @@ def matches(expression: re.Pattern[str], texts: Sequence[str]) -> list[str]:
     return found
 
 
+def fields_of_names(stems: Sequence[str]) -> Iterator[tuple[int, list[str], str]]:
+    """(place, values, pattern) of each field of the names; first those between two
+    underscores or one, which leave hyphens in a name, then the words.
+    """
+    for separator in ("__", "_"):
+        parts = [stem.split(separator) for stem in stems]
+        count = min(map(len, parts), default=0)
+        for place in range(count if count > 1 else 0):
+            before = f"(?:.*?{separator}){{{place}}}" if place else ""
+            pattern = (
+                f"^{before}(.+?)(?:{separator}|$)" if place else f"^(.+?){separator}"
+            )
+            yield place, [words[place] for words in parts], pattern
+    parts = [WORDS.findall(stem) for stem in stems]
+    for place in range(min(map(len, parts), default=0)):
+        values = [words[place] for words in parts]
+        yield place, values, field_pattern(stems, values, place)
+
+
 def better_classes(table: pd.DataFrame) -> str:
     """A note if the classes are sites or dates and a field of the file names holds
     words that may be the classes; '' if not.
@@ -97,15 +116,13 @@ def better_classes(table: pd.DataFrame) -> str:
     if not all(SITE.fullmatch(label) for label in labels):
         return ""
     stems = [PurePath(path).stem for path in table["path"]]
-    parts = [WORDS.findall(stem) for stem in stems]
-    for place in range(min(map(len, parts), default=0)):
-        values = pd.Series([words[place] for words in parts], index=table.index)
+    for place, words, pattern in fields_of_names(stems):
+        values = pd.Series(words, index=table.index)
         names = sorted(values.unique())
         several = 1 < len(names) <= min(MOST_CLASSES, len(table) / FEWEST_CLIPS)
-        if not several or not all(map(WORD.fullmatch, names)):
+        if not several or not all(map(NAME.fullmatch, names)):
             continue
         sites = table["label"].groupby(values).nunique()
-        pattern = field_pattern(stems, values.tolist(), place)
         if pattern and (values.map(sites) > 1).mean() >= IN_SEVERAL:
             more = ", …" if len(names) > SHOWN_VALUES else ""
             return (
