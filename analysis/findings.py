@@ -211,9 +211,6 @@ def findings(
         "literature": tables.literature(main),
         **classes_table(main, reports),
     }
-    kept = {name: table for name, table in made.items() if len(table)}
-    for run in runs:
-        kept |= tables_of_run(run, reports[run.name])
     report = reports[main.best.name][:-2].query("support > 0")
     chance, chance_p = main.chance
     nested, nested_low, nested_high = nested_score(main)
@@ -227,7 +224,7 @@ def findings(
         runs=runs,
         rows=rows,
         others=every[len(rows) :],
-        tables=kept,
+        tables=kept_tables(made, runs, reports),
         groups=groups,
         recordings=len(main.shares),
         chance=chance,
@@ -242,6 +239,21 @@ def findings(
         gains=changes.to_dict("records"),
         outdated=outdated,
     )
+
+
+def kept_tables(
+    made: Mapping[str, pd.DataFrame],
+    runs: Sequence[Run],
+    reports: Mapping[str, pd.DataFrame],
+) -> dict[str, pd.DataFrame]:
+    """Those of the report's tables that have rows, and the tables of each run.
+
+    reports  run name -> its report of classes
+    """
+    kept = {name: table for name, table in made.items() if len(table)}
+    for run in runs:
+        kept |= tables_of_run(run, reports[run.name])
+    return kept
 
 
 def without_members(runs: Sequence[Run]) -> list[Run]:

@@ -115,24 +115,32 @@ def check_choices(datasets: Sequence[ReportJob], options: AnalysisOptions) -> No
         module.check(datasets, options)
 
 
-def build_overview(options: AnalysisOptions) -> Overview:
-    """Write reports/index.html: the entry to every report and the comparison of their
-    datasets.
+def choices_of(
+    options: AnalysisOptions,
+    manifest: Manifest,
+    module: ModuleType | None,
+) -> dict[str, str]:
+    """What is compared, by NAME.
 
     A command on one dataset repeats the comparison that the page has, with what the
     command chooses for it.
     """
+    chosen = module.choices(options) if module else {}
+    if len(dataset_words(options)) != 1 or "choices" not in manifest.content:
+        return {"dataset": options.dataset} | chosen
+    standard = module.choices(AnalysisOptions()) if module else {}
+    changed = {name: value for name, value in chosen.items() if value != standard[name]}
+    choices: dict[str, str] = manifest.content["choices"] | changed
+    return choices
+
+
+def build_overview(options: AnalysisOptions) -> Overview:
+    """Write reports/index.html: the entry to every report and the comparison of their
+    datasets.
+    """
     manifest = Manifest(options.reports)
     module = across()
-    choices = {"dataset": options.dataset}
-    chosen = module.choices(options) if module else {}
-    if len(dataset_words(options)) == 1 and "choices" in manifest.content:
-        standard = module.choices(AnalysisOptions()) if module else {}
-        choices = manifest.content["choices"]
-        chosen = {
-            name: value for name, value in chosen.items() if value != standard[name]
-        }
-    choices = choices | chosen
+    choices = choices_of(options, manifest, module)
     entries, inputs_of_reports = read_entries(options.reports)
     inputs = digest([json.dumps(choices), *inputs_of_reports])
     target = options.reports / "index.html"

@@ -17,7 +17,7 @@ import pandas as pd
 from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.data_section import failures
-from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.figures import FigureWriter, SavedFigure
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import Built, Manifest, ReportJob, inputs_hash
@@ -351,12 +351,8 @@ def write(
         files |= {*section.files}
         problems += section.problems
     files |= write_tables(job.folder, tables, found)
-    methods = ""
-    if options.paper and found.runs:
-        methods = rooms.load("capabilities", "methods").methods_text(found, cache)
-        files |= rooms.load("capabilities", "latex").write_document(
-            job.folder, found, list(figures.values()), methods
-        )
+    methods, of_paper = write_paper(inputs, found, list(figures.values()))
+    files |= of_paper
     reasons = runs_by_text(problems)
     html = page.render(
         f=found,
@@ -366,11 +362,7 @@ def write(
         sections={
             section.template: section.title for section in sections if section.template
         },
-        leads={
-            heading: text
-            for section in sections
-            for heading, text in section.leads.items()
-        },
+        leads=leads_of(sections),
         reasons=reasons,
         next=command,
         reason=reason,
@@ -399,6 +391,30 @@ def write(
         facts=entry_facts(found, cache),
     )
     return built, files | {target.name}
+
+
+def write_paper(
+    inputs: Inputs,
+    found: Findings,
+    figures: Sequence[SavedFigure],
+) -> tuple[str, set[str]]:
+    """The paragraph on methods, and the paths of the LaTeX files that were written;
+    '' and none without PAPER=1.
+    """
+    if not (inputs.options.paper and found.runs):
+        return "", set()
+    room = rooms.load("capabilities", "methods")
+    methods: str = room.methods_text(found, inputs.cache)
+    latex = rooms.load("capabilities", "latex")
+    return methods, latex.write_document(inputs.job.folder, found, figures, methods)
+
+
+def leads_of(sections: Sequence[Section]) -> dict[str, str]:
+    """The sentences of all sections on the first screen, by heading."""
+    leads: dict[str, str] = {}
+    for section in sections:
+        leads |= section.leads
+    return leads
 
 
 def printed_remarks(found: Findings, reasons: dict[str, list[str]]) -> list[str]:

@@ -151,11 +151,7 @@ def read_events(
                 event = file, row.start, min(row.end, seconds), own_label
                 events.setdefault(event, (row.low, row.high))
     if not annotated:
-        raise RequestError(
-            f"no table of TABLES={tables} fits a recording: the first table is"
-            f" {names[0]}, the first recording {next(iter(recordings))}; expected names"
-            " as in a.wav and a.txt, or a column file"
-        )
+        raise no_table_fits(tables, names[0], next(iter(recordings)))
     places = {
         "tables that fit no recording": strange,
         "tables without an event": empty,
@@ -166,6 +162,17 @@ def read_events(
     table = pd.DataFrame(found, columns=[*EVENT_COLUMNS, *FREQUENCIES])
     table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
     return Annotations(table, frozenset(annotated), remarks_of(places))
+
+
+def no_table_fits(tables: Path, name: str, recording: str) -> RequestError:
+    """The error if no table is one of a recording; `name` and `recording` are the first
+    of each.
+    """
+    return RequestError(
+        f"no table of TABLES={tables} fits a recording: the first table is {name}, the"
+        f" first recording {recording}; expected names as in a.wav and a.txt, or a"
+        " column file"
+    )
 
 
 def remarks_of(places: Mapping[str, list[str]]) -> tuple[str, ...]:

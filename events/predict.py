@@ -72,12 +72,8 @@ def predict_recordings(
     seconds, problems, lost = measure_recordings(files, options.truncated)
     if lost:
         tell(lost_in_words(lost))
-    annotations = None
-    if options.tables and seconds:  # a wrong table is refused before the work
-        promised = {name: inf if name in lost else own for name, own in seconds.items()}
-        annotations = read_events(
-            options.tables, promised, options.column, options.label, options.missing
-        )
+    # a wrong table is refused before the work
+    annotations = given_events(options, seconds, lost)
     parts, doubtful = [], []
     for name in [*seconds]:
         try:
@@ -99,19 +95,13 @@ def predict_recordings(
     )
     if not parts:
         return 1
-    detections = pd.concat(parts, ignore_index=True)
-    for edge in ("low", "high"):
-        bands = {name: getattr(rule, edge) for name, rule in rules.items()}
-        detections[edge] = detections["label"].map(bands).astype(float)
+    detections = with_bands(pd.concat(parts, ignore_index=True), rules)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scores.csv").unlink(missing_ok=True)
     top = model.sample_rate / 2
     written = write_detections(detections, files, seconds, top, folder)
-    remarks = {
-        name: "truncated" if isnan(own) else f"truncated, {own:.1f} s lost"
-        for name, own in lost.items()
-    }
-    counts = count_detections(detections, seconds, remarks | problems, model.classes)
+    remarks = truncation_remarks(lost) | problems
+    counts = count_detections(detections, seconds, remarks, model.classes)
     replace_file(folder / "counts.csv", counts.to_csv(index=False, lineterminator="\n"))
     tell(
         f"{', '.join(map(str, written))}, counts.csv:"
@@ -124,6 +114,42 @@ def predict_recordings(
     if annotations:
         write_scores(score(model, detections, seconds, annotations), folder)
     return int(bool(problems))
+
+
+def given_events(
+    options: PredictOptions,
+    seconds: Mapping[str, float],
+    lost: Mapping[str, float],
+) -> Annotations | None:
+    """The events in TABLES; None without tables or recordings.
+
+    lost  the recordings that are cut off, whose events may lie beyond their end
+    """
+    if not (options.tables and seconds):
+        return None
+    promised = {name: inf if name in lost else own for name, own in seconds.items()}
+    return read_events(
+        options.tables, promised, options.column, options.label, options.missing
+    )
+
+
+def with_bands(
+    detections: pd.DataFrame,
+    rules: Mapping[str, DetectionRule],
+) -> pd.DataFrame:
+    """The detections with the frequencies `low` and `high` of their class's rule."""
+    for edge in ("low", "high"):
+        bands = {name: getattr(rule, edge) for name, rule in rules.items()}
+        detections[edge] = detections["label"].map(bands).astype(float)
+    return detections
+
+
+def truncation_remarks(lost: Mapping[str, float]) -> dict[str, str]:
+    """Recording -> how much of it is lost; `lost` has seconds, NaN if unknown."""
+    return {
+        name: "truncated" if isnan(own) else f"truncated, {own:.1f} s lost"
+        for name, own in lost.items()
+    }
 
 
 def rules_of(model: AudioModel, threshold: str) -> dict[str, DetectionRule]:

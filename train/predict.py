@@ -3,7 +3,7 @@ from their audio.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,27 +54,42 @@ def show(
         row.astype(float).nlargest(options.top) for _, row in table[classes].iterrows()
     ]
     if len(table) == 1:
-        if tags:
-            print(f"predicted: {table['predicted'].iloc[0] or 'none of the classes'}")
-        elif not table["predicted"].iloc[0]:
-            print(f"{NO_ANSWER}; it would be")
-        width = max(map(len, ranked[0].index))
-        for name, p in ranked[0].items():
-            print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
+        show_bars(table["predicted"].iloc[0], ranked[0], tags=tags)
     elif len(table):
-        places = [name for name in ("file", "start", "end") if name in table]
-        header = [*places, "predicted"] if tags else [*places]
-        header += [f"{rank}." for rank in range(1, len(ranked[0]) + 1)]
-        rows = []
-        of_row = zip(*(table[name] for name in places))
-        for place, predicted, best in zip(of_row, table["predicted"], ranked):
-            cells = [f"{name} {p:.2f}" for name, p in best.items()]
-            if tags:
-                cells = [predicted or "none", *cells]
-            elif not predicted:
-                cells = [NO_ANSWER, *[""] * (len(cells) - 1)]
-            rows.append([*place, *cells])
-        print(text_table(rows, header))
+        show_table(table, ranked, tags=tags)
+
+
+def show_bars(predicted: str, best: "pd.Series[float]", *, tags: bool) -> None:
+    """Print one answer: the best classes, each with its probability and a bar."""
+    if tags:
+        print(f"predicted: {predicted or 'none of the classes'}")
+    elif not predicted:
+        print(f"{NO_ANSWER}; it would be")
+    width = max(map(len, best.index))
+    for name, p in best.items():
+        print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
+
+
+def show_table(
+    table: pd.DataFrame,
+    ranked: Sequence["pd.Series[float]"],
+    *,
+    tags: bool,
+) -> None:
+    """Print a row for each answer: its place, then its best classes."""
+    places = [name for name in ("file", "start", "end") if name in table]
+    header = [*places, "predicted"] if tags else [*places]
+    header += [f"{rank}." for rank in range(1, len(ranked[0]) + 1)]
+    rows = []
+    of_row = zip(*(table[name] for name in places))
+    for place, predicted, best in zip(of_row, table["predicted"], ranked):
+        cells = [f"{name} {p:.2f}" for name, p in best.items()]
+        if tags:
+            cells = [predicted or "none", *cells]
+        elif not predicted:
+            cells = [NO_ANSWER, *[""] * (len(cells) - 1)]
+        rows.append([*place, *cells])
+    print(text_table(rows, header))
 
 
 def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
