@@ -41,6 +41,7 @@ class EventF1(MeanAveragePrecision):
             float(f1_of(counts.sum(axis=2)).mean()),
             *f1_interval(counts),
             by_fold.groupby("fold").mean(),
+            tested[0].unit,
         )
 
     def compared(self, runs: Sequence[TestedRun]) -> Compared:

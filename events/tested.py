@@ -32,6 +32,7 @@ from featurestack.events.frames import (
     detect_all,
 )
 from featurestack.events.scores import ALL, Tally, lie_on, tally_all
+from featurestack.results.ranking_metric import by_unit
 from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
 from featurestack.storage.files import replace_file
@@ -253,9 +254,8 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
         return ["no event is in the tested recordings, so that there is no score"]
     interval = ""
     if np.isfinite(row["low"]):
-        alone = ", for these recordings alone" if unit == "block" else ""
         ends = f"{row['low']:.3f} to {row['high']:.3f}"
-        interval = f" (95 % CI {ends}, by {unit}{alone})"
+        interval = f" (95 % CI {ends}, {by_unit(unit)})"
     return [
         (
             f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"

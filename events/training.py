@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -293,10 +293,14 @@ class FrameTrainer(Trainer):
         plan: Plan,
         tested: Positions,
         answers: NDArray[np.float32],
-    ) -> dict[str, float]:
-        """F1 of events by rules of the other folds, and its interval by recording."""
-        row = Targets(plan).scored(tested, answers).scores().loc[ALL]
-        return {"event_f1": row["f1"], "low": row["low"], "high": row["high"]}
+    ) -> dict[str, Any]:
+        """F1 of events by rules of the other folds, its interval, and the unit that the
+        interval draws.
+        """
+        scored = Targets(plan).scored(tested, answers)
+        row = scored.scores().loc[ALL]
+        ends = {"low": row["low"], "high": row["high"]}
+        return {"event_f1": row["f1"], **ends, "unit": scored.unit}
 
     # ---- what a run keeps
 

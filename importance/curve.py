@@ -20,6 +20,7 @@ from featurestack.importance.measure import (
     make_importance_plan,
 )
 from featurestack.importance.options import CurveOptions, ImportanceOptions
+from featurestack.results.ranking_metric import by_unit
 from featurestack.storage.files import replace_file, replaced
 from featurestack.train.trainer import trainer_of
 
@@ -29,7 +30,7 @@ ALL = "all"
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
     """A row for each feature set and part of the training recordings: features, part,
     recordings and clips (means over folds), mAP, or accuracy or the F1 of events with
-    the ends of its 95 % interval.
+    the ends of its 95 % interval; `unit` is what the interval of events draws.
 
     measure_curve(CurveOptions(dataset="esc10", features="mel mel+mfcc"))
     """
@@ -91,11 +92,12 @@ def summary(curve: pd.DataFrame) -> str:
         "low": "95 % interval from",
         "high": "to",
     }
+    shown = curve.drop(columns="unit", errors="ignore")
     cells = [
         [f"{value:,.{digits[name]}f}" if name in digits else value for value in column]
-        for name, column in curve.items()
+        for name, column in shown.items()
     ]
-    header = [titles.get(str(name), str(name)) for name in curve]
+    header = [titles.get(str(name), str(name)) for name in shown]
     lines = [text_table(list(zip(*cells)), header)]
     score = next(name for name in ("event_f1", "map", "accuracy") if name in curve)
     for features, rows in curve.groupby("features", sort=False):
@@ -104,5 +106,7 @@ def summary(curve: pd.DataFrame) -> str:
             f"{features}: the second half of the recordings brings {gain:+.3f} in"
             f" {titles.get(score, score)}"
         )
+    if "unit" in curve:
+        lines.append(f"intervals {by_unit(curve['unit'].iloc[0])}")
     lines.append("the model is small, so only the shape of a curve counts")
     return "\n".join(lines)

@@ -32,6 +32,17 @@ Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
 
 
+def by_unit(unit: str) -> str:
+    """What the bootstrap of an interval draws, in words.
+
+    >>> by_unit("recording")
+    'by recording'
+    >>> by_unit("block")
+    'by block, for these recordings alone'
+    """
+    return f"by {unit}" + (", for these recordings alone" if unit == "block" else "")
+
+
 @dataclass(frozen=True)
 class Score:
     """The score of a configuration, a mean over its seeds, its 95 % interval by
@@ -42,15 +53,18 @@ class Score:
     low: float
     high: float
     by_fold: "pd.Series[float]"
+    unit: str = ""  # `block` if the interval is by block of few recordings
 
     def __str__(self) -> str:
         """
         >>> str(Score(0.835, 0.791, 0.87, pd.Series([0.83, 0.84])))
         '83.5 % (95 % CI 79.1 to 87.0)'
         """
-        return f"{percent(self.mean)} %" + (
-            f" (95 % CI {self.interval})" if self.interval else ""
-        )
+        text = f"{percent(self.mean)} %"
+        if not self.interval:
+            return text
+        by = f", {by_unit(self.unit)}" if self.unit == "block" else ""
+        return f"{text} (95 % CI {self.interval}{by})"
 
     @property
     def interval(self) -> str:

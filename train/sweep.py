@@ -15,6 +15,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import open_cache
+from featurestack.results.ranking_metric import by_unit
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.train import run
 from featurestack.train.models.architecture import resolve
@@ -146,9 +147,11 @@ def table(done: Sequence[RunFolder]) -> str:
     for folder in done:
         families.setdefault(folder.config.family, []).append(folder)
     rows = []
+    unit = ""
     for seeds in families.values():
         counted = 1 if seeds[0].exact else len(seeds)
         score = configuration_score(seeds)
+        unit = score.unit
         by_fold = score.by_fold
         deviation = f" ± {percent(by_fold.std())}" if len(by_fold) > 1 else ""
         accuracy = percent(score.mean) + deviation
@@ -165,6 +168,8 @@ def table(done: Sequence[RunFolder]) -> str:
         "seeds",
     )
     text = text_table([cells for _, cells in rows], header)
+    if unit == "block":
+        text += f"\nNote: intervals are {by_unit(unit)}"
     if len(rows) > 1:
         text += (
             f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score"

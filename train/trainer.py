@@ -363,7 +363,7 @@ class Trainer:
         plan: Plan,
         tested: Positions,
         answers: NDArray[np.float32],
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """The task's score of the tested clips; `low` and `high` are the ends of its
         interval, if there is a quick one.
         """

@@ -9,6 +9,8 @@ from featurestack.events.frames import Frames
 from featurestack.events.metric import EVENT_F1, jackknife_values
 from featurestack.events.scores import f1_interval, f1_of
 from featurestack.events.tested import ScoredFrames
+from featurestack.importance.curve import summary
+from featurestack.results.ranking_metric import Score
 from featurestack.results.tasks.registry import task_of
 
 
@@ -88,6 +90,24 @@ def test_the_loss_of_frames_is_that_of_what_is_true():
     assert losses[2:5] == pytest.approx(-np.log(0.25))
     assert losses[5:] == pytest.approx(-np.log(0.75))
     assert own.log_losses(exclusive=False) == pytest.approx(losses)
+
+
+def test_a_score_by_block_says_that_it_holds_for_these_recordings_alone():
+    by_fold = pd.Series([0.8, 0.9])
+    ends = "(95 % CI 80.0 to 90.0"
+    assert str(Score(0.85, 0.8, 0.9, by_fold, "recording")) == f"85.0 % {ends})"
+    assert str(Score(0.85, 0.8, 0.9, by_fold, "block")) == (
+        f"85.0 % {ends}, by block, for these recordings alone)"
+    )
+
+
+def test_a_curve_by_block_says_so():
+    row = {"features": "mel", "recordings": 1.0, "clips": 2.0, "event_f1": 0.5}
+    ends = {"low": 0.4, "high": 0.6, "unit": "block"}
+    curve = pd.DataFrame([row | {"part": part} | ends for part in ("1/2", "all")])
+    assert "intervals by block, for these recordings alone" in summary(curve)
+    recordings = curve.assign(unit="recording")
+    assert "intervals by recording\n" in summary(recordings)
 
 
 def test_intervals_of_blocks_are_named_so():
