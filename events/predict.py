@@ -38,7 +38,7 @@ from featurestack.events.tested import score_lines
 from featurestack.pipeline import audio
 from featurestack.results.config import DetectionRule
 from featurestack.storage.files import replace_file
-from featurestack.train.audio_model import AudioModel, tell_failures
+from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
 from featurestack.train.options import PredictOptions
 
 BATCH = 16  # pieces
@@ -69,7 +69,10 @@ def predict_recordings(
         )
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
-    seconds, problems, lost = measure_recordings(files, options.truncated)
+    seconds, problems, lost, rates = measure_recordings(files, options.truncated)
+    tell_low_rates(
+        {files[name]: rate for name, rate in rates.items()}, model.sample_rate
+    )
     if lost:
         tell(lost_in_words(lost))
     # a wrong table is refused before the work

@@ -20,6 +20,7 @@ class Measured(NamedTuple):
     # seconds that are missing at the end of a truncated one, NaN if the number is not
     # known
     lost: dict[str, float]
+    rates: dict[str, int]  # samples a second in the file
 
 
 def measure_recordings(
@@ -29,7 +30,7 @@ def measure_recordings(
     """The seconds of each recording; of a truncated one those that can be decoded, if
     it is kept.
     """
-    measured = Measured({}, {}, {})
+    measured = Measured({}, {}, {}, {})
     keep = truncated == "keep"
     infos = audio.file_infos(list(recordings.values()), truncated=keep)
     for name, info in zip(recordings, infos):
@@ -39,6 +40,7 @@ def measure_recordings(
             measured.problems[name] = f"{info}{hint}"
             continue
         measured.seconds[name] = info.frames / info.sample_rate
+        measured.rates[name] = info.sample_rate
         if info.lost is None or info.lost:
             lost = math.nan if info.lost is None else info.lost / info.sample_rate
             measured.lost[name] = lost

@@ -288,6 +288,7 @@ def predict_files(
     rate = model.sample_rate
     longest = model.samples / model.sample_rate
     longer = []
+    rates = {}
     failures = {}
 
     def clips() -> Iterator[tuple[str, Samples]]:
@@ -306,6 +307,8 @@ def predict_files(
                 failures[file] = str(error)
                 continue
             seconds = info.frames / info.sample_rate if info else end - start
+            if info and fold is None:
+                rates[file] = info.sample_rate
             if seconds > longest + TOLERANCE:
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
@@ -326,8 +329,24 @@ def predict_files(
             " count"
         )
         tell(f"{begun}; HOP=1 predicts windows through all of them")
+    tell_low_rates(rates, rate)
     tell_failures(failures, len(files))
     return table
+
+
+def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
+    """Tell how many files have a lower sample rate than the model's audio.
+
+    rates  file -> its own sample rate
+    """
+    low = [file for file, rate in rates.items() if rate < wanted]
+    if low:
+        own = rates[low[0]]
+        tell(
+            f"{len(low)} of {counted(len(rates), 'file')} have a lower sample rate than"
+            f" the run ({low[0].name}: {own:,} of {wanted:,} Hz): nothing is above"
+            f" {own / 2:,.0f} Hz there, so that predictions may be worse"
+        )
 
 
 def tell_failures(failures: Mapping[Path, str], total: int) -> None:

@@ -15,7 +15,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import duration
 from featurestack.commandline.terminal import progress
 from featurestack.pipeline import audio
-from featurestack.train.audio_model import AudioModel, tell_failures
+from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
 from featurestack.train.rejection import Samples
 
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample
@@ -119,15 +119,18 @@ def predict_recordings(
             f"HOP={hop:g}: expected at least the {1 / rate:.2g} seconds of a sample"
         )
     tables = []
+    rates = {}
     failures = {}
     for name, file in recordings.items():
         try:
+            rates[file] = audio.file_info(file).sample_rate
             table = predict_recording(model, file, samples, step)
         except audio.AudioError as error:
             failures[file] = str(error)
             continue
         table.insert(0, "file", name)
         tables.append(table)
+    tell_low_rates(rates, rate)
     tell_failures(failures, len(recordings))
     if tables:
         return pd.concat(tables, ignore_index=True)

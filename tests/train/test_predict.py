@@ -187,3 +187,15 @@ def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(op
     assert Rejection.of(PredictOptions(reject="auto"), made.config) == Rejection(
         threshold
     )
+
+
+@pytest.mark.parametrize("hop", [0, 0.5])
+def test_a_sample_rate_below_the_runs_is_told(sounding, tmp_path, capsys, hop):
+    write(tmp_path / "low.wav", "tone", rate=RATE // 2)
+    write(tmp_path / "same.wav", "tone")
+    assert ask(sounding, audio=tmp_path, hop=hop, json=True) == 0
+    said = capsys.readouterr().err
+    assert "1 of 2 files have a lower sample rate than the run (low.wav: " in said
+    (tmp_path / "low.wav").unlink()
+    assert ask(sounding, audio=tmp_path, hop=hop, json=True) == 0
+    assert "lower sample rate" not in capsys.readouterr().err
