@@ -11,8 +11,10 @@ score of its own.
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -185,9 +187,14 @@ def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     work = begin(options)
     needed = [step for step in STEPS if step.needed(work)]
+    if work.lacking or not (work.folder / "run.json").exists():
+        refuse_unwritable(options.reports / work.folder.parent.name)
     tell_time(work, needed)
-    # another process with the same question waits, and finds everything done
-    with Lock(work.folder / ".lock"):
+    lock = Lock(work.folder / ".lock")
+    if not lock.take():
+        tell("waiting: another process answers this question")
+    # a process that has waited finds everything done
+    with lock:
         for step in needed:
             step.take(work)
         return conclude(work)
@@ -242,6 +249,19 @@ def refuse(name: str, table: Any) -> None:
         raise RequestError(
             f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
             " and a class needs two clips, one to train and one to test: add clips"
+        )
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Make the folder of the report; RequestError if it may not be written, before the
+    work whose result would be lost.
+    """
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RequestError(
+            f"{folder} may not be written, and the report goes there: give another"
+            " folder, REPORTS="
         )
 
 

@@ -211,3 +211,13 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, options, tmp_path):
     pd.DataFrame({"filename": names, "label": labels}).to_csv(table, index=False)
     found = find_answer(options(dataset=str(table)))
     assert "alone, by linear, mAP %: " in str(found) and found.score.mean > 0
+
+
+def test_a_folder_of_reports_that_may_not_be_written_is_refused_before_the_work(
+    options, tmp_path, capsys
+):
+    (tmp_path / "file").write_text("no folder")
+    with refused("file/easy may not be written, and the report goes there"):
+        find_answer(options(reports=str(tmp_path / "file")))
+    assert "feature maps to compute" not in capsys.readouterr().out
+    assert not list(tmp_path.rglob("*.h5"))
