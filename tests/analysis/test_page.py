@@ -93,6 +93,17 @@ def test_a_report_says_what_the_golden_file_says(tmp_path):
     assert words(tmp_path) == GOLDEN.read_text()
 
 
+def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
+    threats = [Threat("artefacts", 0.6, 0.1), Threat("price", names=["by clip 83 %"])]
+    for task, within, on in (
+        ("categories", "class within the categories (60.0 %", "on the classes, not"),
+        ("classes", "class (60.0 %", "check: by clip 83 %"),
+    ):
+        facts = findings(made(MadeRun(task=task)), threats=threats)
+        first, second = [page.say("threat", facts, threat) for threat in threats]
+        assert within in first and on in second
+
+
 @pytest.mark.parametrize(
     ("p", "low", "words"),
     [(0.01, 0.12, "is clearly"), (0.01, 0.08, "is not"), (0.2, 0.12, "is not")],
