@@ -21,7 +21,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import SCORES_ELSEWHERE
 from featurestack.analysis.run_section import submit_run
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.tables import accuracy_by_recording, tag_errors
+from featurestack.analysis.tables import accuracy_by_recording
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import plural
 from featurestack.features_cache import Cache
@@ -150,6 +150,8 @@ def errors_of_tags(
     """The clips on which the best run errs most, with their audio; parameters as in
     `errors`.
     """
+    from featurestack.analysis.tag_tables import tag_errors
+
     best = found.runs[0]
     table = tag_errors(best)
     clips = [*dict.fromkeys(table["clip_id"])]

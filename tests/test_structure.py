@@ -137,6 +137,7 @@ BY_NAME = {
     *(
         "pipeline/kernels/__init__.py",
         "pipeline/features/__init__.py",
+        "train/augment.py",
         "train/models/architecture.py",
     ),
 }
@@ -230,9 +231,11 @@ ASKED_FOR = {
     "train": {
         "featurestack.results.linear",
         "featurestack.results.next_run",
+        "featurestack.train.augmentations",
         "featurestack.train.models.linear",
     },
     "analysis": {
+        "featurestack.analysis.tag_tables",
         "featurestack.features_cache.splits",
         "featurestack.importance.across_sentences",
         "featurestack.importance.section",

@@ -17,7 +17,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.train import recipes
-from featurestack.train.augment import AUGMENTS
+from featurestack.train.augment import every_augmentation
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
 from featurestack.train.options import FOLDERS, ListOptions
@@ -131,7 +131,7 @@ def overview(options: ListOptions) -> str:
             ", ".join(entry.kinds),
             entry.summary,
         )
-        for name, entry in sorted(AUGMENTS.items())
+        for name, entry in sorted(every_augmentation().items())
     ]
     inputs = []
     for name, kind in KINDS.items():

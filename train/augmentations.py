@@ -1,0 +1,379 @@
+"""The augmentations that AUGMENT names; `train.augment` has their conventions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from featurestack.train.augment import (
+    EVERY_KIND,
+    Batch,
+    Shape,
+    Strength,
+    augment,
+    centre,
+    keep_untimed,
+    louder,
+    take_frames,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FILTER_BANDS = 4  # bands of filteraugment; the paper draws 3 to 6
+# number of time masks, and of frequency masks, in SpecAugment's best policies
+MASKS = 2
+# octaves from cqt's first row to its last (mel has about nine); a cyclic channel has
+# one
+OCTAVES = 7
+NEPERS = math.log(10) / 10  # natural logarithm of a power in a decibel
+SILENCE = 1e-4  # level below which a standardised waveform counts as silent
+# spare noise values, so that two clips of a batch rarely get the same window
+NOISE_OFFSETS = 1 << 16
+
+
+# Changes in time: all channels whose columns are time move alike.
+
+
+@augment(default=0.2, maximum=0.5)
+def stretch(batch: Batch, strength: float) -> Batch:
+    """Faster or slower by up to `strength`; a clip that ends early goes on with its
+    beginning.
+
+    On a waveform it changes the pitch with the speed.
+    """
+    length = batch.x.shape[3]
+    speed = batch.uniform(1 - strength, 1 + strength)
+    speed = speed.double()  # for the places of a long waveform
+    position = speed[:, None] * batch.places(3)
+    left = position.floor().long()
+    fraction = (position - left).to(batch.x.dtype)
+    fraction = fraction[:, None, None, :]
+    before = take_frames(batch.x, left % length)
+    after = take_frames(batch.x, (left + 1) % length)
+    stretched = before.lerp_(after, fraction)
+    return batch._replace(x=batch.in_time(stretched))
+
+
+# Changes in frequency, for rows that are frequencies, and the crop, which cuts rows and
+# frames.
+
+
+@augment(default=0.05, maximum=0.5, kinds=("image",))
+def pitch(batch: Batch, strength: float) -> Batch:
+    """Up or down by up to `strength` of the rows; chroma rotates by the same interval,
+    mfcc stays.
+    """
+    height = batch.x.shape[2]
+    share = batch.uniform(-strength, strength)
+    steps = share[:, None, None] * height
+    rows = batch.places(2)
+    rising = (rows - steps.round()).long()
+    rising = rising.clamp(0, height - 1)  # the edge row fills the gap
+    rotation = (steps * OCTAVES).round()
+    rotated = (rows - rotation).long() % height
+    spectra = batch.where("frequency")[..., 0]
+    cyclic = batch.where("cyclic")[..., 0]
+    source = rows.where(~spectra, rising)
+    source = source.where(~cyclic, rotated)  # (B, C, H)
+    return batch._replace(x=take_rows(batch.x, source))
+
+
+def crop_shape(shape: Shape, strength: Strength) -> Shape:
+    """The rows and frames that a crop of this strength leaves of `shape`, at least one
+    each.
+    """
+    height, width = shape
+    if isinstance(strength, tuple):
+        rows, frames = strength
+    else:
+        rows = round(height * (1 - strength))
+        frames = round(width * (1 - strength))
+    rows = max(1, min(rows, height))
+    frames = max(1, min(frames, width))
+    return rows, frames
+
+
+@augment(default=0.11, maximum=0.9, cut=crop_shape)
+def crop(batch: Batch, strength: Strength) -> Batch:
+    """A window of 1 - `strength` of the rows and frames (or of the size given) at a
+    random place.
+
+    Rows that are not frequencies, and columns that are not time, are cut to their
+    centre, so that a row means the same coefficient in every clip.
+    """
+    height, width = batch.x.shape[2:]
+    rows, frames = crop_shape((height, width), strength)
+    left = batch.integers(width - frames + 1)
+    top = batch.integers(height - rows + 1)
+    spectra = batch.where("frequency")[..., 0]
+    middle_row = (height - rows) // 2
+    first_row = top[:, None, None].where(spectra, middle_row)  # (B, C, 1)
+    kept_rows = first_row + batch.places(2)[:rows]
+    x = take_rows(batch.x, kept_rows)
+    first_frame = left[:, None]
+    kept_frames = first_frame + batch.places(3)[:frames]
+    window = take_frames(x, kept_frames)
+    middle = centre(x, (rows, frames))
+    x = keep_untimed(batch.channels.timed, window, middle)
+    return batch._replace(x=x)
+
+
+def take_rows(x: Tensor, index: Tensor) -> Tensor:
+    """Rows of x (B, C, H, W) at each clip's and channel's own places (B, C, L): (B, C,
+    L, W).
+
+    All rows form one table and are copied whole: `gather` takes five times as long on a
+    CPU.
+    """
+    import torch
+
+    clips, channels, height, width = x.shape
+    table = x.reshape(-1, width)
+    planes = torch.arange(clips * channels, device=x.device)
+    first = planes.view(clips, channels, 1) * height
+    places = first + index
+    taken = table.index_select(0, places.flatten())
+    return taken.view(clips, channels, -1, width)
+
+
+# Masks as in SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames become 0,
+# the mean of standardised values.
+
+
+@augment(default=0.15, maximum=1.0, kinds=("image",))
+def mask(batch: Batch, strength: float) -> Batch:
+    """Masks of time and of frequency together."""
+    return freqmask(timemask(batch, strength), strength)
+
+
+@augment(default=0.15, maximum=1.0)
+def timemask(batch: Batch, strength: float) -> Batch:
+    """Two spans of frames, each up to `strength` of the clip, are set to 0 if columns
+    are time.
+    """
+    keep = _outside_masks(batch, 3, strength)
+    masked = batch.x * keep[:, None, None, :]
+    return batch._replace(x=batch.in_time(masked))
+
+
+@augment(default=0.15, maximum=1.0, kinds=("image",))
+def freqmask(batch: Batch, strength: float) -> Batch:
+    """Two bands of rows, each up to `strength` of them, are set to 0 if rows are
+    frequencies or chroma.
+    """
+    keep = _outside_masks(batch, 2, strength)
+    keep = keep[:, None, :, None]
+    keep = keep.where(batch.where("frequency", "cyclic"), 1)
+    return batch._replace(x=batch.x * keep)
+
+
+def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
+    """(B, length of the axis), 0 within the masks and 1 outside, in the type of the
+    batch.
+    """
+    index = batch.places(axis)
+    length = len(index)
+    keep = index >= 0
+    widest = strength * length + 1
+    for _ in range(MASKS):
+        width = batch.uniform()[:, None] * widest
+        width = width.floor()
+        latest = length - width + 1
+        start = batch.uniform()[:, None] * latest
+        start = start.floor()
+        before = index < start
+        after = index >= start + width
+        keep = keep & (before | after)
+    return keep.to(batch.x.dtype)
+
+
+# Changes of values: places stay.
+
+
+@augment(default=0.3, maximum=3.0, kinds=("image",))
+def filteraugment(batch: Batch, strength: float) -> Batch:
+    """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times
+    `strength` by band.
+
+    Random rows get random gains, as in another room or from another microphone; the
+    decibels of the rows between them are interpolated. Only channels whose rows are
+    frequencies change.
+    """
+    import torch
+
+    rows = batch.places(2)
+    height = len(rows)
+    inner = [batch.uniform() * height for _ in range(FILTER_BANDS - 1)]
+    places = torch.stack(inner, dim=1)
+    places = places.sort(dim=1).values
+    places = torch.nn.functional.pad(places, (1, 1))
+    places[:, -1] = height - 1
+    edges = places.split(1, dim=1)  # (B, 1) each, from the first row to the last
+    gains = [20 * batch.uniform(-strength, strength)[:, None] for _ in edges]
+    decibels = gains[0]  # (B, H) in the end
+    for band in range(FILTER_BANDS):
+        low = edges[band]
+        high = edges[band + 1]
+        width = (high - low).clamp_min(1)
+        share = (rows - low) / width
+        rise = gains[band + 1] - gains[band]
+        decibels = decibels + rise * share.clamp(0, 1)
+    decibels = decibels.to(batch.x.dtype)
+    decibels = decibels[:, None, :, None]
+    decibels = decibels.where(batch.where("frequency"), 0)
+    return louder(batch, decibels)
+
+
+@augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
+def noise(batch: Batch, strength: float) -> Batch:
+    """White noise of up to `strength` standard deviations is added.
+
+    Drawing a normal number costs fifty times as much as adding it. Therefore the clips
+    share one row of numbers, and each takes a window of it at random.
+    """
+    import torch
+
+    values = batch.x[0].numel()
+    numbers = torch.randn(
+        values + NOISE_OFFSETS,
+        generator=batch.generator,
+        device=batch.generator.device,
+    )
+    numbers = numbers.to(batch.x)
+    start = batch.integers(NOISE_OFFSETS)
+    windows = numbers.unfold(0, values, 1)[start]
+    windows = windows.view_as(batch.x)
+    level = batch.each(batch.uniform(0, strength))
+    noisy = batch.x.addcmul(windows, level)
+    return batch._replace(x=noisy)
+
+
+@augment(default=0.5, maximum=1.0, kinds=("wave",))
+def polarity(batch: Batch, strength: float) -> Batch:
+    """The waveform changes its sign with probability `strength`."""
+    chosen = batch.uniform() < strength
+    inverted = chosen.view(-1, 1, 1, 1) & batch.where("wave")
+    x = batch.x.where(~inverted, -batch.x)
+    return batch._replace(x=x)
+
+
+# Mixtures of two clips: targets are mixed like values.
+
+
+@augment(default=0.5, maximum=0.5, kinds=EVERY_KIND)
+def mixup(batch: Batch, strength: float) -> Batch:
+    """Mixup (Zhang et al. 2018): up to `strength` of another clip is blended in.
+
+    The weight is uniform from 0 to `strength`: 0.5 is mixup with alpha = 1.
+    """
+    weight = batch.uniform(0, strength)
+    other = batch.partners()
+    partners = batch.x.index_select(0, other)
+    blended = batch.x.lerp(partners, batch.each(weight))
+    return batch.mixed(blended, other, weight)
+
+
+@augment(default=0.5, maximum=0.5, kinds=("image",))
+def mixpower(batch: Batch, strength: float) -> Batch:
+    """Mixup of powers: levels in decibels are mixed as the sound of both clips would
+    be.
+
+    A channel of decibels by frequency is mixed before its logarithm, so that a loud
+    event stays where the other clip is silent. Other channels are blended as in mixup,
+    which is also the weight's distribution.
+    """
+    import torch
+
+    weight = batch.uniform(0, strength)
+    other = batch.partners()
+    partners = batch.x.index_select(0, other)
+    blended = batch.x.lerp(partners, batch.each(weight))
+    per_decibel = batch.channels.loudness[0].to(batch.x)  # (1, C, H, 1)
+    levels = batch.where("frequency") & (per_decibel > 0)
+    nepers = NEPERS / per_decibel.where(levels, 1)  # of power in a standardised unit
+    share = batch.each(weight)
+    own = batch.x * nepers + torch.log1p(-share)
+    partner = partners * nepers + share.log()
+    mixed = torch.logaddexp(own, partner) / nepers
+    return batch.mixed(mixed.where(levels, blended), other, weight)
+
+
+@augment(default=0.5, maximum=0.5, kinds=("wave",))
+def between(batch: Batch, strength: float) -> Batch:
+    """Between-class mixing (Tokozume et al. 2018): up to `strength` of the loudness is
+    another clip's.
+
+    The values are weighted by loudness: in a mix at 0.5 a soft and a loud clip are
+    equally loud. The power of a mix of uncorrelated clips lies between theirs. A silent
+    clip is neither changed nor added to another.
+    """
+    from torch.nn.functional import avg_pool1d
+
+    other = batch.partners()
+    power = batch.x.square().mean((1, 2))  # (B, samples)
+    fiftieth = max(1, power.shape[1] // 50)
+    powers = avg_pool1d(power[:, None], fiftieth)
+    loudest = powers.amax((1, 2))
+    level = loudest.sqrt()  # (B,) root mean square of the loudest fiftieth
+
+    silent = level < SILENCE
+    itself = other == batch.places(0)
+    unmixed = itself | silent | silent[other]
+    share = batch.uniform(0, strength)
+    share = share.to(batch.x.dtype)
+    share = share.masked_fill(unmixed, 0)
+
+    level = level.clamp_min(SILENCE)
+    own_weight = (1 - share) / level
+    other_weight = share / level[other]
+    norm = own_weight.hypot(other_weight)
+    own = batch.x * batch.each(own_weight / norm)
+    partners = batch.x.index_select(0, other)
+    partners = partners * batch.each(other_weight / norm)
+    return batch.mixed(own + partners, other, share)
+
+
+@augment(default=0.5, maximum=0.5)
+def cutmix(batch: Batch, strength: float) -> Batch:
+    """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from
+    another clip.
+
+    The frames keep their place in time; every channel whose columns are time gets the
+    same frames.
+    """
+    length = batch.x.shape[3]
+    longest = strength * length + 1
+    span = batch.uniform()[:, None] * longest
+    span = span.floor()
+    start = batch.uniform()[:, None] * length
+    start = start.floor()
+    position = (batch.places(3) - start) % length  # goes round
+    inside = position < span  # (B, W)
+    other = batch.partners()
+    partners = batch.x.index_select(0, other)
+    inside_x = inside[:, None, None, :]
+    x = partners.where(inside_x, batch.x)
+    share = inside.to(batch.y.dtype).mean(1)
+    return batch.mixed(batch.in_time(x), other, share)
+
+
+@augment(default=0.2, maximum=0.9, kinds=("image",))
+def dropchannel(batch: Batch, strength: float) -> Batch:
+    """Each channel of a clip becomes 0 with probability `strength`; a clip that would
+    lose all keeps all.
+
+    A network then cannot rely on one channel of a stack alone.
+    """
+    import torch
+
+    clips, channels = batch.x.shape[:2]
+    draw = torch.rand(
+        clips,
+        channels,
+        generator=batch.generator,
+        device=batch.generator.device,
+    )
+    kept = draw.to(batch.x.device) >= strength
+    kept = kept | ~kept.any(1, keepdim=True)
+    return batch._replace(x=batch.x * kept[:, :, None, None])
