@@ -24,12 +24,7 @@ from featurestack.analysis import tables
 from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import Ranking, rankings, selected_on_others
 from featurestack.analysis.runs import Problem, Results, Run
-from featurestack.analysis.significance import (
-    FEWEST_RECORDINGS,
-    LEVEL,
-    detectable,
-    standard_error,
-)
+from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
 from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.ranking_metric import ACCURACY
@@ -415,7 +410,9 @@ def state_of(main: Ranking, table: pd.DataFrame) -> State:
 
 
 def power(main: Ranking) -> tuple[float, float]:
-    """`significance.detectable` of the second run."""
+    """`power.detectable` of the second run."""
+    from featurestack.analysis.power import detectable
+
     return detectable(
         -main.differences[:, 0] / main.unit,
         main.shares,

@@ -235,6 +235,7 @@ ASKED_FOR = {
         "featurestack.train.models.linear",
     },
     "analysis": {
+        "featurestack.analysis.power",
         "featurestack.analysis.tag_tables",
         "featurestack.features_cache.splits",
         "featurestack.importance.across_sentences",

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from featurestack.analysis.power import detectable, power_quantile
 from featurestack.analysis.significance import (
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
     LEVEL,
     POWER,
-    detectable,
     exact_p,
-    power_quantile,
     sign_flip_tests,
     standard_error,
 )
