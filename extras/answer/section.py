@@ -27,9 +27,16 @@ def answer(page: PageInputs) -> Section | None:
     leads = {}
     proposal = None
     if unfinished.is_file():
-        noted = json.loads(unfinished.read_text("utf-8"))
-        leads["What is left out?"] = sentences.left_out(noted["left_out"], choices)
-        proposal = make_command("answer", *noted["command"]), "it goes on"
+        try:
+            noted = json.loads(unfinished.read_text("utf-8"))
+            text = sentences.left_out(noted["left_out"], choices)
+            proposal = make_command("answer", *noted["command"]), "it goes on"
+        except (OSError, ValueError, TypeError, LookupError, RecursionError):
+            text = (
+                f"This is not known: {unfinished} is damaged. A repeated"
+                f" {make_command('answer')} writes it anew."
+            )
+        leads["What is left out?"] = text
     if not choices:
         return Section("", "", leads=leads, proposal=proposal)
     (run,) = choices

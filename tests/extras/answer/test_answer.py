@@ -14,6 +14,7 @@ from featurestack.extras.answer.answer import find_answer, training_jobs
 from featurestack.extras.answer.options import AnswerOptions, answer
 from featurestack.features_cache import external
 from featurestack.train.retraining import StaleRun
+from tests.golden.commands import done
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
@@ -89,6 +90,20 @@ def test_the_page_says_what_minutes_left_out_and_proposes_to_go_on(quick, option
     text = page.read_text("utf-8")
     assert "MINUTES= ended" not in text and "predict AUDIO=FILE" in text
     assert "predict AUDIO=FILE" in whole.next_command
+
+
+@pytest.mark.parametrize("content", ["", "x", "[]", "{}", "[" * 100_000])
+def test_a_damaged_note_of_what_minutes_left_out_ends_no_report(
+    quick, options, content
+):
+    work = find_answer(options(minutes="0"))
+    (options().runs / "easy" / "answer" / "unfinished.json").write_text(content)
+    folders = {
+        name.upper(): getattr(options(), name) for name in ("data", "runs", "reports")
+    }
+    done("analysis", 0, DATASET=options().dataset, **folders)
+    text = work.built.page.read_text("utf-8")
+    assert "unfinished.json is damaged" in text
 
 
 def test_later_steps_get_half_of_minutes_at_most():
