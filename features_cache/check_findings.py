@@ -38,8 +38,8 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     if the folder has none.
 
     None if it has not been run, if clips, labels, folds, recordings or audio files have
-    changed since, or if the file is damaged. Audio that is not here has not changed:
-    the cache may be used on another machine.
+    changed since, or if the file is damaged. Audio files that do not exist count as
+    unchanged, because the cache may be used on another machine.
     """
     files = [place / CHECKED for place in cache_folders(folder)]
     file = next((file for file in files if file.is_file()), files[0])

@@ -1,4 +1,4 @@
-"""The clip table: one row a clip, CLIP_COLUMNS in every stage. Pure functions of the
+"""The clip table: one row per clip, CLIP_COLUMNS in every stage. Pure functions of the
 table.
 """
 

@@ -1,8 +1,8 @@
 """Every model of the project: its name, its kind of input, its options.
 
-Networks stand in the modules beside this one. A builder imports its network only when
-it is called, so that a run is planned, or a finished one found, without waiting for
-torch.
+The other modules of this folder have the networks. A builder imports its network only
+when it is called, so that a run is planned, or a finished one found, without waiting
+for torch.
 
 A builder takes the number of channels, the number of classes and the (rows, frames) of
 the input. If it has a fourth parameter, `planes`, it gets `InputSpec.planes`: the own

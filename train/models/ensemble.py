@@ -1,4 +1,4 @@
-"""Two networks that answer together."""
+"""Two networks that predict together."""
 
 import torch
 from torch import nn
