@@ -1,13 +1,12 @@
 """Renders a report's content as one HTML page, and its findings as sentences.
 
-Sections are HTML templates. Sentences are the functions of sentences.py and the macros
-of words.txt: plain text that the page, the terminal and the LaTeX document share. The
+Sections are HTML templates, which place the sentences of `analysis.sentences`. The
 tables and findings given here are not rounded; templates round them.
 """
 
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -17,13 +16,21 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from featurestack.analysis.sentences import SENTENCES
+from featurestack.analysis.sentences import (
+    SENTENCES,
+    listed,
+    method,
+    notes,
+    result,
+    threats,
+)
 from featurestack.analysis.tables import decimals, format_p, latex_text
 from featurestack.commandline import quantities, rooms
 from featurestack.commandline.spelling import make_command
 
+# these modules enter their sentences when they are imported
+SUBJECTS = (result, threats, method, notes)
 UNKNOWN = "–"
-NAMED = 3  # names in a list before "and 6 more"
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
 
@@ -46,13 +53,8 @@ def imprint() -> dict[str, str]:
 
 
 def say(name: str, *given: object) -> str:
-    """A function of sentences.py, or a macro of words.txt, as one line of plain text,
-    empty if there is nothing to say.
-    """
-    if name in SENTENCES:
-        return SENTENCES[name](*given)
-    macro = getattr(environment().get_template("words.txt").module, name)
-    return " ".join(macro(*given).split())
+    """A sentence by its name, as plain text; empty if there is nothing to say."""
+    return SENTENCES[name](*given)
 
 
 class Templates(jinja2.Environment):
@@ -96,7 +98,12 @@ def environment() -> Templates:
         "key": lambda text: re.sub(r"[^A-Za-z0-9]", "", text),
     }
     made.tests["known"] = pd.notna
-    made.globals |= {"say": say, "known": pd.notna, "FIRST_ROWS": FIRST_ROWS}
+    made.globals |= {
+        "say": say,
+        "known": pd.notna,
+        "LEADS": result.LEADS,
+        "FIRST_ROWS": FIRST_ROWS,
+    }
     made.policies["json.dumps_kwargs"] = {
         "ensure_ascii": False,
         "separators": (",", ":"),
@@ -137,12 +144,3 @@ def slug(text: str) -> str:
     code points.
     """
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
-
-
-def listed(names: Sequence[str]) -> str:
-    """`mel, mfcc, cqt and 3 more`: the first NAMED names; all of them if only one would
-    be left out.
-    """
-    many = len(names) > NAMED + 1
-    chosen = [*names[:NAMED], f"{len(names) - NAMED} more"] if many else names
-    return " and ".join(filter(None, [", ".join(chosen[:-1]), *chosen[-1:]]))

@@ -31,6 +31,7 @@ from featurestack.analysis.runs import (
     load_runs,
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections
+from featurestack.analysis.sentences.notes import NEXT
 from featurestack.analysis.tables import as_markdown, settings
 from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
@@ -228,7 +229,7 @@ def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
         framed=cache is not None and is_framed(cache),
     )
     command, kind = next_run(with_ranking(state, found))
-    return command, page.say("next", kind)
+    return command, NEXT[kind]
 
 
 def with_ranking(state: State, found: Findings) -> State:

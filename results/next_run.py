@@ -214,7 +214,7 @@ RANKED_STEPS: Steps = {
 
 
 def next_run(state: State) -> tuple[str, str]:
-    """A command to copy, and the key of its reason in words.txt."""
+    """A command to copy, and the key of its reason in a report's sentences."""
     return next_step(state, RANKED_STEPS)
 
 

@@ -289,7 +289,7 @@ def predict_by(state: State, run: str, audio: str = "FILE") -> str:
 
 
 Steps = Mapping[str, Callable[[State], str]]
-# the key of a reason in words.txt -> its command; the first step that has one counts
+# the key of a reason -> its command; the first step that has one counts
 STEPS: Steps = {
     "part": extract_part,
     "extract": extract,
@@ -305,7 +305,7 @@ STEPS: Steps = {
 
 
 def next_step(state: State, steps: Steps = STEPS) -> tuple[str, str]:
-    """A command to copy, and the key of its reason in words.txt.
+    """A command to copy, and the key of its reason in a report's sentences.
 
     next_step(State(["DATASET=esc10"], frames={"mel": 431, "mfcc": 431}))
     # ("make sweep DATASET=esc10 'FEATURES=mel mfcc mel+mfcc' MODEL=texture", "first")

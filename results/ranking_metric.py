@@ -133,7 +133,7 @@ class RankingMetric(ABC):
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
     counted = "Clips"  # heading of what the support of a class counts
-    # sentence of a report -> its function of `Findings`, for those that words.txt lacks
+    # sentence of a report -> its function of `Findings`, of a metric of a room
     sentences: ClassVar[Mapping[str, Callable[[Any], str]]] = {}
 
     @abstractmethod

@@ -16,6 +16,7 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import Threat, findings
 from featurestack.analysis.runs import Problem, Results
+from featurestack.analysis.sentences.result import LEADS
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 GOLDEN = Path(__file__).with_name("words.txt")
@@ -65,7 +66,6 @@ def scenarios(folder):
 def words(folder):
     """Everything that the first screen, the method and the terminal say."""
     parts = []
-    sentences = vars(page.environment().get_template("words.txt").module)["sentences"]
     for name, facts in scenarios(folder).items():
         said = {
             "headline": page.say("headline", facts),
@@ -77,7 +77,7 @@ def words(folder):
         }
         said |= {
             heading: page.say(macro, facts)
-            for heading, macro in sentences.items()
+            for heading, macro in LEADS.items()
             if facts.best
         }
         of_best = ("method", "tested", "selected", "calibrated") if facts.best else ()

@@ -1,0 +1,63 @@
+"""Notes of a page: what to type next, media, and what the entry page leaves out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from featurestack.analysis.sentences import sentence
+from featurestack.commandline.quantities import counted
+
+PAPER = "writes figures, tables and a methods paragraph for a paper"
+# kind of a proposal -> what its command does
+NEXT = {
+    "extract": "extracts the features of the clips of today",
+    "first": "a first run",
+    "untrainable": "lists classes and folds; training needs two of each",
+    "check": (
+        "looks for the same audio in different folds, and for classes that the"
+        " recording alone gives away"
+    ),
+    "again": "trains them on the clips and labels of today",
+    "folds": "trains the missing folds",
+    "cells": (
+        "trains each model on the feature sets of the other, so that features are"
+        " compared within one model"
+    ),
+    "combine": "shows what combining gains",
+    "different": ("tries other features, because these do not tell the classes apart"),
+    "network": "a small network on the same features",
+    "seeds": "shows by three seeds how much training again changes the accuracy",
+    "add": "adds the best single feature that the best set lacks",
+    "chosen": "predicts new recordings by the set that all folds chose",
+    "chosen of vectors": PAPER,
+    "predict": "predicts new recordings",
+    "paper": PAPER,
+}
+
+
+@sentence
+def media(wrong: int, embedded: int, total: int, linked: int) -> str:
+    """Whose audio the page holds.
+
+    wrong, embedded  clips that any run got wrong, and how many of them it holds
+    total, linked    clips that it holds, and clips that are links to files
+    """
+    if not total and not linked:
+        return (
+            "The clips’ audio files are not on this machine, so there are no players."
+        )
+    text = (
+        f"The page holds the audio of {embedded} of the {counted(wrong, 'clip')} that"
+        " any run got wrong"
+    )
+    return text + ("; others play on the machine that made it." if linked else ".")
+
+
+@sentence
+def left_out(facts: Mapping[str, Any]) -> str:
+    """The clips and runs that a report leaves out, for the entry page."""
+    texts = []
+    if facts["failed"]:
+        texts.append(counted(facts["failed"], "failed clip"))
+    if facts["excluded"]:
+        texts.append(counted(facts["excluded"], "run"))
+    return ", ".join(texts)
