@@ -4,9 +4,9 @@ import pytest
 
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
-from featurestack.analysis.page import say
 from featurestack.analysis.report import train_again, with_ranking
 from featurestack.analysis.runs import Results, load_runs
+from featurestack.analysis.sentences.notes import NEXT
 from featurestack.results.next_run import next_run
 from featurestack.results.next_step import State
 from featurestack.results.run_folder import find
@@ -175,9 +175,8 @@ def case(meaning, runs, kind, command, clips=200, **situation):
     ],
 )
 def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):
-    assert proposed(made(*runs, clips=clips), **situation) == (command, kind) and say(
-        "next", kind
-    )
+    assert proposed(made(*runs, clips=clips), **situation) == (command, kind)
+    assert NEXT[kind]
 
 
 def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):
