@@ -159,7 +159,7 @@ class FrameTrainer(Trainer):
         generator: torch.Generator,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """The crops of a batch of pieces, in random order: x (b, D, 1, CROP), targets
-        (b, CROP, K), used (b, CROP).
+        (b, CROP, K), used (b, CROP). Some frame is used: the loss of none is no number.
         """
         frames = x.shape[3]
         length = min(CROP, frames)
@@ -175,6 +175,8 @@ class FrameTrainer(Trainer):
         for piece, first in zip(order.split(CROPS), begin.split(CROPS)):
             place = first[:, None] + within  # (b, CROP)
             rows = piece[:, None]
+            if not used[rows, place].any():
+                continue
             # advanced indices of both ends give (b, CROP, D, 1)
             crop = x[rows, :, :, place].permute(0, 2, 3, 1)
             yield crop, targets[rows, place].float(), used[rows, place]

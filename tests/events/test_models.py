@@ -1,5 +1,7 @@
 """Models of frames."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from featurestack.events.models import (
     with_context,
 )
 from featurestack.events.task import frames, linear_frames
+from featurestack.events.training import CROP, CROPS, FrameTrainer
 
 
 @pytest.mark.parametrize("build", [frames, linear_frames])
@@ -35,6 +38,22 @@ def test_unused_frames_have_no_part_in_the_loss():
     whole = network.loss(logits, targets, used)
     logits[:, 2:] += 100
     assert network.loss(logits, targets, used) == whole
+
+
+def test_a_training_step_has_a_used_frame():
+    clips, length = 3 * CROPS, 2 * CROP
+    own = np.zeros((clips, length), bool)
+    own[0, :CROP] = True
+    targets = SimpleNamespace(own=own, each=np.zeros((clips, length, 2), bool))
+    steps = FrameTrainer.crops(
+        SimpleNamespace(targets=targets),
+        np.arange(clips),
+        torch.zeros(clips, 1, 1, length),
+        2,
+        torch.Generator().manual_seed(0),
+    )
+    used = [used.any().item() for _, _, used in steps]
+    assert used and all(used)
 
 
 def test_background_is_the_class_of_a_frame_without_an_event():
