@@ -83,12 +83,9 @@ def execute(notebook: NotebookNode, folder: Path = FOLDER) -> None:
 def elsewhere(notebook: NotebookNode, folder: str) -> NotebookNode:
     """The notebook with data, runs and reports in this folder."""
     for cell in notebook.cells:
-        if cell.cell_type == "code":
-            both = ", ".join(f"Path({folder!r}, {part!r})" for part in ("data", "runs"))
-            cell.source = cell.source.replace("prepare.folders()", both)
-            cell.source = cell.source.replace(
-                'HOME / "reports"', f"Path({folder!r}, 'reports')"
-            )
+        if cell.id == "setup":
+            for name in ("DATA", "RUNS", "REPORTS"):
+                cell.source += f"\n{name} = Path({folder!r}, {name.lower()!r})"
     return notebook
 
 

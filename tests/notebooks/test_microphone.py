@@ -10,7 +10,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from notebooks.microphone import Microphone
+from featurestack.extras.course.microphone import Microphone
 from tests.golden.commands import ROOT
 from tests.processes import serving
 

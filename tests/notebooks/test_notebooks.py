@@ -5,10 +5,8 @@ answered.
 import ast
 import base64
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
-from unittest.mock import Mock, call
 
 import nbformat
 import numpy as np
@@ -16,8 +14,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 import featurestack as fs
+from featurestack.extras.course import start
 from featurestack.pipeline import synth
-from notebooks import prepare, store
+from notebooks import store
 from tests.golden.commands import ROOT
 
 SHORT = 2 * synth.SAMPLE_RATE  # samples of a clip
@@ -129,7 +128,7 @@ def test_a_clip_is_written_as_it_is(tmp_path):
 
 
 def test_a_recording_of_the_browser_becomes_a_clip():
-    from notebooks.microphone import Microphone
+    from featurestack.extras.course.microphone import Microphone
 
     microphone = Microphone(seconds=1)
     assert microphone.clip() is None
@@ -189,44 +188,32 @@ def test_notebooks_run_from_start_to_end(name, folder):
         )
 
 
-# Colab
+# The first cell, and Colab
 
 
-def test_in_colab_the_first_cell_finds_the_project_and_installs_all_but_torch(
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_first_cell_is_one_line_and_the_dataset_is_one_constant(name):
+    first, second, *others = [
+        cell.source for cell in store.load(name).cells if cell.cell_type == "code"
+    ]
+    assert first == "from featurestack.extras.course.start import *"
+    assert second.startswith('DATASET = "synth"  # ')
+    assert not any(re.search("^DATASET = ", source, re.MULTILINE) for source in others)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_badge_opens_this_notebook_and_says_what_to_install(name):
+    title = store.load(name).cells[0].source
+    assert f"/OWNER/featurestack/blob/main/notebooks/{name}.ipynb)" in title
+    assert '%pip install -q "featurestack[notebooks] @ git+https://' in title
+
+
+def test_without_a_clone_the_folders_are_those_of_the_working_folder(
     tmp_path, monkeypatch
 ):
-    """With pip and Google's module played by stand-ins."""
-    (tmp_path / "requirements.txt").write_text(
-        "torch==2.13.0\nnumpy==1.0\nmissing-here==1\n"
-    )
-    (tmp_path / "constraints.txt").write_text("jupyterlab==4\nanywidget==2\n")
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "prepare.py").touch()
-    colab = Mock()
-    monkeypatch.setitem(sys.modules, "google", Mock())
-    monkeypatch.setitem(sys.modules, "google.colab", colab)
-    monkeypatch.setattr(subprocess, "run", Mock())
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    absent = ("torch", "missing-here", "anywidget", "jupyterlab")
-    monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: None if name in absent else 1
-    )
-    monkeypatch.setattr(prepare.folders, "__defaults__", (tmp_path,))
-    source = next(
-        cell.source for cell in store.load("play").cells if cell.id == "setup"
-    )
-    source = source.replace("/content/drive/MyDrive/featurestack", str(tmp_path))
-    # the cell itself, as Colab would run it
-    exec(compile(source, "setup", "exec"), names := {})
-    colab.drive.mount.assert_called_once_with("/content/drive")
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "missing-here==1",
-        "anywidget==2",
-    ]
-    assert subprocess.run.mock_calls[0] == call(pip, check=True)
-    assert (names["DATA"], names["RUNS"]) == (prepare.IN_COLAB, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("featurestack.commandline.spelling.CLONE", False)
+    place = Path(start.__file__)
+    names = runpy.run_path(str(place))
+    assert (names["DATA"], names["RUNS"]) == (tmp_path / "data", tmp_path / "runs")
+    assert {*start.__all__} <= names.keys()
