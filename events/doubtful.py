@@ -24,7 +24,7 @@ from featurestack.events.tables import file_name, raven_table
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import NO_DATA
 from featurestack.results.config import DetectionRule
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import content_hash, hash_of, replace_file
 
 FOLDER = "doubtful"
 CONTEXT = 1.0  # seconds before and after a part in its cut
@@ -78,10 +78,13 @@ def write_doubtful(
 ) -> None:
     """Write a cut of each part, with CONTEXT, and a Raven table of all, to a folder
     below OUT; the files that an earlier call wrote there are removed.
+
+    Each file is recorded before it is written, so that the next call also removes the
+    files of a call that a full disk or a kill has ended.
     """
     cuts = own_folder(folder)
     remove_written(cuts)
-    written = []
+    record: dict[str, str] = {}
     digits = len(str(len(parts)))
     for number, row in enumerate(parts.itertuples(), start=1):
         start = max(0.0, row.start - CONTEXT)
@@ -91,15 +94,13 @@ def write_doubtful(
         name = f"{number:0{digits}}-{file_name(Path(row.file).stem)}@{row.start:g}.wav"
         content = io.BytesIO()
         soundfile.write(content, y, sample_rate, format="WAV")
-        replace_file(cuts / name, content.getvalue())
-        written.append(name)
+        write_recorded(cuts, record, name, content.getvalue())
     nothing = dict.fromkeys(files, 0.0)
     known = parts.assign(low=np.nan, high=np.nan)
     raven = raven_table(known, files, nothing, sample_rate / 2)
     table = "doubtful.selections.txt"
     text = raven.to_csv(sep="\t", index=False, lineterminator="\n")
-    replace_file(cuts / table, text)
-    remember(cuts, [*written, table])
+    write_recorded(cuts, record, table, text.encode())
     parts_in_words = counted(len(parts), "part")
     tell(
         f"{cuts}: {parts_in_words} of recordings, the most doubtful first, and {table}"
@@ -115,33 +116,40 @@ def own_folder(folder: Path) -> Path:
         place = folder / f"{FOLDER}{number if number > 1 else ''}"
         if not place.exists():
             place.mkdir(parents=True)
-            remember(place, [])
+            remember(place, {})
             return place
         if (place / NO_DATA).is_file():
             return place
         number += 1
 
 
-def remember(folder: Path, names: Sequence[str]) -> None:
-    """Write NO_DATA: name -> size and time of change of each file."""
-    states = {}
-    for name in names:
-        status = (folder / name).stat()
-        states[name] = [status.st_size, status.st_mtime_ns]
-    replace_file(folder / NO_DATA, json.dumps(states, indent=1) + "\n")
+def write_recorded(
+    folder: Path,
+    record: dict[str, str],
+    name: str,
+    content: bytes,
+) -> None:
+    """Add a file to the record of a folder, then write it."""
+    record[name] = hash_of(content)
+    remember(folder, record)
+    replace_file(folder / name, content)
+
+
+def remember(folder: Path, record: Mapping[str, str]) -> None:
+    """Write NO_DATA: name -> hash of the content of each file."""
+    replace_file(folder / NO_DATA, json.dumps(record, indent=1) + "\n")
 
 
 def remove_written(folder: Path) -> None:
     """Remove the files that NO_DATA names, if they are as they were written."""
     try:
-        states = json.loads((folder / NO_DATA).read_text(encoding="utf-8"))
-        named = {str(name): [*state] for name, state in states.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        record = json.loads((folder / NO_DATA).read_text(encoding="utf-8"))
+        hashes = dict(record.items())
+    except (OSError, ValueError, AttributeError, RecursionError):
         return
-    for name, state in named.items():
+    for name, written in hashes.items():
         file = folder / name
         if Path(name).name != name or not file.is_file():
             continue
-        status = file.stat()
-        if [status.st_size, status.st_mtime_ns] == state:
+        if content_hash(file) == written:
             file.unlink()

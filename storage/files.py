@@ -174,6 +174,11 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError
 
 
+def hash_of(content: bytes) -> str:
+    """Hash of a file's content before it is written, as `content_hash` has it then."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 def content_hash(path: Path) -> str:
     """Hash of a file's content, 32 hexadecimal digits."""
     with path.open("rb") as file:

@@ -8,6 +8,7 @@ import json
 
 import pandas as pd
 
+from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.commandline.spelling import make_command
 from featurestack.results.bootstrap import CHOICE_WIDTH
@@ -25,6 +26,7 @@ def answer(page: PageInputs) -> Section | None:
     from featurestack.extras.answer.chosen_run import FEATURES
 
     leads = {}
+    problems = []
     proposal = None
     if unfinished.is_file():
         try:
@@ -36,9 +38,11 @@ def answer(page: PageInputs) -> Section | None:
                 f"This is not known: {unfinished} is damaged. A repeated"
                 f" {make_command('answer')} writes it anew."
             )
+            damage = f"{unfinished} is damaged: repeat {make_command('answer')}"
+            problems.append(Problem("answer", damage, "damaged"))
         leads["What is left out?"] = text
     if not choices:
-        return Section("", "", leads=leads, proposal=proposal)
+        return Section("", "", problems=problems, leads=leads, proposal=proposal)
     (run,) = choices
     (folder,) = run.folders
     config = sentences.choice_of(folder)
@@ -54,6 +58,7 @@ def answer(page: PageInputs) -> Section | None:
         "Choice",
         tables={"chosen_features": table},
         values={"choice": config, "width": CHOICE_WIDTH},
+        problems=problems,
         leads=leads,
         proposal=proposal,
     )

@@ -1,10 +1,13 @@
 """What to annotate next, and the tables that lie beside it."""
 
+import errno
+
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.events import doubtful
 from featurestack.events.doubtful import (
     doubtful_parts,
     most_doubtful,
@@ -15,6 +18,7 @@ from featurestack.events.frames import Frames
 from featurestack.events.tables import count_detections, write_detections
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.results.config import DetectionRule
+from featurestack.storage.files import content_hash, replace_file
 
 RATE = 8000
 
@@ -83,11 +87,32 @@ def test_only_files_that_were_written_are_removed(recordings, parts):
 
 def test_a_list_of_files_elsewhere_removes_nothing(recordings, parts):
     write(parts, recordings)
-    status = (recordings / "a.wav").stat()
-    state = f'{{"../a.wav": [{status.st_size}, {status.st_mtime_ns}]}}'
+    state = f'{{"../a.wav": "{content_hash(recordings / "a.wav")}"}}'
     (recordings / "doubtful" / ".no-data.json").write_text(state)
     write(parts, recordings)
     assert (recordings / "a.wav").is_file()
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 5, 6, 7])
+def test_cuts_before_a_full_disk_are_removed_by_the_next_call(
+    recordings, parts, monkeypatch, after
+):
+    own_folder(recordings)
+    files_written = []
+
+    def until_full(file, content):
+        if len(files_written) == after:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        files_written.append(file)
+        replace_file(file, content)
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(doubtful, "replace_file", until_full)
+        with pytest.raises(OSError, match="No space left"):
+            write(parts, recordings)
+    write(parts[:0], recordings)
+    names = {file.name for file in (recordings / "doubtful").iterdir()}
+    assert names == {".no-data.json", "doubtful.selections.txt"}
 
 
 def test_a_folder_of_the_user_is_left_alone(tmp_path):

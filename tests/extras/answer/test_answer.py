@@ -101,7 +101,7 @@ def test_a_damaged_note_of_what_minutes_left_out_ends_no_report(
     folders = {
         name.upper(): getattr(options(), name) for name in ("data", "runs", "reports")
     }
-    done("analysis", 0, DATASET=options().dataset, **folders)
+    done("analysis", 1, DATASET=options().dataset, **folders)
     text = work.built.page.read_text("utf-8")
     assert "unfinished.json is damaged" in text
 
