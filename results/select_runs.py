@@ -40,6 +40,7 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
             run = RunFolder(Path(word))
         elif not known:
             place = Path(runs, dataset)
+            refuse_unreadable(Path(runs), dataset)
             raise RequestError(
                 f"RUN={word}: no run folder in {place}: train one first"
                 f" ({make_command('train')})"
@@ -69,6 +70,18 @@ def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
     return chosen[0]
+
+
+def refuse_unreadable(runs: Path, dataset: str = "") -> None:
+    """RequestError if `runs`, or the folder of a dataset in it, may not be read."""
+    folders = [runs]
+    if may_read(runs):
+        folders = [runs / dataset] if dataset else sorted(runs.glob("*"))
+    for folder in folders:
+        if folder.is_dir() and not may_read(folder):
+            raise RequestError(
+                f"{folder} may not be read: change its permissions (chmod)"
+            )
 
 
 def _is_run(path: str) -> bool:

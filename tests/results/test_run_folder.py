@@ -235,3 +235,16 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
         _ = select_runs.select_one(runs, str(closed)).config
     os.utime(closed / "run.json", (2e9, 2e9))
     assert select_runs.select_one(runs, "last").path != closed
+
+
+@pytest.mark.parametrize("closed", ["", "two"])
+@pytest.mark.parametrize("dataset", ["", "two"])
+def test_a_folder_of_runs_that_may_not_be_read_is_named(
+    tmp_path, monkeypatch, closed, dataset
+):
+    """As for another user, who sees no run in it."""
+    (tmp_path / "two").mkdir()
+    unreadable = tmp_path / closed
+    monkeypatch.setattr(select_runs, "may_read", lambda folder: folder != unreadable)
+    with refused(f"{unreadable} may not be read: change its permissions"):
+        select_runs.select_one(tmp_path, "last", dataset)
