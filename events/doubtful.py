@@ -91,14 +91,15 @@ def write_doubtful(
         end = min(row.end + CONTEXT, seconds[row.file])
         samples = round((end - start) * sample_rate)
         y = audio.load_clip(files[row.file], sample_rate, samples, (start, end))
-        name = f"{number:0{digits}}-{file_name(Path(row.file).stem)}@{row.start:g}.wav"
+        stem = f"{number:0{digits}}-{file_name(Path(row.file).stem)}@{row.start:g}"
+        name = free_name(cuts, stem, ".wav")
         content = io.BytesIO()
         soundfile.write(content, y, sample_rate, format="WAV")
         write_recorded(cuts, record, name, content.getvalue())
     nothing = dict.fromkeys(files, 0.0)
     known = parts.assign(low=np.nan, high=np.nan)
     raven = raven_table(known, files, nothing, sample_rate / 2)
-    table = "doubtful.selections.txt"
+    table = free_name(cuts, "doubtful", ".selections.txt")
     text = raven.to_csv(sep="\t", index=False, lineterminator="\n")
     write_recorded(cuts, record, table, text.encode())
     parts_in_words = counted(len(parts), "part")
@@ -121,6 +122,14 @@ def own_folder(folder: Path) -> Path:
         if (place / NO_DATA).is_file():
             return place
         number += 1
+
+
+def free_name(folder: Path, stem: str, suffix: str) -> str:
+    """`stem` and `suffix`, with a number between them if the user has such a file."""
+    name, number = f"{stem}{suffix}", 2
+    while (folder / name).exists():
+        name, number = f"{stem}-{number}{suffix}", number + 1
+    return name
 
 
 def write_recorded(

@@ -93,6 +93,17 @@ def test_a_list_of_files_elsewhere_removes_nothing(recordings, parts):
     assert (recordings / "a.wav").is_file()
 
 
+def test_what_the_user_has_changed_is_kept_beside_the_new_files(recordings, parts):
+    write(parts, recordings)
+    cuts = recordings / "doubtful"
+    for file in cuts.glob("[!.]*"):
+        file.write_text("changed")
+    before = {file.name for file in cuts.glob("[!.]*")}
+    write(parts, recordings)
+    assert all((cuts / name).read_text() == "changed" for name in before)
+    assert len(list(cuts.glob("[!.]*"))) == 2 * len(before)
+
+
 @pytest.mark.parametrize("after", [1, 2, 3, 4, 5, 6, 7])
 def test_cuts_before_a_full_disk_are_removed_by_the_next_call(
     recordings, parts, monkeypatch, after
