@@ -3,7 +3,7 @@ the players.
 
 Damaged feature maps are left out. Embedded audio is mono MP3 at 16 kHz and about 22
 kbit/s, enough to recognise a clip. The MP3 files are kept in the report's folder,
-because compressing takes about 25 ms a clip.
+because compressing takes about 25 ms per clip.
 """
 
 import base64

@@ -11,7 +11,7 @@ The page's script reads one JSON object:
                the same clips; classes of one category are neighbours, `matrix` has the
                places of the classes that the confusion matrix shows, `clips` are places
                in the list above, `target` places in `classes`
-    runs       [{name, test_set, top}]  top: one row a clip, the places of the three
+    runs       [{name, test_set, top}]  top: one row per clip, the places of the three
                most probable classes (-1 for none), their probabilities in percent, then
                that of the true class
     views      [{name, runs, top}]  what a reader can choose: a configuration with all

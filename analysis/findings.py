@@ -108,8 +108,8 @@ class Findings:
     detectable: float = np.nan
     # recordings that a verdict takes; 0 if there are enough, or if unknown
     recordings_needed: int = 0
-    # accuracy if each fold's run is chosen on the other folds; NaN for tags, whose mAP
-    # of a fold is on another scale than the mAP of all folds
+    # accuracy if each fold's run is chosen on the other folds; NaN for tags: a fold's
+    # mAP has another scale than the mAP of all folds
     nested: float = np.nan
     nested_low: float = np.nan  # its 95 % interval
     nested_high: float = np.nan

@@ -37,13 +37,13 @@ ACROSS = "across"  # the capability that compares datasets
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What the comparison of several datasets adds to the page."""
+    """Additions of a comparison of several datasets to the page."""
 
     headline: str
     comparison: Any = None  # None if the datasets cannot be compared
     leads: Mapping[str, str] = field(default_factory=dict)  # heading -> sentences
     templates: Mapping[str, str] = field(default_factory=dict)  # id -> word in the menu
-    values: Mapping[str, object] = field(default_factory=dict)  # of the templates
+    values: Mapping[str, object] = field(default_factory=dict)  # the templates' values
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
 
@@ -120,10 +120,10 @@ def choices_of(
     manifest: Manifest,
     module: ModuleType | None,
 ) -> dict[str, str]:
-    """What is compared, by NAME.
+    """The choices for the comparison, by NAME.
 
-    A command on one dataset repeats the comparison that the page has, with what the
-    command chooses for it.
+    A command on one dataset repeats the page's comparison with the choices of this
+    command.
     """
     chosen = module.choices(options) if module else {}
     if len(dataset_words(options)) != 1 or "choices" not in manifest.content:

@@ -115,7 +115,9 @@ class Ranking:
 
     @property
     def composed_from(self) -> int:
-        """Of runs that were composed on the tested folds: from so many feature sets."""
+        """Number of feature sets that the best run was composed from on tested
+        folds.
+        """
         return self.best.composed_from
 
     @cached_property

@@ -176,7 +176,7 @@ def occurring_twice(names: list[str]) -> str:
 
 
 MANIFEST = ".report.json"
-# what a report writes beside its page, and the endings of these files
+# folders that a report writes beside its page, and the endings of their files
 OWN_FOLDERS = ("tables", "figures", "latex", "audio")
 OWN_ENDINGS = (
     *(".csv", ".md", ".tex", ".bib"),
@@ -297,7 +297,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         for pattern in RUN_FILES
         for file in sorted(run.path.glob(pattern))
     ]
-    for pattern in rooms.inputs():
+    for pattern in rooms.names("needs").values():
         files += sorted((options.runs / job.dataset).glob(pattern))
     files += sorted(options.reports.glob(SCORES_ELSEWHERE))
     # a path may hold bytes that are not UTF-8

@@ -35,7 +35,7 @@ from featurestack.results.tasks.base import Task
 from featurestack.results.training_data import values_changed
 
 Strings = NDArray[np.str_]
-# fields with one entry a clip
+# fields with one entry per clip
 CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
 
 

@@ -50,7 +50,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class PageInputs:
-    """What the sections of a page are made from."""
+    """The inputs of a page's sections."""
 
     writer: FigureWriter
     found: Findings
@@ -178,7 +178,9 @@ def errors_by_task(page: PageInputs) -> Section | None:
 
 
 def read_scores(file: Path) -> pd.DataFrame:
-    """scores.csv of `predict DATASET=other`; ValueError if a number is none."""
+    """scores.csv of `predict DATASET=other`; ValueError if a number
+    cannot be read.
+    """
     scores = pd.read_csv(file, dtype=str, keep_default_na=False)
     numbers = scores.columns.drop(["dataset", "trained", "run", "score"])
     return scores.assign(**scores[numbers].apply(pd.to_numeric))

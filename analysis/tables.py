@@ -233,7 +233,7 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 
 
 LITERATURE = Path(__file__).with_name("literature.csv")
-# Number of classes: a run on fewer classes, or on the categories, is another task.
+# Number of classes; a run on fewer classes, or on categories, has a different task.
 LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
 OWN_SOURCE = "this project"
 

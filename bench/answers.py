@@ -38,8 +38,8 @@ NEW_CLIPS = 2_000
 
 class Design(NamedTuple):
     recordings: int
-    clips: int  # of a recording; half of their variance is common to it
-    strength: float  # of the class in each feature, in deviations; 0 for noise
+    clips: int  # clips per recording; half of their variance is common to it
+    strength: float  # the class's effect on each feature, in deviations; 0 for noise
 
 
 DESIGNS = {

@@ -34,9 +34,9 @@ class Size(NamedTuple):
     """Recordings of one length and their events."""
 
     recordings: int
-    hours: float  # of each
+    hours: float  # length of each
     events: int  # short ones, of all recordings
-    labels: int  # of them
+    labels: int  # number of labels
     whole: int = 0  # further labels, each for all of a recording
 
 

@@ -72,7 +72,7 @@ SEVERAL_CLIPS = {  # recordings -> clips of each
     "150 of 3": [3] * 150,
 }
 RECORDINGS = (8, 10, 12, 30)
-BETTER = 0.4  # by which the scores of the better run part a label from none more
+BETTER = 0.4  # further distance of the better run's scores of a label from none
 TAG_CLIPS = 600
 # clips, recordings, prevalence of a useless model's labels
 USELESS = (
@@ -88,7 +88,7 @@ NEW_CLIPS = 4_000  # on which the truth of a kept set is measured
 COMPOSED_CLIPS = (40, 100, 300)
 PRICE_CLIPS = (60, 200)
 PRICE_VALUES = (2, 3, 5, 20)
-ACCURACY = 0.75  # of `simulated_runs`
+ACCURACY = 0.75  # accuracy of `simulated_runs`
 BEST_CLIPS = (40, 100, 400)
 INTERVAL_RECORDINGS = (12, 40, 100, 300)
 # clips of a recording, the share of their variance that is common to it

@@ -2,8 +2,8 @@
 at renames, foreign archives and reports, hostile environments.
 
 A family is one function under the decorator `family`. It changes the world, runs
-commands and returns the outcome that is worst. What a kill, a second command or
-another's file must not do is checked afterwards: the same command ends with 0, and a
+commands and returns the outcome that is worst. The effects of a kill, a second
+command or another's file are checked afterwards: the same command ends with 0, and a
 file that is not the project's stays as it is.
 """
 

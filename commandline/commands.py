@@ -41,7 +41,7 @@ from featurestack.commandline.terminal import (
 SPINCOUNT = "3000"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
-# what an option must not be empty for: '' would be the current folder
+# options that must not be empty: '' would be the current folder
 MEANT = {
     "dataset": "a dataset's name, a folder, a table or a cache",
     "audio": "a file or a folder",

@@ -3,7 +3,7 @@
     class TrainOptions(DatasetOptions):
         epochs: int = option(40, "passes over the training clips", least=1)
 
-The type, the default, the meaning and the bounds of an option stand together, once.
+An option's type, default, meaning and bounds are declared once, in one place.
 Three spellings mean the same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables
 given to make, which passes them on unparsed in one word after `--make`.
 """
@@ -253,7 +253,8 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are
     no option are dropped.
 
-    RequestError for a flag that is no option; `build` refuses a variable that is none.
+    RequestError for a flag that is no option; `build` refuses a variable that is no
+    option.
 
         values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
         DatasetOptions.build(values)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 # percentage points: lifts an exact half, which floats would round to either side
 HALVES_UP = 1e-9
-MOST_DIGITS = 15  # of a whole number that somebody means
+MOST_DIGITS = 15  # longest whole number that somebody means
 
 
 def duration(seconds: float) -> str:

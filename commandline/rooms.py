@@ -10,8 +10,8 @@ A distribution hangs a room on the core by one entry point, which names its decl
         features={"song": "whales.song:FEATURE"},
     )
 
-A declaration is read when the core lacks a name, lists names or makes a page. What it
-names is imported when it is used. Without its folder a room adds nothing.
+A declaration is read when the core lacks a name, lists names or makes a page. Its
+objects are imported when they are used. Without its folder a room adds nothing.
 """
 
 import importlib
@@ -46,7 +46,7 @@ NONE: Names = MappingProxyType({})
 
 
 class Room(NamedTuple):
-    """What a room adds to the core.
+    """The additions of a room to the core.
 
     commands      words after `python -m`, such as "train curve" -> function of options
     options       class of options, such as "PredictOptions" -> a class with further
@@ -61,10 +61,9 @@ class Room(NamedTuple):
     figures       figure -> the module that enters it in FIGURES
     sections      section of a report -> function of its `analysis.sections.PageInputs`;
                   one with the name of a task is on the pages of that task alone
-    needs         section -> a pattern of paths below a dataset's runs; without such a
-                  file the section is not loaded
+    needs         section -> a pattern of the files below a dataset's runs that it
+                  reads; without such a file it is not loaded
     templates     folder of the sections' templates
-    inputs        patterns of files in a dataset's runs folder that the sections read
     extra         the extra of the distribution that brings the room's libraries
     distribution  the distribution, as pip knows it
     """
@@ -81,7 +80,6 @@ class Room(NamedTuple):
     sections: Names = NONE
     needs: Names = NONE
     templates: Path | None = None
-    inputs: tuple[str, ...] = ()
     extra: str = ""
     distribution: str = "featurestack"
 
@@ -92,8 +90,8 @@ def names(kind: Kind) -> dict[str, str]:
 
 
 def load(kind: Kind, name: str) -> Any:
-    """What a room adds under this name; RequestError if no room does, or if a library
-    is missing.
+    """The object that a room adds under this name; RequestError if no room does, or if
+    a library is missing.
     """
     offers = _offers(kind)
     if name not in offers:
@@ -116,13 +114,6 @@ def load(kind: Kind, name: str) -> Any:
 def templates() -> list[Path]:
     """The folders of the rooms' templates."""
     return [room.templates for _, room in _declared() if room and room.templates]
-
-
-def inputs() -> list[str]:
-    """The patterns of the files that the rooms' sections read in a dataset's runs
-    folder.
-    """
-    return [pattern for _, room in _declared() if room for pattern in room.inputs]
 
 
 def folders() -> list[Path]:

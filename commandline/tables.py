@@ -30,7 +30,7 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
 
 
 def _number_or_none(cell: str) -> bool:
-    """Whether the text is a number, or what stands for a number that is missing."""
+    """Whether the text is a number, or the sign for a missing number."""
     if cell in ("", "-"):
         return True
     digits = cell.lstrip("+-−")

@@ -106,7 +106,7 @@ def progress(
     silent: bool = False,
 ) -> "tqdm[Any]":
     """A tqdm bar, shown from the first step after two seconds; if stderr is no
-    terminal, a line a minute.
+    terminal, one line per minute.
 
     Speed and remaining time count from the end of the first step, which also loads and
     compiles.

@@ -245,7 +245,7 @@ def esc50_models(folders: Folders) -> Made:
 
 @MAKERS.register()
 def esc10_added(folders: Folders) -> Made:
-    """What one choice changes on ESC-10 by `texture`, in points, as in the report."""
+    """Effects of one choice on ESC-10 by `texture`, in points, as in the report."""
     ablations = pd.read_csv(esc10_report(folders) / "ablations.csv")
     ablations = ablations[ablations["model"] == "texture"].set_index("name")
     asked = {
@@ -327,7 +327,7 @@ def price(folders: Folders) -> Made:
 
 @MAKERS.register()
 def demo(folders: Folders) -> Made:
-    """What the demo finds."""
+    """The findings of the demo."""
     seconds = folders.run("demo", f"REPORTS={folders.out / 'reports'}")
     tables = folders.report("synth")
     compared = pd.read_csv(tables / "comparison.csv")

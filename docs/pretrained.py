@@ -36,7 +36,7 @@ TITLES = {
     "commands": "spoken commands, by speaker",
     "finch": "syllables of a finch, by song",
 }
-CLASSES = 50  # of ESC-50
+CLASSES = 50  # classes of ESC-50
 # way to use both -> feature set and model of the runs whose probabilities are averaged
 WAYS = {
     "yamnet by linear": (("yamnet", "linear"),),

@@ -1,7 +1,7 @@
 """Frames of recordings: the targets that events give them, and the detections that
 their probabilities give. No torch.
 
-A stretch is a recording, or the block of one that folds keep together. Its frames
+A stretch is a recording, or a block of a recording that folds keep together. Its frames
 follow each other in time, `hop` seconds apart. A class whose events all have no length
 is a class of points.
 
@@ -10,13 +10,13 @@ is a class of points.
                 them above its threshold, that lasts the least length or more; a point
                 is the mean time of the run, weighted by probability
 
-Chosen on folds 1 to 3 of the finch: that detections meet, not that times between frames
-are interpolated (F1 at IoU 0.7 is 0.982, 0.976 without the first, 0.949 with the
-second).
+Folds 1 to 3 of the finch decided that detections meet and that times between frames are
+not interpolated. F1 at IoU 0.7 is 0.982; it is 0.976 if detections do not meet, and
+0.949 with interpolation.
 
-What would flatter the scores: a rule that was chosen on the frames that it is scored
-on. `choose_rules` counts in each fold alone, and the rules of a fold come from the
-other folds.
+A rule that was chosen on the frames that it is scored on would flatter the scores. So
+`choose_rules` counts in each fold alone, and the rules of a fold come from the other
+folds.
 
 Conventions: T frames of all stretches together, S stretches, K classes, E events, D
 detections. `axis` times are seconds on one axis, on which stretches follow each other
@@ -309,7 +309,7 @@ def detect_all(
 
 @dataclass(frozen=True, eq=False)
 class RuleCounts:
-    """What each rule of the grid finds of each class in each fold."""
+    """The counts of each rule of the grid, for each class in each fold."""
 
     rules: dict[str, list[Rule]]
     folds: Ints  # (F,) fold numbers

@@ -20,8 +20,8 @@ from featurestack.results.tags import attributed
 
 
 class EventF1(MeanAveragePrecision):
-    """F1 of events at IoU 0.5. What is left of mAP is the score of the pieces of
-    recordings, which no ranking uses.
+    """F1 of events at IoU 0.5. The methods of mAP that are not replaced score pieces of
+    recordings; no ranking uses their scores.
     """
 
     title = "event F1"
@@ -75,7 +75,7 @@ class EventF1(MeanAveragePrecision):
         return f1_of(np.stack(counts))
 
     def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
-        """Of events, not of pieces; support is their number."""
+        """Scores of events, not of pieces; support is the number of events."""
         table = class_table(run).fillna({"precision": 0.0, "recall": 0.0, "f1": 0.0})
         scores = table[["precision", "recall", "f1", "events"]]
         scores = scores.rename(columns={"events": "support"})

@@ -24,8 +24,8 @@ DILATIONS = (1, 2, 4, 8)  # 61 frames together: 0.7 s at 44,100 Hz
 
 
 class FrameModel(nn.Module):
-    """What models of frames share: whether labels exclude each other, which the weights
-    keep.
+    """The base of models of frames. It knows whether labels exclude each other, and
+    saves this with the weights.
     """
 
     exclusive: Tensor

@@ -15,7 +15,7 @@ from featurestack.pipeline import audio
 class Measured(NamedTuple):
     """The seconds of recordings."""
 
-    seconds: dict[str, float]  # of each that can be read
+    seconds: dict[str, float]  # readable file -> its length
     problems: dict[str, str]  # why the others cannot
     # seconds that are missing at the end of a truncated one, NaN if the number is not
     # known

@@ -175,7 +175,7 @@ def differing(events: Spans, detections: Spans) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """What is counted of one label, or of several together, in S stretches."""
+    """The counts of one label, or of several together, in S stretches."""
 
     partners: Floats  # (S,) at IOU
     events: Floats  # (S,)

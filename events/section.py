@@ -17,7 +17,7 @@ from featurestack.events.sentences import SAME_PLACE
 from featurestack.events.tested import ScoredFrames
 
 EXCERPT = 20.0  # longest time line, seconds
-MOST_ERRORS = 10  # of each class and kind
+MOST_ERRORS = 10  # errors shown per class and kind
 
 
 def events(page: PageInputs) -> Section | None:

@@ -62,14 +62,14 @@ class ScoredFrames:
 
     @property
     def unit(self) -> str:
-        """What intervals draw: a recording, or a block of one."""
+        """The unit that intervals draw: a recording, or a block of a recording."""
         stretches = self.frames.stretches
         blocks = stretches["file"].duplicated().any() or (stretches["start"] > 0).any()
         return "block" if blocks else "recording"
 
     @cached_property
     def rules(self) -> RuleCounts:
-        """What each rule finds in each fold."""
+        """The counts of each rule in each fold."""
         return count_rules(self.frames, self.probabilities, self.events)
 
     @cached_property

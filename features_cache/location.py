@@ -2,7 +2,7 @@
 
 Features of one's own can join a cache that others own. The folder with these features
 has no index: its file JOINED holds the path of the other cache, whose clips are
-matched by id. Of a feature that both have, the file of one's own is read.
+matched by id. If both have a feature, the own file is read.
 """
 
 import os

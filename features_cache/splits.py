@@ -120,7 +120,7 @@ def draw_groups(
     of a class.
     """
     counts = by_label(clips).groupby(["group", "label"]).size()
-    # by group, then by name of the label: of equally common classes the first counts
+    # by group, then by name of the label: the first of equally common classes counts
     commonest = counts.sort_values(ascending=False, kind="stable")
     class_of = commonest.reset_index().drop_duplicates("group").set_index("group")
     class_of = class_of["label"].sort_index()

@@ -355,7 +355,7 @@ def report(options: AnalysisOptions) -> "Built | Overview":
     trained.
 
     `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page. Of several datasets it is the page over all of them:
+    `tables` is beside the page. For several datasets it is the page over all of them:
     `.gains` and `.pooled` are its tables.
 
         fs.report("synth").headline

@@ -1,10 +1,10 @@
-"""What every package of the project enters when it is imported.
+"""Two names for one module, and packages that can be called.
 
 A package that bears the name of a command is called as it: `fs.train(…)` trains, and
 `import featurestack.train.plan` finds a module.
 
 In a clone a package can be imported by two names, `train` and `featurestack.train`, so
-that `python -m train` works. Both names stand for one module.
+that `python -m train` works. Both names mean one module.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What each feature is worth: `make importance`, `make curve`, their section of the
+"""The worth of each feature: `make importance`, `make curve`, their section of the
 report, and the page across datasets.
 """
 
@@ -33,7 +33,6 @@ ROOM = Room(
         "across_shares": "featurestack.importance.across_figures",
     },
     sections={"importance": "featurestack.importance.section:importance"},
-    needs={"importance": "importance-*/importance.json"},
+    needs={"importance": "importance-*/*.*"},
     templates=Path(__file__).parent / "templates",
-    inputs=("importance-*/*.*",),
 )

@@ -277,7 +277,8 @@ def same_setting(
     """The ranking, and in it feature set -> place of its run, for the runs that differ
     from a run of `base` in their features alone; None if `base` is alone or missing.
 
-    Of several such sets of runs the largest counts, of equal ones the first.
+    If several such sets of runs exist, the largest counts; if sizes are equal, the
+    first.
     """
     largest = None
     for ranking in ranked:
@@ -332,7 +333,7 @@ def overlaps(
 
 def inside_others(caches: Mapping[str, Cache | None]) -> dict[str, str]:
     """Dataset -> a sentence, for those whose clips another one holds, by their content
-    or by their ids; the larger one stays, of equal ones the first.
+    or by their ids. The larger one stays, or the first if sizes are equal.
     """
     inside: dict[str, str] = {}
     for name, larger, what, both, of in overlaps(caches):

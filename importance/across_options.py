@@ -6,7 +6,7 @@ FEWEST_DATASETS = 3  # fewer are not compared
 
 
 class AcrossOptions(Options):
-    """What the page across datasets compares."""
+    """The choices of the page across datasets."""
 
     model: str = option(
         "",

@@ -45,7 +45,7 @@ def on_these(comparison: "Comparison") -> str:
 
 
 def on_unseen(c: "Comparison", fewest: int) -> str:
-    """What the best feature set would gain on a dataset not seen."""
+    """The gain to expect from the best feature set on a new dataset."""
     best = c.best
     if isnan(best["new_low"]):
         return (

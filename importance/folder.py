@@ -195,7 +195,7 @@ class ImportanceFolder:
         names = set(self.features)
         task = task_of(self.config.task)
         several = task.multilabel and not task.framed
-        labels = len(self.config.classes) if several else 1  # of a clip
+        labels = len(self.config.classes) if several else 1  # labels per clip
         values = {}
         for fit, scores in self.scores.items():
             if fit.part or not fit.features <= names:

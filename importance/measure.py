@@ -118,7 +118,7 @@ class ImportancePlan:
     stored: Mapping[str, list[str]]  # feature -> cached features of its channels
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
     clips: ClipMoments
-    splits: Mapping[int, Split]  # by fold
+    splits: Mapping[int, Split]  # fold -> split
     path: Path
 
     @property
@@ -248,7 +248,7 @@ class LoadedFolds:
 
     importance: ImportancePlan
     owners: NDArray[np.str_]  # (D,) the feature that each statistic belongs to
-    data: Mapping[int, FoldData]  # by fold; the clips' values are (clips, D, 1, 1)
+    data: Mapping[int, FoldData]  # fold -> data; clips' values are (clips, D, 1, 1)
 
     @property
     def tested(self) -> Positions:

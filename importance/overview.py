@@ -68,7 +68,7 @@ def compare_reports(
     writer: FigureWriter,
     reports: int,
 ) -> Compared:
-    """What the page says of these datasets.
+    """The comparison of these datasets for the page.
 
     chosen   the result of `choices`, perhaps of an earlier command
     reports  number of reports on the page

@@ -90,8 +90,8 @@ def what_matters(
 
 
 def lost_by_feature(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What is lost without each feature of a kept set, the largest loss first, and
-    which of them cannot be ordered.
+    """The loss without each feature of a kept set, the largest loss first, and which
+    losses cannot be ordered.
     """
     if not rows:
         return ""
@@ -123,7 +123,7 @@ def open_orders(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def doubling(last: Row, group: str) -> str:
-    """What the last doubling of the recordings brought, and what to expect of the next.
+    """The gain by the last doubling of the recordings, and by the next one.
 
     last  the row of `learning_curve` with all recordings
     """
@@ -151,7 +151,7 @@ def fitted_sets(fitted: int, features: int) -> str:
 
 
 def composed_importance(folder: "ImportanceFolder") -> str:
-    """That the features that were measured were chosen on the tested folds."""
+    """Says that the measured features were chosen on the tested folds."""
     if not folder.config.composed_from:
         return ""
     return (

@@ -118,7 +118,7 @@ class UnclosedWav(io.FileIO):
 
 
 Span = tuple[float, float]  # (start, end) of a clip in its file, seconds
-WHOLE = 0.0, 0.0  # the span that stands for the whole file
+WHOLE = 0.0, 0.0  # the span that means the whole file
 
 
 def load_clip(

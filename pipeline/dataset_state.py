@@ -1,4 +1,4 @@
-"""Where a dataset stands before it is trained on: what the next command depends on."""
+"""The state of a dataset before training, which the next command depends on."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -215,12 +215,12 @@ def nothing_missing(
     options: FeaturesCommand,
     hashed: slice,
 ) -> Remaining | None:
-    """What remains, if that is nothing and the index is current; else None.
+    """Remaining work, if it is empty and the index is current; else None.
 
     hashed  rows of the clips whose files were looked at
 
-    Nothing is written and no lock is needed: what is done stays done. A run that finds
-    all clips of an unverified file intact notes it if it may.
+    It writes nothing and needs no lock, because finished work stays finished. A run
+    that finds all clips of an unverified file intact notes this, if it may write.
     """
     if asked.dataset.own is None:
         _, current = updated(asked.folder, asked.clips, asked.settings, hashed)

@@ -63,8 +63,8 @@ Function = Callable[[Batch], ExtractionResult]
 def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip, if the C library is glibc; else do nothing.
 
-    By default glibc returns large arrays to the system at once, and the system hands
-    out the next one page by page, zeroed. A clip needs a hundred such arrays, which
+    Without this glibc returns large arrays to the system at once, and the system hands
+    out the next array page by page, zeroed. A clip needs a hundred such arrays, which
     took a fifth of its time.
     """
     system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)

@@ -1,5 +1,5 @@
-"""What an extraction has to compute: the clips and features asked for, and what of them
-the cache lacks.
+"""The work of an extraction: the clips and features asked for, and the part of them
+that the cache lacks.
 
 `request` resolves clips and features, and `find_remaining` compares them with the
 cache.

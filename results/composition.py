@@ -1,11 +1,11 @@
 """Whether a feature set was composed by scores of the folds that it will test.
 
-What would flatter a report: features are trained one by one, the best are joined, and
-the joined set is tested on the same folds as if it had been named beforehand. Neither
-an interval nor a test corrects that. So a run notes, before it begins, that its
-features are exactly the best of all those that were tested singly. It is noted if this
-happens by chance in at most one of ten cases: the best 2 of 5, the best 3 of 6.
-Sets that were composed in another way are not recognised.
+A report is flattered if features are trained one by one, the best are joined, and the
+joined set is tested on the same folds as if it had been named beforehand. Neither an
+interval nor a test corrects such a choice. So a run notes, before it begins, that its
+features are exactly the best of all features that were tested singly. It notes this if
+such a set happens by chance in at most one of ten cases: the best 2 of 5, the best 3 of
+6. Sets that were composed in another way are not recognised.
 """
 
 from collections.abc import Sequence

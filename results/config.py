@@ -66,7 +66,7 @@ CLASSES: Traits = {"check": lambda classes: distinct(entry.name for entry in cla
 class SoundClass:
     """A class of the dataset."""
 
-    name: str  # as in the table of clips
+    name: str  # the name in the table of clips
     category: str  # major category; empty if there is none
 
 
@@ -79,13 +79,13 @@ class StoredChannel:
     """
 
     stored: str  # the feature's name in the cache
-    parameters: Mapping[str, Plain]  # of the feature
-    dtype: Literal["float16", "float32"]  # of the stored values
+    parameters: Mapping[str, Plain]  # the feature's parameters
+    dtype: Literal["float16", "float32"]  # type of the stored values
     # first and last row, counted from 0, both included
     row_range: tuple[int, int] = field(
         metadata={**bounds(0), "check": lambda row_range: row_range[0] <= row_range[1]}
     )
-    frames: int = field(metadata=bounds(1))  # of a feature map
+    frames: int = field(metadata=bounds(1))  # frames of a feature map
     frame_unit: str  # seconds, or what its columns are
 
     @property
@@ -129,7 +129,7 @@ class ExtractionCost:
     """Cost of extracting and storing the feature set for all clips."""
 
     megabytes: float = field(metadata=bounds(0))  # in the cache
-    # of one core; None if not measured
+    # time of one core; None if not measured
     seconds: float | None = field(default=None, metadata=bounds(0))
 
 
@@ -164,8 +164,8 @@ class Calibration:
     """Calibration for new audio, fitted to all test clips so far."""
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
-    clips: int = field(metadata=bounds(1))  # that it was fitted to
-    # by class; for several labels per clip
+    clips: int = field(metadata=bounds(1))  # number of clips in the fit
+    # class -> value; for several labels per clip
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
     # fitted to validation clips: predictions of lower probability are withheld
     rejection: float | None = field(default=None, metadata=bounds(0, 1))
@@ -175,11 +175,11 @@ class Calibration:
 class Way:
     """A way to compute; train/compute.py carries it out."""
 
-    device: Device  # of the network
-    precision: Precision  # of training; predictions are computed in fp32
+    device: Device  # place of the network
+    precision: Precision  # number format of training; predictions are computed in fp32
     channels_last: bool  # memory layout of the network's input
-    threads: int = field(metadata=bounds(1, MOST_THREADS))  # of one process
-    compiled: bool  # by torch.compile
+    threads: int = field(metadata=bounds(1, MOST_THREADS))  # threads of one process
+    compiled: bool  # whether torch.compile compiled it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,14 +188,16 @@ class WayChange:
 
     before: Way  # until the run was continued
     after: Way  # since then
-    epochs_done: Mapping[str, int] = field(metadata=bounds(0))  # by unfinished fold
+    epochs_done: Mapping[str, int] = field(
+        metadata=bounds(0)
+    )  # unfinished fold -> epochs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Computed:
     """How the trainer computes a run, and how that was chosen."""
 
-    way: Way  # of the present
+    way: Way  # the present one
     chosen: Chosen  # measured by this run, or given
     checked: Mapping[str, str]  # way -> why it was refused, '' if it was not
     changes: tuple[WayChange, ...] = ()  # in order
@@ -205,10 +207,10 @@ class Computed:
 class RunConfig:
     """run.json of a run of `make train` or of a loop of one's own."""
 
-    format_version: int = field(metadata=FORMAT)  # of run.json
+    format_version: int = field(metadata=FORMAT)  # format of run.json
     dataset: str  # its name
     synthetic: bool  # clips of DATASET=synth
-    # that can change predictions; `auto` is replaced if the data decide it
+    # options that can change predictions; `auto` is replaced if the data decide it
     options: Training = field(
         metadata={"check": lambda options: options.task != "auto"}
     )
@@ -230,16 +232,16 @@ class RunConfig:
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
     # s, median, if many are padded
     clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))
-    channels: tuple[StoredChannel, ...]  # of the network's input, in order
-    extraction: ExtractionCost  # of the features, for all clips
+    channels: tuple[StoredChannel, ...]  # channels of the network's input, in order
+    extraction: ExtractionCost  # cost of the features of all clips
     protocol: str  # in words
-    hash: str  # of options, clips and feature values
+    hash: str  # hash of options, clips and feature values
     family: str  # hash without the seed: the same for runs that differ only in the seed
     # NAME=value words that train it again; None for one's own loop
     command: tuple[str, ...] | None = None
     cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
     clips: str  # digest of the clips' table
-    machine: Machine  # that began the run
+    machine: Machine  # the machine that began the run
     versions: Mapping[str, str]  # library -> version
     seconds: float = field(metadata=bounds(0))  # training time, all folds
     # last or best epoch -> calibration for new audio

@@ -19,7 +19,7 @@ from featurestack.results.training_options import STRENGTH
 ABSENT = -1000.0
 # the fit whose time on this machine tells that of others: clips, numbers, classes
 TIMED = (400, 64, 10)
-TIMED_SECONDS = 0.5  # of repeated fits
+TIMED_SECONDS = 0.5  # time for repeated fits
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 scikit-learn's L-BFGS needs hundreds of steps, since features are correlated, and stops
 far from the minimum. Here it needs a few dozen, because each step begins from the
-inverse of each class's own second derivatives. Those come from the clips that the class
-is still uncertain of, which are so few that a small matrix stands for them (Woodbury's
-identity). Liu and Nocedal (1989) describe L-BFGS.
+inverse of each class's own second derivatives. These derivatives come from the clips
+that the class is still uncertain of, which are so few that a small matrix represents
+them (Woodbury's identity). Liu and Nocedal (1989) describe L-BFGS.
 
 Conventions: N clips, D statistics and a constant 1 as the last one, K classes, M active
 clips of a class. Weights are (K, D + 1).

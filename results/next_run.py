@@ -40,7 +40,7 @@ def promising_first(names: Iterable[str]) -> list[str]:
 
 
 def form(state: State, features: str) -> frozenset[str]:
-    """What a feature set consists of: maps, vectors, waveform. A model that takes
+    """The forms in a feature set: maps, vectors, waveform. A model that takes
     one form may not take another.
     """
     forms = set()
@@ -87,7 +87,7 @@ def untried(state: State) -> list[str]:
     return first
 
 
-# ---- steps: a command, or '' if the next step is another
+# ---- steps: a command, or '' if this step does not apply
 
 
 def again(state: State) -> str:

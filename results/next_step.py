@@ -1,6 +1,6 @@
 """The command to type next, after every stage.
 
-A stage says where a dataset stands as a State. `next_step` asks each of STEPS in turn,
+A stage describes the dataset as a State. `next_step` asks each of STEPS in turn,
 and the first that has a command decides; `results.next_run` has further steps for a
 report that ranks runs. The command reproduces the situation: it keeps
 the words that name the dataset and its folders, and those that a run was trained with.
@@ -200,7 +200,7 @@ def proven(names: Iterable[str]) -> str:
     return "+".join(stored[part] for part in parts)
 
 
-# ---- steps: a command, or '' if the next step is another
+# ---- steps: a command, or '' if this step does not apply
 
 
 def extract_part(state: State) -> str:

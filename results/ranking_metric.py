@@ -33,7 +33,7 @@ Probabilities = NDArray[np.floating]
 
 
 def by_unit(unit: str) -> str:
-    """What the bootstrap of an interval draws, in words.
+    """The unit that the bootstrap of an interval draws, in words.
 
     >>> by_unit("recording")
     'by recording'
@@ -126,7 +126,7 @@ class RankingMetric(ABC):
     """A score that ranks runs."""
 
     title: str  # in sentences
-    heading: str  # of tables and figures
+    heading: str  # heading of tables and figures
     column: str  # in tables and, after test_, in history.csv
     class_score: str  # a class's score by which classes are compared
     class_heading: str

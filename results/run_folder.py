@@ -53,7 +53,7 @@ from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import task_of
 from featurestack.storage.files import Lock, may_read, replace_file
 
-# what reports read of a run folder; weights are not among it
+# files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 

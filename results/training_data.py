@@ -67,9 +67,9 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
 
 
 def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> bool:
-    """Whether the feature values of a run's clips are others today; clips that were
-    added since do not count. False if the cache lacks one of the features, or if its
-    file is damaged.
+    """Whether the feature values of a run's clips have changed since it trained; clips
+    that were added later do not count. False if the cache lacks one of the features, or
+    if its file is damaged.
 
     tested  the clips that the run has tested: without the clips of an unfinished fold
     """

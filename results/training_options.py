@@ -30,7 +30,7 @@ STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 
 
 class Training(Options):
-    """What can change a run's predictions.
+    """The options that can change a run's predictions.
 
     In a plan and in run.json names are resolved, and `auto` is replaced if the cache
     decides it; DEVICE, PRECISION, THREADS and COMPILE stay `auto`.

@@ -158,7 +158,7 @@ class AudioModel(TrainedModel):
             selection = run.selection(options.selection)
             bundle = bundle_of_run(run, selection)
             name = f"{run.name}, {selection} epoch"
-            if options.run == "last":  # of whichever dataset
+            if options.run == "last":  # the last run of any dataset
                 name = f"{run.path.parent.name}/{name}"
         folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"
         if bundle.config.refit:
@@ -247,8 +247,8 @@ class AudioModel(TrainedModel):
         """The number of samples of a window of WINDOW seconds; RequestError if it is
         longer than a clip.
 
-        By default a window is as long as a clip, or as the median training clip if many
-        clips were padded.
+        If WINDOW is not given, a window is as long as a clip, or as the median training
+        clip if many clips were padded.
         """
         longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:

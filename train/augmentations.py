@@ -291,7 +291,9 @@ def mixpower(batch: Batch, strength: float) -> Batch:
     blended = batch.x.lerp(partners, batch.each(weight))
     per_decibel = batch.channels.loudness[0].to(batch.x)  # (1, C, H, 1)
     levels = batch.where("frequency") & (per_decibel > 0)
-    nepers = NEPERS / per_decibel.where(levels, 1)  # of power in a standardised unit
+    nepers = NEPERS / per_decibel.where(
+        levels, 1
+    )  # nepers of power per standardised unit
     share = batch.each(weight)
     own = batch.x * nepers + torch.log1p(-share)
     partner = partners * nepers + share.log()

@@ -32,7 +32,7 @@ from featurestack.train.optimisation import CrossEntropy
 
 ROUNDS = 3  # rounds of a race, at most; each way's fastest step counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
-# an earlier way stands unless another is this much faster: noise must not choose
+# a later way must be this many times as fast as an earlier one: noise must not choose
 GAIN = 1.15
 # A run on a GPU of at least so many steps is compiled; compiling takes a minute or
 # more. On a CPU it does not pay: compiling ResNet-18 in bf16 took 161 s, and each step
@@ -106,7 +106,7 @@ def candidates(training: Training, device: str, shape: Sequence[int]) -> list[Co
     """The ways to compute that PRECISION and THREADS leave open, the preferred ones
     first.
 
-    The fast format stands before fp32, on a CPU one thread before all cores. Kernels
+    The fast format comes before fp32, and on a CPU one thread before all cores. Kernels
     for images are fastest channels last. A network on vectors (H and W are 1) is too
     small to gain by any of these.
     """

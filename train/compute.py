@@ -1,7 +1,7 @@
 """The computation of a network: device, number format, memory layout, threads,
 compilation, allocation.
 
-The choice (train/choose_compute.py) is made once for a run and stands in run.json. A
+The choice (train/choose_compute.py) is made once for a run and saved in run.json. A
 run that continues on the same kind of device uses it again: another choice gives
 different values.
 """

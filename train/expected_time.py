@@ -18,8 +18,8 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
 
-FOLD_SECONDS = 0.2  # what a fold takes beside its training, on one core
-# what a step depends on -> seconds of training a clip once, and of preparing it
+FOLD_SECONDS = 0.2  # time of a fold beside its training, on one core
+# shape of a step -> seconds to train on a clip once, and to prepare it
 Known = dict[tuple[object, ...], tuple[float, float]]
 
 
@@ -60,7 +60,7 @@ def unfinished_folds(plan: Plan) -> list[int]:
 
 
 def clips_seconds(plan: Plan, clips: int, known: Known) -> float:
-    """Seconds of training a network on so many clips an epoch, over all folds."""
+    """Seconds of training a network on so many clips per epoch, over all folds."""
     from featurestack.train.trainer import SCORING_SHARE
 
     training = plan.training

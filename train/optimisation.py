@@ -122,7 +122,7 @@ class BinaryCrossEntropy(Objective):
         return (clips - counts) / np.maximum(counts, 1)
 
 
-# by the name that a task gives as its loss
+# name that a task gives as its loss -> objective
 OBJECTIVES: Registry[Objective] = Registry(
     "loss",
     {"cross_entropy": CrossEntropy(), "binary_cross_entropy": BinaryCrossEntropy()},

@@ -2,7 +2,7 @@
 
 `python -m train predict RUN=run DATASET=other`: features are computed from the other
 dataset's audio at the run's own sample rate, and clips count whose labels the run
-knows. Beside the score stands the cross-validated one of the same classes.
+knows. The output compares the score with the cross-validated score of the same classes.
 
 All folds' models together answer better than one, which answers at home. So each
 fold's model is scored alone there, and the scores are averaged. If the classes have

@@ -1,6 +1,6 @@
 """Start from pretrained weights: torchvision's for ImageNet, or a file of weights.
 
-`WEIGHTS=imagenet` stands for the address at which torchvision publishes the model's
+`WEIGHTS=imagenet` means the address at which torchvision publishes the model's
 weights; a file or another address works too. A name like resnet18-f37072fd.pth holds
 the beginning of its content's SHA-256, which is checked. Files are read with
 weights_only=True, so that nothing in them is executed.

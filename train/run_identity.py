@@ -24,7 +24,7 @@ from featurestack.train.models.architecture import Architecture
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import RunOptions
 
-HASH_VERSION = 3  # raised if the same hash would stand for something else
+HASH_VERSION = 3  # raised if the same hash would mean something else
 
 
 @dataclass(frozen=True)

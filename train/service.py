@@ -1,8 +1,8 @@
 """A trained model for a service: arrays of samples in, classes out.
 
-What comes from outside is checked where it enters. Samples of another rate, type or
-number of channels are converted as the pipeline converts a file's; what cannot be a
-clip of the model is refused in a sentence, because a network answers everything, noise
+Input from outside is checked where it enters. Samples of another rate, type or number
+of channels are converted as the pipeline converts a file's; samples that cannot be a
+clip of the model are refused in a sentence, because a network answers everything, noise
 and overflown integers too, and most of it with confidence.
 
     model = Model("model.pt")
@@ -28,7 +28,7 @@ from featurestack.train.audio_model import TOLERANCE, AudioModel
 from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
 from featurestack.train.rejection import Samples
 
-EXPORTED = "fs.Model of an ONNX file"  # what a room brings
+EXPORTED = "fs.Model of an ONNX file"  # a room's capability
 
 # samples of an integer type -> their zero and their full scale, as in audio files
 FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
     """The answer for one clip."""
 
     predicted: str  # the class; of several labels all that are predicted, joined by ;
-    probabilities: dict[str, float]  # of each class
+    probabilities: dict[str, float]  # class -> probability
 
 
 class Model:

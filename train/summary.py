@@ -10,8 +10,7 @@ def summary(run: RunFolder) -> str:
     """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the
     protocol.
 
-    With tags, mAP stands instead of accuracy, and the least precise classes instead of
-    the errors.
+    With tags, mAP replaces accuracy, and the least precise classes replace the errors.
     """
     folds = run.finished
     lines = [

@@ -1,7 +1,7 @@
 """Training of one run: `train_run` calls `train_fold` for each fold, which calls
 `Trainer.fit`.
 
-Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an
+Shapes: B clips per batch, C channels, H x W the grid, K classes, M members of an
 ensemble. Initial weights are seeded by (seed, fold), the random numbers of an epoch by
 (seed, fold, epoch): a fold that was killed and continued on the same machine ends with
 the same bits.
@@ -115,7 +115,7 @@ class Trainer:
         compute: Compute,
         forward: nn.Module | None = None,
     ) -> None:
-        """`network` stands on its device; training steps call `forward`, by default the
+        """`network` is on its device; training steps call `forward`, by default the
         network itself.
         """
         self.plan = data.plan
@@ -181,7 +181,7 @@ class Trainer:
         return self.epoch == self.epochs or self.early_stopping.stop
 
     def fit(self, folder: Path, bar: "Bar", trackers: Sequence[Tracker] = ()) -> None:
-        """Train from wherever the fold stands to its end.
+        """Train the rest of the fold, from its last finished epoch.
 
         An epoch ends with best.pt if it is the best so far, last.pt and its row,
         written in this order: whatever a kill leaves half done is done again, with the
@@ -482,8 +482,8 @@ def train_run(
     device: str,
     trainer: type[Trainer] = Trainer,
 ) -> None:
-    """Measure every clip, then train one fold after the other, each from where it
-    stands to its end.
+    """Measure every clip, then train one fold after the other, each from its last
+    finished epoch.
     """
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)

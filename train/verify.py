@@ -2,7 +2,7 @@
 
 The weights of each fold predict that fold's test clips again, from the features in the
 cache; the audio is not needed. A row of predictions.csv differs if a probability or the
-true class is another one, and a test clip without a row differs too.
+true class differs, and a test clip without a row differs too.
 """
 
 from collections.abc import Sequence

@@ -83,7 +83,7 @@ figure(
 
 
 @figure(
-    "Accuracy in %, a row a feature set, a column a model; bold: the best",
+    "Accuracy in %, one row per feature set, one column per model; bold: the best",
     row_height("accuracy", 1.0, 0.22),
 )
 def draw_accuracy_heat_map(
@@ -123,7 +123,8 @@ def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
     """Draw `recall` (sets, classes), the best set first, the others as differences from
     it.
 
-    Of more than MANY_CLASSES classes, those in which the sets differ most are drawn.
+    If there are more than MANY_CLASSES classes, it draws those in which the sets differ
+    most.
     """
     kept = differing_most((recall - recall.iloc[0]).to_numpy())
     recall = recall.iloc[:, kept]

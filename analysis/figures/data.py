@@ -70,7 +70,7 @@ class FeatureMap:
 
 
 GALLERY_COLUMNS = 3
-# stand for the dataset, at most; more would take longer and hardly change a bar
+# most clips to draw from a dataset; more take longer and hardly change a bar
 SAMPLED_CLIPS = 150
 
 
@@ -179,8 +179,8 @@ POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")
 
 
 @figure(
-    f"Projections of the clips, one dot a clip; at most {SAMPLED_CLIPS} clips, drawn by"
-    " chance",
+    f"Projections of the clips, one dot per clip; at most {SAMPLED_CLIPS} clips, drawn"
+    " by chance",
     row_height("points", 0.9, 1.65, PROJECTIONS_A_ROW),
 )
 def draw_projections(

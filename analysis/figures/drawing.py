@@ -249,8 +249,8 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """Draw a table of coloured cells; column names are turned by `turn` degrees and
-    stand above if `top`.
+    """Draw a table of coloured cells; column names are turned by `turn` degrees,
+    above the table if `top`.
     """
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     filled = texts.astype(object).fillna("")

@@ -43,7 +43,7 @@ ERROR_SHADE = 1.3  # the page's style sheets have the same
 def draw_confusion_matrix(
     ax: Axes,
     *,
-    # (classes, classes), a row an actual class; means over seeds need not be whole
+    # (classes, classes), rows are actual classes; means over seeds need not be whole
     counts: np.ndarray,
     classes: Sequence[str],
     categories: Sequence[str] | None = None,
@@ -52,9 +52,9 @@ def draw_confusion_matrix(
     """Shade each cell by its share of the row; its text is the count, or with `rates`
     the percentage.
 
-    Classes stand in the order given, and a box surrounds neighbours of one category. Of
-    more than MANY_CLASSES classes, those with the most errors are shown; the last row
-    and column sum the others.
+    Classes have the order given, and a box surrounds neighbours of one category. If
+    there are more than MANY_CLASSES classes, those with the most errors are shown; the
+    last row and column sum the others.
     """
     classes = list(classes)
     categories = list(categories or [""] * len(classes))

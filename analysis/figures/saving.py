@@ -127,7 +127,7 @@ class FigureWriter:
                 self.kept.pop(file.stem, None)
         self.paper = paper
         self.groups = groups
-        self.saved: dict[str, SavedFigure] = {}  # by stem
+        self.saved: dict[str, SavedFigure] = {}  # stem -> figure
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
         """Enter the figure `name` with its `data`; `stem` names its files, by default

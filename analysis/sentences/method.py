@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @sentence
 def method(f: "Findings") -> str:
-    """What the score is, its interval, and chance."""
+    """The meaning of the score, its interval, and chance."""
     return by_metric("method", f)
 
 
@@ -63,7 +63,7 @@ def method_accuracy(f: "Findings") -> str:
 
 
 def grouped(f: "Findings") -> str:
-    """That no group is on both sides of a split."""
+    """Says that no group is on both sides of a split."""
     known = "" if f.groups else ", as the dataset groups them,"
     return f"Clips of one {f.group}{known} are never both trained on and tested."
 
@@ -101,7 +101,7 @@ def tested(f: "Findings") -> str:
 
 @sentence
 def selected(f: "Findings") -> str:
-    """What the choice of the best by its test score is worth."""
+    """How much the choice of the best by its test score flatters it."""
     if pd.isna(f.nested):
         return ""
     nested = percent(f.nested)

@@ -36,7 +36,7 @@ NEXT = {
 
 @sentence
 def media(wrong: int, embedded: int, total: int, linked: int) -> str:
-    """Whose audio the page holds.
+    """The number of clips whose audio the page holds.
 
     wrong, embedded  clips that any run got wrong, and how many of them it holds
     total, linked    clips that it holds, and clips that are links to files

@@ -1,4 +1,4 @@
-"""What a report found: its headline, and the sentences of its first screen."""
+"""The finding of a report: its headline, and the sentences of its first screen."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -90,8 +90,8 @@ def balanced(f: "Findings") -> str:
 
 @sentence
 def score(f: "Findings") -> str:
-    """What a reader needs beside the best run's score: `(95 % CI 82.0 to 86.1, SD
-    1.2; 5 folds, 1 seed; each fold tested, trained on the others)`.
+    """The details that a reader needs beside the best run's score: `(95 % CI 82.0 to
+    86.1, SD 1.2; 5 folds, 1 seed; each fold tested, trained on the others)`.
     """
     if f.best is None:
         return ""
@@ -246,7 +246,7 @@ def right(f: "Findings") -> str:
 
 @sentence
 def composed(f: "Findings") -> str:
-    """That the sets of some runs were chosen by the scores of the tested folds."""
+    """Says that scores of the tested folds chose the sets of some runs."""
     counts = [run.composed_from for run in f.runs if run.composed_from]
     if not counts:
         return ""
@@ -323,7 +323,7 @@ def counted_recordings(f: "Findings") -> str:
 
 @sentence
 def combine(f: "Findings") -> str:
-    """What the best set gains by one of its features, or another set by one more."""
+    """The gain of the best set by one of its features, or of another by one more."""
     features = [gain for gain in f.gains if gain["kind"] == "features"]
     if not features:
         return ""
@@ -338,7 +338,7 @@ def combine(f: "Findings") -> str:
 
 
 def added(f: "Findings", gain: Row) -> str:
-    """What a feature adds to a set."""
+    """The gain of a set by one more feature."""
     found = gain["verdict"]
     if found == "not compared":
         found = "not tested"

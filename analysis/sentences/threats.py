@@ -1,4 +1,4 @@
-"""What threatens a result, and why runs are not compared."""
+"""Threats to a result, and reasons not to compare runs."""
 
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ def of_categories(f: "Findings") -> bool:
 
 
 def artefacts(f: "Findings", threat: "Threat") -> str:
-    """That the way of recording predicts the class."""
+    """Says that the way of recording predicts the class."""
     named = []
     for name in threat.names:
         measure, _, alone = name.partition(" ")

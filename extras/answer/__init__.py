@@ -13,5 +13,5 @@ ROOM = Room(
     functions={"answer": "featurestack.extras.answer.functions:answer"},
     sections={"answer": "featurestack.extras.answer.section:answer"},
     templates=Path(__file__).parent / "templates",
-    inputs=("answer/unfinished.json",),
+    needs={"answer": "answer/*.json"},
 )

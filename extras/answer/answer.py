@@ -1,10 +1,10 @@
 """`make answer`: from a folder of sounds to the report, in one command.
 
-STEPS are those of the stages: check, extract every feature that exists at the dataset's
+STEPS follow the stages: check, extract every feature that exists at the dataset's
 rate, rank the features, train the chosen sets, report. Everything finished is kept, so
 a repeated command goes on where the last one ended.
 
-The score is that of the whole procedure: each fold is tested by the set that was chosen
+The score measures the whole procedure: each fold is tested by the set that was chosen
 without this fold (`choice`). The set for later use is chosen by all folds and has no
 score of its own.
 """
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # features in the ranking that is printed
 EXTRACTED = 2  # clips whose extraction is timed
-# what else takes as long as so many of these fits: a clip of a fold by `texture`, a
-# second of audio of `check`, and a report
+# a clip of a fold by `texture`, a second of audio of `check`, and a report each take
+# as long as so many of these fits
 TEXTURE_FITS = 1.0
 CHECK_FITS = 1.0
 REPORT_FITS = 500.0
@@ -61,9 +61,9 @@ Part = TypeVar("Part", bound=Options)
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found; `print` shows it in lines.
+    """The findings; `print` shows them in lines.
 
-    score        of the procedure: each fold tested by the set chosen without it; None
+    score        the procedure's: each fold tested by the set chosen without it; None
                  if MINUTES ended before
     chosen       tested fold -> the set that was chosen without it
     recommended  the set for later use, chosen by all folds; it has no score
@@ -125,7 +125,7 @@ class Clock:
 
 @dataclass
 class Work:
-    """What the steps have found so far."""
+    """The findings of the steps so far."""
 
     options: AnswerOptions
     wanted: FeaturesCommand
@@ -138,7 +138,7 @@ class Work:
     # feature that the cache lacks -> seconds of its extraction
     lacking: dict[str, float] = field(default_factory=dict)
     ranking: dict[str, float] = field(default_factory=dict)  # feature -> expected
-    fold_seconds: float = 0.0  # of the last fold that was trained
+    fold_seconds: float = 0.0  # time of the last fold that was trained
     clips: "Clips | None" = None
     scores: "Scores | None" = None
     chosen: dict[int, str] = field(default_factory=dict)
@@ -589,7 +589,7 @@ def conclude(work: Work) -> Answer:
     lines = [f"  {remark}" for remark in lines]
     name = work.folder.parent.name
     lines.append(f"{name}: {built.headline}")
-    best = built.facts.get("value") or math.nan  # of the headline
+    best = built.facts.get("value") or math.nan  # the headline's score
     if score and work.choice and not math.isclose(best, score.mean, abs_tol=1e-6):
         lines.insert(-1, f"{name}: {score} by {work.choice.config.features}")
     surer = ""

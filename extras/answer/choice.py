@@ -1,20 +1,20 @@
 """Which features are chosen: for each test fold without this fold, and for later use.
 
-What would flatter the result: a feature that is chosen by its score on a test fold is
-tested on clips that chose it. To leave out that score is not enough, because the models
-of the other folds were trained on these clips. So a fit that chooses for a fold neither
-trains nor scores on its clips: the fit without folds 1 and 2 is scored on 2 to choose
-for 1, and on 1 to choose for 2.
+A feature that is chosen by its score on a test fold is tested on clips that chose it,
+which flatters the result. To leave out that score is not enough, because the models of
+the other folds were trained on the clips of the test fold. So a fit that chooses for a
+fold neither trains nor scores on its clips: the fit without folds 1 and 2 is scored on
+2 to choose for 1, and on 1 to choose for 2.
 
-For each fold the features are ranked by `linear`. Of the best, the best two, the best
-three, the same of the feature maps alone, and the proven set, that with the highest
-score is taken; of equal ones the smallest. `texture` will train a set of maps, `linear`
-any other one, so that a set with a vector needs a score that is higher by TEXTURE_GAIN.
-This constant comes from published scores on all folds of ESC-10 and ESC-50: on these
-two datasets the choice between a map and a vector has seen the test folds, in this one
-number; on any other dataset it has not.
-The set for later use is chosen in the same way by all folds. No clip is left
-to test it, so it has no score.
+For each fold `linear` ranks the features. The candidates are the best feature, the best
+two, the best three, the same three sets of feature maps alone, and the proven set. The
+candidate with the highest score is taken, the smallest if scores are equal. `texture`
+will train a set of maps, `linear` any other one, so that a set with a vector needs a
+score that is higher by TEXTURE_GAIN. This constant comes from published scores on all
+folds of ESC-10 and ESC-50: on these two datasets the choice between a map and a vector
+has seen the test folds, in this one number; on any other dataset it has not. The set
+for later use is chosen in the same way by all folds. No clip is left to test it, so it
+has no score.
 """
 
 import csv
@@ -44,7 +44,7 @@ from featurestack.train.fold_data import chunked
 from featurestack.train.network_input import Statistics
 from featurestack.train.plan import Plan, Positions
 
-LARGEST_SET = 3  # of the best features
+LARGEST_SET = 3  # most features of a candidate
 # Above this number of folds, or below three, folds of the training clips are drawn for
 # each tested fold: 9 folds have 36 pairs.
 MOST_PAIRED = 9

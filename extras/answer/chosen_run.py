@@ -30,7 +30,7 @@ FEATURES = "features.csv"
 UNFINISHED = "unfinished.json"
 # score alone by `linear`, folds that chose it, points lost without it there by `linear`
 FEATURE_COLUMNS = ("feature", "alone", "folds", "lost", "lost_low", "lost_high")
-# of the runs that trained the sets
+# keys that are copied from the runs that trained the sets
 SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
 
 
@@ -100,7 +100,7 @@ def feature_table(
     sets: Mapping[int, str],
     names: Sequence[str],
 ) -> pd.DataFrame:
-    """FEATURE_COLUMNS: those chosen most often first, of equal ones the best alone."""
+    """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
     chosen = [name for features in sets.values() for name in features.split("+")]
     alone = {name: scores.mean(name, None) for name in names}
     lost = lost_without(scores.clips, sets)

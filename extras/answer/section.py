@@ -1,64 +1,92 @@
 """The section of the report on a choice of features, and its sentences on the first
 screen.
-
-What it takes is imported if `make answer` has chosen features.
 """
 
 import json
+from pathlib import Path
 
 import pandas as pd
 
-from featurestack.analysis.runs import Problem
+from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.sections import PageInputs, Section
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import make_command
+from featurestack.extras.answer import sentences
+from featurestack.extras.answer.chosen_run import (
+    FEATURE_COLUMNS,
+    FEATURES,
+    FOLDER,
+    UNFINISHED,
+)
+from featurestack.features_cache import Cache
 from featurestack.results.bootstrap import CHOICE_WIDTH
+from featurestack.results.run_folder import damage_named
 
 
-def answer(page: PageInputs) -> Section | None:
-    """How often each feature was chosen, its score alone, and what is lost without it;
-    before that, what MINUTES left out. None if `make answer` has done neither.
+def answer(page: PageInputs) -> Section:
+    """The steps that MINUTES left out; how often each feature was chosen, its score
+    alone, and the loss without it. Damaged files are named.
     """
-    unfinished = page.options.runs / page.dataset / "answer" / "unfinished.json"
+    folder = page.options.runs / page.dataset / FOLDER
     choices = [run for run in page.found.runs if run.choice]
-    if not choices and not unfinished.is_file():
-        return None
-    from featurestack.extras.answer import sentences
-    from featurestack.extras.answer.chosen_run import FEATURES
-
-    leads = {}
-    problems = []
+    problems: list[Problem] = []
+    leads: dict[str, str] = {}
     proposal = None
-    if unfinished.is_file():
+    if (folder / UNFINISHED).is_file():
         try:
-            noted = json.loads(unfinished.read_text("utf-8"))
-            text = sentences.left_out(noted["left_out"], choices)
-            proposal = make_command("answer", *noted["command"]), "it goes on"
-        except (OSError, ValueError, TypeError, LookupError, RecursionError):
-            text = (
-                f"This is not known: {unfinished} is damaged. A repeated"
-                f" {make_command('answer')} writes it anew."
-            )
-            damage = f"{unfinished} is damaged: repeat {make_command('answer')}"
-            problems.append(Problem("answer", damage, "damaged"))
-        leads["What is left out?"] = text
-    if not choices:
-        return Section("", "", problems=problems, leads=leads, proposal=proposal)
-    (run,) = choices
-    (folder,) = run.folders
-    config = sentences.choice_of(folder)
-    table = pd.read_csv(folder.path / FEATURES)
-    leads["What was chosen?"] = (
-        f"{sentences.as_sentence(sentences.chosen(config))}"
-        f" {sentences.as_sentence(sentences.recommended(config))}"
-    )
-    if page.cache:
-        leads["What next?"] = sentences.surer(config, page.cache)
+            steps, words = read_unfinished(folder / UNFINISHED)
+            leads["What is left out?"] = sentences.left_out(steps, choices)
+            proposal = make_command("answer", *words), "it goes on"
+        except (RequestError, OSError) as damage:
+            leads["What is left out?"] = f"This is not known: {damage}."
+            problems.append(Problem("answer", str(damage), "damaged"))
+    tables: dict[str, pd.DataFrame] = {}
+    values: dict[str, object] = {}
+    if choices:
+        (run,) = choices
+        leads |= lead_of_choice(run, page.cache)
+        try:
+            tables["chosen_features"] = read_features(run.folders[0].path / FEATURES)
+            values = {"choice": run.choice, "width": CHOICE_WIDTH}
+        except (RequestError, OSError) as damage:
+            problems.append(Problem(run.name, str(damage), "damaged"))
     return Section(
-        "answer",
+        "answer" if tables else "",
         "Choice",
-        tables={"chosen_features": table},
-        values={"choice": config, "width": CHOICE_WIDTH},
+        tables=tables,
+        values=values,
         problems=problems,
         leads=leads,
         proposal=proposal,
     )
+
+
+def lead_of_choice(run: Run, cache: Cache | None) -> dict[str, str]:
+    """The sentences on a choice, by heading."""
+    config = sentences.choice_of(run.folders[0])
+    chosen = sentences.as_sentence(sentences.chosen(config))
+    recommended = sentences.as_sentence(sentences.recommended(config))
+    leads = {"What was chosen?": f"{chosen} {recommended}"}
+    if cache:
+        leads["What next?"] = sentences.surer(config, cache)
+    return leads
+
+
+def read_unfinished(file: Path) -> tuple[list[str], list[str]]:
+    """The steps that MINUTES left out, and the words of the command that goes on."""
+    with damage_named(file, f"repeat {make_command('answer')}"):
+        noted = json.loads(file.read_text("utf-8"))
+        if not isinstance(noted, dict):
+            raise ValueError("it holds no names")
+        steps, words = noted["left_out"], noted["command"]
+        if not (isinstance(steps, list) and isinstance(words, list)):
+            raise ValueError("it holds no lists")
+        return [*map(str, steps)], [*map(str, words)]
+
+
+def read_features(file: Path) -> pd.DataFrame:
+    """The table of features, see `FEATURE_COLUMNS`."""
+    with damage_named(file, f"repeat {make_command('answer')}"):
+        table = pd.read_csv(file)[list(FEATURE_COLUMNS)]
+        name, *numbers = FEATURE_COLUMNS
+        return table.astype({name: str, **dict.fromkeys(numbers, float)})

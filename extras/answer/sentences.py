@@ -42,7 +42,7 @@ def recommended(config: ChoiceConfig) -> str:
 
 
 def surer(config: ChoiceConfig, cache: "Cache") -> str:
-    """What would make the answer surer, in whole sentences."""
+    """Ways to make the answer surer, in whole sentences."""
     texts = ["Four times as many recordings would halve the interval."]
     clips = cache.clips[cache.clips["copy_of"] == ""]
     if not cache.groups and clips["group"].nunique() == len(clips):
@@ -56,7 +56,9 @@ def surer(config: ChoiceConfig, cache: "Cache") -> str:
 
 
 def left_out(steps: Sequence[str], choices: Sequence[object]) -> str:
-    """What MINUTES left out, in whole sentences; `choices` are the finished ones."""
+    """The steps that MINUTES left out, in whole sentences; `choices` are finished
+    ones.
+    """
     texts = [f"MINUTES= ended before {'; '.join(steps)}."]
     if not choices:
         texts.append(

@@ -1,5 +1,5 @@
-"""What the notebooks of the course import: the names of their first cell, the checks of
-answers, and a button that records.
+"""Modules for the notebooks of the course: the names of their first cell, the checks
+of answers, and a button that records.
 """
 
 from featurestack.commandline.rooms import Room

@@ -38,7 +38,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
 
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
-MOST_SAMPLES = 1 << 24  # of one window
+MOST_SAMPLES = 1 << 24  # samples of one window
 MOST_OF_A_CLIP = 10_000  # windows
 LONGEST = 60  # seconds within which a front end has to fill a window
 

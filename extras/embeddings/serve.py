@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from featurestack.extras.embeddings.networks import LIBRARIES
 
 DONE, REFUSED = b"+", b"-"
-MOST_VALUES = 1 << 24  # of one answer
+MOST_VALUES = 1 << 24  # values of one answer
 # convolutions of a single window by these kernels are wrong on some ARM processors
 # (onnxruntime 1.27); versions without the setting ignore it
 KLEIDIAI = "mlas.disable_kleidiai"

@@ -1,5 +1,5 @@
-"""What names of files may tell about recordings, speakers, sites or devices, and names
-of classes that look the same.
+"""Hints of file names about recordings, speakers, sites or devices, and names of
+classes that look the same.
 """
 
 import unicodedata

@@ -87,7 +87,7 @@ def price(
     *,
     clear: bool,
 ) -> str:
-    """What a split by clip has more than one by `unit`, in words.
+    """How much higher a split by clip scores than a split by `unit`, in words.
 
     >>> price("speaker", 0.953, 0.502, "accuracy", "speaker", clear=True)[-42:]
     '45.1 points would be lost on a new speaker'

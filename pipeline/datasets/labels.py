@@ -80,7 +80,7 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
 
 
 def matches(expression: re.Pattern[str], texts: Sequence[str]) -> list[str]:
-    """What the parentheses match in each text; '' if nothing does."""
+    """The match of the parentheses in each text; '' if there is none."""
     found = []
     for text in texts:
         match = expression.search(text)

@@ -6,8 +6,8 @@ A field whose values nearly all occur in several classes, each in several
 clips, may be what new recordings differ in: a speaker who is trained and tested makes
 the score too high. Only the user knows: one field is named, never used.
 
-Left out is what counts clips, wherever it stands (`is_counter`), the time of day after
-a date, the two ends of a cut, and values that say how a clip was cut, measured or
+It leaves out fields that count clips, anywhere (`is_counter`), the time of day after a
+date, the two ends of a cut, and values that say how a clip was cut, measured or
 altered (`is_measure`). Two or three values are named only if they are words. A column
 is named if its heading is a word for such a thing.
 """
@@ -24,7 +24,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = r"[_\- .()\[\]]"
-FEWEST_CLIPS = 3  # of a value, on average
+FEWEST_CLIPS = 3  # fewest clips per value, on average
 FEWEST_VALUES = 4  # fewer are named only if they are words
 REPEATED = 0.1  # share of the clips that repeat a counter's value by mistake
 MEASURE = re.compile(

@@ -65,7 +65,7 @@ class Task(ABC):
     unfit: Mapping[tuple[str, str], str]
 
     def __eq__(self, other: object) -> bool:
-        """In another process a task is another object."""
+        """A task is equal to its copy in another process."""
         return isinstance(other, Task) and self.name == other.name
 
     def __hash__(self) -> int:
@@ -150,8 +150,8 @@ class Task(ABC):
         return
 
     def content(self, cache: Cache) -> dict[str, Any]:
-        """What predictions depend on besides options, features and clips, for a run's
-        hash.
+        """Further content of a run's hash: all that predictions depend on besides
+        options, features and clips.
         """
         return {}
 
@@ -162,8 +162,8 @@ class Task(ABC):
         return None
 
     def read_answers(self, folder: Any, folds: Sequence[int]) -> Any:
-        """What these folds of a `RunFolder` hold beside predictions.csv; None if
-        nothing does.
+        """The answers that these folds of a `RunFolder` hold beside predictions.csv;
+        None if there are none.
         """
         return None
 

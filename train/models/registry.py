@@ -1,6 +1,6 @@
 """The registry of models: a model is one decorated function.
 
-The project's models stand in catalogue.py, your own in a further module of this folder.
+The project's models are in catalogue.py, your own in a further module of this folder.
 Nothing here imports torch: a run is planned without it.
 """
 
@@ -66,7 +66,7 @@ def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
     reads_padding    whether the model reads from padding how long a clip is
                      (docs/howto/short-clips.md);
                      PADDING=auto then keeps padding
-    revision         raised if the same name stands for another network; the run's hash
+    revision         raised if the same name means a different network; the run's hash
                      covers it
     bounds           least and greatest value by option; other options take any positive
                      value

@@ -92,7 +92,10 @@ def test_the_page_says_what_minutes_left_out_and_proposes_to_go_on(quick, option
     assert "predict AUDIO=FILE" in whole.next_command
 
 
-@pytest.mark.parametrize("content", ["", "x", "[]", "{}", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    ["", "x", "[]", "5", "{}", '{"left_out": 5, "command": []}', "[" * 100_000],
+)
 def test_a_damaged_note_of_what_minutes_left_out_ends_no_report(
     quick, options, content
 ):
@@ -103,7 +106,21 @@ def test_a_damaged_note_of_what_minutes_left_out_ends_no_report(
     }
     done("analysis", 1, DATASET=options().dataset, **folders)
     text = work.built.page.read_text("utf-8")
-    assert "unfinished.json is damaged" in text
+    assert "This is not known: " in text and "unfinished.json cannot be read" in text
+
+
+@pytest.mark.parametrize("content", ["", "feature,alone\nrms,1\n", "\xff"])
+def test_a_damaged_table_of_chosen_features_is_named_and_the_rest_reported(
+    quick, options, content
+):
+    found = find_answer(options())
+    (options().runs / "easy" / "answer" / "features.csv").write_text(content, "latin-1")
+    folders = {
+        name.upper(): getattr(options(), name) for name in ("data", "runs", "reports")
+    }
+    done("analysis", 1, DATASET=options().dataset, **folders)
+    text = found.page.read_text("utf-8")
+    assert "features.csv cannot be read" in text and "What was chosen?" in text
 
 
 def test_later_steps_get_half_of_minutes_at_most():
