@@ -188,9 +188,8 @@ class WayChange:
 
     before: Way  # until the run was continued
     after: Way  # since then
-    epochs_done: Mapping[str, int] = field(
-        metadata=bounds(0)
-    )  # unfinished fold -> epochs
+    # unfinished fold -> its epochs
+    epochs_done: Mapping[str, int] = field(metadata=bounds(0))
 
 
 @dataclass(frozen=True, kw_only=True)

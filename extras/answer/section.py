@@ -46,7 +46,9 @@ def answer(page: PageInputs) -> Section:
         (run,) = choices
         leads |= lead_of_choice(run, page.cache)
         try:
-            tables["chosen_features"] = read_features(run.folders[0].path / FEATURES)
+            features = read_features(run.folders[0].path / FEATURES)
+            leads["Which alone?"] = sentences.alone(features, page.found.score)
+            tables["chosen_features"] = features
             values = {"choice": run.choice, "width": CHOICE_WIDTH}
         except (RequestError, OSError) as damage:
             problems.append(Problem(run.name, str(damage), "damaged"))

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.results.config import ChoiceConfig
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from featurestack.features_cache import Cache
     from featurestack.results.run_folder import RunFolder
 
@@ -31,6 +33,17 @@ def chosen(config: ChoiceConfig) -> str:
     if len(ordered) > NAMED:
         texts.append(f"{len(ordered) - NAMED} more less often")
     return f"chosen: {', '.join(texts)}"
+
+
+def alone(features: "pd.DataFrame", score: str) -> str:
+    """The features with the highest scores alone, from the table of candidates."""
+    best = features.nlargest(NAMED, "alone")
+    texts = [f"{row.feature} {percent(row.alone)} %" for row in best.itertuples()]
+    return (
+        f"By linear, {score}: {', '.join(texts)}. The first of"
+        f" {counted(len(features), 'feature')} is selected by this score, so it is"
+        " optimistic."
+    )
 
 
 def recommended(config: ChoiceConfig) -> str:

@@ -2,6 +2,7 @@
 not do again.
 """
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -90,6 +91,9 @@ def test_the_page_says_what_minutes_left_out_and_proposes_to_go_on(quick, option
     text = page.read_text("utf-8")
     assert "MINUTES= ended" not in text and "predict AUDIO=FILE" in text
     assert "predict AUDIO=FILE" in whole.next_command
+    first, second = whole.alone  # the best first
+    alone = re.search("By linear, accuracy: (.*?)\\. The first of 2 features", text)
+    assert re.findall("[a-z]+(?= [0-9.]+\\s%)", alone[1]) == [first, second]
 
 
 @pytest.mark.parametrize(
