@@ -98,61 +98,15 @@ def overview(options: ListOptions) -> str:
         return as_csv(runs_table(folders)).rstrip()
     torch.set_num_threads(1)  # the work is too small to be shared among threads
     if options.name:
-        parameters, operations, stages = describe_model(options.name, options)
-        rows = [(name, "x".join(map(str, size))) for name, size in stages]
-        size = (
-            f"{count(parameters)} parameters, {count(operations)} multiply-adds a clip"
-        )
-        summary = resolve(options.name).summary
-        return (
-            f"{options.name}:"
-            f" {summary}\n\n{text_table(rows, ('stage', 'shape'))}\n\n{size}"
-        )
-    models = []
-    for name, entry in sorted(all_models().items()):
-        parameters, operations, _ = describe_model(name, options)
-        settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
-        example = settings and f"{name}@{settings}"
-        models.append(
-            (
-                name,
-                entry.kind,
-                count(parameters),
-                count(operations),
-                example,
-                entry.summary,
-            )
-        )
-    augments = [
-        (
-            name,
-            f"{entry.default:g}",
-            f"{entry.maximum:g}",
-            ", ".join(entry.kinds),
-            entry.summary,
-        )
-        for name, entry in sorted(every_augmentation().items())
-    ]
-    inputs = []
-    for name, kind in KINDS.items():
-        size = "x".join(
-            str(length)
-            for length in InputSpec.example(kind, options).shape
-            if length > 1
-        )
-        inputs.append(f"{name}: {size}{kind.unit}")
+        return stages_of(options.name, options)
+    recipe_rows = [(name, recipes.description(name)) for name in recipes.names()]
     parts = [
-        f"Models ({', '.join(inputs)}; {options.classes} classes)",
-        text_table(
-            models, ("name", "takes", "parameters", "multiply-adds", "options", "")
-        ),
+        f"Models ({', '.join(example_inputs(options))}; {options.classes} classes)",
+        models_table(options),
         "Augmentations (AUGMENT=name=strength,…)",
-        text_table(augments, ("name", "default", "maximum", "for", "")),
+        augmentations_table(),
         "Recipes (RECIPE=name)",
-        text_table(
-            [(name, recipes.description(name)) for name in recipes.names()],
-            ("name", ""),
-        ),
+        text_table(recipe_rows, ("name", "")),
         *folders_of_rooms(folders[0]),
         (
             f"{make_command('train list', 'NAME')} shows the shape after each layer"
@@ -160,6 +114,46 @@ def overview(options: ListOptions) -> str:
         ),
     ]
     return "\n\n".join(parts)
+
+
+def stages_of(name: str, options: ListOptions) -> str:
+    """One model: its summary, the shape behind each stage, and its size."""
+    parameters, operations, stages = describe_model(name, options)
+    rows = [(stage, "x".join(map(str, size))) for stage, size in stages]
+    size = f"{count(parameters)} parameters, {count(operations)} multiply-adds per clip"
+    table = text_table(rows, ("stage", "shape"))
+    return f"{name}: {resolve(name).summary}\n\n{table}\n\n{size}"
+
+
+def models_table(options: ListOptions) -> str:
+    """Every model with its kind of input, size and options."""
+    rows = []
+    for name, entry in sorted(all_models().items()):
+        parameters, operations, _ = describe_model(name, options)
+        settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
+        example = settings and f"{name}@{settings}"
+        sizes = count(parameters), count(operations)
+        rows.append((name, entry.kind, *sizes, example, entry.summary))
+    header = ("name", "takes", "parameters", "multiply-adds", "options", "")
+    return text_table(rows, header)
+
+
+def augmentations_table() -> str:
+    """Every augmentation with its strengths and the kinds of models that it serves."""
+    rows = []
+    for name, entry in sorted(every_augmentation().items()):
+        strengths = f"{entry.default:g}", f"{entry.maximum:g}"
+        rows.append((name, *strengths, ", ".join(entry.kinds), entry.summary))
+    return text_table(rows, ("name", "default", "maximum", "for", ""))
+
+
+def example_inputs(options: ListOptions) -> list[str]:
+    """The input of each kind for which models are counted: `image: 3x128x431`."""
+    texts = []
+    for name, kind in KINDS.items():
+        lengths = [n for n in InputSpec.example(kind, options).shape if n > 1]
+        texts.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
+    return texts
 
 
 def run_folders(text: str) -> list[Path]:

@@ -104,6 +104,33 @@ def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
     """
     if table["group"].duplicated().any():
         return ()
+    fields = [*fields_of_columns(table), *fields_of_stems(table)]
+    present = [field for field in fields if field]
+    # columns before names, words before numbers, then the most values
+    return tuple(
+        sorted(
+            present,
+            key=lambda field: (
+                not field.where.startswith("column"),
+                field.values[0].isdecimal(),
+                -len(field.values),
+            ),
+        )
+    )[:NAMED]
+
+
+def fields_of_columns(table: pd.DataFrame) -> list[NameField | None]:
+    """The source's own columns with a telling name and a value for each clip."""
+    fields = []
+    for name in table.columns.drop([*KNOWN_COLUMNS], errors="ignore"):
+        values = table[name].fillna("").astype(str)
+        if COLUMNS.fullmatch(str(name)) and (values != "").all():
+            fields.append(_field(f"column {name}", values, table, str(name)))
+    return fields
+
+
+def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
+    """The fields of the files' names that neither count nor measure."""
     stems = [PurePath(path).stem for path in table["path"]]
     parts = [WORDS.findall(stem) for stem in stems]
     if max(map(len, parts), default=0) == 1:
@@ -126,22 +153,7 @@ def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
             pattern = field_pattern(stems, values.tolist(), place)
             where = f"field {place + 1} of the names"
             fields.append(_field(where, values, table, pattern))
-    for name in table.columns.drop([*KNOWN_COLUMNS], errors="ignore"):
-        values = table[name].fillna("").astype(str)
-        if COLUMNS.fullmatch(str(name)) and (values != "").all():
-            fields.insert(0, _field(f"column {name}", values, table, str(name)))
-    present = [field for field in fields if field]
-    # words first, then the most values
-    return tuple(
-        sorted(
-            present,
-            key=lambda field: (
-                not field.where.startswith("column"),
-                field.values[0].isdecimal(),
-                -len(field.values),
-            ),
-        )
-    )[:NAMED]
+    return fields
 
 
 def _field(
