@@ -41,7 +41,7 @@ def address(tmp_path_factory):
     microphone.
     """
     folder = tmp_path_factory.mktemp("page")
-    shutil.copy(ROOT / "notebooks" / "microphone.js", folder)
+    shutil.copy(ROOT / "extras" / "course" / "microphone.js", folder)
     (folder / "index.html").write_text(PAGE, encoding="utf-8")
     with serving(partial(SimpleHTTPRequestHandler, directory=folder)) as address:
         yield address
