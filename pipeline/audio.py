@@ -30,7 +30,6 @@ import soxr
 from numpy.typing import NDArray
 
 from featurestack.commandline.terminal import progress
-from featurestack.pipeline import mp3
 
 Samples = NDArray[np.float32]
 
@@ -373,16 +372,7 @@ def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
             file.close()
             file = OpenFile(UnclosedWav(path))
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
-            with_length = mp3.with_length(path.read_bytes())
-            if with_length is not None:
-                file.close()
-                file = OpenFile(io.BytesIO(with_length))
-    except mp3.CutOff:
-        if whole:
-            file.close()
-            raise Truncated(
-                "truncated: the file ends in the middle of an MPEG frame"
-            ) from None
+            file = _with_stated_length(file, path, whole)
     except OSError as error:
         raise AudioError(f"cannot be read: {error}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
@@ -398,6 +388,27 @@ def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
         file.close()
         raise
     return file
+
+
+def _with_stated_length(file: OpenFile, path: Path, whole: bool) -> OpenFile:
+    """An open MP3 file, opened again if its header does not state its length; `whole`
+    as in `_opened`.
+    """
+    from featurestack.pipeline import mp3
+
+    try:
+        content = mp3.with_length(path.read_bytes())
+    except mp3.CutOff:
+        if not whole:
+            return file
+        file.close()
+        raise Truncated(
+            "truncated: the file ends in the middle of an MPEG frame"
+        ) from None
+    if content is None:
+        return file
+    file.close()
+    return OpenFile(io.BytesIO(content))
 
 
 def _refuse_damaged(file: soundfile.SoundFile) -> None:

@@ -4,26 +4,16 @@ LABEL= is kept beside the cache in `label.txt`, so that later commands need none
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from shlex import quote
 
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import by_label
-from featurestack.pipeline.datasets.name_fields import (
-    FEWEST_CLIPS,
-    IN_SEVERAL,
-    SHOWN_VALUES,
-    WORDS,
-    field_pattern,
-)
 from featurestack.storage.files import replace_file
 
-NAME = re.compile(r"[A-Za-z]{3,}(-[A-Za-z]+)*")  # a word, perhaps with hyphens
-MOST_CLASSES = 100  # words that may be classes
 # names of folders that are where or when a recording was made
 SITE = re.compile(
     r"(site|plot|place|station|location|loc|point|recorder|device|unit|session|day"
@@ -89,46 +79,7 @@ def matches(expression: re.Pattern[str], texts: Sequence[str]) -> list[str]:
     return found
 
 
-def fields_of_names(stems: Sequence[str]) -> Iterator[tuple[int, list[str], str]]:
-    """(place, values, pattern) of each field of the names; first those between two
-    underscores or one, which leave hyphens in a name, then the words.
-    """
-    for separator in ("__", "_"):
-        parts = [stem.split(separator) for stem in stems]
-        count = min(map(len, parts), default=0)
-        for place in range(count if count > 1 else 0):
-            before = f"(?:.*?{separator}){{{place}}}" if place else ""
-            pattern = (
-                f"^{before}(.+?)(?:{separator}|$)" if place else f"^(.+?){separator}"
-            )
-            yield place, [words[place] for words in parts], pattern
-    parts = [WORDS.findall(stem) for stem in stems]
-    for place in range(min(map(len, parts), default=0)):
-        values = [words[place] for words in parts]
-        yield place, values, field_pattern(stems, values, place)
-
-
-def better_classes(table: pd.DataFrame) -> str:
-    """A note if the classes are sites or dates and a field of the file names holds
-    words that may be the classes; '' if not.
-    """
-    labels = sorted({*by_label(table)["label"]} - {""})
-    if not all(SITE.fullmatch(label) for label in labels):
-        return ""
-    stems = [PurePath(path).stem for path in table["path"]]
-    for place, words, pattern in fields_of_names(stems):
-        values = pd.Series(words, index=table.index)
-        names = sorted(values.unique())
-        several = 1 < len(names) <= min(MOST_CLASSES, len(table) / FEWEST_CLIPS)
-        if not several or not all(map(NAME.fullmatch, names)):
-            continue
-        sites = table["label"].groupby(values).nunique()
-        if pattern and (values.map(sites) > 1).mean() >= IN_SEVERAL:
-            more = ", …" if len(names) > SHOWN_VALUES else ""
-            return (
-                f"the classes ({', '.join(labels[:2])}, …) look like sites or dates,"
-                f" and field {place + 1} of the names has {counted(len(names), 'word')}"
-                f" ({', '.join(names[:SHOWN_VALUES])}{more}): LABEL={quote(pattern)}"
-                " makes these the classes"
-            )
-    return ""
+def are_sites(table: pd.DataFrame) -> bool:
+    """Whether all classes have names of sites or dates."""
+    labels = {*by_label(table)["label"]} - {""}
+    return all(SITE.fullmatch(label) for label in labels)

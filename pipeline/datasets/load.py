@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -37,13 +38,11 @@ from featurestack.features_cache.trainable import too_few_classes
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds
 from featurestack.pipeline.datasets.labels import (
-    better_classes,
+    are_sites,
     keep_label,
     kept_label,
     with_labels,
 )
-from featurestack.pipeline.datasets.layouts import read_folder
-from featurestack.pipeline.datasets.name_fields import NameField, name_fields
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
@@ -51,6 +50,9 @@ from featurestack.pipeline.datasets.readers import (
     read_table,
 )
 from featurestack.pipeline.options import ExtractOptions, SourceOptions
+
+if TYPE_CHECKING:
+    from featurestack.pipeline.datasets.name_fields import NameField
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
@@ -85,7 +87,7 @@ class Dataset:
     published_test: int | None = None
     groups: str = ""  # noun for a group; '' means source recording
     # fields of names and columns that may be speakers, if each clip is a group
-    fields: tuple[NameField, ...] = ()
+    fields: "tuple[NameField, ...]" = ()
     # clips of the cache, with SOURCE_COLUMNS
     cached: pd.DataFrame | None = None
     # folder of the features that a cache lacks which DATASET= names and which is only
@@ -144,8 +146,7 @@ def load(options: SourceOptions) -> Dataset:
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
     # fields of names that are known are no speakers
-    classes_note = "" if label or word in NAMED else better_classes(table)
-    fields = () if word in NAMED or classes_note else name_fields(table)
+    classes_note, fields = ("", ()) if word in NAMED else _in_names(table, label)
     keep_label(label, label_file)
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     if not round(duration * sample_rate):
@@ -252,12 +253,35 @@ def _read(options: SourceOptions) -> Listing:
     if path.is_dir():
         if is_esc_layout(path):
             return replace(read_esc_layout(path), duration=ESC_DURATION)
+        from featurestack.pipeline.datasets.layouts import read_folder
+
         return read_folder(path)
     message = unknown_dataset(word, options.data)
     raise RequestError(
         f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
         f" {Path.cwd()}"
     )
+
+
+def _in_names(
+    table: pd.DataFrame,
+    label: str,
+) -> "tuple[str, tuple[NameField, ...]]":
+    """A note on classes, or fields that may be speakers, in the names of the files.
+
+    Names are searched only if the classes are sites or dates, or if no clips share a
+    group.
+    """
+    if not label and are_sites(table):
+        from featurestack.pipeline.datasets.name_fields import better_classes
+
+        if note := better_classes(table):
+            return note, ()
+    if table["group"].duplicated().any():
+        return "", ()
+    from featurestack.pipeline.datasets.name_fields import name_fields
+
+    return "", name_fields(table)
 
 
 def _audio_settings(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.pipeline.datasets.labels import fields_of_names
+from featurestack.pipeline.datasets.name_fields import fields_of_names
 from tests.pipeline.datasets.folders import dataset
 from tests.refusal import refused
 
