@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from docs.across import syllables
+from docs.across import FSDD, syllables
 from docs.made_tables import MAKERS, Folders, Made
 from docs.recipe import write_clips
 from featurestack.analysis.ensemble import write_ensemble
@@ -84,7 +84,7 @@ def trained(folders: Folders, name: str) -> Ranking:
     """The ranking of a dataset's runs, which are extracted and trained first."""
     sounds = folders.sounds.resolve()
     given = {
-        "fsdd": (f"DATASET={sounds / 'fsdd' / 'fsdd.csv'}", "FOLDS_BY=group"),
+        "fsdd": (f"DATASET={sounds / 'fsdd' / 'fsdd.csv'}", *FSDD),
         "commands": (f"DATASET={sounds / 'commands' / 'commands.csv'}",),
     }.get(name, (f"DATASET={sounds / name}",))
     out = folders.out.resolve()
