@@ -22,10 +22,10 @@ import pandas as pd
 
 from featurestack.analysis import tables
 from featurestack.analysis.ablations import ablations
-from featurestack.analysis.ranking import Ranking, rankings, selected_on_others
+from featurestack.analysis.nested import nested_score
+from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
-from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.ranking_metric import ACCURACY
 
@@ -278,26 +278,6 @@ def hardest_classes(main: Ranking, report: pd.DataFrame) -> list[Row]:
     """The classes with the lowest scores; `report` as in `uneven_parts`."""
     lowest = report.nsmallest(HARDEST, class_score(main), keep="all")
     return lowest.to_dict("records")
-
-
-def nested_score(main: Ranking) -> tuple[float, float, float]:
-    """The accuracy of the set, of those trained alike, that is best on the other folds,
-    and both ends of its 95 % interval.
-
-    NaN for one run, one fold or a composed set, and for tags, whose mAP is no mean over
-    folds.
-    """
-    unknown = (np.nan, np.nan, np.nan)
-    few = main.alike < 2 or len(main.folds) < 2
-    if few or main.composed_from or main.metric.pooled:
-        return unknown
-    chosen = selected_on_others(main.fold_accuracy[: main.alike])
-    place = np.searchsorted(main.folds, main.best.folds)
-    correct = np.stack([run.correct for run in main.runs])
-    nested = correct[chosen[place], np.arange(len(place))]
-    weights = fold_weights(main.best.folds)
-    low, high = accuracy_interval(nested[:, None], main.best.groups, weights)[0]
-    return float(weights @ nested), float(low), float(high)
 
 
 def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:

@@ -387,9 +387,10 @@ def nested_selection(scores: Floats, criterion: Floats) -> float:
 
 
 def selected_on_others(criterion: Floats) -> Ints:
-    """(F,) for each fold, the run with the best `criterion` (R, F) on the other folds;
-    the first run wins a tie.
+    """(..., F) for each fold, the run with the best `criterion` (..., R, F) on the
+    other folds; the first run wins a tie, so their order must not come from a score.
     """
-    others = criterion.sum(axis=1, keepdims=True) - criterion
+    others = criterion.sum(axis=-1, keepdims=True) - criterion
     # Rounding keeps equal sums equal.
-    return np.argmax(np.round(others, 12), axis=0)
+    chosen: Ints = np.argmax(np.round(others, 12), axis=-2)
+    return chosen

@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.findings import nested_score
+from featurestack.analysis.nested import nested_score
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main

@@ -13,6 +13,8 @@ interval.
 Conventions: N clips, G recordings, M columns (runs, or classes), B replicates.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,18 +56,24 @@ def accuracy_interval(
     totals = recording_sums(weights, groups)
     recordings, columns = sums.shape
     both = np.concatenate([sums, totals], axis=1)
-    chunk = max(1, CHUNK_DRAWS // recordings)
-    rng = np.random.default_rng(0)
-    equal = np.full(recordings, 1 / recordings)
-    replicates = []
-    for start in range(0, REPLICATES, chunk):
-        drawn = rng.multinomial(recordings, equal, min(chunk, REPLICATES - start))
-        replicates.append(drawn @ both)
+    replicates = [drawn @ both for drawn in drawn_recordings(recordings)]
     hits, clips = np.split(np.concatenate(replicates), [columns], axis=1)
     mean = sums.sum(axis=0) / totals.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.nanvar(hits / clips, axis=0)
     return wilson_interval(mean, variance, effective_recordings(totals), len(correct))
+
+
+def drawn_recordings(recordings: int) -> Iterator[Floats]:
+    """(B, G) how often each of G recordings is drawn, the same in every call; some of
+    the REPLICATES at a time.
+    """
+    chunk = max(1, CHUNK_DRAWS // recordings)
+    rng = np.random.default_rng(0)
+    equal = np.full(recordings, 1 / recordings)
+    for start in range(0, REPLICATES, chunk):
+        drawn = rng.multinomial(recordings, equal, min(chunk, REPLICATES - start))
+        yield drawn.astype(float)
 
 
 def wilson_interval(

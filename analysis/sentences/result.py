@@ -198,13 +198,16 @@ def probably(f: "Findings") -> str:
         f"The best of {len(f.alike)} configurations, probably between {percent(low)}"
         f" and {percent(high)} % (95 % interval if it had been named beforehand"
     )
-    same = f.nested == best["accuracy"] and f.nested_low == low
     if pd.notna(f.nested):
         text += "; chosen on the other folds each time, it is "
-        nested = f"{percent(f.nested)} %"
-        if pd.notna(f.nested_low):
-            nested += f", {percent(f.nested_low)} to {percent(f.nested_high)}"
-        text += "the same" if same else nested
+        named = [percent(end) for end in (best["accuracy"], low, high)]
+        nested = [percent(end) for end in (f.nested, f.nested_low, f.nested_high)]
+        if nested == named:
+            text += "the same"
+        elif pd.notna(f.nested_low):
+            text += f"{nested[0]} %, {nested[1]} to {nested[2]}"
+        else:
+            text += f"{nested[0]} %"
     return f"{text})."
 
 
