@@ -20,9 +20,9 @@ def events_file(cache: Cache) -> Path:
     return Path(str(cache.settings["source"])).with_name(EVENTS_FILE)
 
 
-def has_events(cache: Cache) -> bool:
-    """Whether the cache was made from a dataset of `make events`."""
-    file = events_file(cache)
+def has_events(source: str) -> bool:
+    """Whether a dataset of this source was made by `make events`."""
+    file = Path(source).with_name(EVENTS_FILE)
     if not file.is_file():
         return False
     with file.open(encoding="utf-8", errors="replace") as lines:

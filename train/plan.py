@@ -34,7 +34,7 @@ from featurestack.features_cache.table import (
 from featurestack.features_cache.trainable import untrainable
 from featurestack.results.config import StoredChannel
 from featurestack.results.tasks.base import Task
-from featurestack.results.tasks.registry import task_of
+from featurestack.results.tasks.registry import claiming_name, task_of
 from featurestack.results.training_data import copy_numbers, training_clips
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter, parse_augment, trained_shape
@@ -402,10 +402,8 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
     """
     several_labels = has_tags(table)
     if asked == "auto":
-        for name in rooms.names("claims"):
-            if rooms.load("claims", name)(cache):
-                return name
-        return "tags" if several_labels else "classes"
+        claiming = claiming_name(str(cache.settings["source"]))
+        return claiming or ("tags" if several_labels else "classes")
     if asked == "classes" and several_labels:
         raise RequestError(
             "TASK=classes: clips have several labels or none, and each needs one; give"

@@ -223,11 +223,13 @@ def begin(options: AnswerOptions) -> Work:
     command = shared(options, FeaturesCommand, wait=True)
     if is_cache(Path(options.dataset)):
         work = Work(options, command, clock, None)
+        refuse_events(options, str(work.cache.settings["source"]))
         refuse(str(work.cache.settings["dataset"]), originals(work.cache.clips))
         work.names = rankable(work.cache, work.cache.named(options.features))
         return work
     dataset = load(shared(options, SourceOptions))
     wanted(options.features, dataset, options.frame)
+    refuse_events(options, dataset.source)
     refuse(dataset.name, dataset.table)
     if options.features == "all":
         command = replace(command, features=with_networks(dataset.sample_rate))
@@ -238,6 +240,19 @@ def begin(options: AnswerOptions) -> Work:
         [spec.stored for spec, count in zip(work.asked.specs, counts) if count], 0.0
     )
     return work
+
+
+def refuse_events(options: AnswerOptions, source: str) -> None:
+    """RequestError if the model to train has an answer for each frame."""
+    from featurestack.results.tasks.registry import claiming_name, task_of
+
+    name = claiming_name(source) if options.task == "auto" else options.task
+    if name and task_of(name).framed:
+        command = make_command("train", f"DATASET={options.dataset}")
+        raise RequestError(
+            f"{options.dataset} has recordings with events, and this command is for"
+            f" clips: {command} trains a model that finds events by the frame"
+        )
 
 
 def refuse(name: str, table: Any) -> None:
@@ -424,12 +439,6 @@ def rank(work: Work) -> None:
     plan = make_plan(
         shared(work.options, RunOptions, features=features, model="linear")
     )
-    if plan.task.framed:
-        command = make_command("train", f"DATASET={work.options.dataset}")
-        raise RequestError(
-            f"{plan.dataset} has recordings with events, and this command is for clips:"
-            f" {command} trains a model that finds events by the frame"
-        )
     work.clips = read_clips(plan)
     work.names = plan.channel_names
     work.scores = Scores(work.clips, work.folder)

@@ -25,12 +25,20 @@ def task_choices() -> tuple[str, ...]:
     return "auto", *TASKS, *rooms.names("tasks")
 
 
+def claiming_name(source: str) -> str | None:
+    """The room's task that TASK=auto means for a dataset of this source; None if there
+    is none.
+    """
+    for name in rooms.names("claims"):
+        if rooms.load("claims", name)(source):
+            return name
+    return None
+
+
 def claiming_task(cache: "Cache") -> "Task | None":
     """The room's task that TASK=auto means for this cache; None if there is none."""
-    for name in rooms.names("claims"):
-        if rooms.load("claims", name)(cache):
-            return task_of(name)
-    return None
+    name = claiming_name(str(cache.settings["source"]))
+    return task_of(name) if name else None
 
 
 def is_framed(cache: "Cache") -> bool:

@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.events.dataset import run as make_events
+from featurestack.events.options import EventsCommand
 from featurestack.extras.answer import answer as answers
 from featurestack.extras.answer.answer import find_answer, training_jobs
 from featurestack.extras.answer.options import AnswerOptions, answer
 from featurestack.features_cache import external
 from featurestack.train.retraining import StaleRun
+from tests.events.field import write_recordings
 from tests.golden.commands import done
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
@@ -165,6 +168,18 @@ def test_data_that_cannot_be_tested_is_refused_before_the_check(
     (tmp_path / "one.csv").write_text("\n".join(rows))
     with refused("one: one fold only, and testing needs two: FOLDS_BY=group"):
         find_answer(options(dataset=str(tmp_path / "one.csv")))
+    assert capsys.readouterr().out == ""
+    assert not list((tmp_path / "data").rglob("*.h5"))
+
+
+def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, capsys):
+    write_recordings(tmp_path)
+    given = {"audio": tmp_path / "audio", "tables": tmp_path / "events.csv"}
+    make_events(EventsCommand(**given, data=tmp_path / "data", name="field"))
+    capsys.readouterr()
+    table = tmp_path / "data" / "field" / "field.csv"
+    with refused("has recordings with events, and this command is for clips"):
+        find_answer(options(dataset=str(table)))
     assert capsys.readouterr().out == ""
     assert not list((tmp_path / "data").rglob("*.h5"))
 
