@@ -189,7 +189,7 @@ def new_place(options: NewPlaceOptions) -> int:
         added = f"trained again with {options.added} annotated minutes of the new site"
         rows[added] = commands.scores()
         print(
-            "| | F1 at IoU 0.5 | F1 at IoU 0.3 | events found | false alarms an hour |"
+            "| | F1 at IoU 0.5 | F1 at IoU 0.3 | events found | false alarms per hour |"
         )
         print("|---|---|---|---|---|")
         for label, values in rows.items():

@@ -38,9 +38,9 @@ def on_these(comparison: "Comparison") -> str:
         f" {comparison.base} on average, each dataset weighted equally: the most of"
         f" {counted(len(comparison.joint), 'feature set')},"
         f" {'and clearly' if best['clear'] else 'but not clearly'} (p {equals}{p},"
-        " corrected for all of them). By each dataset's own test it gains on"
-        f" {best['gained']}, ties on {best['tied']} and loses on {best['lost']}"
-        f"{untested}."
+        " corrected for all of them). Tests within each dataset find a gain on"
+        f" {counted(best['gained'], 'dataset')}, a tie on {best['tied']} and a loss on"
+        f" {best['lost']}{untested}."
     )
 
 

@@ -105,7 +105,7 @@ def lost_by_feature(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(lost)
     text = ", ".join(parts)
     if len(rows) > NAMED:
-        text += "; the others stand in the section"
+        text += "; the section lists the other losses"
     for names in open_orders(rows):
         text += f"; which of {either(names)} matters more is open"
     return f"{text}."

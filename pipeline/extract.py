@@ -280,7 +280,9 @@ def compute_missing(
     )
     done = ExtractionResult()
     parts = batches(asked, remaining, backend.processes)
-    with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
+    with progress(
+        total=len(remaining.clips), label="features", unit=f"{asked.noun}s"
+    ) as bar:
         for result in backend.compute(job, parts):
             done += result
             bar.update(result.clips)

@@ -25,7 +25,7 @@ SHOWN_RUNS = 4
 
 def describe_work(asked: Request, remaining: Remaining) -> str:
     """Lines on the number of feature maps to compute, and the size of new files."""
-    clips = counted(len(asked.clips), "clip")
+    clips = counted(len(asked.clips), asked.noun)
     features = counted(len(asked.specs), "feature")
     todo = (
         f"{remaining.todo.sum():,} of {remaining.todo[asked.part].size:,} feature maps"
@@ -59,16 +59,19 @@ def summary(asked: Request, result: ExtractionResult, seconds: float) -> list[st
             rows.append(
                 (spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}")
             )
-    speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
+    speed = f"{result.clips / seconds:.1f} {asked.noun}s/s, {size(written)}"
     lines = [
-        text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),
-        f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}",
+        text_table(
+            rows, ("feature", f"{asked.noun}s", f"ms per {asked.noun}", "megabytes")
+        ),
+        f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}",
     ]
     if not result.failures:
         return lines
     failed = {row for row, *_ in result.failures}
     lines.append(
-        f"{counted(len(failed), 'clip')} could not be done ({asked.folder / FAILURES}):"
+        f"{counted(len(failed), asked.noun)} could not be done"
+        f" ({asked.folder / FAILURES}):"
     )
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE else f" {feature}:"
@@ -79,7 +82,7 @@ def summary(asked: Request, result: ExtractionResult, seconds: float) -> list[st
 def usable_clips(asked: Request, failed: int) -> str:
     """A line on the clips that have every feature; `failed` is the number of others."""
     done = Cache(asked.cached).readable([spec.stored for spec in asked.specs])
-    usable = counted(int(done.sum()), "clip")
+    usable = counted(int(done.sum()), asked.noun)
     return f"usable: {usable}; {failed:,} left out, see {FAILURES}"
 
 
@@ -96,13 +99,13 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
         left = [part for part in parts if missing[part_of(part, len(missing))].any()]
         still = (
-            f"{missing.sum():,} of {counted(len(missing), 'clip')} are still missing"
-            f" (PART={' '.join(left)})"
+            f"{missing.sum():,} of {counted(len(missing), asked.noun)} are still"
+            f" missing (PART={' '.join(left)})"
         )
         state = replace(state, features=options.features, part=left[0])
         return f"{still}\n{next_lines(state, asked.dataset)}"
     if not cache.readable([*frames]).any():
-        return "no clip is usable: nothing to train on"
+        return f"no {asked.noun} is usable: nothing to train on"
     state = ready(state, options, asked.dataset, frames)
     lines = [next_lines(state, asked.dataset)]
     before = [run.name for run in former_runs(options, asked.dataset)]

@@ -69,6 +69,12 @@ class Request:
     changed: bool  # whether clips are new, gone or have other audio since the last run
 
     @property
+    def noun(self) -> str:
+        """ "piece" if every clip is cut from a longer recording, else "clip"."""
+        pieces = "end" in self.clips and bool((self.clips["end"] > 0).all())
+        return "piece" if pieces else "clip"
+
+    @property
     def cached(self) -> Path:
         """The cache to read: one that is only read, until own features join it."""
         joined = joined_cache(self.folder)

@@ -115,7 +115,8 @@ def refuse_foreign(folder: Path) -> None:
     for name in WRITTEN:
         if (folder / name).exists() and not own:
             raise RequestError(
-                f"{folder / name} is another file and is not replaced: give another OUT"
+                f"{folder / name} exists and is not from this command, so it is not"
+                " replaced: give another OUT"
             )
 
 

@@ -13,8 +13,8 @@ SHOWN_LEAKS = 10  # a leak's names have a line each
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding, with the names of its clips, pairs, recordings, classes, measures or
-    options.
+    """One finding, with the names of its clips, pairs, recordings, classes or measures,
+    or with the name of the option that it proposes.
     """
 
     kind: str
@@ -27,20 +27,25 @@ class Finding:
     accuracy: float | None = None
     # accuracy of the constant answer, the commonest class; 0.5 for tags
     chance: float | None = None
+    about: str = ""  # subject of a finding that counts nothing, as "file names"
 
 
 def report(findings: Sequence[Finding]) -> str:
-    """The table of findings, then the names and the remedy of each, except for findings
-    about options.
+    """The table of findings, then the names and the remedy of each finding that counts
+    something.
     """
     if not findings:
         return "nothing was found wrong"
     rows = [
-        (found.severity, counted(len(found.names), found.of), found.what)
+        (
+            found.severity,
+            found.about or counted(len(found.names), found.of),
+            found.what,
+        )
         for found in findings
     ]
     lines = ["", text_table(rows, ["", "where", "finding"])]
-    for found in (found for found in findings if found.of != "option"):
+    for found in (found for found in findings if not found.about):
         most = SHOWN_LEAKS if found.severity == LEAK else SHOWN
         names = [*found.names]
         if len(names) > most + 1:

@@ -199,5 +199,7 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             " coded",
             clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
         ),
-        Finding("length", NOTE, shorter, ["DURATION"] if shorter else [], of="option"),
+        Finding(
+            "length", NOTE, shorter, ["DURATION"] if shorter else [], about="length"
+        ),
     ]

@@ -18,7 +18,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
     alone = not table["group"].duplicated().any()
     pattern = propose_group(table) if alone and not dataset.fields else ""
     fields = [
-        Finding("field", NOTE, field.sentence, ["GROUP"], of="option")
+        Finding("field", NOTE, field.sentence, ["GROUP"], about="file names")
         for field in dataset.fields
     ]
     return [
@@ -28,7 +28,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
             "every clip counts as a recording of its own; if the names say otherwise:"
             f" GROUP='{pattern}'",
             ["GROUP"] if pattern else [],
-            of="option",
+            about="file names",
         ),
         *fields,
         same_classes(table),

@@ -48,7 +48,7 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             new = "value of it" if alone else unit
             what = price(unit, clips, groups, metric, new, clear=clear)
             severity = WARNING if alone and clear else NOTE
-            findings.append(Finding("price", severity, what, [unit], of="option"))
+            findings.append(Finding("price", severity, what, [unit], about="the folds"))
     except (RequestError, Impossible):
         return findings
     return findings

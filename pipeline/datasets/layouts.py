@@ -199,9 +199,9 @@ def read_folder(folder: Path) -> Listing:
     if not folds:
         raise RequestError(
             f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
-            f" {counted(len(files), 'file')} in all); expected one sub-folder a class,"
-            f" as in {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
-            f"{tables_beside(folder, files, audio)}"
+            f" {counted(len(files), 'file')} in all); expected one sub-folder per"
+            f" class, as in {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a"
+            f" CSV{tables_beside(folder, files, audio)}"
         )
     # classes in every folder
     folders_with_class = tops[depth > 2].groupby(inner).nunique()

@@ -74,7 +74,7 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     lines = [counts(dataset, table)]
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
-        lines.append(f"{length} ({dataset.samples:,} samples a clip)")
+        lines.append(f"{length} ({dataset.samples:,} samples per clip)")
     if copies := (dataset.table["copy_of"] != "").sum():
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += dataset.notes

@@ -47,8 +47,8 @@ chroma_frames = functools.partial(
     version=2,
 )
 def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
-    """Constant-Q transform: a spectrogram with one row a semitone, seven octaves from
-    C1.
+    """Constant-Q transform: a spectrogram with one row per semitone, seven octaves
+    from C1.
 
     Formula: 20 log10 |sum over n of x[n + t hop] w(n / L) exp(-2 pi i f n / sr)|, L =
       17.3 sr / f samples

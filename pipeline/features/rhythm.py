@@ -41,7 +41,7 @@ def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     Changes with: attacks, strikes, syllables; louder ones stand out more, quiet ones
       are lost in noise
     Ignores: decays, lasting sounds, the gain of the recording
-    Feature map: a curve with one peak an event
+    Feature map: a curve with one peak per event
     """
     return clip.onset(hop_length)[None]
 

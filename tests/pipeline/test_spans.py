@@ -9,7 +9,7 @@ import soundfile
 from featurestack.features_cache import Cache
 from featurestack.pipeline import audio, verify
 from featurestack.pipeline.checks.run import run as check
-from featurestack.pipeline.extract import extract
+from featurestack.pipeline.extract import extract, run
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
 from featurestack.pipeline.request import request
 from tests.pipeline.datasets.folders import csv, dataset, write
@@ -149,3 +149,9 @@ def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(
     }.items():
         with refused(words):
             dataset(csv(tmp_path / "t.csv", rows + wrong), tmp_path)
+
+
+def test_pieces_of_recordings_are_called_pieces(folder, capsys):
+    assert run(options(folder)) == 0
+    shown = capsys.readouterr().out
+    assert "windows: 15 pieces, 2 features;" in shown and "ms per piece" in shown

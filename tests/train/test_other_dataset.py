@@ -200,7 +200,7 @@ def test_files_of_another_origin_are_not_replaced(elsewhere, rows, sounding, tmp
     folder.mkdir(parents=True)
     mine = folder / "predictions.csv"
     mine.write_text("mine")
-    with refused("is another file and is not replaced"):
+    with refused("exists and is not from this command"):
         elsewhere(rows)
     assert mine.read_text() == "mine"
     mine.unlink()

@@ -241,3 +241,8 @@ def test_names_of_classes_that_look_the_same_are_named(tmp_path):
         "'Dog' = 'do g' = 'dog'",
         "'cafe\\u0301' = 'caf\\xe9'",
     ]
+
+
+def test_a_finding_that_counts_nothing_says_what_it_is_about():
+    table = report([Finding("field", NOTE, "a site?", ["GROUP"], about="file names")])
+    assert table.split("\n")[-1].split() == ["note", "file", "names", "a", "site?"]

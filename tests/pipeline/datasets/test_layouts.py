@@ -1,4 +1,4 @@
-"""Folders: one sub-folder a class, splits, published datasets; a folder that is no
+"""Folders: one sub-folder per class, splits, published datasets; a folder that is no
 dataset is refused.
 """
 
@@ -61,7 +61,7 @@ def test_links_are_followed_once(tmp_path):
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        ("a.wav dog/readme.txt", "expected one sub-folder a class"),
+        ("a.wav dog/readme.txt", "expected one sub-folder per class"),
         ("a.wav b.wav labels.csv", "a class for each file: DATASET=.*/labels.csv$"),
         ("a.wav a.Table.1.selections.txt", "a table of events .* events AUDIO=.*mine"),
         ("dog/1.wav dog/2.wav", r"one class only \(dog\), and training needs two"),
