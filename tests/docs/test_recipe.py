@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from docs import measured, recipe
+from docs import recipe
 from docs.recipe import Decision, RecipeOptions, ensemble
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache import Cache
 from featurestack.train.models.architecture import resolve
+from tests.docs.conftest import run_here
 
 
 def options(esc50, **changes):
@@ -37,7 +38,7 @@ def little(monkeypatch):
 
     def run_command(module, words):
         commands.append(module)
-        return measured.run_command(module, words)
+        return run_here(module, words)
 
     monkeypatch.setattr(recipe, "DECISIONS", {"little": decision})
     monkeypatch.setattr(recipe, "run_command", run_command)

@@ -7,10 +7,12 @@ import pytest
 
 from docs import stacks
 from docs.stacks import StacksOptions
+from tests.docs.conftest import run_here
 
 
 @pytest.fixture
-def asked(esc50):
+def asked(esc50, monkeypatch):
+    monkeypatch.setattr(stacks, "run_command", run_here)
     out = esc50.parent / "out"
     recipe = esc50.parent / "quick.txt"
     recipe.write_text("MODEL=linear\n")
