@@ -291,6 +291,8 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
                     f"not compared: composed from the best of {run.composed_from}"
                     " feature sets on these test folds"
                 )
+                if run.missing_folds:
+                    text = "not compared: part of a choice that has not ended"
             problems.append(Problem(run.name, text))
     return problems
 

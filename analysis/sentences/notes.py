@@ -45,6 +45,8 @@ def media(wrong: int, embedded: int, total: int, linked: int) -> str:
         return (
             "The clips’ audio files are not on this machine, so there are no players."
         )
+    if not wrong:
+        return "No run got a clip wrong."
     text = (
         f"The page holds the audio of {embedded} of the {counted(wrong, 'clip')} that"
         " any run got wrong"

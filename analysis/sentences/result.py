@@ -1,6 +1,7 @@
 """The finding of a report: its headline, and the sentences of its first screen."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
 
 Row = Mapping[str, Any]
+
+MOST_CHOSEN = 3  # features that a headline names
 
 # heading on the first screen -> the sentence's name
 LEADS = {
@@ -67,6 +70,8 @@ def headline(f: "Findings") -> str:
         why = f"too few {plural(f.group)} for a verdict"
         if main.composed_from:
             why = "its set was composed on these test folds, so no verdict"
+            if main.best.missing_folds:
+                why = "the choice of its features has not ended, so no verdict"
         highest = f"{percent(best['accuracy'])} %{balanced(f)}"
         return f"Highest {f.score}: {best['label']}, {highest}; {why}"
     if f.state == "chance":
@@ -241,20 +246,46 @@ def right(f: "Findings") -> str:
     score = f"{percent(f.best['accuracy'])} % {f.score}"
     if "uneven" in {threat.kind for threat in f.threats}:
         score += f" ({percent(f.best['balanced_accuracy'])} % balanced)"
+    names = len(f.choice.candidates)
     return (
-        f"{f.best['model']} has {score}; its features were chosen from"
-        f" {len(f.choice.candidates)} without the clips that test them"
+        f"{f.best['model']} has {score} on {often_chosen(f.choice.sets)}, chosen from"
+        f" {counted(names, 'feature')} without the clips that test them"
     )
+
+
+def often_chosen(sets: Sequence[str]) -> str:
+    """The features that more than half of the folds chose, the commonest at least:
+    `modulation (5 of 5 folds), mfcc (4) and others`; names alone if all folds agree.
+    """
+    counts = Counter(name for features in sets for name in features.split("+"))
+    ordered = counts.most_common()
+    named = [pair for pair in ordered if 2 * pair[1] > len(sets)][:MOST_CHOSEN]
+    named = named or ordered[:1]
+    if len(named) == len(ordered) and set(counts.values()) == {len(sets)}:
+        return either([name for name, _ in named])
+    (first, most), *others = named
+    texts = [f"{first} ({most} of {counted(len(sets), 'fold')})"]
+    texts += [f"{name} ({count})" for name, count in others]
+    return either(texts + ["others"] * (len(named) < len(ordered)))
 
 
 @sentence
 def composed(f: "Findings") -> str:
-    """Says that scores of the tested folds chose the sets of some runs."""
-    counts = [run.composed_from for run in f.runs if run.composed_from]
-    if not counts:
+    """Says that scores of the tested folds chose the sets of some runs, or that the
+    choice has not trained all folds yet.
+    """
+    sets = [run for run in f.runs if run.composed_from]
+    if not sets:
         return ""
-    names = [run.features for run in f.runs if run.composed_from]
+    counts = [run.composed_from for run in sets]
+    names = [run.features for run in sets]
     many = len(names) > 1
+    if any(run.missing_folds for run in sets):
+        return (
+            f"{either(list(dict.fromkeys(names)))} {'are' if many else 'is'} part of a"
+            f" choice from {max(counts)} feature sets that has not ended, so"
+            f" {'they have' if many else 'it has'} no verdict yet."
+        )
     return (
         f"{either(list(dict.fromkeys(names)))} {'were' if many else 'was'} composed"
         f" from the best of {max(counts)} feature sets on these test folds; no test or"
@@ -366,8 +397,11 @@ def classes_map(f: "Findings") -> str:
         f"{row['class']} ({percent(row['average_precision'])} %, prevalence"
         f" {percent(row['prevalence'])} %)"
         for row in f.hardest[:3]
+        if row["average_precision"] != 1
     ]
-    text = f"Lowest average precision: {', '.join(texts)}."
+    text = "Every class has an average precision of 100 %."
+    if texts or not f.hardest:
+        text = f"Lowest average precision: {', '.join(texts)}."
     run = ranking_of(f).best
     absent = len(run.classes) - int(run.labels.any(axis=0).sum())
     if absent:

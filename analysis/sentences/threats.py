@@ -80,10 +80,14 @@ def artefacts(f: "Findings", threat: "Threat") -> str:
         text = MEASURES.get(measure, measure)
         named.append(f"{text} ({alone} alone)" if alone else text)
     within = " within the categories" if of_categories(f) else ""
+    score = f"{percent(threat.value)} %"
+    if f.several_labels:
+        score = f"macro AUROC {score}"
     above_all = f": above all {listed(named)}" if named else ""
     return (
         "Measures of how the clips were recorded and cut, taken together, predict the"
-        f" class{within} ({percent(threat.value)} %, chance is {percent(threat.of)} %)"
+        f" {'tags' if f.several_labels else 'class'}{within} ({score}, chance is"
+        f" {percent(threat.of)} %)"
         f"{above_all}. Part of the {f.score} may come from them. If they do not belong"
         " to the sounds, make them the same in all classes and train again."
     )

@@ -66,7 +66,8 @@ def answer(page: PageInputs) -> Section:
 def lead_of_choice(run: Run, cache: Cache | None) -> dict[str, str]:
     """The sentences on a choice, by heading."""
     config = sentences.choice_of(run.folders[0])
-    chosen = sentences.as_sentence(sentences.chosen(config))
+    # the heading says "chosen" already
+    chosen = f"{sentences.chosen(config).removeprefix('chosen: ')}."
     recommended = sentences.as_sentence(sentences.recommended(config))
     leads = {"What was chosen?": f"{chosen} {recommended}"}
     if cache:

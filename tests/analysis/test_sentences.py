@@ -8,6 +8,7 @@ import pytest
 from featurestack.analysis.findings import Findings, Threat
 from featurestack.analysis.sentences import interval, listed
 from featurestack.analysis.sentences import result as sentences
+from featurestack.analysis.sentences import threats
 from featurestack.analysis.sentences.method import calibrated, curve_note
 from featurestack.analysis.sentences.notes import left_out, media
 from featurestack.analysis.sentences.result import headline, verdict
@@ -49,20 +50,34 @@ def test_a_choice_that_is_the_same_on_the_other_folds_is_said_in_two_words():
 def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats, score):
     found = SimpleNamespace(
         best={"accuracy": 0.983, "balanced_accuracy": 0.975, "model": "texture"},
-        choice=SimpleNamespace(candidates=range(36)),
+        choice=SimpleNamespace(candidates=range(36), sets=["mel", "mel", "cqt"]),
         score="accuracy",
         threats=[SimpleNamespace(kind=kind) for kind in threats],
     )
     assert sentences.right(found) == (
-        f"texture has {score}; its features were chosen from 36 without the clips that"
-        " test them"
+        f"texture has {score} on mel (2 of 3 folds) and others, chosen from 36 features"
+        " without the clips that test them"
     )
 
 
-def runs(*sets):
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["gfcc"] * 5, "gfcc"),
+        (["mel+mfcc"] * 2, "mel and mfcc"),
+        (["mel", "mel", "gammatone"], "mel (2 of 3 folds) and others"),
+        (["mel", "cqt"], "mel (1 of 2 folds) and others"),
+        (["a+b", "a+b", "a"], "a (3 of 3 folds) and b (2)"),
+    ],
+)
+def test_a_headline_names_the_features_that_most_folds_chose(sets, said):
+    assert sentences.often_chosen(sets) == said
+
+
+def runs(*sets, missing=()):
     return SimpleNamespace(
         runs=[
-            SimpleNamespace(features=features, composed_from=of)
+            SimpleNamespace(features=features, composed_from=of, missing_folds=missing)
             for features, of in sets
         ]
     )
@@ -91,6 +106,13 @@ def runs(*sets):
 )
 def test_composed_sets_are_named(sets, said):
     assert sentences.composed(runs(*sets)) == said
+
+
+def test_a_choice_that_has_not_ended_is_not_called_composed():
+    assert sentences.composed(runs(("mel", 0), ("mel+mfcc", 25), missing=(2,))) == (
+        "mel+mfcc is part of a choice from 25 feature sets that has not ended, so it"
+        " has no verdict yet."
+    )
 
 
 def two_runs(**facts):
@@ -247,6 +269,7 @@ def test_what_makes_the_training_loss_larger_is_named():
 
 def test_media_that_are_elsewhere_are_said():
     assert "no players" in media(3, 0, 0, 0)
+    assert media(0, 0, 12, 0) == "No run got a clip wrong."
     assert media(3, 2, 2, 0).endswith("2 of the 3 clips that any run got wrong.")
     assert media(3, 2, 2, 1).endswith("others play on the machine that made it.")
 
@@ -256,3 +279,9 @@ def test_lists_and_what_is_left_out():
     assert listed(list("abcdef")) == "a, b, c and 3 more"
     assert left_out({"failed": 2, "excluded": 1}) == "2 failed clips, 1 run"
     assert left_out(SimpleNamespace(failed=0, excluded=0).__dict__) == ""
+
+
+def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():
+    found = SimpleNamespace(several_labels=True, main=None, score="mAP")
+    said = threats.artefacts(found, Threat("artefacts", 0.8, 0.5, ()))
+    assert "predict the tags (macro AUROC 80.0 %, chance is 50.0 %)." in said

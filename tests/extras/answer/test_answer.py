@@ -44,7 +44,7 @@ def quick(monkeypatch):
 def test_one_command_goes_from_a_folder_to_the_report(quick, options, capsys):
     found = find_answer(options())
     assert found.page.is_file() and found.whole
-    assert "; its features were chosen from 2 without the clips" in str(found)
+    assert ", chosen from 2 features without the clips" in str(found)
     assert str(found).count("95 % CI") == 1
     assert {*found.chosen} == {1, 2, 3, 4, 5} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.mean <= found.score.high
