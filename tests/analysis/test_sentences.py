@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from featurestack.analysis.findings import Findings, Threat
-from featurestack.analysis.sentences import interval, listed
+from featurestack.analysis.sentences import interval, listed, threats
 from featurestack.analysis.sentences import result as sentences
-from featurestack.analysis.sentences import threats
 from featurestack.analysis.sentences.method import calibrated, curve_note
 from featurestack.analysis.sentences.notes import left_out, media
 from featurestack.analysis.sentences.result import headline, verdict
