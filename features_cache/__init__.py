@@ -21,6 +21,7 @@ reading order:
                      and intact
     hdf5.py          HDF5 with checksums on everything but the values and state words
     index.py         the clip table and the links, replaced whole
+    structure.py     new files: what is written through HDF5
     cache.py         reading; missing, damaged or outdated clips are refused
 
 Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a

@@ -79,7 +79,8 @@ def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     return np.fromiter(hashes, np.uint64, len(clips))
 
 
-def _as_text(parameters: Mapping[str, object]) -> str:
+def as_text(parameters: Mapping[str, object]) -> str:
+    """Parameters as they are stored, sorted by name."""
     return json.dumps(dict(sorted(parameters.items())))
 
 
@@ -193,7 +194,7 @@ class FeatureSpec:
         fingerprint.
         """
         covered = {name: getattr(self, name) for name in FINGERPRINTED}
-        covered["parameters"] = _as_text(self.parameters)
+        covered["parameters"] = as_text(self.parameters)
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
 
 
@@ -271,24 +272,6 @@ class FeatureFile(FeatureSpec):
             shape = (self.clips,)
         mapped = np.memmap(self.path, dtype, "r", offset, shape)
         return mapped.view(np.ndarray)  # indexing np.memmap is slower
-
-
-def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
-    """Make the file without its clips: no byte of `values` or `state` is written."""
-    with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
-        described = {key: value for key, value in vars(spec).items() if key not in AXES}
-        described["format_version"] = FORMAT
-        described["parameters"] = _as_text(spec.parameters)
-        hdf5.write_attributes(file, described)
-        hdf5.write_column(file, "clip_id", clip_ids)
-        row_axis = hdf5.write_column(file, "row_axis", spec.row_axis)
-        hdf5.write_attributes(row_axis, {"units": spec.row_unit})
-        frame_axis = hdf5.write_column(file, "frame_axis", spec.frame_axis)
-        hdf5.write_attributes(frame_axis, {"units": spec.frame_unit})
-        hdf5.allocated(file, "state", (len(clip_ids),), STATE)
-        shape = (len(clip_ids), spec.rows, spec.frames)
-        values = hdf5.allocated(file, "values", shape, np.dtype(spec.dtype))
-        hdf5.write_attributes(values, {"units": spec.units})
 
 
 def read_header(path: Path, stored: str = "") -> FeatureFile:

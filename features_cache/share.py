@@ -17,7 +17,6 @@ from featurestack.features_cache.index import (
     can_hold_feature,
     feature_names,
     read_index,
-    refresh,
 )
 from featurestack.features_cache.inspect import Verdict, verify_cache
 from featurestack.features_cache.location import (
@@ -26,6 +25,7 @@ from featurestack.features_cache.location import (
     feature_path,
     is_cache,
 )
+from featurestack.features_cache.structure import refresh
 from featurestack.features_cache.table import complete
 from featurestack.features_cache.writer import written_to
 from featurestack.storage.archives import MOST_UNPACKED, Refused, unpack

@@ -7,7 +7,8 @@ The order of writing, and why a kill between any two steps is harmless:
    its disk space, copies the clips that are still up to date, synchronises and renames
    it. A kill before the rename leaves a draft that the next run overwrites; a kill
    after it leaves a whole file.
-3. index.h5 is replaced in the same way, after the files that it links to (index.py).
+3. index.h5 is replaced in the same way, after the files that it links to
+   (structure.py).
    After a kill before this, the next run does it. Until then the old labels hold, and
    rows are found by clip id, so no clip gets another's label.
 4. Workers write each clip at its own place: 0 as state word, the values, the final
@@ -38,9 +39,9 @@ from featurestack.features_cache.feature_file import (
     FeatureSpec,
     lock,
     read_header,
-    write_structure,
 )
 from featurestack.features_cache.hdf5 import DamagedFile
+from featurestack.features_cache.structure import write_structure
 from featurestack.features_cache.table import rows_of
 from featurestack.features_cache.verified import is_verified
 from featurestack.storage.files import draft_of, replaced

@@ -23,13 +23,13 @@ from featurestack.features_cache.claims import Handle, claimed, has_claims
 from featurestack.features_cache.costs import write_costs
 from featurestack.features_cache.failures import FAILURES, write_failures
 from featurestack.features_cache.feature_file import FeatureFile, fingerprints, lock
-from featurestack.features_cache.index import refresh, updated
 from featurestack.features_cache.location import (
     is_cache,
     is_same,
     join_cache,
     joined_cache,
 )
+from featurestack.features_cache.structure import refresh, updated
 from featurestack.features_cache.verified import is_verified, note_verified
 from featurestack.features_cache.writer import ready, written_to
 from featurestack.pipeline import audio

@@ -232,12 +232,16 @@ ASKED_FOR = {
         "featurestack.results.next_run",
     },
     "train": {
+        "featurestack.features_cache.structure",
+        "featurestack.features_cache.writer",
         "featurestack.results.linear",
         "featurestack.results.next_run",
         "featurestack.train.augmentations",
         "featurestack.train.models.linear",
     },
     "analysis": {
+        "featurestack.features_cache.structure",
+        "featurestack.features_cache.writer",
         "featurestack.analysis.power",
         "featurestack.analysis.tag_tables",
         "featurestack.features_cache.splits",

@@ -13,7 +13,8 @@ from matplotlib.image import imread
 
 from featurestack.analysis import clips
 from featurestack.features_cache import Cache, external
-from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache.index import read_index
+from featurestack.features_cache.structure import refresh
 from tests.golden.commands import flip_bit
 
 RATE = 8000

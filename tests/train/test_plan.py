@@ -11,7 +11,8 @@ import torch
 from featurestack.commandline import rooms
 from featurestack.features_cache import external
 from featurestack.features_cache.failures import write_failures
-from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache.index import read_index
+from featurestack.features_cache.structure import refresh
 from featurestack.results.config import digest
 from featurestack.results.tasks.classes import Classes
 from featurestack.train import run
