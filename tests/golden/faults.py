@@ -71,7 +71,7 @@ FAULTS: dict[str, Fault] = {
     ),
     # values of other parameters count as up to date
     "fingerprint_without_parameters": Fault(
-        'covered["parameters"] = _as_text(self.parameters)',
+        'covered["parameters"] = as_text(self.parameters)',
         'covered["parameters"] = ""',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
