@@ -33,9 +33,9 @@ def method(f: "Findings") -> str:
         " on the other folds. A detection is right if it and an event of its label"
         " share half of the time that one of them lasts (IoU 0.5); points are right"
         " within 50 ms. SD is that of the folds' own F1. The 95 % interval is Wilson’s"
-        f" with the standard error of a bootstrap over {recordings}; it leaves out what"
-        " another training would change. Runs are compared by jackknife values of F1"
-        f" by {f.unit}. One {f.group} is never both trained on and tested."
+        f" with the standard error of a bootstrap over {recordings}; it does not"
+        " include the variation between trainings. Runs are compared by jackknife"
+        f" values of F1 by {f.unit}. One {f.group} is never both trained on and tested."
     )
 
 

@@ -262,8 +262,8 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
             f" {row['f1_iou_0.3']:.3f}, 0.7 {row['f1_iou_0.7']:.3f}"
         ),
         (
-            f"{row['found']:.3f} of {row['events']:,.0f} events found; an hour has"
-            f" {row['false_alarms']:,.0f} false alarms, and {row['wrong_names']:,.0f}"
+            f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
+            f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
             f" right events under a wrong name; onset error {row['onset_ms']:.1f} ms"
             f" (median), {row['onset_90_ms']:.1f} (90 %); {row['segment_error']:.1%} of"
             " the time differs"

@@ -238,7 +238,7 @@ def extract(
     dtype: [float16] type of the stored values
     timeout: [60] seconds that a pretrained network may take for one call, before it
         is ended
-    jobs: number of processes; by default one a core
+    jobs: number of processes; by default one per core
     prepare: only create the files, so that several PART= can fill them in parallel
     skip_checksums: do not check stored values for damage; for caches that take long
         to read
@@ -757,7 +757,7 @@ def answer(
         trained; the report has what is there
     frame: milliseconds of a frame, for all features whose names do not state n_fft
         or hop_length; by default librosa's 2048 samples
-    jobs: processes for extraction; by default one a core
+    jobs: processes for extraction; by default one per core
     retrain: train the runs of other clips or folds again in their place
     quiet: print nothing; warnings stay
     """

@@ -15,11 +15,11 @@ def headline(comparison: "Comparison") -> str:
     best = comparison.best
     if best["gain"] <= 0:
         return (
-            f"No feature set gains over {comparison.base} on average over these"
+            f"No feature set is better than {comparison.base} on average over these"
             f" {best['datasets']} datasets"
         )
     return (
-        f"{best['feature_set']} gains most over {comparison.base} on these"
+        f"{best['feature_set']} has the largest gain over {comparison.base} on these"
         f" {best['datasets']} datasets{'' if best['clear'] else ', not clearly'}"
     )
 
@@ -49,7 +49,7 @@ def on_unseen(c: "Comparison", fewest: int) -> str:
     best = c.best
     if isnan(best["new_low"]):
         return (
-            f"nothing can be said yet: that takes {fewest} datasets."
+            f"nothing can be said yet: an estimate needs {fewest} datasets."
             f" {best['feature_set']} is better on {best['better']} of"
             f" {best['datasets']}."
         )

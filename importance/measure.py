@@ -72,8 +72,8 @@ MEASURES = {
     "added": "added to best",
 }
 LEGEND = (
-    "nats a clip of log probability (points of {} in brackets); share is the Shapley"
-    " value, no advice on what to keep: the report names a set and what it keeps"
+    "nats per clip of log probability (points of {} in brackets); share is the Shapley"
+    " value and does not say which features to keep: the report names a set to keep"
 )
 
 

@@ -53,7 +53,7 @@ def not_compared(datasets: int) -> str:
     """Why no datasets are compared."""
     if datasets < FEWEST_DATASETS:
         have = "one has" if datasets == 1 else f"{datasets} have"
-        return f"Datasets are compared from {FEWEST_DATASETS} on; {have} runs here."
+        return f"A comparison needs {FEWEST_DATASETS} datasets; {have} runs here."
     return (
         f"No {FEWEST_DATASETS} of these {datasets} datasets share a model, the base,"
         " another feature set and the score (accuracy or mAP), so that there is no"

@@ -83,7 +83,7 @@ def what_matters(
     unmeasured = [name for name in dict.fromkeys(best) if name not in measured]
     if unmeasured:
         sentences.append(
-            f"This measured nothing of {listed(unmeasured)}, which the best"
+            f"Importance was not measured for {listed(unmeasured)}, which the best"
             " configuration has."
         )
     return " ".join(sentences)

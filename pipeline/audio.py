@@ -413,7 +413,9 @@ def _with_stated_length(file: OpenFile, path: Path, whole: bool) -> OpenFile:
 
 def _refuse_damaged(file: soundfile.SoundFile) -> None:
     if not LEAST_RATE <= file.samplerate <= MOST_RATE:
-        raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
+        raise AudioError(
+            f"damaged: its header says {file.samplerate} samples per second"
+        )
     # guessed for .au, .vox and the like: text would become noise
     if file.format == "RAW":
         raise AudioError(NOT_AUDIO)

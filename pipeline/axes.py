@@ -275,7 +275,7 @@ def modulation_edges(
     top = min(high, sample_rate / hop_length / 2)
     if low >= top:
         raise Impossible(
-            f"{sample_rate / hop_length:g} frames a second have no modulation above"
+            f"{sample_rate / hop_length:g} frames per second have no modulation above"
             f" {low:g} Hz"
         )
     return np.geomspace(low, top, ranges + 1)

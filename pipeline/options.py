@@ -92,7 +92,7 @@ class ExtractOptions(SourceOptions):
         most=86400,
     )
     jobs: int | None = option(
-        None, "number of processes; by default one a core", least=1, most=10000
+        None, "number of processes; by default one per core", least=1, most=10000
     )
 
 

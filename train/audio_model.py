@@ -98,9 +98,8 @@ class AudioModel(TrainedModel):
             variant = resolve_feature(channel)
             if described.parameters.get("file") != variant.recorded.get("file"):
                 raise RequestError(
-                    f"the run was trained on {stored} of another file than the one that"
-                    " is there now: put the former network and card back, or train"
-                    " again"
+                    f"the run was trained on {stored} of another network file: put the"
+                    " former network and card back, or train again"
                 )
             self.channels.append((variant, described))
         if not self.samples:

@@ -389,8 +389,8 @@ def find_clips(
         copies = max(options.copies, number.max() + 1)
         remedy = cache.remedy(stored, f"COPIES={copies}")
         raise RequestError(
-            f"COPIES={options.copies}, and {options.features} has {most} altered copies"
-            f" of a clip: {remedy}"
+            f"COPIES={options.copies}: {options.features} has {most} altered copies"
+            f" per clip: {remedy}"
         )
     return training_clips(cache, features, options.copies)
 
@@ -406,8 +406,8 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
         return claiming or ("tags" if several_labels else "classes")
     if asked == "classes" and several_labels:
         raise RequestError(
-            "TASK=classes: clips have several labels or none, and each needs one; give"
-            " TASK=tags"
+            "TASK=classes needs one label per clip, and clips have several labels or"
+            " none: give TASK=tags"
         )
     return asked
 

@@ -111,8 +111,8 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
         name, clip = next(iter(trained.items()))
         share = f"{len(trained)} of {counted(len(files), 'file')}"
         tell(
-            f"trained on {share} ({name} is {clip} of the dataset): what is printed of"
-            " them is no score, new audio is predicted less well"
+            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
+            " of these files are no score, and new audio is predicted less well"
         )
 
 

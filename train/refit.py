@@ -78,8 +78,8 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
     config = run.training
     if run.validated:
         raise RequestError(
-            f"REFIT=1: the epoch of {run.name} was chosen on validation clips, and all"
-            " clips are trained on here: train a run without VAL"
+            f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"
+            " validation clips: train a run without VAL"
         )
     if config.command is None or config.computed is None or run.task.framed:
         own = (

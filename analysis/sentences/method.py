@@ -56,9 +56,10 @@ def method_accuracy(f: "Findings") -> str:
         )
     return (
         f"{what} The 95 % interval is Wilson’s with the standard error of a bootstrap"
-        f" over {counted(f.recordings, f.unit)}; it leaves out what another training"
-        f" would change. {grouped(f)} Chance, {percent(f.chance)} %, is the share of"
-        " the commonest class, averaged over folds."
+        f" over {counted(f.recordings, f.unit)}; it does not"
+        f" include the variation between trainings. {grouped(f)} Chance,"
+        f" {percent(f.chance)} %, is the share of the commonest class, averaged over"
+        " folds."
     )
 
 

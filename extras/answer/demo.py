@@ -34,7 +34,7 @@ class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
     """The demo's folders and processes."""
 
     jobs: int | None = option(
-        None, "processes for extraction; by default one a core", least=1, most=10000
+        None, "processes for extraction; by default one per core", least=1, most=10000
     )
 
 

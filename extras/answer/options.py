@@ -31,7 +31,7 @@ class AnswerOptions(SourceOptions, ReportsOptions):
         most=1000,
     )
     jobs: int | None = option(
-        None, "processes for extraction; by default one a core", least=1, most=10000
+        None, "processes for extraction; by default one per core", least=1, most=10000
     )
     retrain: bool = option(
         False, "train the runs of other clips or folds again in their place"

@@ -75,8 +75,8 @@ def left_out(steps: Sequence[str], choices: Sequence[object]) -> str:
     texts = [f"MINUTES= ended before {'; '.join(steps)}."]
     if not choices:
         texts.append(
-            "The choice of features has a score when the same command has done this:"
-            " the runs below are parts of it."
+            "The choice of features has no score yet: repeat the command. The runs"
+            " below are parts of the choice."
         )
     return " ".join(texts)
 

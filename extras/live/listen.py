@@ -112,7 +112,7 @@ def listen_live(options: ListenOptions) -> int:
         list(model.predict([(0, silence)]))
     computing = time.perf_counter() - start
     tell(
-        f"a prediction each {hop:g} s for the last {samples / rate:g} s; "
+        f"one prediction every {hop:g} s for the last {samples / rate:g} s; "
         f"latency {hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
     incoming = options.rate or rate

@@ -29,7 +29,7 @@ class ListenOptions(TrainedOptions):
         0.5, "seconds from one prediction to the next", least=0.001, most=3600
     )
     top: int = option(3, "classes shown", least=1)
-    json: bool = option(False, "print one JSON object a line instead of text")
+    json: bool = option(False, "print one JSON object per line instead of text")
 
 
 def listen(options: ListenOptions) -> int:

@@ -76,7 +76,7 @@ def with_folds(
         for name in groups:
             known.setdefault(name, 1 + max(known.values(), default=0))
         table["fold"] = table["group"].map(known)
-        note = f"one a group, {len(groups)} in all"
+        note = f"one per group, {len(groups)} in all"
     elif (table["fold"] > 0).all():
         if not (group or folds_by):
             return table, notes

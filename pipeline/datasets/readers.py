@@ -305,7 +305,7 @@ def tags_note(labels: "pd.Series[str]") -> str:
     """
     sizes = labels.str.count(SEPARATOR) + (labels != "")
     return (
-        f"several labels a clip, or none: {counted((sizes > 1).sum(), 'clip')} with"
+        f"several labels per clip, or none: {counted((sizes > 1).sum(), 'clip')} with"
         f" several, {(sizes == 1).sum():,} with one, {(sizes == 0).sum():,} with none"
     )
 

@@ -93,5 +93,5 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if len(table):
         least = classes["clips"].min()
         most = classes["clips"].max()
-        lines.append(f"balance: {least} to {counted(most, 'clip')} a class")
+        lines.append(f"balance: {least} to {counted(most, 'clip')} per class")
     return "\n".join(lines)

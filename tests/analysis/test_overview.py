@@ -25,8 +25,7 @@ def test_two_datasets_have_an_entry_and_no_comparison(options):
     html = built.page.read_text(encoding="utf-8")
     assert 'href="birds/index.html"' in html and 'href="digits/index.html"' in html
     assert (
-        built.headline
-        == "2 reports. Datasets are compared from 3 on; 2 have runs here."
+        built.headline == "2 reports. A comparison needs 3 datasets; 2 have runs here."
     )
 
 
@@ -45,7 +44,9 @@ def test_nothing_is_done_twice(options):
         train(options, name)
     assert overview(options).fresh
     again = build_overview(options)
-    assert not again.fresh and again.headline.startswith("mel+mfcc gains most")
+    assert not again.fresh and again.headline.startswith(
+        "mel+mfcc has the largest gain"
+    )
 
 
 def test_an_unchanged_page_has_the_comparison_of_the_first_call(options):
@@ -84,4 +85,7 @@ def test_python_gets_the_tables_and_the_command_prints_the_answer(options):
     shutil.rmtree(options.reports)
     words = {name.upper(): folder for name, folder in folders.items()}
     printed = done("analysis", FIGURES=0, **words).out
-    assert "all datasets: mel+mfcc gains most over mel on these 3 datasets" in printed
+    assert (
+        "all datasets: mel+mfcc has the largest gain over mel on these 3 datasets"
+        in printed
+    )

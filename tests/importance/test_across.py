@@ -57,7 +57,9 @@ def test_three_datasets_are_compared_and_the_tables_hold_their_gains(options):
     ]
     assert built.pooled["mean"].to_numpy() == pytest.approx([0.15, 0])
     assert built.pooled["new_low"].isna().all()  # from five datasets on
-    assert built.headline.startswith("mel+mfcc gains most over mel on these 3 datasets")
+    assert built.headline.startswith(
+        "mel+mfcc has the largest gain over mel on these 3"
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_another_base_turns_the_gains_round(options):
     turned = overview(replace(options, base="mel+mfcc"))
     gains = turned.gains.set_index(["feature_set", "dataset"])["gain"]
     assert gains["mel", "birds"] == pytest.approx(-0.15)
-    assert turned.headline.startswith("No feature set gains over mel+mfcc")
+    assert turned.headline.startswith("No feature set is better than mel+mfcc")
 
 
 def test_a_dataset_of_few_recordings_is_not_tested(options):

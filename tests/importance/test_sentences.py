@@ -44,7 +44,7 @@ def test_all_features_are_kept_if_no_smaller_set_suffices():
 def test_features_of_the_best_run_that_were_not_measured_are_named():
     text = sentences.what_matters([kept("mel")], FOLDER, ["pcen", "mel"])
     assert text.endswith(
-        " This measured nothing of pcen, which the best configuration has."
+        " Importance was not measured for pcen, which the best configuration has."
     )
 
 
@@ -54,7 +54,7 @@ def test_a_negative_loss_is_a_gain():
 
 
 def test_datasets_are_compared_from_three_on():
-    assert not_compared(2) == ("Datasets are compared from 3 on; 2 have runs here.")
+    assert not_compared(2) == ("A comparison needs 3 datasets; 2 have runs here.")
     assert not_compared(1).endswith("; one has runs here.")
     assert not_compared(4).startswith("No 3 of these 4 datasets share")
 
@@ -152,7 +152,8 @@ def test_few_datasets_say_nothing_of_a_new_one():
     built = across(2)
     built.best["new_low"] = np.nan
     assert across_sentences.on_unseen(built, 5) == (
-        "nothing can be said yet: that takes 5 datasets. mel+mfcc is better on 4 of 5."
+        "nothing can be said yet: an estimate needs 5 datasets."
+        " mel+mfcc is better on 4 of 5."
     )
 
 

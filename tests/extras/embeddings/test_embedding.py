@@ -328,7 +328,7 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     assert predict_audio(ask) == 0
     assert capsys.readouterr().out.startswith("b ")
     write_network("net", window=0.25, factor=2.0)
-    with refused("of another file than the one that is there now"):
+    with refused("of another network file"):
         predict_audio(ask)
     assert extract(command) == 0
     again = Cache(here / "mine" / "features")[name]

@@ -110,7 +110,7 @@ def test_several_labels_in_a_cell_are_tags_and_the_reader_says_so(tmp_path, writ
     clips = listing(tmp_path, text, separator=separator)
     assert clips.table["label"].tolist() == ["dog;rain", "dog", ""]
     assert (
-        "several labels a clip, or none: 1 clip with several, 1 with one, 1 with none"
+        "several labels per clip, or none: 1 clip with several, 1 with one, 1 with none"
         in clips.notes
     )
 
