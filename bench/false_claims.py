@@ -7,6 +7,7 @@
     python -m bench.false_claims TASK=best
     python -m bench.false_claims TASK=composed
     python -m bench.false_claims TASK=price
+    python -m bench.false_claims TASK=sentences
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
@@ -20,6 +21,7 @@ own, and that of its choice on the other folds. TASK=composed joins the best thr
 useless features on the tested folds, and has the reports that call
 something better than chance if the joined set were tested, and as they are.
 TASK=price has the reports of a loss by a field that means nothing.
+TASK=sentences has further sentences of known truth (`bench.false_sentences`).
 """
 
 from itertools import product
@@ -28,6 +30,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from bench.false_sentences import outcomes
 from featurestack.analysis.nested import nested_score
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
@@ -124,13 +127,20 @@ class FalseClaimsOptions(Options):
     )
     seed: int = option(0, "seed of the runs")
     task: Literal[
-        "classes", "tags", "importance", "intervals", "best", "composed", "price"
+        "classes",
+        "tags",
+        "importance",
+        "intervals",
+        "best",
+        "composed",
+        "price",
+        "sentences",
     ] = option(
         "classes",
         "tags: clips with several labels, ranked by mAP; importance: the set of"
         " features to keep; intervals: of differences between few recordings; best:"
         " of the best of many runs; composed: sets of the best features; price: of a"
-        " leak that is none",
+        " leak that is none; sentences: further sentences of known truth",
     )
 
 
@@ -147,6 +157,14 @@ def false_claims(options: FalseClaimsOptions) -> None:
         return
     if options.task == "intervals":
         intervals_of_differences(options)
+        return
+    if options.task == "sentences":
+        rows = [
+            (name, *(f"{value:.1f}" for value in values))
+            for name, *values in outcomes(options.reports, options.seed)
+        ]
+        header = ("simulation", "before", "true", "now, least", "now, most")
+        print(text_table(rows, header))
         return
     if options.task == "composed":
         composed_sets(options, rng)
