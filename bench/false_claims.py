@@ -159,12 +159,7 @@ def false_claims(options: FalseClaimsOptions) -> None:
         intervals_of_differences(options)
         return
     if options.task == "sentences":
-        rows = [
-            (name, *(f"{value:.1f}" for value in values))
-            for name, *values in outcomes(options.reports, options.seed)
-        ]
-        header = ("simulation", "before", "true", "now, least", "now, most")
-        print(text_table(rows, header))
+        sentences_of_known_truth(options)
         return
     if options.task == "composed":
         composed_sets(options, rng)
@@ -345,6 +340,16 @@ def kept_sets(options: FalseClaimsOptions) -> None:
     print(f"Kept sets, {options.reports} reports: % whose intervals hold the truth\n")
     header = ("features", "recordings x clips", "sets", "less than all")
     print(text_table(rows, (*header, "all members", "90 % of the gain")))
+
+
+def sentences_of_known_truth(options: FalseClaimsOptions) -> None:
+    """What further sentences said before, what is true, and what they say now."""
+    cells = [
+        (name, *map("{:.1f}".format, numbers))
+        for name, *numbers in outcomes(options.reports, options.seed)
+    ]
+    header = ("simulation", "before", "true", "now, least", "now, most")
+    print(text_table(cells, header))
 
 
 def composed_sets(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
