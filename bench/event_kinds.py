@@ -197,12 +197,14 @@ def train(folder: Path, model: str) -> RunFolder:
     )
 
 
-def measure(options: KindsOptions, folder: Path) -> pd.DataFrame:
+def measure(
+    options: KindsOptions, folder: Path, models: tuple[str, ...] = MODELS
+) -> pd.DataFrame:
     """A row for each kind and model: COLUMNS, and processor seconds a fold."""
     rows = {}
     for kind in KINDS:
         write_recordings(kind, folder / kind, options)
-        for model in MODELS:
+        for model in models:
             start = time.process_time()
             with contextlib.redirect_stdout(io.StringIO()):
                 finished = train(folder / kind, model)

@@ -51,14 +51,17 @@ def pages() -> list[Path]:
 def write(name: str, rows: pd.DataFrame, command: str, seconds: float | None) -> None:
     """Write docs/tables/NAME.csv: `rows`, and where they come from.
 
-    rows     its first column names the row; it may have a column `seconds` of its own
+    rows     its first column names the row; a row may have an origin of its own, in
+             columns of SOURCE
     command  as a reader types it
     seconds  processor seconds of the command; None if `rows` has them
     """
     origin = {"command": command, "commit": commit(), "processor": processor()}
     if seconds is not None:
         origin["seconds"] = f"{seconds:.0f}"
-    made = rows.assign(**origin)
+    made = rows.copy()
+    for column, value in origin.items():
+        made[column] = rows[column].fillna(value) if column in rows else value
     made = made[[*(column for column in made if column not in SOURCE), *SOURCE]]
     made.to_csv(FILES / f"{name}.csv", index=False, float_format="%.6g")
 

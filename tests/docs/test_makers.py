@@ -1,0 +1,140 @@
+"""The makers of tables that take hours run to the end, on a few made clips, and give
+the columns of their files.
+"""
+
+import contextlib
+import csv
+import shlex
+import shutil
+from itertools import product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from docs import across, made_events, made_tables, pretrained, tables
+from tests.docs.conftest import write_esc50
+from tests.golden.commands import done, inside
+from tests.train.sounds import CLASSES, RATE, sound
+
+pytestmark = pytest.mark.slow
+
+FEW = "mel mfcc chroma contrast modulation pcen gammatone rms zcr"
+MAKERS = (
+    "esc50",
+    "esc50_single",
+    "esc50_models",
+    "pretrained",
+    "pretrained_gains",
+    "pretrained_both",
+    "few_labels",
+)
+
+
+def write_clips(folder, table):
+    """Clips of five speakers with a CSV beside."""
+    (folder / "audio").mkdir(parents=True)
+    rows = ["filename,label,group"]
+    for speaker, label, take in product(range(5), CLASSES, range(2)):
+        name = f"audio/{speaker}-{label}-{take}.wav"
+        soundfile.write(folder / name, sound(label, 10 * speaker + take), RATE)
+        rows.append(f"{name},{label},{speaker}")
+    (folder / table).write_text("\n".join(rows) + "\n")
+
+
+def write_songs(folder):
+    """Five recordings of six marked sounds."""
+    (folder / "audio").mkdir(parents=True)
+    with (folder / "events.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "start", "end", "label"])
+        for song in range(5):
+            parts = []
+            for place, label in enumerate(CLASSES * 2):
+                parts.append(sound(label, 10 * song + place, seconds=0.5))
+                name = f"audio/{song}.wav"
+                writer.writerow([name, place / 2, place / 2 + 0.5, label])
+            soundfile.write(folder / "audio" / f"{song}.wav", np.hstack(parts), RATE)
+
+
+def few(command, check):
+    """Run a command here, with few features and one epoch."""
+    module, *words = command[2:]
+    words = [
+        f"FEATURES={FEW}" if word in ("FEATURES=all", "FEATURES=small") else word
+        for word in words
+    ]
+    if module.endswith(".pipeline"):
+        words.append("JOBS=1")
+    elif words[0] in ("sweep", "run") and "MODEL=linear" not in words:
+        words.append("EPOCHS=1")
+        if not {"MODEL=texture", "RECIPE=accurate"} & {*words}:
+            words += ["GRID=64x54", "BATCH=16"]
+    done(shlex.join([module.removeprefix("featurestack."), *words]))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Small datasets under the names of the large ones; commands run in this process,
+    and networks have features of the project in their place.
+    """
+    place = tmp_path_factory.mktemp("makers")
+    sounds = place / "sounds"
+    for name in ("esc50_16k", "esc10"):
+        write_esc50(sounds / name)
+    write_clips(sounds / "fsdd", "fsdd.csv")
+    write_clips(sounds / "commands", "commands.csv")
+    write_songs(sounds / "finch")
+    here = SimpleNamespace(run=few)
+    features = {name: made_tables.FEATURES[name] for name in FEW.split()}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(inside(place))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(made_tables, "subprocess", here)
+        patch.setattr(made_tables, "FEATURES", features)
+        patch.setattr(across, "subprocess", here)
+        patch.setattr(across, "DOCS", place)
+        patch.setattr(pretrained, "CLASSES", len(CLASSES))
+        patch.setattr(pretrained, "SPEECH", "rms")
+        patch.setattr(pretrained, "YAMNET", "zcr")
+        patch.setattr(pretrained, "fetch_network", lambda name, file: None)
+        yield made_tables.Folders(sounds, place / "out")
+
+
+def columns_of_file(name):
+    """The columns of a file, without those that `write` adds."""
+    row = next(iter(tables.read(name).values()))
+    return {*row} - {*tables.SOURCE}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_maker_gives_the_columns_of_its_file(folders, name):
+    rows, command, _ = made_tables.MAKERS[name](folders)
+    assert columns_of_file(name) == {*rows} - {*tables.SOURCE}
+    assert rows.iloc[:, 0].is_unique and command
+
+
+def test_the_study_across_datasets_runs_to_its_figures(folders):
+    # the same clips would be found again under another name
+    shutil.rmtree(folders.sounds / "esc10")
+    across.main(folders.sounds, folders.out / "across")
+    for name in across.FIGURES:
+        assert (across.DOCS / f"{name}.svg").stat().st_size > 1000
+
+
+def test_kinds_of_events_are_measured_again_and_rows_of_windows_kept(
+    folders, monkeypatch
+):
+    monkeypatch.setattr(made_events, "MODELS", {"linear": "linear_frames"})
+    monkeypatch.setattr(made_events, "RECORDINGS", 5)
+    monkeypatch.setattr(made_events, "SECONDS", 10.0)
+    rows, _, _ = made_tables.MAKERS["event_kinds"](folders)
+    assert columns_of_file("event_kinds") == {*rows} - {*tables.SOURCE}
+    rows = rows.set_index("row")
+    for kind in made_events.SOUNDS:
+        assert 0.3 < rows.loc[f"{kind} linear", "f1"] <= 1
+    windows = [key for key in tables.read("event_kinds") if "windows" in key]
+    assert {*windows} < {*rows.index}
+    assert (rows.loc[windows, "commit"] == "d7a90083").all()
+    assert rows.loc["points linear", "commit"] != "d7a90083"
