@@ -55,6 +55,8 @@ EXTRACTED = 2  # clips whose extraction is timed
 TEXTURE_FITS = 1.0
 CHECK_FITS = 1.0
 REPORT_FITS = 500.0
+LEAST_TAKEN = 10.0  # seconds of finished steps that correct the time of later ones
+CHANGED = 1.25  # a remaining time that changes by less is not told again
 
 Part = TypeVar("Part", bound=Options)
 
@@ -195,8 +197,13 @@ def find_answer(options: AnswerOptions) -> Answer:
         tell("waiting: another process answers this question")
     # a process that has waited finds everything done
     with lock:
-        for step in needed:
+        expected = dict(work.seconds)
+        begun = time.monotonic()
+        names = [step.name for step in needed]
+        for place, step in enumerate(needed, 1):
             step.take(work)
+            taken = time.monotonic() - begun
+            rescale(work, expected, names[:place], names[place:], taken)
         return conclude(work)
 
 
@@ -205,6 +212,33 @@ def shared(options: Options, kind: type[Part], **others: Any) -> Part:
     known = fields(type(options))
     given = {name: getattr(options, name) for name in fields(kind) if name in known}
     return kind(**given | others)
+
+
+def rescale(
+    work: Work,
+    expected: Mapping[str, float],
+    done: Sequence[str],
+    later: Sequence[str],
+    taken: float,
+) -> None:
+    """Scale the seconds of the later steps by the time that the finished ones took, and
+    tell what is left if this changes it.
+
+    expected  step -> the seconds that were told first
+    """
+    told = sum(expected.get(name, 0.0) for name in done)
+    before = sum(work.seconds.get(name, 0.0) for name in later)
+    if not told or not before or taken < LEAST_TAKEN:
+        return
+    for name in later:
+        work.seconds[name] = expected.get(name, 0.0) * taken / told
+    left = sum(work.seconds[name] for name in later)
+    if max(left, before) > CHANGED * min(left, before):
+        steps = ", ".join(done)
+        tell(
+            f"{steps}: {duration(taken)} instead of {duration(told)}; about"
+            f" {duration(left)} left"
+        )
 
 
 # ---- before the steps

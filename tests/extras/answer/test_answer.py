@@ -272,3 +272,21 @@ def test_a_folder_of_reports_that_may_not_be_written_is_refused_before_the_work(
         find_answer(options(reports=str(tmp_path / "file")))
     assert "feature maps to compute" not in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_the_time_of_later_steps_is_scaled_by_that_of_finished_ones(capsys):
+    expected = {"extract": 20.0, "rank": 10.0, "train": 30.0}
+    work = answers.Work(None, None, answers.Clock(None), None, seconds=dict(expected))
+    answers.rescale(work, expected, ["extract"], ["rank", "train"], 40.0)
+    assert work.seconds == {"extract": 20.0, "rank": 20.0, "train": 60.0}
+    assert "extract: 40 s instead of 20 s; about" in capsys.readouterr().err
+    answers.rescale(work, expected, ["extract", "rank"], ["train"], 63.0)
+    assert work.seconds["train"] == 63.0
+    assert capsys.readouterr().err == ""  # it has hardly changed
+
+
+def test_a_few_seconds_correct_no_time(capsys):
+    expected = {"check": 0.5, "rank": 10.0}
+    work = answers.Work(None, None, answers.Clock(None), None, seconds=dict(expected))
+    answers.rescale(work, expected, ["check"], ["rank"], 5.0)
+    assert work.seconds == expected and capsys.readouterr().err == ""
