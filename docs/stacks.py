@@ -4,10 +4,10 @@ digits by speaker.
     python -m docs.stacks ESC50=../esc50_16k FSDD=../fsdd/fsdd.csv OUT=out RECIPE=short
 
 Every set is trained with the same recipe on all folds. docs/tables/stacks.csv gets a
-row for each: the accuracy by fold, the mean, the mean of folds 4 and 5 (on ESC-50 no
-recipe was chosen on these), the gain over mel with its 95 % interval and p, processor
-seconds, commit and command. A repeated command trains only what the table lacks, and a
-fold that was killed goes on.
+row for each: the accuracy by fold in percent, the mean, the mean of folds 4 and 5 (on
+ESC-50 no recipe was chosen on these), the gain over mel in points with its 95 %
+interval and p, and where the row comes from. A repeated command trains only what the
+table lacks, and a fold that was killed goes on.
 
 What would flatter the numbers: a gain that is picked because it is the largest. The
 sets are those of this file and stay; p and intervals are those of a sign-flip test by
@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from docs.measured import TABLES, Table, commit, joined, run_command
+from docs.tables import SOURCE, processor
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
@@ -41,9 +42,10 @@ SETS = (
 )
 HELD_OUT = (4, 5)  # folds of ESC-50 that no choice has read
 COLUMNS = (
-    *("dataset", "features", "fold1", "fold2", "fold3", "fold4", "fold5", "fold6"),
+    *("row", "dataset", "features"),
+    *("fold1", "fold2", "fold3", "fold4", "fold5", "fold6"),
     *("mean", "held_out", "gain", "gain_from", "gain_to", "p"),
-    *("processor_seconds", "commit", "command"),
+    *SOURCE,
 )
 
 
@@ -84,9 +86,13 @@ class Stacks:
         wanted["FRAME"] = self.options.frame
         run_command("pipeline", ["features", *joined(wanted)])
         for stack in self.sets:
-            if not self.table.get((self.name, stack), "mean"):
+            if not self.table.get(self.key(stack), "mean"):
                 self.train(stack)
         self.compare()
+
+    def key(self, features: str) -> tuple[str, str]:
+        """The first two cells of a set's row."""
+        return f"{self.name} {features}", self.name
 
     def words(self, features: str) -> dict[str, str]:
         own = {
@@ -107,14 +113,19 @@ class Stacks:
     def train(self, features: str) -> None:
         """Train every fold of a set, and write its row."""
         seconds = run_command("train", ["run", *joined(self.words(features))])
-        accuracies = self.run(features).scores()["accuracy"]
-        values = {f"fold{fold}": f"{accuracies[fold]:.4f}" for fold in accuracies.index}
-        values["mean"] = f"{accuracies.mean():.4f}"
+        accuracies = 100 * self.run(features).scores()["accuracy"]
+        values = {f"fold{fold}": f"{accuracies[fold]:.2f}" for fold in accuracies.index}
+        values["mean"] = f"{accuracies.mean():.2f}"
         if self.name == "esc50":
-            values["held_out"] = f"{accuracies[[*HELD_OUT]].mean():.4f}"
-        values["processor_seconds"] = f"{seconds:.0f}"
-        values |= {"commit": commit(), "command": self.command}
-        self.table.update((self.name, features), values)
+            values["held_out"] = f"{accuracies[[*HELD_OUT]].mean():.2f}"
+        values |= {
+            "features": features,
+            "command": self.command,
+            "commit": commit(),
+            "processor": processor(),
+            "seconds": f"{seconds:.0f}",
+        }
+        self.table.update(self.key(features), values)
 
     def compare(self) -> None:
         """Write the gain of every set over BASE, tested together."""
@@ -125,11 +136,15 @@ class Stacks:
         base = right[BASE]
         differences = [recordings(right[other] - base) for other in others]
         clips = recordings(base * 0 + 1)
-        tests = sign_flip_tests(np.stack(differences, axis=1), clips, LEVEL)
-        for features, numbers in zip(others, tests.numbers(clips.sum())):
-            gain, low, high, p = (f"{number:.4f}" for number in numbers)
-            values = {"gain": gain, "gain_from": low, "gain_to": high, "p": p}
-            self.table.update((self.name, features), values)
+        unit = clips.sum()
+        tests = sign_flip_tests(
+            np.stack(differences, axis=1), clips / unit, LEVEL, unit=unit
+        )
+        for features, numbers in zip(others, tests.numbers(unit)):
+            *points, p = numbers
+            gain, low, high = (f"{100 * number:.2f}" for number in points)
+            values = {"gain": gain, "gain_from": low, "gain_to": high, "p": f"{p:.4f}"}
+            self.table.update(self.key(features), values)
 
     def right(self, features: str) -> "pd.Series[float]":
         """1 for each clip that a run predicted rightly, else 0, by recording and

@@ -39,11 +39,11 @@ def test_a_set_is_trained_once_and_compared_with_mel(asked):
     pd.testing.assert_frame_equal(table[shared][:1], before[shared])
     mel, rms = table.to_dict("records")
     folds = [f"fold{fold}" for fold in range(1, 6)]
-    assert rms["mean"] == pytest.approx(table[folds].iloc[1].mean(), abs=1e-4)
+    assert rms["mean"] == pytest.approx(table[folds].iloc[1].mean(), abs=1e-2)
     held_out = (rms["fold4"] + rms["fold5"]) / 2
-    assert rms["held_out"] == pytest.approx(held_out, abs=1e-4)
+    assert rms["held_out"] == pytest.approx(held_out, abs=1e-2)
     # folds have equally many clips
-    assert rms["gain"] == pytest.approx(rms["mean"] - mel["mean"], abs=2e-4)
+    assert rms["gain"] == pytest.approx(rms["mean"] - mel["mean"], abs=2e-2)
     assert rms["gain_from"] <= rms["gain"] <= rms["gain_to"]
     assert 0 < rms["p"] <= 1
 
