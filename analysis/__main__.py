@@ -7,7 +7,6 @@ import os
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import SURROGATE, Command
-from featurestack.storage.files import may_read
 
 # Threads of these libraries spin while they wait: t-SNE on two threads takes ten times
 # the processor time.
@@ -27,7 +26,7 @@ def analysis(options: AnalysisOptions) -> int:
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas, and an unchanged report does not
     # wait for matplotlib.
-    from featurestack.analysis.report_inputs import jobs, unchanged
+    from featurestack.analysis.report_inputs import jobs, unchanged, unreadable
 
     if options.ensemble:
         from featurestack.analysis.ensemble import requested_ensemble
@@ -46,9 +45,10 @@ def analysis(options: AnalysisOptions) -> int:
             )
             whole = False
             continue
-        runs = options.runs / job.dataset
-        if runs.is_dir() and not may_read(runs):
-            print(f"  {job.dataset} is left out: {runs} may not be read (chmod)")
+        caches = (job.cache.parent, job.cache) if job.cache else ()
+        closed = unreadable(options.runs / job.dataset, *caches)
+        if closed:
+            print(f"  {job.dataset} is left out: {closed} may not be read (chmod)")
             whole = False
             continue
         built = unchanged(job, options)

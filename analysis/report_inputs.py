@@ -10,6 +10,7 @@ report removes those that it does not write itself, unless somebody has changed 
 """
 
 import json
+import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -121,10 +122,22 @@ def jobs_of_several(options: AnalysisOptions, datasets: list[str]) -> list[Repor
 
 def all_caches(data: Path) -> dict[str, Path]:
     """Dataset -> its cache, for each below `data`."""
-    folders = [
-        path for path in data.glob("*/features") if not may_read(path) or is_cache(path)
-    ]
+    folders = []
+    for dataset in data.glob("*"):
+        cache = dataset / "features"
+        closed = unreadable(dataset, cache)
+        if closed or (cache.is_dir() and is_cache(cache)):
+            folders.append(cache)
     return {path.parent.name: path for path in folders}
+
+
+def unreadable(*folders: Path) -> Path | None:
+    """The first of these folders that exists and may not be read."""
+    for folder in folders:
+        # Path's is_dir raises below a folder that may not be read
+        if os.path.isdir(folder) and not may_read(folder):  # noqa: PTH112
+            return folder
+    return None
 
 
 def nothing_to_report(options: AnalysisOptions, name: str, given: str) -> RequestError:

@@ -48,8 +48,8 @@ def tell_error(error: BaseException) -> int | None:
         where = ""
         if error.errno in NOT_PERMITTED:
             where = (
-                "; if it is to be written, DATA=, RUNS= and REPORTS= name folders of"
-                " your own"
+                ": change the permissions (chmod), or name folders of your own by"
+                " DATA=, RUNS= and REPORTS="
             )
         tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}{where}")
         return 1 if error.errno in SYSTEM_FAILED else 2

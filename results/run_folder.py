@@ -424,8 +424,11 @@ def finish_switch(run: Path) -> None:
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """The run folders below `runs`, of one dataset or of all, sorted by path; folders
-    that may not be read are among them, since they may be runs.
+    that may not be read are among them, since they may be runs. RequestError if `runs`
+    itself may not be read.
     """
+    if Path(runs).is_dir() and not may_read(Path(runs)):
+        raise RequestError(f"{runs} may not be read: change its permissions (chmod)")
     folders = glob.escape(dataset) or "*"
     for replaced in Path(runs).glob(f"{folders}/*{RETRAINED}"):
         finish_switch(replaced.with_name(replaced.name.removesuffix(RETRAINED)))

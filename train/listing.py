@@ -16,6 +16,7 @@ from featurestack.commandline.quantities import count
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.results.run_folder import RunFolder, configuration_score, find
+from featurestack.results.select_runs import refuse_unreadable
 from featurestack.train import recipes
 from featurestack.train.augment import every_augmentation
 from featurestack.train.models.architecture import all_models, resolve
@@ -94,6 +95,8 @@ def overview(options: ListOptions) -> str:
     one model, or the runs of several folders.
     """
     folders = run_folders(options.runs)
+    for folder in folders:
+        refuse_unreadable(folder)
     if len(folders) > 1:
         return as_csv(runs_table(folders)).rstrip()
     torch.set_num_threads(1)  # the work is too small to be shared among threads

@@ -331,7 +331,8 @@ def test_a_suspected_field_is_a_note_and_no_threat(suspected):
 def test_a_measured_price_is_a_threat_and_silences_the_suspicion(suspected):
     what = "by clip 95.7, by field 2 65.0 %"
     header, rest = suspected({"kind": "price", "severity": "warning", "what": what})
-    assert what in header and "speakers?" not in header + rest
+    shown = what.replace(" %", "\u00a0%")
+    assert shown in header and "speakers?" not in header + rest
 
 
 def test_a_field_without_a_price_is_no_alarm(suspected):
@@ -416,7 +417,7 @@ def test_runs_of_a_dataset_that_may_not_be_read_are_named_and_others_reported(
         make_run(tmp_path / "runs", made_clips(clips=40, classes=4), MadeRun(), name)
     closed = tmp_path / "runs" / "bells"
     monkeypatch.setattr(
-        "featurestack.storage.files.may_read", lambda folder: folder != closed
+        "featurestack.analysis.report_inputs.may_read", lambda folder: folder != closed
     )
     answer = done("analysis", 1, **within(tmp_path, str.upper))
     assert f"bells is left out: {closed} may not be read" in answer.out

@@ -248,3 +248,10 @@ def test_a_folder_of_runs_that_may_not_be_read_is_named(
     monkeypatch.setattr(select_runs, "may_read", lambda folder: folder != unreadable)
     with refused(f"{unreadable} may not be read: change its permissions"):
         select_runs.select_one(tmp_path, "last", dataset)
+
+
+def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
+    """As for another user, whose listing would be empty."""
+    monkeypatch.setattr(run_folder, "may_read", lambda folder: folder != tmp_path)
+    with refused(f"{tmp_path} may not be read: change its permissions"):
+        run_folder.find(tmp_path)
