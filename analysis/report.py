@@ -54,7 +54,7 @@ from featurestack.results.next_step import (
     without,
 )
 from featurestack.results.tasks.registry import is_framed
-from featurestack.storage.files import is_file, replace_file
+from featurestack.storage.files import is_file, may_write, replace_file
 
 # facts of a report on the entry page; None if a fact is not known
 ENTRY_FACTS = (
@@ -211,10 +211,11 @@ def threats_of_changes(
 def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
     """The next command to propose, and its reason."""
     cache = inputs.cache
-    # The audio is the user's own, and `check` has not examined it.
+    # The audio is the user's own, `check` has not examined it, and may keep findings.
     unchecked = (
         cache is not None
         and inputs.checked is None
+        and may_write(cache.folder.parent)
         and inputs.job.dataset not in NAMED
         and not cache.synthetic
         and any(is_file(path) for path in cache.clips["path"].head(20))

@@ -24,6 +24,7 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.next_step import State, Trained, next_step, without
 from featurestack.results.tasks.registry import is_framed
+from featurestack.storage.files import may_write
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -83,7 +84,9 @@ def unchecked(state: State, options: SourceOptions, dataset: Dataset) -> State:
         return state
     findings = read_check(dataset.folder, dataset.table)
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
-    return replace(state, unchecked=findings is None, leak=leak)
+    # findings that cannot be kept would be asked for again and again
+    missing = findings is None and may_write(dataset.folder)
+    return replace(state, unchecked=missing, leak=leak)
 
 
 def trained(run: "RunFolder") -> Trained:

@@ -169,6 +169,13 @@ def may_read(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK)
 
 
+def may_write(folder: Path) -> bool:
+    """Whether this user may put files into a folder, or make it if it is not there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 def is_file(path: str | Path) -> bool:
     """Whether a path is that of a file; False if a folder above may not be read."""
     return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError

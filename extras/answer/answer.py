@@ -11,7 +11,6 @@ score of its own.
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -38,7 +37,7 @@ from featurestack.features_cache.table import originals
 from featurestack.features_cache.trainable import untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.next_run import promising_first
-from featurestack.storage.files import Lock, replace_file
+from featurestack.storage.files import Lock, may_write, replace_file
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -307,7 +306,7 @@ def refuse_unwritable(folder: Path) -> None:
     """
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not may_write(folder):
         raise RequestError(
             f"{folder} may not be written, and the report goes there: give another"
             " folder, REPORTS="

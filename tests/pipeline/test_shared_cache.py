@@ -74,6 +74,8 @@ def test_a_user_who_may_not_write_finds_everything_done(sounds, not_writable):
     process = features(sounds, not_writable, "rms zcr")
     assert process.returncode == 0, process.stderr
     assert "0 of 16 feature maps to compute" in process.stdout
+    # no findings of `check` could be kept there
+    assert "next: " in process.stdout and "pipeline check" not in process.stdout
 
 
 def test_an_unverified_cache_is_checked_by_a_user_who_may_not_write(
