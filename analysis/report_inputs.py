@@ -35,7 +35,7 @@ from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
 from featurestack.results.tasks.registry import claiming_task
-from featurestack.storage.files import is_file, may_read, replace_file
+from featurestack.storage.files import is_file, may_read, replace_file, require_readable
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,10 @@ def jobs_of_several(options: AnalysisOptions, datasets: list[str]) -> list[Repor
 
 
 def all_caches(data: Path) -> dict[str, Path]:
-    """Dataset -> its cache, for each below `data`."""
+    """Dataset -> its cache, for each below `data`; RequestError if `data` may not be
+    read.
+    """
+    require_readable(data)
     folders = []
     for dataset in data.glob("*"):
         cache = dataset / "features"

@@ -343,7 +343,7 @@ def kept_sets(options: FalseClaimsOptions) -> None:
 
 
 def sentences_of_known_truth(options: FalseClaimsOptions) -> None:
-    """What further sentences said before, what is true, and what they say now."""
+    """Print the claims of further sentences, before and now, beside the truth."""
     cells = [
         (name, *map("{:.1f}".format, numbers))
         for name, *numbers in outcomes(options.reports, options.seed)

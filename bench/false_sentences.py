@@ -20,7 +20,7 @@ from tests.pipeline.datasets.test_name_fields import INNOCENT, innocent
 from tests.train.simulated import scored_elsewhere
 
 ELSEWHERE = ((10, 60, 200, 0.35), (10, 150, 400, 0.25))
-NAMES_BEFORE = 22  # of these kinds, by `name_fields` of commit f8a242c5
+NAMES_BEFORE = 22  # kinds that `name_fields` of commit f8a242c5 suspected
 SETS = 31
 OVERLAPPING = 10  # useless sets over datasets that share recordings
 

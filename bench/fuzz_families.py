@@ -186,7 +186,7 @@ def change_environment(how: str) -> None:
             stream.reconfigure(encoding=how, errors="strict")
     elif how == "no output":
         os.close(1)
-        vars(sys)["stdout"] = None  # as Python starts then
+        vars(sys)["stdout"] = None  # Python starts like this without a standard output
     elif how == "no input":
         os.close(0)
         vars(sys)["stdin"] = None

@@ -37,7 +37,8 @@ SOUNDS = {
     "points": "clicks, marked as points",
     "long_short": "hums of seconds, calls of 0.1 s",
 }
-RECORDINGS, SECONDS = 10, 20.0  # of each kind, of a recording
+RECORDINGS = 10  # number for each kind
+SECONDS = 20.0  # length of a recording
 
 
 def row_of(name: str, run: RunFolder) -> dict[str, object]:

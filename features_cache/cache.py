@@ -62,7 +62,7 @@ from featurestack.features_cache.names import (
 )
 from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.verified import forget_verified
-from featurestack.storage.files import may_read
+from featurestack.storage.files import require_readable
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 
@@ -180,10 +180,7 @@ class Cache:
         data: Path = DataOptions.data,
     ) -> None:
         self.folder, self.data = Path(folder), data
-        if self.folder.is_dir() and not may_read(self.folder):
-            raise RequestError(
-                f"{self.folder} may not be read: change its permissions (chmod)"
-            )
+        require_readable(self.folder)
         if not is_cache(self.folder):
             raise RequestError(
                 f"there are no features in {self.folder} yet: run"

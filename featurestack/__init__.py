@@ -2,13 +2,13 @@
 
     import featurestack as fs
 
-    fs.clips("my sounds")    # a table, one row a clip
+    fs.clips("my sounds")    # a table, one row per clip
     fs.extract("mel mfcc", "my sounds")    # features, into the cache
     run = fs.train(dataset="my sounds", features="mel+mfcc", model="texture")
     fs.importance("mel mfcc", dataset="my sounds")["features"]
     fs.report("my sounds").page    # an HTML file
     fs.predict(run, ["new.wav"])    # classes of new audio
-    fs.Model(run).predict(y, 44_100)    # of samples, in a service
+    fs.Model(run).predict(y, 44_100)    # classes of samples, in a service
 
 The functions stand in interface.py, the console command in console.py.
 docs/reference/python.md shows all functions. A function loads its libraries when it is

@@ -46,8 +46,8 @@ def clips(
     seed: int = 0,
     quiet: bool = False,
 ) -> pd.DataFrame:
-    """The dataset's table, one row a clip: clip_id, path, label, category, fold, group
-    and the rest.
+    """The dataset's table, one row per clip: clip_id, path, label, category, fold,
+    group and the rest.
 
     `dataset` is what DATASET= takes: `synth` (made if it is not there yet), `esc50`
         and

@@ -108,8 +108,8 @@ OPTIONS = "\n\nOptions, each with its default and meaning:\n"
 
 @takes(SourceOptions, "dataset", "data")
 def clips(options: SourceOptions) -> "pd.DataFrame":
-    """The dataset's table, one row a clip: clip_id, path, label, category, fold, group
-    and the rest.
+    """The dataset's table, one row per clip: clip_id, path, label, category, fold,
+    group and the rest.
 
     `dataset` is what DATASET= takes: `synth` (made if it is not there yet), `esc50` and
     `esc10` (downloaded), a folder of audio files, a CSV. `data` is the folder of

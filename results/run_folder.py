@@ -51,7 +51,7 @@ from featurestack.results.config import (
 from featurestack.results.ranking_metric import Score
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import task_of
-from featurestack.storage.files import Lock, may_read, replace_file
+from featurestack.storage.files import Lock, may_read, replace_file, require_readable
 
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
@@ -95,10 +95,7 @@ class RunFolder:
         the folder may not be read.
         """
         file = self.path / "run.json"
-        if self.path.is_dir() and not may_read(self.path):
-            raise RequestError(
-                f"{self.path} may not be read: change its permissions (chmod)"
-            )
+        require_readable(self.path)
         if not file.exists():
             raise RequestError(f"{self.path} is no run folder: it has no run.json")
         with damage_named(file, TRAIN_AGAIN):
@@ -427,8 +424,7 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     that may not be read are among them, since they may be runs. RequestError if `runs`
     itself may not be read.
     """
-    if Path(runs).is_dir() and not may_read(Path(runs)):
-        raise RequestError(f"{runs} may not be read: change its permissions (chmod)")
+    require_readable(Path(runs))
     folders = glob.escape(dataset) or "*"
     for replaced in Path(runs).glob(f"{folders}/*{RETRAINED}"):
         finish_switch(replaced.with_name(replaced.name.removesuffix(RETRAINED)))

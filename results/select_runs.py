@@ -6,7 +6,7 @@ from pathlib import Path
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.spelling import make_command
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.storage.files import is_file, may_read
+from featurestack.storage.files import is_file, may_read, require_readable
 
 
 def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
@@ -78,10 +78,7 @@ def refuse_unreadable(runs: Path, dataset: str = "") -> None:
     if may_read(runs):
         folders = [runs / dataset] if dataset else sorted(runs.glob("*"))
     for folder in folders:
-        if folder.is_dir() and not may_read(folder):
-            raise RequestError(
-                f"{folder} may not be read: change its permissions (chmod)"
-            )
+        require_readable(folder)
 
 
 def _is_run(path: str) -> bool:

@@ -169,6 +169,13 @@ def may_read(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK)
 
 
+def require_readable(folder: Path) -> None:
+    """RequestError if a folder may not be read."""
+    # Path's is_dir raises below a folder that may not be read
+    if os.path.isdir(folder) and not may_read(folder):  # noqa: PTH112
+        raise RequestError(f"{folder} may not be read: change its permissions (chmod)")
+
+
 def may_write(folder: Path) -> bool:
     """Whether this user may put files into a folder, or make it if it is not there."""
     while not folder.exists() and folder != folder.parent:

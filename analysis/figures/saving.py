@@ -83,8 +83,8 @@ class SavedFigure:
                 f' src="data:image/webp;base64,{content}">'
             )
         view, width, body = SVG.findall(file.read_text(encoding="utf-8"))[0]
-        # Ids of groups would clash, because every figure has an axes_1. Nothing refers
-        # to them.
+        # Ids of groups would clash, because every figure has an axes_1; nothing uses
+        # them.
         body = re.sub(r'<g id="[^"]+"', "<g", body)
         for colour, variable in PAGE_COLOURS.items():
             body = body.replace(colour, variable)

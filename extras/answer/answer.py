@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # features in the ranking that is printed
 EXTRACTED = 2  # clips whose extraction is timed
-# a clip of a fold by `texture`, a second of audio of `check`, and a report each take
-# as long as so many of these fits
+# numbers of such fits that last as long as a clip of a fold by `texture`, a second of
+# audio in `check`, and a report
 TEXTURE_FITS = 1.0
 CHECK_FITS = 1.0
 REPORT_FITS = 500.0

@@ -145,7 +145,7 @@ def load(options: SourceOptions) -> Dataset:
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
-    # fields of names that are known are no speakers
+    # the file names of datasets that are known by name are not searched
     classes_note, fields = ("", ()) if word in NAMED else _in_names(table, label)
     keep_label(label, label_file)
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)

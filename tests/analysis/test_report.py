@@ -585,3 +585,14 @@ def test_the_rows_after_the_first_wait_for_a_reader(page_of_many):
     text = page_of_many.read_text(encoding="utf-8")
     kept = re.search(r'data-rows="comparison-table">(.*?)</script>', text)[1]
     assert len(json.loads(kept)) == 34 - 12
+
+
+def test_data_that_may_not_be_read_are_named(tmp_path, monkeypatch):
+    """As for another user, who would be told of a report on nothing."""
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.setattr(
+        "featurestack.storage.files.may_read", lambda folder: folder != data
+    )
+    error = done("analysis", 2, **within(tmp_path, str.upper)).err
+    assert f"{data} may not be read: change its permissions" in error

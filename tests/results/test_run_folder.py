@@ -12,6 +12,7 @@ import pytest
 from featurestack.results import run_folder, run_writer, select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.classes import CLASSES
+from featurestack.storage import files
 from tests.refusal import refused
 from tests.run_configs import named, run_config
 
@@ -226,7 +227,7 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
 ):
     """As for another user; root may read everything."""
     closed = runs / "two" / "mel-cnn8"
-    for module in (run_folder, select_runs):
+    for module in (files, run_folder, select_runs):
         monkeypatch.setattr(module, "may_read", lambda folder: folder != closed)
     (run,) = run_folder.find(runs, "two")
     with refused("two/mel-cnn8 may not be read: change its permissions"):
@@ -245,13 +246,14 @@ def test_a_folder_of_runs_that_may_not_be_read_is_named(
     """As for another user, who sees no run in it."""
     (tmp_path / "two").mkdir()
     unreadable = tmp_path / closed
-    monkeypatch.setattr(select_runs, "may_read", lambda folder: folder != unreadable)
+    for module in (files, select_runs):
+        monkeypatch.setattr(module, "may_read", lambda folder: folder != unreadable)
     with refused(f"{unreadable} may not be read: change its permissions"):
         select_runs.select_one(tmp_path, "last", dataset)
 
 
 def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
     """As for another user, whose listing would be empty."""
-    monkeypatch.setattr(run_folder, "may_read", lambda folder: folder != tmp_path)
+    monkeypatch.setattr(files, "may_read", lambda folder: folder != tmp_path)
     with refused(f"{tmp_path} may not be read: change its permissions"):
         run_folder.find(tmp_path)
