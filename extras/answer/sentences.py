@@ -63,8 +63,10 @@ def surer(config: ChoiceConfig, cache: "Cache") -> str:
             "If clips share a speaker, a site or a recording, name it with GROUP=."
         )
     if not any(name.startswith("embedding") for name in config.candidates):
-        command = make_command("pipeline network", "NAME")
-        texts.append(f"A pretrained network may have a higher score: {command}.")
+        command = make_command("pipeline list")
+        texts.append(
+            f"A pretrained network may have a higher score: {command} shows them."
+        )
     return " ".join(texts)
 
 

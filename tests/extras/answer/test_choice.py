@@ -253,7 +253,9 @@ def test_sentences_say_how_often_features_were_chosen_and_what_has_no_score():
 
 MORE = "Four times as many recordings would halve the interval."
 GROUPS = "If clips share a speaker, a site or a recording, name it with GROUP=."
-PRETRAINED = "A pretrained network may have a higher score: make pipeline network NAME."
+PRETRAINED = (
+    "A pretrained network may have a higher score: make pipeline list shows them."
+)
 
 
 @pytest.mark.parametrize(
