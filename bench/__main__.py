@@ -64,7 +64,8 @@ BY_THEMSELVES = {
         "extractions that end in a simulated crash of the system, with lost pages"
     ),
     "bench.short_clips": (
-        "memory and time of training on 200,000 clips of a quarter of a second"
+        "memory and time of training on 200,000 clips of a quarter of a second, and"
+        " memory of `texture` on 40,000"
     ),
     "bench.start": "processor time of each command, as ratios to two imports",
     "bench.false_claims": "false claims of a report about equal runs, and its power",

@@ -82,7 +82,7 @@ def measure(command: list[str]) -> tuple[float, float, float]:
     if process.returncode not in (0, 1) or "Traceback" in output:
         raise Failed(f"{shlex.join(command)} failed:\n{output}")
     seconds = time.perf_counter() - start
-    return usage.ru_utime + usage.ru_stime, seconds, usage.ru_maxrss / 1e3
+    return usage.ru_utime + usage.ru_stime, seconds, usage.ru_maxrss * 1024 / 1e6
 
 
 def commands(options: CommandsOptions) -> None:

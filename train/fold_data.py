@@ -360,7 +360,9 @@ class FoldData:
         """
         every = np.concatenate([self.train, self.val, self.test])
         batches = self.source.batches(chunked(every))
-        parts = [statistics(x)[..., None, None] for x in batches]
+        # one part at a time: a list would hold all statistics a second time, between
+        # the buffers of their computation, which the heap could then not give back
+        parts = (statistics(x)[..., None, None] for x in batches)
         device = self.source.device
         # a shift in time changes no statistic
         channels = self.channels._replace(timed=())

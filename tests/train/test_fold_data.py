@@ -2,6 +2,7 @@
 cache.
 """
 
+import weakref
 from functools import partial
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from featurestack.features_cache import Cache, parse_set
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.train import fold_data
 from featurestack.train.augment import AUGMENTS, Batch
 from featurestack.train.fold_data import (
     FLOOR,
@@ -113,6 +115,31 @@ def test_memory_holds_what_is_smaller_and_gives_the_same_bits(
     assert torch.equal(stream[1][1:2], stream[2]) and stream[0].dtype == torch.float32
     monkeypatch.setattr(Cache, "batch", None)  # nothing more is read
     assert all(map(torch.equal, data.source.batches(wanted), stream))
+
+
+def test_statistics_computed_once_are_freed_part_by_part(options, monkeypatch):
+    monkeypatch.setattr(fold_data, "CHUNK", 4)
+    plan = make_plan(change(options, features="mel", model="texture"))
+    data = load_fold(plan, 1, plan.split(1), measure_clips(plan, EVERY), "cpu")
+    parts = weakref.WeakSet()
+    held = []
+
+    class Part(np.ndarray):
+        """An array that a set may refer to; the tensor of its memory keeps it alive."""
+
+        __hash__ = object.__hash__
+
+    def statistics(x):
+        part = np.arange(2 * len(x), dtype=np.float32).reshape(-1, 2).view(Part)
+        parts.add(part)
+        held.append(len(parts))
+        return torch.from_numpy(part)
+
+    once = data.computed_once(statistics)
+    assert len(held) == len(EVERY) / 4
+    assert max(held) <= 2  # the present part, and the last one
+    (x,) = once.source.batches([EVERY[:4]])
+    assert x.shape == (4, 2, 1, 1)
 
 
 def test_what_does_not_fit_is_streamed(cache):
