@@ -1,6 +1,7 @@
 """Figures of the pages are those of docs/tables/."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -53,6 +54,26 @@ def test_a_file_is_included_and_says_where_each_row_comes_from(name):
     for row in tables.read(name).values():
         needed = tables.SOURCE if included else ("command", "commit")
         assert all(row[column] != "" for column in needed)
+
+
+def git(*words):
+    done = subprocess.run(
+        ["git", *words], cwd=tables.ROOT, capture_output=True, text=True
+    )
+    return done.stdout.split()
+
+
+def test_every_row_was_made_at_a_commit_of_the_history():
+    """Rebasing gives a commit another name: make the row again, or name the new one."""
+    if git("rev-parse", "--is-shallow-repository") != ["false"]:
+        pytest.skip("the whole history is not here")
+    history = {commit[:8] for commit in git("rev-list", "HEAD")}
+    named = {
+        (path.name, row["commit"])
+        for path in tables.FILES.glob("*.csv")
+        for row in tables.read(path.stem).values()
+    }
+    assert [(file, commit) for file, commit in named if commit not in history] == []
 
 
 def test_a_page_that_includes_its_file_stays_as_it_is(files):
