@@ -2,7 +2,10 @@
 not do again.
 """
 
+import contextlib
+import io
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +13,13 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.events.dataset import run as make_events
 from featurestack.events.options import EventsCommand
 from featurestack.extras.answer import answer as answers
 from featurestack.extras.answer.answer import find_answer, training_jobs
 from featurestack.extras.answer.options import AnswerOptions, answer
+from featurestack.extras.answer.section import read_features, read_unfinished
 from featurestack.features_cache import external
 from featurestack.train.retraining import StaleRun
 from tests.events.field import write_recordings
@@ -22,39 +27,90 @@ from tests.golden.commands import done
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
+PLACES = ("data", "runs", "reports")
 
-@pytest.fixture
-def options(tmp_path):
-    easy_clips(tmp_path / "easy")
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips") / "easy"
+    easy_clips(folder)
+    return folder
+
+
+def options_at(place, clips):
+    """Options of the command on these clips, whose folders are in `place`."""
 
     def build(**given):
-        places = {name: str(tmp_path / name) for name in ("data", "runs", "reports")}
-        texts = {"dataset": str(tmp_path / "easy"), "features": "rms zcr"}
+        places = {name: str(place / name) for name in PLACES}
+        texts = {"dataset": str(clips), "features": "rms zcr"}
         return AnswerOptions.build(texts | places | {"jobs": "1"} | given)
 
     return build
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def options(tmp_path, clips):
+    return options_at(tmp_path, clips)
+
+
+@contextlib.contextmanager
+def linear_alone():
     """Every set is trained by linear."""
-    monkeypatch.setattr(answers, "takes_maps", lambda cache, features: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, "takes_maps", lambda cache, features: False)
+        yield
 
 
-def test_one_command_goes_from_a_folder_to_the_report(quick, options, capsys):
-    found = find_answer(options())
+@pytest.fixture
+def quick():
+    with linear_alone():
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(clips, tmp_path_factory):
+    """A whole answer: the folder, its options, what was found, and what was told."""
+    place = tmp_path_factory.mktemp("whole")
+    options = options_at(place, clips)
+    called_as(MAKE)
+    told = io.StringIO()
+    with linear_alone(), contextlib.redirect_stderr(told):
+        found = find_answer(options())
+    return SimpleNamespace(
+        place=place, options=options, found=found, told=told.getvalue()
+    )
+
+
+@pytest.fixture
+def ended(whole, options, tmp_path):
+    """Options of a copy of the whole answer, which may be changed."""
+    for name in PLACES:
+        shutil.copytree(whole.place / name, tmp_path / name)
+    return options
+
+
+def test_one_command_goes_from_a_folder_to_the_report(whole):
+    found = whole.found
     assert found.page.is_file() and found.whole
     assert ", chosen from 2 features without the clips" in str(found)
     assert str(found).count("95 % CI") == 1
     assert {*found.chosen} == {1, 2, 3, 4, 5} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.mean <= found.score.high
     assert f"predict AUDIO=FILE RUN={found.run}" in found.next_command
-    told = capsys.readouterr().err
-    assert ": about " in told and "MINUTES= bounds it" in told
-    again = find_answer(options())
+    assert ": about " in whole.told and "MINUTES= bounds it" in whole.told
+    reports = whole.options().reports
+    assert "easy/index.html" in (reports / "index.html").read_text()
+
+
+def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
+    whole, quick, capsys
+):
+    again = find_answer(whole.options())
     remarks = again.built.of_check  # check has printed these before
-    assert again.lines[remarks:] == found.lines
+    assert again.lines[remarks:] == whole.found.lines
     assert "MINUTES= bounds it" not in capsys.readouterr().err
+    assert answer(whole.options()) == 0
+    assert capsys.readouterr().out.count("next:") == 1
 
 
 def test_texture_takes_sets_of_feature_maps():
@@ -67,7 +123,9 @@ def test_texture_takes_sets_of_feature_maps():
     assert not answers.takes_maps(cache, "mel+embedding")
 
 
-def test_minutes_leave_out_steps_and_say_so(options, capsys):
+def test_what_minutes_leave_out_is_told_and_done_by_the_next_call(
+    quick, options, capsys
+):
     found = find_answer(options(minutes="0"))
     assert "no feature was ranked: MINUTES= was too short; repeat the command" in str(
         found
@@ -81,17 +139,13 @@ def test_minutes_leave_out_steps_and_say_so(options, capsys):
     )
     assert found.next_command.startswith("make answer DATASET=")
     assert " MINUTES=0 " in found.next_command
-    assert found.page.is_file()
-
-
-def test_the_page_says_what_minutes_left_out_and_proposes_to_go_on(quick, options):
-    find_answer(options(minutes="0"))
-    page = options().reports / "easy" / "index.html"
-    text = page.read_text("utf-8")
+    text = found.page.read_text("utf-8")
     assert "MINUTES= ended before the extraction of 1 feature; the ranking" in text
     assert "answer DATASET=" in text and "it goes on" in text
+
     whole = find_answer(options())
-    text = page.read_text("utf-8")
+    assert {*whole.alone} == {"rms", "zcr"}
+    text = whole.page.read_text("utf-8")
     assert "MINUTES= ended" not in text and "predict AUDIO=FILE" in text
     assert "predict AUDIO=FILE" in whole.next_command
     first, second = whole.alone  # the best first
@@ -103,30 +157,28 @@ def test_the_page_says_what_minutes_left_out_and_proposes_to_go_on(quick, option
     "content",
     ["", "x", "[]", "5", "{}", '{"left_out": 5, "command": []}', "[" * 100_000],
 )
-def test_a_damaged_note_of_what_minutes_left_out_ends_no_report(
-    quick, options, content
-):
-    work = find_answer(options(minutes="0"))
-    (options().runs / "easy" / "answer" / "unfinished.json").write_text(content)
-    folders = {
-        name.upper(): getattr(options(), name) for name in ("data", "runs", "reports")
-    }
-    done("analysis", 1, DATASET=options().dataset, **folders)
-    text = work.built.page.read_text("utf-8")
-    assert "This is not known: " in text and "unfinished.json cannot be read" in text
+def test_a_damaged_note_of_what_minutes_left_out_is_refused(content, tmp_path):
+    (tmp_path / "unfinished.json").write_text(content)
+    with refused("unfinished.json cannot be read"):
+        read_unfinished(tmp_path / "unfinished.json")
 
 
 @pytest.mark.parametrize("content", ["", "feature,alone\nrms,1\n", "\xff"])
-def test_a_damaged_table_of_chosen_features_is_named_and_the_rest_reported(
-    quick, options, content
-):
-    found = find_answer(options())
-    (options().runs / "easy" / "answer" / "features.csv").write_text(content, "latin-1")
-    folders = {
-        name.upper(): getattr(options(), name) for name in ("data", "runs", "reports")
-    }
-    done("analysis", 1, DATASET=options().dataset, **folders)
-    text = found.page.read_text("utf-8")
+def test_a_damaged_table_of_chosen_features_is_refused(content, tmp_path):
+    (tmp_path / "features.csv").write_text(content, "latin-1")
+    with refused("features.csv cannot be read"):
+        read_features(tmp_path / "features.csv")
+
+
+def test_the_page_names_damaged_files_of_the_choice_and_reports_the_rest(ended):
+    options = ended()
+    folder = options.runs / "easy" / "answer"
+    (folder / "unfinished.json").write_text("x")
+    (folder / "features.csv").write_text("")
+    places = {name.upper(): getattr(options, name) for name in PLACES}
+    done("analysis", 1, DATASET=options.dataset, **places)
+    text = (options.reports / "easy" / "index.html").read_text("utf-8")
+    assert "This is not known: " in text and "unfinished.json cannot be read" in text
     assert "features.csv cannot be read" in text and "What was chosen?" in text
 
 
@@ -184,16 +236,10 @@ def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, 
     assert not list((tmp_path / "data").rglob("*.h5"))
 
 
-def test_what_minutes_left_out_is_done_by_the_next_call(quick, options):
-    find_answer(options(minutes="0"))
-    assert {*find_answer(options()).alone} == {"rms", "zcr"}
-
-
-def test_only_the_features_that_are_named_are_ranked(quick, options):
-    find_answer(options(features="rms zcr"))
-    assert {*find_answer(options(features="rms")).alone} == {"rms"}
-    cache = options().data / "easy" / "features"
-    found = find_answer(options(dataset=str(cache), features="zcr"))
+def test_only_the_features_that_are_named_are_ranked(quick, ended):
+    assert {*find_answer(ended(features="rms")).alone} == {"rms"}
+    cache = ended().data / "easy" / "features"
+    found = find_answer(ended(dataset=str(cache), features="zcr"))
     assert {*found.alone} == {"zcr"} and found.recommended == "zcr"
 
 
@@ -202,18 +248,12 @@ def test_frames_of_a_given_duration_are_extracted_and_ranked(quick, options):
     assert name.startswith("rms@")
 
 
-def test_the_entry_page_lists_the_new_report(quick, options):
-    given = options(features="rms")
-    find_answer(given)
-    assert "easy/index.html" in (given.reports / "index.html").read_text()
-
-
-def test_runs_of_other_folds_are_named_and_trained_again_if_asked(quick, options):
-    before = find_answer(options(features="rms")).alone
-    regrouped = {"features": "rms", "group": "([0-9])-", "folds_by": "group"}
+def test_runs_of_other_folds_are_named_and_trained_again_if_asked(whole, quick, ended):
+    before = whole.found.alone
+    regrouped = {"group": "([0-9])-", "folds_by": "group"}
     with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
-        find_answer(options(**regrouped))
-    after = find_answer(options(**regrouped, retrain="1"))
+        find_answer(ended(**regrouped))
+    after = find_answer(ended(**regrouped, retrain="1"))
     assert after.alone.keys() == before.keys() and after.alone != before
     assert after.score is not None and after.whole
 
@@ -233,11 +273,6 @@ def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp
     assert not list((tmp_path / "data").rglob("*.h5"))
 
 
-def test_one_command_is_proposed_at_the_end(quick, options, capsys):
-    assert answer(options()) == 0
-    assert capsys.readouterr().out.count("next:") == 1
-
-
 def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_path):
     labels = ["dog", "cat"] * 10
     ids = [f"clip{number}" for number in range(20)]
@@ -252,8 +287,8 @@ def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_pa
     assert found.whole and found.recommended == "embedding"
 
 
-def test_clips_with_several_labels_are_ranked_by_map(quick, options, tmp_path):
-    files = sorted((tmp_path / "easy").glob("*/*.wav"))
+def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_path):
+    files = sorted(clips.glob("*/*.wav"))
     labels = [
         f"{file.parent.name};odd" if n % 2 else "" for n, file in enumerate(files)
     ]
