@@ -308,16 +308,21 @@ def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
     return fitting[0]
 
 
-def listing(runs: Path) -> list[str]:
-    """A heading and a table of the importance folders; an empty list if there is
-    none.
+def listing(runs: Path) -> tuple[list[str], list[str]]:
+    """A heading and a table of the importance folders, none if there is no such folder;
+    and what cannot be read.
     """
-    rows = [
-        (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
-        for folder in find_importance(runs)
-    ]
+    rows = []
+    problems = []
+    for folder in find_importance(runs):
+        try:
+            features = " ".join(folder.features)
+            place = folder.path.relative_to(runs)
+            rows.append((place, folder.config.model, features))
+        except (RequestError, OSError) as error:
+            problems.append(str(error))
     table = text_table(rows, ("folder", "model", "features"))
     title = (
         f"Importance (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
     )
-    return [title, table] if rows else []
+    return [title, table] if rows else [], problems

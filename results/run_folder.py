@@ -51,7 +51,13 @@ from featurestack.results.config import (
 from featurestack.results.ranking_metric import Score
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import task_of
-from featurestack.storage.files import Lock, may_read, replace_file, require_readable
+from featurestack.storage.files import (
+    CLOSED,
+    Lock,
+    may_read,
+    replace_file,
+    require_readable,
+)
 
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
@@ -376,6 +382,8 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
     """Turn an error in reading `file` into a RequestError of one line."""
     try:
         yield
+    except PermissionError:
+        raise RequestError(f"{file} {CLOSED}") from None
     except (ValueError, LookupError, RecursionError, FileNotFoundError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None

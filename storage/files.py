@@ -13,6 +13,8 @@ from typing import Self
 from featurestack.commandline.errors import RequestError
 from featurestack.storage import system
 
+CLOSED = "may not be read: change its permissions (chmod)"
+
 
 def draft_of(path: Path) -> Path:
     """The name of the draft of a file that a lock guards; only the holder of the lock
@@ -169,11 +171,16 @@ def may_read(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK)
 
 
+def is_closed(folder: Path) -> bool:
+    """Whether this is a folder that may not be read."""
+    # Path's is_dir raises below a folder that may not be read
+    return os.path.isdir(folder) and not may_read(folder)  # noqa: PTH112
+
+
 def require_readable(folder: Path) -> None:
     """RequestError if a folder may not be read."""
-    # Path's is_dir raises below a folder that may not be read
-    if os.path.isdir(folder) and not may_read(folder):  # noqa: PTH112
-        raise RequestError(f"{folder} may not be read: change its permissions (chmod)")
+    if is_closed(folder):
+        raise RequestError(f"{folder} {CLOSED}")
 
 
 def may_write(folder: Path) -> bool:

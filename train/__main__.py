@@ -65,13 +65,13 @@ def bundle(options: BundleOptions) -> int:
     return make_bundle(options)
 
 
-def list_(options: ListOptions) -> None:
-    """List models, augmentations, recipes and importance folders, or one model's
+def list_(options: ListOptions) -> int:
+    """List models, augmentations, recipes, runs and importance folders, or one model's
     stages.
     """
-    from featurestack.train.listing import overview
+    from featurestack.train.listing import list_all
 
-    print(overview(options))
+    return list_all(options)
 
 
 def remove(options: RemoveOptions) -> int:

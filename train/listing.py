@@ -1,5 +1,5 @@
-"""`python -m train list`: models with their sizes, augmentations, recipes, importance
-folders; or the runs of several folders as a table.
+"""`python -m train list`: models with their sizes, augmentations, recipes, runs and
+importance folders; or the runs of several folders as a table.
 """
 
 import shlex
@@ -15,14 +15,16 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import count
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv, text_table
+from featurestack.commandline.terminal import tell
 from featurestack.results.run_folder import RunFolder, configuration_score, find
-from featurestack.results.select_runs import refuse_unreadable
+from featurestack.storage.files import is_closed
 from featurestack.train import recipes
 from featurestack.train.augment import every_augmentation
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
 from featurestack.train.options import FOLDERS, ListOptions
 
+NO_FOLD = "it has no finished fold yet: continue its training"
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 
 Stages = list[tuple[str, tuple[int, ...]]]
@@ -90,19 +92,37 @@ def uncomputed(
     return x.new_zeros(len(x), layer.out_channels, *sizes)
 
 
-def overview(options: ListOptions) -> str:
-    """Tables of models, augmentations, recipes and importance folders, the stages of
-    one model, or the runs of several folders.
+def list_all(options: ListOptions) -> int:
+    """The command `list`: print tables of models, augmentations, recipes, runs and
+    importance folders, the stages of one model, or the runs of several folders.
+
+    The exit status is 1 if a run or an importance folder cannot be read: it is named,
+    and the others are listed.
     """
     folders = run_folders(options.runs)
-    for folder in folders:
-        refuse_unreadable(folder)
     if len(folders) > 1:
-        return as_csv(runs_table(folders)).rstrip()
-    torch.set_num_threads(1)  # the work is too small to be shared among threads
-    if options.name:
-        return stages_of(options.name, options)
+        table, problems = runs_table(folders)
+        print(as_csv(table).rstrip())
+    elif options.name:
+        torch.set_num_threads(1)  # the work is too small to be shared among threads
+        print(stages_of(options.name, options))
+        return 0
+    else:
+        text, problems = overview(options, folders[0])
+        print(text)
+    for problem in problems:
+        tell(problem)
+    return int(bool(problems))
+
+
+def overview(options: ListOptions, runs: Path) -> tuple[str, list[str]]:
+    """Tables of models, augmentations, recipes, runs and importance folders; and what
+    cannot be read.
+    """
+    torch.set_num_threads(1)
     recipe_rows = [(name, recipes.description(name)) for name in recipes.names()]
+    trained, problems = trained_runs(runs)
+    measured, damages = folders_of_rooms(runs)
     parts = [
         f"Models ({', '.join(example_inputs(options))}; {options.classes} classes)",
         models_table(options),
@@ -110,13 +130,14 @@ def overview(options: ListOptions) -> str:
         augmentations_table(),
         "Recipes (RECIPE=name)",
         text_table(recipe_rows, ("name", "")),
-        *folders_of_rooms(folders[0]),
+        *trained,
+        *measured,
         (
             f"{make_command('train list', 'NAME')} shows the shape after each layer"
             " that changes it"
         ),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts), problems + damages
 
 
 def stages_of(name: str, options: ListOptions) -> str:
@@ -176,49 +197,90 @@ def run_folders(text: str) -> list[Path]:
     return folders or [Path()]
 
 
-def runs_table(folders: list[Path]) -> pd.DataFrame:
-    """A row for each run in these folders: where it lies, what was trained, the folds
-    that are finished, its score with the 95 % interval, and what is wrong with it.
+def runs_in(folder: Path) -> list[RunFolder]:
+    """The runs of a folder that is a run, holds runs, or holds datasets of runs.
 
-    A folder is a run, holds runs, or holds datasets of runs. One without a run has a
-    row that says so.
+    A folder that may not be read is among them, since it may be a run or hold runs.
+    """
+    if is_closed(folder) or (folder / "run.json").exists():
+        return [RunFolder(folder)]
+    places = [place for place in folder.glob("*") if is_closed(place)]
+    files = folder.glob("*/run.json")
+    places += [file.parent for file in files] or [run.path for run in find(folder)]
+    return [RunFolder(place) for place in sorted(places)]
+
+
+def runs_table(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
+    """A row for each run in these folders: where it lies, what was trained, the folds
+    that are finished, its score with the 95 % interval, and what is wrong with it; and
+    the sentences on runs that cannot be read.
+
+    A folder is one as in `runs_in`. One without a run has a row that says so.
     """
     rows: list[dict[str, object]] = []
+    damages = []
     for folder in folders:
-        runs = [RunFolder(folder)] if (folder / "run.json").exists() else find(folder)
-        if not runs:
-            found = sorted(folder.glob("*/run.json"))
-            runs = [RunFolder(file.parent) for file in found]
+        runs = runs_in(folder)
         if not runs:
             rows.append({"folder": str(folder), "problem": "it holds no run"})
-        rows += [{"folder": str(folder), **run_row(run)} for run in runs]
+        for run in runs:
+            row, damage = run_row(run)
+            rows.append({"folder": str(folder), **row})
+            damages += [damage] if damage else []
     columns = ["folder", "run", "dataset", "features", "model", "seed", "folds", "of"]
     columns += ["score", "value", "low", "high", "clips", "problem"]
-    return pd.DataFrame(rows, columns=columns).astype(object)
+    table = pd.DataFrame(rows, columns=columns).astype(object)
+    return table, list(dict.fromkeys(damages))
 
 
-def run_row(run: RunFolder) -> dict[str, object]:
-    """The row of a run in `runs_table`, without its folder."""
+def run_row(run: RunFolder) -> tuple[dict[str, object], str]:
+    """The row of a run in `runs_table`, without its folder; and why the run cannot be
+    read.
+    """
     row: dict[str, object] = {"run": run.name}
     try:
         config = run.config
         row |= {"dataset": config.dataset, "features": config.features}
         row |= {"model": config.model, "seed": config.seed}
         row |= {"folds": len(run.finished), "of": len(run.folds)}
+        if not run.finished:
+            row["problem"] = NO_FOLD
+            return row, ""
         score = configuration_score([run])
         row |= {"score": run.task.metric.column, "value": score.mean}
         row |= {"low": score.low, "high": score.high, "problem": ""}
         row["clips"] = len(run.scored(split=run.scored_split))
     except (RequestError, OSError) as error:
         row["problem"] = str(error)
-    return row
+        return row, str(error)
+    return row, ""
 
 
-def folders_of_rooms(runs: Path) -> list[str]:
-    """The heading and the table of the importance folders; an empty list if there is
-    none.
+def trained_runs(runs: Path) -> tuple[list[str], list[str]]:
+    """A heading and a table of the runs, none if there is no run; and what cannot be
+    read.
+    """
+    rows = []
+    problems = []
+    for run in runs_in(runs):
+        try:
+            config = run.config
+            folds = f"{len(run.finished)} of {len(run.folds)}"
+        except (RequestError, OSError) as error:
+            problems.append(str(error))
+        else:
+            rows.append((run.path.relative_to(runs), config.features, folds))
+    title = f"Runs (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
+    table = text_table(rows, ("folder", "features", "folds"))
+    return [title, table] if rows else [], problems
+
+
+def folders_of_rooms(runs: Path) -> tuple[list[str], list[str]]:
+    """The heading and the table of the importance folders, none if there is no such
+    folder; and what cannot be read.
     """
     if FOLDERS not in rooms.names("capabilities"):
-        return []
-    listed: list[str] = rooms.load("capabilities", FOLDERS).listing(runs)
+        return [], []
+    listed: tuple[list[str], list[str]]
+    listed = rooms.load("capabilities", FOLDERS).listing(runs)
     return listed

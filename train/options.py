@@ -334,8 +334,8 @@ class RemoveOptions(RunsOptions):
 
 
 class ListOptions(Options):
-    """Models, augmentations, recipes and importance folders, one model's stages, or the
-    runs of several folders as CSV.
+    """Models, augmentations, recipes, runs and importance folders, one model's stages,
+    or the runs of several folders as CSV.
     """
 
     example = 'RUNS="anna ben clara"'

@@ -257,3 +257,15 @@ def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "may_read", lambda folder: folder != tmp_path)
     with refused(f"{tmp_path} may not be read: change its permissions"):
         run_folder.find(tmp_path)
+
+
+def test_a_file_of_a_run_that_may_not_be_read_has_a_remedy(tmp_path, monkeypatch):
+    """As for another user; root may read everything."""
+    (tmp_path / "run.json").write_text("{}")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    with refused("run.json may not be read: change its permissions"):
+        _ = RunFolder(tmp_path).config

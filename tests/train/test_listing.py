@@ -6,19 +6,22 @@ import shutil
 import pandas as pd
 import pytest
 
+from featurestack.results import run_folder
 from featurestack.results.run_folder import configuration_score
-from featurestack.train.listing import describe_model, overview
+from featurestack.storage import files
+from featurestack.train.listing import describe_model, list_all
 from featurestack.train.options import ListOptions
 from tests.refusal import refused
 
 
-def test_the_stages_of_a_model_are_listed_or_the_model_is_refused():
-    text = overview(ListOptions(name="resnet18"))
+def test_the_stages_of_a_model_are_listed_or_the_model_is_refused(capsys):
+    assert list_all(ListOptions(name="resnet18")) == 0
+    text = capsys.readouterr().out
     assert "11.2 M parameters" in text and text.index("64x16x54") < text.index(
         "512x2x7"
     )
     with refused("give longer clips"):
-        overview(ListOptions(name="aclnet", samples=100))
+        list_all(ListOptions(name="aclnet", samples=100))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,7 @@ def test_counts_are_those_published_for_imagenet_and_the_classes_come_last(
     assert stages[-1][1] == (1000,)
 
 
-def test_the_runs_of_several_folders_are_one_table(finished, tmp_path):
+def test_the_runs_of_several_folders_are_one_table(finished, tmp_path, capsys):
     anna, ben, clara = (tmp_path / name for name in ("anna", "b en", "clara"))
     shutil.copytree(finished.path, anna)
     shutil.copytree(finished.path.parents[1], ben)
@@ -44,7 +47,10 @@ def test_the_runs_of_several_folders_are_one_table(finished, tmp_path):
     damaged.write_text("clip_id")
     clara.mkdir()
     folders = f"{anna} '{ben}' {clara}"
-    table = pd.read_csv(io.StringIO(overview(ListOptions(runs=folders))))
+    assert list_all(ListOptions(runs=folders)) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("predictions.csv cannot be read") == 1
+    table = pd.read_csv(io.StringIO(printed.out))
     assert table["folder"].tolist() == [str(anna), str(ben), str(clara)]
     first = table.iloc[0]
     assert (first["folds"], first["of"], first["score"]) == (3, 3, "accuracy")
@@ -53,4 +59,54 @@ def test_the_runs_of_several_folders_are_one_table(finished, tmp_path):
     assert "predictions.csv cannot be read" in table["problem"][1]
     assert table["problem"][2] == "it holds no run"
     with refused("there is no folder"):
-        overview(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
+        list_all(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
+
+
+@pytest.fixture
+def unreadable(finished, monkeypatch):
+    """Four runs beside `finished`: one that another user may not read, one whose
+    run.json is damaged, one without a finished fold, and one importance folder whose
+    configuration is damaged.
+    """
+    folder = finished.path.parent
+    closed, damaged, begun = (folder / name for name in ("closed", "damaged", "begun"))
+    for place in (closed, damaged, begun):
+        shutil.copytree(finished.path, place)
+    (damaged / "run.json").write_text('{"dataset": "li')
+    for file in begun.glob("fold*/predictions.csv"):
+        file.unlink()
+    (folder / "importance-linear-0").mkdir()
+    (folder / "importance-linear-0" / "importance.json").write_text("{")
+    for module in (files, run_folder):
+        monkeypatch.setattr(module, "may_read", lambda place: place != closed)
+    return folder
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
+    finished, unreadable, capsys, several
+):
+    runs = unreadable.parent
+    folders = f"{runs} {finished.path}" if several else str(runs)
+    assert list_all(ListOptions(runs=folders)) == 1
+    printed = capsys.readouterr()
+    assert f"{unreadable}/closed may not be read: change its perm" in printed.err
+    assert "damaged/run.json cannot be read" in printed.err
+    assert "train this run again" in printed.err
+    assert "begun" not in printed.err and "begun" in printed.out
+    assert finished.name in printed.out
+    assert ("importance-linear-0" in printed.err) is not several
+
+
+def test_a_dataset_folder_that_may_not_be_read_is_named(
+    finished, tmp_path, monkeypatch, capsys
+):
+    """As for another user, who sees no run in it."""
+    closed = finished.path.parents[1] / "other"
+    closed.mkdir()
+    for module in (files, run_folder):
+        monkeypatch.setattr(module, "may_read", lambda place: place != closed)
+    assert list_all(ListOptions(runs=str(closed.parent))) == 1
+    printed = capsys.readouterr()
+    assert finished.name in printed.out
+    assert f"{closed} may not be read: change its permissions" in printed.err
