@@ -15,6 +15,14 @@ reveal_type(fs.predict(run, ["a.wav"]))
 reveal_type(fs.model)
 fs.train(dataset="synth", features="mel", epochs="many", folds=(1, 2))
 """
+# libraries are read as Any, which takes a tenth of the time
+CONFIGURATION = """\
+[mypy]
+ignore_missing_imports = True
+follow_imports = silent
+[mypy-torch.*,pandas.*,numpy.*,scipy.*,matplotlib.*,sklearn.*,IPython.*,h5py.*]
+follow_imports = skip
+"""
 
 
 def test_the_stub_is_up_to_date():
@@ -25,9 +33,10 @@ def test_the_stub_is_up_to_date():
 def test_a_type_checker_knows_options_and_results(tmp_path):
     pytest.importorskip("mypy")
     (tmp_path / "script.py").write_text(SCRIPT)
-    words = ["-m", "mypy", "--ignore-missing-imports", "--follow-imports=silent"]
-    cache = ["--cache-dir", str(tmp_path / "types"), "--config-file="]
-    done = python(*words, *cache, str(tmp_path / "script.py"), check=False, cwd=ROOT)
+    (tmp_path / "mypy.ini").write_text(CONFIGURATION)
+    words = [f"--config-file={tmp_path / 'mypy.ini'}", "--cache-dir=/dev/null"]
+    script = str(tmp_path / "script.py")
+    done = python("-m", "mypy", *words, script, check=False, cwd=ROOT)
     assert "RunFolder" in done.stdout
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert len(errors) == 1 and ":7: error: " in errors[0]

@@ -14,7 +14,7 @@ from tests.events.field import MEL, make_dataset, train, write_recordings
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("importance")
-    write_recordings(place, recordings=5)
+    write_recordings(place, recordings=3)
     make_dataset(place, features=MEL)
     return place
 

@@ -60,6 +60,7 @@ def end_in_the_middle(data, end):
     return left
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
     sounds, tmp_path, capsys
 ):
