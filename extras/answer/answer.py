@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
@@ -41,6 +43,8 @@ from featurestack.storage.files import Lock, may_write, replace_file
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from featurestack.analysis.report_inputs import Built
     from featurestack.extras.answer.choice import Clips, Scores
     from featurestack.pipeline.request import Request
@@ -49,11 +53,13 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # features in the ranking that is printed
 EXTRACTED = 2  # clips whose extraction is timed
-# numbers of such fits that last as long as a clip of a fold by `texture`, a second of
-# audio in `check`, and a report
-TEXTURE_FITS = 1.0
-CHECK_FITS = 1.0
-REPORT_FITS = 500.0
+CHECKED = 8  # clips whose measures in `check` are timed
+OTHER_CHECKS = 2.0  # time of `check` as a whole, in times of these measures
+# numbers of `fit_seconds` that last as long as: a clip of a fold by `texture`, a
+# million cached values that are read to rank, a report
+TEXTURE_FITS = 3.0
+READ_FITS = 4.0
+REPORT_FITS = 900.0
 LEAST_TAKEN = 10.0  # seconds of finished steps that correct the time of later ones
 CHANGED = 1.25  # a remaining time that changes by less is not told again
 
@@ -367,17 +373,20 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
             seconds = len(work.asked.clips) * costs.get(name, 0.0)
             work.lacking[name] = seconds / (work.wanted.jobs or cores)
     if work.asked:
-        work.seconds["check"] = clips * work.asked.dataset.duration * fit * CHECK_FITS
+        if is_unchecked(work):
+            checked = check_seconds(table, work.asked.dataset.sample_rate)
+            work.seconds["check"] = OTHER_CHECKS * checked
         work.seconds["extract"] = sum(work.lacking.values())
     features = described(work)
     fits = folds * (folds + 1) / 2 if folds <= MOST_PAIRED else 5 * folds
     of_timed = clips / TIMED[0] * classes / TIMED[2] * fits * fit / cores
     for feature in features:
-        work.ranking[feature.stored] = of_timed * width(feature) / TIMED[1]
+        read = clips * feature.rows * feature.frames / 1e6 * READ_FITS * fit
+        work.ranking[feature.stored] = of_timed * width(feature) / TIMED[1] + read
     work.seconds["rank"] = sum(work.ranking.values())
     maps = any(feature.frames > 1 for feature in features)
     trained = TEXTURE_FITS * clips if maps else 10
-    work.seconds["train"] = 2 * folds * trained * fit
+    work.seconds["train"] = folds * trained * fit
     work.seconds["report"] = REPORT_FITS * fit
     if (work.folder / "run.json").exists() and not work.lacking:
         return
@@ -388,6 +397,21 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
         f"{counted(clips, 'clip')}: about {duration(total)} ({', '.join(texts)});"
         " MINUTES= bounds it, and a repeated command goes on"
     )
+
+
+def check_seconds(table: "pd.DataFrame", sample_rate: int) -> float:
+    """The seconds that the measures of all clips will take: those of a few here, which
+    are spread over the table.
+    """
+    from featurestack.pipeline.checks.measures import measure_clips
+
+    spread = np.linspace(0, len(table) - 1, CHECKED, dtype=int)
+    some = table.iloc[np.unique(spread)].reset_index(drop=True)
+    with silenced():
+        measure_clips(some.iloc[:1], sample_rate)  # it imports
+        begun = time.perf_counter()
+        measure_clips(some, sample_rate)
+    return (time.perf_counter() - begun) / len(some) * len(table)
 
 
 def described(work: Work) -> Sequence[FeatureSpec]:

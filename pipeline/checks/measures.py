@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy  # loads its modules on first use
 from joblib import cpu_count
+from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import by_label, spans
@@ -125,8 +126,9 @@ def measure_clips(
         fingerprint = audio_fingerprint(at_rate, sample_rate)
         return {"reason": "", **measures._asdict()}, fingerprint
 
-    # decoding works outside Python's lock
-    with ThreadPoolExecutor(cpu_count()) as threads:
+    # decoding works outside Python's lock; the threads of a product of two matrices
+    # would stand in each other's way
+    with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
         answers = threads.map(measure_file, table["path"], spans(table))
         shown = progress(answers, total=len(table), label="decode", unit="clips")
         measures, fingerprints = zip(*shown)

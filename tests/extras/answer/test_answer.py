@@ -325,3 +325,17 @@ def test_a_few_seconds_correct_no_time(capsys):
     work = answers.Work(None, None, answers.Clock(None), None, seconds=dict(expected))
     answers.rescale(work, expected, ["check"], ["rank"], 5.0)
     assert work.seconds == expected and capsys.readouterr().err == ""
+
+
+def test_the_time_of_check_is_that_of_a_few_of_its_clips(monkeypatch):
+    now = 0.0
+
+    def measured(table, sample_rate):
+        nonlocal now
+        now += 0.1 * len(table)
+
+    monkeypatch.setattr("featurestack.pipeline.checks.measures.measure_clips", measured)
+    monkeypatch.setattr(answers.time, "perf_counter", lambda: now)
+    for clips in (3, 40):
+        table = pd.DataFrame({"path": [f"{clip}.wav" for clip in range(clips)]})
+        assert answers.check_seconds(table, 8_000) == pytest.approx(0.1 * clips)
