@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from featurestack.pipeline.datasets.name_fields import name_fields
+from featurestack.results.ranking_metric import by_unit
+from tests.events.simulated import interval_and_truth
 from tests.importance.simulated import (
     CURVES,
     MANY,
@@ -23,6 +25,7 @@ ELSEWHERE = ((10, 60, 200, 0.35), (10, 150, 400, 0.25))
 NAMES_BEFORE = 22  # kinds that `name_fields` of commit f8a242c5 suspected
 SETS = 31
 OVERLAPPING = 10  # useless sets over datasets that share recordings
+RECORDINGS = (3, 12, 30)  # of ten minutes, each a block
 
 
 class Outcome(NamedTuple):
@@ -37,7 +40,7 @@ class Outcome(NamedTuple):
 
 def outcomes(reports: int, seed: int) -> list[Outcome]:
     """Every design; `reports` of each row."""
-    designs = (elsewhere, names, curves, largest_gain, fitted, overlaps)
+    designs = (elsewhere, names, curves, largest_gain, fitted, overlaps, blocks)
     return [each(reports, np.random.default_rng(seed)) for each in designs]
 
 
@@ -113,4 +116,18 @@ def overlaps(reports: int, rng: np.random.Generator) -> Outcome:
         unnamed = np.mean([clear and not named for clear, named in drawn])
         pairs.append((100 * clear, 100 * unnamed))
     text = "datasets that share 45 % of recordings: false gains without a warning, %"
+    return outcome(text, 5, pairs)
+
+
+def blocks(reports: int, rng: np.random.Generator) -> Outcome:
+    pairs = []
+    warned = "for these recordings alone" in by_unit("block")
+    for recordings in RECORDINGS:
+        drawn = [
+            interval_and_truth(recordings, rng, by_block=True) for _ in range(reports)
+        ]
+        held = [low <= f1 <= high for (low, high), f1 in drawn]
+        missed = 100 * float(1 - np.mean(held))
+        pairs.append((missed, 0.0 if warned else missed))
+    text = "F1 of events by block: intervals that miss new recordings unwarned, %"
     return outcome(text, 5, pairs)
