@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.events.events_file import read_dataset_events
-from featurestack.events.frames import Frames, are_exclusive
+from featurestack.events.frames import Frames
 from featurestack.events.metric import EVENT_F1
 from featurestack.events.scores import ALL, f1_of
 from featurestack.events.tested import (
@@ -154,11 +154,9 @@ EVENTS = Events()
 
 def epoch_scores(tested: ScoredFrames) -> dict[str, float]:
     """The scores in history.csv: F1 at IoU 0.5 by rules that nothing was chosen for."""
-    events = tested.events
-    exclusive = are_exclusive(events[events["label"] != ""])
     tally = tested.tally(tested.by_default)[ALL]
     f1 = f1_of(tally.counts.sum(axis=1))
-    loss = tested.log_losses(exclusive).mean()
+    loss = tested.log_losses(tested.exclusive).mean()
     return {"loss": float(loss), "event_f1": float(f1)}
 
 

@@ -26,6 +26,7 @@ from featurestack.events.frames import (
     Found,
     Frames,
     RuleCounts,
+    are_exclusive,
     count_rules,
     cross_fitted,
     default_rules,
@@ -67,6 +68,11 @@ class ScoredFrames:
         blocks = stretches["file"].duplicated().any() or (stretches["start"] > 0).any()
         return "block" if blocks else "recording"
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether the labels exclude each other."""
+        return are_exclusive(self.events[self.events["label"] != ""])
+
     @cached_property
     def rules(self) -> RuleCounts:
         """The counts of each rule in each fold."""
@@ -75,15 +81,17 @@ class ScoredFrames:
     @cached_property
     def detections(self) -> dict[str, Found]:
         """The detections by rules of the other folds, without those on ignored
-        events.
+        events; with one fold, by default.
         """
+        if self.frames.stretches["fold"].nunique() == 1:
+            return self.by_default
         found = cross_fitted(self.frames, self.probabilities, self.rules)
         return without_ignored(self.frames, self.events, found)
 
     @property
     def by_default(self) -> dict[str, Found]:
         """The detections by rules that nothing was chosen for."""
-        rules = default_rules(self.frames.spans(self.events))
+        rules = default_rules(self.frames.spans(self.events), self.exclusive)
         found = detect_all(self.frames, self.probabilities, rules)
         return without_ignored(self.frames, self.events, found)
 
@@ -240,7 +248,7 @@ def tested_lines(tested: ScoredFrames) -> list[str]:
     """The scores of tested recordings in sentences."""
     by = "rules of the other folds"
     if tested.frames.stretches["fold"].nunique() < 2:
-        by = "the threshold 0.5: one fold has no others to choose rules on"
+        by = "the default rule: one fold has no others to choose rules on"
     what = f"events in the tested recordings, by {by}"
     return score_lines(tested.scores(), what, tested.unit)
 

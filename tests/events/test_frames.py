@@ -12,6 +12,7 @@ from featurestack.events.frames import (
     are_exclusive,
     count_rules,
     cross_fitted,
+    default_rules,
     detect,
     detect_all,
 )
@@ -178,3 +179,29 @@ def test_a_fold_has_no_part_in_its_own_rule():
     changed[own] = np.random.default_rng(1).uniform(0, 1, (own.sum(), 1))
     other = count_rules(every, changed, table)
     assert counts.chosen(without=1) == other.chosen(without=1)
+
+
+def test_a_rule_that_is_better_by_chance_is_not_chosen():
+    every, probability, table = example(0.3)
+    counts = count_rules(every, probability, table)
+    default = counts.rules["a"][0]
+    counts.detected[:] = counts.events[..., None]
+    counts.matched[:] = 0.8 * counts.detected
+    counts.matched[..., 5] *= 1.1  # 18 of 90 events are missed, or 11
+    assert counts.chosen()["a"] == default
+    counts.matched[..., 5] *= 1.1
+    assert counts.chosen()["a"] == counts.rules["a"][5]
+
+
+def test_the_default_rule_joins_frames_unless_labels_exclude_each_other():
+    every, _, table = example(0)
+    spans = every.spans(table)
+    probability = np.tile([0, 0, 0.6, 0.4, 0.4, 0.6, 0.6, 0.6, 0, 0], 300)
+    joined, cut = (
+        detect_all(every, probability[:, None], default_rules(spans, exclusive))["a"]
+        for exclusive in (False, True)
+    )
+    assert len(joined.score) == 300
+    assert joined.spans.lasts == pytest.approx(0.6)
+    assert cut.spans.lasts == pytest.approx(0.3)
+    assert len(cut.score) == 300  # one frame is shorter than 0.3 of 0.8 s
