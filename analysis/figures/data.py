@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 
 from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
+    MANY_CLASSES,
     MARKERS,
+    MUTED,
     RATES,
     SERIES,
     feature_map_image,
@@ -180,7 +182,8 @@ POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")
 
 @figure(
     f"Projections of the clips, one dot per clip; at most {SAMPLED_CLIPS} clips, drawn"
-    " by chance",
+    f" by chance; of more than {MANY_CLASSES} classes, those with the most of these"
+    " clips are coloured, the others are grey",
     row_height("points", 0.9, 1.65, PROJECTIONS_A_ROW),
 )
 def draw_projections(
@@ -191,11 +194,29 @@ def draw_projections(
 ) -> Axes:
     """Draw a panel for each title: each clip at its place in `points` (clips, 2),
     coloured by its class.
+
+    A legend of hundreds of classes would leave no room for the panels.
     """
-    classes = np.unique(np.concatenate([*labels.values()]))
+    classes, clips = np.unique(np.concatenate([*labels.values()]), return_counts=True)
+    others = np.empty(0, classes.dtype)
+    if len(classes) > MANY_CLASSES:
+        ranked = np.argsort(-clips, kind="stable")
+        others = classes[ranked[MANY_CLASSES:]]
+        classes = np.sort(classes[ranked[:MANY_CLASSES]])
     columns = min(PROJECTIONS_A_ROW, len(points))
     drawn = panels(ax, len(points), columns, wide=0.06, high=0.12)
     for panel, (title, places) in zip(drawn, points.items()):
+        if len(others):
+            panel.plot(
+                *places[np.isin(labels[title], others)].T,
+                "o",
+                color=MUTED,
+                markersize=2,
+                markeredgewidth=0,
+                alpha=0.5,
+                label=f"{len(others)} other classes",
+                rasterized=True,
+            )
         for number, name in enumerate(classes):
             panel.plot(
                 *places[labels[title] == name].T,

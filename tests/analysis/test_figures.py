@@ -335,6 +335,22 @@ def test_recall_is_of_the_best_set_and_of_the_others_its_differences():
     assert texts(most.get_xticklabels()) == MANY[5:25]
 
 
+def test_projections_of_hundreds_of_classes_colour_the_largest_and_fit(tmp_path):
+    """A legend of all left the panels no room, and matplotlib said so in a warning,
+    which is an error here.
+    """
+    labels = np.array([f"class {number % 150}" for number in range(160)])
+    points = {f"{name}, PCA": RNG.normal(size=(160, 2)) for name in "abcd"}
+    given = {"points": points, "labels": dict.fromkeys(points, labels)}
+    writer = FigureWriter(tmp_path, paper=True)
+    writer.submit("projections", **given)
+    writer.close()
+    ax = drawn("projections", **given)
+    legend = [text.get_text() for text in ax.figure.legends[0].texts]
+    assert len(legend) == 21 and "130 other classes" in legend
+    assert {f"class {number}" for number in range(10)} < set(legend)
+
+
 def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():
     axes = drawn("intervals")
     assert texts(axes.get_yticklabels()) == ["mel+mfcc", "chroma", "mel"]
