@@ -1,5 +1,7 @@
 """Findings about a dataset, and their table."""
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +11,8 @@ from featurestack.commandline.tables import text_table
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 SHOWN = 8  # most names shown in a finding
 SHOWN_LEAKS = 10  # a leak's names have a line each
+SHOWN_OF_REASON = 3  # most names shown for each reason
+NUMBER = re.compile(r"\d[\d,.]*")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Finding:
     # accuracy of the constant answer, the commonest class; 0.5 for tags
     chance: float | None = None
     about: str = ""  # subject of a finding that counts nothing, as "file names"
+    reasons: Sequence[str] = ()  # the reason of each name, or none
 
 
 def report(findings: Sequence[Finding]) -> str:
@@ -46,11 +51,36 @@ def report(findings: Sequence[Finding]) -> str:
     ]
     lines = ["", text_table(rows, ["", "where", "finding"])]
     for found in (found for found in findings if not found.about):
-        most = SHOWN_LEAKS if found.severity == LEAK else SHOWN
-        names = [*found.names]
-        if len(names) > most + 1:
-            names[most:] = [f"and {len(names) - most:,} more"]
-        each = names if found.severity == LEAK else [", ".join(names)]
+        if found.reasons:
+            each = by_reason(found)
+        elif found.severity == LEAK:
+            each = first_names(found.names, SHOWN_LEAKS)
+        else:
+            each = [", ".join(first_names(found.names, SHOWN))]
         lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
         lines += [f"  what to do: {found.remedy}"] if found.remedy else []
     return "\n".join(lines)
+
+
+def first_names(names: Sequence[str], most: int) -> list[str]:
+    """The names; if they are many, the first ones and the number of the others."""
+    if len(names) <= most + 1:
+        return [*names]
+    return [*names[:most], f"and {len(names) - most:,} more"]
+
+
+def by_reason(found: Finding) -> list[str]:
+    """A line for each reason, the commonest first: the number of its names, the reason
+    and the first names. Reasons that differ in numbers alone are one.
+    """
+    groups = defaultdict[str, list[int]](list)
+    for place, reason in enumerate(found.reasons):
+        groups[NUMBER.sub("…", reason)].append(place)
+    lines = []
+    for general, places in sorted(groups.items(), key=lambda group: -len(group[1])):
+        reasons = {found.reasons[place] for place in places}
+        reason = reasons.pop() if len(reasons) == 1 else general
+        names = first_names([found.names[place] for place in places], SHOWN_OF_REASON)
+        number = counted(len(places), found.of)
+        lines.append(f"{number}: {reason}: {', '.join(names)}")
+    return lines

@@ -83,10 +83,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         )
     measures, fingerprints = measure_clips(table, dataset.sample_rate)
     table = table.join(measures)
-    unreadable = [
-        f"{row.clip_id} ({row.reason})"
-        for row in table[table["reason"] != ""].itertuples()
-    ]
+    unreadable = table[table["reason"] != ""]
     measured = table[table["reason"] == ""].reset_index(drop=True)
     findings = [
         *source_findings(table),
@@ -95,8 +92,9 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             "unreadable",
             WARNING,
             "cannot be read, every command leaves them out",
-            unreadable,
+            unreadable["clip_id"].tolist(),
             f"convert or replace the files, then {make_command('features')}",
+            reasons=unreadable["reason"].tolist(),
         ),
         *clip_findings(measured, dataset),
         *name_findings(dataset),

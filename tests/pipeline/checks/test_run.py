@@ -233,6 +233,26 @@ def test_many_leaks_are_folded_after_ten_lines():
     assert few.endswith("pair 7, and 4 more")
 
 
+def test_clips_that_cannot_be_read_are_grouped_by_reason():
+    """200 missing files were 200 times the same words."""
+    missing = "missing: there is no such file"
+    reasons = {f"m{n}": missing for n in range(200)}
+    reasons |= {f"t{n}": f"truncated: 900 bytes, it holds {n}" for n in range(4)}
+    reasons |= {"e": "empty: the file has 0 bytes"}
+    found = Finding(
+        "unreadable",
+        WARNING,
+        "cannot be read",
+        [*reasons],
+        reasons=[*reasons.values()],
+    )
+    assert report([found]).splitlines()[-3:] == [
+        f"  200 clips: {missing}: m0, m1, m2, and 197 more",
+        "  4 clips: truncated: … bytes, it holds …: t0, t1, t2, t3",
+        "  1 clip: empty: the file has 0 bytes: e",
+    ]
+
+
 def test_names_of_classes_that_look_the_same_are_named(tmp_path):
     names = ["dog", "Dog", "do g", "caf\u00e9", "cafe\u0301", "cat"]
     rows = [f"{n}.wav,{names[n % 6]},{1 + n // 6},{n}" for n in range(12)]
