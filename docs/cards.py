@@ -46,9 +46,9 @@ Every value agrees with plain librosa 0.11 and 1.0 (`pipeline/reference.py`) to 
 the largest value of its row; the cache then rounds it to float16 (three significant
 digits). There are two exceptions. `rolloff` and `yin` pick a bin, and 99.9 % of their
 values agree. `chroma…`, `tonnetz` and `tempogram_ratio` follow an estimated tuning or
-tempo, and agree in all values of 99.5 % of the clips. On five clips of ESC-10 the
-[differences](#differences-from-librosa) are far smaller. `python -m docs.cards
-document` writes this page from the code.
+tempo, and agree in all values of 99.5 % of the clips. The [last
+table](#differences-from-librosa) has the differences on five clips. `python -m
+docs.cards document` writes this page from the code.
 
 `embedding@model=speech` is a feature too. It is not in the table because it needs a
 [pretrained network](../howto/bring-features.md#pretrained-networks).
