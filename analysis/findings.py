@@ -21,8 +21,6 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis import tables
-from featurestack.analysis.ablations import ablations
-from featurestack.analysis.nested import nested_score
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
@@ -194,7 +192,14 @@ def findings(
     table = compared(ranked, metrics)
     every = table.merge(details.drop(columns="seeds"), on="run").to_dict("records")
     rows = every[: len(main.runs)]
-    changes = ablations(main)
+    changes = pd.DataFrame()
+    nested = nested_low = nested_high = np.nan
+    if len(main.runs) > 1:
+        from featurestack.analysis.ablations import ablations
+        from featurestack.analysis.nested import nested_score
+
+        changes = ablations(main)
+        nested, nested_low, nested_high = nested_score(main)
     reports = {run.name: tables.class_report(run) for run in runs}
     made = {
         "comparison": comparison_table(table, main),
@@ -208,7 +213,6 @@ def findings(
     }
     report = reports[main.best.name][:-2].query("support > 0")
     chance, chance_p = main.chance
-    nested, nested_low, nested_high = nested_score(main)
     several = main.alike > 1
     return Findings(
         state=state_of(main, table[: main.alike]),

@@ -15,7 +15,7 @@ Conventions: N clips, G recordings, R runs, F folds.
 
 import numpy as np
 
-from featurestack.analysis.ranking import Ranking, selected_on_others
+from featurestack.analysis.ranking import Ranking
 from featurestack.results.bootstrap import (
     drawn_recordings,
     effective_recordings,
@@ -26,33 +26,28 @@ from featurestack.results.bootstrap import (
 from featurestack.results.scores import Floats, Ints
 
 
-def nested_score(main: Ranking) -> tuple[float, float, float]:
-    """The accuracy of the set, of those trained alike, that is best on the other folds,
-    and both ends of its 95 % interval.
-
-    NaN for one run, one fold or a composed set, and for tags, whose mAP is no mean over
-    folds.
+def selected_on_others(criterion: Floats) -> Ints:
+    """(..., F) for each fold, the run with the best `criterion` (..., R, F) on the
+    other folds; the first run wins a tie, so their order must not come from a score.
     """
-    few = main.alike < 2 or len(main.folds) < 2
-    if few or main.composed_from or main.metric.pooled:
-        return np.nan, np.nan, np.nan
-    runs = sorted(main.runs[: main.alike], key=lambda run: run.name)
-    weights = fold_weights(main.best.folds)
-    hits = np.stack([run.correct for run in runs], axis=1) * weights[:, None]
-    _, recording = np.unique(main.best.groups, return_inverse=True)
-    fold = np.searchsorted(main.folds, main.best.folds)
-    every = np.ones((1, recording.max() + 1))
-    mean = chosen_scores(hits, fold, recording, every)
-    replicates = []
-    shares = recording_sums(weights[:, None], recording)
-    for drawn in drawn_recordings(len(shares)):
-        scores = chosen_scores(hits, fold, recording, drawn)
-        replicates.append(scores / (drawn @ shares)[:, 0])
-    with np.errstate(invalid="ignore"):
-        variance = np.nanvar(np.concatenate(replicates), keepdims=True)
-    effective = effective_recordings(shares)
-    ((low, high),) = wilson_interval(mean, variance, effective, len(fold))
-    return float(mean[0]), float(low), float(high)
+    others = criterion.sum(axis=-1, keepdims=True) - criterion
+    # Rounding keeps equal sums equal.
+    chosen: Ints = np.argmax(np.round(others, 12), axis=-2)
+    return chosen
+
+
+def nested_selection(scores: Floats, criterion: Floats) -> float:
+    """Mean over folds of the score of the run that is best on the other folds; NaN for
+    one fold.
+
+    `scores` (R, F) are averaged; the best run is chosen by `criterion` (R, F), and the
+    first run wins a tie. The highest of many test scores is optimistic; this mean is
+    not.
+    """
+    if scores.shape[1] < 2:
+        return np.nan
+    chosen = selected_on_others(criterion)
+    return float(scores[chosen, np.arange(scores.shape[1])].mean())
 
 
 def chosen_scores(hits: Floats, fold: Ints, recording: Ints, drawn: Floats) -> Floats:
@@ -66,10 +61,47 @@ def chosen_scores(hits: Floats, fold: Ints, recording: Ints, drawn: Floats) -> F
     scores = []
     for number in range(fold.max() + 1):
         tested = fold == number
-        places = np.unique(recording[tested])
-        sums = recording_sums(hits[tested], recording[tested])
+        of_clips = recording[tested]
+        places = np.unique(of_clips)
+        sums = recording_sums(hits[tested], of_clips)  # (recordings of the fold, R)
         scores.append(drawn[:, places] @ sums)
     of_folds = np.stack(scores, axis=2)  # (B, R, F)
-    chosen = selected_on_others(of_folds)
-    of_chosen = np.take_along_axis(of_folds, chosen[:, None], axis=1)[:, 0]
-    return of_chosen.sum(axis=1)
+    chosen = selected_on_others(of_folds)  # (B, F)
+    of_chosen = np.take_along_axis(of_folds, chosen[:, None], axis=1)  # (B, 1, F)
+    return of_chosen[:, 0].sum(axis=1)
+
+
+def nested_score(main: Ranking) -> tuple[float, float, float]:
+    """The accuracy of the set, of those trained alike, that is best on the other folds,
+    and both ends of its 95 % interval.
+
+    NaN for one run, one fold or a composed set, and for tags, whose mAP is no mean over
+    folds.
+    """
+    few = main.alike < 2 or len(main.folds) < 2
+    if few or main.composed_from or main.metric.pooled:
+        return np.nan, np.nan, np.nan
+    tested = main.best  # all runs tested the same clips
+    weights = fold_weights(tested.folds)
+    runs = sorted(main.runs[: main.alike], key=lambda run: run.name)
+    hits = np.stack([run.correct * weights for run in runs], axis=1)
+    fold = np.searchsorted(main.folds, tested.folds)
+    _, recording = np.unique(tested.groups, return_inverse=True)
+    shares = recording_sums(weights[:, None], recording)  # (G, 1)
+    recordings = len(shares)
+
+    every_once = np.ones((1, recordings))
+    mean = chosen_scores(hits, fold, recording, every_once)
+    replicates = []
+    for drawn in drawn_recordings(recordings):
+        scores = chosen_scores(hits, fold, recording, drawn)
+        of_all_clips = (drawn @ shares)[:, 0]
+        replicates.append(scores / of_all_clips)
+    every = np.concatenate(replicates)
+    with np.errstate(invalid="ignore"):
+        variance = np.nanvar(every, keepdims=True)
+
+    effective = effective_recordings(shares)
+    clips = len(fold)
+    ((low, high),) = wilson_interval(mean, variance, effective, clips)
+    return float(mean[0]), float(low), float(high)

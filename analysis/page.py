@@ -22,14 +22,13 @@ from featurestack.analysis.sentences import (
     method,
     notes,
     result,
-    threats,
 )
 from featurestack.analysis.tables import decimals, format_p, latex_text
 from featurestack.commandline import quantities, rooms
 from featurestack.commandline.spelling import make_command
 
-# these modules enter their sentences when they are imported
-SUBJECTS = (result, threats, method, notes)
+# every page has sentences of these modules, which enter them when they are imported
+SUBJECTS = (result, method, notes)
 UNKNOWN = "–"
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 

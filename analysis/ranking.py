@@ -370,27 +370,3 @@ def trained_alike(runs: Sequence[Run]) -> list[Run]:
 
     most = max(by_setting.values(), key=sets, default=[])
     return most if sets(most) > 1 else [*runs]
-
-
-def nested_selection(scores: Floats, criterion: Floats) -> float:
-    """Mean over folds of the score of the run that is best on the other folds; NaN for
-    one fold.
-
-    `scores` (R, F) are averaged; the best run is chosen by `criterion` (R, F), and the
-    first run wins a tie. The highest of many test scores is optimistic; this mean is
-    not.
-    """
-    if scores.shape[1] < 2:
-        return np.nan
-    chosen = selected_on_others(criterion)
-    return float(scores[chosen, np.arange(scores.shape[1])].mean())
-
-
-def selected_on_others(criterion: Floats) -> Ints:
-    """(..., F) for each fold, the run with the best `criterion` (..., R, F) on the
-    other folds; the first run wins a tie, so their order must not come from a score.
-    """
-    others = criterion.sum(axis=-1, keepdims=True) - criterion
-    # Rounding keeps equal sums equal.
-    chosen: Ints = np.argmax(np.round(others, 12), axis=-2)
-    return chosen

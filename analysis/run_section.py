@@ -6,18 +6,12 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis import tables
-from featurestack.analysis.clips import read_batches, shrink
-from featurestack.analysis.error_browser import TOP
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.figures.run import SamplePrediction
 from featurestack.analysis.page import say
 from featurestack.analysis.runs import Problem, Run
-from featurestack.features_cache import Cache
 from featurestack.results.scores import Prediction, reliability
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
-SAMPLES_EACH = 4
-SAMPLE_SIZE = 112, 288  # largest height and width in pixels
 # Raised by numpy and zipfile for a damaged archive: EOFError if it is empty,
 # RuntimeError for an unknown compression.
 DAMAGED = (
@@ -127,45 +121,3 @@ def submit_run(
     if pairs:
         writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
     return []
-
-
-def choose_samples(
-    run: Run,
-    cache: Cache,
-    feature: str,
-    rng: np.random.Generator,
-) -> list[SamplePrediction]:
-    """Up to SAMPLES_EACH correct, wrong and uncertain clips, if their feature maps can
-    be read.
-
-    A clip counts as correct or as wrong if it is so for all seeds; `rng` draws among
-    these clips. Uncertain clips have the smallest margins between the two likeliest
-    classes. Probabilities are means over the seeds.
-    """
-    probabilities = run.probabilities.mean(axis=0)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-    two_largest = np.sort(probabilities, axis=1)[:, -2:]
-    margin = np.diff(two_largest, axis=1).sum(axis=1)
-    chosen = {
-        "correct": rng.permutation(np.flatnonzero(run.correct == 1)),
-        "wrong": rng.permutation(np.flatnonzero(run.correct == 0)),
-        "uncertain": np.argsort(margin, kind="stable"),
-    }
-    samples = []
-    for outcome, rows in chosen.items():
-        row_of = {str(run.clip_ids[row]): row for row in rows[:SAMPLES_EACH]}
-        for ids, values in read_batches(cache, feature, list(row_of)):
-            for clip, value in zip(ids, values):
-                row = row_of[clip]
-                true = run.classes[run.target[row]]
-                top = tuple(
-                    (run.classes[place], float(probabilities[row, place]))
-                    for place in order[row]
-                )
-                shown = shrink(value, SAMPLE_SIZE)
-                samples.append(
-                    SamplePrediction(
-                        outcome, clip, shown, cache.duration or 1.0, true, top
-                    )
-                )
-    return samples

@@ -13,7 +13,6 @@ import pandas as pd
 
 from featurestack.analysis import error_browser, first_screen
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
-from featurestack.analysis.comparison_section import submit_comparison
 from featurestack.analysis.data_section import data_facts, data_tables
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
@@ -62,8 +61,11 @@ class PageInputs:
 
 
 def comparison(writer: FigureWriter, found: Findings) -> Section:
-    """The runs beside each other."""
-    submit_comparison(writer, found)
+    """The runs beside each other; a single one has a figure for papers alone."""
+    if len(found.rows) > 1 or writer.paper:
+        from featurestack.analysis.comparison_section import submit_comparison
+
+        submit_comparison(writer, found)
     return Section("comparison", "Comparison", values=first_screen.summary(found))
 
 

@@ -18,10 +18,11 @@ If an entry holds more than the function, a decorator made for the registry wrap
         builder))
 """
 
+import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
@@ -40,13 +41,18 @@ class Registry(dict[str, Entry]):
         subject: str,
         entries: Mapping[str, Entry] = MappingProxyType({}),
         rooms: rooms.Kind | None = None,
+        others: Sequence[str] = (),
     ) -> None:
         """`subject` is the word for an entry in messages, such as "model". A registry
         with a kind of `rooms` also finds what these add, without listing it.
+
+        `others` are modules that enter what few commands use. They are imported, one
+        after the other, when a name is missing; `complete` imports all.
         """
         super().__init__(entries)
         self.subject = subject
         self.rooms = rooms
+        self.others = [*others]
         # names that a user's script or notebook registered
         self.of_script: set[str] = set()
 
@@ -57,7 +63,24 @@ class Registry(dict[str, Entry]):
             )
         super().__setitem__(name, entry)
 
+    def find(self, name: str) -> Entry | None:
+        """The entry of this name, from one of `others` if need be; None if the core has
+        none.
+        """
+        while name not in self and self.others:
+            importlib.import_module(self.others.pop(0))
+        return self.get(name)
+
+    def complete(self) -> Self:
+        """The registry with the entries of all `others`."""
+        while self.others:
+            importlib.import_module(self.others.pop(0))
+        return self
+
     def __missing__(self, name: str) -> Entry:
+        known = self.find(name)
+        if known is not None:
+            return known
         added = rooms.names(self.rooms) if self.rooms else {}
         if self.rooms and name in added:
             loaded: Entry = rooms.load(self.rooms, name)

@@ -36,7 +36,7 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.train import recipes
-from featurestack.train.augment import every_augmentation
+from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -192,7 +192,7 @@ def augmentations_table() -> str:
             f"{entry.maximum:g}",
             " and ".join(AUGMENTED[kind] for kind in entry.kinds),
         )
-        for entry in every_augmentation().values()
+        for entry in AUGMENTS.complete().values()
     ]
     head = ("name", "what it does", "default strength", "largest", "for")
     return table(head, rows)
@@ -210,7 +210,7 @@ def recipes_list() -> str:
 def figures_list() -> str:
     calls = {
         name: f"fs.draw({name!r}, {arguments(entry.draw)})"
-        for name, entry in FIGURES.items()
+        for name, entry in FIGURES.complete().items()
     }
     return "\n".join(
         f"### {name}\n\n{FIGURES[name].caption}.\n\n```python\n{call}\n```\n"

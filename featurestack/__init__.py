@@ -59,7 +59,6 @@ __all__ = [
 ]
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
-    "FIGURES": "featurestack.analysis.figures",
     "Model": "featurestack.train.service",
     "feature": "featurestack.pipeline.features.registry",
     "model": "featurestack.train.models.registry",
@@ -67,6 +66,10 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
 
 
 def __getattr__(name: str) -> object:
+    if name == "FIGURES":
+        return importlib.import_module(
+            "featurestack.analysis.figures"
+        ).FIGURES.complete()
     if name == "train":
         return importlib.import_module("featurestack.train")
     if name in __all__:

@@ -6,8 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 from IPython.display import Audio
 
-from featurestack.analysis.figures import FIGURES as FIGURES
-from featurestack.analysis.figures.data import FeatureMap as FeatureMap
+from featurestack.analysis.figures.feature_maps import FeatureMap as FeatureMap
 from featurestack.analysis.figures.notebook import NotebookFigure as NotebookFigure
 from featurestack.analysis.overview import Overview as Overview
 from featurestack.analysis.report_inputs import Built as Built

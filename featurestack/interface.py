@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Audio
 
-    from featurestack.analysis.figures.data import FeatureMap
+    from featurestack.analysis.figures.feature_maps import FeatureMap
     from featurestack.analysis.figures.notebook import NotebookFigure
     from featurestack.analysis.overview import Overview
     from featurestack.analysis.report_inputs import Built
@@ -211,7 +211,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
         fs.compute(clip, "mel@n_mels=64").values.shape      # (64, 431) for 5 s
         fs.compute(clip, "mfcc:1-19").values.shape          # (19, 431)
     """
-    from featurestack.analysis.figures.data import FeatureMap
+    from featurestack.analysis.figures.feature_maps import FeatureMap
     from featurestack.features_cache.names import parse_channel
     from featurestack.pipeline.features import resolve_feature
 
@@ -437,7 +437,7 @@ def sample_predictions(
     """
     import numpy as np
 
-    from featurestack.analysis.run_section import choose_samples
+    from featurestack.analysis.samples import choose_samples
 
     first = trained.training.channels[0].stored
     drawn = choose_samples(_loaded(trained), stored, first, np.random.default_rng(seed))

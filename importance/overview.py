@@ -1,6 +1,7 @@
-"""The comparison of several datasets on the entry page of the reports."""
+"""The comparison of several datasets: its choices, and whether there is one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from featurestack.analysis.figures import FigureWriter
@@ -13,9 +14,6 @@ from featurestack.importance.across_options import FEWEST_DATASETS, AcrossOption
 
 if TYPE_CHECKING:
     from featurestack.importance.across import Comparison
-    from featurestack.importance.shares import ImportanceShares
-
-PANELS = 12  # feature sets in the first figure of gains
 
 
 def choices(options: AnalysisOptions) -> dict[str, str]:
@@ -78,60 +76,6 @@ def compare_reports(
         why = not_compared(len(given))
         headline = f"{counted(reports, 'report')}. {why}"
         return Compared(headline, leads={"Comparison": why}, problems=problems)
-    from featurestack.importance import across_sentences as sentences
-    from featurestack.importance.random_effects import FEWEST_TO_PREDICT
-    from featurestack.importance.shares import importance_shares
+    from featurestack.importance.across_page import page_of
 
-    shares = importance_shares(given, options.runs)
-    submit_figures(writer, comparison, shares)
-    leads = {
-        f"On these {comparison.best['datasets']} datasets": sentences.on_these(
-            comparison
-        ),
-        "On a dataset not seen": sentences.on_unseen(comparison, FEWEST_TO_PREDICT),
-    }
-    templates = {"gains": "Gains", "every": "Every feature set"}
-    values: dict[str, object] = {"c": comparison}
-    if shares:
-        features, datasets = shares.shares.shape
-        travel = sentences.travel(
-            shares.correlation, shares.low, shares.high, features, datasets
-        )
-        leads["Does importance travel?"] = travel
-        templates["shares"] = "Importance"
-        values |= {"shares": shares, "travel": travel}
-    return Compared(
-        sentences.headline(comparison),
-        comparison,
-        leads,
-        templates,
-        values,
-        tables={"gains": comparison.gains, "pooled": comparison.pooled},
-        problems=problems,
-    )
-
-
-def submit_figures(
-    writer: FigureWriter,
-    comparison: "Comparison",
-    shares: "ImportanceShares | None",
-) -> None:
-    """Submit the figures of the page; gains of the first PANELS feature sets and of the
-    others are two figures.
-    """
-    order = comparison.joint["feature_set"]
-    for stem, names in (
-        ("across_gains", order[:PANELS]),
-        ("across_more_gains", order[PANELS:]),
-    ):
-        if len(names):
-            kept = comparison.gains["feature_set"].isin(names)
-            writer.submit(
-                "across_gains",
-                stem,
-                gains=comparison.gains[kept],
-                pooled=comparison.pooled.set_index("feature_set").loc[names],
-            )
-    writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)
-    if shares:
-        writer.submit("across_shares", shares=shares.shares)
+    return replace(page_of(given, options, comparison, writer), problems=problems)

@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.ranking import nested_selection, selected_on_others
+from featurestack.analysis.nested import nested_selection, selected_on_others
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.errors import RequestError

@@ -132,12 +132,11 @@ MAY_IMPORT = {
 # Modules that import by a computed name: stages for help, rooms, a folder's own
 # modules.
 BY_NAME = {
-    *("commandline/help.py", "commandline/rooms.py"),
+    *("commandline/help.py", "commandline/registry.py", "commandline/rooms.py"),
     "results/tasks/registry.py",
     *(
         "pipeline/kernels/__init__.py",
         "pipeline/features/__init__.py",
-        "train/augment.py",
         "train/models/architecture.py",
     ),
 }
@@ -242,10 +241,21 @@ ASKED_FOR = {
     "analysis": {
         "featurestack.features_cache.structure",
         "featurestack.features_cache.writer",
+        "featurestack.analysis.ablations",
+        "featurestack.analysis.comparison_section",
+        "featurestack.analysis.figures.comparison",
+        "featurestack.analysis.figures.confusion",
+        "featurestack.analysis.figures.feature_maps",
+        "featurestack.analysis.figures.tags",
+        "featurestack.analysis.nested",
         "featurestack.analysis.power",
+        "featurestack.analysis.sentences.choice",
+        "featurestack.analysis.sentences.comparison",
+        "featurestack.analysis.sentences.tags",
+        "featurestack.analysis.sentences.threats",
         "featurestack.analysis.tag_tables",
         "featurestack.features_cache.splits",
-        "featurestack.importance.across_sentences",
+        "featurestack.importance.across_page",
         "featurestack.importance.section",
         "featurestack.importance.sentences",
         "featurestack.results.run_writer",

@@ -26,7 +26,6 @@ a batch is changed: AUGMENT= is parsed without it.
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 EVERY_KIND = ("image", "wave", "vector")
-OTHERS = "featurestack.train.augmentations"  # loaded if AUGMENT names another
 
 
 class Channels(NamedTuple):
@@ -166,7 +164,9 @@ Shape = tuple[int, int]  # rows, frames
 Strength = float | Shape
 Transform = Callable[..., Batch]  # (batch, strength)
 Cut = Callable[[Shape, Strength], Shape]  # (shape, strength) -> what is left
-AUGMENTS: Registry[Augmentation] = Registry("augmentation")
+AUGMENTS: Registry[Augmentation] = Registry(
+    "augmentation", others=["featurestack.train.augmentations"]
+)
 
 
 @dataclass(frozen=True)
@@ -272,12 +272,6 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
     return batch._replace(x=x)
 
 
-def every_augmentation() -> Registry[Augmentation]:
-    """AUGMENTS with the augmentations of OTHERS."""
-    importlib.import_module(OTHERS)
-    return AUGMENTS
-
-
 @dataclass(frozen=True)
 class Augmenter:
     """Augmentations with their strengths, applied in order; if there are none, a batch
@@ -337,7 +331,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
     steps = []
     for part in text.replace(" ", "").split(","):
         name, _, given = part.partition("=")
-        entry = AUGMENTS.get(name) or every_augmentation()[name]
+        entry = AUGMENTS[name]
         if kind not in entry.kinds:
             raise RequestError(
                 f"AUGMENT={name} is not for this model: {make_command('train list')}"

@@ -19,7 +19,7 @@ from featurestack.commandline.terminal import tell
 from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.storage.files import is_closed
 from featurestack.train import recipes
-from featurestack.train.augment import every_augmentation
+from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
 from featurestack.train.options import FOLDERS, ListOptions
@@ -165,7 +165,7 @@ def models_table(options: ListOptions) -> str:
 def augmentations_table() -> str:
     """Every augmentation with its strengths and the kinds of models that it serves."""
     rows = []
-    for name, entry in sorted(every_augmentation().items()):
+    for name, entry in sorted(AUGMENTS.complete().items()):
         strengths = f"{entry.default:g}", f"{entry.maximum:g}"
         rows.append((name, *strengths, ", ".join(entry.kinds), entry.summary))
     return text_table(rows, ("name", "default", "maximum", "for", ""))

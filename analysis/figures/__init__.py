@@ -1,13 +1,13 @@
 """Figures for papers and for the report: functions that draw into an `ax`
 and return it.
 
-`@figure` enters a function in FIGURES, where the report and the tests find it. A
-FigureWriter writes files. Probabilities and rates are given from 0 to 1. In most
-figures line styles, markers or numbers repeat the meaning of the colours.
+`@figure` enters a function in FIGURES, where the report and the tests find it. Those
+that every report has are loaded with this package. A FigureWriter writes files.
+Probabilities and rates are given from 0 to 1. In most figures line styles, markers or
+numbers repeat the meaning of the colours.
 """
 
 from featurestack.analysis.figures import (  # noqa: F401 - importing enters their figures
-    comparison,
     data,
     run,
 )

@@ -2,8 +2,7 @@
 separability, projections.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,6 @@ from featurestack.analysis.figures.drawing import (
     MUTED,
     RATES,
     SERIES,
-    feature_map_image,
     figure,
     grid_lines,
     heat_map,
@@ -46,79 +44,8 @@ def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
 NAMED_ROWS = 16
 
 
-@dataclass(frozen=True)
-class FeatureMap:
-    """A feature of one clip: `values` (rows, frames), both axes, and the units that the
-    cache records.
-
-    `seconds` has the time of each frame, or its position in `frame_unit` if columns are
-    not time.
-    """
-
-    name: str
-    values: np.ndarray
-    rows: np.ndarray
-    row_unit: str
-    seconds: np.ndarray
-    units: str = ""
-    frame_unit: str = "s"
-
-    def __repr__(self) -> str:
-        rows, frames = self.values.shape
-        return (
-            f"FeatureMap({self.name}, {rows} rows x {frames} frames,"
-            f" {self.units or 'no unit'})"
-        )
-
-
-GALLERY_COLUMNS = 3
 # most clips to draw from a dataset; more take longer and hardly change a bar
 SAMPLED_CLIPS = 150
-
-
-@figure(
-    "All cached features of one clip",
-    row_height("features", 0.5, 1.35, GALLERY_COLUMNS),
-    pixels=True,
-)
-def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """Draw a panel for each feature, a line if it has one row, else an image; the axes
-    name their units.
-    """
-    drawn = panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75)
-    for panel, feature in zip(drawn, features):
-        end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
-        if len(feature.values) == 1:
-            panel.plot(
-                feature.seconds,
-                feature.values[0],
-                color=SERIES[0],
-                linewidth=0.6,
-            )
-            panel.set_ylabel(feature.units, labelpad=1)
-        else:
-            feature_map_image(panel, feature.values, end)
-            panel.set_yticks(*named_places(feature.rows))
-            panel.set_ylabel(feature.row_unit, labelpad=1)
-            if feature.frame_unit != "s":  # its frames need not be equally far apart
-                places, names = named_places(feature.seconds)
-                panel.set_xticks((places + 0.5) * end / len(feature.seconds), names)
-        panel.set_xlim(0, end)
-        panel.set_title(shorten(feature.name, 22), pad=3)
-        panel.set_xlabel(feature.frame_unit, labelpad=0.5)
-        panel.tick_params(length=1.5, pad=1.5)
-    ax.set_title(title, pad=16)
-    return ax
-
-
-def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Up to four rows or frames of a feature map, about equally far apart, and their
-    values.
-    """
-    spaced = np.linspace(0, len(axis) - 1, 4)
-    places = np.unique(spaced.round().astype(int))
-    names = [format_plain(float(axis[place])) for place in places]
-    return places, names
 
 
 def format_plain(value: float) -> str:

@@ -52,7 +52,14 @@ class Figure:
         return self.width, self.height(**data)
 
 
-FIGURES: Registry[Figure] = Registry("figure", rooms="figures")
+FIGURES: Registry[Figure] = Registry(
+    "figure",
+    rooms="figures",
+    others=[
+        f"featurestack.analysis.figures.{name}"
+        for name in ("comparison", "confusion", "tags", "feature_maps")
+    ],
+)
 
 
 def figure(
@@ -326,21 +333,3 @@ def drawing() -> Iterator[None]:
     with matplotlib.rc_context(chosen), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield
-
-
-def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
-    """Draw (rows, frames) with time along x and low rows at the bottom; values outside
-    VISIBLE saturate.
-    """
-    values = np.asarray(values, np.float32)
-    low, high = np.percentile(values, VISIBLE)
-    panel.imshow(
-        values,
-        origin="lower",
-        aspect="auto",
-        cmap=SPECTRUM,
-        vmin=low,
-        vmax=high,
-        extent=(0, seconds, -0.5, len(values) - 0.5),
-        interpolation="antialiased",
-    )

@@ -1,124 +1,23 @@
 """Figures of one run: its predictions, learning curves, channels and augmentations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 
 from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
-    ERRORS,
-    GREYS,
-    INK,
-    MANY_CLASSES,
     MUTED,
     SERIES,
     SIGNED,
     SPECTRUM,
-    feature_map_image,
     figure,
     grid_lines,
-    heat_map,
     is_narrow,
     panels,
     row_height,
-    shorten,
 )
-from featurestack.commandline.quantities import percent
-
-ERROR_SHADE = 1.3  # the page's style sheets have the same
-
-
-@figure(
-    "Confusion matrix: a row is the actual class with its number of predictions, a"
-    " column the predicted one; correct predictions are grey, errors orange; a box"
-    f" holds the classes of one category; of more than {MANY_CLASSES} classes, those"
-    " with the most errors are shown, the others are summed",
-    lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
-)
-def draw_confusion_matrix(
-    ax: Axes,
-    *,
-    # (classes, classes), rows are actual classes; means over seeds need not be whole
-    counts: np.ndarray,
-    classes: Sequence[str],
-    categories: Sequence[str] | None = None,
-    rates: bool = False,
-) -> Axes:
-    """Shade each cell by its share of the row; its text is the count, or with `rates`
-    the percentage.
-
-    Classes have the order given, and a box surrounds neighbours of one category. If
-    there are more than MANY_CLASSES classes, those with the most errors are shown; the
-    last row and column sum the others.
-    """
-    classes = list(classes)
-    categories = list(categories or [""] * len(classes))
-    if len(classes) > MANY_CLASSES:
-        clips = counts.sum(axis=0) + counts.sum(axis=1)
-        errors = clips - 2 * counts.diagonal()
-        ranked = np.argsort(-errors, kind="stable")
-        starts = np.arange(MANY_CLASSES + 1)
-        kept = np.sort(ranked[:MANY_CLASSES])
-        others = ranked[MANY_CLASSES:]
-        for axis in (0, 1):
-            ordered = counts.take([*kept, *others], axis)
-            counts = np.add.reduceat(ordered, starts, axis)
-        classes = [*(classes[row] for row in kept), f"{len(others)} other classes"]
-        categories = [*(categories[row] for row in kept), ""]
-    total = counts.sum(axis=1)
-    share = counts / np.maximum(total, 1e-9)[:, None]
-    # Errors are few: the square root makes a share of 1 in 40 visible; 3 in 5 has the
-    # darkest shade.
-    correct = np.eye(len(classes))
-    grey = (correct > 0) | (counts == 0)
-    greys = GREYS(share * correct)
-    of_errors = ERRORS(ERROR_SHADE * np.sqrt(share))
-    colours = np.where(grey[..., None], greys, of_errors)
-
-    def text(count: float, rate: float) -> str:
-        if not count:
-            return ""
-        if rates:
-            return percent(rate, 0)
-        return f"{count:.1f}".removesuffix(".0")
-
-    rows = []
-    for name, clips_of_class in zip(classes, total):
-        rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
-    texts = np.vectorize(text)(counts, share)
-    heat_map(ax, pd.DataFrame(texts, rows, classes), colours, turn=45)
-    ax.set_aspect("auto" if is_narrow(ax) else "equal")
-    _box_categories(ax, categories)
-    ax.set(
-        xlabel="Predicted (cells: % of the row)" if rates else "Predicted",
-        ylabel="Actual",
-    )
-    return ax
-
-
-def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
-    """Draw a box on the diagonal around neighbouring classes of one category."""
-    start = 0
-    for category, neighbours in groupby(categories):
-        side = len(list(neighbours))
-        corner = (start - 0.5, start - 0.5)
-        if category and side > 1:
-            box = Rectangle(
-                corner,
-                side,
-                side,
-                fill=False,
-                edgecolor=INK,
-                linewidth=1,
-            )
-            ax.add_patch(box)
-        start += side
-
 
 SPLITS = (
     ("train", "training", SERIES[7], ":"),
@@ -181,53 +80,6 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     return ax
 
 
-# most curves drawn; of more classes every n-th, sorted by average precision
-PR_CURVES = 8
-
-
-@figure(
-    "Precision against recall by class, from ranks within each fold; dotted: the"
-    " prevalence of the class, which is the precision of a random order",
-    lambda **_: 3.2,
-)
-def draw_precision_recall(
-    ax: Axes,
-    *,
-    target: np.ndarray,
-    ranks: np.ndarray,
-    classes: Sequence[str],
-) -> Axes:
-    """Draw a curve for each of up to PR_CURVES classes; `target` (N, K) has the labels,
-    `ranks` is (N, K).
-    """
-    from featurestack.results.tags import average_precision, precision_recall
-
-    order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
-    tested = np.count_nonzero(target.any(axis=0))
-    spaced = np.linspace(0, tested - 1, PR_CURVES)
-    chosen = order[np.unique(spaced.astype(int))]
-    for place, k in enumerate(chosen):
-        recall, precision = precision_recall(target[:, k], ranks[:, k])
-        colour = SERIES[place % len(SERIES)]
-        ax.step(
-            100 * recall,
-            100 * precision,
-            where="post",
-            color=colour,
-            label=shorten(classes[k], 24),
-        )
-        ax.axhline(
-            100 * target[:, k].mean(),
-            color=colour,
-            linewidth=0.7,
-            linestyle=":",
-        )
-    ax.set(xlabel="recall, %", ylabel="precision, %", xlim=(0, 102), ylim=(0, 103))
-    grid_lines(ax)
-    ax.legend(loc="lower left")
-    return ax
-
-
 FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to draw
 
 
@@ -282,66 +134,6 @@ def draw_reliability(
     )
     for panel in (above, below):
         grid_lines(panel)
-    return ax
-
-
-SAMPLES_A_ROW = 4
-
-
-@dataclass(frozen=True)
-class SamplePrediction:
-    """A clip with its feature map (rows, frames), true class, and likeliest classes
-    with probabilities.
-    """
-
-    outcome: str  # correct | wrong | uncertain
-    clip_id: str
-    feature_map: np.ndarray
-    seconds: float
-    true_class: str
-    top: tuple[tuple[str, float], ...]
-
-
-@figure(
-    "Correct, wrong and uncertain predictions, with the three most probable classes",
-    row_height("samples", 0.3, 1.75, SAMPLES_A_ROW),
-    pixels=True,
-)
-def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
-    """Draw a panel for each clip: its feature map, below it the true class and the
-    likeliest classes.
-    """
-    for panel, sample in zip(
-        panels(ax, len(samples), SAMPLES_A_ROW, wide=0.1, high=1.35), samples
-    ):
-        feature_map_image(panel, sample.feature_map, sample.seconds)
-        panel.set(xticks=[], yticks=[])
-        clip = shorten(sample.clip_id, 20 - len(sample.outcome))
-        panel.set_title(f"{sample.outcome} · {clip}", weight="normal", pad=3)
-        lines = [(f"true: {shorten(sample.true_class, 17)}", False)]
-        for name, probability in sample.top:
-            hit = name == sample.true_class
-            lines.append(
-                (
-                    (
-                        f"{percent(probability, 0):>3} % "
-                        f" {shorten(name, 14)}{' ✓' if hit else ''}"
-                    ),
-                    hit,
-                )
-            )
-        for line, (text, hit) in enumerate(lines):
-            place = 0, -0.06 - 0.22 * line
-            colour = SERIES[0] if hit else INK
-            weight = "bold" if hit else "normal"
-            panel.text(
-                *place,
-                text,
-                transform=panel.transAxes,
-                va="top",
-                color=colour,
-                weight=weight,
-            )
     return ax
 
 

@@ -2,21 +2,30 @@
 text, which the page, the terminal and the LaTeX document share.
 
 `page.say` finds them by name; templates place them. A sentence that is not needed is
-empty.
+empty. Modules on what few reports have are loaded when one of their sentences is said.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from featurestack.commandline.quantities import counted, plural, points
+from featurestack.commandline.registry import Registry
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
     from featurestack.analysis.ranking import Ranking
 
-SENTENCES: dict[str, Callable[..., str]] = {}
+Row = Mapping[str, Any]  # one row of a table
+
+SENTENCES: Registry[Callable[..., str]] = Registry(
+    "sentence",
+    others=[
+        f"featurestack.analysis.sentences.{name}"
+        for name in ("threats", "comparison", "choice", "tags")
+    ],
+)
 NAMED = 3  # names in a list before "and 6 more"
 
 

@@ -12,7 +12,7 @@ from featurestack.analysis.sentences import (
     sentence,
 )
 from featurestack.analysis.tables import decimals
-from featurestack.commandline.quantities import counted, percent, plural
+from featurestack.commandline.quantities import counted, percent
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
@@ -22,28 +22,6 @@ if TYPE_CHECKING:
 def method(f: "Findings") -> str:
     """The meaning of the score, its interval, and chance."""
     return by_metric("method", f)
-
-
-@sentence
-def method_map(f: "Findings") -> str:
-    swapped = f"by jackknife values of mAP by {f.unit}"
-    if ranking_of(f).swaps:
-        swapped = f"by swapping them in whole {plural(f.unit)}, in every pattern"
-    text = (
-        "mAP is the mean over the classes of average precision; clips of all folds are"
-        " ordered by their rank within the fold, because the models of two folds are"
-        " calibrated apart. The mAP of several seeds is their mean. SD is that of the"
-        " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
-        f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
-        f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
-        f" Chance, {percent(f.chance)} %, is what a random order gets on average."
-    )
-    if f.perfect < 0.9995:
-        text += (
-            f" A perfect order would get {percent(f.perfect)} % in this way, because"
-            " the folds differ in their prevalence."
-        )
-    return text
 
 
 @sentence

@@ -1,17 +1,15 @@
 """The finding of a report: its headline, and the sentences of its first screen."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from featurestack.analysis.sentences import (
+    Row,
     best_of,
     by_metric,
-    either,
     folds,
     interval,
     is_or_are,
@@ -24,10 +22,6 @@ from featurestack.commandline.quantities import counted, percent, plural, points
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
-
-Row = Mapping[str, Any]
-
-MOST_CHOSEN = 3  # features that a headline names
 
 # heading on the first screen -> the sentence's name
 LEADS = {
@@ -63,6 +57,8 @@ def headline(f: "Findings") -> str:
     score = f"{percent(best['accuracy'])} % {f.score}{balanced(f)}"
     if f.state == "one":
         if f.choice:
+            from featurestack.analysis.sentences.choice import right
+
             return right(f)
         model = f"{best['features']} with {best['model']}"
         return f"One configuration so far: {model}, {score}"
@@ -125,6 +121,8 @@ def sure(f: "Findings") -> str:
         text = f"Compared on {folds(f)}, which all of these have finished. "
     best = best_of(f)
     if f.main.composed_from:
+        from featurestack.analysis.sentences.choice import composed
+
         return text + composed(f)
     if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):
         clips = counted(len(f.main.best.clip_ids), "test clip")
@@ -140,6 +138,8 @@ def sure(f: "Findings") -> str:
             f"{text}{by_metric('chance', f)}; the best configuration is not clearly"
             " better than that."
         )
+    from featurestack.analysis.sentences.comparison import sure_of_several
+
     return text + sure_of_several(f)
 
 
@@ -156,64 +156,6 @@ def sure_of_one(f: "Findings") -> str:
     if not f.excluded and not f.choice:
         text += " It is the only configuration, so there is nothing to compare it with."
     return text
-
-
-def sure_of_several(f: "Findings") -> str:
-    """How the best of several configurations compares with the others."""
-    if f.state == "tie":
-        texts = [f"{probably(f)} {rival(f, f.tied[0])}: no clear difference."]
-        others = len(f.tied) - 1
-        worse = sum(row["verdict"] == "clearly worse" for row in f.alike)
-        if others == 1:
-            texts.append("One other does not differ clearly either.")
-        elif others:
-            texts.append(f"{others} others do not differ clearly either.")
-        if worse:
-            texts.append(
-                "One is clearly worse." if worse == 1 else f"{worse} are clearly worse."
-            )
-        return " ".join(texts)
-    if f.state != "winner":
-        return ""
-    texts = [f"{probably(f)} {rival(f, f.alike[1])}: clearly worse."]
-    others = len(f.alike) - 2
-    if others == 1:
-        texts.append("The other set is clearly worse too.")
-    elif others:
-        texts.append(f"The {others} others are clearly worse too.")
-    return " ".join(texts)
-
-
-def rival(f: "Findings", row: Row) -> str:
-    """A configuration, its score, and its difference to the best."""
-    control = ", a control," if row["control"] else ""
-    ends = interval(f, row["difference_low"], row["difference_high"])
-    return (
-        f"{row['label']}{control} has {percent(row['accuracy'])} %,"
-        f" {points(row['difference'])} points{ends}"
-    )
-
-
-@sentence
-def probably(f: "Findings") -> str:
-    """How good the best of several configurations is, its selection left out."""
-    best = best_of(f)
-    low, high = best["accuracy_low"], best["accuracy_high"]
-    text = (
-        f"The best of {len(f.alike)} configurations, probably between {percent(low)}"
-        f" and {percent(high)} % (95 % interval if it had been named beforehand"
-    )
-    if pd.notna(f.nested):
-        text += "; chosen on the other folds each time, it is "
-        named = [percent(end) for end in (best["accuracy"], low, high)]
-        nested = [percent(end) for end in (f.nested, f.nested_low, f.nested_high)]
-        if nested == named:
-            text += "the same"
-        elif pd.notna(f.nested_low):
-            text += f"{nested[0]} %, {nested[1]} to {nested[2]}"
-        else:
-            text += f"{nested[0]} %"
-    return f"{text})."
 
 
 @sentence
@@ -237,61 +179,6 @@ def otherwise(f: "Findings") -> str:
         are = "is" if len(more) == 1 else "are"
         text += f". {counted(len(more), 'more run')} {are} trained otherwise"
     return f"{text}."
-
-
-@sentence
-def right(f: "Findings") -> str:
-    """The headline of features chosen inside the folds."""
-    assert f.best is not None and f.choice is not None, "the best run is a choice"
-    score = f"{percent(f.best['accuracy'])} % {f.score}"
-    if "uneven" in {threat.kind for threat in f.threats}:
-        score += f" ({percent(f.best['balanced_accuracy'])} % balanced)"
-    names = len(f.choice.candidates)
-    return (
-        f"{f.best['model']} has {score} on {often_chosen(f.choice.sets)}, chosen from"
-        f" {counted(names, 'feature')} without the clips that test them"
-    )
-
-
-def often_chosen(sets: Sequence[str]) -> str:
-    """The features that more than half of the folds chose, the commonest at least:
-    `modulation (5 of 5 folds), mfcc (4) and others`; names alone if all folds agree.
-    """
-    counts = Counter(name for features in sets for name in features.split("+"))
-    ordered = counts.most_common()
-    named = [pair for pair in ordered if 2 * pair[1] > len(sets)][:MOST_CHOSEN]
-    named = named or ordered[:1]
-    if len(named) == len(ordered) and set(counts.values()) == {len(sets)}:
-        return either([name for name, _ in named])
-    (first, most), *others = named
-    texts = [f"{first} ({most} of {counted(len(sets), 'fold')})"]
-    texts += [f"{name} ({count})" for name, count in others]
-    return either(texts + ["others"] * (len(named) < len(ordered)))
-
-
-@sentence
-def composed(f: "Findings") -> str:
-    """Says that scores of the tested folds chose the sets of some runs, or that the
-    choice has not trained all folds yet.
-    """
-    sets = [run for run in f.runs if run.composed_from]
-    if not sets:
-        return ""
-    counts = [run.composed_from for run in sets]
-    names = [run.features for run in sets]
-    many = len(names) > 1
-    if any(run.missing_folds for run in sets):
-        return (
-            f"{either(list(dict.fromkeys(names)))} {'are' if many else 'is'} part of a"
-            f" choice from {max(counts)} feature sets that has not ended, so"
-            f" {'they have' if many else 'it has'} no verdict yet."
-        )
-    return (
-        f"{either(list(dict.fromkeys(names)))} {'were' if many else 'was'} composed"
-        f" from the best of {max(counts)} feature sets on these test folds; no test or"
-        " interval here corrects that"
-        f", so {'they have' if many else 'it has'} no verdict."
-    )
 
 
 @sentence
@@ -392,25 +279,6 @@ def classes(f: "Findings") -> str:
 
 
 @sentence
-def classes_map(f: "Findings") -> str:
-    texts = [
-        f"{row['class']} ({percent(row['average_precision'])} %, prevalence"
-        f" {percent(row['prevalence'])} %)"
-        for row in f.hardest[:3]
-        if row["average_precision"] != 1
-    ]
-    text = "Every class has an average precision of 100 %."
-    if texts or not f.hardest:
-        text = f"Lowest average precision: {', '.join(texts)}."
-    run = ranking_of(f).best
-    absent = len(run.classes) - int(run.labels.any(axis=0).sum())
-    if absent:
-        are = is_or_are(absent)
-        text += f" {counted(absent, 'class')} without a test clip {are} left out."
-    return text
-
-
-@sentence
 def classes_accuracy(f: "Findings") -> str:
     if not f.hardest:
         return ""
@@ -423,12 +291,6 @@ def classes_accuracy(f: "Findings") -> str:
         for recall, rows in groupby(failing, itemgetter("recall"))
     ]
     return f"Lowest recall: {', '.join(texts)}."
-
-
-@sentence
-def chance_map(f: "Findings") -> str:
-    chance = percent(f.chance)
-    return f"A random order of the clips has a mAP of {chance} % on average"
 
 
 @sentence

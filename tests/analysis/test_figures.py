@@ -15,9 +15,9 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
-from featurestack.analysis.figures.data import FeatureMap
+from featurestack.analysis.figures.confusion import ERROR_SHADE
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
-from featurestack.analysis.figures.run import ERROR_SHADE, SamplePrediction
+from featurestack.analysis.figures.feature_maps import FeatureMap, SamplePrediction
 from featurestack.commandline import rooms
 
 TEMPLATES = Path(drawing.__file__).parents[1] / "templates"
@@ -273,7 +273,7 @@ def test_a_heat_map_of_gains_counts_verdicts_and_leaves_out_what_cannot_exist():
 
 
 def test_every_figure_has_an_example_here():
-    assert {*EXAMPLES} == {*FIGURES, *rooms.names("figures")}
+    assert {*EXAMPLES} == {*FIGURES.complete(), *rooms.names("figures")}
 
 
 @pytest.mark.parametrize(("name", "data"), [*EXAMPLES.items(), *LARGE])

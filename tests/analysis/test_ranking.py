@@ -9,7 +9,8 @@ import pytest
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
-from featurestack.analysis.ranking import nested_selection, rank, rankings
+from featurestack.analysis.nested import nested_selection
+from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results, on_folds
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.classes import CATEGORIES

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from featurestack.analysis.findings import Findings, Threat
-from featurestack.analysis.sentences import interval, listed, threats
+from featurestack.analysis.sentences import (
+    choice,
+    comparison,
+    interval,
+    listed,
+    threats,
+)
 from featurestack.analysis.sentences import result as sentences
 from featurestack.analysis.sentences.method import calibrated, curve_note
 from featurestack.analysis.sentences.notes import left_out, media
@@ -23,7 +29,7 @@ def best(**facts):
 
 
 def test_the_best_of_many_has_the_interval_of_one_that_was_named_beforehand():
-    assert sentences.probably(best()) == (
+    assert comparison.probably(best()) == (
         "The best of 30 configurations, probably between 68.0 and 80.0 % (95 % interval"
         " if it had been named beforehand)."
     )
@@ -31,7 +37,7 @@ def test_the_best_of_many_has_the_interval_of_one_that_was_named_beforehand():
 
 def test_the_best_of_many_has_the_score_of_its_choice_on_the_other_folds():
     found = best(nested=0.759, nested_low=0.701, nested_high=0.81)
-    assert sentences.probably(found).endswith(
+    assert comparison.probably(found).endswith(
         "if it had been named beforehand; chosen on the other folds each time, it is"
         " 75.9 %, 70.1 to 81.0)."
     )
@@ -39,7 +45,7 @@ def test_the_best_of_many_has_the_score_of_its_choice_on_the_other_folds():
 
 def test_a_choice_that_is_the_same_on_the_other_folds_is_said_in_two_words():
     found = best(nested=0.745, nested_low=0.68, nested_high=0.8)
-    assert sentences.probably(found).endswith("each time, it is the same).")
+    assert comparison.probably(found).endswith("each time, it is the same).")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,7 @@ def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats,
         score="accuracy",
         threats=[SimpleNamespace(kind=kind) for kind in threats],
     )
-    assert sentences.right(found) == (
+    assert choice.right(found) == (
         f"texture has {score} on mel (2 of 3 folds) and others, chosen from 36 features"
         " without the clips that test them"
     )
@@ -70,7 +76,7 @@ def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats,
     ],
 )
 def test_a_headline_names_the_features_that_most_folds_chose(sets, said):
-    assert sentences.often_chosen(sets) == said
+    assert choice.often_chosen(sets) == said
 
 
 def runs(*sets, missing=()):
@@ -104,11 +110,11 @@ def runs(*sets, missing=()):
     ],
 )
 def test_composed_sets_are_named(sets, said):
-    assert sentences.composed(runs(*sets)) == said
+    assert choice.composed(runs(*sets)) == said
 
 
 def test_a_choice_that_has_not_ended_is_not_called_composed():
-    assert sentences.composed(runs(("mel", 0), ("mel+mfcc", 25), missing=(2,))) == (
+    assert choice.composed(runs(("mel", 0), ("mel+mfcc", 25), missing=(2,))) == (
         "mel+mfcc is part of a choice from 25 feature sets that has not ended, so it"
         " has no verdict yet."
     )

@@ -22,3 +22,20 @@ def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
     ):
         models["ResNet8"]
     assert models.get("resnet8") is None and closest("xyz", models) is None
+
+
+def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
+    tmp_path, monkeypatch
+):
+    for name in ("dogs", "cats", "birds"):
+        text = f"from tests.commandline.test_registry import PETS\nPETS['{name}'] = 1\n"
+        (tmp_path / f"of_{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    others = ["of_dogs", "of_cats", "of_birds"]
+    pets = Registry("pet", others=others)
+    monkeypatch.setattr("tests.commandline.test_registry.PETS", pets, raising=False)
+    assert pets["cats"] == 1 and [*pets] == ["dogs", "cats"]
+    with refused("^unknown pet 'bird'; did you mean 'birds'"):
+        pets["bird"]
+    assert [*pets.complete()] == ["dogs", "cats", "birds"]
+    assert others == ["of_dogs", "of_cats", "of_birds"]

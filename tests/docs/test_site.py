@@ -21,7 +21,7 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.reference import DEFINITIONS
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train import recipes
-from featurestack.train.augment import every_augmentation
+from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
 from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
@@ -53,9 +53,11 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
 def test_every_registered_thing_has_its_entry():
     page = generate.registries_page()
     assert all(
-        f"| `{name}` |" in page for name in [*all_models(), *every_augmentation()]
+        f"| `{name}` |" in page for name in [*all_models(), *AUGMENTS.complete()]
     )
-    assert all(f"\n### {name}\n" in page for name in [*recipes.names(), *FIGURES])
+    assert all(
+        f"\n### {name}\n" in page for name in [*recipes.names(), *FIGURES.complete()]
+    )
 
 
 def test_every_key_of_run_json_and_every_column_has_its_meaning():

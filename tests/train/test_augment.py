@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from featurestack.train.augment import (
+    AUGMENTS,
     Augmenter,
     Channels,
-    every_augmentation,
     parse_augment,
     preview,
 )
 
 IMAGE_AXES = ("frequency", "none", "cyclic")
-AUGMENTS = every_augmentation()
+AUGMENTS.complete()
 CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]
 
 

@@ -1,0 +1,173 @@
+"""Figures of single clips for notebooks: the features of one, and predictions with
+their feature maps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from featurestack.analysis.figures.data import format_plain
+from featurestack.analysis.figures.drawing import (
+    INK,
+    SERIES,
+    SPECTRUM,
+    VISIBLE,
+    figure,
+    panels,
+    row_height,
+    shorten,
+)
+from featurestack.commandline.quantities import percent
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A feature of one clip: `values` (rows, frames), both axes, and the units that the
+    cache records.
+
+    `seconds` has the time of each frame, or its position in `frame_unit` if columns are
+    not time.
+    """
+
+    name: str
+    values: np.ndarray
+    rows: np.ndarray
+    row_unit: str
+    seconds: np.ndarray
+    units: str = ""
+    frame_unit: str = "s"
+
+    def __repr__(self) -> str:
+        rows, frames = self.values.shape
+        return (
+            f"FeatureMap({self.name}, {rows} rows x {frames} frames,"
+            f" {self.units or 'no unit'})"
+        )
+
+
+GALLERY_COLUMNS = 3
+
+
+@figure(
+    "All cached features of one clip",
+    row_height("features", 0.5, 1.35, GALLERY_COLUMNS),
+    pixels=True,
+)
+def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
+    """Draw a panel for each feature, a line if it has one row, else an image; the axes
+    name their units.
+    """
+    drawn = panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75)
+    for panel, feature in zip(drawn, features):
+        end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
+        if len(feature.values) == 1:
+            panel.plot(
+                feature.seconds,
+                feature.values[0],
+                color=SERIES[0],
+                linewidth=0.6,
+            )
+            panel.set_ylabel(feature.units, labelpad=1)
+        else:
+            feature_map_image(panel, feature.values, end)
+            panel.set_yticks(*named_places(feature.rows))
+            panel.set_ylabel(feature.row_unit, labelpad=1)
+            if feature.frame_unit != "s":  # its frames need not be equally far apart
+                places, names = named_places(feature.seconds)
+                panel.set_xticks((places + 0.5) * end / len(feature.seconds), names)
+        panel.set_xlim(0, end)
+        panel.set_title(shorten(feature.name, 22), pad=3)
+        panel.set_xlabel(feature.frame_unit, labelpad=0.5)
+        panel.tick_params(length=1.5, pad=1.5)
+    ax.set_title(title, pad=16)
+    return ax
+
+
+def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Up to four rows or frames of a feature map, about equally far apart, and their
+    values.
+    """
+    spaced = np.linspace(0, len(axis) - 1, 4)
+    places = np.unique(spaced.round().astype(int))
+    names = [format_plain(float(axis[place])) for place in places]
+    return places, names
+
+
+SAMPLES_A_ROW = 4
+
+
+@dataclass(frozen=True)
+class SamplePrediction:
+    """A clip with its feature map (rows, frames), true class, and likeliest classes
+    with probabilities.
+    """
+
+    outcome: str  # correct | wrong | uncertain
+    clip_id: str
+    feature_map: np.ndarray
+    seconds: float
+    true_class: str
+    top: tuple[tuple[str, float], ...]
+
+
+@figure(
+    "Correct, wrong and uncertain predictions, with the three most probable classes",
+    row_height("samples", 0.3, 1.75, SAMPLES_A_ROW),
+    pixels=True,
+)
+def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
+    """Draw a panel for each clip: its feature map, below it the true class and the
+    likeliest classes.
+    """
+    for panel, sample in zip(
+        panels(ax, len(samples), SAMPLES_A_ROW, wide=0.1, high=1.35), samples
+    ):
+        feature_map_image(panel, sample.feature_map, sample.seconds)
+        panel.set(xticks=[], yticks=[])
+        clip = shorten(sample.clip_id, 20 - len(sample.outcome))
+        panel.set_title(f"{sample.outcome} · {clip}", weight="normal", pad=3)
+        lines = [(f"true: {shorten(sample.true_class, 17)}", False)]
+        for name, probability in sample.top:
+            hit = name == sample.true_class
+            lines.append(
+                (
+                    (
+                        f"{percent(probability, 0):>3} % "
+                        f" {shorten(name, 14)}{' ✓' if hit else ''}"
+                    ),
+                    hit,
+                )
+            )
+        for line, (text, hit) in enumerate(lines):
+            place = 0, -0.06 - 0.22 * line
+            colour = SERIES[0] if hit else INK
+            weight = "bold" if hit else "normal"
+            panel.text(
+                *place,
+                text,
+                transform=panel.transAxes,
+                va="top",
+                color=colour,
+                weight=weight,
+            )
+    return ax
+
+
+def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
+    """Draw (rows, frames) with time along x and low rows at the bottom; values outside
+    VISIBLE saturate.
+    """
+    values = np.asarray(values, np.float32)
+    low, high = np.percentile(values, VISIBLE)
+    panel.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap=SPECTRUM,
+        vmin=low,
+        vmax=high,
+        extent=(0, seconds, -0.5, len(values) - 0.5),
+        interpolation="antialiased",
+    )
