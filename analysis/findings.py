@@ -24,8 +24,8 @@ from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
+from featurestack.results.accuracy import ACCURACY
 from featurestack.results.config import ChoiceConfig
-from featurestack.results.ranking_metric import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -213,7 +213,11 @@ def findings(
     }
     report = reports[main.best.name][:-2].query("support > 0")
     chance, chance_p = main.chance
-    several = main.alike > 1
+    detectable = np.nan
+    if main.testable and main.alike > 1:
+        from featurestack.analysis.power import power_of_second
+
+        detectable, _ = power_of_second(main)
     return Findings(
         state=state_of(main, table[: main.alike]),
         problems=problems,
@@ -228,7 +232,7 @@ def findings(
         recordings=len(main.shares),
         chance=chance,
         chance_p=chance_p,
-        detectable=power(main)[0] if main.testable and several else np.nan,
+        detectable=detectable,
         recordings_needed=recordings_needed(main, table[: main.alike]),
         nested=nested,
         nested_low=nested_low,
@@ -314,7 +318,7 @@ def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
     ranked = ranked.sort_values("accuracy", ascending=False, kind="stable")
     ordered = pd.concat([ranked, table[len(main.runs) :]], ignore_index=True)
     comparison = ordered[[name for name in COMPARISON if name in table]]
-    metric = main.metric.column
+    metric = main.best.task.score
     return comparison.rename(columns=lambda name: re.sub("^accuracy", metric, name))
 
 
@@ -323,7 +327,7 @@ def members_table(rows: Sequence[Row], main: Ranking) -> pd.DataFrame:
     members = [
         (row["run"], *member) for row in rows for member in row["members"].items()
     ]
-    columns = ["run", "member", main.metric.column]
+    columns = ["run", "member", main.best.task.score]
     return pd.DataFrame(members, columns=columns)
 
 
@@ -395,18 +399,6 @@ def state_of(main: Ranking, table: pd.DataFrame) -> State:
     return "tie" if "tied" in table["verdict"].array else "winner"
 
 
-def power(main: Ranking) -> tuple[float, float]:
-    """`power.detectable` of the second run."""
-    from featurestack.analysis.power import detectable
-
-    return detectable(
-        -main.differences[:, 0] / main.unit,
-        main.shares,
-        main.level,
-        main.correct_counts(1),
-    )
-
-
 def recordings_needed(main: Ranking, table: pd.DataFrame) -> int:
     """The recordings that a verdict takes; 0 if there are enough, or if unknown.
 
@@ -416,7 +408,9 @@ def recordings_needed(main: Ranking, table: pd.DataFrame) -> int:
         return FEWEST_RECORDINGS
     if main.alike == 1 or "tied" not in table["verdict"].array:
         return 0
-    _, ratio = power(main)
+    from featurestack.analysis.power import power_of_second
+
+    _, ratio = power_of_second(main)
     if ratio <= 1:
         return 0
     # two digits of an estimate
@@ -475,7 +469,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         part[["difference", "difference_low", "difference_high", "p"]] = differences
         part["error"] = errors
         parts.append(part)
-    scores = {ranking.metric.column for ranking in ranked}
+    scores = {ranking.best.task.score for ranking in ranked}
     ranked_by = metrics["metric"].isin(scores)
     accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
     means = metrics[~ranked_by].pivot(index="run", columns="metric", values="mean")

@@ -22,6 +22,7 @@ from featurestack.analysis.sentences import (
     method,
     notes,
     result,
+    unsigned,
 )
 from featurestack.analysis.tables import decimals, format_p, latex_text
 from featurestack.commandline import quantities, rooms
@@ -100,7 +101,7 @@ def environment() -> Templates:
     made.globals |= {
         "say": say,
         "known": pd.notna,
-        "LEADS": result.LEADS,
+        "leads_of": result.leads_of,
         "FIRST_ROWS": FIRST_ROWS,
     }
     made.policies["json.dumps_kwargs"] = {
@@ -127,7 +128,7 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "text": breakable,
     "percent": _of_known(quantities.percent),
     "points": _of_known(quantities.points),
-    "unsigned": _of_known(lambda value: quantities.points(value).removeprefix("+")),
+    "unsigned": _of_known(unsigned),
     "decimals": _of_known(lambda *given: decimals(*given).replace("-", "−")),
     "count": _of_known(quantities.count),
     "number": _of_known(

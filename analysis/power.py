@@ -7,12 +7,14 @@ from itertools import product
 import numpy as np
 from scipy.special import expit, logit, ndtri
 
+from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.significance import (
     POWER,
     ROUNDING,
     SIGNS_SEED,
     standard_error,
 )
+from featurestack.results.bootstrap import recording_sums
 from featurestack.results.scores import Floats
 
 POWER_DRAWS = 300  # simulated differences: the power is known to 2 %
@@ -133,3 +135,25 @@ def power_quantile(shares: Floats, level: float) -> float:
             most = middle
     error = float(standard_error(noise.T, shares).mean())
     return most / error
+
+
+def power_of_second(main: Ranking) -> tuple[float, float]:
+    """`detectable` of the second run's difference to the best."""
+    return detectable(
+        -main.differences[:, 0] / main.unit,
+        main.shares,
+        main.level,
+        correct_counts(main, 1),
+    )
+
+
+def correct_counts(ranking: Ranking, place: int) -> tuple[Floats, Floats] | None:
+    """(G,) clips of each recording, and (G,) how many of them the run at this place has
+    right; None if the score is pooled.
+    """
+    if ranking.metric.pooled:
+        return None
+    each = np.ones((len(ranking.worth), 1))
+    clips = recording_sums(each, ranking.best.groups)[:, 0]
+    accuracy = ranking.scores[:, place] / (ranking.shares * ranking.unit)
+    return clips, clips * accuracy

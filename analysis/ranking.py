@@ -155,17 +155,6 @@ class Ranking:
         """
         return self.metric.swapped_whole(self.best, len(self.shares))
 
-    def correct_counts(self, place: int) -> tuple[Floats, Floats] | None:
-        """(G,) clips of each recording, and (G,) how many of them the run at this place
-        has right; None if the score is pooled.
-        """
-        if self.metric.pooled:
-            return None
-        each = np.ones((len(self.worth), 1))
-        clips = recording_sums(each, self.best.groups)[:, 0]
-        accuracy = self.scores[:, place] / (self.shares * self.unit)
-        return clips, clips * accuracy
-
     @property
     def differences(self) -> Floats:
         """(G, R - 1) scores of each other run less those of the best run, by

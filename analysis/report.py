@@ -424,8 +424,8 @@ def printed_remarks(found: Findings, reasons: dict[str, list[str]]) -> list[str]
     another model, and the problems with their runs.
     """
     remarks = [page.say("threat", found, threat) for threat in found.threats]
-    if other_models := page.say("otherwise", found):
-        remarks.append(other_models)
+    if found.otherwise:
+        remarks.append(page.say("otherwise", found))
     return remarks + [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
 
 

@@ -26,12 +26,8 @@ from featurestack.results.calibration import (
     scaled,
 )
 from featurestack.results.config import RunConfig
-from featurestack.results.scores import (
-    Floats,
-    Prediction,
-    calibration_error,
-    calibration_floor,
-)
+from featurestack.results.reliability import calibration_error, calibration_floor
+from featurestack.results.scores import Floats, Prediction
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution

@@ -11,8 +11,9 @@ from featurestack.commandline.options import (
     HANDED_OVER,
     PLACES,
     VARIABLE,
-    Command,
+    Commands,
     Options,
+    by_word,
     fields,
     own_options,
     texts,
@@ -51,7 +52,7 @@ SEVERAL_TARGETS = "--several-targets"
 
 
 def main(
-    commands: Sequence[Command],
+    commands: Commands,
     argv: Sequence[str] | None = None,
     spelling: str = PYTHON,
     stage: str = "",
@@ -59,9 +60,10 @@ def main(
     """Run the command that the words name and exit: 0, 1 if work failed, 2 if refused,
     130 after Ctrl-C.
 
-    `commands` are functions `def name(options: SomeOptions) -> int | None`; a single
-    one takes no command word. Messages write commands in this `spelling`. `stage` is
-    the word after `python -m`, by default the package of the first command.
+    `commands` are functions `def name(options: SomeOptions) -> int | None`, or a
+    registry of them; a single one takes no command word. Messages write commands in
+    this `spelling`. `stage` is the word after `python -m`, by default the package of
+    the first command.
     """
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
@@ -96,7 +98,7 @@ def current_folder() -> Path:
 
 
 def run(
-    commands: Sequence[Command],
+    commands: Commands,
     given: Sequence[str],
     stage: str,
 ) -> int | None:
@@ -108,25 +110,26 @@ def run(
             "featurestack needs POSIX locks: on Windows run it under WSL"
         )
     words = unfold(given)
-    module = sys.modules[commands[0].__module__].__spec__
+    own = by_word(commands)
+    command = next(iter(own.values()))
+    module = sys.modules[command.__module__].__spec__
     if not stage and module:
         name = module.name.removesuffix(".__main__")
         stage = name.removeprefix("featurestack.")
     program = CommandLine(stage)
-    command = commands[0]
-    if len(commands) > 1:
-        by_name = Registry(
-            "command", {word_of(command): command for command in commands}
-        )
-        if not (words and words[0] in by_name):
+    if len(own) > 1:
+        known = own.find(words[0]) if words else None
+        if known is None:
             from featurestack.commandline.help import commands_of_rooms, listing
 
+            every = Registry("command", own.complete())
             for added in commands_of_rooms(stage):
-                by_name.setdefault(word_of(added), added)
+                every.setdefault(word_of(added), added)
             if not words or words[0] in HELP:
-                print(listing(str(program), by_name))
+                print(listing(str(program), every))
                 return 0 if words else 2
-        command = by_name[words[0]]
+            known = every[words[0]]
+        command = known
         program = CommandLine(f"{stage} {words.pop(0)}")
     options = own_options(command)
     if {*HELP} & {*words}:

@@ -14,6 +14,7 @@ from featurestack.commandline.options import (
     PLACES,
     Command,
     Options,
+    by_word,
     fields,
     own_options,
     with_rooms,
@@ -59,7 +60,8 @@ def commands_of(stage: str) -> list[Command]:
     if stage == "bench":  # a folder of the clone alone
         own = importlib.import_module("bench.__main__").COMMANDS
     elif stage not in OF_ROOMS:
-        own = importlib.import_module(f"featurestack.{stage}.__main__").COMMANDS
+        module = importlib.import_module(f"featurestack.{stage}.__main__")
+        own = [*by_word(module.COMMANDS).complete().values()]
     return [*own, *commands_of_rooms(stage)]
 
 

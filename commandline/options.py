@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.registry import Registry
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 # Python's characters for bytes that are not UTF-8
@@ -40,6 +41,7 @@ SEED = {"least": 0, "most": 2**32 - 1}
 
 T = TypeVar("T", bound="Options")
 Command = Callable[[Any], "int | None"]  # a function of its `options`
+Commands = Sequence[Command] | Registry[Command]
 
 # class of options -> its subclass with the options of rooms
 EXTENDED: dict[Any, Any] = {}
@@ -112,6 +114,13 @@ def own_options(command: Command) -> "type[Options]":
 def word_of(command: Command) -> str:
     """The word typed for a command."""
     return command.__name__.rstrip("_")
+
+
+def by_word(commands: Commands) -> Registry[Command]:
+    """The commands by the word that is typed for each."""
+    if isinstance(commands, Registry):
+        return commands
+    return Registry("command", {word_of(command): command for command in commands})
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:

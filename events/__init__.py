@@ -30,5 +30,5 @@ ROOM = Room(
     tasks={"events": "featurestack.events.task:EVENTS"},
     sections={"events": "featurestack.events.section:events"},
     templates=Path(__file__).parent / "templates",
-    claims={"events": "featurestack.events.events_file:has_events"},
+    claims={"events": "featurestack.events.claim:has_events"},
 )

@@ -25,7 +25,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.events.annotations import read_events
-from featurestack.events.events_file import COLUMNS, EVENTS_FILE
+from featurestack.events.claim import COLUMNS, EVENTS_FILE
 from featurestack.events.frames import are_exclusive
 from featurestack.events.options import EventsCommand
 from featurestack.events.recordings import lost_in_words, measure_recordings

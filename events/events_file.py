@@ -9,24 +9,13 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
+from featurestack.events.claim import COLUMNS, EVENTS_FILE
 from featurestack.features_cache import Cache
-
-EVENTS_FILE = "events.csv"
-COLUMNS = ("file", "start", "end", "label", "low", "high")
 
 
 def events_file(cache: Cache) -> Path:
     """events.csv of the dataset that filled the cache."""
     return Path(str(cache.settings["source"])).with_name(EVENTS_FILE)
-
-
-def has_events(source: str) -> bool:
-    """Whether a dataset of this source was made by `make events`."""
-    file = Path(source).with_name(EVENTS_FILE)
-    if not file.is_file():
-        return False
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        return lines.readline().strip() == ",".join(COLUMNS)
 
 
 def read_dataset_events(cache: Cache) -> pd.DataFrame:

@@ -14,7 +14,8 @@ from featurestack.events.scores import ALL, f1_interval, f1_of
 from featurestack.events.sentences import SENTENCES
 from featurestack.events.tested import SCORE_COLUMNS, ScoredFrames, read_tested
 from featurestack.results.mean_average_precision import MeanAveragePrecision
-from featurestack.results.ranking_metric import Compared, Score, TestedRun
+from featurestack.results.ranking_metric import Compared, TestedRun
+from featurestack.results.score import Score
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import attributed
 
@@ -26,7 +27,6 @@ class EventF1(MeanAveragePrecision):
 
     title = "event F1"
     heading = "Event F1 at IoU 0.5"
-    column = "event_f1"
     class_score = "f1"
     class_heading = "F1 at IoU 0.5"
     counted = "Events"

@@ -39,7 +39,7 @@ from featurestack.pipeline import audio
 from featurestack.results.config import DetectionRule
 from featurestack.storage.files import replace_file
 from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
-from featurestack.train.options import PredictOptions
+from featurestack.train.trained_options import PredictOptions
 
 BATCH = 16  # pieces
 MOST_SHOWN = 20  # detections of a recording that are printed

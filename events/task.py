@@ -27,7 +27,7 @@ from featurestack.events.tested import (
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import DetectionRule, StoredChannel, digest
-from featurestack.results.ranking_metric import TestedRun
+from featurestack.results.ranking_metric import RankingMetric, TestedRun
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.tags import Tags
@@ -48,7 +48,7 @@ class Events(Tags):
     """
 
     name = "events"
-    metric = EVENT_F1
+    score = "event_f1"
     history_names = ("loss", "event_f1")
     printed_scores = history_names
     unfit: Mapping[tuple[str, str], str] = {
@@ -64,6 +64,10 @@ class Events(Tags):
     trainer = "train events"
     predictor = "predict events"
     framed = True
+
+    @property
+    def metric(self) -> RankingMetric:
+        return EVENT_F1
 
     def refuse_clips(self, table: pd.DataFrame) -> None:
         if not table["label"].any():

@@ -33,8 +33,8 @@ from featurestack.events.frames import (
     detect_all,
 )
 from featurestack.events.scores import ALL, Tally, lie_on, tally_all
-from featurestack.results.ranking_metric import by_unit
 from featurestack.results.run_folder import RunFolder, damage_named
+from featurestack.results.score import by_unit
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
 from featurestack.storage.files import replace_file
 

@@ -46,16 +46,16 @@ def info(options: DatasetOptions) -> None:
     """List the content of a cache: features, clips done, megabytes, rounding,
     parameters, versions.
     """
-    from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.inspect import describe_cache
+    from featurestack.features_cache.opening import open_cache
 
     print(describe_cache(open_cache(options.dataset, options.data, options.name)))
 
 
 def verify(options: ShareOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
-    from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.inspect import verify_cache
+    from featurestack.features_cache.opening import open_cache
     from featurestack.features_cache.share import verify_export
 
     if options.file:
@@ -70,7 +70,7 @@ def verify(options: ShareOptions) -> int:
 
 def export(options: ShareOptions) -> None:
     """Write chosen features to one zip of the cache's ordinary files."""
-    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.opening import open_cache
     from featurestack.features_cache.share import export_features
 
     cache = open_cache(options.dataset, options.data, options.name)
@@ -94,7 +94,7 @@ def table(options: TableOptions) -> None:
     """Write mean and deviation of each row of each clip as one table, for R and
     pandas.
     """
-    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.opening import open_cache
     from featurestack.features_cache.statistics_table import (
         statistics_table,
         write_table,

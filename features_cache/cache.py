@@ -20,7 +20,6 @@ clips of the joined one, and the features of both.
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain
@@ -36,7 +35,6 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import index
-from featurestack.features_cache.costs import read_costs
 from featurestack.features_cache.feature_file import (
     ClipStatus,
     FeatureFile,
@@ -46,13 +44,10 @@ from featurestack.features_cache.feature_file import (
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import (
     EXTERNAL,
-    NAMED,
-    cache_folder,
     cache_folders,
     dataset_name,
     feature_path,
     is_cache,
-    unknown_dataset,
 )
 from featurestack.features_cache.names import (
     FRAMING,
@@ -61,7 +56,6 @@ from featurestack.features_cache.names import (
     parse_list,
 )
 from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
-from featurestack.features_cache.verified import forget_verified
 from featurestack.storage.files import require_readable
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
@@ -150,6 +144,8 @@ class StoredFeature(FeatureFile):
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
+                    from featurestack.features_cache.verified import forget_verified
+
                     forget_verified(self.path.parent)
                 conditions = [status.missing, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
@@ -392,6 +388,8 @@ class Cache:
         """Megabytes, and if known seconds, that these features take for all clips, each
         feature once.
         """
+        from featurestack.features_cache.costs import read_costs
+
         clip_bytes = {
             self[channel].stored: self[channel].clip_bytes for channel in channels
         }
@@ -477,40 +475,3 @@ class Cache:
         given += [f"NAME={name}"] if name and dataset_name(source) != name else []
         given += [f"DATA={data}"] if data != DataOptions().data else []
         return f"run {make_command('features', *given, *more)}"
-
-
-def open_cache(dataset: str, data: Path, name: str = "") -> Cache:
-    """The cache of a dataset in the folder `data`; RequestError names the nearest
-    dataset, or the command that makes the cache.
-    """
-    folder = cache_folder(dataset, data, name)
-    if not (is_cache(folder) or dataset in NAMED or Path(dataset).exists()):
-        raise RequestError(unknown_dataset(dataset, data))
-    given = [f"DATASET={dataset}"]
-    given += [f"NAME={name}"] if name else []
-    given += [f"DATA={data}"] if data != DataOptions().data else []
-    return Cache(folder, make_command("features", *given), data)
-
-
-def outdated_own(cache: Cache) -> str:
-    """A sentence that names own features with clips that the joined cache has made from
-    other audio since; '' if there are none.
-    """
-    if len(cache.folders) == 1:
-        return ""
-    outdated = {}
-    for name in index.feature_names(cache.folder):
-        with suppress(RequestError):  # damage is named where the feature is read
-            feature = cache[name]
-            status = feature.status(feature.row_of, cache.keys)
-            if count := int(status.outdated.sum()):
-                outdated[name] = count
-    if not outdated:
-        return ""
-    named = ", ".join(
-        f"{name} of {counted(count, 'clip')}" for name, count in outdated.items()
-    )
-    return (
-        f"outdated in {cache.folder}: {named}, of which {cache.folders[-1]} has other"
-        f" audio now: {cache.remedy(' '.join(outdated))}"
-    )

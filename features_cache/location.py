@@ -9,14 +9,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError, closest, nearest
-from featurestack.storage.files import replace_file
+from featurestack.commandline.errors import RequestError
 
 INDEX = "index.h5"
 JOINED = "joined.txt"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
-PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a folder or table that is proposed
 SYNTHETIC = ("synth", "synth_mix")  # made by this project
 NAMED = ("esc50", "esc10", *SYNTHETIC)
 
@@ -43,24 +41,6 @@ def cache_folders(folder: Path) -> list[Path]:
     while (shared := joined_cache(folders[-1])) and shared not in folders:
         folders.append(shared)
     return folders
-
-
-def join_cache(own: Path, shared: Path) -> None:
-    """Make `own` a folder of features that joins the cache `shared`.
-
-    RequestError if it is a cache itself, or joins another one.
-    """
-    joined = joined_cache(own)
-    if joined and is_same(joined, shared):
-        return
-    if is_cache(own) and (joined is None or is_cache(joined)):
-        what = f"joins {joined}" if joined else "is a cache itself"
-        raise RequestError(
-            f"{own} {what}: for features that {shared} lacks, give DATA= or NAME= of"
-            " another folder"
-        )
-    own.mkdir(parents=True, exist_ok=True)
-    replace_file(own / JOINED, os.fsencode(f"{shared.absolute()}\n"))
 
 
 def feature_path(folders: Sequence[Path], stored: str) -> Path:
@@ -108,26 +88,3 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
         return own
     joined = joined_cache(own)
     return own if joined and is_same(joined, Path(dataset)) else Path(dataset)
-
-
-def unknown_dataset(dataset: str, data: Path) -> str:
-    """The message for a dataset that is not there: the nearest name, all names, and a
-    similar path.
-
-    If a cache has this name, the message says that its audio is needed.
-    """
-    cached = {path.parent.name for path in data.glob("*/features") if is_cache(path)}
-    if dataset in cached:
-        return (
-            f"{dataset} is a cache in {data}, and its audio is needed: give DATASET= as"
-            " when it was made"
-        )
-    path = Path(dataset)
-    message = nearest("dataset", dataset, {*NAMED, *cached})
-    beside = [
-        entry
-        for entry in path.parent.glob("[!.]*")
-        if entry.is_dir() or entry.suffix in DATASET_TABLES
-    ]
-    meant = closest(path.name, (entry.name for entry in beside), PATH_CUTOFF)
-    return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message

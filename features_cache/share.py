@@ -13,6 +13,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.given_table import complete
 from featurestack.features_cache.index import (
     can_hold_feature,
     feature_names,
@@ -26,7 +27,6 @@ from featurestack.features_cache.location import (
     is_cache,
 )
 from featurestack.features_cache.structure import refresh
-from featurestack.features_cache.table import complete
 from featurestack.features_cache.writer import written_to
 from featurestack.storage.archives import MOST_UNPACKED, Refused, unpack
 from featurestack.storage.files import ended_drafts, own_draft, replaced

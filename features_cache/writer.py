@@ -44,8 +44,8 @@ from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.structure import write_structure
 from featurestack.features_cache.table import rows_of
 from featurestack.features_cache.verified import is_verified
+from featurestack.storage.disk import allocate
 from featurestack.storage.files import draft_of, replaced
-from featurestack.storage.system import allocate
 
 # row in the file (or place of the feature), values, state word
 Clips = Iterable[tuple[int, NDArray, int]]

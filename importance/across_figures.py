@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from featurestack.analysis.figures.comparison import points_or_dot
 from featurestack.analysis.figures.drawing import (
     GREYS,
     INK,
@@ -15,7 +16,6 @@ from featurestack.analysis.figures.drawing import (
     heat_map,
     is_narrow,
     panels,
-    points_or_dot,
     shorten,
     signed_colours,
 )

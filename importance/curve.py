@@ -20,7 +20,7 @@ from featurestack.importance.measure import (
     make_importance_plan,
 )
 from featurestack.importance.options import CurveOptions, ImportanceOptions
-from featurestack.results.ranking_metric import by_unit
+from featurestack.results.score import by_unit
 from featurestack.storage.files import replace_file, replaced
 from featurestack.train.trainer import trainer_of
 

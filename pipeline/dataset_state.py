@@ -141,6 +141,6 @@ def former_runs(options: SourceOptions, dataset: Dataset) -> "list[RunFolder]":
     if not is_cache(folder) or not (options.runs / dataset.name).is_dir():
         return []
     # a dataset without runs needs no reader of runs
-    from featurestack.results.training_data import changed_runs
+    from featurestack.results.changed_runs import changed_runs
 
     return changed_runs(options.runs, dataset.name, Cache(folder))

@@ -23,12 +23,7 @@ from featurestack.features_cache.claims import Handle, claimed, has_claims
 from featurestack.features_cache.costs import write_costs
 from featurestack.features_cache.failures import FAILURES, write_failures
 from featurestack.features_cache.feature_file import FeatureFile, fingerprints, lock
-from featurestack.features_cache.location import (
-    is_cache,
-    is_same,
-    join_cache,
-    joined_cache,
-)
+from featurestack.features_cache.location import is_cache, is_same, joined_cache
 from featurestack.features_cache.structure import refresh, updated
 from featurestack.features_cache.verified import is_verified, note_verified
 from featurestack.features_cache.writer import ready, written_to
@@ -195,6 +190,8 @@ def own_features(asked: Request, options: FeaturesCommand) -> Request:
                 f" lacks some of these features: give DATASET={asked.dataset.source},"
                 " or DATA= of a folder of your own for them"
             )
+        from featurestack.features_cache.own_features import join_cache
+
         join_cache(asked.folder, shared)
         print(f"{asked.folder} joins {shared}, and gets the features that it lacks")
     remaining = find_remaining(asked, check=not options.skip_checksums)

@@ -23,6 +23,7 @@ from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.feature_file import FeatureSpec, clip_keys
+from featurestack.features_cache.given_table import with_sources
 from featurestack.features_cache.index import stored_ids
 from featurestack.features_cache.location import (
     cache_folders,
@@ -31,7 +32,7 @@ from featurestack.features_cache.location import (
     joined_cache,
 )
 from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
+from featurestack.features_cache.table import SOURCE_COLUMNS, spans
 from featurestack.features_cache.trainable import untrainable
 from featurestack.features_cache.writer import FinishedClips, stored_clips
 from featurestack.pipeline import audio

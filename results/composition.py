@@ -62,6 +62,6 @@ def single_scores(runs: Path, task: str) -> dict[str, dict[str, float]]:
 
 def tested_score(folder: RunFolder) -> float:
     """The mean over folds of the last test score in history.csv."""
-    column = f"test_{folder.task.metric.column}"
+    column = f"test_{folder.task.score}"
     last = [folder.history(fold)[column].iloc[-1] for fold in folder.finished]
     return float(np.mean(last))

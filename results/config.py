@@ -6,7 +6,6 @@ key's type and bounds. A field with a default may be absent in the file, and is 
 written if it has the default; every option is there. The reader refuses a missing or
 unknown key, another type, and a value out of bounds, and names the key.
 
-`BundleConfig` is the configuration of a bundle, with keys for new audio;
 `EnsembleConfig` is run.json of an ensemble of finished runs, `ChoiceConfig` that of
 features chosen inside the folds.
 """
@@ -272,36 +271,6 @@ class RunConfig:
     @property
     def val(self) -> Validation:
         return self.options.val
-
-
-@dataclass(frozen=True, kw_only=True)
-class BundleConfig(RunConfig):
-    """A bundle's configuration: the run's, the epoch of the bundle's weights, and
-    whether they are those of one model that was trained on the clips of all folds.
-    """
-
-    selection: Epoch
-    refit: bool = False
-
-    @property
-    def temperature(self) -> float:
-        """The temperature for these weights; 1 before it is fitted."""
-        fitted = self.calibration.get(self.selection)
-        return fitted.temperature if fitted else 1.0
-
-    @property
-    def thresholds(self) -> Mapping[str, float]:
-        """Each class's threshold for these weights; empty if there are none."""
-        fitted = self.calibration.get(self.selection)
-        return (fitted.thresholds or {}) if fitted else {}
-
-    @property
-    def rejection(self) -> float | None:
-        """The probability below which answers of these weights are withheld; None
-        before it is fitted.
-        """
-        fitted = self.calibration.get(self.selection)
-        return fitted.rejection if fitted else None
 
 
 @dataclass(frozen=True, kw_only=True)

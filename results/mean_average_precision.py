@@ -17,9 +17,9 @@ from featurestack.results.ranking_metric import (
     Labels,
     Probabilities,
     RankingMetric,
-    Score,
     TestedRun,
 )
+from featurestack.results.score import Score
 from featurestack.results.scores import Floats, Ints
 
 
@@ -28,7 +28,6 @@ class MeanAveragePrecision(RankingMetric):
 
     title = "mAP"
     heading = "mAP"
-    column = "map"
     class_score = "average_precision"
     class_heading = "Average precision"
     pooled = True

@@ -12,66 +12,21 @@ seeds, (S, N, K).
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import lcm
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.quantities import percent
-from featurestack.results.bootstrap import (
-    accuracy_interval,
-    fold_weights,
-    recording_sums,
-)
+from featurestack.results.bootstrap import CHOICE_WIDTH, widened
 from featurestack.results.scores import Floats, Ints, decision_scores
+
+if TYPE_CHECKING:
+    from featurestack.results.score import Score
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
-
-
-def by_unit(unit: str) -> str:
-    """The unit that the bootstrap of an interval draws, in words.
-
-    >>> by_unit("recording")
-    'by recording'
-    >>> by_unit("block")
-    'by block, for these recordings alone'
-    """
-    return f"by {unit}" + (", for these recordings alone" if unit == "block" else "")
-
-
-@dataclass(frozen=True)
-class Score:
-    """The score of a configuration, a mean over its seeds, its 95 % interval by
-    recording (NaN for a single recording), and the folds' own means over seeds.
-    """
-
-    mean: float
-    low: float
-    high: float
-    by_fold: "pd.Series[float]"
-    unit: str = ""  # `block` if the interval is by block of few recordings
-
-    def __str__(self) -> str:
-        """
-        >>> str(Score(0.835, 0.791, 0.87, pd.Series([0.83, 0.84])))
-        '83.5 % (95 % CI 79.1 to 87.0)'
-        """
-        text = f"{percent(self.mean)} %"
-        if not self.interval:
-            return text
-        by = f", {by_unit(self.unit)}" if self.unit == "block" else ""
-        return f"{text} (95 % CI {self.interval}{by})"
-
-    @property
-    def interval(self) -> str:
-        """`79.1 to 87.0`; '' if there is none."""
-        if np.isnan(self.low):
-            return ""
-        return f"{percent(self.low)} to {percent(self.high)}"
 
 
 class TestedRun(Protocol):
@@ -127,7 +82,6 @@ class RankingMetric(ABC):
 
     title: str  # in sentences
     heading: str  # heading of tables and figures
-    column: str  # in tables and, after test_, in history.csv
     class_score: str  # a class's score by which classes are compared
     class_heading: str
     # the score of all folds together, which is not the mean of the folds' own scores
@@ -171,14 +125,14 @@ class RankingMetric(ABC):
         self,
         tables: Sequence[pd.DataFrame],
         classes: Sequence[str],
-    ) -> Score:
+    ) -> "Score":
         """The score of the seeds of one configuration.
 
         tables  each seed's rows of predictions.csv with `fold` and a recording in
                 `group`
         """
 
-    def of_folders(self, folders: Sequence[Any]) -> Score:
+    def of_folders(self, folders: Sequence[Any]) -> "Score":
         """The score of the seeds of one configuration, each a `RunFolder`, on their
         test clips, or on their validation clips if they skip the test folds.
         """
@@ -188,6 +142,16 @@ class RankingMetric(ABC):
             recordings = table["group"].where(table["group"] != "", table["clip_id"])
             tables.append(table.assign(group=recordings))
         return self.configuration_score(tables, folders[0].classes)
+
+    def of_configuration(self, folders: Sequence[Any], *, chosen: bool) -> "Score":
+        """`of_folders`; features `chosen` inside the folds have a wider interval."""
+        score = self.of_folders(folders)
+        if not chosen:
+            return score
+        own = np.array([[score.low, score.high]])
+        factor = np.array([CHOICE_WIDTH])
+        ((low, high),) = widened(own, np.array([score.mean]), factor)
+        return replace(score, low=float(low), high=float(high))
 
     @abstractmethod
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
@@ -251,115 +215,3 @@ class RankingMetric(ABC):
     def perfect(self, run: TestedRun) -> float:
         """The score of a perfect order of the clips."""
         return 1.0
-
-
-class Accuracy(RankingMetric):
-    """The share of clips whose most probable class is the true one, a mean over the
-    folds.
-    """
-
-    title = "accuracy"
-    heading = "Accuracy"
-    column = "accuracy"
-    class_score = "recall"
-    class_heading = "Recall"
-    pooled = False
-
-    def pooled_score(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        folds: Ints,
-    ) -> float:
-        clips = np.arange(len(labels))
-        correct = labels[clips, probabilities.argmax(axis=1)]
-        return float(correct.mean())
-
-    def ranking_score(
-        self,
-        labels: Labels,
-        probabilities: Floats,
-        folds: Ints,
-    ) -> float:
-        """The mean over folds."""
-        correct = probabilities.argmax(axis=2) == labels.argmax(axis=1)
-        return float(fold_weights(folds) @ correct.mean(axis=0))
-
-    def clip_scores(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        clips: pd.DataFrame,
-    ) -> Floats:
-        """The probability of the true class, and whether it is the most probable."""
-        every = np.arange(len(labels))
-        of_target = probabilities[every, labels.argmax(axis=1)]
-        correct = labels[every, probabilities.argmax(axis=1)]
-        return np.stack([of_target, correct]).astype(float)
-
-    def configuration_score(
-        self,
-        tables: Sequence[pd.DataFrame],
-        classes: Sequence[str],
-    ) -> Score:
-        clips = pd.concat(tables, ignore_index=True)
-        correct = clips[classes].idxmax(axis=1) == clips["target"]
-        over_seeds = correct.groupby([clips["fold"], clips["group"], clips["clip_id"]])
-        each = over_seeds.mean()
-        by_fold = each.groupby("fold").mean()
-        groups = each.index.get_level_values("group").to_numpy(dtype=str)
-        folds = each.index.get_level_values("fold").to_numpy()
-        intervals = accuracy_interval(
-            each.to_numpy()[:, None],
-            groups,
-            fold_weights(folds),
-        )
-        ((low, high),) = intervals
-        return Score(by_fold.mean(), low, high, by_fold)
-
-    def compared(self, runs: Sequence[TestedRun]) -> Compared:
-        """Accuracies are means over folds. If all folds are equally large, sums by
-        recording are whole numbers, so that ties are exact.
-        """
-        first = runs[0]
-        _, fold, sizes = np.unique(first.folds, return_inverse=True, return_counts=True)
-        correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
-        by_fold = [np.bincount(fold, weights=of_run) / sizes for of_run in correct.T]
-        weights = sizes.max() / sizes[fold]
-        seeds = lcm(*(len(run.probabilities) for run in runs))
-        weighted = np.rint(correct * seeds) * weights[:, None]
-        return Compared(
-            accuracy=np.mean(by_fold, axis=1),
-            by_fold=np.stack(by_fold),
-            interval=accuracy_interval(correct, first.groups, weights),
-            by_recording=recording_sums(weighted, first.groups),
-            worth=weights * seeds,
-        )
-
-    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """The accuracy of always predicting the commonest class, the same in every
-        recording: where recordings hold one class each, that prediction's own hits
-        would differ between them more than any run does.
-        """
-        clips_of_class = run.labels.sum(axis=0)
-        commonest = run.labels[:, clips_of_class.argmax()]
-        accuracy = commonest @ worth / worth.sum()
-        by_recording = recording_sums(worth[:, None], run.groups)[:, 0]
-        return accuracy * by_recording
-
-    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
-        return {}
-
-    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Intervals of recall, by bootstrap over recordings; NaN for a class without a
-        clip.
-        """
-        tested: Labels = np.any(run.labels, axis=0)
-        of_class = run.labels[:, tested].astype(float)
-        correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
-        intervals = np.full((len(tested), 2), np.nan)
-        intervals[tested] = accuracy_interval(correct, run.groups, of_class)
-        return pd.DataFrame(intervals, columns=["recall_low", "recall_high"])
-
-
-ACCURACY = Accuracy()

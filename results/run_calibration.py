@@ -4,12 +4,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.features_cache.table import label_indicator
-from featurestack.results.calibration import (
-    fit_temperature,
-    fit_thresholds,
-    rejection_threshold,
-    scaled,
-)
+from featurestack.results.calibration import fit_temperature, scaled
 from featurestack.results.config import Calibration, Epoch
 from featurestack.results.run_folder import RunFolder
 
@@ -33,6 +28,8 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         if task.by_temperature:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
         if task.by_temperature and run.validated:
+            from featurestack.results.thresholds import rejection_threshold
+
             rows = run.scored(split="val", selection=selection)
             known = task.labels(rows["target"], run.classes).argmax(axis=1)
             answers = rows[run.classes].to_numpy(np.float32)
@@ -56,6 +53,8 @@ def thresholds_of_run(run: RunFolder, selection: str) -> dict[str, float]:
     the other folds. It counts for all classes if some fold is unfinished, or one fold
     alone is tested. A class that none of its clips has gets UNFITTED.
     """
+    from featurestack.results.thresholds import fit_thresholds
+
     tested = run.scored(selection=selection)
     labels = label_indicator(tested["target"], run.classes)
     by_fold = [labels[tested["fold"] == fold].any(axis=0) for fold in run.finished]

@@ -27,9 +27,10 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -37,9 +38,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import WINDOW_COLUMNS
-from featurestack.results.bootstrap import CHOICE_WIDTH, widened
 from featurestack.results.config import (
     TRAIN_AGAIN,
     Calibration,
@@ -48,7 +47,6 @@ from featurestack.results.config import (
     RunConfig,
     read_config,
 )
-from featurestack.results.ranking_metric import Score
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import task_of
 from featurestack.storage.files import (
@@ -58,6 +56,9 @@ from featurestack.storage.files import (
     replace_file,
     require_readable,
 )
+
+if TYPE_CHECKING:
+    from featurestack.results.score import Score
 
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
@@ -365,16 +366,12 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
     return table
 
 
-def configuration_score(seeds: Sequence[RunFolder]) -> Score:
+def configuration_score(seeds: Sequence[RunFolder]) -> "Score":
     """The score of a configuration's runs on their test clips, or on their validation
     clips if they skip the test folds.
     """
-    score = seeds[0].task.metric.of_folders(seeds)
-    if not isinstance(seeds[0].config, ChoiceConfig):
-        return score
-    own = np.array([[score.low, score.high]])
-    ((low, high),) = widened(own, np.array([score.mean]), np.array([CHOICE_WIDTH]))
-    return replace(score, low=float(low), high=float(high))
+    chosen = isinstance(seeds[0].config, ChoiceConfig)
+    return seeds[0].task.metric.of_configuration(seeds, chosen=chosen)
 
 
 @contextmanager
@@ -446,21 +443,6 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
                 continue
         paths.append(path)
     return [RunFolder(path) for path in paths]
-
-
-def refuse_inside(out: Path | None) -> None:
-    """RequestError if OUT lies in a run folder or a cache, whose files it would
-    replace.
-    """
-    if out is None:
-        return
-    place = out.resolve()
-    for folder in (place, *place.parents):
-        if (folder / "run.json").is_file() or is_cache(folder):
-            raise RequestError(
-                f"OUT={out}: {folder} is a run or a cache, whose files stay as they"
-                " are: give another place"
-            )
 
 
 def predictions_file(member: str = "") -> str:

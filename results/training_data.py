@@ -3,7 +3,6 @@ since. No torch.
 """
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -13,7 +12,6 @@ from featurestack.features_cache.feature_file import fingerprints
 from featurestack.features_cache.names import Channel
 from featurestack.features_cache.table import originals
 from featurestack.results.config import RunConfig, digest
-from featurestack.results.run_folder import RunFolder, find
 
 
 def training_clips(
@@ -53,19 +51,6 @@ def values_digest(cache: Cache, stored: str, table: pd.DataFrame) -> str:
     return digest(of_clips.tolist())
 
 
-def is_changed(config: RunConfig, cache: Cache) -> bool:
-    """Whether the run would be trained on other clips or values today; False if the
-    cache lacks one of its features.
-    """
-    stored = [channel.stored for channel in config.channels]
-    if not {*stored} <= {*cache.features}:
-        return False
-    channels = [channel.channel for channel in config.channels]
-    table = training_clips(cache, channels, config.options.copies)
-    values = {name: values_digest(cache, name, table) for name in stored}
-    return config.clips != clips_digest(table) or config.cache != values
-
-
 def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> bool:
     """Whether the feature values of a run's clips have changed since it trained; clips
     that were added later do not count. False if the cache lacks one of the features, or
@@ -86,18 +71,3 @@ def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> 
         if values == config.cache:
             return False
     return True
-
-
-def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:
-    """The dataset's runs that would be trained on something else today, sorted; damaged
-    runs are left out.
-    """
-    changed = []
-    for run in find(runs, dataset):
-        try:
-            config = run.config
-        except (RequestError, OSError):
-            continue  # commands that read runs name the damage
-        if isinstance(config, RunConfig) and is_changed(config, cache):
-            changed.append(run)
-    return changed

@@ -22,7 +22,7 @@ from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
-from featurestack.train.options import FOLDERS, ListOptions
+from featurestack.train.trained_options import FOLDERS, ListOptions
 
 NO_FOLD = "it has no finished fold yet: continue its training"
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
@@ -174,7 +174,7 @@ def augmentations_table() -> str:
 def example_inputs(options: ListOptions) -> list[str]:
     """The input of each kind for which models are counted: `image: 3x128x431`."""
     texts = []
-    for name, kind in KINDS.items():
+    for name, kind in KINDS.complete().items():
         lengths = [n for n in InputSpec.example(kind, options).shape if n > 1]
         texts.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
     return texts
@@ -247,7 +247,7 @@ def run_row(run: RunFolder) -> tuple[dict[str, object], str]:
             row["problem"] = NO_FOLD
             return row, ""
         score = configuration_score([run])
-        row |= {"score": run.task.metric.column, "value": score.mean}
+        row |= {"score": run.task.score, "value": score.mean}
         row |= {"low": score.low, "high": score.high, "problem": ""}
         row["clips"] = len(run.scored(split=run.scored_split))
     except (RequestError, OSError) as error:

@@ -21,12 +21,11 @@ from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import has_windows, spans
 from featurestack.pipeline.datasets.layouts import find_recordings
-from featurestack.results.run_folder import refuse_inside
 from featurestack.storage.files import content_hash
 from featurestack.train.audio_model import AudioModel, predict_files
 from featurestack.train.bundle import AGREES
-from featurestack.train.options import PredictOptions
 from featurestack.train.rejection import NO_ANSWER
+from featurestack.train.trained_options import PredictOptions, refuse_inside
 
 BAR = 24  # characters of the bar for a probability of 1
 
@@ -196,7 +195,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     targets = run.numbers(table["target"])
     now = run.task.epoch_scores(targets, table[classes].to_numpy())
     then = run.task.epoch_scores(targets, before[classes].to_numpy())
-    metric = run.task.metric.column
+    metric = run.task.score
     largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
     verdict = (
         "the same"

@@ -13,8 +13,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import percent
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.cache import open_cache, outdated_own
 from featurestack.features_cache.location import cache_folder, is_cache
+from featurestack.features_cache.opening import open_cache
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.next_step import State, next_step, predict_by
 from featurestack.results.run_folder import (
@@ -25,12 +25,7 @@ from featurestack.results.run_folder import (
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.retraining import (
-    StaleRun,
-    refuse_another,
-    retrained,
-    take_place,
-)
+from featurestack.train.stale_run import StaleRun, refuse_another
 from featurestack.train.summary import summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
@@ -102,8 +97,11 @@ def tell_dataset_changes(options: RunOptions) -> None:
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {remedy}"
         )
-    if outdated := outdated_own(cache):
-        tell(outdated)
+    if len(cache.folders) > 1:
+        from featurestack.features_cache.own_features import outdated_own
+
+        if outdated := outdated_own(cache):
+            tell(outdated)
 
 
 def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
@@ -122,6 +120,8 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     except StaleRun:
         if not options.retrain:
             raise
+        from featurestack.train.retraining import retrained
+
         plan = retrained(plan)
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
@@ -153,5 +153,7 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
         tested = not options.skip_test
         run_json.finish(folder, plan.cache, options.note, tested)
         if plan.path != path and folder.finished == folder.folds:
+            from featurestack.train.retraining import take_place
+
             take_place(plan.path, path)
     return RunFolder(plan.path if plan.path.exists() else path)

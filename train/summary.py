@@ -54,7 +54,7 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
             )
         lines.append(f"{epoch}: {split} {', '.join(texts)}")
     if run.members:
-        score = run.task.metric.column
+        score = run.task.score
         *alone, together = [
             percent(run.scores(split, member=name)[score].loc[folds].mean())
             for name in (*run.members, "")

@@ -26,21 +26,13 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.results import run_writer
-from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
 from featurestack.results.training_options import Training
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train import run_json
 from featurestack.train.augment import preview, views
-from featurestack.train.checkpoint import (
-    State,
-    load,
-    load_weights,
-    not_finite,
-    snapshot,
-    write_epoch,
-)
+from featurestack.train.checkpoint import State, not_finite, snapshot, write_epoch
 from featurestack.train.choose_compute import choose_compute
 from featurestack.train.compute import Compute, is_shortage, threads_of
 from featurestack.train.fold_data import (
@@ -209,7 +201,7 @@ class Trainer:
                 states = snapshot(states | {"last.pt": self.state_dict()})
                 written.result()
                 written = writer.submit(write_epoch, folder, states, self.rows[-1])
-                score = f"test_{self.plan.task.metric.column}"
+                score = f"test_{self.plan.task.score}"
                 shown = ("epoch", "train_loss", "val_loss", score)
                 scores = {name: row[name] for name in shown if name in row}
                 bar.set_postfix(scores, refresh=False)
@@ -255,7 +247,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         row = {"epoch": self.epoch + 1, "lr": rate, "seconds": seconds}
         row["train_loss"] = torch.stack(losses).mean().item()
-        row[f"train_{self.plan.task.metric.column}"] = self.objective.score(observed)
+        row[f"train_{self.plan.task.score}"] = self.objective.score(observed)
         return row
 
     def step(
@@ -371,9 +363,11 @@ class Trainer:
         labels = plan.indicator(tested)
         clips = plan.cache.clips.iloc[tested]
         folds = clips["fold"].to_numpy()
-        scores = {metric.column: metric.pooled_score(labels, answers, folds)}
+        scores = {plan.task.score: metric.pooled_score(labels, answers, folds)}
         if metric.pooled:
             return scores
+        from featurestack.results.bootstrap import accuracy_interval, fold_weights
+
         right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
         correct = right[:, None].astype(float)
         groups = clips["group"].to_numpy()
@@ -423,6 +417,8 @@ class Trainer:
 
     def resume(self, file: Path) -> None:
         """Go on from last.pt; RequestError if it is of another model."""
+        from featurestack.train.read_checkpoint import load, load_weights
+
         state = load(file)
         load_weights(self.average.network, state["network"], file)
         self.epoch = state["epoch"]
@@ -625,6 +621,8 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     best = folder / "best.pt"
     for selection in ("last", "best") if best.is_file() else ("last",):
         if selection == "best":
+            from featurestack.train.read_checkpoint import load, load_weights
+
             load_weights(trainer.average.network, load(best)["network"], best)
         for side, clips in (("val", data.val), ("test", data.test)):
             if len(clips):

@@ -18,12 +18,11 @@ from featurestack.analysis.figures.drawing import (
     grid_lines,
     heat_map,
     is_narrow,
-    points_or_dot,
     row_height,
     shorten,
     signed_colours,
 )
-from featurestack.commandline.quantities import percent
+from featurestack.commandline.quantities import percent, points
 
 
 @figure(
@@ -137,3 +136,9 @@ def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
     texts.iloc[0] = best.map(lambda value: percent(value, 0), na_action="ignore")
     ax.axhline(0.5, color=INK, linewidth=0.8)
     return heat_map(ax, texts, colours, turn=45)
+
+
+def points_or_dot(value: float) -> str:
+    """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
+    text = points(value, 0)
+    return "·" if text == "0" else text

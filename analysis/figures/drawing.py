@@ -21,7 +21,6 @@ from matplotlib import colormaps, font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from featurestack.commandline.quantities import points
 from featurestack.commandline.registry import Registry
 from featurestack.results.scores import Floats, Ints
 
@@ -230,12 +229,6 @@ def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
     colours = colormaps[SIGNED](places)
     colours[np.isnan(values)] = 0
     return colours
-
-
-def points_or_dot(value: float) -> str:
-    """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
-    text = points(value, 0)
-    return "·" if text == "0" else text
 
 
 def differing_most(values: Floats) -> Ints:

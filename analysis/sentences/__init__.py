@@ -8,9 +8,7 @@ empty. Modules on what few reports have are loaded when one of their sentences i
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from featurestack.commandline.quantities import counted, plural, points
+from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.registry import Registry
 
 if TYPE_CHECKING:
@@ -39,9 +37,9 @@ def by_metric(name: str, f: "Findings") -> str:
     """A sentence of the metric: its own function, or the one here that ends in the
     metric's column.
     """
-    metric = ranking_of(f).metric
-    own = metric.sentences.get(name)
-    return own(f) if own else SENTENCES[f"{name}_{metric.column}"](f)
+    task = ranking_of(f).best.task
+    own = task.metric.sentences.get(name)
+    return own(f) if own else SENTENCES[f"{name}_{task.score}"](f)
 
 
 def ranking_of(f: "Findings") -> "Ranking":
@@ -62,13 +60,6 @@ def folds(f: "Findings") -> str:
     tested, protocol = len(main.folds), len(main.best.folders[0].folds)
     of = f"{tested} of " if tested < protocol else ""
     return of + counted(protocol, "fold")
-
-
-def interval(f: "Findings", low: float, high: float) -> str:
-    """` (+1.0 to +3.2)` behind a difference."""
-    if pd.isna(low):
-        return f" (too few {plural(f.group)} for an interval)"
-    return f" ({points(low)} to {points(high)})"
 
 
 def unsigned(value: float) -> str:

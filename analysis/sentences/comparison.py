@@ -1,4 +1,6 @@
-"""How the best of several configurations compares with the others."""
+"""Sentences that compare runs: the best with the others, sets with parts of them, what
+the clips can show, and how all this was tested.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -7,13 +9,21 @@ import pandas as pd
 from featurestack.analysis.sentences import (
     Row,
     best_of,
-    interval,
+    ranking_of,
     sentence,
 )
-from featurestack.commandline.quantities import percent, points
+from featurestack.analysis.significance import POWER
+from featurestack.commandline.quantities import counted, percent, plural, points
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
+
+
+def interval(f: "Findings", low: float, high: float) -> str:
+    """` (+1.0 to +3.2)` behind a difference."""
+    if pd.isna(low):
+        return f" (too few {plural(f.group)} for an interval)"
+    return f" ({points(low)} to {points(high)})"
 
 
 def sure_of_several(f: "Findings") -> str:
@@ -72,3 +82,166 @@ def probably(f: "Findings") -> str:
         else:
             text += f"{nested[0]} %"
     return f"{text})."
+
+
+@sentence
+def otherwise(f: "Findings") -> str:
+    """How the best run that is trained in another way compares with the features."""
+    if not f.otherwise:
+        return ""
+    row, *more = f.otherwise
+    text = f"{row['label']}, trained otherwise, has {percent(row['accuracy'])} %"
+    same = [other for other in f.alike if other["features"] == row["features"]]
+    if same:
+        text += f"; {same[0]['label']} has {percent(same[0]['accuracy'])} %"
+    if f.state != "untested":
+        verdict = {"tied": "no clear difference"}.get(row["verdict"], row["verdict"])
+        text += f". To the best features: {points(row['difference'])} points"
+        if pd.notna(row["difference_low"]):
+            low, high = points(row["difference_low"]), points(row["difference_high"])
+            text += f" ({low} to {high})"
+        text += f", {verdict}"
+    if more:
+        are = "is" if len(more) == 1 else "are"
+        text += f". {counted(len(more), 'more run')} {are} trained otherwise"
+    return f"{text}."
+
+
+@sentence
+def combine(f: "Findings") -> str:
+    """The gain of the best set by one of its features, or of another by one more."""
+    features = [gain for gain in f.gains if gain["kind"] == "features"]
+    if not features:
+        return ""
+    best = best_of(f)["run"]
+    into = [gain for gain in features if gain["with"] == best]
+    chosen = into or [gain for gain in features if gain["without"] == best]
+    real = [gain for gain in chosen if not gain["control"]]
+    controls = [gain for gain in chosen if gain["control"]]
+    texts = [added(f, gain) for gain in real[:2]]
+    texts += [f"Control: {added(f, gain)}" for gain in controls[:1]]
+    return " ".join(texts)
+
+
+def added(f: "Findings", gain: Row) -> str:
+    """The gain of a set by one more feature."""
+    found = gain["verdict"]
+    if found == "not compared":
+        found = "not tested"
+    elif found.startswith("clear"):
+        found = f"a {found}"
+    ends = interval(f, gain["low"], gain["high"])
+    return (
+        f"Adding {gain['changed']} to {gain['base']}: {points(gain['difference'])}"
+        f" points{ends}, {found}."
+    )
+
+
+@sentence
+def enough(f: "Findings") -> str:
+    """Which differences these clips can show, and what the intervals leave out."""
+    texts = [shown_difference(f), recordings_for_tie(f)]
+    seeds = [row["seeds"] for row in f.rows if not row["exact"]]
+    if 1 in seeds and len(f.rows) > 1 and f.state != "untested":
+        assert f.best is not None, "runs that were tested have a best one"
+        some = f.best["seeds"] > 1
+        texts.append(
+            "Some runs have one seed." if some else "Only one seed was trained."
+        )
+        texts.append("The intervals do not include the variation between trainings.")
+    return " ".join(filter(None, texts))
+
+
+def shown_difference(f: "Findings") -> str:
+    """The smallest difference to the second run that these recordings can show."""
+    if pd.isna(f.detectable):
+        return ""
+    best, second, *_ = f.rows
+    power = f"power {percent(POWER, 0)} %"
+    if f.detectable > best["accuracy"]:
+        return (
+            f"{counted_recordings(f)} can show no difference to {second['label']},"
+            f" however large ({power})."
+        )
+    least = percent(f.detectable)
+    text = (
+        f"These clips can show a difference of {least} points or more to"
+        f" {second['label']} ({power})."
+    )
+    difference = abs(second["difference"])
+    if f.state == "winner" and difference < f.detectable:
+        text += (
+            f" The difference found is smaller, {percent(difference)} points: other"
+            f" {plural(f.group)} might not show it."
+        )
+    return text
+
+
+def recordings_for_tie(f: "Findings") -> str:
+    """How many recordings would show the difference of the two best runs."""
+    if f.state != "tie" or f.recordings_needed <= f.recordings:
+        return ""
+    if f.recordings_needed > 10 * f.recordings:
+        return (
+            f"Ten times as many {plural(f.group)} would not show the difference found."
+        )
+    needed = counted(f.recordings_needed, f.group)
+    return (
+        f"About {needed} would show the difference found; there are {f.recordings:,}."
+    )
+
+
+def counted_recordings(f: "Findings") -> str:
+    """`60 source recordings`; if no groups are known, clips."""
+    if f.recordings == len(ranking_of(f).best.clip_ids) and not f.groups:
+        return f"{counted(f.recordings, 'clip')}, each counted as a recording,"
+    return counted(f.recordings, f.unit)
+
+
+@sentence
+def tested(f: "Findings") -> str:
+    """How configurations are compared, and when a difference is clear."""
+    if len(f.rows) < 2 or f.state == "untested":
+        return ""
+    level = ranking_of(f).level
+    text = (
+        "Each configuration is compared with the best by a sign-flip test, paired by"
+        f" {f.unit}, from which the intervals of differences come too"
+    )
+    if len(f.rows) > 2:
+        text += f", corrected for all {len(f.rows) - 1} comparisons"
+    text += f". A difference is clear if p is below {level}"
+    if level == 0.05:
+        text += (
+            ". This level is right only if RUN= names two runs that were chosen before"
+            " their results were known; otherwise read the report on all runs."
+        )
+    else:
+        text += (
+            ", so that these comparisons and those under “What one choice changes”"
+            " together make a false claim in at most 5 % of reports."
+        )
+    if len({percent(row["accuracy"]) for row in f.rows}) < len(f.rows):
+        text += (
+            " Runs of equal accuracy can get different verdicts because they fail on"
+            " different clips."
+        )
+    return text
+
+
+@sentence
+def selected(f: "Findings") -> str:
+    """How much the choice of the best by its test score flatters it."""
+    if pd.isna(f.nested):
+        return ""
+    nested = percent(f.nested)
+    text = f"The best of {len(f.alike)} was chosen by its test score, which makes"
+    if nested == percent(best_of(f)["accuracy"]):
+        return (
+            f"{text} no difference here: chosen on the other folds each time, it is the"
+            " same."
+        )
+    return (
+        f"{text} that score a little too high; chosen on the other folds each time, it"
+        f" is {nested} %."
+    )

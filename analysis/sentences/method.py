@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from featurestack.analysis.sentences import (
-    best_of,
     by_metric,
     folds,
     ranking_of,
@@ -45,55 +44,6 @@ def grouped(f: "Findings") -> str:
     """Says that no group is on both sides of a split."""
     known = "" if f.groups else ", as the dataset groups them,"
     return f"Clips of one {f.group}{known} are never both trained on and tested."
-
-
-@sentence
-def tested(f: "Findings") -> str:
-    """How configurations are compared, and when a difference is clear."""
-    if len(f.rows) < 2 or f.state == "untested":
-        return ""
-    level = ranking_of(f).level
-    text = (
-        "Each configuration is compared with the best by a sign-flip test, paired by"
-        f" {f.unit}, from which the intervals of differences come too"
-    )
-    if len(f.rows) > 2:
-        text += f", corrected for all {len(f.rows) - 1} comparisons"
-    text += f". A difference is clear if p is below {level}"
-    if level == 0.05:
-        text += (
-            ". This level is right only if RUN= names two runs that were chosen before"
-            " their results were known; otherwise read the report on all runs."
-        )
-    else:
-        text += (
-            ", so that these comparisons and those under “What one choice changes”"
-            " together make a false claim in at most 5 % of reports."
-        )
-    if len({percent(row["accuracy"]) for row in f.rows}) < len(f.rows):
-        text += (
-            " Runs of equal accuracy can get different verdicts because they fail on"
-            " different clips."
-        )
-    return text
-
-
-@sentence
-def selected(f: "Findings") -> str:
-    """How much the choice of the best by its test score flatters it."""
-    if pd.isna(f.nested):
-        return ""
-    nested = percent(f.nested)
-    text = f"The best of {len(f.alike)} was chosen by its test score, which makes"
-    if nested == percent(best_of(f)["accuracy"]):
-        return (
-            f"{text} no difference here: chosen on the other folds each time, it is the"
-            " same."
-        )
-    return (
-        f"{text} that score a little too high; chosen on the other folds each time, it"
-        f" is {nested} %."
-    )
 
 
 @sentence

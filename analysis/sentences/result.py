@@ -11,14 +11,12 @@ from featurestack.analysis.sentences import (
     best_of,
     by_metric,
     folds,
-    interval,
     is_or_are,
     listed,
     ranking_of,
     sentence,
 )
-from featurestack.analysis.significance import POWER
-from featurestack.commandline.quantities import counted, percent, plural, points
+from featurestack.commandline.quantities import counted, percent, plural
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
@@ -31,6 +29,14 @@ LEADS = {
     "Which classes fail?": "classes",
     "Enough data?": "enough",
 }
+OF_ONE = ("sure", "classes")  # the others compare runs
+
+
+def leads_of(f: "Findings") -> dict[str, str]:
+    """LEADS of these runs: a single one has those of OF_ONE."""
+    if len(f.rows) > 1:
+        return LEADS
+    return {heading: name for heading, name in LEADS.items() if name in OF_ONE}
 
 
 @sentence
@@ -156,120 +162,6 @@ def sure_of_one(f: "Findings") -> str:
     if not f.excluded and not f.choice:
         text += " It is the only configuration, so there is nothing to compare it with."
     return text
-
-
-@sentence
-def otherwise(f: "Findings") -> str:
-    """How the best run that is trained in another way compares with the features."""
-    if not f.otherwise:
-        return ""
-    row, *more = f.otherwise
-    text = f"{row['label']}, trained otherwise, has {percent(row['accuracy'])} %"
-    same = [other for other in f.alike if other["features"] == row["features"]]
-    if same:
-        text += f"; {same[0]['label']} has {percent(same[0]['accuracy'])} %"
-    if f.state != "untested":
-        verdict = {"tied": "no clear difference"}.get(row["verdict"], row["verdict"])
-        text += f". To the best features: {points(row['difference'])} points"
-        if pd.notna(row["difference_low"]):
-            low, high = points(row["difference_low"]), points(row["difference_high"])
-            text += f" ({low} to {high})"
-        text += f", {verdict}"
-    if more:
-        are = "is" if len(more) == 1 else "are"
-        text += f". {counted(len(more), 'more run')} {are} trained otherwise"
-    return f"{text}."
-
-
-@sentence
-def enough(f: "Findings") -> str:
-    """Which differences these clips can show, and what the intervals leave out."""
-    texts = [shown_difference(f), recordings_for_tie(f)]
-    seeds = [row["seeds"] for row in f.rows if not row["exact"]]
-    if 1 in seeds and len(f.rows) > 1 and f.state != "untested":
-        assert f.best is not None, "runs that were tested have a best one"
-        some = f.best["seeds"] > 1
-        texts.append(
-            "Some runs have one seed." if some else "Only one seed was trained."
-        )
-        texts.append("The intervals do not include the variation between trainings.")
-    return " ".join(filter(None, texts))
-
-
-def shown_difference(f: "Findings") -> str:
-    """The smallest difference to the second run that these recordings can show."""
-    if pd.isna(f.detectable):
-        return ""
-    best, second, *_ = f.rows
-    power = f"power {percent(POWER, 0)} %"
-    if f.detectable > best["accuracy"]:
-        return (
-            f"{counted_recordings(f)} can show no difference to {second['label']},"
-            f" however large ({power})."
-        )
-    least = percent(f.detectable)
-    text = (
-        f"These clips can show a difference of {least} points or more to"
-        f" {second['label']} ({power})."
-    )
-    difference = abs(second["difference"])
-    if f.state == "winner" and difference < f.detectable:
-        text += (
-            f" The difference found is smaller, {percent(difference)} points: other"
-            f" {plural(f.group)} might not show it."
-        )
-    return text
-
-
-def recordings_for_tie(f: "Findings") -> str:
-    """How many recordings would show the difference of the two best runs."""
-    if f.state != "tie" or f.recordings_needed <= f.recordings:
-        return ""
-    if f.recordings_needed > 10 * f.recordings:
-        return (
-            f"Ten times as many {plural(f.group)} would not show the difference found."
-        )
-    needed = counted(f.recordings_needed, f.group)
-    return (
-        f"About {needed} would show the difference found; there are {f.recordings:,}."
-    )
-
-
-def counted_recordings(f: "Findings") -> str:
-    """`60 source recordings`; if no groups are known, clips."""
-    if f.recordings == len(ranking_of(f).best.clip_ids) and not f.groups:
-        return f"{counted(f.recordings, 'clip')}, each counted as a recording,"
-    return counted(f.recordings, f.unit)
-
-
-@sentence
-def combine(f: "Findings") -> str:
-    """The gain of the best set by one of its features, or of another by one more."""
-    features = [gain for gain in f.gains if gain["kind"] == "features"]
-    if not features:
-        return ""
-    best = best_of(f)["run"]
-    into = [gain for gain in features if gain["with"] == best]
-    chosen = into or [gain for gain in features if gain["without"] == best]
-    real = [gain for gain in chosen if not gain["control"]]
-    controls = [gain for gain in chosen if gain["control"]]
-    texts = [added(f, gain) for gain in real[:2]]
-    texts += [f"Control: {added(f, gain)}" for gain in controls[:1]]
-    return " ".join(texts)
-
-
-def added(f: "Findings", gain: Row) -> str:
-    """The gain of a set by one more feature."""
-    found = gain["verdict"]
-    if found == "not compared":
-        found = "not tested"
-    elif found.startswith("clear"):
-        found = f"a {found}"
-    ends = interval(f, gain["low"], gain["high"])
-    return (
-        f"Adding {gain['changed']} to {gain['base']}: {points(gain['difference'])}"
-        f" points{ends}, {found}."
-    )
 
 
 @sentence

@@ -31,10 +31,11 @@ from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.extras.answer.options import AnswerOptions
-from featurestack.features_cache.cache import Cache, open_cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.opening import open_cache
 from featurestack.features_cache.table import originals
 from featurestack.features_cache.trainable import untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from featurestack.analysis.report_inputs import Built
     from featurestack.extras.answer.choice import Clips, Scores
     from featurestack.pipeline.request import Request
-    from featurestack.results.ranking_metric import Score
     from featurestack.results.run_folder import RunFolder
+    from featurestack.results.score import Score
 
 SHOWN = 5  # features in the ranking that is printed
 EXTRACTED = 2  # clips whose extraction is timed

@@ -36,7 +36,7 @@ from featurestack.extras.onnx.options import ExportOptions
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.names import parse_set
-from featurestack.results import run_folder, select_runs
+from featurestack.results import select_runs
 from featurestack.results.config import to_json
 from featurestack.results.scores import SMALLEST_PROBABILITY
 from featurestack.storage.files import refuse_special, replace_file
@@ -48,6 +48,7 @@ from featurestack.train.bundle import (
     bundle_of_run,
 )
 from featurestack.train.network_input import Statistics
+from featurestack.train.trained_options import refuse_inside
 
 OPSET = 18
 CHECKED = 64  # largest number of clips of each fold that are compared
@@ -94,7 +95,7 @@ def export_run(options: ExportOptions) -> int:
     """
     run = select_runs.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.onnx")
-    run_folder.refuse_inside(file)
+    refuse_inside(file)
     refuse_special(file)
     selection = run.selection(options.selection)
     model = TrainedModel(bundle_of_run(run, selection))

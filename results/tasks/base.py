@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.results import calibration
-from featurestack.results.ranking_metric import RankingMetric, TestedRun
 from featurestack.results.scores import METRICS, Floats, Ints
 
 if TYPE_CHECKING:
     from featurestack.features_cache import Cache
+    from featurestack.results.ranking_metric import RankingMetric, TestedRun
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -45,7 +45,8 @@ class Task(ABC):
 
     name: str  # the value of TASK
     column: str  # the clip table's column from which targets are made
-    metric: ClassVar[RankingMetric]  # runs are ranked by it
+    # the score that ranks runs: its column in tables and, after test_, in history.csv
+    score: ClassVar[str]
     metrics: ClassVar[str]  # key of METRICS: the scores of a fold
     # columns of history.csv without val_ or test_, and their scores of `prediction`
     history: ClassVar[Mapping[str, Callable[[Any], float]]]
@@ -70,6 +71,11 @@ class Task(ABC):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+    @property
+    @abstractmethod
+    def metric(self) -> RankingMetric:
+        """The score that ranks runs; training needs its column alone."""
 
     # ---- targets
 
@@ -215,14 +221,14 @@ class Task(ABC):
         """The columns of history.csv."""
         names = self.history_names
         return (
-            *("epoch", "lr", "seconds", "train_loss", f"train_{self.metric.column}"),
+            *("epoch", "lr", "seconds", "train_loss", f"train_{self.score}"),
             *(f"{part}_{name}" for part in ("val", "test") for name in names),
         )
 
     @property
     def printed_scores(self) -> tuple[str, ...]:
         """The scores that a finished run prints."""
-        return "loss", self.metric.column, "f1"
+        return "loss", self.score, "f1"
 
     def refuse_options(self, options: object) -> None:
         """RequestError for an option with a value in `unfit`."""

@@ -1,14 +1,13 @@
 """One label a clip: CLASSES, and CATEGORIES, the label's category instead."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import refuse_class_names
-from featurestack.results.ranking_metric import ACCURACY
 from featurestack.results.scores import (
     Floats,
     Ints,
@@ -23,6 +22,9 @@ from featurestack.results.scores import (
 )
 from featurestack.results.tasks.base import Labels, Probabilities, Task, Tensor
 
+if TYPE_CHECKING:
+    from featurestack.results.ranking_metric import RankingMetric
+
 SUM_TOLERANCE = 1e-3  # probabilities whose sum differs more from 1 are damaged
 
 
@@ -31,7 +33,7 @@ class Classes(Task):
     class.
     """
 
-    metric = ACCURACY
+    score = "accuracy"
     metrics = "classes"
     history: ClassVar[Mapping[str, Callable[[Any], float]]] = {
         "loss": log_loss,
@@ -51,6 +53,12 @@ class Classes(Task):
         self.column = column
         reason = f": TASK={name} has no such score; val_loss is one"
         self.unfit = {("select", "val_map"): reason}
+
+    @property
+    def metric(self) -> "RankingMetric":
+        from featurestack.results.accuracy import ACCURACY
+
+        return ACCURACY
 
     def refuse_clips(self, table: pd.DataFrame) -> None:
         names = table[self.column]

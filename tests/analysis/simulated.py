@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from featurestack.analysis.ablations import ablations
-from featurestack.analysis.findings import power
+from featurestack.analysis.power import power_of_second
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
@@ -206,7 +206,7 @@ def claims(runs, *, named=False):
         gain=bool((step["verdict"] == "clear gain").any()),  # of mfcc beside mel
         worse="mel-default" in worse,
         # The difference that the report says its data can show, against the next run.
-        detectable=power(ranking)[0],
+        detectable=power_of_second(ranking)[0],
     )
 
 

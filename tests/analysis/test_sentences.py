@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from featurestack.analysis.findings import Findings, Threat
-from featurestack.analysis.sentences import (
-    choice,
-    comparison,
-    interval,
-    listed,
-    threats,
-)
+from featurestack.analysis.sentences import choice, comparison, listed, threats
 from featurestack.analysis.sentences import result as sentences
+from featurestack.analysis.sentences.comparison import interval
 from featurestack.analysis.sentences.method import calibrated, curve_note
 from featurestack.analysis.sentences.notes import left_out, media
 from featurestack.analysis.sentences.result import headline, verdict

@@ -15,7 +15,7 @@ from featurestack.commandline.spelling import (
     make_command,
 )
 from featurestack.events.options import EventsCommand
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.opening import open_cache
 from featurestack.importance.options import ImportanceOptions
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train.options import RunOptions

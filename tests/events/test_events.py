@@ -8,8 +8,8 @@ import pytest
 
 from featurestack.events.scores import ALL
 from featurestack.events.tested import read_tested
-from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
+from featurestack.train.trained_options import PredictOptions
 from tests.events.field import make_dataset, train, write_recordings
 from tests.refusal import refused
 

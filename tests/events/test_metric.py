@@ -10,7 +10,7 @@ from featurestack.events.metric import EVENT_F1, jackknife_values
 from featurestack.events.scores import f1_interval, f1_of
 from featurestack.events.tested import ScoredFrames
 from featurestack.importance.curve import summary
-from featurestack.results.ranking_metric import Score
+from featurestack.results.score import Score
 from featurestack.results.tasks.registry import task_of
 
 
@@ -120,5 +120,5 @@ def test_intervals_of_blocks_are_named_so():
 def test_runs_of_events_are_ranked_by_their_f1():
     task = task_of("events")
     assert task.metric is EVENT_F1
-    assert f"test_{EVENT_F1.column}" in task.history_columns
+    assert f"test_{task.score}" in task.history_columns
     assert {*EVENT_F1.sentences} == {"chance", "classes", "method", "statistics"}

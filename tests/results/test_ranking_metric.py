@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurestack.results.ranking_metric import ACCURACY
+from featurestack.results.accuracy import ACCURACY
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
 

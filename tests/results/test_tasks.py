@@ -26,7 +26,7 @@ def test_history_has_the_scores_of_an_epoch(task):
 
 @pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
 def test_a_task_is_ranked_by_a_score_of_its_history(task):
-    assert f"train_{task.metric.column}" in task.history_columns
+    assert f"train_{task.score}" in task.history_columns
     assert set(task.printed_scores) <= {
         column.removeprefix("val_") for column in task.history_columns
     }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurestack.train.options import VerifyOptions
+from featurestack.train.trained_options import VerifyOptions
 from featurestack.train.verify import verify_run
 from tests.refusal import refused
 

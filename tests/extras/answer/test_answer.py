@@ -21,7 +21,7 @@ from featurestack.extras.answer.answer import find_answer, training_jobs
 from featurestack.extras.answer.options import AnswerOptions, answer
 from featurestack.extras.answer.section import read_features, read_unfinished
 from featurestack.features_cache import external
-from featurestack.train.retraining import StaleRun
+from featurestack.train.stale_run import StaleRun
 from tests.events.field import write_recordings
 from tests.golden.commands import done
 from tests.golden.sounds import easy_clips
