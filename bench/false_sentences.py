@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featurestack.pipeline.datasets.name_fields import name_fields
-from featurestack.results.ranking_metric import by_unit
+from featurestack.results.score import by_unit
 from tests.events.simulated import interval_and_truth
 from tests.importance.simulated import (
     CURVES,
