@@ -7,7 +7,6 @@ import pytest
 
 from featurestack.analysis.findings import Findings, Threat
 from featurestack.analysis.sentences import choice, comparison, listed, threats
-from featurestack.analysis.sentences import result as sentences
 from featurestack.analysis.sentences.comparison import interval
 from featurestack.analysis.sentences.method import calibrated, curve_note
 from featurestack.analysis.sentences.notes import left_out, media
@@ -169,7 +168,7 @@ def two_runs(**facts):
     ],
 )
 def test_what_the_clips_can_show_is_said_with_its_power(facts, said):
-    assert sentences.enough(two_runs(**facts)) == said
+    assert comparison.enough(two_runs(**facts)) == said
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_what_the_clips_can_show_is_said_with_its_power(facts, said):
 def test_one_seed_leaves_the_variation_between_trainings_out(seeds, said):
     rows = [{"seeds": 1, "exact": False, "label": "mel", "accuracy": 0.9}] * 2
     found = two_runs(rows=rows, best={"seeds": seeds}, detectable=np.nan)
-    assert sentences.enough(found) == (
+    assert comparison.enough(found) == (
         f"{said} The intervals do not include the variation between trainings."
     )
 
