@@ -136,7 +136,9 @@ def esc10(folders: Folders) -> Made:
     rows = compared_sets(folders, report, STACKS)
     compared = pd.read_csv(report / "comparison.csv")
     texture = compared[compared["model"] == "texture"].set_index("features")
-    rows["texture_seed_sd"] = 100 * texture.loc[rows["features"], "seed_sd"].to_numpy()
+    described = pd.read_csv(report / "runs.csv").set_index("run")
+    named = texture.loc[rows["features"], "run"]
+    rows["texture_seed_sd"] = 100 * described.loc[named, "seed_sd"].to_numpy()
     command = (
         'make sweep DATASET=esc10 MODEL=texture SEED="0 1 2" THREADS=1 PRECISION=fp32'
         " CURVE=0 FEATURES=…; make sweep DATASET=esc10 MODEL=linear FEATURES=…"
