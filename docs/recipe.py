@@ -154,11 +154,8 @@ DECISIONS = Registry(
         ),
         "weight": Decision(
             "which weight has texture beside ResNet-18?",
-            "GRID=128x417",
-            (
-                f"EPOCHS=40 {MIXED} MODEL=resnet18@rows=4,frames=4",
-                "MODEL=texture",
-            ),
+            "",
+            ("RECIPE=short", "MODEL=texture"),
             ensemble=True,
         ),
     },
