@@ -13,6 +13,7 @@ used up its time.
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,12 @@ from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.options import TIMEOUT, ExtractOptions
 
 MOST_MEMORY = 4 * 10**9  # bytes of a network and its values
+# the libraries' words for it
+NO_MEMORY = re.compile(
+    r"(?:(?:failed|unable|not able|could not|cannot)[\w ]* allocate|bad_alloc|"
+    r"memoryerror|out of memory)[^.;\n]*",
+    re.IGNORECASE,
+)
 SERVE = "featurestack.extras.embeddings.serve"
 ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS")
@@ -79,8 +86,10 @@ class NetworkProcess:
                 self._start()
                 raise Impossible(f"{self.path}: {reason}") from None
         if answer[:1] == REFUSED:
+            reason = answer[1:].decode()
             raise Impossible(
-                f"{self.path} refuses an input of {x.shape}: {answer[1:].decode()}"
+                self._too_large(reason)
+                or f"{self.path} refuses an input of {x.shape}: {reason}"
             )
         values: NDArray[np.float32] = np.load(
             io.BytesIO(answer[1:]), allow_pickle=False
@@ -119,12 +128,26 @@ class NetworkProcess:
             answer = REFUSED + self._reason().encode()
         if answer[:1] == REFUSED:
             self.end()
+            reason = answer[1:].decode()
             raise RequestError(
-                f"{self.path} is no network that {LIBRARIES[self.path.suffix]} opens:"
-                f" {answer[1:].decode()}"
+                self._too_large(reason)
+                or f"{self.path} is no network that {LIBRARIES[self.path.suffix]}"
+                f" opens: {reason}"
             )
         axes: list[int | None] = json.loads(answer[1:])
         return axes
+
+    def _too_large(self, reason: str) -> str:
+        """The sentence on a network that lacks memory; '' for any other reason."""
+        words = NO_MEMORY.search(reason)
+        if not words:
+            return ""
+        library = LIBRARIES[self.path.suffix]
+        return (
+            f"{self.path} needs more memory than the {size(self.memory)} that a network"
+            " may take: give a smaller network, or shorter windows in its card"
+            f" ({library}: {words[0].strip()})"
+        )
 
     def _reason(self) -> str:
         """The reason of the process's end, from its exit status."""
