@@ -93,9 +93,11 @@ def read_bundle(file: Path) -> Bundle:
         raise RequestError(
             f"{file} is no bundle: {make_command('train bundle', 'RUN')} makes one"
         )
-    if content["format"] != BUNDLE_FORMAT:
+    version = content["format"]
+    if not isinstance(version, int) or version != BUNDLE_FORMAT:
+        named = version if isinstance(version, int) else type(version).__name__
         raise RequestError(
-            f"{file} has bundle format {content['format']}, this project reads"
+            f"{file} has bundle format {named}, this project reads"
             f" {BUNDLE_FORMAT}: make it again from its run"
         )
     if not isinstance(content["folds"], dict) or not content["folds"]:

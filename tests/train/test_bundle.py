@@ -89,6 +89,10 @@ def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
             "format 2, this project reads 3: make it again",
         ),
         (
+            lambda content: content | {"format": torch.empty(0)},
+            "format Tensor, this project reads 3: make it again",
+        ),
+        (
             lambda content: content | {"folds": Harmful()},
             "no bundle that can be read safely",
         ),
