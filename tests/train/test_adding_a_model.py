@@ -8,7 +8,7 @@ import pytest
 
 from featurestack.extras.onnx.options import ExportOptions
 from featurestack.train.bundle import make_bundle
-from featurestack.train.listing import overview
+from featurestack.train.listing import list_all
 from featurestack.train.models.architecture import all_models
 from featurestack.train.network_input import KINDS
 from featurestack.train.predict import predict_audio
@@ -74,9 +74,11 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
     )
 
 
-def test_the_examples_are_listed_and_counted():
-    text = overview(ListOptions())
+def test_the_examples_are_listed_and_counted(capsys):
+    list_all(ListOptions())
+    text = capsys.readouterr().out
     assert "extremes: 256" in text and re.search(
         r"^perceptron +extremes ", text, re.MULTILINE
     )
-    assert "parameters" in overview(ListOptions(name="tiny@width=8"))
+    list_all(ListOptions(name="tiny@width=8"))
+    assert "parameters" in capsys.readouterr().out
