@@ -51,6 +51,7 @@ SCORE_COLUMNS = (
 )
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 EVENT_COLUMNS = ("file", "start", "end", "label")
+STORED = np.float16  # type of the probabilities in FRAMES_FILE
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,7 @@ def write_frames(
         group=stretches["group"].to_numpy(str),
         frames=stretches["frames"].to_numpy(np.int64),
         time=frames.times,
-        probabilities=probabilities.astype(np.float16),
+        probabilities=probabilities.astype(STORED),
         hop=np.array(frames.hop),
         event_file=own["file"].to_numpy(str),
         event_start=own["start"].to_numpy(float),

@@ -18,7 +18,7 @@ from featurestack.events.metric import jackknife_values
 from featurestack.events.models import FrameModel, LinearFrames, with_context
 from featurestack.events.scores import ALL
 from featurestack.events.task import epoch_scores, place
-from featurestack.events.tested import ScoredFrames, write_frames
+from featurestack.events.tested import STORED, ScoredFrames, write_frames
 from featurestack.results.bootstrap import fold_weights
 from featurestack.results.scores import Floats
 from featurestack.train import run_json
@@ -68,9 +68,12 @@ class Targets:
             self.own[self._frames(rows)] = ~one.targets(marks)[:, 0]
 
     def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
-        """The frames of these pieces in their recordings; answers (n, T, K)."""
+        """The frames of these pieces in their recordings; answers (n, T, K), as a run
+        stores them.
+        """
         placed = place(self.clips.iloc[clips], self.offsets, self.names)
-        probabilities = answers[placed.order][placed.own]
+        stored = answers[placed.order][placed.own].astype(STORED)
+        probabilities = stored.astype(np.float32)
         return ScoredFrames(placed.frames, probabilities, self.events)
 
     def _frames(self, rows: Positions) -> tuple[Positions, Positions]:
