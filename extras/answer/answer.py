@@ -56,8 +56,9 @@ SHOWN = 5  # features in the ranking that is printed
 EXTRACTED = 2  # clips whose extraction is timed
 CHECKED = 8  # clips whose measures in `check` are timed
 OTHER_CHECKS = 2.0  # time of `check` as a whole, in times of these measures
-# numbers of `fit_seconds` that last as long as: a clip of a fold by `texture`, a
-# million cached values that are read to rank, a report
+# numbers of `fit_seconds` that last as long as: the start of the workers of extraction,
+# a clip of a fold by `texture`, a million cached values that are read to rank, a report
+START_FITS = 450.0
 TEXTURE_FITS = 3.0
 READ_FITS = 4.0
 REPORT_FITS = 900.0
@@ -365,19 +366,22 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
 
     cores = cpu_count()
     fit = fit_seconds()
+    started = 0.0
     table = originals(work.asked.clips if work.asked else work.cache.clips)
     clips, classes = len(table), table["label"].nunique()
     folds = table["fold"].nunique()
     if work.asked and work.lacking:
+        jobs = work.wanted.jobs or cores
+        started = START_FITS * fit if jobs > 1 else 0.0
         costs = measure(work.asked, EXTRACTED).seconds_a_clip()
         for name in work.lacking:
             seconds = len(work.asked.clips) * costs.get(name, 0.0)
-            work.lacking[name] = seconds / (work.wanted.jobs or cores)
+            work.lacking[name] = seconds / jobs
     if work.asked:
         if is_unchecked(work):
             checked = check_seconds(table, work.asked.dataset.sample_rate)
             work.seconds["check"] = OTHER_CHECKS * checked
-        work.seconds["extract"] = sum(work.lacking.values())
+        work.seconds["extract"] = started + sum(work.lacking.values())
     features = described(work)
     fits = folds * (folds + 1) / 2 if folds <= MOST_PAIRED else 5 * folds
     of_timed = clips / TIMED[0] * classes / TIMED[2] * fits * fit / cores
