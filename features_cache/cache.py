@@ -307,8 +307,10 @@ class Cache:
         """
         wanted = parse_channel(str(channel))
         if wanted.stored not in self._open:
-            self.refuse_missing([wanted])
-            stored = self._find(wanted) or wanted.stored
+            stored = self._find(wanted)
+            if stored is None:
+                self.refuse_missing([wanted])
+                stored = wanted.stored
             file = read_header(feature_path(self.folders, stored))
             now = self.settings["samples"], self.settings["sample_rate"]
             if (file.samples, file.sample_rate) != now:

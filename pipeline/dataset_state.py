@@ -40,8 +40,12 @@ def found(options: SourceOptions) -> Path:
     return cache_folder(options.dataset, options.data, options.name)
 
 
-def state_of(options: SourceOptions, dataset: Dataset) -> State:
-    """Where a loaded dataset stands."""
+def state_of(
+    options: SourceOptions,
+    dataset: Dataset,
+    cache: Cache | None = None,
+) -> State:
+    """Where a loaded dataset stands; `cache` is its cache, if that is open already."""
     state = State(
         given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
         source=option_words(options, OF_AUDIO),
@@ -50,7 +54,7 @@ def state_of(options: SourceOptions, dataset: Dataset) -> State:
     )
     # no cache yet, a damaged one, or features of another rate or duration
     with suppress(RequestError):
-        cache = Cache(found(options))
+        cache = cache or Cache(found(options))
         computed = []
         for name in cache.features:
             if parse_channel(name).name in FEATURES:

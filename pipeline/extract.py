@@ -226,13 +226,14 @@ def nothing_missing(
     if has_claims(asked.folder):
         return None
     remaining = find_remaining(asked, check=False)
-    missing = remaining.todo.any() or remaining.sizes
-    if not missing and not options.skip_checksums:
-        remaining = find_remaining(asked)
     if remaining.todo.any() or remaining.sizes:
         return None
     paths = [asked.path(spec.stored) for spec in asked.specs]
     unverified = [path for path in paths if not is_verified(path)]
+    if unverified and not options.skip_checksums:
+        remaining = find_remaining(asked)
+        if remaining.todo.any() or remaining.sizes:
+            return None
     whole = asked.part == slice(0, len(asked.clips))
     if whole and not options.skip_checksums:
         for folder in {path.parent for path in unverified}:

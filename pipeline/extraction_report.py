@@ -93,7 +93,7 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
     frames = {spec.stored: spec.frames for spec in asked.specs}
     cache = Cache(asked.cached)
     missing = missing_clips(cache, [*frames])
-    state = state_of(options, asked.dataset)
+    state = state_of(options, asked.dataset, cache)
     if missing.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]

@@ -36,7 +36,6 @@ import pandas as pd
 import scipy
 import soundfile
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import SEPARATOR
@@ -122,10 +121,10 @@ def filtered(
     """Filter with a gain that depends on the octaves above a centre (Hz), constant
     below `lowest` (Hz).
     """
-    frequency = rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    frequency = scipy.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     octaves = np.log2(np.maximum(frequency, lowest) / centre)
-    spectrum = rfft(samples) * gain(octaves)
-    return irfft(spectrum, len(samples))
+    spectrum = scipy.fft.rfft(samples) * gain(octaves)
+    return scipy.fft.irfft(spectrum, len(samples))
 
 
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
@@ -145,7 +144,7 @@ def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Sa
     def gain(octaves: Samples) -> Samples:
         return np.exp(-(octaves**2))
 
-    size = next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
+    size = scipy.fft.next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
     white = rng.standard_normal(size)
     noise = filtered(white, gain, source.centre)
     fade = np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
