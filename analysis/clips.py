@@ -30,6 +30,7 @@ from featurestack.features_cache import Cache, UnreadableClips, parse_set
 from featurestack.features_cache.cache import OutdatedFeature
 from featurestack.features_cache.table import spans
 from featurestack.results.config import digest
+from featurestack.storage.decoder_messages import decoder_messages
 from featurestack.storage.files import is_file, replace_file
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
@@ -235,7 +236,7 @@ def compressed(path: Path, start: float, seconds: float) -> bytes:
     """A part of an audio file as mono MP3: `seconds` of audio from the second `start`
     on.
     """
-    with soundfile.SoundFile(path) as source:
+    with decoder_messages().kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
         samples = source.read(int(seconds * rate), dtype="float32", always_2d=True)

@@ -18,7 +18,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +30,7 @@ import soxr
 from numpy.typing import NDArray
 
 from featurestack.commandline.terminal import progress
+from featurestack.storage.decoder_messages import decoder_messages
 
 Samples = NDArray[np.float32]
 
@@ -45,6 +46,7 @@ LARGEST_SAMPLE = 1e10
 # seconds, samples: the larger is read beyond each cut; soxr needs less
 LEAST_REACH = 0.25, 4096
 MP3_PART = 300  # seconds between the places where the decoder of an MP3 begins anew
+SHOWN_DAMAGED = 10  # most MP3s with damaged frames that are named
 ROUNDED = 0.05  # seconds that a clip may end after its file, because tables round
 
 # Names of audio files, readable or not: a file that cannot be decoded is reported with
@@ -87,6 +89,11 @@ class Info(NamedTuple):
     lost: int | None = 0
 
 
+# MP3 whose damaged frames the decoder passed over in this process -> its first error.
+# With several threads also an MP3 that another thread read meanwhile.
+damaged: dict[str, str] = {}
+
+
 class OpenFile(soundfile.SoundFile):
     """A file that is read block by block, without a seek in between.
 
@@ -95,8 +102,29 @@ class OpenFile(soundfile.SoundFile):
     milliseconds are wrong.
     """
 
+    def __init__(self, file: Any, path: str | Path) -> None:
+        """Open a path or an open file; `path` is its name in `damaged`."""
+        self.path = path
+        self.sought = False
+        with decoder_messages().kept():
+            super().__init__(file)
+
     def seekable(self) -> bool:
         return False
+
+    def seek(self, frames: int, whence: int = io.SEEK_SET) -> int:
+        self.sought = True
+        with decoder_messages().kept():
+            return super().seek(frames, whence)
+
+    def read(self, *args: Any, **options: Any) -> Any:
+        with decoder_messages().kept() as errors:
+            block = super().read(*args, **options)
+        # after a seek a frame may lack data of the frames before it
+        if errors and not self.sought:
+            damaged.setdefault(str(self.path), errors[0])
+        self.sought = False
+        return block
 
 
 class UnclosedWav(io.FileIO):
@@ -194,6 +222,7 @@ class Recording:
         self.begin = 0
         self.y = np.empty(0, np.float32)  # the samples that were read last
         self.part = 0  # place in the file where an MP3's decoder began
+        self.path = path
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
         """The samples of a span; AudioError as in `load_clip`."""
@@ -240,7 +269,7 @@ class Recording:
                 return
             if isinstance(source, io.BytesIO):
                 source.seek(0)
-            self.file = OpenFile(source)
+            self.file = OpenFile(source, self.path)
             self.part = part
             if part:  # even a seek to 0 would change the samples
                 self.file.seek(part)
@@ -322,6 +351,18 @@ def version(path: str | Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def damaged_parts(files: Mapping[str, str]) -> list[str]:
+    """Lines that name MP3s with damaged frames; files -> first error of the decoder."""
+    if not files:
+        return []
+    shown = [f"  {file}: {error}" for file, error in [*files.items()][:SHOWN_DAMAGED]]
+    if len(files) > SHOWN_DAMAGED:
+        shown.append(f"  and {len(files) - SHOWN_DAMAGED:,} more")
+    number = "1 MP3 has" if len(files) == 1 else f"{len(files):,} MP3s have"
+    begun = f"{number} damaged frames, which are silent or distorted"
+    return [f"{begun}; the other frames are used:", *shown]
+
+
 def file_infos(
     paths: Sequence[str | Path],
     *,
@@ -367,10 +408,10 @@ def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
         raise AudioError("empty: the file has 0 bytes")
     try:
         path.open("rb").close()
-        file = OpenFile(path)
+        file = OpenFile(path, path)
         if file.format in ("WAV", "WAVEX") and not file.frames:
             file.close()
-            file = OpenFile(UnclosedWav(path))
+            file = OpenFile(UnclosedWav(path), path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             file = _with_stated_length(file, path, whole)
     except OSError as error:
@@ -408,7 +449,7 @@ def _with_stated_length(file: OpenFile, path: Path, whole: bool) -> OpenFile:
     if content is None:
         return file
     file.close()
-    return OpenFile(io.BytesIO(content))
+    return OpenFile(io.BytesIO(content), path)
 
 
 def _refuse_damaged(file: soundfile.SoundFile) -> None:

@@ -8,6 +8,7 @@ from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.failures import FAILURES, WHOLE
+from featurestack.pipeline.audio import damaged_parts
 from featurestack.pipeline.dataset_state import (
     former_runs,
     missing_clips,
@@ -66,6 +67,7 @@ def summary(asked: Request, result: ExtractionResult, seconds: float) -> list[st
         ),
         f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}",
     ]
+    lines += damaged_parts(dict(result.damaged))
     if not result.failures:
         return lines
     failed = {row for row, *_ in result.failures}

@@ -64,6 +64,8 @@ class ExtractionResult:
     # row, feature or WHOLE, reason
     failures: list[tuple[int, str, str]] = field(default_factory=list)
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
+    # file, first error of its decoder: damaged parts of it were passed over
+    damaged: list[tuple[str, str]] = field(default_factory=list)
     timed: Counter[str] = field(default_factory=Counter)
     """feature -> clips whose time counts: all but the first of each process"""
     nanoseconds: Counter[str] = field(default_factory=Counter)
@@ -108,7 +110,10 @@ class Computation:
                 )
         except audio.AudioError as error:
             result.failures.append((task.row, WHOLE, str(error)))
+            audio.damaged.pop(source.path, "")
             return []
+        if decoder_error := audio.damaged.pop(source.path, ""):
+            result.damaged.append((source.path, decoder_error))
         clip = Clip(y, self.sample_rate)
         done = []
         names = []

@@ -349,7 +349,13 @@ def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
 
 
 def tell_failures(failures: Mapping[Path, str], total: int) -> None:
-    """Name the files that could not be read."""
+    """Name the files that could not be read, and those with damaged parts."""
+    damaged = audio.damaged.copy()
+    audio.damaged.clear()
+    for file in failures:
+        damaged.pop(str(file), "")
+    for line in audio.damaged_parts(damaged):
+        tell(line)
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
     if failures:

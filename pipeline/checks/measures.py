@@ -1,6 +1,7 @@
 """Measures of each clip; findings about clips: silent, clipped, padded, cut."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -106,9 +107,10 @@ def measure_clips(
     table: pd.DataFrame,
     sample_rate: int,
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
-    """The Measures of each clip with the `reason` why it cannot be read, and its
-    fingerprint.
+    """The Measures of each clip, the `reason` why it cannot be read, the first error of
+    a decoder that passed over damaged parts as `damaged`, and the clip's fingerprint.
     """
+    audio.damaged.clear()
     file_info = lru_cache(audio.file_info)  # a recording has many windows
     silence = np.zeros(1, np.float32)
 
@@ -132,7 +134,27 @@ def measure_clips(
         answers = threads.map(measure_file, table["path"], spans(table))
         shown = progress(answers, total=len(table), label="decode", unit="clips")
         measures, fingerprints = zip(*shown)
-    return pd.DataFrame(measures, columns=["reason", *ARTEFACTS]), [*fingerprints]
+    measured = pd.DataFrame(measures, columns=["reason", *ARTEFACTS])
+    measured["damaged"] = damaged_clips(table)
+    return measured, [*fingerprints]
+
+
+def damaged_clips(table: pd.DataFrame) -> list[str]:
+    """The first error of the decoder in each clip, or "".
+
+    Files that threads read at the same time share their errors, so clips of files with
+    an error are read again, one after the other.
+    """
+    suspects = {*audio.damaged}
+    errors = []
+    for path, span in zip(table["path"], spans(table)):
+        audio.damaged.clear()
+        if path in suspects:
+            with suppress(audio.AudioError):
+                audio.decode(path, seconds=LONGEST_DURATION, span=span)
+        errors.append(audio.damaged.get(path, ""))
+    audio.damaged.clear()
+    return errors
 
 
 def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
@@ -167,6 +189,14 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops",
             clips(table["clipped"] >= CLIPPED_SHARE),
             "record at a lower level, or give each class as many clipped clips",
+        ),
+        Finding(
+            "damaged",
+            WARNING,
+            "damaged MP3 frames: they are silent or distorted, the others are used",
+            clips(table["damaged"] != ""),
+            "make the files again from their source, or remove them",
+            reasons=table.loc[table["damaged"] != "", "damaged"].tolist(),
         ),
         Finding(
             "missing_class",

@@ -15,6 +15,7 @@ import soundfile
 
 from featurestack.pipeline import audio, mp3
 from tests.pipeline.changing import with_flac_length
+from tests.pipeline.damaged_mp3 import damage_frame
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.
 pytestmark = pytest.mark.filterwarnings(
@@ -341,3 +342,33 @@ def test_an_unusable_clip_is_named_with_its_reason(tmp_path, name):
     make(tmp_path / name)
     with pytest.raises(audio.AudioError, match=f"^{reason}"):
         audio.load_clip(tmp_path / name, RATE, RATE)
+
+
+def test_a_damaged_frame_of_an_mp3_is_noted_and_not_printed(tmp_path, capfd):
+    audio.damaged.clear()
+    path = damage_frame(write(tmp_path / "a.mp3", "MPEG_LAYER_III"))
+    audio.decode(path)
+    assert [*audio.damaged] == [str(path)]
+    assert capfd.readouterr().err == ""
+    audio.damaged.clear()
+
+
+def test_a_seek_in_a_whole_mp3_is_no_damage(tmp_path, capfd):
+    audio.damaged.clear()
+    path = write_long_mp3(tmp_path / "a.mp3")
+    file = audio.OpenFile(path, path)
+    for place in range(0, 200_000, 1777):
+        file.seek(place)
+        file.read(5000)
+    assert not audio.damaged
+    assert capfd.readouterr().err == ""
+
+
+def write_long_mp3(path):
+    y = np.cumsum(np.random.default_rng(0).standard_normal(8000 * 30))
+    y -= np.convolve(y, np.ones(200) / 200, "same")
+    y *= 0.3 / np.abs(y).max()
+    soundfile.write(
+        path, y, 8000, format="MP3", bitrate_mode="CONSTANT", compression_level=0.9
+    )
+    return path

@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.feature_file import lock
 from featurestack.pipeline import extract, plan, request
+from featurestack.pipeline.options import FeaturesCommand
+from tests.pipeline.damaged_mp3 import damage_frame
 from tests.pipeline.extraction import cache, options, run
 from tests.refusal import refused
 
@@ -103,3 +106,22 @@ def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys)
         re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE)
         and "left out: cqt cannot exist here: " in shown
     )
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, jobs):
+    y = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    for name in ("whole", "broken"):
+        folder = tmp_path / "sounds" / f"class {name}"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / f"{name}.mp3", y, 16_000)
+    damage_frame(folder / "broken.mp3")
+    data = tmp_path / "data"
+    asked = FeaturesCommand(
+        dataset=str(folder.parent), data=data, features="rms zcr", jobs=jobs
+    )
+    assert extract.run(asked) == 0
+    output = capfd.readouterr()
+    printed = output.out + output.err
+    assert printed.count("broken.mp3") == 1 and "whole.mp3" not in printed
+    assert "libmpg123" not in printed and "1 MP3 has damaged frames" in printed

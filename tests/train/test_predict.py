@@ -20,6 +20,7 @@ from featurestack.train.predict import predict_audio
 from featurestack.train.read_checkpoint import load
 from featurestack.train.rejection import Rejection, loudest_level
 from featurestack.train.trained_options import PredictOptions
+from tests.pipeline.damaged_mp3 import damage_frame
 from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
@@ -200,3 +201,15 @@ def test_a_sample_rate_below_the_runs_is_told(sounding, tmp_path, capsys, hop):
     (tmp_path / "low.wav").unlink()
     assert ask(sounding, audio=tmp_path, hop=hop, json=True) == 0
     assert "lower sample rate" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hop", [0.0, 0.5])
+def test_an_mp3_with_a_damaged_frame_is_predicted_and_named(
+    sounding, tmp_path, capfd, hop
+):
+    write(tmp_path / "whole.mp3", "tone")
+    damage_frame(write(tmp_path / "broken.mp3", "tone"), frame=5)
+    assert ask(sounding, audio=tmp_path, hop=hop) == 0
+    printed = capfd.readouterr().err
+    assert "1 MP3 has damaged frames" in printed and "libmpg123" not in printed
+    assert printed.count("broken.mp3") == 1 and "whole.mp3" not in printed

@@ -20,6 +20,7 @@ from featurestack.pipeline.checks.run import findings_in, run
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.checks.sounds import CLEAN, RATE, SECONDS, make, noise
+from tests.pipeline.damaged_mp3 import damage_frame
 from tests.pipeline.datasets.folders import dataset
 
 
@@ -109,6 +110,14 @@ def test_damage_is_named(tmp_path):
     ]
     assert named == ["0", "1", "2", "3", "6", "7", "4 5", "rare"]
     assert all(one.remedy for one in found.values() if one.severity != NOTE)
+
+
+def test_clips_with_damaged_mp3_frames_are_found_by_name_alone(tmp_path, capfd):
+    path = make(tmp_path, {f"{n}.mp3": noise(n) for n in range(16)})
+    damage_frame(tmp_path / "5.mp3")
+    found = findings(path)["damaged"]
+    assert found.names == ["5"]
+    assert "libmpg123" not in capfd.readouterr().err
 
 
 def test_a_dataset_of_which_nothing_can_be_read_is_told_so(tmp_path):

@@ -1,0 +1,107 @@
+"""What mpg123, libsndfile's decoder of MP3, prints on standard error.
+
+It prints without the file's name, and libsndfile has no option that keeps it silent. C
+code prints to the variable `stderr` of the C library, so this variable is a pipe while
+an MP3 is read. Python's own messages and progress bars do not use the variable. Text of
+another C library that comes meanwhile is passed on.
+
+All threads share the variable: a message may belong to any MP3 that is read at the
+time. With a C library that has no such variable the messages stay on the screen.
+"""
+
+import ctypes
+import functools
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+VARIABLES = "stderr", "__stderrp"  # of glibc and musl, of macOS
+READ = 2**16  # bytes, at least what a pipe holds
+OURS = re.compile(r"\[src/libmpg123/|Note: |Warning: |$")
+# an error in a frame; what else mpg123 prints is about headers and tags
+ERROR = re.compile(r"\[src/libmpg123/[^]]*\] error: (.*)")
+
+
+class DecoderMessages:
+    """The messages of mpg123 in this process, while one or more threads read MP3s."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.readers = 0
+        self.errors: list[str] = []  # all errors so far
+        self.screen: int | None = None  # the C library's stream of standard error
+        self.variable: ctypes.c_void_p | None = None
+        # TypeError: Windows has no library without a name
+        with suppress(ValueError, OSError, AttributeError, TypeError):
+            self._open()
+
+    def _open(self) -> None:
+        library = ctypes.CDLL(None)
+        for name in VARIABLES:
+            with suppress(ValueError):
+                variable = ctypes.c_void_p.in_dll(library, name)
+                break
+        else:
+            return
+        self.pipe, end = os.pipe()
+        os.set_blocking(self.pipe, False)
+        os.set_blocking(end, False)  # text that a full pipe does not take is lost
+        library.fdopen.restype = ctypes.c_void_p
+        library.fdopen.argtypes = ctypes.c_int, ctypes.c_char_p
+        library.setbuf.argtypes = ctypes.c_void_p, ctypes.c_char_p
+        self.stream = library.fdopen(end, b"w")
+        library.setbuf(self.stream, None)
+        self.variable = variable
+
+    @contextmanager
+    def kept(self) -> Iterator[list[str]]:
+        """A call of the decoder; the list gets its errors, and those of calls in other
+        threads.
+        """
+        errors = list[str]()
+        if self.variable is None:
+            yield errors
+            return
+        with self.lock:
+            before = len(self.errors)
+            if not self.readers:
+                self.screen = self.variable.value
+                self.variable.value = self.stream
+            self.readers += 1
+        try:
+            yield errors
+        finally:
+            with self.lock:
+                self._read_pipe()
+                errors += self.errors[before:]
+                self.readers -= 1
+                if not self.readers:
+                    self.variable.value = self.screen
+                    self.errors.clear()
+
+    def _read_pipe(self) -> None:
+        try:
+            text = os.read(self.pipe, READ)
+        except BlockingIOError:
+            return
+        foreign = []
+        for line in text.splitlines(keepends=True):
+            words = line.decode(errors="replace")
+            if error := ERROR.match(words):
+                self.errors.append(error[1].strip(" .!"))
+            elif not OURS.match(words):
+                foreign.append(line)
+        with suppress(OSError):
+            os.write(2, b"".join(foreign))
+
+
+@functools.cache
+def decoder_messages() -> DecoderMessages:
+    """This process's messages."""
+    return DecoderMessages()
+
+
+if hasattr(os, "register_at_fork"):  # a child must not share the pipe
+    os.register_at_fork(after_in_child=decoder_messages.cache_clear)
