@@ -89,7 +89,7 @@ class Info(NamedTuple):
     lost: int | None = 0
 
 
-# MP3 whose damaged frames the decoder passed over in this process -> its first error.
+# MP3 whose damaged frames the decoder skipped in this process -> its first error.
 # With several threads also an MP3 that another thread read meanwhile.
 damaged: dict[str, str] = {}
 

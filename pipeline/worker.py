@@ -64,7 +64,7 @@ class ExtractionResult:
     # row, feature or WHOLE, reason
     failures: list[tuple[int, str, str]] = field(default_factory=list)
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
-    # file, first error of its decoder: damaged parts of it were passed over
+    # file, first error of its decoder: damaged parts of it were skipped
     damaged: list[tuple[str, str]] = field(default_factory=list)
     timed: Counter[str] = field(default_factory=Counter)
     """feature -> clips whose time counts: all but the first of each process"""

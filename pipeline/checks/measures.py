@@ -108,7 +108,7 @@ def measure_clips(
     sample_rate: int,
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
     """The Measures of each clip, the `reason` why it cannot be read, the first error of
-    a decoder that passed over damaged parts as `damaged`, and the clip's fingerprint.
+    a decoder that skipped damaged parts as `damaged`, and the clip's fingerprint.
     """
     audio.damaged.clear()
     file_info = lru_cache(audio.file_info)  # a recording has many windows
