@@ -130,8 +130,8 @@ def data_tables(
         if name == shown:
             stored = cache[name]
             row_means = values.iloc[:, : stored.rows]
+            # a class without a drawn clip has no mean
             means = class_means(row_means, sample["label"])
-            means = means.reindex(classes, fill_value=0)
             means.columns = pd.Index(map(format_plain, stored.row_axis))
             writer.submit(
                 "class_means",

@@ -57,7 +57,8 @@ def format_plain(value: float) -> str:
 
 @figure(
     "Mean of a feature by class, in standard deviations from the mean of all clips;"
-    " orange is above",
+    f" orange is above; of at most {SAMPLED_CLIPS} clips, drawn by chance: classes"
+    " without one of them are left out",
     row_height("means", 1.0, 0.19),
 )
 def draw_class_means(
