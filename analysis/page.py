@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from featurestack.analysis.sentences import (
     SENTENCES,
@@ -31,6 +31,8 @@ from featurestack.commandline.spelling import make_command
 # every page has sentences of these modules, which enter them when they are imported
 SUBJECTS = (result, method, notes)
 UNKNOWN = "–"
+# a sign that a line may end with: figures as 0.5 and 1-19 stay whole
+IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./-](?=[^\W\d_]))")
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
 
@@ -116,12 +118,11 @@ def _of_known(text: Callable[..., str]) -> Callable[..., str]:
 
 
 def breakable(text: object) -> Markup:
-    """The text with a possible line break after the + of a feature set, and none before
-    a percent sign.
+    """The text with a possible line break after the signs inside a name, `_ + . / -`,
+    and none before a percent sign.
     """
-    return Markup("+<wbr>").join(
-        re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%"))
-    )
+    escaped = str(escape(text)).replace(" %", "\u00a0%")
+    return Markup(IN_A_NAME.sub(r"\g<0><wbr>", escaped))
 
 
 CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text

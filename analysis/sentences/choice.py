@@ -43,7 +43,8 @@ def often_chosen(sets: Sequence[str]) -> str:
     (first, most), *others = named
     texts = [f"{first} ({most} of {counted(len(sets), 'fold')})"]
     texts += [f"{name} ({count})" for name, count in others]
-    return either(texts + ["others"] * (len(named) < len(ordered)))
+    rest = len(ordered) - len(named)
+    return either(texts + ["others" if rest > 1 else "one other"] * (rest > 0))
 
 
 @sentence

@@ -47,10 +47,11 @@ def media(wrong: int, embedded: int, total: int, linked: int) -> str:
         )
     if not wrong:
         return "No run got a clip wrong."
-    text = (
-        f"The page holds the audio of {embedded} of the {counted(wrong, 'clip')} that"
-        " any run got wrong"
-    )
+    if embedded == wrong:
+        of_all = "every clip" if wrong > 1 else "the one clip"
+    else:
+        of_all = f"{embedded} of the {counted(wrong, 'clip')}"
+    text = f"The page holds the audio of {of_all} that any run got wrong"
     return text + ("; others play on the machine that made it." if linked else ".")
 
 

@@ -15,6 +15,9 @@ if (browser) {
     return element;
   }
 
+  // A name in parts between which a line may end, as in page.py.
+  const breakable = (name) => name.replace(/(?:\S)(?:_(?=[\p{L}\p{N}])|[+./-](?=\p{L}))/gu, "$&\n").split("\n").flatMap((part, place) => place ? [make("wbr"), part] : [part]);
+
   // The chosen view is one run, or all seeds of a configuration, with the clips and classes of its test set.
   // `top` is of one run, or of the mean probabilities of all seeds; `seeds` has the rows of each run.
   const testSet = (view) => data.runs[view.runs[0]].test_set;
@@ -58,7 +61,7 @@ if (browser) {
     names.forEach((name) => head.append(make("th", { scope: "col", title: name }, make("span", {}, name))));
     const rows = v.matrix.map((actual, shownRow) => {
       const name = v.classes[actual], total = totals[shownRow];
-      const row = make("tr", {}, make("th", { scope: "row", title: name }, name));
+      const row = make("tr", {}, make("th", { scope: "row", title: name }, make("span", {}, ...breakable(name))));
       if (shownRow === 0) row.prepend(axis({ class: "axis actual", rowspan: v.matrix.length }, make("span", {}, "Actual")));
       counts[shownRow].forEach((count, shownColumn) => {
         const predicted = v.matrix[shownColumn];
@@ -102,11 +105,11 @@ if (browser) {
     if (state.cell) {
       const [actual, predicted] = state.cell.map((place) => v.classes[place]);
       const seeds = v.seeds.length > 1 ? " by at least one seed" : "";
-      chosen.textContent = `${actual} predicted as ${predicted}${seeds}: ${plural(rows.length, "clip")}`;
+      chosen.replaceChildren(...breakable(`${actual} predicted as ${predicted}${seeds}: ${plural(rows.length, "clip")}`));
     } else {
       const who = v.seeds.length > 1 ? `at least one of ${v.seeds.length} seeds` : "this run";
       const none = v.seeds.length > 1 ? "Every seed" : "This run";
-      chosen.textContent = rows.length ? `All ${plural(rows.length, "clip")} that ${who} got wrong, hardest for all runs first` : `${none} predicted every clip correctly`;
+      chosen.textContent = rows.length ? `${rows.length > 1 ? `All ${rows.length} clips` : "The one clip"} that ${who} got wrong${rows.length > 1 ? ", hardest for all runs first" : ""}` : `${none} predicted every clip correctly`;
     }
     find("all-wrong").hidden = !state.cell;
     list.replaceChildren(...rows.slice(0, state.shown).map((row) => card(v, row)));
@@ -120,7 +123,7 @@ if (browser) {
     const named = predicted.map((place) => v.classes[place] + (v.seeds.length > 1 ? ` (${hits(v, row, place)} of ${v.seeds.length} seeds)` : ""));
     const title = predicted.length === 1 && predicted[0] === actual ? v.classes[actual] : `${v.classes[actual]} → ${named.join(", ")}`;
     const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `${data.group} ${clip.group}` : "", v.seeds.length > 1 ? `mean probability of ${v.seeds.length} seeds` : ""].filter(Boolean).join(" · ");
-    return make("li", { class: "clip" }, make("h3", {}, title, make("small", {}, sub)), images(clip), audio(clip), bars(v, row), others(v, row));
+    return make("li", { class: "clip" }, make("h3", {}, ...breakable(title), make("small", {}, ...breakable(sub))), images(clip), audio(clip), bars(v, row), others(v, row));
   }
 
   function images(clip) {
@@ -149,7 +152,7 @@ if (browser) {
       const mark = place === actual ? "true" : "";
       const bar = make("i", { class: mark });
       bar.style.width = `${value}%`;
-      box.append(make("span", { class: mark, title: v.classes[place] }, v.classes[place]), make("span", {}, bar), make("span", { class: mark }, `${value} %`));
+      box.append(make("span", { class: mark, title: v.classes[place] }, ...breakable(v.classes[place])), make("span", {}, bar), make("span", { class: mark }, `${value} %`));
     }
     return box;
   }
@@ -161,7 +164,7 @@ if (browser) {
     const right = rest.filter((run) => run.top[row][0] === v.target[row]).length;
     const lines = rest.map((run) => {
       const place = run.top[row][0], hit = place === v.target[row];
-      return make("li", {}, `${run.name}: `, make("span", { class: hit ? "right" : "wrong" }, `${v.classes[place]} ${hit ? "✓" : "✗"}`), ` ${run.top[row][3]} %`);
+      return make("li", {}, ...breakable(`${run.name}: `), make("span", { class: hit ? "right" : "wrong" }, ...breakable(`${v.classes[place]} ${hit ? "✓" : "✗"}`)), ` ${run.top[row][3]} %`);
     });
     const summary = `${right} of ${plural(rest.length, "other run")} predicted it correctly`;
     const box = make("details", { class: "others" }, make("summary", {}, summary), make("ul", {}, ...lines));

@@ -149,6 +149,13 @@ def test_numbers_lists_and_ids():
         str(page.breakable("mel+mfcc <b>, +1.2 %"))
         == "mel+<wbr>mfcc &lt;b&gt;, +1.2\u00a0%"
     )
+    broken = str(
+        page.breakable("/tmp/door_wood-left.side_2 & mel@n_mels=64: 0.5, 1-19")
+    )
+    assert broken == (
+        "/tmp/<wbr>door_<wbr>wood-<wbr>left.<wbr>side_<wbr>2 &amp;"
+        " mel@n_<wbr>mels=64: 0.5, 1-19"
+    )
     with pytest.raises(Exception, match="undefined"):
         page.render("page.html")
 

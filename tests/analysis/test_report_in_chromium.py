@@ -138,6 +138,17 @@ def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+def test_a_name_that_may_break_over_lines_is_copied_as_it_is(page):
+    names = page.find_elements(
+        By.CSS_SELECTOR, "#small-matrix tbody th, #matrix tbody th"
+    )
+    assert len(names) == 8 and page.find_elements(By.CSS_SELECTOR, "#matrix th wbr")
+    for name in names:
+        page.execute_script("getSelection().selectAllChildren(arguments[0])", name)
+        copied = page.execute_script("return getSelection().toString()")
+        assert copied.strip() == name.get_attribute("title").strip()
+
+
 def test_embedded_audio_plays(page):
     audio = page.find_element(By.CSS_SELECTOR, "#clips audio[src^='data:audio/mpeg']")
     page.execute_script("arguments[0].play()", audio)

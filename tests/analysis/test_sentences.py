@@ -54,8 +54,8 @@ def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats,
         threats=[SimpleNamespace(kind=kind) for kind in threats],
     )
     assert choice.right(found) == (
-        f"texture has {score} on mel (2 of 3 folds) and others, chosen from 36 features"
-        " without the clips that test them"
+        f"texture has {score} on mel (2 of 3 folds) and one other, chosen from 36"
+        " features without the clips that test them"
     )
 
 
@@ -64,8 +64,9 @@ def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats,
     [
         (["gfcc"] * 5, "gfcc"),
         (["mel+mfcc"] * 2, "mel and mfcc"),
-        (["mel", "mel", "gammatone"], "mel (2 of 3 folds) and others"),
-        (["mel", "cqt"], "mel (1 of 2 folds) and others"),
+        (["mel", "mel", "gammatone"], "mel (2 of 3 folds) and one other"),
+        (["mel", "cqt"], "mel (1 of 2 folds) and one other"),
+        (["mel", "cqt", "rms"], "mel (1 of 3 folds) and others"),
         (["a+b", "a+b", "a"], "a (3 of 3 folds) and b (2)"),
     ],
 )
@@ -270,6 +271,8 @@ def test_media_that_are_elsewhere_are_said():
     assert "no players" in media(3, 0, 0, 0)
     assert media(0, 0, 12, 0) == "No run got a clip wrong."
     assert media(3, 2, 2, 0).endswith("2 of the 3 clips that any run got wrong.")
+    assert media(3, 3, 3, 0).endswith("of every clip that any run got wrong.")
+    assert media(1, 1, 1, 0).endswith("of the one clip that any run got wrong.")
     assert media(3, 2, 2, 1).endswith("others play on the machine that made it.")
 
 
