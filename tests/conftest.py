@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.golden.commands import ROOT
 
 ESC10 = ROOT.parent / "shared" / "esc10"
 
+# the compiled modules are kept: hundreds of processes would compile them again
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("MPLBACKEND", "Agg")
 # test files run side by side, a process a core
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +31,11 @@ for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
 # processes of pytest-xdist have the folder of the first one
 if "PYTEST_XDIST_WORKER" not in os.environ:
     home = tempfile.TemporaryDirectory(prefix="home", ignore_cleanup_errors=True)
+    # matplotlib's list of fonts, where it has been made before
+    for file in Path.home().glob(".cache/matplotlib/fontlist-*.json"):
+        copy = Path(home.name, ".cache", "matplotlib", file.name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
     os.environ["HOME"] = home.name
 
 
