@@ -376,6 +376,8 @@ def written(value: object) -> str:
     """The text that stands for a value: `1 3` for (1, 3)."""
     if isinstance(value, tuple | list):
         return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(int(value))
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     return str(value)

@@ -266,12 +266,14 @@ def begin(options: AnswerOptions) -> Work:
         work = Work(options, command, clock, None)
         refuse_events(options, str(work.cache.settings["source"]))
         refuse(str(work.cache.settings["dataset"]), originals(work.cache.clips))
+        refuse_task(options, work.cache.clips)
         work.names = rankable(work.cache, work.cache.named(options.features))
         return work
     dataset = load(shared(options, SourceOptions))
     wanted(options.features, dataset, options.frame)
     refuse_events(options, dataset.source)
     refuse(dataset.name, dataset.table)
+    refuse_task(options, dataset.table)
     if options.features == "all":
         command = replace(command, features=with_networks(dataset.sample_rate))
     work = Work(options, command, clock, request(command))
@@ -294,6 +296,14 @@ def refuse_events(options: AnswerOptions, source: str) -> None:
             f"{options.dataset} has recordings with events, and this command is for"
             f" clips: {command} trains a model that finds events by the frame"
         )
+
+
+def refuse_task(options: AnswerOptions, table: Any) -> None:
+    """RequestError for clips that lack the labels of TASK=."""
+    from featurestack.results.tasks.registry import task_of
+
+    if options.task != "auto":
+        task_of(options.task).refuse_clips(originals(table))
 
 
 def refuse(name: str, table: Any) -> None:

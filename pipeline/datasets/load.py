@@ -3,6 +3,7 @@ duration.
 """
 
 import math
+import zipfile
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.given_table import complete, refuse_carriage_returns
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
@@ -251,11 +253,24 @@ def _read(options: SourceOptions) -> Listing:
         from featurestack.pipeline.datasets.layouts import read_folder
 
         return read_folder(path)
+    if path.is_file():
+        raise RequestError(no_dataset(path))
     message = unknown_dataset(word, options.data)
     raise RequestError(
         f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
         f" {Path.cwd()}"
     )
+
+
+def no_dataset(file: Path) -> str:
+    """The message for a file that is no table."""
+    remedy = "give a folder with one sub-folder of sounds per class, or a CSV"
+    if zipfile.is_zipfile(file):
+        remedy = f"unpack it, and {remedy}"
+    else:
+        predict = make_command("predict", f"AUDIO={file}", "RUN=last")
+        remedy += f"; for the class of one sound, {predict}"
+    return f"DATASET={file} is one file, and no table: {remedy}"
 
 
 def _in_names(

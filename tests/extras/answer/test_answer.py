@@ -6,6 +6,8 @@ import contextlib
 import io
 import re
 import shutil
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,11 +15,13 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import option_words
 from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.events.dataset import run as make_events
 from featurestack.events.options import EventsCommand
 from featurestack.extras.answer import answer as answers
-from featurestack.extras.answer.answer import find_answer, training_jobs
+from featurestack.extras.answer.answer import begin, find_answer, training_jobs
 from featurestack.extras.answer.options import AnswerOptions, answer
 from featurestack.extras.answer.section import read_features, read_unfinished
 from featurestack.features_cache import external
@@ -344,3 +348,23 @@ def test_the_time_of_check_is_that_of_a_few_of_its_clips(monkeypatch):
     for clips in (3, 40):
         table = pd.DataFrame({"path": [f"{clip}.wav" for clip in range(clips)]})
         assert answers.check_seconds(table, 8_000) == pytest.approx(0.1 * clips)
+
+
+def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x.wav").write_bytes(b"RIFF")
+    with pytest.raises(RequestError, match="is one file, and no table"):
+        find_answer(AnswerOptions(dataset="x.wav"))
+    with zipfile.ZipFile("x.zip", "w") as made:
+        made.writestr("a/x.wav", "")
+    with pytest.raises(RequestError, match="unpack it"):
+        find_answer(AnswerOptions(dataset="x.zip"))
+
+
+def test_labels_that_clips_lack_are_refused_before_the_extraction(options):
+    with pytest.raises(RequestError, match="has no category"):
+        begin(options(task="categories"))
+
+
+def test_a_proposed_switch_is_spelled_as_the_help_spells_it():
+    assert option_words(AnswerOptions(retrain=True), ["retrain"]) == ["RETRAIN=1"]
