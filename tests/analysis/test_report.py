@@ -558,17 +558,20 @@ def visible_words(page):
     return re.sub(r"<[^>]+>", " ", text).split()
 
 
-@pytest.fixture
-def page_of_many(tmp_path):
-    """A report on 34 runs of ten classes by two models."""
+@pytest.fixture(scope="module")
+def page_of_many(tmp_path_factory):
+    """A report on 34 runs of ten classes by two models; its figures are stubs."""
+    folder = tmp_path_factory.mktemp("many")
     table = made_clips(clips=400, classes=10)
     names = [f"feature{number:02d}" for number in range(17)]
     for number, name in enumerate(names):
         for model in ("linear", "texture"):
             made = MadeRun(features=name, model=model, skill=0.9 - 0.02 * number)
-            make_run(tmp_path / "runs", table, made, "many")
-    options = AnalysisOptions(dataset="many", **within(tmp_path))
-    return build(options).page
+            make_run(folder / "runs", table, made, "many")
+    options = AnalysisOptions(dataset="many", **within(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "draw", lambda name, file, data: SVG)
+        return build(options).page
 
 
 def test_a_page_of_34_runs_has_at_most_2500_words(page_of_many):

@@ -22,6 +22,7 @@ from featurestack.importance.across import (
 )
 from tests.analysis.made_datasets import (
     NAMES,
+    comparison_alone,
     made_options,
     overview,
     train,
@@ -36,7 +37,7 @@ def options(tmp_path, monkeypatch):
 
 
 def problems(options):
-    return {problem.run: problem.text for problem in overview(options).problems}
+    return {problem.run: problem.text for problem in comparison_alone(options).problems}
 
 
 def test_three_datasets_are_compared_and_the_tables_hold_their_gains(options):
@@ -68,7 +69,7 @@ def test_three_datasets_are_compared_and_the_tables_hold_their_gains(options):
 def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
     for name in NAMES:
         train(options, name, {"mel": 0.6, "mel_mfcc": skill})
-    built = overview(options)
+    built = comparison_alone(options)
     assert built.comparison.best["clear"] == (skill == 0.75)
     assert words in across_sentences.on_these(built.comparison)
     assert built.headline.endswith(", not clearly") == (skill == 0.61)
@@ -77,7 +78,7 @@ def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
 def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     for number in range(5):
         train(options, f"set{number}", {"mel": 0.6, "mel_mfcc": 0.6 + number / 20})
-    built = overview(options)
+    built = comparison_alone(options)
     (row,) = built.pooled.to_dict("records")
     assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
     assert "so it may go either way" in across_sentences.on_unseen(built.comparison, 5)
@@ -87,14 +88,14 @@ def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
     for name in NAMES:
         train(options, name)
     train(options, "birds", {"mel_chroma": 0.9})
-    assert "mel+chroma" not in overview(options).gains["feature_set"].tolist()
+    assert "mel+chroma" not in comparison_alone(options).gains["feature_set"].tolist()
 
 
 def test_a_feature_that_one_dataset_lacks_is_absent_there(options):
     for name in NAMES:
         train(options, name)
     train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8})
-    gains = overview(options).gains
+    gains = comparison_alone(options).gains
     assert "office" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
 
 
@@ -103,11 +104,11 @@ def test_the_model_of_most_datasets_is_compared_unless_one_is_named(options):
         train(options, name)
         train(options, name, model="texture")
     train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8}, model="texture")
-    assert overview(options).comparison.model == "texture"
+    assert comparison_alone(options).comparison.model == "texture"
     named = replace(options, model="linear")
-    assert overview(named).comparison.model == "linear"
+    assert comparison_alone(named).comparison.model == "linear"
     one = replace(options, dataset=NAMES[0], model="texture")
-    assert overview(one).comparison.model == "texture"
+    assert comparison_alone(one).comparison.model == "texture"
 
 
 def test_a_wrong_model_or_base_is_refused_before_any_report(options):
@@ -147,7 +148,7 @@ def test_tags_are_tested_as_in_the_report_of_their_dataset(options):
 def test_another_base_turns_the_gains_round(options):
     for name in NAMES:
         train(options, name)
-    turned = overview(replace(options, base="mel+mfcc"))
+    turned = comparison_alone(replace(options, base="mel+mfcc"))
     gains = turned.gains.set_index(["feature_set", "dataset"])["gain"]
     assert gains["mel", "birds"] == pytest.approx(-0.15)
     assert turned.headline.startswith("No feature set is better than mel+mfcc")
@@ -157,7 +158,7 @@ def test_a_dataset_of_few_recordings_is_not_tested(options):
     for name in NAMES:
         train(options, name)
     train(options, "office", {"mel": 0.5, "mel_mfcc": 1.0}, clips=12)
-    built = overview(options)
+    built = comparison_alone(options)
     office = built.gains.query("dataset == 'office'")
     assert office["verdict"].tolist() == ["not tested"]
     assert "1 has too few recordings for a test" in across_sentences.on_these(
@@ -168,7 +169,7 @@ def test_a_dataset_of_few_recordings_is_not_tested(options):
 def test_a_base_that_no_dataset_has_is_said(options):
     for name in NAMES:
         train(options, name)
-    headline = overview(replace(options, base="chroma")).headline
+    headline = comparison_alone(replace(options, base="chroma")).headline
     assert "No 3 of these 3 datasets share a model, the base" in headline
 
 
@@ -184,7 +185,7 @@ def test_another_protocol_is_named_and_left_out(options):
     for name in NAMES:
         train(options, name)
     train(options, "office", val="group")
-    built = overview(options)
+    built = comparison_alone(options)
     texts = [problem.text for problem in built.problems if problem.run == "office"]
     assert "another protocol" in " ".join(texts)
     assert "office" not in built.gains["dataset"].tolist()
@@ -195,7 +196,7 @@ def test_a_damaged_run_is_left_out_and_the_rest_compared(options):
         train(options, name)
     file = next(options.runs.glob("birds/mel+cqt*/run.json"))
     file.write_text("{", encoding="utf-8")
-    gains = overview(options).gains
+    gains = comparison_alone(options).gains
     assert "birds" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
     assert "birds" in gains[gains["feature_set"] == "mel+mfcc"]["dataset"].tolist()
 
@@ -218,7 +219,7 @@ def test_two_datasets_of_each_score_are_not_compared(options):
         train(options, name)
     for name in ("rooms", "office"):
         train(options, name, task="tags")
-    headline = overview(options).headline
+    headline = comparison_alone(options).headline
     assert "No 3 of these 4 datasets share" in headline
     assert "the score (accuracy or mAP)" in headline
 
@@ -239,7 +240,7 @@ def test_a_dataset_inside_one_that_cannot_be_compared_is_compared(options, monke
             }
         ),
     )
-    assert overview(options).comparison.datasets == NAMES
+    assert comparison_alone(options).comparison.datasets == NAMES
 
 
 def test_runs_of_outdated_clips_are_named_and_left_out(options):
