@@ -18,6 +18,7 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.table import (
     SEPARATOR,
     WINDOW_COLUMNS,
@@ -360,6 +361,11 @@ def read_table(
     if "filename" not in clips:
         clips = clips.rename(columns={"file_name": "filename"})
     if not {"filename", "label"} <= set(clips):
+        if {"file", *WINDOW_COLUMNS} <= set(clips):
+            command = make_command("events", "AUDIO=FOLDER", f"TABLES={path}")
+            raise RequestError(
+                f"{path} has events in recordings: {command} makes a dataset of them"
+            )
         raise RequestError(
             f"{path} has the columns {', '.join(clips)}; expected filename,label"
             " (optionally fold, group, category, start, end), ESC-50's"

@@ -29,7 +29,7 @@ from tests.refusal import refused
     [
         ("my sond", "'my sounds'"),
         ("clip.csv", "'clips.csv'"),
-        ("a.wav", "a CSV or a cache"),
+        ("a.wav", "a.wav is one file, and no table"),
     ],
 )
 def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
@@ -41,6 +41,12 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
     write(tmp_path / "a.wav")
     with refused(told):
         dataset(word, tmp_path)
+
+
+def test_a_table_of_events_gets_the_command_that_makes_a_dataset_of_it(tmp_path):
+    table = csv(tmp_path / "events.csv", "file,start,end,label\na.wav,0,1,call\n")
+    with refused(f"make events AUDIO=FOLDER TABLES={table}"):
+        dataset(str(table), tmp_path)
 
 
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
