@@ -25,7 +25,7 @@ ELSEWHERE = ((10, 60, 200, 0.35), (10, 150, 400, 0.25))
 NAMES_BEFORE = 22  # kinds that `name_fields` of commit f8a242c5 suspected
 SETS = 31
 OVERLAPPING = 10  # useless sets over datasets that share recordings
-RECORDINGS = (3, 12, 30)  # of ten minutes, each a block
+RECORDINGS = (3, 12, 30)  # each has ten blocks
 
 
 class Outcome(NamedTuple):

@@ -45,13 +45,16 @@ def tell_error(error: BaseException) -> int | None:
         tell(f"error: {around!a} is not UTF-8: rename this file or folder")
         return 2
     if isinstance(error, OSError) and error.errno in (*SYSTEM_FAILED, *NOT_WRITABLE):
-        where = ""
+        file = f"{error.filename}: " if error.filename else ""
+        remedy = ""
+        if error.errno == errno.EMFILE:
+            remedy = ": raise the limit of this shell, ulimit -n"
         if error.errno in NOT_PERMITTED:
-            where = (
+            remedy = (
                 ": change the permissions (chmod), or name folders of your own by"
                 " DATA=, RUNS= and REPORTS="
             )
-        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}{where}")
+        tell(f"error: {file}{os.strerror(error.errno)}{remedy}")
         return 1 if error.errno in SYSTEM_FAILED else 2
     if isinstance(error, MemoryError):
         tell(f"failed: the memory does not suffice ({error or 'no number known'})")

@@ -149,6 +149,8 @@ def fails(options: Some):
     """Raise the error that the option names."""
     if options.features == "utf8":
         "/home/jos\udce9/sounds".encode()
+    if options.features == "nameless":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if options.features == "memory":
         raise MemoryError("Unable to allocate 7.45 GiB")
     raise OSError(
@@ -168,7 +170,12 @@ def fails(options: Some):
             "page.html: No space left on device",
         ),
         (["fails", f"FEATURES={errno.ENOTDIR}"], 2, "page.html: Not a directory"),
-        (["fails", f"FEATURES={errno.EMFILE}"], 1, "page.html: Too many open files"),
+        (
+            ["fails", f"FEATURES={errno.EMFILE}"],
+            1,
+            "error: page.html: Too many open files: raise the limit of this shell",
+        ),
+        (["fails", "FEATURES=nameless"], 1, "error: No space left on device\n"),
         (["fails", "FEATURES=memory"], 1, "Unable to allocate 7.45 GiB"),
         (["fails", "FEATURES=utf8"], 2, "is not UTF-8: rename this file or folder"),
         (
