@@ -128,8 +128,11 @@ def meanings(options: type[Options]) -> dict[str, str]:
     """Field -> its default in brackets, if it has one, and what it means."""
     result = {}
     for name, field in fields(options).items():
-        default = "" if field.default is dataclasses.MISSING else written(field.default)
-        shown = "" if default in ("None", "", "False") else f"[{default}] "
+        unset = any(
+            field.default is none for none in (dataclasses.MISSING, None, False)
+        )
+        default = "" if unset else written(field.default)
+        shown = f"[{default}] " if default else ""
         result[name] = shown + field.metadata["meaning"]
     return result
 

@@ -330,7 +330,7 @@ def test_importing_the_commands_changes_no_environment_variable():
 
 def without(rooms, folder):
     """A copy of the project without the folders of these rooms."""
-    skip = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc")
+    skip = shutil.ignore_patterns("*.nbi", "*.nbc")
     for name in (*PACKAGES, "featurestack", "bench"):
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=skip)
     shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import mean_percent, percent
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import (
     by_label,
@@ -103,7 +104,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         return [found]
     alone = {
         name: linear_accuracies(table, table[[name]].to_numpy(float))
-        for name in ARTEFACTS
+        for name in progress(ARTEFACTS, label="artefacts", unit="measures")
     }
     first, *others = sorted(alone, key=lambda name: -alone[name].mean())
     predicting = [first, *(name for name in others if above_chance(alone[name]))]
