@@ -30,7 +30,6 @@ from featurestack.features_cache import Cache, UnreadableClips, parse_set
 from featurestack.features_cache.cache import OutdatedFeature
 from featurestack.features_cache.table import spans
 from featurestack.results.config import digest
-from featurestack.storage.decoder_messages import decoder_messages
 from featurestack.storage.files import is_file, replace_file
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
@@ -236,6 +235,8 @@ def compressed(path: Path, start: float, seconds: float) -> bytes:
     """A part of an audio file as mono MP3: `seconds` of audio from the second `start`
     on.
     """
+    from featurestack.storage.decoder_messages import decoder_messages
+
     with decoder_messages().kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))

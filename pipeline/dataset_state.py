@@ -54,7 +54,7 @@ def state_of(
     )
     # no cache yet, a damaged one, or features of another rate or duration
     with suppress(RequestError):
-        cache = cache or Cache(found(options))
+        cache = Cache(found(options)) if cache is None else cache
         computed = []
         for name in cache.features:
             if parse_channel(name).name in FEATURES:

@@ -1,9 +1,9 @@
-"""What mpg123, libsndfile's decoder of MP3, prints on standard error.
+"""Messages of mpg123, libsndfile's decoder of MP3, on standard error.
 
-It prints without the file's name, and libsndfile has no option that keeps it silent. C
-code prints to the variable `stderr` of the C library, so this variable is a pipe while
-an MP3 is read. Python's own messages and progress bars do not use the variable. Text of
-another C library that comes meanwhile is passed on.
+mpg123 prints without the file's name, and libsndfile has no option that keeps it
+silent. C code prints to the variable `stderr` of the C library, so this variable is a
+pipe while an MP3 is read. Python's own messages and progress bars do not use the
+variable. Text of another C library that comes meanwhile is passed on.
 
 All threads share the variable: a message may belong to any MP3 that is read at the
 time. With a C library that has no such variable the messages stay on the screen.
@@ -17,7 +17,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-VARIABLES = "stderr", "__stderrp"  # of glibc and musl, of macOS
+# the variable is called so in glibc and musl, and in macOS
+VARIABLES = "stderr", "__stderrp"
 READ = 2**16  # bytes, at least what a pipe holds
 OURS = re.compile(r"\[src/libmpg123/|Note: |Warning: |$")
 # an error in a frame; what else mpg123 prints is about headers and tags

@@ -147,6 +147,9 @@ class Work:
     # feature that the cache lacks -> seconds of its extraction
     lacking: dict[str, float] = field(default_factory=dict)
     ranking: dict[str, float] = field(default_factory=dict)  # feature -> expected
+    # whether this call has finished anything that MINUTES may leave out: each call gets
+    # further, however short it is
+    advanced: bool = False
     fold_seconds: float = 0.0  # time of the last fold that was trained
     clips: "Clips | None" = None
     scores: "Scores | None" = None
@@ -171,7 +174,7 @@ class Work:
 
     def left_before(self, *steps: str) -> float:
         """The seconds that MINUTES leave before these later steps, which get half of
-        MINUTES at most: each call gets further, however short it is.
+        MINUTES at most.
         """
         if self.clock.minutes is None:
             return math.inf
@@ -264,16 +267,13 @@ def begin(options: AnswerOptions) -> Work:
     command = shared(options, FeaturesCommand, wait=True)
     if is_cache(Path(options.dataset)):
         work = Work(options, command, clock, None)
-        refuse_events(options, str(work.cache.settings["source"]))
-        refuse(str(work.cache.settings["dataset"]), originals(work.cache.clips))
-        refuse_task(options, work.cache.clips)
+        settings = work.cache.settings
+        refuse(options, settings["source"], settings["dataset"], work.cache.clips)
         work.names = rankable(work.cache, work.cache.named(options.features))
         return work
     dataset = load(shared(options, SourceOptions))
     wanted(options.features, dataset, options.frame)
-    refuse_events(options, dataset.source)
-    refuse(dataset.name, dataset.table)
-    refuse_task(options, dataset.table)
+    refuse(options, dataset.source, dataset.name, dataset.table)
     if options.features == "all":
         command = replace(command, features=with_networks(dataset.sample_rate))
     work = Work(options, command, clock, request(command))
@@ -285,29 +285,22 @@ def begin(options: AnswerOptions) -> Work:
     return work
 
 
-def refuse_events(options: AnswerOptions, source: str) -> None:
-    """RequestError if the model to train has an answer for each frame."""
+def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
+    """RequestError if the model to train has an answer for each frame, or for clips
+    that no model can be trained and tested on: too few, or without the labels of TASK=.
+    """
     from featurestack.results.tasks.registry import claiming_name, task_of
 
-    name = claiming_name(source) if options.task == "auto" else options.task
-    if name and task_of(name).framed:
+    asked = claiming_name(source) if options.task == "auto" else options.task
+    task = task_of(asked) if asked else None
+    if task and task.framed:
         command = make_command("train", f"DATASET={options.dataset}")
         raise RequestError(
             f"{options.dataset} has recordings with events, and this command is for"
             f" clips: {command} trains a model that finds events by the frame"
         )
 
-
-def refuse_task(options: AnswerOptions, table: Any) -> None:
-    """RequestError for clips that lack the labels of TASK=."""
-    from featurestack.results.tasks.registry import task_of
-
-    if options.task != "auto":
-        task_of(options.task).refuse_clips(originals(table))
-
-
-def refuse(name: str, table: Any) -> None:
-    """RequestError for clips that no model can be trained and tested on."""
+    table = originals(table)
     if reason := untrainable(table):
         raise RequestError(f"{name}: {reason}")
     counts = table["label"].value_counts()
@@ -316,6 +309,8 @@ def refuse(name: str, table: Any) -> None:
             f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
             " and a class needs two clips, one to train and one to test: add clips"
         )
+    if task:
+        task.refuse_clips(table)
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -371,27 +366,18 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
     from joblib import cpu_count
 
     from featurestack.extras.answer.choice import MOST_PAIRED
-    from featurestack.pipeline.plan import measure
     from featurestack.results.linear import TIMED, fit_seconds
 
     cores = cpu_count()
     fit = fit_seconds()
-    started = 0.0
     table = originals(work.asked.clips if work.asked else work.cache.clips)
     clips, classes = len(table), table["label"].nunique()
     folds = table["fold"].nunique()
-    if work.asked and work.lacking:
-        jobs = work.wanted.jobs or cores
-        started = START_FITS * fit if jobs > 1 else 0.0
-        costs = measure(work.asked, EXTRACTED).seconds_a_clip()
-        for name in work.lacking:
-            seconds = len(work.asked.clips) * costs.get(name, 0.0)
-            work.lacking[name] = seconds / jobs
     if work.asked:
         if is_unchecked(work):
             checked = check_seconds(table, work.asked.dataset.sample_rate)
             work.seconds["check"] = OTHER_CHECKS * checked
-        work.seconds["extract"] = started + sum(work.lacking.values())
+        work.seconds["extract"] = extraction_seconds(work, work.asked, fit)
     features = described(work)
     fits = folds * (folds + 1) / 2 if folds <= MOST_PAIRED else 5 * folds
     of_timed = clips / TIMED[0] * classes / TIMED[2] * fits * fit / cores
@@ -412,6 +398,24 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
         f"{counted(clips, 'clip')}: about {duration(total)} ({', '.join(texts)});"
         " MINUTES= bounds it, and a repeated command goes on"
     )
+
+
+def extraction_seconds(work: Work, asked: "Request", fit: float) -> float:
+    """The seconds that the extraction will take, with those of each feature in
+    `work.lacking`; a few clips are extracted here. `fit` is `fit_seconds`.
+    """
+    from joblib import cpu_count
+
+    from featurestack.pipeline.plan import measure
+
+    if not work.lacking:
+        return 0.0
+    jobs = work.wanted.jobs or cpu_count()
+    costs = measure(asked, EXTRACTED).seconds_a_clip()
+    for name in work.lacking:
+        work.lacking[name] = len(asked.clips) * costs.get(name, 0.0) / jobs
+    started = START_FITS * fit if jobs > 1 else 0.0
+    return started + sum(work.lacking.values())
 
 
 def check_seconds(table: "pd.DataFrame", sample_rate: int) -> float:
@@ -476,6 +480,7 @@ def extract(work: Work) -> None:
     from featurestack.pipeline import extract as extraction
 
     assert work.asked is not None
+    work.advanced = bool(work.lacking)
     names = [spec.stored for spec in work.asked.specs]
     later = ("rank", "train", "report")
     if sum(work.lacking.values()) <= work.left_before(*later):
@@ -520,11 +525,11 @@ def rank(work: Work) -> None:
     for name in progress(work.names, label="ranking", unit="features"):
         # the first feature is ranked if there is any time
         time_left = work.left_before("train", "report") if ranked else work.clock.left
-        if time_left <= 0:
+        if time_left <= 0 and work.advanced:
             left = counted(len(work.names) - ranked, "feature")
             work.clock.leave_out(f"the ranking of {left}")
             break
-        work.scores.add(name, folds)
+        work.advanced |= work.scores.add(name, folds)
         ranked += 1
     work.names = work.names[:ranked]
 
@@ -549,7 +554,7 @@ def train(work: Work) -> None:
     ):
         # the first fold is trained if there is any time
         expected = work.fold_seconds if number else 0.0
-        if work.left_before("report") <= expected:
+        if work.left_before("report") <= expected and work.advanced:
             left = counted(len(jobs) - number, "fold")
             work.clock.leave_out(f"the training of {left}")
             return
@@ -600,7 +605,19 @@ def train_folds(work: Work, features: str, folds: tuple[int, ...]) -> "RunFolder
         wait=True,
     )
     with silenced():
+        work.advanced |= not is_trained(options)
         return execute(options, composed_from=len(work.names))
+
+
+def is_trained(options: RunOptions) -> bool:
+    """Whether there is nothing to train: the run has these folds already."""
+    from featurestack.results.run_folder import RunFolder
+    from featurestack.train.plan import make_plan
+
+    path = make_plan(options).path
+    if options.retrain or not (path / "run.json").is_file():
+        return False
+    return {*options.folds} <= {*RunFolder(path).finished}
 
 
 def takes_maps(cache: Cache, features: str) -> bool:

@@ -220,9 +220,9 @@ class Scores:
             of_set = self.known.setdefault((row["features"], row["values"]), {})
             of_set[outer, int(row["part"])] = float(row["score"])
 
-    def add(self, features: str, outers: Sequence[Outer]) -> None:
-        """Make the fits of a feature set that choose for these folds and are
-        lacking.
+    def add(self, features: str, outers: Sequence[Outer]) -> bool:
+        """Make the fits of a feature set that choose for these folds and are lacking;
+        False if none is.
         """
         clips = self.clips
         known = self.known.setdefault((features, self.values(features)), {})
@@ -232,7 +232,7 @@ class Scores:
             if any(o in part.scored and (o, number) not in known for o in outers)
         ]
         if not lacking:
-            return
+            return False
         x = clips.x(features)
         plan = clips.plan
 
@@ -261,6 +261,7 @@ class Scores:
                 writer.writerow([features, values, place, number, repr(value)])
         with self.file.open("a", encoding="utf-8", newline="") as file:
             file.write(lines.getvalue())
+        return True
 
     def mean(self, features: str, outer: Outer) -> float:
         """The mean over the fits that choose for a fold; those without a score (no clip
