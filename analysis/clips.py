@@ -237,7 +237,7 @@ def compressed(path: Path, start: float, seconds: float) -> bytes:
     """
     from featurestack.storage.decoder_messages import decoder_messages
 
-    with decoder_messages().kept(), soundfile.SoundFile(path) as source:
+    with decoder_messages.kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
         samples = source.read(int(seconds * rate), dtype="float32", always_2d=True)

@@ -106,7 +106,7 @@ class OpenFile(soundfile.SoundFile):
         """Open a path or an open file; `path` is its name in `damaged`."""
         self.path = path
         self.sought = False
-        with decoder_messages().kept():
+        with decoder_messages.kept():
             super().__init__(file)
 
     def seekable(self) -> bool:
@@ -114,11 +114,11 @@ class OpenFile(soundfile.SoundFile):
 
     def seek(self, frames: int, whence: int = io.SEEK_SET) -> int:
         self.sought = True
-        with decoder_messages().kept():
+        with decoder_messages.kept():
             return super().seek(frames, whence)
 
     def read(self, *args: Any, **options: Any) -> Any:
-        with decoder_messages().kept() as errors:
+        with decoder_messages.kept() as errors:
             block = super().read(*args, **options)
         # after a seek a frame may lack data of the frames before it
         if errors and not self.sought:

@@ -10,7 +10,6 @@ time. With a C library that has no such variable the messages stay on the screen
 """
 
 import ctypes
-import functools
 import os
 import re
 import threading
@@ -29,6 +28,7 @@ class DecoderMessages:
     """The messages of mpg123 in this process, while one or more threads read MP3s."""
 
     def __init__(self) -> None:
+        """The process's one object: two would restore each other's streams."""
         self.lock = threading.Lock()
         self.readers = 0
         self.errors: list[str] = []  # all errors so far
@@ -98,11 +98,16 @@ class DecoderMessages:
             os.write(2, b"".join(foreign))
 
 
-@functools.cache
-def decoder_messages() -> DecoderMessages:
-    """This process's messages."""
-    return DecoderMessages()
+# made with the module: two threads that ask first would make two
+decoder_messages = DecoderMessages()
 
 
-if hasattr(os, "register_at_fork"):  # a child must not share the pipe
-    os.register_at_fork(after_in_child=decoder_messages.cache_clear)
+def _renew() -> None:
+    """A child of a fork has a pipe of its own, and no call of its parent's threads."""
+    if decoder_messages.readers and decoder_messages.variable is not None:
+        decoder_messages.variable.value = decoder_messages.screen
+    decoder_messages.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -2,11 +2,12 @@
 
 import ctypes
 import os
+import subprocess
 import sys
 
 import pytest
 
-from featurestack.storage.decoder_messages import DecoderMessages
+from featurestack.storage.decoder_messages import decoder_messages
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the variable has another name elsewhere"
@@ -25,7 +26,7 @@ def print_in_c(text):
 
 
 def test_errors_of_the_decoder_are_kept_off_the_screen(capfd):
-    with DecoderMessages().kept() as errors:
+    with decoder_messages.kept() as errors:
         for line in DECODERS:
             print_in_c(line)
     assert errors == ["big_values too large"]
@@ -33,7 +34,7 @@ def test_errors_of_the_decoder_are_kept_off_the_screen(capfd):
 
 
 def test_text_of_other_code_reaches_the_screen(capfd):
-    with DecoderMessages().kept() as errors:
+    with decoder_messages.kept() as errors:
         print_in_c(b"disk is full\n")
         print("from Python", file=sys.stderr)
     print_in_c(b"afterwards\n")
@@ -43,32 +44,63 @@ def test_text_of_other_code_reaches_the_screen(capfd):
 
 
 def test_calls_at_the_same_time_get_each_others_errors_and_no_former_ones():
-    messages = DecoderMessages()
-    with messages.kept() as first:
+    with decoder_messages.kept() as first:
         print_in_c(DECODERS[1])
-        with messages.kept() as second:
+        with decoder_messages.kept() as second:
             print_in_c(DECODERS[1])
-    with messages.kept() as third:
+    with decoder_messages.kept() as third:
         pass
     assert len(first) == 2 and len(second) in (1, 2) and third == []
 
 
 def test_more_text_than_the_pipe_holds_is_no_wait():
-    messages = DecoderMessages()
-    with messages.kept() as errors:
+    with decoder_messages.kept() as errors:
         for _ in range(5000):
             print_in_c(DECODERS[1])
     assert 100 < len(errors) < 5000
-    with messages.kept() as errors:
+    with decoder_messages.kept() as errors:
         print_in_c(DECODERS[1])
     assert errors == ["big_values too large"]
 
 
-def test_a_child_has_a_pipe_of_its_own():
-    from featurestack.storage.decoder_messages import decoder_messages
-
-    before = decoder_messages()
+def in_child(check):
+    """Whether `check()` holds in a fork of this process."""
     child = os.fork()
     if not child:
-        os._exit(int(decoder_messages() is before))
-    assert os.waitpid(child, 0)[1] == 0
+        os._exit(0 if check() else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_of_a_process_that_reads_has_its_own_pipe_and_the_screen(capfd):
+    pipe = decoder_messages.pipe
+
+    def check():
+        print_in_c(b"from the child\n")
+        with decoder_messages.kept() as errors:
+            print_in_c(DECODERS[1])
+        print_in_c(b"afterwards\n")
+        return decoder_messages.pipe != pipe and len(errors) == 1
+
+    with decoder_messages.kept() as errors:
+        assert in_child(check)
+    assert errors == []
+    assert capfd.readouterr().err.splitlines() == ["from the child", "afterwards"]
+
+
+def test_threads_that_ask_first_share_one_pipe():
+    """Two objects restored each other's streams, and C's messages vanished after it."""
+    code = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+asked = threading.Barrier(8)
+found = set()
+def ask():
+    asked.wait()
+    from featurestack.storage import decoder_messages
+    found.add(id(decoder_messages.decoder_messages))
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(found) == 1
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
