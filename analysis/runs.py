@@ -91,7 +91,7 @@ class Run:
         first = [self.categories.index(category) for category in self.categories]
         return np.argsort(first, kind="stable")
 
-    @property
+    @cached_property
     def options(self) -> dict[str, object]:
         """The training options, or the members of an ensemble of finished runs."""
         config = self.config

@@ -69,13 +69,7 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
         result = extract(asked, options)
     except OSError as error:
         if error.errno in NOT_WRITABLE:
-            place = "DATA= names"
-            if is_cache(asked.folder):
-                place = f"with DATASET={asked.folder}, DATA= names"
-            raise RequestError(
-                f"{asked.folder} may not be written ({error.strerror}): {place} a"
-                " folder of your own for what is missing"
-            ) from error
+            raise RequestError(not_writable(asked.folder, error.strerror)) from error
         raise Failed(
             f"{error}; what is done stays done, the same command goes on"
         ) from error
@@ -98,6 +92,15 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
         print(*lines, sep="\n")
     failed = {row for row, *_ in result.failures}
     return int(len(failed) > bad_allowed(options.bad, len(asked.clips)))
+
+
+def not_writable(folder: Path, reason: str | None) -> str:
+    """The message for the folder of a cache that lacks features."""
+    own = f"with DATASET={folder}, " if is_cache(folder) else ""
+    return (
+        f"{folder} may not be written ({reason}): {own}DATA= names a folder of your"
+        " own for what is missing"
+    )
 
 
 def bad_allowed(bad: str, clips: int) -> float:

@@ -14,6 +14,7 @@ Conventions: N clips, G recordings, M columns (runs, or classes), B replicates.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,20 @@ def drawn_recordings(recordings: int) -> Iterator[Floats]:
     """(B, G) how often each of G recordings is drawn, the same in every call; some of
     the REPLICATES at a time.
     """
+    if recordings * REPLICATES <= CHUNK_DRAWS:
+        yield _all_draws(recordings)
+    else:
+        yield from _draws(recordings)
+
+
+@lru_cache(maxsize=2)  # a report asks for each of its runs
+def _all_draws(recordings: int) -> Floats:
+    (drawn,) = _draws(recordings)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _draws(recordings: int) -> Iterator[Floats]:
     chunk = max(1, CHUNK_DRAWS // recordings)
     rng = np.random.default_rng(0)
     equal = np.full(recordings, 1 / recordings)

@@ -221,13 +221,16 @@ class RunFolder:
             text = file.read_text(encoding="utf-8")
             # a writer may be in the middle of a row
             whole = text[: text.rfind("\n") + 1]
-            table = pd.read_csv(io.StringIO(whole), index_col=False)
-            table = table[list(self.task.history_columns)].astype(float)
-            if table["epoch"].tolist() != [*range(1, len(table) + 1)]:
+            columns = list(self.task.history_columns)
+            numbers = pd.read_csv(io.StringIO(whole), index_col=False)[columns]
+            table = pd.DataFrame(numbers.to_numpy(float), columns=columns)
+            epochs = range(1, len(table) + 1)
+            if table["epoch"].tolist() != [*epochs]:
                 raise ValueError(f"its epochs are not 1 to {len(table)}")
             if np.isinf(table["seconds"]).any():
                 raise ValueError("an epoch took infinitely long")
-            return table.astype({"epoch": int})
+            table["epoch"] = epochs
+            return table
 
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, WINDOW_COLUMNS if clips are windows, then a

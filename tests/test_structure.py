@@ -301,6 +301,7 @@ def esc_layout(folder):
     (folder / "meta" / "easy.csv").write_text("\n".join(rows))
 
 
+@pytest.mark.slow
 def test_a_plain_run_loads_nothing_that_nobody_asked_for(tmp_path):
     esc_layout(tmp_path / "easy")
     for words in (
@@ -365,6 +366,7 @@ def test_removing_a_room_takes_what_it_adds_and_nothing_else(room, whole, tmp_pa
     assert {*whole[2]} - {*commands} == {*module.ROOM.commands}
 
 
+@pytest.mark.slow
 def test_the_core_works_without_any_room(tmp_path):
     environment = without(ROOMS, tmp_path / "core")
     easy_clips(tmp_path / "easy")

@@ -9,8 +9,10 @@ without this fold (`choice`). The set for later use is chosen by all folds and h
 score of its own.
 """
 
+import errno
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -200,7 +202,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     work = begin(options)
     needed = [step for step in STEPS if step.needed(work)]
     if work.lacking or not (work.folder / "run.json").exists():
-        refuse_unwritable(options.reports / work.folder.parent.name)
+        refuse_unwritable(work)
     tell_time(work, needed)
     lock = Lock(work.folder / ".lock")
     if not lock.take():
@@ -313,17 +315,27 @@ def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
         task.refuse_clips(table)
 
 
-def refuse_unwritable(folder: Path) -> None:
-    """Make the folder of the report; RequestError if it may not be written, before the
-    work whose result would be lost.
+def refuse_unwritable(work: Work) -> None:
+    """Make the folders of the report and of the runs; RequestError if one of them, or
+    a cache that lacks features, may not be written, before the work whose result would
+    be lost.
     """
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not may_write(folder):
-        raise RequestError(
-            f"{folder} may not be written, and the report goes there: give another"
-            " folder, REPORTS="
-        )
+    from featurestack.pipeline.extract import not_writable
+
+    if work.asked and work.lacking and not may_write(work.asked.folder):
+        raise RequestError(not_writable(work.asked.folder, os.strerror(errno.EACCES)))
+    name = work.folder.parent.name
+    for folder, what, option in (
+        (work.options.reports / name, "the report goes", "REPORTS"),
+        (work.options.runs / name, "the runs go", "RUNS"),
+    ):
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not may_write(folder):
+            raise RequestError(
+                f"{folder} may not be written, and {what} there: give another folder,"
+                f" {option}="
+            )
 
 
 def with_networks(sample_rate: int) -> str:

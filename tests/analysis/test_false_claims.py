@@ -24,6 +24,7 @@ def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty(
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
     rng = np.random.default_rng(2)
     shown = np.mean(
@@ -37,6 +38,7 @@ def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
     assert stats.binomtest(sum(found), 40, 0.8).pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_few_recordings_of_many_clips_say_what_they_can_show():
     """A frozen case: 25 points are found by 12 recordings of 50 clips. The error of the
     observed difference alone would promise 19, which 62 of 100 reports find.
@@ -64,6 +66,7 @@ def test_swaps_of_few_recordings_rarely_claim_a_difference_of_equal_map():
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_swaps_of_few_recordings_find_more_than_the_jackknife():
     rng = np.random.default_rng(0)
     swapped = 0

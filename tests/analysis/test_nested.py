@@ -38,6 +38,7 @@ def test_a_choice_that_is_never_in_question_has_the_interval_of_its_run():
     assert nested_score(main) == pytest.approx((0.75, *own[0]))
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_of_equal_runs():
     """The best of 30 equal runs on 40 clips: its own interval holds 75 % in 78 % of
     reports, that of the choice on the other folds in 98.

@@ -49,6 +49,7 @@ def statistics(sounds):
     return {feature: np.array(known) for feature, known in rows.items()}
 
 
+@pytest.mark.slow
 def test_it_has_esc50s_layout_and_is_called_synthetic(clips):
     rows = synth.clip_rows()
     assert list(rows.columns) == [
@@ -82,11 +83,13 @@ def test_a_mix_has_one_to_three_classes_of_different_pairs_each_in_every_fold():
     assert (pd.crosstab(each["label"], each["fold"]) > 0).all(axis=None)
 
 
+@pytest.mark.slow
 def test_a_clip_depends_on_its_row_and_the_seed_alone(clips):
     for number, row in list(enumerate(synth.clip_rows().itertuples()))[::40]:
         assert wav(synth.clip(row)) == Path(clips.table["path"][number]).read_bytes()
 
 
+@pytest.mark.slow
 def test_all_classes_are_equally_loud_and_none_is_clipped(clips, sounds):
     rms = pd.Series([y.std() for y in sounds])
     assert rms.max() / rms.min() < 2.1
@@ -94,6 +97,7 @@ def test_all_classes_are_equally_loud_and_none_is_clipped(clips, sounds):
     assert max(np.abs(y).max() for y in sounds) < 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", NAMED)
 def test_the_feature_that_names_a_pair_separates_it(clips, statistics, pair):
     chosen = (clips.table["category"] == pair).to_numpy()
@@ -101,6 +105,7 @@ def test_the_feature_that_names_a_pair_separates_it(clips, statistics, pair):
     assert linear_accuracies(table, statistics[NAMED[pair]][chosen]).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_one_feature_is_not_enough_and_a_second_helps(clips, statistics):
     mel, onset = (statistics[name] for name in ("mel", "onset"))
     alone = linear_accuracies(clips.table, mel).mean()

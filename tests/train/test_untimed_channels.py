@@ -50,7 +50,7 @@ def test_a_run_reads_all_values(cached, tmp_path, model):
     given = {
         "features": "rates+level",
         "grid": "32x32",
-        "epochs": 20,
+        "epochs": 12,
         "folds": (1, 2),
         "model": model,
     }

@@ -318,14 +318,30 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
     assert "alone, by linear, mAP %: " in str(found) and found.score.mean > 0
 
 
-def test_a_folder_of_reports_that_may_not_be_written_is_refused_before_the_work(
-    options, tmp_path, capsys
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("reports", "file/easy may not be written, and the report goes there"),
+        ("runs", "file/easy may not be written, and the runs go there"),
+    ],
+)
+def test_a_folder_that_may_not_be_written_is_refused_before_the_work(
+    options, tmp_path, capsys, option, message
 ):
     (tmp_path / "file").write_text("no folder")
-    with refused("file/easy may not be written, and the report goes there"):
-        find_answer(options(reports=str(tmp_path / "file")))
+    with refused(message):
+        find_answer(options(**{option: str(tmp_path / "file")}))
     assert "feature maps to compute" not in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_a_cache_of_others_that_lacks_features_is_refused_before_the_estimate(
+    options, capsys, monkeypatch
+):
+    monkeypatch.setattr(answers, "may_write", lambda folder: folder.name != "features")
+    with refused("easy/features may not be written .*DATA= names a folder"):
+        find_answer(options())
+    assert "MINUTES= bounds it" not in "".join(capsys.readouterr())
 
 
 def test_the_time_of_later_steps_is_scaled_by_that_of_finished_ones(capsys):

@@ -212,6 +212,7 @@ def test_the_same_question_again_fits_nothing_again(useless):
     assert again.lines == found.lines
 
 
+@pytest.mark.slow
 def test_useless_features_are_rarely_called_better_than_chance(tmp_path):
     """T1's design in small; bench.false_claims TASK=answer has more."""
     folder = tmp_path / "d"

@@ -8,13 +8,17 @@ from tests.refusal import refused
 from tests.train.little import build
 
 MODELS = all_models()
+DEEP = "resnet34", "resnet50"  # of the blocks of other networks, more of them
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
 
 
 SMALLEST = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": (1, 1)}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in DEEP)) for name in MODELS],
+)
 def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
     shape = SMALLEST[MODELS[name].kind]
     built = build(name, 8, 5, shape, generator=torch.manual_seed(0))

@@ -102,7 +102,9 @@ def classes_by_chance(clips, dimensions, classes):
     return StandardScaler().fit_transform(x), y
 
 
-@pytest.mark.parametrize("strength", [0.01, 1, 100])
+@pytest.mark.parametrize(
+    "strength", [0.01, 1, pytest.param(100, marks=pytest.mark.slow)]
+)
 def test_uncertain_classes_have_their_exact_minimum_too(strength):
     """Most clips stay active in every class, and float32 is not enough for C=100."""
     x, y = classes_by_chance(600, 100, 6)
