@@ -108,8 +108,8 @@ def report(design: Design, rng: np.random.Generator, place: Path) -> Report:
     work.folder.mkdir(parents=True)
     rank(work)
     train(work)
-    assert work.choice is not None and work.clips is not None
-    found = findings(load_runs([work.choice]))
+    assert work.run is not None and work.clips is not None
+    found = findings(load_runs([work.run]))
     assert found.best is not None
     said = f"{page.say('headline', found)} {page.say('sure', found)}"
     truth = 1 / CLASSES

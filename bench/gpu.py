@@ -43,6 +43,7 @@ class GpuOptions(Options):
         "models, separated by blanks; by default the default ensemble and every model",
     )
     clips: int = option(1024, "clips of a timed epoch; 0 times nothing")
+    grid: str = option("", "rows x columns of a checked model's input, as in training")
 
 
 def ends(command: str, status: int = 0, part: str = "", before: str = "") -> bool:
@@ -191,6 +192,8 @@ def gpu(options: GpuOptions) -> int:
                 f"DATASET=synth FEATURES={features} MODEL={model} FOLDS=1 EPOCHS=2"
                 f" PRECISION=fp32 DEVICE={device} DATA={place}/data RUNS={place}/runs"
             )
+            if options.grid:
+                given += f" GRID={options.grid}"
             runs.append(RunOptions.build(texts(RunOptions, given.split())))
         for checks in (*map(check_model, runs), check_commands(runs[0])):
             try:

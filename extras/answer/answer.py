@@ -157,7 +157,8 @@ class Work:
     scores: "Scores | None" = None
     chosen: dict[int, str] = field(default_factory=dict)
     recommended: str = ""
-    choice: "RunFolder | None" = None
+    # the run that answers: of the choice, or of the only feature that is asked for
+    run: "RunFolder | None" = None
     built: "Built | None" = None
 
     @property
@@ -201,7 +202,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     work = begin(options)
     needed = [step for step in STEPS if step.needed(work)]
-    if work.lacking or not (work.folder / "run.json").exists():
+    if work.lacking or not was_answered(work):
         refuse_unwritable(work)
     tell_time(work, needed)
     lock = Lock(work.folder / ".lock")
@@ -401,7 +402,7 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
     trained = TEXTURE_FITS * clips if maps else 10
     work.seconds["train"] = folds * trained * fit
     work.seconds["report"] = REPORT_FITS * fit
-    if (work.folder / "run.json").exists() and not work.lacking:
+    if not work.lacking and was_answered(work):
         return
     steps = [step.name for step in needed]
     texts = [f"{name} {duration(work.seconds[name])}" for name in steps]
@@ -457,6 +458,14 @@ def width(feature: FeatureSpec) -> int:
     if is_time(feature.frame_unit):
         return 2 * feature.rows
     return feature.rows * kept_columns(feature.rows, feature.frames)
+
+
+def was_answered(work: Work) -> bool:
+    """Whether a former call has trained what answers; all features are there."""
+    names = [feature.stored for feature in described(work)]
+    if len(names) > 1:
+        return (work.folder / "run.json").exists()
+    return all(is_trained(training_options(work, name)) for name in names)
 
 
 # ---- the steps
@@ -548,7 +557,7 @@ def rank(work: Work) -> None:
 
 def train(work: Work) -> None:
     """Choose a set for each fold and train it; then the set for later use on every
-    fold.
+    fold. Where one feature is asked for, there is nothing to choose: it has one run.
     """
     from featurestack.extras.answer.choice import choose
     from featurestack.extras.answer.chosen_run import write_choice
@@ -575,7 +584,10 @@ def train(work: Work) -> None:
         work.fold_seconds = (time.monotonic() - begun) / len(folds)
     work.chosen = chosen
     work.recommended = recommended
-    work.choice = write_choice(
+    if len(described(work)) == 1:
+        work.run = runs[recommended]
+        return
+    work.run = write_choice(
         work.folder,
         {fold: runs[features] for fold, features in chosen.items()},
         runs[recommended],
@@ -608,17 +620,25 @@ def train_folds(work: Work, features: str, folds: tuple[int, ...]) -> "RunFolder
     """
     from featurestack.train.run import execute
 
-    options = shared(
+    options = training_options(work, features, () if work.options.retrain else folds)
+    candidates = len(work.names) if len(described(work)) > 1 else 0
+    with silenced():
+        work.advanced |= not is_trained(options)
+        return execute(options, composed_from=candidates)
+
+
+def training_options(
+    work: Work, features: str, folds: tuple[int, ...] = ()
+) -> RunOptions:
+    """The options of the run of a set; no folds are all."""
+    return shared(
         work.options,
         RunOptions,
         features=features,
         model="texture" if takes_maps(work.cache, features) else "linear",
-        folds=() if work.options.retrain else folds,
+        folds=folds,
         wait=True,
     )
-    with silenced():
-        work.advanced |= not is_trained(options)
-        return execute(options, composed_from=len(work.names))
 
 
 def is_trained(options: RunOptions) -> bool:
@@ -626,10 +646,10 @@ def is_trained(options: RunOptions) -> bool:
     from featurestack.results.run_folder import RunFolder
     from featurestack.train.plan import make_plan
 
-    path = make_plan(options).path
-    if options.retrain or not (path / "run.json").is_file():
+    plan = make_plan(options)
+    if options.retrain or not (plan.path / "run.json").is_file():
         return False
-    return {*options.folds} <= {*RunFolder(path).finished}
+    return {*(options.folds or plan.folds)} <= {*RunFolder(plan.path).finished}
 
 
 def takes_maps(cache: Cache, features: str) -> bool:
@@ -684,6 +704,7 @@ STEPS = (
 def conclude(work: Work) -> Answer:
     """The answer of the steps."""
     from featurestack.extras.answer import sentences
+    from featurestack.results.config import ChoiceConfig
     from featurestack.results.run_folder import configuration_score
 
     assert work.built is not None
@@ -693,22 +714,25 @@ def conclude(work: Work) -> Answer:
         scores = {name: work.scores.mean(name, None) for name in work.names}
         for name in sorted(scores, key=scores.__getitem__, reverse=True):
             alone[name] = scores[name]
-    score = configuration_score([work.choice]) if work.choice else None
+    score = configuration_score([work.run]) if work.run else None
     run = ""
     lines = built.remarks[built.of_check if work.checked else 0 :]
     lines = [f"  {remark}" for remark in lines]
     name = work.folder.parent.name
     lines.append(f"{name}: {built.headline}")
     best = built.facts.get("value") or math.nan  # the headline's score
-    if score and work.choice and not math.isclose(best, score.mean, abs_tol=1e-6):
-        lines.insert(-1, f"{name}: {score} by {work.choice.config.features}")
+    if score and work.run and not math.isclose(best, score.mean, abs_tol=1e-6):
+        lines.insert(-1, f"{name}: {score} by {work.run.config.features}")
     surer = ""
-    if work.choice:
-        config = sentences.choice_of(work.choice)
-        run = f"{name}/{config.recommended_run}"
-        lines.append(sentences.chosen(config))
-        lines.append(sentences.recommended(config))
-        surer = sentences.surer(config, work.cache)
+    if work.run:
+        config = work.run.config
+        own = work.run.name
+        if isinstance(config, ChoiceConfig):
+            own = config.recommended_run
+            lines.append(sentences.chosen(config))
+            lines.append(sentences.recommended(config))
+        run = f"{name}/{own}"
+        surer = sentences.surer(work.names, work.cache)
         lines.append(surer)
     if alone:
         lines.append(ranking(alone, work))
@@ -742,7 +766,10 @@ def ranking(alone: dict[str, float], work: Work) -> str:
         shown += f" … {texts[-1]}"
     assert work.clips is not None
     metric = work.clips.plan.task.metric.title
-    return (
-        f"alone, by linear, {metric} %: {shown}   (the first of"
-        f" {counted(len(texts), 'feature')} is selected: its score is optimistic)"
-    )
+    line = f"alone, by linear, {metric} %: {shown}"
+    if len(texts) > 1:
+        line += (
+            f"   (the first of {len(texts)} features is selected: its score is"
+            " optimistic)"
+        )
+    return line

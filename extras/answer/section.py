@@ -35,7 +35,9 @@ def answer(page: PageInputs) -> Section:
     if (folder / UNFINISHED).is_file():
         try:
             steps, words = read_unfinished(folder / UNFINISHED)
-            leads["What is left out?"] = sentences.left_out(steps, choices)
+            leads["What is left out?"] = sentences.left_out(
+                steps, scored=bool(choices), trained=bool(page.found.runs)
+            )
             proposal = make_command("answer", *words), "it goes on"
         except (RequestError, OSError) as damage:
             leads["What is left out?"] = f"This is not known: {damage}."
@@ -71,7 +73,7 @@ def lead_of_choice(run: Run, cache: Cache | None) -> dict[str, str]:
     recommended = sentences.as_sentence(sentences.recommended(config))
     leads = {"What was chosen?": f"{chosen} {recommended}"}
     if cache:
-        leads["What next?"] = sentences.surer(config, cache)
+        leads["What next?"] = sentences.surer(config.candidates, cache)
     return leads
 
 

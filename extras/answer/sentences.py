@@ -39,11 +39,13 @@ def alone(features: "pd.DataFrame", score: str) -> str:
     """The features with the highest scores alone, from the table of candidates."""
     best = features.nlargest(NAMED, "alone")
     texts = [f"{row.feature} {percent(row.alone)} %" for row in best.itertuples()]
-    return (
-        f"By linear, {score}: {', '.join(texts)}. The first of"
-        f" {counted(len(features), 'feature')} is selected by this score, so it is"
-        " optimistic."
-    )
+    sentence = f"By linear, {score}: {', '.join(texts)}."
+    if len(features) > 1:
+        sentence += (
+            f" The first of {len(features)} features is selected by this score, so it"
+            " is optimistic."
+        )
+    return sentence
 
 
 def recommended(config: ChoiceConfig) -> str:
@@ -54,7 +56,7 @@ def recommended(config: ChoiceConfig) -> str:
     )
 
 
-def surer(config: ChoiceConfig, cache: "Cache") -> str:
+def surer(candidates: Sequence[str], cache: "Cache") -> str:
     """Ways to make the answer surer, in whole sentences."""
     texts = ["Four times as many recordings would halve the interval."]
     clips = cache.clips[cache.clips["copy_of"] == ""]
@@ -62,7 +64,7 @@ def surer(config: ChoiceConfig, cache: "Cache") -> str:
         texts.append(
             "If clips share a speaker, a site or a recording, name it with GROUP=."
         )
-    if not any(name.startswith("embedding") for name in config.candidates):
+    if not any(name.startswith("embedding") for name in candidates):
         command = make_command("pipeline list")
         texts.append(
             f"A pretrained network may have a higher score: {command} shows them."
@@ -70,16 +72,15 @@ def surer(config: ChoiceConfig, cache: "Cache") -> str:
     return " ".join(texts)
 
 
-def left_out(steps: Sequence[str], choices: Sequence[object]) -> str:
-    """The steps that MINUTES left out, in whole sentences; `choices` are finished
-    ones.
+def left_out(steps: Sequence[str], *, scored: bool, trained: bool) -> str:
+    """The steps that MINUTES left out, in whole sentences: whether the choice has a
+    score, and whether a run was trained.
     """
     texts = [f"MINUTES= ended before {'; '.join(steps)}."]
-    if not choices:
-        texts.append(
-            "The choice of features has no score yet: repeat the command. The runs"
-            " below are parts of the choice."
-        )
+    if not scored:
+        texts.append("The choice of features has no score yet: repeat the command.")
+    if trained and not scored:
+        texts.append("The runs below are parts of the choice.")
     return " ".join(texts)
 
 

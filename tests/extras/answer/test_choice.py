@@ -268,11 +268,9 @@ PRETRAINED = (
     ],
 )
 def test_sentences_say_what_makes_an_answer_surer(groups, candidates, said):
-    config = ChoiceConfig.__new__(ChoiceConfig)
-    vars(config).update(candidates=candidates)
     clips = pd.DataFrame({"copy_of": ["", ""], "group": ["a", "b"]})
     cache = SimpleNamespace(clips=clips, groups=groups)
-    assert surer(config, cache).replace("python -m", "make") == " ".join(said)
+    assert surer(candidates, cache).replace("python -m", "make") == " ".join(said)
 
 
 def test_names_in_a_sentence_keep_their_capitals():
