@@ -2,6 +2,7 @@
 clips.
 """
 
+import functools
 import re
 import shlex
 from functools import cache
@@ -193,6 +194,11 @@ def test_the_steps_of_the_study_of_esc50_take_their_options():
         asked.build(texts(asked, words))
 
 
+@functools.cache  # pages show the same commands
+def help_of(*words):
+    return python("-m", *words, "--help").stdout
+
+
 @pytest.mark.slow
 @every_page
 def test_the_options_of_the_benches_exist(page):
@@ -203,9 +209,9 @@ def test_the_options_of_the_benches_exist(page):
                 for word in shown.options
                 if "=" not in word and not word.startswith("-")
             ]
-            done = python("-m", shown.name, *words, "--help")
+            said = help_of(shown.name, *words)
             for variable in re.findall(r"(\w+)=", " ".join(shown.options)):
-                assert f"{variable.upper()}=" in done.stdout, shown
+                assert f"{variable.upper()}=" in said, shown
 
 
 @pytest.mark.parametrize(
