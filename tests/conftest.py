@@ -27,6 +27,9 @@ os.environ["VIRTUAL_ENV"] = sys.prefix
 # `make test` sets these; tests that call make start clean
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
+# a killed process loses nothing that it has written; thousands of files would wait for
+# the disk (bench.power_cut has the real one)
+os.fsync = lambda descriptor: None
 # libraries write caches and profiles into the home folder, which must not change; the
 # processes of pytest-xdist have the folder of the first one
 if "PYTEST_XDIST_WORKER" not in os.environ:
