@@ -191,9 +191,8 @@ def gpu(options: GpuOptions) -> int:
             given = (
                 f"DATASET=synth FEATURES={features} MODEL={model} FOLDS=1 EPOCHS=2"
                 f" PRECISION=fp32 DEVICE={device} DATA={place}/data RUNS={place}/runs"
+                f" GRID={options.grid}"
             )
-            if options.grid:
-                given += f" GRID={options.grid}"
             runs.append(RunOptions.build(texts(RunOptions, given.split())))
         for checks in (*map(check_model, runs), check_commands(runs[0])):
             try:

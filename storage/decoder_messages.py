@@ -29,11 +29,21 @@ class DecoderMessages:
 
     def __init__(self) -> None:
         """The process's one object: two would restore each other's streams."""
+        self.readers = 0
+        self.variable: ctypes.c_void_p | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Take a pipe. A child of a fork begins too: it has none of its parent's
+        calls.
+        """
+        if self.readers and self.variable is not None:
+            self.variable.value = self.screen
         self.lock = threading.Lock()
         self.readers = 0
         self.errors: list[str] = []  # all errors so far
         self.screen: int | None = None  # the C library's stream of standard error
-        self.variable: ctypes.c_void_p | None = None
+        self.variable = None
         # TypeError: Windows has no library without a name
         with suppress(ValueError, OSError, AttributeError, TypeError):
             self._open()
@@ -102,12 +112,5 @@ class DecoderMessages:
 decoder_messages = DecoderMessages()
 
 
-def _renew() -> None:
-    """A child of a fork has a pipe of its own, and no call of its parent's threads."""
-    if decoder_messages.readers and decoder_messages.variable is not None:
-        decoder_messages.variable.value = decoder_messages.screen
-    decoder_messages.__init__()  # type: ignore[misc]
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=decoder_messages.begin)

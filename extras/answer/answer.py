@@ -77,7 +77,8 @@ class Answer:
     score        the procedure's: each fold tested by the set chosen without it; None
                  if MINUTES ended before
     chosen       tested fold -> the set that was chosen without it
-    recommended  the set for later use, chosen by all folds; it has no score
+    recommended  the set for later use, chosen by all folds; it has no score, unless
+                 it is the only feature
     run          the run of the recommended set, as dataset/name
     alone        feature -> its score alone by `linear`, the best first
     left_out     the steps that MINUTES left no time for
@@ -202,7 +203,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     work = begin(options)
     needed = [step for step in STEPS if step.needed(work)]
-    if work.lacking or not was_answered(work):
+    if not was_answered(work):
         refuse_unwritable(work)
     tell_time(work, needed)
     lock = Lock(work.folder / ".lock")
@@ -272,7 +273,9 @@ def begin(options: AnswerOptions) -> Work:
         work = Work(options, command, clock, None)
         settings = work.cache.settings
         refuse(options, settings["source"], settings["dataset"], work.cache.clips)
-        work.names = rankable(work.cache, work.cache.named(options.features))
+        names = work.cache.named(options.features)
+        refuse_waveform(options, [work.cache[name].feature for name in names])
+        work.names = rankable(work.cache, names)
         return work
     dataset = load(shared(options, SourceOptions))
     wanted(options.features, dataset, options.frame)
@@ -281,6 +284,7 @@ def begin(options: AnswerOptions) -> Work:
         command = replace(command, features=with_networks(dataset.sample_rate))
     work = Work(options, command, clock, request(command))
     assert work.asked is not None
+    refuse_waveform(options, [spec.feature for spec in work.asked.specs])
     counts = find_remaining(work.asked).todo.sum(axis=0)
     work.lacking = dict.fromkeys(
         [spec.stored for spec, count in zip(work.asked.specs, counts) if count], 0.0
@@ -314,6 +318,16 @@ def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
         )
     if task:
         task.refuse_clips(table)
+
+
+def refuse_waveform(options: AnswerOptions, features: Sequence[str]) -> None:
+    """RequestError if nothing but samples is asked for: `rankable` leaves them out."""
+    if {*features} == {"waveform"}:
+        words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
+        raise RequestError(
+            "FEATURES=waveform is no feature to rank, its samples mean nothing by"
+            f" themselves: {make_command('train', *words)} trains on them"
+        )
 
 
 def refuse_unwritable(work: Work) -> None:
@@ -402,7 +416,7 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
     trained = TEXTURE_FITS * clips if maps else 10
     work.seconds["train"] = folds * trained * fit
     work.seconds["report"] = REPORT_FITS * fit
-    if not work.lacking and was_answered(work):
+    if was_answered(work):
         return
     steps = [step.name for step in needed]
     texts = [f"{name} {duration(work.seconds[name])}" for name in steps]
@@ -460,11 +474,18 @@ def width(feature: FeatureSpec) -> int:
     return feature.rows * kept_columns(feature.rows, feature.frames)
 
 
+def chooses(work: Work) -> bool:
+    """Whether there is a choice: more than one feature is asked for."""
+    return len(described(work)) > 1
+
+
 def was_answered(work: Work) -> bool:
-    """Whether a former call has trained what answers; all features are there."""
-    names = [feature.stored for feature in described(work)]
-    if len(names) > 1:
+    """Whether a former call has trained what answers, on features that are there."""
+    if work.lacking:
+        return False
+    if chooses(work):
         return (work.folder / "run.json").exists()
+    names = rankable(work.cache, [feature.stored for feature in described(work)])
     return all(is_trained(training_options(work, name)) for name in names)
 
 
@@ -584,7 +605,7 @@ def train(work: Work) -> None:
         work.fold_seconds = (time.monotonic() - begun) / len(folds)
     work.chosen = chosen
     work.recommended = recommended
-    if len(described(work)) == 1:
+    if not chooses(work):
         work.run = runs[recommended]
         return
     work.run = write_choice(
@@ -621,7 +642,7 @@ def train_folds(work: Work, features: str, folds: tuple[int, ...]) -> "RunFolder
     from featurestack.train.run import execute
 
     options = training_options(work, features, () if work.options.retrain else folds)
-    candidates = len(work.names) if len(described(work)) > 1 else 0
+    candidates = len(work.names) if chooses(work) else 0
     with silenced():
         work.advanced |= not is_trained(options)
         return execute(options, composed_from=candidates)

@@ -73,14 +73,16 @@ def surer(candidates: Sequence[str], cache: "Cache") -> str:
 
 
 def left_out(steps: Sequence[str], *, scored: bool, trained: bool) -> str:
-    """The steps that MINUTES left out, in whole sentences: whether the choice has a
-    score, and whether a run was trained.
+    """The steps that MINUTES left out, in whole sentences.
+
+    scored   whether a choice has its score
+    trained  whether the page has runs
     """
     texts = [f"MINUTES= ended before {'; '.join(steps)}."]
     if not scored:
-        texts.append("The choice of features has no score yet: repeat the command.")
+        texts.append("The answer has no score of all folds yet: repeat the command.")
     if trained and not scored:
-        texts.append("The runs below are parts of the choice.")
+        texts.append("The runs below are parts of it.")
     return " ".join(texts)
 
 

@@ -2,7 +2,6 @@
 clips.
 """
 
-import functools
 import re
 import shlex
 from functools import cache
@@ -194,7 +193,7 @@ def test_the_steps_of_the_study_of_esc50_take_their_options():
         asked.build(texts(asked, words))
 
 
-@functools.cache  # pages show the same commands
+@cache  # pages show the same commands
 def help_of(*words):
     return python("-m", *words, "--help").stdout
 

@@ -335,6 +335,22 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_work(
     assert not list(tmp_path.rglob("*.h5"))
 
 
+def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options):
+    with refused("no feature to rank.* train DATASET=.* MODEL=aclnet trains on them"):
+        find_answer(options(features="waveform"))
+
+
+def test_one_feature_is_one_run_and_no_choice(quick, options, capsys):
+    found = find_answer(options(features="mel"))
+    assert found.run == "easy/mel-linear" and found.recommended == "mel"
+    assert {*found.chosen.values()} == {"mel"} and found.score.mean > 0
+    said = str(found)
+    assert "chosen" not in said and "selected" not in said
+    capsys.readouterr()
+    assert find_answer(options(features="mel")).lines[-1] == found.lines[-1]
+    assert "MINUTES= bounds it" not in "".join(capsys.readouterr())
+
+
 def test_a_cache_of_others_that_lacks_features_is_refused_before_the_estimate(
     options, capsys, monkeypatch
 ):
