@@ -123,11 +123,13 @@ def choices_of(
     """The choices for the comparison, by NAME.
 
     A command on one dataset repeats the page's comparison with the choices of this
-    command.
+    command; where the page has none, all datasets are compared.
     """
     chosen = module.choices(options) if module else {}
-    if len(dataset_words(options)) != 1 or "choices" not in manifest.content:
+    if len(dataset_words(options)) != 1:
         return {"dataset": options.dataset} | chosen
+    if "choices" not in manifest.content:
+        return {"dataset": ""} | chosen
     standard = module.choices(AnalysisOptions()) if module else {}
     changed = {name: value for name, value in chosen.items() if value != standard[name]}
     choices: dict[str, str] = manifest.content["choices"] | changed

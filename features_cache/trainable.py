@@ -41,4 +41,5 @@ def too_few_classes(clips: pd.DataFrame) -> str:
     named = ", ".join(labels) or "no label"
     return (
         f"one class only ({named}), and training needs two: a sub-folder each, or a CSV"
+        " with a label for each file as DATASET="
     )

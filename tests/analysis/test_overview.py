@@ -39,6 +39,13 @@ def test_one_dataset_leaves_the_comparison_of_the_others_as_it_was(options):
     assert overview(one).comparison.datasets == NAMES
 
 
+def test_datasets_that_are_reported_one_by_one_are_compared(options):
+    for name in NAMES:
+        train(options, name)
+        built = overview(replace(options, dataset=name))
+    assert built.comparison.datasets == NAMES
+
+
 def test_nothing_is_done_twice(options):
     for name in NAMES:
         train(options, name)
