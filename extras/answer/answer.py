@@ -145,7 +145,9 @@ class Work:
     asked: "Request | None"  # None for a cache, which is used as it is
     whole: bool = True
     checked: bool = False  # whether `check` has printed its findings
-    names: list[str] = field(default_factory=list)  # features that are ranked, by name
+    # features that are asked for, samples apart, and those that are ranked, by name
+    features: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)  # step -> those expected
     # feature that the cache lacks -> seconds of its extraction
     lacking: dict[str, float] = field(default_factory=dict)
@@ -274,8 +276,8 @@ def begin(options: AnswerOptions) -> Work:
         settings = work.cache.settings
         refuse(options, settings["source"], settings["dataset"], work.cache.clips)
         names = work.cache.named(options.features)
-        refuse_waveform(options, [work.cache[name].feature for name in names])
-        work.names = rankable(work.cache, names)
+        work.features = without_samples(options, [work.cache[name] for name in names])
+        work.names = rankable(work.cache, work.features)
         return work
     dataset = load(shared(options, SourceOptions))
     wanted(options.features, dataset, options.frame)
@@ -284,7 +286,7 @@ def begin(options: AnswerOptions) -> Work:
         command = replace(command, features=with_networks(dataset.sample_rate))
     work = Work(options, command, clock, request(command))
     assert work.asked is not None
-    refuse_waveform(options, [spec.feature for spec in work.asked.specs])
+    work.features = without_samples(options, work.asked.specs)
     counts = find_remaining(work.asked).todo.sum(axis=0)
     work.lacking = dict.fromkeys(
         [spec.stored for spec, count in zip(work.asked.specs, counts) if count], 0.0
@@ -320,14 +322,20 @@ def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
         task.refuse_clips(table)
 
 
-def refuse_waveform(options: AnswerOptions, features: Sequence[str]) -> None:
-    """RequestError if nothing but samples is asked for: `rankable` leaves them out."""
-    if {*features} == {"waveform"}:
+def without_samples(
+    options: AnswerOptions, features: Sequence[FeatureSpec]
+) -> list[str]:
+    """The features to rank. The samples of a waveform mean nothing by themselves:
+    RequestError if they alone are asked for.
+    """
+    names = [spec.stored for spec in features if spec.feature != "waveform"]
+    if features and not names:
         words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
         raise RequestError(
             "FEATURES=waveform is no feature to rank, its samples mean nothing by"
             f" themselves: {make_command('train', *words)} trains on them"
         )
+    return names
 
 
 def refuse_unwritable(work: Work) -> None:
@@ -367,15 +375,14 @@ def with_networks(sample_rate: int) -> str:
 
 
 def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
-    """The features that can be ranked together, the promising ones first.
-
-    The samples of a waveform mean nothing by themselves, and a feature that lacks many
-    clips of the others would cost all of them these clips.
+    """The features that can be ranked together, the promising ones first: one that
+    lacks many clips of the others would cost all of them these clips.
     """
-    counts = {}
-    for name in names:
-        if name in cache.features and cache[name].feature != "waveform":
-            counts[name] = int(cache.readable([name]).sum())
+    counts = {
+        name: int(cache.readable([name]).sum())
+        for name in names
+        if name in cache.features
+    }
     most = max(counts.values(), default=0)
     kept = []
     for name, count in counts.items():
@@ -476,7 +483,7 @@ def width(feature: FeatureSpec) -> int:
 
 def chooses(work: Work) -> bool:
     """Whether there is a choice: more than one feature is asked for."""
-    return len(described(work)) > 1
+    return len(work.features) > 1
 
 
 def was_answered(work: Work) -> bool:
@@ -485,8 +492,7 @@ def was_answered(work: Work) -> bool:
         return False
     if chooses(work):
         return (work.folder / "run.json").exists()
-    names = rankable(work.cache, [feature.stored for feature in described(work)])
-    return all(is_trained(training_options(work, name)) for name in names)
+    return all(is_trained(training_options(work, name)) for name in work.features)
 
 
 # ---- the steps
@@ -523,7 +529,6 @@ def extract(work: Work) -> None:
 
     assert work.asked is not None
     work.advanced = bool(work.lacking)
-    names = [spec.stored for spec in work.asked.specs]
     later = ("rank", "train", "report")
     if sum(work.lacking.values()) <= work.left_before(*later):
         work.whole &= extraction.run(work.wanted, propose=False) == 0
@@ -544,7 +549,7 @@ def extract(work: Work) -> None:
                 break
             one = replace(work.wanted, features=name, frame=None)
             work.whole &= extraction.run(one, propose=False) == 0
-    work.names = rankable(work.cache, names)
+    work.names = rankable(work.cache, work.features)
 
 
 def rank(work: Work) -> None:
