@@ -1,4 +1,4 @@
-"""`python -m answer` in a clone; the command is in extras/answer/answer.py."""
+"""`python -m answer` in a clone; the command is in rooms/answer/answer.py."""
 
 from featurestack.console import run_stage
 

@@ -1,4 +1,4 @@
-"""`python -m demo` in a clone; the command is in extras/answer/demo.py."""
+"""`python -m demo` in a clone; the command is in rooms/answer/demo.py."""
 
 from featurestack.console import run_stage
 

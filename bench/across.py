@@ -19,11 +19,11 @@ from featurestack.analysis.significance import (
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.importance.random_effects import (
+from featurestack.results.scores import Floats
+from featurestack.rooms.importance.random_effects import (
     prediction_interval,
     random_effects,
 )
-from featurestack.results.scores import Floats
 
 RECORDINGS = 21
 ERROR = 0.02  # standard error of a gain; unequal: times e^(z/2) with z standard normal

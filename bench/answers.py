@@ -24,10 +24,10 @@ from featurestack.analysis.runs import load_runs
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.extras.answer.answer import begin, rank, train
-from featurestack.extras.answer.options import AnswerOptions
 from featurestack.features_cache import external
 from featurestack.results.scores import Floats, Ints
+from featurestack.rooms.answer.answer import begin, rank, train
+from featurestack.rooms.answer.options import AnswerOptions
 
 FEATURES = 25
 NUMBERS = 8

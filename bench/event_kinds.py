@@ -24,13 +24,13 @@ import soundfile
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.events.dataset import run as make_events
-from featurestack.events.options import EventsCommand
-from featurestack.events.scores import ALL
-from featurestack.events.tested import read_tested
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import RunFolder
+from featurestack.rooms.events.dataset import run as make_events
+from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.events.scores import ALL
+from featurestack.rooms.events.tested import read_tested
 from featurestack.storage.files import replace_file
 from featurestack.train import run
 from featurestack.train.options import RunOptions

@@ -20,10 +20,10 @@ import pandas as pd
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.events.dataset import cut_blocks, cut_pieces, label_pieces
-from featurestack.events.frames import Frames, are_exclusive
-from featurestack.events.scores import ALL
-from featurestack.events.tested import ScoredFrames
+from featurestack.rooms.events.dataset import cut_blocks, cut_pieces, label_pieces
+from featurestack.rooms.events.frames import Frames, are_exclusive
+from featurestack.rooms.events.scores import ALL
+from featurestack.rooms.events.tested import ScoredFrames
 
 HOP = 0.016  # seconds
 ERRORS = 0.01  # share of the frames whose answer is wrong

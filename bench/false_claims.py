@@ -37,7 +37,6 @@ from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.importance.tables import best_by_size, kept_set
 from featurestack.pipeline.checks.artefacts import linear_accuracies
 from featurestack.pipeline.checks.price import by_clip, is_lost
 from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
@@ -49,6 +48,7 @@ from featurestack.results.tags import (
     random_order_values,
 )
 from featurestack.results.training_options import STRENGTH
+from featurestack.rooms.importance.tables import best_by_size, kept_set
 from tests.analysis.simulated import (
     DESIGNS,
     FEATURES,

@@ -8,8 +8,8 @@ import numpy as np
 
 from featurestack.pipeline.datasets.name_fields import name_fields
 from featurestack.results.score import by_unit
-from tests.events.simulated import interval_and_truth
-from tests.importance.simulated import (
+from featurestack.rooms.events.tests.simulated import interval_and_truth
+from featurestack.rooms.importance.tests.simulated import (
     CURVES,
     MANY,
     learning_curves,

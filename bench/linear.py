@@ -18,10 +18,10 @@ from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import option
-from featurestack.importance.measure import load_folds, make_importance_plan
-from featurestack.importance.options import ImportanceOptions
 from featurestack.results.minimise import minimise
 from featurestack.results.scores import Floats
+from featurestack.rooms.importance.measure import load_folds, make_importance_plan
+from featurestack.rooms.importance.options import ImportanceOptions
 
 STRENGTH = 0.1  # the default C of the linear model
 FARTHEST = 1e-4

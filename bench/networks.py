@@ -13,8 +13,8 @@ import psutil
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.extras.embeddings.embedding import Network, open_network
-from featurestack.extras.embeddings.networks import installed_networks
+from featurestack.rooms.embeddings.embedding import Network, open_network
+from featurestack.rooms.embeddings.networks import installed_networks
 
 
 class NetworksBenchOptions(Options):

@@ -15,10 +15,10 @@ import soundfile
 from bench.new_place import MINUTE, Commands, NewPlaceOptions, Place, write_track
 from featurestack.commandline.commands import main
 from featurestack.commandline.tables import text_table
-from featurestack.events.tested import read_tested
 from featurestack.pipeline import audio
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.select_runs import select_one
+from featurestack.rooms.events.tested import read_tested
 from featurestack.storage.files import replace_file
 
 

@@ -30,11 +30,11 @@ from featurestack.commandline.options import LARGEST, choices_of, fields, kind_o
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.table import INDEX_COLUMNS
-from featurestack.importance.tables import KEPT_COLUMNS
 from featurestack.pipeline import reference, synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
+from featurestack.rooms.importance.tables import KEPT_COLUMNS
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models

@@ -13,9 +13,9 @@ from bench.new_place import NewPlaceOptions
 from bench.noisy_hour import train_on_every_other_minute
 from docs import tables
 from docs.made_tables import MAKERS, Folders, Made
-from featurestack.events.scores import ALL
-from featurestack.events.tested import read_tested
 from featurestack.results.run_folder import RunFolder, find
+from featurestack.rooms.events.scores import ALL
+from featurestack.rooms.events.tested import read_tested
 
 # columns of events.csv -> those of `event_scores`
 COLUMNS = {

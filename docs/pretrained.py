@@ -24,8 +24,8 @@ from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.ranking import Ranking, rank
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL
-from featurestack.extras.embeddings.networks import fetch_network
 from featurestack.results.run_folder import find
+from featurestack.rooms.embeddings.networks import fetch_network
 
 BY_HAND = ("mel", "mfcc", "contrast", "modulation", "pcen", "gammatone")
 SPEECH, YAMNET = "embedding@model=speech", "embedding@model=yamnet"

@@ -23,7 +23,7 @@ from pathlib import Path
 if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from featurestack.commandline import rooms
+from featurestack.commandline import rooms as offered
 from featurestack.commandline.errors import Error, Failed, RequestError
 
 __version__ = "0.1.0"
@@ -75,10 +75,10 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         home = LOADED_LATER.get(name, "featurestack.interface")
         return getattr(importlib.import_module(home), name)
-    if not name.startswith("_") and name in rooms.names("functions"):
-        return rooms.load("functions", name)
+    if not name.startswith("_") and name in offered.names("functions"):
+        return offered.load("functions", name)
     raise AttributeError(f"module 'featurestack' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *rooms.names("functions")]
+    return [*__all__, *offered.names("functions")]

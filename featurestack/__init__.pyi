@@ -14,7 +14,7 @@ from featurestack.analysis.runs import Run as Run
 from featurestack.commandline.errors import Error as Error
 from featurestack.commandline.errors import Failed as Failed
 from featurestack.commandline.errors import RequestError as RequestError
-from featurestack.extras.answer.answer import Answer as Answer
+from featurestack.rooms.answer.answer import Answer as Answer
 from featurestack.features_cache import Cache as Cache
 from featurestack.pipeline.clip_spectra import Clip as Clip
 from featurestack.pipeline.features.registry import feature as feature

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 HOME = "featurestack"
-COMMANDS = ("train", "importance", "events")  # packages that are called
+COMMANDS = ("train",)  # packages that are called
 
 
 def enter(name: str) -> None:
@@ -36,16 +36,11 @@ class CommandPackage(ModuleType):
 
     @property
     def __wrapped__(self) -> Callable[..., Any]:
-        """The function: one of interface.py, or of a room."""
+        """The function of interface.py."""
         from featurestack import interface
-        from featurestack.commandline import rooms
 
         name = self.__name__.rpartition(".")[2]
-        function: Callable[..., Any]
-        if name in vars(interface):
-            function = vars(interface)[name]
-        else:
-            function = rooms.load("functions", name)
+        function: Callable[..., Any] = vars(interface)[name]
         return function
 
     @property

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from featurestack.importance.folder import ImportanceConfig
 from featurestack.results.config import (
     RUN_FORMAT,
     Computed,
@@ -16,6 +15,7 @@ from featurestack.results.config import (
     Way,
 )
 from featurestack.results.training_options import Training
+from featurestack.rooms.importance.folder import ImportanceConfig
 
 KNOWN = {
     "format_version": RUN_FORMAT,

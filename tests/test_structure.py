@@ -33,13 +33,14 @@ ROOMS = {  # name of its entry point -> folder
         "entry-points"
     ]["featurestack.rooms"].items()
 }
-PACKAGES = (*CORE, *dict.fromkeys(folder.split("/")[0] for folder in ROOMS.values()))
+PACKAGES = (*CORE, "rooms")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
         ".__init__"
     ): path
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
+    if "tests" not in path.parts and path.name != "conftest.py"
 }
 CHECKS = [f"featurestack.{name}" for name in MODULES if ".checks" in name]
 OF_ROOMS = {  # their declarations apart
@@ -47,7 +48,7 @@ OF_ROOMS = {  # their declarations apart
     for name, path in MODULES.items()
     if name.split(".")[0] not in CORE and path.name != "__init__.py"
 }
-NETWORKS = "featurestack.extras.embeddings.networks"  # the list of features names them
+NETWORKS = "featurestack.rooms.embeddings.networks"  # the list of features names them
 
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
@@ -165,7 +166,7 @@ def test_no_module_imports_what_its_package_must_not(package):
             forbidden |= ROOM_PACKAGES
         assert not imported & forbidden, name
         by_name = "import_module" in path.read_text(encoding="utf-8")
-        assert not by_name or name in BY_NAME or package == "tests", (
+        assert not by_name or name in BY_NAME or package in ("tests", "rooms"), (
             f"{name}: hidden import"
         )
 
@@ -219,9 +220,9 @@ ASKED_FOR = {
     "": {
         "featurestack.commandline.exit_status",
         "featurestack.commandline.help",
-        "featurestack.events.events_file",
+        "featurestack.rooms.events.events_file",
         "featurestack.features_cache.own_features",
-        "featurestack.importance.options",
+        "featurestack.rooms.importance.options",
         "featurestack.results.bundle_config",
         "featurestack.results.select_runs",
         "featurestack.results.tags",
@@ -277,9 +278,9 @@ ASKED_FOR = {
         "featurestack.analysis.tag_tables",
         "featurestack.features_cache.splits",
         "featurestack.features_cache.opening",
-        "featurestack.importance.across_page",
-        "featurestack.importance.section",
-        "featurestack.importance.sentences",
+        "featurestack.rooms.importance.across_page",
+        "featurestack.rooms.importance.section",
+        "featurestack.rooms.importance.sentences",
         "featurestack.results.changed_runs",
         "featurestack.results.run_writer",
         "featurestack.results.score",
@@ -397,11 +398,10 @@ def test_the_wheel_has_every_module_of_the_installed_package():
     wheel = settings["build"]["targets"]["wheel"]
     package = ROOT / "featurestack"
     links = {path.name for path in package.iterdir() if path.is_symlink()}
+    assert {*wheel["sources"]} == links
     files = {path.name for path in package.glob("*.py*")}
-    assert {f"featurestack/{name}" for name in files} <= {*wheel["only-include"]}
-    assert {f"featurestack/{name}" for name in links} == {
-        *wheel["force-include"].values()
-    }
+    included = {f"featurestack/{name}" for name in files} | links
+    assert included <= {*wheel["only-include"]}
 
 
 def test_the_pages_that_the_code_names_are_there():
@@ -409,6 +409,7 @@ def test_the_pages_that_the_code_names_are_there():
         *MODULES.values(),
         *(ROOT / "bench").glob("*.py"),
         *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "rooms").glob("*/tests/*.py"),
     ]:
         for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
             assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"

@@ -12,10 +12,10 @@ from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results, outdated_runs
-from featurestack.extras.paper.methods import methods_text
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.tags import random_order_precision
+from featurestack.rooms.paper.methods import methods_text
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
 

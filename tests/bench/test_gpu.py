@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from featurestack.results import run_writer
-from featurestack.importance import measure as importance
+from featurestack.rooms.importance import measure as importance
 from featurestack.train import bundle, compute, own_loop, predict
 from featurestack.train import trainer
-from featurestack.extras.cluster import torchrun
+from featurestack.rooms.cluster import torchrun
 
 def broken(options):
     raise RuntimeError("planted")

@@ -9,7 +9,7 @@ from tests.refusal import refused
 
 def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
     for module in ("export", "model"):
-        name = f"featurestack.extras.onnx.{module}"
+        name = f"featurestack.rooms.onnx.{module}"
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):

@@ -14,10 +14,10 @@ from featurestack.commandline.spelling import (
     called_as,
     make_command,
 )
-from featurestack.events.options import EventsCommand
 from featurestack.features_cache.opening import open_cache
-from featurestack.importance.options import ImportanceOptions
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.importance.options import ImportanceOptions
 from featurestack.train.options import RunOptions
 from tests.golden.commands import ROOT
 from tests.processes import python

@@ -16,8 +16,8 @@ from docs.pretrained import feature_sets
 from featurestack.analysis.ranking import rank
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL
-from featurestack.extras.embeddings.networks import fetch_network
 from featurestack.results.run_folder import find
+from featurestack.rooms.embeddings.networks import fetch_network
 from tests.golden.commands import ROOT, done, inside
 
 pytestmark = pytest.mark.slow

@@ -16,10 +16,10 @@ from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
 from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import fields
-from featurestack.importance.tables import KEPT_COLUMNS
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.reference import DEFINITIONS
 from featurestack.results.config import Calibration, RunConfig
+from featurestack.rooms.importance.tables import KEPT_COLUMNS
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
@@ -27,7 +27,7 @@ from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 
 # packages whose functions the page on statistics names
-PACKAGES = ("analysis", "results", "importance")
+PACKAGES = ("analysis", "results", "rooms/importance")
 
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():

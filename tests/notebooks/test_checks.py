@@ -11,7 +11,7 @@ import pytest
 from scipy.fft import dct
 
 import featurestack as fs
-from featurestack.extras.course.checks import CHECKS, NotYet, check, reveal
+from featurestack.rooms.course.checks import CHECKS, NotYet, check, reveal
 from notebooks.store import load, names, solutions
 
 

@@ -10,7 +10,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from featurestack.extras.course.microphone import Microphone
+from featurestack.rooms.course.microphone import Microphone
 from tests.golden.commands import ROOT
 from tests.processes import serving
 
@@ -41,7 +41,7 @@ def address(tmp_path_factory):
     microphone.
     """
     folder = tmp_path_factory.mktemp("page")
-    shutil.copy(ROOT / "extras" / "course" / "microphone.js", folder)
+    shutil.copy(ROOT / "rooms" / "course" / "microphone.js", folder)
     (folder / "index.html").write_text(PAGE, encoding="utf-8")
     with serving(partial(SimpleHTTPRequestHandler, directory=folder)) as address:
         yield address

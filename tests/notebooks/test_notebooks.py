@@ -14,8 +14,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 import featurestack as fs
-from featurestack.extras.course import start
 from featurestack.pipeline import synth
+from featurestack.rooms.course import start
 from notebooks import store
 from tests.golden.commands import ROOT
 
@@ -128,7 +128,7 @@ def test_a_clip_is_written_as_it_is(tmp_path):
 
 
 def test_a_recording_of_the_browser_becomes_a_clip():
-    from featurestack.extras.course.microphone import Microphone
+    from featurestack.rooms.course.microphone import Microphone
 
     microphone = Microphone(seconds=1)
     assert microphone.clip() is None
@@ -196,7 +196,7 @@ def test_the_first_cell_is_one_line_and_the_dataset_is_one_constant(name):
     first, second, *others = [
         cell.source for cell in store.load(name).cells if cell.cell_type == "code"
     ]
-    assert first == "from featurestack.extras.course.start import *"
+    assert first == "from featurestack.rooms.course.start import *"
     assert second.startswith('DATASET = "synth"  # ')
     assert not any(re.search("^DATASET = ", source, re.MULTILINE) for source in others)
 

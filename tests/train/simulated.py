@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from featurestack.results.tasks.classes import CLASSES
+from featurestack.rooms.importance.tests.simulated import discriminant
 from featurestack.train.other_dataset import compare_scores
-from tests.importance.simulated import discriminant
 
 FOLDS = 5
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from featurestack.extras.onnx.options import ExportOptions
+from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train.bundle import make_bundle
 from featurestack.train.listing import list_all
 from featurestack.train.models.architecture import all_models
@@ -59,7 +59,7 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
     predict_audio(PredictOptions(run=str(bundle), audio=audio, json=True, threads="1"))
     assert answered(capsys.readouterr().out) == by_run
 
-    onnx_export = pytest.importorskip("featurestack.extras.onnx.export")
+    onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
     exported = tmp_path / "perceptron.onnx"
     assert (
         onnx_export.export_run(

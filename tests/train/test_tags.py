@@ -13,12 +13,8 @@ from torch.utils.data import DataLoader
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.quantities import percent
-from featurestack.extras.onnx.options import ExportOptions
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
-from featurestack.importance import measure as importance
-from featurestack.importance.measure import measure_importance
-from featurestack.importance.options import ImportanceOptions
 from featurestack.results import tags
 from featurestack.results.bootstrap import fold_weights
 from featurestack.results.run_calibration import UNFITTED, calibrate
@@ -26,6 +22,10 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
 from featurestack.results.tasks.tags import TAGS
 from featurestack.results.thresholds import fit_thresholds
+from featurestack.rooms.importance import measure as importance
+from featurestack.rooms.importance.measure import measure_importance
+from featurestack.rooms.importance.options import ImportanceOptions
+from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train import run, sweep
 from featurestack.train.bundle import (
     TrainedModel,
@@ -162,7 +162,7 @@ def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets()
 
 
 def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_path):
-    export = pytest.importorskip("featurestack.extras.onnx.export")
+    export = pytest.importorskip("featurestack.rooms.onnx.export")
     name = str(finished.path)
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     assert make_bundle(BundleOptions(run=name, out=bundle)) == 0

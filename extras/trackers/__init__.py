@@ -1,8 +1,0 @@
-"""TRACKER=: TensorBoard and Weights & Biases follow a run."""
-
-from featurestack.commandline.rooms import Room
-
-ROOM = Room(
-    capabilities={"trackers": "featurestack.extras.trackers.trackers"},
-    extra="trackers",
-)

@@ -1,0 +1,169 @@
+"""The run folder of a choice: runs/<dataset>/answer.
+
+run.json                 a `ChoiceConfig`
+fold1/predictions.csv    the test clips of a fold, by the run of the set that was
+                         chosen without this fold
+features.csv             FEATURE_COLUMNS, a row for each candidate
+scores-<digest>.csv      the scores that chose, see `choice.Scores`
+unfinished.json          what MINUTES left out, and the words of the same command
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import as_csv
+from featurestack.results.bootstrap import fold_weights, recording_sums
+from featurestack.results.config import RUN_FORMAT, ChoiceConfig, digest
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config, write_predictions
+from featurestack.results.scores import Floats
+from featurestack.rooms.answer.choice import Clips, Scores
+from featurestack.storage.files import replace_file
+
+FOLDER = "answer"
+FEATURES = "features.csv"
+UNFINISHED = "unfinished.json"
+# score alone by `linear`, folds that chose it, points lost without it there by `linear`
+FEATURE_COLUMNS = ("feature", "alone", "folds", "lost", "lost_low", "lost_high")
+# keys that are copied from the runs that trained the sets
+SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
+
+
+def write_choice(
+    folder: Path,
+    runs: Mapping[int, RunFolder],
+    recommended: RunFolder,
+    scores: Scores,
+    names: Sequence[str],
+) -> RunFolder:
+    """Write the run folder of a choice.
+
+    runs   tested fold -> the run that has trained its set on the other folds
+    names  the candidates
+    """
+    sets = {fold: run.training.features for fold, run in runs.items()}
+    for fold, run in runs.items():
+        place = folder / f"fold{fold}"
+        place.mkdir(parents=True, exist_ok=True)
+        table = run.predictions(fold).query("split == 'test'")
+        probabilities = table[run.classes].to_numpy(np.float32)
+        write_predictions(place, table, probabilities, run.classes)
+    features = feature_table(scores, sets, names)
+    replace_file(folder / FEATURES, as_csv(features))
+    # run.json last: it makes the folder a run
+    write_config(folder, configuration(runs, recommended, names))
+    return RunFolder(folder)
+
+
+def configuration(
+    runs: Mapping[int, RunFolder],
+    recommended: RunFolder,
+    names: Sequence[str],
+) -> ChoiceConfig:
+    config = recommended.training
+    trained = {run.name: run.training for run in (*runs.values(), recommended)}
+    models = sorted({other.model for other in trained.values()})
+    sets = tuple(run.training.features for run in runs.values())
+    hashes = [other.hash for other in trained.values()]
+    hash_ = digest([hashes, sets, list(names)])
+    count = counted(len(names), "feature")
+    return ChoiceConfig(
+        format_version=RUN_FORMAT,
+        **{key: getattr(config, key) for key in SHARED},
+        features=f"the choice from {count}",
+        model=" or ".join(models),
+        seed=config.seed,
+        family=hash_,
+        hash=hash_,
+        name=FOLDER,
+        protocol=f"{config.protocol}; features chosen without the tested fold",
+        members=tuple(trained),
+        parameters=0,
+        seconds=sum(other.seconds for other in trained.values()),
+        note="",
+        val="none",
+        candidates=tuple(names),
+        sets=sets,
+        exact=all(other.exact for other in trained.values()),
+        recommended=config.features,
+        recommended_run=recommended.name,
+    )
+
+
+def feature_table(
+    scores: Scores,
+    sets: Mapping[int, str],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
+    chosen = [name for features in sets.values() for name in features.split("+")]
+    alone = {name: scores.mean(name, None) for name in names}
+    lost = lost_without(scores.clips, sets)
+    unknown = (np.nan, np.nan, np.nan)
+    rows = [
+        (name, alone[name], chosen.count(name), *lost.get(name, unknown))
+        for name in names
+    ]
+    table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
+    return table.sort_values(["folds", "alone"], ascending=False, kind="stable")
+
+
+def lost_without(
+    clips: Clips,
+    sets: Mapping[int, str],
+) -> dict[str, tuple[float, float, float]]:
+    """Feature -> the score that `linear` loses without it on the folds whose sets have
+    it, and the interval, corrected for all features.
+
+    The sets of several features alone count: without its only feature a set is empty.
+    """
+    parts = [
+        gains_of_fold(clips, fold, features)
+        for fold, features in sets.items()
+        if "+" in features
+    ]
+    if not parts:
+        return {}
+    gains = pd.concat(parts)
+    features = [name for name in gains if name not in ("group", "fold")]
+    lost = {}
+    for name in features:
+        part = gains[gains[name].notna()]
+        groups = part["group"].to_numpy()
+        weights = fold_weights(part["fold"].to_numpy())[:, None]
+        tests = sign_flip_tests(
+            recording_sums(part[[name]].to_numpy(float) * weights, groups),
+            recording_sums(weights, groups)[:, 0],
+            FAMILY_LEVEL / len(features),
+            unit=1.0,
+        )
+        mean, low, high, _ = tests.numbers()[0]
+        lost[name] = (float(mean), float(low), float(high))
+    return lost
+
+
+def gains_of_fold(clips: Clips, fold: int, features: str) -> pd.DataFrame:
+    """The fold's test clips: group, fold, and for each feature of the set what it adds
+    to each clip's part of the score.
+    """
+    plan = clips.plan
+    train, tested = clips.trained(fold), clips.tested(fold)
+    table = plan.cache.clips.iloc[tested][["group", "fold"]]
+    labels = plan.indicator(tested)
+
+    def clip_scores(names: Sequence[str]) -> Floats:
+        x = clips.x("+".join(names))
+        logits = clips.fitted(x, train)(x[tested])
+        return plan.task.metric.clip_scores(labels, logits, table)[1]
+
+    members = features.split("+")
+    whole = clip_scores(members)
+    gains = {}
+    for name in members:
+        gains[name] = whole - clip_scores([other for other in members if other != name])
+    return table.assign(**gains)

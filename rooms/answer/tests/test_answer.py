@@ -1,0 +1,412 @@
+"""From a folder of sounds to the report in one command, which a repeated command does
+not do again.
+"""
+
+import contextlib
+import io
+import re
+import shutil
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import option_words
+from featurestack.commandline.spelling import MAKE, called_as
+from featurestack.features_cache import external
+from featurestack.rooms.answer import answer as answers
+from featurestack.rooms.answer.answer import begin, find_answer, training_jobs
+from featurestack.rooms.answer.options import AnswerOptions, answer
+from featurestack.rooms.answer.section import read_features, read_unfinished
+from featurestack.rooms.events.dataset import run as make_events
+from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.events.tests.field import write_recordings
+from featurestack.train.stale_run import StaleRun
+from tests.golden.commands import done
+from tests.golden.sounds import easy_clips
+from tests.refusal import refused
+
+PLACES = ("data", "runs", "reports")
+
+
+def page_text(page):
+    """A page without the places where a name may break."""
+    return page.read_text("utf-8").replace("<wbr>", "")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips") / "easy"
+    easy_clips(folder)
+    return folder
+
+
+def options_at(place, clips):
+    """Options of the command on these clips, whose folders are in `place`."""
+
+    def build(**given):
+        places = {name: str(place / name) for name in PLACES}
+        texts = {"dataset": str(clips), "features": "rms zcr"}
+        return AnswerOptions.build(texts | places | {"jobs": "1"} | given)
+
+    return build
+
+
+@pytest.fixture
+def options(tmp_path, clips):
+    return options_at(tmp_path, clips)
+
+
+@contextlib.contextmanager
+def linear_alone():
+    """Every set is trained by linear."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, "takes_maps", lambda cache, features: False)
+        yield
+
+
+@pytest.fixture
+def quick():
+    with linear_alone():
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(clips, tmp_path_factory):
+    """A whole answer: the folder, its options, what was found, and what was told."""
+    place = tmp_path_factory.mktemp("whole")
+    options = options_at(place, clips)
+    called_as(MAKE)
+    told = io.StringIO()
+    with linear_alone(), contextlib.redirect_stderr(told):
+        found = find_answer(options())
+    return SimpleNamespace(
+        place=place, options=options, found=found, told=told.getvalue()
+    )
+
+
+@pytest.fixture
+def ended(whole, options, tmp_path):
+    """Options of a copy of the whole answer, which may be changed."""
+    for name in PLACES:
+        shutil.copytree(whole.place / name, tmp_path / name)
+    return options
+
+
+def test_one_command_goes_from_a_folder_to_the_report(whole):
+    found = whole.found
+    assert found.page.is_file() and found.whole
+    assert ", chosen from 2 features without the clips" in str(found)
+    assert str(found).count("95 % CI") == 1
+    assert {*found.chosen} == {1, 2, 3, 4, 5} and {*found.alone} == {"rms", "zcr"}
+    assert found.score.low <= found.score.mean <= found.score.high
+    assert f"predict AUDIO=FILE RUN={found.run}" in found.next_command
+    assert ": about " in whole.told and "MINUTES= bounds it" in whole.told
+    reports = whole.options().reports
+    assert "easy/index.html" in (reports / "index.html").read_text()
+
+
+def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
+    whole, quick, capsys
+):
+    again = find_answer(whole.options())
+    remarks = again.built.of_check  # check has printed these before
+    assert again.lines[remarks:] == whole.found.lines
+    assert "MINUTES= bounds it" not in capsys.readouterr().err
+    assert answer(whole.options()) == 0
+    assert capsys.readouterr().out.count("next:") == 1
+
+
+def test_texture_takes_sets_of_feature_maps():
+    cache = {
+        "mel": SimpleNamespace(frames=9),
+        "mfcc": SimpleNamespace(frames=9),
+        "embedding": SimpleNamespace(frames=1),
+    }
+    assert answers.takes_maps(cache, "mel+mfcc")
+    assert not answers.takes_maps(cache, "mel+embedding")
+
+
+@pytest.mark.slow
+def test_each_call_gets_further_though_no_time_is_left_for_anything(quick, options):
+    left_out = [None]
+    while left_out[-1] != [] and len(left_out) < 20:
+        left_out.append(find_answer(options(minutes="0")).left_out)
+        assert left_out[-1] != left_out[-2]
+    # two features are extracted, then ranked; then five folds are trained
+    assert left_out[-1] == [] and len(left_out) > 2 + 2 + 5
+
+
+def test_what_minutes_leave_out_is_told_and_done_by_the_next_call(
+    quick, options, capsys
+):
+    found = find_answer(options(minutes="0"))
+    assert "no feature was ranked: MINUTES= was too short; repeat the command" in str(
+        found
+    )
+    assert found.score is None and not found.chosen
+    told = capsys.readouterr().err
+    assert "the extraction of 1 feature left out" in told
+    assert "the ranking of 1 feature left out" in told
+    assert "left out by MINUTES=: the extraction of 1 feature; the ranking" in str(
+        found
+    )
+    assert found.next_command.startswith("make answer DATASET=")
+    assert " MINUTES=0 " in found.next_command
+    text = page_text(found.page)
+    assert "MINUTES= ended before the extraction of 1 feature; the ranking" in text
+    assert "answer DATASET=" in text and "it goes on" in text
+
+    whole = find_answer(options())
+    assert {*whole.alone} == {"rms", "zcr"}
+    text = page_text(whole.page)
+    assert "MINUTES= ended" not in text and "predict AUDIO=FILE" in text
+    assert "predict AUDIO=FILE" in whole.next_command
+    first, second = whole.alone  # the best first
+    alone = re.search("By linear, accuracy: (.*?)\\. The first of 2 features", text)
+    assert re.findall("[a-z]+(?= [0-9.]+\\s%)", alone[1]) == [first, second]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "x", "[]", "5", "{}", '{"left_out": 5, "command": []}', "[" * 100_000],
+)
+def test_a_damaged_note_of_what_minutes_left_out_is_refused(content, tmp_path):
+    (tmp_path / "unfinished.json").write_text(content)
+    with refused("unfinished.json cannot be read"):
+        read_unfinished(tmp_path / "unfinished.json")
+
+
+@pytest.mark.parametrize("content", ["", "feature,alone\nrms,1\n", "\xff"])
+def test_a_damaged_table_of_chosen_features_is_refused(content, tmp_path):
+    (tmp_path / "features.csv").write_text(content, "latin-1")
+    with refused("features.csv cannot be read"):
+        read_features(tmp_path / "features.csv")
+
+
+def test_the_page_names_damaged_files_of_the_choice_and_reports_the_rest(ended):
+    options = ended()
+    folder = options.runs / "easy" / "answer"
+    (folder / "unfinished.json").write_text("x")
+    (folder / "features.csv").write_text("")
+    places = {name.upper(): getattr(options, name) for name in PLACES}
+    done("analysis", 1, DATASET=options.dataset, **places)
+    text = page_text(options.reports / "easy" / "index.html")
+    assert "This is not known: " in text and "unfinished.json cannot be read" in text
+    assert "features.csv cannot be read" in text and "What was chosen?" in text
+
+
+def test_later_steps_get_half_of_minutes_at_most():
+    clock = answers.Clock(10.0)
+    work = answers.Work(None, None, clock, None, seconds={"train": 4000, "report": 5})
+    assert work.left_before("train") == pytest.approx(300, abs=2)
+    assert work.left_before("report") == pytest.approx(595, abs=2)
+
+
+def test_minutes_may_end_between_two_folds():
+    chosen = {1: "mel", 2: "mel+mfcc", 3: "mel"}
+    whole = training_jobs(chosen, "mel", one_by_one=False)
+    assert whole == [("mel", (1, 3, 2)), ("mel+mfcc", (2,))]
+    # the folds that test the choice come first
+    single = training_jobs(chosen, "mel", one_by_one=True)
+    assert single == [
+        *[("mel", (1,)), ("mel+mfcc", (2,)), ("mel", (3,))],
+        ("mel", (2,)),
+    ]
+
+
+def test_a_feature_that_does_not_exist_is_refused_before_the_check(options, capsys):
+    with refused("unknown feature 'mell'; did you mean 'mel'?"):
+        find_answer(options(features="mell"))
+    assert capsys.readouterr().out == ""
+
+
+def test_data_that_cannot_be_tested_is_refused_before_the_check(
+    options, tmp_path, capsys
+):
+    for name in ("beep", "hum"):
+        (tmp_path / "one" / name).mkdir(parents=True)
+        for number in range(2):
+            y = np.sin(np.arange(4000) * (number + len(name)))
+            soundfile.write(tmp_path / "one" / name / f"{number}.wav", y, 8000)
+    rows = ["filename,label,fold"]
+    rows += [f"{path},{path.parent.name},1" for path in tmp_path.glob("one/*/*.wav")]
+    (tmp_path / "one.csv").write_text("\n".join(rows))
+    with refused("one: one fold only, and testing needs two: FOLDS_BY=group"):
+        find_answer(options(dataset=str(tmp_path / "one.csv")))
+    assert capsys.readouterr().out == ""
+    assert not list((tmp_path / "data").rglob("*.h5"))
+
+
+def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, capsys):
+    write_recordings(tmp_path)
+    given = {"audio": tmp_path / "audio", "tables": tmp_path / "events.csv"}
+    make_events(EventsCommand(**given, data=tmp_path / "data", name="field"))
+    capsys.readouterr()
+    table = tmp_path / "data" / "field" / "field.csv"
+    with refused("has recordings with events, and this command is for clips"):
+        find_answer(options(dataset=str(table)))
+    assert capsys.readouterr().out == ""
+    assert not list((tmp_path / "data").rglob("*.h5"))
+
+
+def test_only_the_features_that_are_named_are_ranked(quick, ended):
+    assert {*find_answer(ended(features="rms")).alone} == {"rms"}
+    cache = ended().data / "easy" / "features"
+    found = find_answer(ended(dataset=str(cache), features="zcr"))
+    assert {*found.alone} == {"zcr"} and found.recommended == "zcr"
+
+
+def test_frames_of_a_given_duration_are_extracted_and_ranked(quick, options):
+    (name,) = find_answer(options(features="rms", frame="23")).alone
+    assert name.startswith("rms@")
+
+
+def test_runs_of_other_folds_are_named_and_trained_again_if_asked(whole, quick, ended):
+    before = whole.found.alone
+    regrouped = {"group": "([0-9])-", "folds_by": "group"}
+    with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
+        find_answer(ended(**regrouped))
+    after = find_answer(ended(**regrouped, retrain="1"))
+    assert after.alone.keys() == before.keys() and after.alone != before
+    assert after.score is not None and after.whole
+
+
+def test_a_dataset_without_a_name_is_refused(options):
+    with refused("DATASET is empty: give a folder of sounds"):
+        find_answer(options(dataset=""))
+
+
+def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp_path):
+    for name in ("beep", "hum", "buzz", "click"):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        y = np.sin(np.arange(4000) * len(name))
+        soundfile.write(tmp_path / "few" / name / "0.wav", y, 8000)
+    with refused("a class needs two clips, one to train and one to test"):
+        find_answer(options(dataset=str(tmp_path / "few")))
+    assert not list((tmp_path / "data").rglob("*.h5"))
+
+
+def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_path):
+    labels = ["dog", "cat"] * 10
+    ids = [f"clip{number}" for number in range(20)]
+    table = {"clip_id": ids, "label": labels, "fold": np.arange(20) % 5 + 1}
+    folder = tmp_path / "data" / "mine" / "features"
+    external.create_cache(folder, table)
+    place = (np.array(labels) == "dog")[:, None]
+    noise = np.random.default_rng(0).normal(size=(20, 3))
+    external.write_feature(folder, "embedding", place + noise, ids)
+    external.write_feature(folder, "noise", noise, ids)
+    found = find_answer(options(dataset=str(folder), features="all"))
+    assert found.whole and found.recommended == "embedding"
+
+
+def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_path):
+    files = sorted(clips.glob("*/*.wav"))
+    labels = [
+        f"{file.parent.name};odd" if n % 2 else "" for n, file in enumerate(files)
+    ]
+    table = tmp_path / "labels.csv"
+    names = [str(file) for file in files]
+    pd.DataFrame({"filename": names, "label": labels}).to_csv(table, index=False)
+    found = find_answer(options(dataset=str(table)))
+    assert "alone, by linear, mAP %: " in str(found) and found.score.mean > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("reports", "file/easy may not be written, and the report goes there"),
+        ("runs", "file/easy may not be written, and the runs go there"),
+    ],
+)
+def test_a_folder_that_may_not_be_written_is_refused_before_the_work(
+    options, tmp_path, capsys, option, message
+):
+    (tmp_path / "file").write_text("no folder")
+    with refused(message):
+        find_answer(options(**{option: str(tmp_path / "file")}))
+    assert "feature maps to compute" not in capsys.readouterr().out
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options):
+    with refused("no feature to rank.* train DATASET=.* MODEL=aclnet trains on them"):
+        find_answer(options(features="waveform"))
+
+
+def test_one_feature_is_one_run_and_no_choice(quick, options, capsys):
+    found = find_answer(options(features="mel"))
+    assert found.run == "easy/mel-linear" and found.recommended == "mel"
+    assert {*found.chosen.values()} == {"mel"} and found.score.mean > 0
+    said = str(found)
+    assert "chosen" not in said and "selected" not in said
+    capsys.readouterr()
+    assert find_answer(options(features="mel")).lines[-1] == found.lines[-1]
+    assert "MINUTES= bounds it" not in "".join(capsys.readouterr())
+
+
+def test_a_cache_of_others_that_lacks_features_is_refused_before_the_estimate(
+    options, capsys, monkeypatch
+):
+    monkeypatch.setattr(answers, "may_write", lambda folder: folder.name != "features")
+    with refused("easy/features may not be written .*DATA= names a folder"):
+        find_answer(options())
+    assert "MINUTES= bounds it" not in "".join(capsys.readouterr())
+
+
+def test_the_time_of_later_steps_is_scaled_by_that_of_finished_ones(capsys):
+    expected = {"extract": 20.0, "rank": 10.0, "train": 30.0}
+    work = answers.Work(None, None, answers.Clock(None), None, seconds=dict(expected))
+    answers.rescale(work, expected, ["extract"], ["rank", "train"], 40.0)
+    assert work.seconds == {"extract": 20.0, "rank": 20.0, "train": 60.0}
+    assert "extract: 40 s instead of 20 s; about" in capsys.readouterr().err
+    answers.rescale(work, expected, ["extract", "rank"], ["train"], 63.0)
+    assert work.seconds["train"] == 63.0
+    assert capsys.readouterr().err == ""  # it has hardly changed
+
+
+def test_a_few_seconds_correct_no_time(capsys):
+    expected = {"check": 0.5, "rank": 10.0}
+    work = answers.Work(None, None, answers.Clock(None), None, seconds=dict(expected))
+    answers.rescale(work, expected, ["check"], ["rank"], 5.0)
+    assert work.seconds == expected and capsys.readouterr().err == ""
+
+
+def test_the_time_of_check_is_that_of_a_few_of_its_clips(monkeypatch):
+    now = 0.0
+
+    def measured(table, sample_rate):
+        nonlocal now
+        now += 0.1 * len(table)
+
+    monkeypatch.setattr("featurestack.pipeline.checks.measures.measure_clips", measured)
+    monkeypatch.setattr(answers.time, "perf_counter", lambda: now)
+    for clips in (3, 40):
+        table = pd.DataFrame({"path": [f"{clip}.wav" for clip in range(clips)]})
+        assert answers.check_seconds(table, 8_000) == pytest.approx(0.1 * clips)
+
+
+def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x.wav").write_bytes(b"RIFF")
+    with pytest.raises(RequestError, match="is one file, and no table"):
+        find_answer(AnswerOptions(dataset="x.wav"))
+    with zipfile.ZipFile("x.zip", "w") as made:
+        made.writestr("a/x.wav", "")
+    with pytest.raises(RequestError, match="unpack it"):
+        find_answer(AnswerOptions(dataset="x.zip"))
+
+
+def test_labels_that_clips_lack_are_refused_before_the_extraction(options):
+    with pytest.raises(RequestError, match="has no category"):
+        begin(options(task="categories"))
+
+
+def test_a_proposed_switch_is_spelled_as_the_help_spells_it():
+    assert option_words(AnswerOptions(retrain=True), ["retrain"]) == ["RETRAIN=1"]

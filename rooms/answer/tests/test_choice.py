@@ -1,0 +1,286 @@
+"""Features are chosen for each test fold without a clip of this fold."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurestack.analysis import page
+from featurestack.analysis.findings import findings
+from featurestack.analysis.runs import load_runs
+from featurestack.features_cache import external
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.run_folder import RunFolder, find
+from featurestack.rooms.answer.answer import find_answer
+from featurestack.rooms.answer.choice import Scores, choose, read_clips
+from featurestack.rooms.answer.options import AnswerOptions
+from featurestack.rooms.answer.sentences import (
+    as_sentence,
+    chosen,
+    recommended,
+    surer,
+)
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
+from tests.refusal import refused
+
+CLASSES = 3
+
+
+def brought(folder, values, *, folds=5, groups=None, clips=60):
+    """A cache of features of one's own, and the (N,) class and fold of its clips."""
+    number = np.arange(clips)
+    target = number % CLASSES
+    fold = number // CLASSES % folds + 1
+    ids = [f"clip{place:03d}" for place in number]
+    table = {"clip_id": ids, "label": [f"k{place}" for place in target], "fold": fold}
+    if groups is not None:
+        table["group"] = groups
+    external.create_cache(folder, table)
+    for name, of_clips in values(target, fold).items():
+        external.write_feature(folder, name, of_clips, ids, dtype="float32")
+
+
+def noise(seed, features=6):
+    def values(target, fold):
+        rng = np.random.default_rng(seed)
+        return {
+            f"f{name}": rng.normal(size=(len(target), 4)) for name in range(features)
+        }
+
+    return values
+
+
+def clips_of(folder, tmp_path, names):
+    options = RunOptions(
+        dataset=str(folder),
+        runs=tmp_path / "runs",
+        features="+".join(names),
+        model="linear",
+    )
+    return read_clips(make_plan(options))
+
+
+def choice_of(folder, place, names, fold):
+    clips = clips_of(folder, place, names)
+    scores = Scores(clips, place)
+    scores.read()
+    for name in names:
+        scores.add(name, [None, *clips.plan.folds])
+    return choose(scores, names, fold)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5, 12])
+def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
+    # some recordings have clips in two folds
+    groups = [f"r{place - 3 if place % 12 == 3 else place}" for place in range(60)]
+    brought(tmp_path / "d", noise(0, 1), folds=folds, groups=groups)
+    clips = clips_of(tmp_path / "d", tmp_path, ["f0"])
+    table = clips.plan.cache.clips
+    chosen_for = set()
+    for part in clips.parts:
+        for outer, scored in part.scored.items():
+            chosen_for.add(outer)
+            used = table.iloc[[*part.train, *scored]]
+            outside = table[table["fold"] == outer]
+            assert not {*used["group"]} & {*outside["group"]}
+            trained = table.iloc[part.train]
+            assert not {*trained["group"]} & {*table.iloc[scored]["group"]}
+    assert chosen_for == {None, *range(1, folds + 1)}
+
+
+def test_each_fold_and_later_use_have_as_many_fits_as_folds_allow(tmp_path):
+    brought(tmp_path / "d", noise(0, 1))
+    parts = clips_of(tmp_path / "d", tmp_path, ["f0"]).parts
+    outers = [outer for part in parts for outer in part.scored]
+    assert len(parts) == 5 + 10
+    assert {outer: outers.count(outer) for outer in outers} == {
+        None: 5,
+        **dict.fromkeys(range(1, 6), 4),
+    }
+
+
+def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
+    names = [f"f{place}" for place in range(6)]
+
+    def told(target, fold):
+        """The first fold's clips hold their class, in a feature of noise."""
+        values = noise(3)(target, fold)
+        values["f4"][fold == 1] = 9 * np.eye(4)[target[fold == 1]]
+        return values
+
+    brought(tmp_path / "plain", noise(3))
+    brought(tmp_path / "told", told)
+    sets = [
+        choice_of(tmp_path / at, tmp_path / at, names, 1) for at in ("plain", "told")
+    ]
+    assert sets[0] == sets[1]
+
+
+@pytest.mark.parametrize(
+    ("vector", "expected"), [(0.70, "mel"), (0.79, "mel"), (0.81, "embedding")]
+)
+def test_a_vector_needs_ten_points_more_than_a_map(vector, expected):
+    """`texture`, which takes maps alone, has about as much more than `linear`."""
+    alone = {"mel": 0.70, "embedding": vector}
+    scores = SimpleNamespace(
+        clips=SimpleNamespace(maps={"mel"}),
+        add=lambda features, outers: None,
+        mean=lambda features, outer: alone.get(features, 0.5),
+    )
+    assert choose(scores, ["mel", "embedding"], 1) == expected
+
+
+def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_path):
+    def values(target, fold):
+        values = noise(1)(target, fold)
+        values["f2"][:, :CLASSES] += 3 * np.eye(CLASSES)[target]
+        return values
+
+    brought(tmp_path / "d" / "features", values)
+    found = answered(tmp_path)
+    assert all("f2" in features.split("+") for features in found.chosen.values())
+    assert found.score.mean > 0.8 and found.alone["f2"] > 0.8
+    assert next(iter(found.alone)) == "f2"
+    assert "chosen: f2 in 5 of 5 folds" in str(found)
+
+
+def answered(place):
+    places = {name: place / name for name in ("data", "runs", "reports")}
+    dataset = str(place / "d" / "features")
+    return find_answer(AnswerOptions(dataset=dataset, **places))
+
+
+@pytest.fixture(scope="module")
+def useless(tmp_path_factory):
+    """A folder with the answer on useless features, and the answer."""
+    place = tmp_path_factory.mktemp("useless")
+    brought(place / "d" / "features", noise(1))
+    return place, answered(place)
+
+
+def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless):
+    _, found = useless
+    assert found.headline.startswith("Nothing is better than chance yet: the choice")
+    assert found.lines[0] == f"d: {found.headline}"
+    html = found.page.read_text(encoding="utf-8")
+    assert "<b>What was chosen?</b>" in html and "has no score of its own" in html
+    # the run of the recommended set is in no table
+    assert f'"{found.run.partition("/")[2]}"' not in html
+    tables = found.page.parent / "tables"
+    comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
+    assert len(comparison) == 2 and comparison[1].startswith("answer,")
+    chosen_features = (tables / "chosen_features.csv").read_text(encoding="utf-8")
+    assert (
+        chosen_features.splitlines()[0] == "feature,alone,folds,lost,lost_low,lost_high"
+    )
+
+
+def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
+    place, found = useless
+    run = RunFolder(place / "runs" / found.run)
+    assert run.training.features == found.recommended
+    assert run.finished == run.folds and run.training.composed_from == 6
+    choice = RunFolder(place / "runs" / "d" / "answer")
+    assert isinstance(choice.config, ChoiceConfig) and choice.config.composed_from == 0
+    with refused("answer is a choice of features: give the run that it recommends"):
+        choice.training  # noqa: B018
+
+
+def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
+    place, found = useless
+    choice = RunFolder(place / "runs" / "d" / "answer")
+    by_set = {
+        run.training.features: run
+        for run in find(place / "runs", "d")
+        if run.name != choice.name
+    }
+    for fold, features in found.chosen.items():
+        own = by_set[features].scored(fold)
+        assert choice.scored(fold).equals(own)
+
+
+def test_the_same_question_again_fits_nothing_again(useless):
+    place, found = useless
+    (scores,) = (place / "runs" / "d" / "answer").glob("scores-*.csv")
+    before = scores.read_bytes()
+    # as a kill in the middle of a line leaves it
+    scores.write_bytes(before + b"f0,1234")
+    again = answered(place)
+    assert scores.read_bytes() == before
+    assert again.lines == found.lines
+
+
+@pytest.mark.slow
+def test_useless_features_are_rarely_called_better_than_chance(tmp_path):
+    """T1's design in small; bench.false_claims TASK=answer has more."""
+    folder = tmp_path / "d"
+    brought(folder, noise(0))
+    names = [f"f{place}" for place in range(6)]
+    clips = clips_of(folder, tmp_path, names)
+    target = clips.plan.targets
+    rng = np.random.default_rng(0)
+    accuracy = []
+    for number in range(8):
+        for name in names:
+            numbers = clips.numbers[name]
+            numbers[:] = rng.normal(size=numbers.shape)
+        (tmp_path / str(number)).mkdir()
+        scores = Scores(clips, tmp_path / str(number))
+        scores.read()
+        for name in names:
+            scores.add(name, clips.plan.folds)
+        correct = []
+        for fold in clips.plan.folds:
+            x = clips.x(choose(scores, names, fold))
+            tested = clips.tested(fold)
+            logits = clips.fitted(x, clips.trained(fold))(x[tested])
+            correct.append(logits.argmax(axis=1) == target[tested])
+        accuracy.append(np.mean(correct))
+    # of 480 clips a third is right, with a standard error of 2 points
+    assert abs(np.mean(accuracy) - 1 / CLASSES) < 0.07
+
+
+def test_sentences_say_how_often_features_were_chosen_and_what_has_no_score():
+    config = ChoiceConfig.__new__(ChoiceConfig)
+    vars(config).update(
+        sets=("modulation+mfcc", "modulation", "modulation+mfcc"),
+        recommended="modulation+mfcc",
+    )
+    assert chosen(config) == "chosen: modulation in 3 of 3 folds, mfcc in 2"
+    assert recommended(config).endswith("it has no score of its own")
+
+
+MORE = "Four times as many recordings would halve the interval."
+GROUPS = "If clips share a speaker, a site or a recording, name it with GROUP=."
+PRETRAINED = (
+    "A pretrained network may have a higher score: make pipeline list shows them."
+)
+
+
+@pytest.mark.parametrize(
+    ("groups", "candidates", "said"),
+    [
+        ("", ("mfcc",), [MORE, GROUPS, PRETRAINED]),
+        ("speaker", ("mfcc",), [MORE, PRETRAINED]),
+        ("speaker", ("mfcc", "embedding@model=yamnet"), [MORE]),
+    ],
+)
+def test_sentences_say_what_makes_an_answer_surer(groups, candidates, said):
+    clips = pd.DataFrame({"copy_of": ["", ""], "group": ["a", "b"]})
+    cache = SimpleNamespace(clips=clips, groups=groups)
+    assert surer(candidates, cache).replace("python -m", "make") == " ".join(said)
+
+
+def test_names_in_a_sentence_keep_their_capitals():
+    assert as_sentence("chosen: embedding@model=BirdNET") == (
+        "Chosen: embedding@model=BirdNET."
+    )
+
+
+def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
+    place, _ = useless
+    found = findings(load_runs(find(place / "runs", "d")))
+    assert [run.name for run in found.runs] == ["answer"]
+    assert not found.excluded and "chance is" in page.say("headline", found)

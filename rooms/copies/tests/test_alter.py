@@ -1,0 +1,115 @@
+"""Altered copies: the text decides the samples, every alteration does what its name
+says.
+"""
+
+import librosa
+import numpy as np
+import pytest
+
+from featurestack.rooms.copies import alter
+from tests.refusal import refused
+
+RATE = 22_050
+
+
+# two seconds
+TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+
+
+def altered(y, text):
+    return alter.apply_alteration(y, RATE, text)
+
+
+def centroid(y):
+    """Spectral centroid (Hz) without the clip's ends."""
+    return float(np.median(librosa.feature.spectral_centroid(y=y, sr=RATE)[0, 10:-10]))
+
+
+@pytest.mark.parametrize("kind", alter.ALTERATIONS)
+def test_every_alteration_keeps_length_type_and_silence_and_repeats_its_bytes(
+    kind,
+):
+    text = alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
+    for y in (TONE, TONE[:1], np.zeros(RATE, np.float32)):
+        changed = altered(y, text)
+        assert (changed.shape, changed.dtype) == (y.shape, np.float32)
+        assert np.isfinite(changed).all() and changed.any() <= y.any()
+        assert changed.tobytes() == altered(y.copy(), text).tobytes()
+    assert np.abs(altered(TONE, text) - TONE).max() > 0.001
+
+
+def test_pitch_moves_a_tone_by_its_semitones():
+    higher = altered(TONE, "pitch(semitones=2.0)")
+    assert centroid(higher) == pytest.approx(440 * 2 ** (2 / 12), rel=0.02)
+
+
+def test_stretch_keeps_the_pitch_and_moves_events_earlier():
+    y = TONE.copy()
+    y[: RATE // 2] = 0  # begins after half a second
+    faster = altered(y, "stretch(rate=1.25)")
+    begins = int(np.argmax(np.abs(faster) > 0.05)) / RATE
+    assert begins == pytest.approx(0.5 / 1.25, abs=0.05)
+    assert centroid(faster[RATE // 2 : RATE]) == pytest.approx(440, rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [0.8, 1.25])
+def test_the_phase_vocoder_is_that_of_librosa(rate):
+    """The last frame is left out: librosa 0.11 has silence behind it."""
+    spectrum = librosa.stft(TONE[: RATE // 4])
+    ours = alter.phase_vocoder(spectrum, rate)[:, :-2]
+    theirs = librosa.phase_vocoder(spectrum, rate=rate)[:, :-2]
+    assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
+
+
+def test_noise_has_the_ratio_and_the_seed_that_its_text_says():
+    added, other = (
+        altered(TONE, f"noise(snr_db=20.0,seed={seed})") - TONE for seed in (3, 4)
+    )
+    assert 20 * np.log10(TONE.std() / added.std()) == pytest.approx(20, abs=0.2)
+    assert np.abs(added - other).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("loud", "db", "peak"),
+    [
+        (0.3, -6, 0.3 * 10**-0.3),
+        (0.3, 12, 1),
+        (2, 12, 2),
+    ],
+)
+def test_gain_changes_the_level_and_never_clips(loud, db, peak):
+    """A float file may hold more than full scale already."""
+    y = TONE * np.float32(loud / 0.3)
+    assert altered(y, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("gian(db=1)", "did you mean 'gain'"),
+        ("gain", "as in gain"),
+    ],
+)
+def test_a_text_that_is_no_alteration_is_refused(text, reason):
+    with refused(reason):
+        altered(TONE, text)
+
+
+def test_shift_loses_nothing():
+    y = np.arange(10, dtype=np.float32)
+    assert altered(y, "shift(share=0.2)").tolist() == [8, 9, 0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
+    chosen = sorted(alter.ALTERATIONS)
+    texts = [
+        alter.draw_alteration("a", number, chosen, seed=0) for number in range(1, 11)
+    ]
+    assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
+    assert len(set(texts)) == 10
+    first = [
+        alter.draw_alteration(f"clip{number}", 1, chosen, seed=0)
+        for number in range(40)
+    ]
+    # one copy of each clip is enough
+    assert {text.split("(")[0] for text in first} == set(chosen)

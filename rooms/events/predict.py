@@ -1,0 +1,273 @@
+"""Detections in new recordings: `python -m train predict` with a run of events.
+
+A recording is cut into pieces as the training recordings were, and the models of all
+folds answer each frame; the mean of their probabilities becomes detections by the rules
+of run.json. Memory does not grow with the number of recordings.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import inf, isnan
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import progress, tell
+from featurestack.pipeline import audio
+from featurestack.results.config import DetectionRule
+from featurestack.rooms.events.annotations import Annotations, read_events
+from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
+from featurestack.rooms.events.doubtful import (
+    doubtful_parts,
+    most_doubtful,
+    write_doubtful,
+)
+from featurestack.rooms.events.frames import Frames, detect_all
+from featurestack.rooms.events.models import FrameModel
+from featurestack.rooms.events.recordings import lost_in_words, measure_recordings
+from featurestack.rooms.events.scores import event_scores
+from featurestack.rooms.events.tables import count_detections, write_detections
+from featurestack.rooms.events.task import place
+from featurestack.rooms.events.tested import score_lines
+from featurestack.storage.files import replace_file
+from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
+from featurestack.train.trained_options import PredictOptions
+
+BATCH = 16  # pieces
+MOST_SHOWN = 20  # detections of a recording that are printed
+SHOWN = (
+    "events",
+    "f1",
+    "f1_iou_0.3",
+    "f1_iou_0.7",
+    "found",
+    "false_alarms",
+    "onset_ms",
+)
+
+
+def predict_recordings(
+    options: PredictOptions,
+    model: AudioModel,
+    files: Mapping[str, Path],
+) -> int:
+    """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
+    scores.csv there. Returns 1 if a recording could not be read.
+    """
+    if options.hop or options.window:
+        raise RequestError(
+            "HOP and WINDOW are for models of clips, and this run answers each frame:"
+            " leave them out"
+        )
+    rules = rules_of(model, options.threshold)
+    folder = options.out or options.reports / model.config.dataset
+    seconds, problems, lost, rates = measure_recordings(files, options.truncated)
+    tell_low_rates(
+        {files[name]: rate for name, rate in rates.items()}, model.sample_rate
+    )
+    if lost:
+        tell(lost_in_words(lost))
+    # a wrong table is refused before the work
+    annotations = given_events(options, seconds, lost)
+    parts, doubtful = [], []
+    for name in [*seconds]:
+        try:
+            frames, probabilities = predict_frames(
+                model, name, files[name], seconds[name]
+            )
+        except audio.AudioError as error:
+            problems[name] = str(error)
+            del seconds[name]
+            continue
+        table = frames.table(detect_all(frames, probabilities, rules))
+        show_detections(name, table)
+        parts.append(table)
+        if options.doubtful:
+            own = doubtful_parts(frames, probabilities, rules, options.doubtful)
+            doubtful.append(own)
+    tell_failures(
+        {files[name]: reason for name, reason in problems.items()}, len(files)
+    )
+    if not parts:
+        return 1
+    detections = with_bands(pd.concat(parts, ignore_index=True), rules)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scores.csv").unlink(missing_ok=True)
+    top = model.sample_rate / 2
+    written = write_detections(detections, files, seconds, top, folder)
+    remarks = truncation_remarks(lost) | problems
+    counts = count_detections(detections, seconds, remarks, model.classes)
+    replace_file(folder / "counts.csv", counts.to_csv(index=False, lineterminator="\n"))
+    tell(
+        f"{', '.join(map(str, written))}, counts.csv:"
+        f" {counted(len(detections), 'detection')} in"
+        f" {counted(len(seconds), 'recording')}"
+    )
+    if options.doubtful:
+        chosen = most_doubtful(doubtful, options.doubtful)
+        write_doubtful(chosen, files, seconds, model.sample_rate, folder)
+    if annotations:
+        write_scores(score(model, detections, seconds, annotations), folder)
+    return int(bool(problems))
+
+
+def given_events(
+    options: PredictOptions,
+    seconds: Mapping[str, float],
+    lost: Mapping[str, float],
+) -> Annotations | None:
+    """The events in TABLES; None without tables or recordings.
+
+    lost  the recordings that are cut off, whose events may lie beyond their end
+    """
+    if not (options.tables and seconds):
+        return None
+    promised = {name: inf if name in lost else own for name, own in seconds.items()}
+    return read_events(
+        options.tables, promised, options.column, options.label, options.missing
+    )
+
+
+def with_bands(
+    detections: pd.DataFrame,
+    rules: Mapping[str, DetectionRule],
+) -> pd.DataFrame:
+    """The detections with the frequencies `low` and `high` of their class's rule."""
+    for edge in ("low", "high"):
+        bands = {name: getattr(rule, edge) for name, rule in rules.items()}
+        detections[edge] = detections["label"].map(bands).astype(float)
+    return detections
+
+
+def truncation_remarks(lost: Mapping[str, float]) -> dict[str, str]:
+    """Recording -> how much of it is lost; `lost` has seconds, NaN if unknown."""
+    return {
+        name: "truncated" if isnan(own) else f"truncated, {own:.1f} s lost"
+        for name, own in lost.items()
+    }
+
+
+def rules_of(model: AudioModel, threshold: str) -> dict[str, DetectionRule]:
+    """The rule of each class; THRESHOLD replaces thresholds."""
+    known = model.config.rules or {}
+    rules = {name: known.get(name, DetectionRule()) for name in model.classes}
+    if not threshold:
+        return rules
+    return {
+        name: replace(rule, threshold=model.thresholds[name])
+        for name, rule in rules.items()
+    }
+
+
+def predict_frames(
+    model: AudioModel,
+    name: str,
+    file: Path,
+    seconds: float,
+) -> tuple[Frames, NDArray[np.float32]]:
+    """The frames of one recording, and their probabilities (T, K), means over the
+    models of all folds; AudioError if it cannot be read.
+    """
+    pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
+    axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
+    recording = audio.Recording(file)
+
+    def features() -> Iterator[list[NDArray[np.floating]]]:
+        for start, end in zip(pieces["start"], pieces["end"]):
+            yield model.features(recording.window((start, end), model.sample_rate))
+
+    answers = []
+    rest = iter(progress(features(), total=len(pieces), label=name, unit="pieces"))
+    while batch := list(itertools.islice(rest, BATCH)):
+        values = [np.stack(channel) for channel in zip(*batch, strict=True)]
+        answers.append(probabilities_of(model, values))
+    probabilities = np.concatenate(answers)
+    placed = place(
+        pieces.rename(columns={"file": "path"}).assign(fold=0),
+        axis[: probabilities.shape[1]],
+        model.classes,
+    )
+    return placed.frames, probabilities[placed.order][placed.own]
+
+
+def probabilities_of(
+    model: AudioModel,
+    values: list[NDArray[np.floating]],
+) -> NDArray[np.float32]:
+    """(B, T, K) of pieces given by their stored features."""
+    filled = np.ones(len(values[0]))
+    each = []
+    with torch.inference_mode():
+        for fold, (network, _) in model.folds.items():
+            frame_model = cast(FrameModel, network)
+            x = model.prepare(fold, values, filled).to(model.compute.device)
+            each.append(frame_model.probabilities(frame_model(x)).cpu().numpy())
+    return np.mean(each, axis=0, dtype=np.float32)
+
+
+def show_detections(name: str, detections: pd.DataFrame) -> None:
+    """Print the first detections of a recording."""
+    print(f"{name}: {counted(len(detections), 'detection')}")
+    for row in detections.head(MOST_SHOWN).itertuples(index=False):
+        print(f"{row.start:10.3f} {row.end:10.3f}  {row.label}  {row.score:.2f}")
+    if len(detections) > MOST_SHOWN:
+        print(f"{len(detections) - MOST_SHOWN:,} more in detections.csv")
+
+
+def score(
+    model: AudioModel,
+    detections: pd.DataFrame,
+    seconds: Mapping[str, float],
+    annotations: Annotations,
+) -> pd.DataFrame:
+    """The table of `event_scores` in the recordings that have a table; names what is
+    not scored.
+    """
+    for note in annotations.notes:
+        tell(note)
+    remarks = {
+        "recordings without a table, not scored": {*seconds} - annotations.annotated,
+        "labels that are no class of the model, not scored": {
+            *annotations.events["label"]
+        }
+        - {*model.classes},
+    }
+    for what, names in remarks.items():
+        if names:
+            tell(f"{what}: {', '.join(sorted(names))}")
+    scored = [name for name in seconds if name in annotations.annotated]
+    stretches = pd.DataFrame(
+        {
+            "file": scored,
+            "start": 0.0,
+            "end": [seconds[name] for name in scored],
+            "fold": 0,
+            "frames": 0,
+        }
+    )
+    nothing = Frames(stretches, np.empty(0), 0.0, tuple(model.classes))
+    return event_scores(
+        nothing.spans(annotations.events), nothing.spans(detections), nothing.seconds
+    )
+
+
+def write_scores(scores: pd.DataFrame, folder: Path) -> None:
+    """Write scores.csv and print its main columns."""
+    text = scores.to_csv(lineterminator="\n")
+    replace_file(folder / "scores.csv", text)
+    columns = []
+    for name in SHOWN:
+        digits = {"events": 0, "false_alarms": 0, "onset_ms": 1}.get(name, 3)
+        columns.append(scores[name].map(f"{{:,.{digits}f}}".format).replace("nan", "-"))
+    print(text_table(list(zip(scores.index, *columns)), ["", *SHOWN]))
+    for line in score_lines(scores, "events"):
+        tell(line)
+    tell(f"{folder / 'scores.csv'}")

@@ -1,0 +1,116 @@
+"""The section of a report on events: scores of the best run's detections, a time line
+of one recording, and the surest errors.
+"""
+
+import base64
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from featurestack.analysis.clips import compressed
+from featurestack.analysis.sections import PageInputs, Section
+from featurestack.rooms.events.scores import ALL, f1_interval, f1_of, lie_on, together
+from featurestack.rooms.events.sentences import SAME_PLACE
+from featurestack.rooms.events.tested import ScoredFrames
+
+EXCERPT = 20.0  # longest time line, seconds
+MOST_ERRORS = 10  # errors shown per class and kind
+
+
+def events(page: PageInputs) -> Section | None:
+    """The events of the best run, if its task is that of events."""
+    found = page.found
+    if found.main is None or found.main.best.task.name != "events":
+        return None
+    best = found.main.best
+    seeds: tuple[ScoredFrames, ...] = best.answers
+    first = seeds[0]
+    if not first.tallies[ALL].events.any():
+        return None  # the tested recordings hold none
+    file, begin, end = excerpt(first)
+    detections = first.frames.table(first.detections)
+    page.writer.submit(
+        "time_line",
+        begin=begin,
+        end=end,
+        events=within(first.events, file, begin, end),
+        detections=within(detections, file, begin, end),
+    )
+    audio = ""
+    with suppress(OSError, soundfile.LibsndfileError):
+        audio = base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode()
+    return Section(
+        "events",
+        "Events",
+        tables={
+            "events": mean_scores(seeds).reset_index(),
+            f"{best.name}.event_errors": errors(first),
+        },
+        values={
+            "excerpt": {
+                "name": Path(file).name,
+                "audio": audio,
+                "same_place": SAME_PLACE if first.unit == "block" else "",
+                "unit": first.unit,
+                "rules": first.frames.stretches["fold"].nunique() > 1,
+            }
+        },
+    )
+
+
+def mean_scores(seeds: tuple[ScoredFrames, ...]) -> pd.DataFrame:
+    """`event_scores`, means over the seeds, with the interval of the mean."""
+    tables = [seed.scores() for seed in seeds]
+    mean = pd.concat(tables).groupby("label", sort=False).mean()
+    for name in mean.index:
+        counts = np.stack([seed.tallies[name].counts for seed in seeds])
+        mean.loc[name, ["low", "high"]] = f1_interval(counts)
+    return mean
+
+
+def excerpt(tested: ScoredFrames) -> tuple[str, float, float]:
+    """The recording with the median F1, and the seconds of it that are shown, from a
+    second before its first event.
+    """
+    stretches = tested.frames.stretches
+    f1 = f1_of(tested.tallies[ALL].counts.T)
+    known = np.flatnonzero(~np.isnan(f1))
+    order = known[np.argsort(f1[known], kind="stable")]
+    stretch = stretches.iloc[order[len(order) // 2]]
+    own = within(tested.events, stretch["file"], stretch["start"], stretch["end"])
+    first = own["start"].min() if len(own) else stretch["start"]
+    begin = max(float(stretch["start"]), float(first) - 1)
+    return str(stretch["file"]), begin, min(begin + EXCERPT, float(stretch["end"]))
+
+
+def within(table: pd.DataFrame, file: str, begin: float, end: float) -> pd.DataFrame:
+    """The rows of one recording that overlap a span of seconds."""
+    of_file = table["file"] == file
+    return table[of_file & (table["end"] >= begin) & (table["start"] < end)]
+
+
+def errors(tested: ScoredFrames) -> pd.DataFrame:
+    """The surest errors of each class: label, kind (false alarm | wrong name | missed),
+    file, start, end, score (of a missed event unknown).
+    """
+    frames = tested.frames
+    events = frames.spans(tested.events)
+    every = together([*events.values()])
+    parts = []
+    for name, found in tested.detections.items():
+        on_own = lie_on(found.spans, events[name])
+        on_any = lie_on(found.spans, every)
+        kinds = {"false alarm": ~on_any, "wrong name": on_any & ~on_own}
+        for kind, wrong in kinds.items():
+            table = frames.table({name: found.take(wrong)})
+            surest = table.nlargest(MOST_ERRORS, "score")
+            parts.append(surest.assign(kind=kind))
+        missed = events[name].take(~lie_on(events[name], found.spans))
+        table = frames.place(name, missed)
+        parts.append(table.head(MOST_ERRORS).assign(kind="missed"))
+    columns = ["label", "kind", "file", "start", "end", "score"]
+    table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    return table.assign(file=[Path(file).name for file in table["file"]])

@@ -1,0 +1,271 @@
+"""The task EVENTS, its models' entries, and where the frames of pieces lie. No torch.
+
+predictions.csv has a row for each piece of a recording, as for tags: the target is what
+occurs in it, a probability is the highest of its frames.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache import Cache
+from featurestack.features_cache.table import by_label, refuse_class_names
+from featurestack.results.config import DetectionRule, StoredChannel, digest
+from featurestack.results.ranking_metric import RankingMetric, TestedRun
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.scores import Floats, Ints
+from featurestack.results.tasks.tags import Tags
+from featurestack.results.training_options import Training
+from featurestack.rooms.events.events_file import read_dataset_events
+from featurestack.rooms.events.frames import Frames
+from featurestack.rooms.events.metric import EVENT_F1
+from featurestack.rooms.events.scores import ALL, f1_of
+from featurestack.rooms.events.tested import (
+    EVENT_COLUMNS,
+    ScoredFrames,
+    read_tested,
+    tested_lines,
+)
+from featurestack.train.models.registry import Model
+from featurestack.train.network_input import Shape, input_kind
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# names of MODEL that mean another one for this task
+MODELS = {Training.model: "frames", "linear": "linear_frames"}
+
+
+class Events(Tags):
+    """Events in recordings: targets are frames x classes. Its clips are pieces of
+    recordings, which for everything but frames are clips with tags.
+    """
+
+    name = "events"
+    score = "event_f1"
+    history_names = ("loss", "event_f1")
+    printed_scores = history_names
+    unfit: Mapping[tuple[str, str], str] = {
+        **{
+            ("select", name): ": TASK=events has no such score; val_loss is one"
+            for name in ("val_accuracy", "val_map", "val_f1")
+        },
+        **{
+            ("balance", way): " weighs clips by their class, and these are frames"
+            for way in ("loss", "sample")
+        },
+    }
+    trainer = "train events"
+    predictor = "predict events"
+    framed = True
+
+    @property
+    def metric(self) -> RankingMetric:
+        return EVENT_F1
+
+    def refuse_clips(self, table: pd.DataFrame) -> None:
+        if not table["label"].any():
+            raise RequestError("no event is in a recording that has the features")
+        refuse_class_names(by_label(table)["label"])
+
+    def model_name(self, name: str) -> str:
+        return MODELS.get(name, name)
+
+    def refuse_channels(self, channels: Sequence[StoredChannel]) -> None:
+        frames = [channel.frames for channel in channels]
+        if max(frames) - min(frames) > 1:
+            shown = ", ".join(
+                f"{channel.stored} {channel.frames}" for channel in channels
+            )
+            raise RequestError(
+                f"TASK=events: channels of one frame rate are expected; frames of a"
+                f" piece: {shown}; give features with one hop_length"
+            )
+
+    def content(self, cache: Cache) -> dict[str, Any]:
+        return {"events": digest(read_dataset_events(cache).to_csv())}
+
+    def refuse_options(self, options: Any) -> None:
+        super().refuse_options(options)
+        if options.augment not in ("auto", "none", ""):
+            raise RequestError(
+                f"AUGMENT={options.augment}: training by the frame draws parts of"
+                " recordings and changes them in no other way; leave it out"
+            )
+
+    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
+        return read_tested(folder, folds)
+
+    def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
+        seeds: Sequence[ScoredFrames] = run.answers
+        try:
+            today = read_dataset_events(cache)[[*EVENT_COLUMNS]]
+        except RequestError:
+            return True  # there are none that can be read
+        for seed in seeds:
+            known = seed.events
+            now = today[today["file"].isin(seed.frames.stretches["file"])]
+            if {*known.itertuples(index=False)} != {*now.itertuples(index=False)}:
+                return True
+        return False
+
+    def scores_of_fold(
+        self,
+        folder: RunFolder,
+        fold: int,
+        split: str,
+        selection: str,
+        member: str,
+    ) -> dict[str, float]:
+        return epoch_scores(read_tested(folder, [fold]))
+
+    def fold_scores(self, run: TestedRun) -> pd.DataFrame:
+        """Scores of events by rules of the other folds."""
+        seeds: Sequence[ScoredFrames] = run.answers
+        each = pd.concat([seed.by_fold for seed in seeds])
+        return each.groupby("fold").mean()
+
+    def error_lines(self, run: RunFolder) -> list[str]:
+        """None: `finish` has printed the scores of events."""
+        return []
+
+    def finish(
+        self,
+        run: RunFolder,
+        cache: Cache,
+    ) -> dict[str, DetectionRule]:
+        """The rule of each class for new audio, chosen on all tested folds; prints the
+        scores by rules of the other folds.
+        """
+        tested = read_tested(run)
+        for line in tested_lines(tested):
+            tell(line)
+        bands = frequency_bands(read_dataset_events(cache))
+        return {
+            name: replace(rule, **bands[name]) if name in bands else rule
+            for name, rule in tested.rules.chosen().items()
+        }
+
+
+EVENTS = Events()
+
+
+def epoch_scores(tested: ScoredFrames) -> dict[str, float]:
+    """The scores in history.csv: F1 at IoU 0.5 by rules that nothing was chosen for."""
+    tally = tested.tally(tested.by_default)[ALL]
+    f1 = f1_of(tally.counts.sum(axis=1))
+    loss = tested.log_losses(tested.exclusive).mean()
+    return {"loss": float(loss), "event_f1": float(f1)}
+
+
+def frequency_bands(events: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Class -> the medians of its events' `low` and `high` frequencies, if known."""
+    known = events.dropna(subset=["low", "high"])
+    medians = known.groupby("label")[["low", "high"]].median()
+    return medians.to_dict("index")
+
+
+# ---- models
+
+
+FRAMES_OF_TIME: Mapping[str, Any] = {  # traits of the input of both models
+    "takes": "features whose columns are frames of time",
+    "accepts": lambda channel: channel.timed and channel.frames > 1,
+    "width": lambda channel: channel.rows,
+    "grid": "frames",
+    "framed": True,
+}
+
+
+@input_kind("steps", "balance", **FRAMES_OF_TIME)
+def frames_in_steps(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
+    """The rows of each channel, one below the other."""
+    return values[:, :, None, : grid[1]]
+
+
+@input_kind(**FRAMES_OF_TIME)
+def frames_at_once(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
+    """The input of `frames_in_steps`, for a model that is solved without steps."""
+    return frames_in_steps(values, channel, grid)
+
+
+def linear_frames(channels: int, classes: int, shape: Shape) -> "nn.Module":
+    """Logistic regression on each frame and its context, solved exactly."""
+    from featurestack.rooms.events.models import LinearFrames
+
+    return LinearFrames(channels, classes)
+
+
+def frames(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    width: int = 48,
+) -> "nn.Module":
+    """Four dilated convolutions over frames."""
+    from featurestack.rooms.events.models import ConvolutionalFrames
+
+    return ConvolutionalFrames(channels, classes, width)
+
+
+FRAMES = Model("frames", "frames_in_steps", frames)
+LINEAR_FRAMES = Model("linear_frames", "frames_at_once", linear_frames)
+
+
+# ---- frames of pieces
+
+
+class Placed(NamedTuple):
+    """Where the frames of pieces lie.
+
+    order  (n,) the pieces' positions in the table that was given, by stretch and time
+    own    (n, T) bool: frames that are taken from each of these pieces
+    frames the frames of the stretches, in the order of own[i, j] from left to right
+    """
+
+    order: Ints
+    own: NDArray[np.bool_]
+    frames: Frames
+
+
+def place(
+    clips: pd.DataFrame,
+    offsets: Floats,
+    classes: Sequence[str],
+) -> Placed:
+    """The frames of pieces in their stretches; each is taken from the piece in which it
+    lies farther from an end.
+
+    clips    path, start, end, group, fold
+    offsets  (T,) seconds of a piece's frames after its start
+    """
+    order = np.lexsort((clips["start"], clips["group"]))
+    clips = clips.iloc[order]
+    start, end = clips["start"].to_numpy(float), clips["end"].to_numpy(float)
+    group = clips["group"].to_numpy(str)
+    follows = np.append(False, group[1:] == group[:-1])
+    middle = (start + np.append(0, end[:-1])) / 2
+    begin = np.where(follows, middle, start)
+    until = np.where(np.append(follows[1:], False), np.append(middle[1:], 0), end)
+    times = start[:, None] + offsets  # (n, T)
+    own = (times >= begin[:, None]) & (times < until[:, None])
+    first = np.flatnonzero(~follows)
+    stretches = pd.DataFrame(
+        {
+            "file": clips["path"].to_numpy(str)[first],
+            "start": start[first],
+            "end": np.maximum.reduceat(end, first),
+            "group": group[first],
+            "fold": clips["fold"].to_numpy()[first],
+            "frames": np.add.reduceat(own.sum(axis=1), first),
+        }
+    )
+    hop = float(np.median(np.diff(offsets)))
+    return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))

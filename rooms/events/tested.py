@@ -1,0 +1,280 @@
+"""The frames of tested recordings in a run folder, and their scores. No torch.
+
+    fold1/frames.npz   of each stretch that the fold tested: recording, start, end,
+        group, frames (their number); of each frame: time, probabilities (T, K) in
+        float16; hop; of each annotated event of the stretches: event_file, event_start,
+        event_end, event_label
+
+Rules come from the other folds, because a rule that was chosen on the frames that it is
+scored on would flatter the scores.
+"""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.results.run_folder import RunFolder, damage_named
+from featurestack.results.score import by_unit
+from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
+from featurestack.rooms.events.frames import (
+    Found,
+    Frames,
+    RuleCounts,
+    are_exclusive,
+    count_rules,
+    cross_fitted,
+    default_rules,
+    detect_all,
+)
+from featurestack.rooms.events.scores import ALL, Tally, lie_on, tally_all
+from featurestack.storage.files import replace_file
+
+FRAMES_FILE = "frames.npz"
+# scores beside the F1 at IoU 0.5, of a class and of a fold
+SCORE_COLUMNS = (
+    "f1_iou_0.3",
+    "f1_iou_0.7",
+    "found",
+    "false_alarms",
+    "wrong_names",
+    "onset_ms",
+    "segment_error",
+)
+FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
+EVENT_COLUMNS = ("file", "start", "end", "label")
+STORED = np.float16  # type of the probabilities in FRAMES_FILE
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredFrames:
+    """The frames that a run's folds tested, and the events that they hold."""
+
+    frames: Frames
+    probabilities: NDArray[np.floating]  # (T, K)
+    events: pd.DataFrame  # EVENT_COLUMNS; an empty label is one that is not scored
+
+    @property
+    def unit(self) -> str:
+        """The unit that intervals draw: a recording, or a block of a recording."""
+        stretches = self.frames.stretches
+        blocks = stretches["file"].duplicated().any() or (stretches["start"] > 0).any()
+        return "block" if blocks else "recording"
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the labels exclude each other."""
+        return are_exclusive(self.events[self.events["label"] != ""])
+
+    @cached_property
+    def rules(self) -> RuleCounts:
+        """The counts of each rule in each fold."""
+        return count_rules(self.frames, self.probabilities, self.events)
+
+    @cached_property
+    def detections(self) -> dict[str, Found]:
+        """The detections by rules of the other folds, without those on ignored
+        events; with one fold, by default.
+        """
+        if self.frames.stretches["fold"].nunique() == 1:
+            return self.by_default
+        found = cross_fitted(self.frames, self.probabilities, self.rules)
+        return without_ignored(self.frames, self.events, found)
+
+    @property
+    def by_default(self) -> dict[str, Found]:
+        """The detections by rules that nothing was chosen for."""
+        rules = default_rules(self.frames.spans(self.events), self.exclusive)
+        found = detect_all(self.frames, self.probabilities, rules)
+        return without_ignored(self.frames, self.events, found)
+
+    @cached_property
+    def tallies(self) -> dict[str, Tally]:
+        """Those of each class, and of ALL."""
+        return self.tally(self.detections)
+
+    def tally(self, detections: Mapping[str, Found]) -> dict[str, Tally]:
+        spans = {name: found.spans for name, found in detections.items()}
+        events = self.frames.spans(self.events)
+        return tally_all(events, spans, len(self.frames.stretches))
+
+    def scores(self) -> pd.DataFrame:
+        """The table of `event_scores`."""
+        seconds = self.frames.seconds
+        rows = {name: own.scores(seconds) for name, own in self.tallies.items()}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
+
+    @cached_property
+    def by_fold(self) -> pd.DataFrame:
+        """FOLD_COLUMNS of all classes, a row for each fold."""
+        fold = self.frames.stretches["fold"].to_numpy()
+        events = self.frames.spans(self.events)
+        rows = {}
+        for number in np.unique(fold):
+            inside = fold == number
+            found = {
+                name: own.spans.take(inside[own.spans.stretch])
+                for name, own in self.detections.items()
+            }
+            wanted = {
+                name: own.take(inside[own.stretch]) for name, own in events.items()
+            }
+            tally = tally_all(wanted, found, len(fold))[ALL]
+            rows[int(number)] = tally.scores(self.frames.seconds[inside])
+        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
+        return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]
+
+    def by_group(self, groups: Sequence[str]) -> Floats:
+        """(3, G) partners, events and detections of all classes in each group."""
+        place = pd.Index(groups).get_indexer(self.frames.stretches["group"])
+        sums = np.zeros((len(groups), 3))
+        np.add.at(sums, place, self.tallies[ALL].counts.T)
+        return sums.T
+
+    def log_losses(self, exclusive: bool) -> Floats:
+        """(T,) minus the logarithm of the probability of what is true: of the class or
+        the background if labels exclude each other, else the mean over the classes.
+        """
+        targets = self.frames.targets(self.events)
+        given = self.probabilities.astype(float)
+        if exclusive:
+            background = 1 - given.sum(axis=1)
+            first = targets.argmax(axis=1)
+            of_class = given[np.arange(len(given)), first]
+            true = np.where(targets.any(axis=1), of_class, background)
+            return -np.log(np.maximum(true, SMALLEST_PROBABILITY))
+        true = np.where(targets, given, 1 - given)
+        return -np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean(axis=1)
+
+
+def without_ignored(
+    frames: Frames,
+    events: pd.DataFrame,
+    found: Mapping[str, Found],
+) -> dict[str, Found]:
+    """The detections that do not lie on an event without a label."""
+    ignored = events[events["label"] == ""]
+    if ignored.empty:
+        return dict(found)
+    one = replace(frames, classes=("",)).spans(ignored)[""]
+    return {name: own.take(~lie_on(own.spans, one)) for name, own in found.items()}
+
+
+def write_frames(
+    folder: Path,
+    frames: Frames,
+    probabilities: NDArray[np.floating],
+    events: pd.DataFrame,
+) -> None:
+    """Write FRAMES_FILE into a fold's folder."""
+    stretches = frames.stretches
+    own = events[events["file"].isin(stretches["file"])]
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        recording=stretches["file"].to_numpy(str),
+        start=stretches["start"].to_numpy(float),
+        end=stretches["end"].to_numpy(float),
+        group=stretches["group"].to_numpy(str),
+        frames=stretches["frames"].to_numpy(np.int64),
+        time=frames.times,
+        probabilities=probabilities.astype(STORED),
+        hop=np.array(frames.hop),
+        event_file=own["file"].to_numpy(str),
+        event_start=own["start"].to_numpy(float),
+        event_end=own["end"].to_numpy(float),
+        event_label=own["label"].to_numpy(str),
+    )
+    replace_file(folder / FRAMES_FILE, content.getvalue())
+
+
+def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFrames:
+    """The frames of these folds, by default of all finished ones; RequestError if a
+    file is damaged.
+    """
+    stretches, times, probabilities, events = [], [], [], []
+    hop = 0.0
+    for fold in run.finished if folds is None else folds:
+        file = run.fold(fold) / FRAMES_FILE
+        remedy = f"remove {run.fold(fold)} and train again"
+        with damage_named(file, remedy):
+            stored = read_arrays(file)
+            table = pd.DataFrame(
+                {
+                    name: stored[name]
+                    for name in ("recording", "start", "end", "group", "frames")
+                }
+            ).rename(columns={"recording": "file"})
+            own = stored["probabilities"].astype(np.float32)
+            if own.shape != (table["frames"].sum(), len(run.classes)):
+                raise ValueError("its tables do not fit each other")
+            stretches.append(table.assign(fold=fold))
+            times.append(stored["time"])
+            probabilities.append(own)
+            hop = float(stored["hop"])
+            columns = {name: stored[f"event_{name}"] for name in EVENT_COLUMNS}
+            events.append(pd.DataFrame(columns))
+    frames = Frames(
+        pd.concat(stretches, ignore_index=True),
+        np.concatenate(times),
+        hop,
+        tuple(run.classes),
+    )
+    marks = pd.concat(events, ignore_index=True).drop_duplicates()
+    return ScoredFrames(frames, np.concatenate(probabilities), marks)
+
+
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file; ValueError if it is damaged."""
+    content = io.BytesIO(file.read_bytes())
+    try:
+        with np.load(content, allow_pickle=False) as stored:
+            return dict(stored)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(str(error)) from None
+
+
+# ---- sentences
+
+
+def tested_lines(tested: ScoredFrames) -> list[str]:
+    """The scores of tested recordings in sentences."""
+    by = "rules of the other folds"
+    if tested.frames.stretches["fold"].nunique() < 2:
+        by = "the default rule: one fold has no others to choose rules on"
+    what = f"events in the tested recordings, by {by}"
+    return score_lines(tested.scores(), what, tested.unit)
+
+
+def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> list[str]:
+    """The scores of all classes in sentences: `what` was scored, and `unit` was drawn
+    for the interval.
+    """
+    row = scores.loc[ALL]
+    if not row["events"]:
+        return ["no event is in the tested recordings, so that there is no score"]
+    interval = ""
+    if np.isfinite(row["low"]):
+        ends = f"{row['low']:.3f} to {row['high']:.3f}"
+        interval = f" (95 % CI {ends}, {by_unit(unit)})"
+    return [
+        (
+            f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"
+            f" {row['f1_iou_0.3']:.3f}, 0.7 {row['f1_iou_0.7']:.3f}"
+        ),
+        (
+            f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
+            f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
+            f" right events under a wrong name; onset error {row['onset_ms']:.1f} ms"
+            f" (median), {row['onset_90_ms']:.1f} (90 %); {row['segment_error']:.1%} of"
+            " the time differs"
+        ),
+    ]

@@ -1,0 +1,78 @@
+"""Recordings with annotated sounds that are easy to find, and a run on them."""
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.rooms.events.dataset import run as make_events
+from featurestack.rooms.events.options import EventsCommand
+from featurestack.train import run
+from featurestack.train.options import RunOptions
+
+RATE, SECONDS, RECORDINGS = 8_000, 12.0, 4
+PITCHES = {"high": 2_000, "low": 500}
+
+
+def write_recordings(folder, overlapping=False, points=False, recordings=RECORDINGS):
+    """Tones in noise, audio/r0.wav, …, and events.csv beside."""
+    (folder / "audio").mkdir(parents=True)
+    rows = []
+    for number in range(recordings):
+        rng = np.random.default_rng(number)
+        time = np.arange(round(SECONDS * RATE)) / RATE
+        y = rng.normal(0, 0.01, len(time))
+        for place, start in enumerate(np.arange(0.5, SECONDS - 1.5, 1.2)):
+            start += rng.uniform(0, 0.3)
+            names = (
+                [*PITCHES]
+                if overlapping and place % 3 == 0
+                else [[*PITCHES][place % 2]]
+            )
+            for name in names:
+                end = start + (0.05 if points else rng.uniform(0.3, 0.6))
+                tone = 0.3 * np.sin(2 * np.pi * PITCHES[name] * time)
+                y += tone * ((time >= start) & (time < end))
+                end = start if points else end
+                rows.append((f"r{number}.wav", round(start, 4), round(end, 4), name))
+        soundfile.write(folder / "audio" / f"r{number}.wav", y, RATE, subtype="FLOAT")
+    table = pd.DataFrame(rows, columns=["file", "start", "end", "label"])
+    table.to_csv(folder / "events.csv", index=False)
+    return table
+
+
+MEL = "mel@n_mels=32,hop_length=128,n_fft=512"
+
+
+def make_dataset(folder, features=f"{MEL} modulation chroma", **given):
+    """The dataset's CSV, with its features in the cache."""
+    options = {
+        "audio": folder / "audio",
+        "tables": folder / "events.csv",
+        "data": folder / "data",
+        "name": "field",
+    }
+    assert make_events(EventsCommand(**options | given)) == 0
+    table = folder / "data" / "field" / "field.csv"
+    assert not extract(
+        FeaturesCommand(
+            dataset=str(table),
+            data=folder / "data",
+            features=features,
+            jobs=1,
+        )
+    )
+    return table
+
+
+def train(folder, **changes):
+    options = {
+        "dataset": str(folder / "data" / "field" / "field.csv"),
+        "data": folder / "data",
+        "runs": folder / "runs",
+        "features": MEL,
+        "epochs": 8,
+        "device": "cpu",
+    }
+    return run.execute(RunOptions(**options | changes))

@@ -1,0 +1,154 @@
+"""The command `events`: recordings in pieces, and the events beside them."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurestack.rooms.events.dataset import (
+    annotated_recordings,
+    cut_blocks,
+    cut_pieces,
+    label_pieces,
+    piece_length,
+    run,
+)
+from featurestack.rooms.events.frames import are_exclusive
+from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.events.tests.field import write_recordings
+from tests.refusal import refused
+
+
+def test_pieces_cover_a_recording_and_overlap():
+    stretches = cut_blocks({"a.wav": 23.7}, None)
+    pieces = cut_pieces(stretches, 10.0)
+    assert pieces["start"].iloc[0] == 0 and pieces["end"].iloc[-1] == 23.7
+    assert (pieces["end"] - pieces["start"]).tolist() == pytest.approx([10] * 3)
+    overlaps = pieces["end"].to_numpy()[:-1] - pieces["start"].to_numpy()[1:]
+    assert (overlaps >= 1 - 1e-6).all()
+
+
+def test_a_recording_shorter_than_a_piece_is_one_piece():
+    pieces = cut_pieces(cut_blocks({"a.wav": 0.3}, None), 10.0)
+    assert pieces[["start", "end"]].to_numpy().tolist() == [[0, 0.3]]
+
+
+def test_one_truncated_recording_does_not_choose_the_length_of_all_pieces():
+    assert piece_length(np.array([60.0] * 6 + [0.001])) == 10
+    assert piece_length(np.full(60, 4.0)) <= 4
+
+
+def test_no_piece_lies_in_two_blocks():
+    stretches = cut_blocks({"a.wav": 250.0}, 120)
+    assert stretches["group"].tolist() == ["a@0", "a@120"]
+    assert stretches["end"].tolist() == [120, 250]
+    pieces = cut_pieces(stretches, 10.0)
+    assert not ((pieces["start"] < 120) & (pieces["end"] > 120)).any()
+
+
+def test_a_piece_has_the_labels_that_occur_in_it():
+    pieces = pd.DataFrame(
+        {"file": "a.wav", "start": [0.0, 9, 18], "end": [10.0, 19, 28]}
+    )
+    events = pd.DataFrame(
+        [("a.wav", 9.5, 9.6, "b"), ("a.wav", 0, 28, "a"), ("a.wav", 20, 20, "p")],
+        columns=["file", "start", "end", "label"],
+    )
+    assert label_pieces(pieces, events).tolist() == ["a;b", "a;b", "a;p"]
+
+
+def test_memory_does_not_grow_with_the_number_of_events_at_one_time():
+    """An hour has 20 labels for all of it and 3,000 events of a minute."""
+    start = np.linspace(0, 3540, 3000)
+    minutes = pd.DataFrame({"start": start, "end": start + 60, "label": "minute"})
+    names = [f"l{number}" for number in range(20)]
+    hours = pd.DataFrame({"start": 0.0, "end": 3600.0, "label": names})
+    events = pd.concat([hours, minutes], ignore_index=True).assign(file="a.wav")
+    pieces = cut_pieces(cut_blocks({"a.wav": 3600.0}, None), 10.0)
+    tracemalloc.start()
+    try:
+        labels = label_pieces(pieces, events)
+        exclusive = are_exclusive(events)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (labels == ";".join(sorted([*names, "minute"]))).all()
+    assert not exclusive
+    assert peak < 20e6  # bytes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("recordings")
+    write_recordings(place)
+    return place
+
+
+def options(folder, **given):
+    asked = {
+        "audio": folder / "audio",
+        "tables": folder / "events.csv",
+        "data": folder / "data",
+    }
+    return EventsCommand(**asked | given)
+
+
+def test_ignored_events_are_kept_without_a_label(folder):
+    seconds = {f"r{number}.wav": 12.0 for number in range(4)}
+    events = annotated_recordings(options(folder, ignore="low"), seconds).events
+    assert {*events["label"]} == {"high", ""}
+    with refused("IGNORE=lo: .*did you mean 'low'"):
+        annotated_recordings(options(folder, ignore="lo"), seconds)
+
+
+def test_tables_without_an_event_to_use_are_refused(folder):
+    seconds = {f"r{number}.wav": 12.0 for number in range(4)}
+    with refused("holds no event to use"):
+        annotated_recordings(options(folder, ignore="low,high"), seconds)
+
+
+def test_another_dataset_is_not_replaced(folder, capsys):
+    assert run(options(folder, name="kept")) == 0
+    assert run(options(folder, name="kept")) == 0  # the same
+    assert "labels exclude each other" in capsys.readouterr().out
+    with refused("is there with other content"):
+        run(options(folder, name="kept", ignore="low"))
+
+
+def cut_short(folder, part):
+    """A WAV of 12 s whose file ends early."""
+    table = write_recordings(folder, recordings=2)
+    file = folder / "audio" / "r0.wav"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * part)])
+    return table[table["file"] == "r0.wav"]
+
+
+def test_a_truncated_recording_is_named_with_what_to_do(tmp_path, capsys):
+    cut_short(tmp_path, 0.5)
+    assert run(options(tmp_path)) == 1
+    assert "TRUNCATED=keep uses what is there" in capsys.readouterr().err
+
+
+def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
+    lost = (cut_short(tmp_path, 0.5)["start"] >= 6).sum()
+    assert run(options(tmp_path, truncated="keep")) == 0
+    out = capsys.readouterr().out
+    assert f"1 truncated recording, 6.0 s lost, with {lost} events" in out
+    table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
+    own = table[table["file"].str.endswith("r0.wav")]
+    assert own["end"].max() <= 6.0
+
+
+def test_frequencies_of_the_tables_are_kept(tmp_path):
+    table = write_recordings(tmp_path, recordings=2)
+    bands = table["label"].map({"high": 1900, "low": 400})
+    table = table.assign(low=bands, high=bands + 200)
+    table.to_csv(tmp_path / "events.csv", index=False)
+    run(options(tmp_path))
+    kept = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
+    assert kept.groupby("label")["high"].median().to_dict() == {
+        "high": 2100,
+        "low": 600,
+    }

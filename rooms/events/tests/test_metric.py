@@ -1,0 +1,124 @@
+"""The metric by which runs of events are ranked."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurestack.analysis.significance import sign_flip_tests
+from featurestack.results.score import Score
+from featurestack.results.tasks.registry import task_of
+from featurestack.rooms.events.frames import Frames
+from featurestack.rooms.events.metric import EVENT_F1, jackknife_values
+from featurestack.rooms.events.scores import f1_interval, f1_of
+from featurestack.rooms.events.tested import ScoredFrames
+from featurestack.rooms.importance.curve import summary
+
+
+def counts(partners, events, detections):
+    return np.array([partners, events, detections], float)
+
+
+def test_jackknife_values_sum_to_the_score():
+    of_recordings = counts([3, 5, 0, 2], [4, 5, 2, 3], [3, 6, 1, 2])
+    values = jackknife_values(of_recordings, np.array([2, 2, 1, 3]))
+    assert values.sum() == pytest.approx(2 * 10 / (14 + 12))
+    assert values.argmin() == 2  # the recording in which nothing is right
+
+
+def test_equal_runs_are_seldom_told_apart():
+    """Two runs that find each event with the same probability, twelve recordings of
+    uneven size.
+    """
+    rng = np.random.default_rng(0)
+    shares = np.full(12, 1 / 12)
+    rejected = 0
+    for _ in range(200):
+        events = rng.poisson(rng.gamma(2, 20, 12)) + 1
+        ease = rng.beta(8, 2, 12)
+        values = []
+        for _ in range(2):
+            found = rng.binomial(events, ease)
+            false = rng.poisson(0.2 * events)
+            own = counts(found, events, found + false)
+            values.append(jackknife_values(own, np.ones(12, int)))
+        difference = (values[1] - values[0])[:, None]
+        tests = sign_flip_tests(difference, shares, 0.05, draws=1000, unit=1.0)
+        rejected += int(tests.p[0] < 0.05)
+    assert rejected <= 20
+
+
+def test_the_interval_of_several_seeds_is_one_of_their_mean():
+    rng = np.random.default_rng(1)
+    events = np.full(20, 10)
+    seeds = [rng.binomial(10, 0.8, 20) for _ in range(3)]
+    each = np.stack([counts(found, events, events) for found in seeds])
+    low, high = f1_interval(each)
+    assert low < f1_of(each.sum(axis=2)).mean() < high
+    assert high - low < 0.2
+
+
+def two_stretches(probabilities, events, folds=(1, 2)):
+    """Two stretches of ten frames, 0.1 s apart."""
+    stretches = pd.DataFrame(
+        {
+            "file": ["a", "b"],
+            "start": 0.0,
+            "end": 1.0,
+            "group": ["a", "b"],
+            "fold": folds,
+            "frames": 10,
+        }
+    )
+    times = np.tile(np.arange(10) / 10 + 0.05, 2)
+    frames = Frames(stretches, times, 0.1, ("x",))
+    table = pd.DataFrame(events, columns=["file", "start", "end", "label"])
+    return ScoredFrames(frames, np.array(probabilities)[:, None], table)
+
+
+def test_each_fold_is_scored_by_its_own_recordings():
+    probabilities = np.zeros(20)
+    probabilities[2:5] = 0.9  # right in a, nothing in b
+    own = two_stretches(probabilities, [("a", 0.2, 0.5, "x"), ("b", 0.2, 0.5, "x")])
+    assert own.by_fold["event_f1"].tolist() == [1, 0]
+    assert own.by_group(["a", "b"]).tolist() == [[1, 0], [1, 1], [1, 0]]
+
+
+def test_the_loss_of_frames_is_that_of_what_is_true():
+    probabilities = np.full(20, 0.25)
+    own = two_stretches(probabilities, [("a", 0.2, 0.5, "x")])
+    losses = own.log_losses(exclusive=True)
+    assert losses[2:5] == pytest.approx(-np.log(0.25))
+    assert losses[5:] == pytest.approx(-np.log(0.75))
+    assert own.log_losses(exclusive=False) == pytest.approx(losses)
+
+
+def test_a_score_by_block_says_that_it_holds_for_these_recordings_alone():
+    by_fold = pd.Series([0.8, 0.9])
+    ends = "(95 % CI 80.0 to 90.0"
+    assert str(Score(0.85, 0.8, 0.9, by_fold, "recording")) == f"85.0 % {ends})"
+    assert str(Score(0.85, 0.8, 0.9, by_fold, "block")) == (
+        f"85.0 % {ends}, by block, for these recordings alone)"
+    )
+
+
+def test_a_curve_by_block_says_so():
+    row = {"features": "mel", "recordings": 1.0, "clips": 2.0, "event_f1": 0.5}
+    ends = {"low": 0.4, "high": 0.6, "unit": "block"}
+    curve = pd.DataFrame([row | {"part": part} | ends for part in ("1/2", "all")])
+    assert "intervals by block, for these recordings alone" in summary(curve)
+    recordings = curve.assign(unit="recording")
+    assert "intervals by recording\n" in summary(recordings)
+
+
+def test_intervals_of_blocks_are_named_so():
+    own = two_stretches(np.zeros(20), [("a", 0.2, 0.5, "x")])
+    assert own.unit == "recording"
+    own.frames.stretches["file"] = "a"
+    assert own.unit == "block"
+
+
+def test_runs_of_events_are_ranked_by_their_f1():
+    task = task_of("events")
+    assert task.metric is EVENT_F1
+    assert f"test_{task.score}" in task.history_columns
+    assert {*EVENT_F1.sentences} == {"chance", "classes", "method", "statistics"}

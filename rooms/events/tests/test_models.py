@@ -1,0 +1,90 @@
+"""Models of frames."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from featurestack.rooms.events.models import (
+    CONTEXT,
+    class_numbers,
+    with_context,
+)
+from featurestack.rooms.events.task import frames, linear_frames
+from featurestack.rooms.events.training import CROP, CROPS, FrameTrainer
+
+
+@pytest.mark.parametrize("build", [frames, linear_frames])
+def test_every_frame_has_an_answer(build):
+    network = build(3, 2, (1, 40)).eval()
+    for length in (1, 40):
+        assert network(torch.zeros(2, 3, 1, length)).shape == (2, length, 3)
+
+
+def test_probabilities_exclude_each_other_or_do_not():
+    network = frames(3, 2, (1, 40))
+    logits = torch.tensor([[[5.0, 5.0, 0.0]]])
+    assert network.probabilities(logits).sum() < 1
+    network.exclusive.fill_(False)
+    assert (network.probabilities(logits) > 0.99).all()
+
+
+def test_unused_frames_have_no_part_in_the_loss():
+    network = frames(3, 2, (1, 40))
+    logits = torch.randn(1, 4, 3)
+    targets = torch.zeros(1, 4, 2)
+    used = torch.tensor([[True, True, False, False]])
+    whole = network.loss(logits, targets, used)
+    logits[:, 2:] += 100
+    assert network.loss(logits, targets, used) == whole
+
+
+def test_a_training_step_has_a_used_frame():
+    clips, length = 3 * CROPS, 2 * CROP
+    own = np.zeros((clips, length), bool)
+    own[0, :CROP] = True
+    targets = SimpleNamespace(own=own, each=np.zeros((clips, length, 2), bool))
+    steps = FrameTrainer.crops(
+        SimpleNamespace(targets=targets),
+        np.arange(clips),
+        torch.zeros(clips, 1, 1, length),
+        2,
+        torch.Generator().manual_seed(0),
+    )
+    used = [used.any().item() for _, _, used in steps]
+    assert used and all(used)
+
+
+def test_background_is_the_class_of_a_frame_without_an_event():
+    targets = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    assert class_numbers(targets).tolist() == [1, 2, 0]
+
+
+def test_the_context_is_the_frames_around():
+    x = torch.arange(20.0)[None, None]
+    around = with_context(x)[0]
+    assert around[10].tolist() == [10 + by for by in CONTEXT]
+    assert around[0, : CONTEXT.index(0)].eq(0).all()
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_the_linear_model_finds_what_its_context_tells(exclusive):
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(1, 2, 1, 2_000))).float()
+    targets = np.zeros((2_000, 2), bool)
+    targets[3:, 0] = x[0, 0, 0, :-3].numpy() > 1  # three frames before
+    targets[:, 1] = (x[0, 1, 0].numpy() > 1) & ~targets[:, 0]
+    network = linear_frames(2, 2, (1, 2_000))
+    network.exclusive.fill_(exclusive)
+    network.fit(with_context(x.squeeze(2))[0].double().numpy(), targets)
+    answers = network.probabilities(network(x))[0].detach().numpy() > 0.5
+    assert (answers == targets).mean() > 0.95
+
+
+def test_the_linear_model_never_predicts_a_class_that_it_has_not_seen():
+    x = np.random.default_rng(0).normal(size=(200, len(CONTEXT)))
+    network = linear_frames(1, 2, (1, 200))
+    network.fit(x, np.column_stack([x[:, 4] > 0, np.zeros(200, bool)]))
+    logits = network(torch.randn(1, 1, 1, 50))
+    assert (network.probabilities(logits)[..., 1] == 0).all()

@@ -1,0 +1,127 @@
+"""Scores of detections, worked out by hand; matching as mir_eval's."""
+
+import numpy as np
+import pytest
+
+from featurestack.rooms.events.scores import (
+    ALL,
+    Spans,
+    differing,
+    event_scores,
+    lie_on,
+    match,
+    overlapping,
+    union,
+)
+from featurestack.rooms.events.tests.simulated import interval_and_truth
+
+
+def spans(*pairs, stretch=0):
+    start, end = np.array(pairs, float).reshape(-1, 2).T
+    return Spans(start, end, np.full(len(start), stretch))
+
+
+def pairs_of(events, detections, iou):
+    event, detection = match(events, detections, iou)
+    return list(zip(event.tolist(), detection.tolist()))
+
+
+def test_partners_share_half_of_the_time_that_one_of_them_lasts():
+    events = spans((0, 1), (2, 3), (4, 5))
+    detections = spans((0, 2), (2.5, 3.5), (4.1, 4.9))
+    assert pairs_of(events, detections, 0.5) == [(0, 0), (2, 2)]
+    assert pairs_of(events, detections, 0.3) == [(0, 0), (1, 1), (2, 2)]
+    assert pairs_of(events, detections, 0.7) == [(2, 2)]
+
+
+def test_as_many_as_possible_have_a_partner():
+    # the middle detection may be either event's, the last one only the second's
+    events = spans((0, 1), (0.2, 1.4))
+    assert pairs_of(events, spans((0.1, 1.0), (1.0, 1.4)), 0.3) == [(0, 0), (1, 1)]
+
+
+def test_pairs_are_those_of_all_comparisons():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        start = np.sort(rng.uniform(0, 20, 30))
+        events = Spans(start, start + rng.exponential(1, 30), np.zeros(30))
+        limits = np.sort(rng.uniform(0, 22, 40)).reshape(-1, 2)
+        detections = Spans(*limits.T, np.zeros(20))
+        shared = np.minimum.outer(events.end, detections.end) - np.maximum.outer(
+            events.start, detections.start
+        )
+        whole = np.maximum.outer(events.end, detections.end) - np.minimum.outer(
+            events.start, detections.start
+        )
+        for iou in (0.3, 0.5, 0.7):
+            expected = np.argwhere(shared >= iou * whole)
+            assert np.array_equal(overlapping(events, detections, iou).T, expected)
+        lies = (events.middle[:, None] >= detections.start) & (
+            events.middle[:, None] <= detections.end
+        )
+        lies |= (detections.middle >= events.start[:, None]) & (
+            detections.middle <= events.end[:, None]
+        )
+        assert np.array_equal(lie_on(events, detections), lies.any(axis=1))
+
+
+def test_points_match_within_the_collar():
+    events = spans((1, 1), (2, 2))
+    detections = spans((1.04, 1.04), (1.06, 1.06), (2.06, 2.06))
+    event, detection = match(events, detections, 0.5, points=True)
+    assert (event.tolist(), detection.tolist()) == ([0], [0])
+
+
+def test_the_union_joins_what_overlaps_and_the_difference_is_the_rest():
+    start, end = union(np.array([0.0, 1, 5]), np.array([3.0, 2, 6]))
+    assert (start.tolist(), end.tolist()) == ([0, 5], [3, 6])
+    start, end = differing(spans((0, 2)), spans((1, 3)))
+    assert (start.tolist(), end.tolist()) == ([0, 2], [1, 3])
+
+
+def test_a_right_time_under_a_wrong_name_is_no_false_alarm():
+    events = {"a": spans((0, 1)), "b": spans((10, 11))}
+    detections = {"a": spans((0, 1), (10, 11), (20, 21)), "b": spans()}
+    scores = event_scores(events, detections, np.array([3600.0]))
+    row = scores.loc[ALL]
+    assert (row["false_alarms"], row["wrong_names"]) == (1, 1)
+    assert row["f1"] == pytest.approx(2 / 5)
+    assert row["found"] == 0.5
+    assert scores.loc["b", "f1"] == 0
+
+
+def test_the_onset_error_is_that_of_partners_and_the_segment_error_of_all_time():
+    events = {"a": spans((0, 1), (5, 6))}
+    detections = {"a": spans((0.1, 1), (8, 9))}
+    row = event_scores(events, detections, np.array([10.0])).loc[ALL]
+    assert row["onset_ms"] == pytest.approx(100)
+    assert row["segment_error"] == pytest.approx((0.1 + 1 + 1) / 10)
+
+
+def test_a_class_without_events_and_detections_has_no_score():
+    row = event_scores({"a": spans()}, {"a": spans()}, np.array([10.0])).loc["a"]
+    assert np.isnan(row["f1"]) and row["false_alarms"] == 0
+
+
+def test_intervals_come_from_recordings():
+    start = np.arange(0, 400, 2.0)
+    stretch = np.arange(200) // 20
+    events = {"a": Spans(start, start + 1, stretch)}
+    right = stretch < 8
+    detections = {"a": Spans(start[right], start[right] + 1, stretch[right])}
+    row = event_scores(events, detections, np.full(10, 100.0)).loc["a"]
+    assert row["low"] < row["f1"] < row["high"]
+    assert row["high"] - row["low"] > 0.2  # a recording counts as one, not as 20
+    whole = event_scores(events, events, np.full(10, 100.0)).loc["a"]
+    assert whole["low"] < 1 == whole["high"]  # ten perfect recordings are no proof
+
+
+def test_only_intervals_by_recording_hold_the_score_on_new_recordings():
+    rng = np.random.default_rng(0)
+    held = {True: [], False: []}
+    for _ in range(30):
+        for by_block, answers in held.items():
+            (low, high), f1 = interval_and_truth(12, rng, by_block=by_block)
+            answers.append(low <= f1 <= high)
+    assert np.mean(held[False]) >= 0.93
+    assert np.mean(held[True]) <= 0.7

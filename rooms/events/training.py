@@ -1,0 +1,330 @@
+"""Training of models of frames: a step takes crops of pieces."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from featurestack.results.bootstrap import fold_weights
+from featurestack.results.scores import Floats
+from featurestack.rooms.events.events_file import read_dataset_events
+from featurestack.rooms.events.frames import are_exclusive
+from featurestack.rooms.events.metric import jackknife_values
+from featurestack.rooms.events.models import FrameModel, LinearFrames, with_context
+from featurestack.rooms.events.scores import ALL
+from featurestack.rooms.events.task import epoch_scores, place
+from featurestack.rooms.events.tested import STORED, ScoredFrames, write_frames
+from featurestack.train import run_json
+from featurestack.train.choose_compute import Choice
+from featurestack.train.compute import Compute
+from featurestack.train.fold_data import FoldData, chunked
+from featurestack.train.optimisation import learning_rate
+from featurestack.train.plan import Plan, Positions
+from featurestack.train.trainer import CHECK_STEPS, LARGEST_LOSS, Trainer
+
+if TYPE_CHECKING:
+    from featurestack.train.trainer import Bar
+
+CROP = 128  # frames
+CROPS = 16  # in a step
+LEAST_STEPS = 10  # in an epoch: a few recordings are seen several times
+# Frames that a linear model is fitted on: neighbours are alike, and time and memory
+# grow with their number.
+MOST_FITTED = 10_000
+
+
+class Targets:
+    """The frames of a dataset's pieces, and what occurs in them.
+
+    own   (N, T) bool: frames that are trained on and tested; the others lie in another
+          piece too, in no recording, or in an event of IGNORE
+    each  (N, T, K) bool
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        axis = plan.cache[plan.channels[0].stored].frame_axis
+        self.offsets = axis[: plan.input.grid[1]]
+        self.clips = plan.cache.clips
+        self.names = tuple(plan.names)
+        self.events = read_dataset_events(plan.cache)
+        ignored = self.events["label"] == ""
+        self.exclusive = are_exclusive(self.events[~ignored])
+        placed = place(plan.table, self.offsets, self.names)
+        rows = plan.table.index.to_numpy()[placed.order]
+        self.own = np.zeros((len(self.clips), len(self.offsets)), bool)
+        self.each = np.zeros((*self.own.shape, len(self.names)), bool)
+        self.own[rows] = placed.own
+        self.each[self._frames(rows)] = placed.frames.targets(self.events)
+        if ignored.any():
+            marks = self.events[ignored].assign(label="ignored")
+            one = replace(placed.frames, classes=("ignored",))
+            self.own[self._frames(rows)] = ~one.targets(marks)[:, 0]
+
+    def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
+        """The frames of these pieces in their recordings; answers (n, T, K), as a run
+        stores them.
+        """
+        placed = place(self.clips.iloc[clips], self.offsets, self.names)
+        stored = answers[placed.order][placed.own].astype(STORED)
+        probabilities = stored.astype(np.float32)
+        return ScoredFrames(placed.frames, probabilities, self.events)
+
+    def _frames(self, rows: Positions) -> tuple[Positions, Positions]:
+        """The pieces and places of the own frames of these pieces, in their order."""
+        piece, frame = np.nonzero(self.own[rows])
+        return rows[piece], frame
+
+
+class FrameTrainer(Trainer):
+    """Training of a network of frames; `LinearFrames` is solved in one epoch."""
+
+    network: FrameModel
+
+    def __init__(
+        self,
+        data: FoldData,
+        network: nn.Module,
+        compute: Compute,
+        forward: nn.Module | None = None,
+    ) -> None:
+        super().__init__(data, network, compute, forward)
+        self.targets = Targets(data.plan)
+        self.network.exclusive.fill_(self.targets.exclusive)
+        self.answered: tuple[Positions, NDArray[np.float32]] | None = None
+
+    @classmethod
+    def prepare(
+        cls,
+        network: nn.Module,
+        data: FoldData,
+        device: str,
+    ) -> tuple[Compute, nn.Module]:
+        """Plain fp32: the network is too small to gain by other ways."""
+        given = data.plan.training.threads
+        threads = 1 if given == "auto" else int(given)
+        compute = Compute(device, threads=threads)
+        path = data.plan.path / "run.json"
+        begun = compute if path.is_file() else None
+        parameters = sum(weight.numel() for weight in network.parameters())
+        run_json.record(data.plan, Choice(compute, {}, "given", begun), parameters)
+        compute.prepare()
+        return compute, compute.place(network)
+
+    def train_epoch(self, bar: "Bar") -> dict[str, float]:
+        if isinstance(self.network, LinearFrames):
+            return self.solve(bar)
+        batches, generator = self.draw(self.data, self.epoch + 1)
+        torch.manual_seed(generator.initial_seed())
+        by_piece = max(1, len(self.targets.offsets) // CROP)
+        in_batch = [math.ceil(len(batch) * by_piece / CROPS) for batch in batches]
+        passes = math.ceil(LEAST_STEPS / sum(in_batch))
+        steps = passes * sum(in_batch)
+        losses: list[torch.Tensor] = []
+        self.forward.train()
+        start = time.perf_counter()
+        for _ in range(passes):
+            for batch, (x, _) in zip(batches, self.data.batches(batches)):
+                for crop in self.crops(batch, x, by_piece, generator):
+                    rate = learning_rate(
+                        self.training,
+                        steps,
+                        self.epoch * steps + len(losses),
+                        self.early_stopping.lowered,
+                    )
+                    losses.append(self.step_on(*crop, rate))
+                    if len(losses) % CHECK_STEPS == 0:
+                        largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
+                        if not largest <= LARGEST_LOSS:  # NaN fails too
+                            raise self.diverged(largest)
+        bar.update(sum(map(len, batches)))
+        mean = torch.stack(losses).mean().item()
+        if not mean <= LARGEST_LOSS:
+            raise self.diverged(mean)
+        return {
+            "epoch": self.epoch + 1,
+            "lr": rate,
+            "seconds": time.perf_counter() - start,
+            "train_loss": mean,
+        }
+
+    def crops(
+        self,
+        batch: Positions,
+        x: torch.Tensor,
+        by_piece: int,
+        generator: torch.Generator,
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """The crops of a batch of pieces, in random order: x (b, D, 1, CROP), targets
+        (b, CROP, K), used (b, CROP). Some frame is used: the loss of none is no number.
+        """
+        frames = x.shape[3]
+        length = min(CROP, frames)
+        number = len(batch) * by_piece
+        device = x.device
+        order = torch.randperm(number, generator=generator, device=device) % len(batch)
+        begin = torch.randint(
+            0, frames - length + 1, (number,), generator=generator, device=device
+        )
+        targets = torch.from_numpy(self.targets.each[batch]).to(device)
+        used = torch.from_numpy(self.targets.own[batch]).to(device)
+        within = torch.arange(length, device=device)
+        for piece, first in zip(order.split(CROPS), begin.split(CROPS)):
+            place = first[:, None] + within  # (b, CROP)
+            rows = piece[:, None]
+            if not used[rows, place].any():
+                continue
+            # advanced indices of both ends give (b, CROP, D, 1)
+            crop = x[rows, :, :, place].permute(0, 2, 3, 1)
+            yield crop, targets[rows, place].float(), used[rows, place]
+
+    def step_on(
+        self,
+        x: torch.Tensor,
+        targets: torch.Tensor,
+        used: torch.Tensor,
+        rate: float,
+    ) -> torch.Tensor:
+        """One training step; returns the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        loss = self.network.loss(
+            self.forward(x), targets, used, self.training.smoothing
+        )
+        self.optimiser.zero_grad()
+        loss.backward()
+        if self.training.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)
+        self.optimiser.step()
+        self.average.update()
+        return loss.detach()
+
+    def solve(self, bar: "Bar") -> dict[str, float]:
+        """The exact solution, from frames that are spread evenly over the training
+        pieces.
+        """
+        start = time.perf_counter()
+        train = self.data.train
+        every = max(1, math.ceil(self.targets.own[train].sum() / MOST_FITTED))
+        rows, targets = [], []
+        chunks = chunked(train)
+        seen = 0
+        for batch, x in zip(chunks, self.data.source.batches(chunks)):
+            own = self.targets.own[batch]
+            place = np.flatnonzero(own)
+            chosen = place[(seen + np.arange(len(place))) % every == 0]
+            seen += len(place)
+            frames = with_context(x.squeeze(2).cpu()).flatten(0, 1)
+            rows.append(frames[torch.from_numpy(chosen)].double().numpy())
+            targets.append(self.targets.each[batch].reshape(own.size, -1)[chosen])
+        assert isinstance(self.network, LinearFrames)
+        self.network.fit(np.concatenate(rows), np.concatenate(targets))
+        bar.update(len(train))
+        return {"epoch": 1, "seconds": time.perf_counter() - start}
+
+    def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
+        """(1, N, K) the highest probability of each piece's frames."""
+        network = cast(FrameModel, self.average.network.eval())
+        shape = len(clips), *self.targets.each.shape[1:]
+        answers = np.zeros(shape, np.float32)
+        chunks = chunked(np.arange(len(clips)))
+        with torch.inference_mode(), self.compute.exact():
+            batches = self.data.source.batches([clips[chunk] for chunk in chunks])
+            for chunk, x in zip(chunks, batches):
+                logits = network(x)
+                answers[chunk] = network.probabilities(logits).cpu().numpy()
+        answers[~self.targets.own[clips]] = 0
+        self.answered = clips, answers
+        return answers.max(axis=1)[None]
+
+    # ---- what importance and curve compare
+
+    @classmethod
+    def guess(cls, data: FoldData) -> NDArray[np.float32]:
+        """(n, T, K) the classes' shares of the training frames."""
+        targets = Targets(data.plan)
+        own = targets.own[data.train]
+        shares = targets.each[data.train][own].mean(axis=0, dtype=np.float32)
+        shape = len(data.test), *targets.each.shape[1:]
+        return np.broadcast_to(shares, shape)
+
+    @classmethod
+    def can_learn(cls, data: FoldData) -> bool:
+        """Frames differ: there is a background."""
+        return True
+
+    def test_answers(self) -> NDArray[np.float32]:
+        """(n, T, K) of the test pieces' frames."""
+        self.predict(self.data.test, exact=True)
+        assert self.answered is not None
+        return self.answered[1]
+
+    @classmethod
+    def clip_scores(
+        cls,
+        plan: Plan,
+        tested: Positions,
+        answers: NDArray[np.float32],
+    ) -> Floats:
+        """(2, N) of each piece: the geometric mean over its frames of the probability
+        of what is true, and its recording's part of the F1 of events.
+        """
+        targets = Targets(plan)
+        scored = targets.scored(tested, answers)
+        losses = scored.log_losses(targets.exclusive)
+        clips = targets.clips.iloc[tested]
+        order = place(clips, targets.offsets, targets.names)
+        piece = np.repeat(order.order, order.own.sum(axis=1))
+        frames = np.bincount(piece, minlength=len(clips))
+        loss = np.bincount(piece, weights=losses, minlength=len(clips))
+        probability = np.exp(-loss / np.maximum(1, frames))
+        groups, group, pieces = np.unique(
+            clips["group"].to_numpy(str), return_inverse=True, return_counts=True
+        )
+        values = jackknife_values(scored.by_group(groups.tolist()), pieces)
+        weights = np.zeros(len(groups))
+        np.add.at(weights, group, fold_weights(clips["fold"].to_numpy()))
+        return np.stack([probability, (values / weights)[group]])
+
+    @classmethod
+    def pooled_score(
+        cls,
+        plan: Plan,
+        tested: Positions,
+        answers: NDArray[np.float32],
+    ) -> dict[str, Any]:
+        """F1 of events by rules of the other folds, its interval, and the unit that the
+        interval draws.
+        """
+        scored = Targets(plan).scored(tested, answers)
+        row = scored.scores().loc[ALL]
+        ends = {"low": row["low"], "high": row["high"]}
+        return {"event_f1": row["f1"], **ends, "unit": scored.unit}
+
+    # ---- what a run keeps
+
+    def score(self, side: str, exact: bool = False) -> dict[str, float]:
+        clips = getattr(self.data, side)
+        self.predict(clips, exact=exact)
+        assert self.answered is not None
+        scores = epoch_scores(self.targets.scored(*self.answered))
+        return {f"{side}_{name}": value for name, value in scores.items()}
+
+    def write_answers(self, folder: Path) -> None:
+        """Write the frames of the test pieces, or of the validation pieces if the test
+        fold is skipped.
+        """
+        scored = self.data.test if len(self.data.test) else self.data.val
+        if not len(scored):
+            return
+        if self.answered is None or self.answered[0] is not scored:
+            self.predict(scored, exact=True)
+        assert self.answered is not None
+        tested = self.targets.scored(*self.answered)
+        write_frames(folder, tested.frames, tested.probabilities, tested.events)

@@ -1,0 +1,112 @@
+"""`python -m train curve`: the score against the number of training recordings.
+
+For each feature set a small model is trained on an eighth, a quarter, half and all of
+the training recordings of each fold, and scored on all test clips. Parts are
+stratified, and each lies within the next larger one. If a curve still rises at its end,
+more recordings help more than another model.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.tables import text_table
+from featurestack.features_cache.names import parse_list
+from featurestack.results.score import by_unit
+from featurestack.rooms.importance.folder import PARTS, Fit
+from featurestack.rooms.importance.measure import (
+    load_folds,
+    make_importance_plan,
+)
+from featurestack.rooms.importance.options import CurveOptions, ImportanceOptions
+from featurestack.storage.files import replace_file, replaced
+from featurestack.train.trainer import trainer_of
+
+ALL = "all"
+
+
+def measure_curve(options: CurveOptions) -> pd.DataFrame:
+    """A row for each feature set and part of the training recordings: features, part,
+    recordings and clips (means over folds), mAP, or accuracy or the F1 of events with
+    the ends of its 95 % interval; `unit` is what the interval of events draws.
+
+    measure_curve(CurveOptions(dataset="esc10", features="mel mel+mfcc"))
+    """
+    sets = ["+".join(map(str, each)) for each in parse_list(options.features)]
+    curves = [curve_of(options, features) for features in sets]
+    return pd.concat(curves, ignore_index=True)
+
+
+def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
+    """The rows of one feature set."""
+    asked = {
+        own.name: getattr(options, own.name)
+        for own in fields(ImportanceOptions)
+        if hasattr(options, own.name)
+    }
+    asked["features"] = features
+    folds = load_folds(make_importance_plan(ImportanceOptions(**asked), least=1))
+    kind = trainer_of(folds.importance.plan)
+    rows = []
+    for part in (*PARTS, ""):
+        fit = Fit(frozenset(folds.importance.names), part)
+        probabilities = np.concatenate(
+            [folds.answers(fold, fit) for fold in folds.data]
+        )
+        clips = [len(folds.trained_on(fold, part)) for fold in folds.data]
+        row = {
+            "features": features,
+            "part": part or ALL,
+            "recordings": folds.recordings(part),
+            "clips": float(np.mean(clips)),
+            **kind.pooled_score(folds.importance.plan, folds.tested, probabilities),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def write_curve(curve: pd.DataFrame, file: Path) -> None:
+    """Write the table to a CSV file, and its figure beside it as SVG."""
+    from featurestack.analysis.figures.notebook import draw
+    from featurestack.analysis.figures.saving import SAVED_WITH
+
+    replace_file(file, curve.to_csv(index=False))
+    drawn = draw("curve", curve=curve)
+    with replaced(file.with_suffix(".svg"), locked=False) as draft:
+        drawn.savefig(draft, format="svg", **SAVED_WITH[".svg"])
+
+
+def summary(curve: pd.DataFrame) -> str:
+    """The curves as a table, and what their ends say."""
+    digits = {
+        "recordings": 1,
+        "clips": 0,
+        **dict.fromkeys(("accuracy", "low", "high", "map", "event_f1"), 3),
+    }
+    titles = {
+        "part": "part of the recordings",
+        "map": "mAP",
+        "event_f1": "F1 of events at IoU 0.5",
+        "low": "95 % interval from",
+        "high": "to",
+    }
+    shown = curve.drop(columns="unit", errors="ignore")
+    cells = [
+        [f"{value:,.{digits[name]}f}" if name in digits else value for value in column]
+        for name, column in shown.items()
+    ]
+    header = [titles.get(str(name), str(name)) for name in shown]
+    lines = [text_table(list(zip(*cells)), header)]
+    score = next(name for name in ("event_f1", "map", "accuracy") if name in curve)
+    for features, rows in curve.groupby("features", sort=False):
+        gain = rows[score].iloc[-1] - rows[score].iloc[-2]
+        lines.append(
+            f"{features}: the second half of the recordings brings {gain:+.3f} in"
+            f" {titles.get(score, score)}"
+        )
+    if "unit" in curve:
+        lines.append(f"intervals {by_unit(curve['unit'].iloc[0])}")
+    lines.append("the model is small, so only the shape of a curve counts")
+    return "\n".join(lines)

@@ -1,0 +1,328 @@
+"""The folder of `make importance`: the scores of fits to subsets of the features. No
+torch.
+
+    runs/<dataset>/importance-<model>-<hash>/
+        importance.json   configuration; each feature with the fingerprint of its cached
+                          values and its cost
+        clips.csv         one row for each test clip: clip_id, group, fold, target
+        scores.csv        features (`a b`), score (probability | correct), then one
+                          column for each test clip
+
+scores.csv has two lines for each fit, appended when it is done: the probability of each
+clip's true class, and whether that class was the most probable. With tags the first
+line is the geometric mean, over the classes, of the probability of what is true: the
+clip has the label, or it has not. The second line is each clip's part of mAP; averaged
+over the clips of each fold, then over the folds, it gives mAP. With events a clip is a
+piece of a recording: the first line is the geometric mean, over its frames, of the
+probability of what is true, the second its recording's part of the F1 of events.
+
+A fit is named by its features; `1/4` before them means that it was fitted to a quarter
+of the training recordings. Lines that a kill cut short are not read, and are removed
+before the next are written.
+"""
+
+import csv
+import glob
+import io
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import SEED
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.tables import text_table
+from featurestack.results.config import (
+    CLASSES,
+    ExtractionCost,
+    SoundClass,
+    bounds,
+    read_config,
+)
+from featurestack.results.run_folder import damage_named
+from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
+from featurestack.results.tasks.registry import task_of
+from featurestack.rooms.importance.shapley import (
+    NONE,
+    Values,
+    permutations,
+    sampled_shapley,
+    shapley,
+)
+
+IMPORTANCE = "importance-"  # prefix of a folder's name
+SCORES = ("probability", "correct")
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # shares of the training recordings
+REMEDY = "remove its folder and measure it again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportanceConfig:
+    """The content of importance.json."""
+
+    dataset: str
+    synthetic: bool
+    model: str
+    task: str
+    classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
+    permutations: int = field(metadata=bounds(2))
+    seed: int = field(metadata=bounds(**SEED))
+    features: tuple[str, ...]
+    # feature sets of which these are the best by their scores on the tested folds
+    composed_from: int = field(default=0, metadata=bounds(0))
+    fingerprints: Mapping[str, str]  # feature -> digest of its cached values
+    # training recordings, mean over folds: for each of PARTS, then all
+    recordings: tuple[float, ...]
+    clips: int = field(metadata=bounds(1))  # clips in the cache
+    extraction: Mapping[str, ExtractionCost]
+    redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
+
+    @property
+    def score(self) -> str:
+        """The score that is the mean of a fit's second line."""
+        return task_of(self.task).metric.title
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit: its features, and the part of the training recordings that it uses (''
+    for all).
+    """
+
+    features: frozenset[str]
+    part: str = ""
+
+    def __str__(self) -> str:
+        words = sorted(self.features)
+        if self.part:
+            words.insert(0, self.part)
+        return " ".join(words)
+
+    @classmethod
+    def parse(cls, text: str) -> "Fit":
+        names = frozenset(text.split())
+        return cls(names - set(PARTS), "".join(names & set(PARTS)))
+
+
+@dataclass(frozen=True)
+class ImportanceFolder:
+    """The scores of one configuration, for the subsets of its features or of the
+    `chosen` ones.
+    """
+
+    path: Path
+    chosen: tuple[str, ...] = ()
+
+    @cached_property
+    def config(self) -> ImportanceConfig:
+        file = self.path / "importance.json"
+        with damage_named(file, REMEDY):
+            content = json.loads(file.read_text(encoding="utf-8"))
+        return read_config(content, ImportanceConfig, str(file), REMEDY)
+
+    @property
+    def features(self) -> list[str]:
+        """The features, in the order in which they were given."""
+        return list(self.chosen or self.config.features)
+
+    @property
+    def fitted_sets(self) -> int:
+        """The number of sets of the features that were fitted."""
+        return len(self.values()) - 1
+
+    @property
+    def redundancy(self) -> Floats:
+        """(F, F) linear CKA of the features."""
+        places = [self.config.features.index(name) for name in self.features]
+        return np.array(self.config.redundancy)[np.ix_(places, places)]
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """N rows: clip_id, group, target as text, fold as a number."""
+        text = dict.fromkeys(("clip_id", "group", "target"), str)
+        file = self.path / "clips.csv"
+        with damage_named(file, REMEDY):
+            return pd.read_csv(
+                file,
+                dtype=text,
+                usecols=[*text, "fold"],
+                keep_default_na=False,
+            )
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """(N, K): 1 if a test clip has a class; a column for each class that a test
+        clip has.
+        """
+        names = [entry.name for entry in self.config.classes]
+        labels = task_of(self.config.task).labels(self.clips["target"], names)
+        table = pd.DataFrame(labels, columns=names)
+        return table.loc[:, table.any()]
+
+    @cached_property
+    def scores(self) -> dict[Fit, Floats]:
+        """Fit -> (2, N): the rows of SCORES. RequestError if the file is damaged."""
+        file = self.path / "scores.csv"
+        read = {}
+        with damage_named(file, REMEDY):
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
+            rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
+            header = next(rows, None)
+            if header and header[2:] != self.clips["clip_id"].tolist():
+                raise ValueError("its clips are not those of clips.csv")
+            for probability, correct in zip(rows, rows):
+                fit, first_score, *probabilities = probability
+                other_fit, second_score, *hits = correct
+                if fit != other_fit or (first_score, second_score) != SCORES:
+                    raise ValueError(f"{fit} does not have its two lines")
+                scores = np.array([probabilities, hits], dtype=float)
+                read[Fit.parse(fit)] = scores
+        return read
+
+    def values(self, score: str = "probability") -> Values:
+        """subset of `features` -> log probabilities, or the row `correct`; fits of
+        PARTS are left out.
+
+        With tags a clip's log probabilities are summed over the classes.
+        """
+        row = SCORES.index(score)
+        names = set(self.features)
+        task = task_of(self.config.task)
+        several = task.multilabel and not task.framed
+        labels = len(self.config.classes) if several else 1  # labels per clip
+        values = {}
+        for fit, scores in self.scores.items():
+            if fit.part or not fit.features <= names:
+                continue
+            of_clips = scores[row]
+            if score == "probability":
+                positive = np.maximum(of_clips, SMALLEST_PROBABILITY)
+                of_clips = labels * np.log(positive)
+            values[fit.features] = of_clips
+        return values
+
+    @property
+    def permutations(self) -> list[list[str]]:
+        """Orders of the features for sampled Shapley values; none for up to EXACT
+        features.
+        """
+        return permutations(self.features, self.config.permutations, self.config.seed)
+
+    @property
+    def lacking(self) -> list[Fit]:
+        """Fits that are still to be made.
+
+        The order: all features, none, all but one, PARTS, single features, then subsets
+        by size (above EXACT features only those that begin an order in
+        `permutations`). Once these are there, pairs with the best feature follow.
+        """
+        names = self.features
+        orders = self.permutations
+        whole = frozenset(names)
+        wanted = [Fit(whole), Fit(NONE)]
+        wanted += [Fit(whole - {name}) for name in names]
+        wanted += [Fit(whole, part) for part in PARTS]
+        wanted += [Fit(frozenset({name})) for name in names]
+        for size in range(2, len(names)):
+            if orders:
+                sets = [frozenset(order[:size]) for order in orders]
+            else:
+                sets = [*map(frozenset, itertools.combinations(names, size))]
+            wanted += [Fit(subset) for subset in sets]
+        lacking = [fit for fit in dict.fromkeys(wanted) if fit not in self.scores]
+        if lacking:
+            return lacking
+        pairs = (Fit(frozenset({self.best, name})) for name in names)
+        return [pair for pair in pairs if pair not in self.scores]
+
+    @property
+    def best(self) -> str:
+        """The best single feature."""
+        values = self.values()
+        return max(self.features, key=lambda name: values[frozenset({name})].mean())
+
+    def contributions(self, score: str = "probability") -> dict[str, Floats]:
+        """Contributions (N, F) of each feature to each clip, from the values v of
+        feature sets.
+
+        shapley  Shapley value
+        alone    v(it) - v(none)
+        lost     v(all) - v(all but it)
+        added    v(it and the best single one) - v(the best single one); NaN for the
+                 best single one itself
+        """
+        values = self.values(score)
+        orders = self.permutations
+        features = self.features
+        whole = frozenset(features)
+        best = frozenset({self.best})
+        gains: dict[str, list[Floats]] = {"alone": [], "lost": [], "added": []}
+        for name in features:
+            alone = values[frozenset({name})] - values[NONE]
+            lost = values[whole] - values[whole - {name}]
+            added = values[best | {name}] - values[best]
+            if name in best:
+                added = added + np.nan
+            gains["alone"].append(alone)
+            gains["lost"].append(lost)
+            gains["added"].append(added)
+        if orders:
+            shares, _ = sampled_shapley(values, features, orders)
+        else:
+            shares = shapley(values, features)
+        contributions = {"shapley": shares}
+        for name, columns in gains.items():
+            contributions[name] = np.stack(columns, axis=1)
+        return contributions
+
+
+def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:
+    """Every importance folder below `runs`, of one dataset or of all, sorted by
+    path.
+    """
+    folders = glob.escape(dataset) or "*"
+    files = sorted(runs.glob(f"{folders}/{IMPORTANCE}*/importance.json"))
+    return [ImportanceFolder(file.parent) for file in files]
+
+
+def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
+    """The folder that `word` names: its path, its name or a unique prefix; RequestError
+    otherwise.
+    """
+    if (Path(word) / "importance.json").is_file():
+        return Path(word)
+    known = [folder.path for folder in find_importance(runs, dataset)]
+    fitting = [path for path in known if path.name.startswith(word)]
+    if not fitting:
+        raise RequestError(
+            nearest("importance folder", word, [path.name for path in known])
+        )
+    if len(fitting) > 1:
+        raise RequestError(f"{word} fits {', '.join(map(str, fitting))}: give one")
+    return fitting[0]
+
+
+def listing(runs: Path) -> tuple[list[str], list[str]]:
+    """A heading and a table of the importance folders, none if there is no such folder;
+    and what cannot be read.
+    """
+    rows = []
+    problems = []
+    for folder in find_importance(runs):
+        try:
+            features = " ".join(folder.features)
+            place = folder.path.relative_to(runs)
+            rows.append((place, folder.config.model, features))
+        except (RequestError, OSError) as error:
+            problems.append(str(error))
+    table = text_table(rows, ("folder", "model", "features"))
+    title = (
+        f"Importance (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
+    )
+    return [title, table] if rows else [], problems

@@ -1,0 +1,482 @@
+"""`python -m train importance`: measure what each feature is worth, alone and beside
+the others.
+
+A model on statistics of each clip, `linear` or `texture`, is fitted to every subset of
+up to eight features. If there are more, it is fitted to the subsets along antithetic
+permutations (Shapley values by sampling; Castro, Gómez and Tejada 2009). All features
+together are also fitted to parts of the training recordings. The statistics are
+computed once. Folds, clips and fits are those of `make train`: no fit uses test clips.
+
+Fits in the folder are not repeated, so a further feature costs only the new fits.
+"""
+
+import csv
+import io
+import itertools
+import json
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import pandas as pd
+from joblib import cpu_count
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.quantities import counted, duration, points
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache.names import parse_list, parse_set
+from featurestack.features_cache.opening import open_cache
+from featurestack.features_cache.splits import Split, draw_groups
+from featurestack.results.bootstrap import fold_weights
+from featurestack.results.composition import composed_from
+from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
+from featurestack.results.scores import Floats
+from featurestack.rooms.importance.folder import (
+    PARTS,
+    SCORES,
+    Fit,
+    ImportanceConfig,
+    ImportanceFolder,
+)
+from featurestack.rooms.importance.options import ImportanceOptions
+from featurestack.rooms.importance.shapley import linear_cka, sampled_shapley
+from featurestack.storage.files import Lock, named_errors, replace_file
+from featurestack.train.compute import Compute
+from featurestack.train.fold_data import (
+    ClipMoments,
+    FoldData,
+    Resident,
+    load_fold,
+    measure_clips,
+)
+from featurestack.train.models.texture import TextureNet
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import Plan, Positions, make_plan, remarks
+from featurestack.train.trainer import draw_network, trainer_of
+
+MODELS = ("linear", "texture", "linear_frames")
+FRAMES_COMPARED = 10  # about so many of each piece of a recording, for the redundancy
+OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
+MEASURES = {
+    "shapley": "share",
+    "alone": "alone",
+    "lost": "lost without",
+    "added": "added to best",
+}
+LEGEND = (
+    "nats per clip of log probability (points of {} in brackets); share is the Shapley"
+    " value and does not say which features to keep: the report names a set to keep"
+)
+
+
+def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
+    """Make the fits that the folder lacks; returns the folder.
+
+    measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
+    """
+    importance = make_importance_plan(options)
+    path = importance.path
+    names = importance.names
+    folder = ImportanceFolder(path, names)
+    busy = ""
+    if not options.wait:
+        busy = (
+            f"{path} is being filled by another process; wait for it to end, or add"
+            " WAIT=1"
+        )
+    with Lock(path / ".lock", busy=busy):
+        if not importance.known() or folder.lacking:
+            folds = load_folds(importance)
+            open_folder(folds)
+            while lacking := ImportanceFolder(path, names).lacking:
+                fill(folds, lacking)
+        elif folder.features == list(folder.config.features):
+            # a report prefers the newest of equally large folders
+            (path / "importance.json").touch()
+    return ImportanceFolder(path, names)
+
+
+# ---- what is measured
+
+
+@dataclass(frozen=True)
+class ImportancePlan:
+    """The features that one call measures, and the folder of their fits."""
+
+    plan: Plan  # a run with the channels of all features
+    names: tuple[str, ...]
+    permutations: int
+    seed: int
+    stored: Mapping[str, list[str]]  # feature -> cached features of its channels
+    fingerprints: Mapping[str, str]  # feature -> digest of its cached values
+    clips: ClipMoments
+    splits: Mapping[int, Split]  # fold -> split
+    path: Path
+
+    @property
+    def owners(self) -> NDArray[np.str_]:
+        """(C,) the feature that each channel belongs to."""
+        channels = [len(self.stored[name]) for name in self.names]
+        return np.repeat(self.names, channels)
+
+    def known(self) -> bool:
+        """Whether the folder has all these features, with the cache's values and the
+        same settings.
+        """
+        if not (self.path / "importance.json").is_file():
+            return False
+        config = ImportanceFolder(self.path).config
+        if (config.permutations, config.seed) != (self.permutations, self.seed):
+            return False
+        same_values = self.fingerprints.items() <= config.fingerprints.items()
+        return same_values and set(self.names) <= set(config.features)
+
+
+def make_importance_plan(options: ImportanceOptions, least: int = 2) -> ImportancePlan:
+    """The plan of a call; RequestError if an option does not fit.
+
+    least  number of features: a comparison needs two
+    """
+    groups = parse_list(
+        options.features,
+        open_cache(options.dataset, options.data, options.name).features,
+    )
+    words = [str(channel) for group in groups for channel in group]
+    shared = {name: getattr(options, name) for name in OF_A_RUN}
+    plan = make_plan(RunOptions(**shared, features="+".join(words)))
+    names = feature_names(plan, groups)
+    if len(names) < least or len(set(names)) < len(names):
+        raise RequestError(
+            f"FEATURES={options.features}: expected two or more different features"
+        )
+    members = [entry.name for entry, _ in plan.model.members]
+    if len(members) > 1 or members[0] not in MODELS:
+        raise RequestError(
+            f"MODEL={options.model}: importance is measured by {', '.join(MODELS)}"
+        )
+    plan = of_classes(plan, options)
+    clips = measure_clips(plan, plan.table.index.to_numpy())
+    splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
+    for line in remarks(plan, splits, clips.unusable):
+        tell(line)
+    stored = {}
+    fingerprints = {}
+    for name in names:
+        channels = [channel.stored for channel in parse_set(name)]
+        stored[name] = channels
+        cached = plan.identity.content["cache"]
+        fingerprints[name] = digest([cached[channel] for channel in channels])
+    return ImportancePlan(
+        plan=plan,
+        names=names,
+        permutations=options.permutations,
+        seed=options.seed,
+        stored=stored,
+        fingerprints=fingerprints,
+        clips=clips,
+        splits=splits,
+        path=folder_path(plan, splits),
+    )
+
+
+def feature_names(plan: Plan, groups: Sequence[Sequence[object]]) -> tuple[str, ...]:
+    """The name of each group of channels, with the cache's names: mel@n_mels=128 is
+    mel.
+    """
+    channels = iter(plan.channel_names)
+    names = []
+    for group in groups:
+        own = [next(channels) for _ in group]
+        names.append("+".join(own))
+    return tuple(names)
+
+
+def of_classes(plan: Plan, options: ImportanceOptions) -> Plan:
+    """The plan with the clips of CLASSES alone; RequestError if these do not fit."""
+    separator = "," if "," in options.classes else None
+    wanted = [name.strip() for name in options.classes.split(separator)]
+    if not wanted:
+        return plan
+    for name in wanted:
+        if name not in plan.names:
+            raise RequestError(nearest("class", name, plan.names))
+    if len(wanted) == 1:
+        raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
+    if plan.task.multilabel:
+        raise RequestError(
+            "CLASSES chooses clips by their one class; these have several labels or"
+            " none"
+        )
+    chosen = plan.table[plan.task.column].isin(wanted)
+    return replace(plan, table=plan.table[chosen])
+
+
+def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
+    """The folder of every call with these options, clips and folds, whatever its
+    features.
+    """
+    content = plan.identity.content
+    options = dict(content["options"])
+    del options["features"]
+    sides = []
+    for fold, split in splits.items():
+        sides.append([fold, list(split.train), list(split.test)])
+    hashed = [options, content["clips"], sides]
+    for name in ("untimed", "revisions"):
+        if name in content:
+            hashed.append(content[name])
+    folder = f"importance-{plan.model.name}-{digest(hashed)}"
+    return plan.path.with_name(folder)
+
+
+# ---- fits
+
+
+@dataclass(frozen=True)
+class LoadedFolds:
+    """The statistics of every fold's clips, from which each fit takes those of its
+    features.
+    """
+
+    importance: ImportancePlan
+    owners: NDArray[np.str_]  # (D,) the feature that each statistic belongs to
+    data: Mapping[int, FoldData]  # fold -> data; clips' values are (clips, D, 1, 1)
+
+    @property
+    def tested(self) -> Positions:
+        """(N,) the test clips of all folds."""
+        return np.concatenate([data.test for data in self.data.values()])
+
+    def trained_on(self, fold: int, part: str) -> pd.DataFrame:
+        """The training clips of a fold, from one of PARTS of its recordings or, if
+        `part` is empty, from all.
+
+        Parts are stratified, and each lies within the next larger one.
+        """
+        clips = self.importance.plan.table.loc[self.data[fold].train]
+        if not part:
+            return clips
+        rng = np.random.default_rng([self.importance.seed, fold])
+        left_out = draw_groups(clips, 1 - PARTS[part], rng)
+        return clips[~clips["group"].isin(left_out)]
+
+    def recordings(self, part: str) -> float:
+        """The number of training recordings of a part, as a mean over folds."""
+        counts = [self.trained_on(fold, part)["group"].nunique() for fold in self.data]
+        return float(np.mean(counts))
+
+    def score(self, fit: Fit) -> Floats:
+        """A fit's scores of the test clips: (2, N), the rows of SCORES (see
+        `importance.folder`).
+        """
+        plan = self.importance.plan
+        if plan.model.kind.in_steps:
+            answers = [self.answers(fold, fit) for fold in self.data]
+        else:
+            # a solution takes one thread: the folds' are found side by side
+            with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
+                of_fold = partial(self.answers, fit=fit)
+                answers = list(threads.map(of_fold, self.data))
+        kind = trainer_of(plan)
+        return kind.clip_scores(plan, self.tested, np.concatenate(answers))
+
+    def answers(self, fold: int, fit: Fit) -> NDArray[np.float32]:
+        """(n, K) probabilities of the fold's test clips, as `make train` predicts them;
+        of frames (n, T, K).
+
+        Without a feature, or without two classes to choose from, the probabilities are
+        the classes' shares of the training clips.
+        """
+        plan = self.importance.plan
+        kind = trainer_of(plan)
+        train = self.trained_on(fold, fit.part).index.to_numpy()
+        data = replace(self.data[fold], train=train)
+        # a part of the recordings may have one class
+        if not fit.features or not kind.can_learn(data):
+            return kind.guess(data)
+        of_channels = np.isin(self.importance.owners, list(fit.features))
+        channels = tuple(itertools.compress(plan.input.channels, of_channels))
+        narrow = replace(plan, input=replace(plan.input, channels=channels))
+        network = draw_network(narrow, fold)
+        assert isinstance(data.source, Resident), "statistics fit into memory"
+        of_statistics = np.isin(self.owners, list(fit.features))
+        source = data.source.columns(of_statistics)
+        trainer = kind(replace(data, source=source), network, Compute())
+        silent = progress(label="", unit="", silent=True)
+        while not trainer.finished:
+            trainer.train_epoch(silent)
+            trainer.epoch += 1
+        return trainer.test_answers()
+
+
+def load_folds(importance: ImportancePlan) -> LoadedFolds:
+    """Load the statistics of every fold's clips into memory."""
+    Compute().prepare()
+    plan = importance.plan
+    texture = None
+    if plan.model.kind.in_steps:
+        network = draw_network(plan, 0)
+        assert isinstance(network, TextureNet), "MODELS has no other network"
+        texture = network.shift_invariant
+        owners = importance.owners[texture.owners]
+    else:
+        owners = np.repeat(importance.owners, plan.input.widths)
+    folds = {}
+    for fold, split in importance.splits.items():
+        data = load_fold(plan, fold, split, importance.clips, "cpu")
+        if texture:
+            # memory holds the feature maps of one fold at a time
+            data = data.computed_once(texture)
+        folds[fold] = data
+    return LoadedFolds(importance, owners, folds)
+
+
+# ---- the folder
+
+
+def open_folder(folds: LoadedFolds) -> None:
+    """Write the folder's clips and configuration; drop the scores of features whose
+    values changed.
+
+    The configuration stays if it has these features already.
+    """
+    importance = folds.importance
+    path = importance.path
+    plan = importance.plan
+    clips = plan.scored(folds.tested, fold=plan.cache.clips["fold"])
+    replace_file(path / "clips.csv", clips.to_csv(index=False, lineterminator="\n"))
+    folder = ImportanceFolder(path)
+    fingerprints: dict[str, str] = {}
+    if (path / "importance.json").is_file():
+        fingerprints |= folder.config.fingerprints
+    stale = set()
+    for name, fingerprint in importance.fingerprints.items():
+        if fingerprints.get(name, fingerprint) != fingerprint:
+            stale.add(name)
+    text = io.StringIO()
+    header = ["features", "score", *clips["clip_id"]]
+    csv.writer(text, lineterminator="\n").writerow(header)
+    for fit, scores in folder.scores.items():
+        if not fit.features & stale:
+            write_scores(text, fit, scores)
+    replace_file(path / "scores.csv", text.getvalue())
+    if importance.known():
+        return
+    config = describe(folds, fingerprints | dict(importance.fingerprints))
+    text_of_config = json.dumps(to_json(config), indent=2) + "\n"
+    replace_file(path / "importance.json", text_of_config)
+
+
+def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceConfig:
+    """The content of importance.json."""
+    importance = folds.importance
+    plan = importance.plan
+    extraction = {}
+    for name, stored in importance.stored.items():
+        extraction[name] = ExtractionCost(**plan.cache.extraction_cost(stored))
+    first = folds.data[plan.folds[0]].source
+    assert isinstance(first, Resident), "statistics fit into memory"
+    values = first.values.flatten(2).movedim(1, 2)  # (clips, frames, D)
+    every = max(1, values.shape[1] // FRAMES_COMPARED)
+    statistics = values[:, ::every].flatten(0, 1).numpy()
+    redundancy = linear_cka(statistics, folds.owners, importance.names)
+    return ImportanceConfig(
+        dataset=plan.dataset,
+        synthetic=plan.cache.synthetic,
+        model=plan.model.name,
+        task=plan.training.task,
+        classes=tuple(SoundClass(**entry) for entry in plan.classes),
+        permutations=importance.permutations,
+        seed=importance.seed,
+        features=importance.names,
+        composed_from=composed_from(
+            importance.names, importance.path.parent, plan.training.task
+        ),
+        fingerprints=fingerprints,
+        recordings=tuple(folds.recordings(part) for part in (*PARTS, "")),
+        clips=len(plan.cache.clips),
+        extraction=extraction,
+        redundancy=tuple(tuple(row) for row in redundancy.tolist()),
+    )
+
+
+def fill(folds: LoadedFolds, lacking: Sequence[Fit]) -> None:
+    """Make these fits, and append the scores of each as soon as it is made; after the
+    first, which is timed, tell how long the others will take.
+    """
+    scores_file = folds.importance.path / "scores.csv"
+    first, *others = lacking
+    with (
+        named_errors(scores_file),
+        scores_file.open("a", encoding="utf-8", newline="") as file,
+    ):
+        begun = time.perf_counter()
+        scores = folds.score(first)
+        seconds = time.perf_counter() - begun
+        write_scores(file, first, scores)
+        file.flush()
+        if others and cost(first):
+            left = sum(map(cost, others)) / cost(first) * seconds
+            tell(
+                f"{counted(len(others), 'more fit')}, about {duration(left)}; if it is"
+                " stopped, the same command goes on"
+            )
+        for fit in progress(others, label="importance", unit="fits"):
+            write_scores(file, fit, folds.score(fit))
+            file.flush()
+
+
+def cost(fit: Fit) -> float:
+    """The time that a fit takes, in proportion: its statistics times its clips."""
+    return len(fit.features) * PARTS.get(fit.part, 1.0)
+
+
+def write_scores(file: TextIO, fit: Fit, scores: Floats) -> None:
+    """Write a fit's two lines of scores.csv; 9 digits hold a float32."""
+    writer = csv.writer(file, lineterminator="\n")
+    for score, values in zip(SCORES, scores):
+        numbers = [f"{number:.9g}" for number in values]
+        writer.writerow([str(fit), score, *numbers])
+
+
+def summary(folder: ImportanceFolder) -> str:
+    """A table of MEASURES for each feature, as means over folds, the largest share
+    first.
+    """
+    weights = fold_weights(folder.clips["fold"].to_numpy())
+    gains = folder.contributions("probability")
+    hits = folder.contributions("correct")
+    cells = {}  # measure -> (F,) texts
+    for measure in MEASURES:
+        means = weights @ gains[measure]
+        shares = weights @ hits[measure]
+        texts = []
+        for mean, share in zip(means, shares):
+            if np.isnan(mean):
+                texts.append("the best")
+            else:
+                texts.append(f"{mean:.3f} ({points(share)})")
+        cells[measure] = texts
+    order = np.argsort(-(weights @ gains["shapley"]), kind="stable")
+    rows = []
+    for place in order:
+        of_feature = [texts[place] for texts in cells.values()]
+        rows.append((folder.features[place], *of_feature))
+    table = text_table(rows, ("", *MEASURES.values()))
+    legend = LEGEND.format(folder.config.score)
+    lines = [f"{folder.path}: {len(folder.clips)} test clips", table, legend]
+    if orders := folder.permutations:
+        _, errors = sampled_shapley(folder.values(), folder.features, orders)
+        lines.append(
+            f"standard error of a share: {errors.max():.3f} at most, from"
+            f" {len(orders)} permutations"
+        )
+    return "\n".join(lines)

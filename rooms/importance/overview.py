@@ -1,0 +1,81 @@
+"""The comparison of several datasets: its choices, and whether there is one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.overview import Compared
+from featurestack.analysis.report_inputs import ReportJob
+from featurestack.analysis.runs import Problem
+from featurestack.commandline.quantities import counted
+from featurestack.rooms.importance.across_options import FEWEST_DATASETS, AcrossOptions
+
+if TYPE_CHECKING:
+    from featurestack.rooms.importance.across import Comparison
+
+
+def choices(options: AnalysisOptions) -> dict[str, str]:
+    """MODEL and BASE, or their defaults."""
+    given = options if isinstance(options, AcrossOptions) else AcrossOptions()
+    return {"model": given.model, "base": given.base}
+
+
+def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
+    """RequestError for a MODEL or BASE that no run of these datasets has."""
+    chosen = choices(options)
+    if chosen != choices(AnalysisOptions()):
+        from featurestack.rooms.importance.across import check_choices
+
+        check_choices(given, **chosen)
+
+
+def compare_datasets(
+    given: Sequence[ReportJob],
+    chosen: Mapping[str, str],
+) -> tuple["Comparison | None", list[Problem]]:
+    """The comparison of these datasets, None if they are too few, and what is left out
+    of it.
+
+    chosen  the result of `choices`
+    """
+    if len(given) < FEWEST_DATASETS:
+        return None, []
+    from featurestack.rooms.importance.across import compare
+
+    return compare(given, chosen["model"], chosen["base"])
+
+
+def not_compared(datasets: int) -> str:
+    """Why no datasets are compared."""
+    if datasets < FEWEST_DATASETS:
+        have = "one has" if datasets == 1 else f"{datasets} have"
+        return f"A comparison needs {FEWEST_DATASETS} datasets; {have} runs here."
+    return (
+        f"No {FEWEST_DATASETS} of these {datasets} datasets share a model, the base,"
+        " another feature set and the score (accuracy or mAP), so that there is no"
+        " comparison. MODEL= and BASE= choose them."
+    )
+
+
+def compare_reports(
+    given: Sequence[ReportJob],
+    options: AnalysisOptions,
+    chosen: Mapping[str, str],
+    writer: FigureWriter,
+    reports: int,
+) -> Compared:
+    """The comparison of these datasets for the page.
+
+    chosen   the result of `choices`, perhaps of an earlier command
+    reports  number of reports on the page
+    """
+    comparison, problems = compare_datasets(given, chosen)
+    if comparison is None:
+        why = not_compared(len(given))
+        headline = f"{counted(reports, 'report')}. {why}"
+        return Compared(headline, leads={"Comparison": why}, problems=problems)
+    from featurestack.rooms.importance.across_page import page_of
+
+    return replace(page_of(given, options, comparison, writer), problems=problems)

@@ -1,0 +1,171 @@
+"""Sentences about importance: facts in, text out."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, isnan
+from typing import TYPE_CHECKING, Any
+
+from featurestack.analysis.page import listed
+from featurestack.analysis.sentences import either, unsigned
+from featurestack.commandline.quantities import counted, percent, points
+
+if TYPE_CHECKING:
+    from featurestack.rooms.importance.folder import ImportanceFolder
+
+NAMED = 4  # features of the kept set whose loss the first screen states
+AGREE = 0.7  # rank correlation from which orders of features agree
+
+Row = Mapping[str, Any]
+
+
+def between(low: float, high: float) -> str:
+    return f"{unsigned(low)} to {unsigned(high)}" if isfinite(low) else ""
+
+
+def measured_features(folder: "ImportanceFolder") -> str:
+    """`5 features, by linear, for 3 of 50 classes`."""
+    classes = folder.labels.shape[1]
+    all_classes = len(folder.config.classes)
+    text = f"{counted(len(folder.features), 'feature')}, by {folder.config.model}"
+    if classes < all_classes:
+        text += f", for {classes} of {all_classes} classes"
+    return text
+
+
+def lost_points(lost: float, low: float, high: float) -> str:
+    """`1.2 points less, 0.1 to 2.3`; a negative loss is a gain."""
+    if lost < 0:
+        interval = between(-high, -low)
+        text = f"{unsigned(-lost)} points more"
+    else:
+        interval = between(low, high)
+        text = f"{unsigned(lost)} points less"
+    return f"{text}, {interval}" if interval else text
+
+
+def what_matters(
+    kept: Sequence[Row],
+    folder: "ImportanceFolder",
+    best: Sequence[str],
+) -> str:
+    """The set to keep, what is lost without each of its features, and features of the
+    best configuration that were not measured.
+
+    kept  rows of `tables.kept_set`: the set first, then a row for each of its features
+    best  the features of the best configuration, if there is one
+    """
+    if not kept:
+        return composed_importance(folder)
+    chosen, *losses = kept
+    every = measured_features(folder)
+    score = folder.config.score
+    fitted = fitted_sets(folder.fitted_sets, len(folder.features))
+    fitted = f"{fitted} " if fitted else ""
+    if chosen["features"] == "+".join(map(str, folder.features)):
+        first = (
+            f"No smaller set {fitted}keeps 95 % of what all {every}, give above chance"
+            f" ({percent(chosen['of'])} % {score})."
+        )
+    else:
+        less = lost_points(chosen["lost"], chosen["low"], chosen["high"])
+        accuracy, of = percent(chosen["accuracy"]), percent(chosen["of"])
+        first = (
+            f"A smaller set is nearly as good: {chosen['features']} reaches"
+            f" {accuracy} % {score}; all {every}, reach {of} % ({less}). Each fold's"
+            " set was chosen on the other folds"
+        )
+        if chosen["folds"] < 1:
+            first += f"; {percent(chosen['folds'], 0)} % of the folds chose this one"
+        first += "."
+    sentences = [first]
+    if losses:
+        sentences.append(lost_by_feature(losses))
+    measured = {*map(str, folder.features)}
+    unmeasured = [name for name in dict.fromkeys(best) if name not in measured]
+    if unmeasured:
+        sentences.append(
+            f"Importance was not measured for {listed(unmeasured)}, which the best"
+            " configuration has."
+        )
+    return " ".join(sentences)
+
+
+def lost_by_feature(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The loss without each feature of a kept set, the largest loss first, and which
+    losses cannot be ordered.
+    """
+    if not rows:
+        return ""
+    parts: list[str] = []
+    for row in rows[:NAMED]:
+        lost = f"without {row['without']} {unsigned(row['lost'])}"
+        if not parts:
+            lost = f"Without {row['without']} {unsigned(row['lost'])} points are lost"
+        if not isnan(row["low"]):
+            lost += f" ({unsigned(row['low'])} to {unsigned(row['high'])})"
+        parts.append(lost)
+    text = ", ".join(parts)
+    if len(rows) > NAMED:
+        text += "; the section lists the other losses"
+    for names in open_orders(rows):
+        text += f"; which of {either(names)} matters more is open"
+    return f"{text}."
+
+
+def open_orders(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Features whose losses follow each other and do not differ clearly, by group."""
+    groups: list[list[str]] = []
+    for row in rows:
+        if groups and not row["clear"]:
+            groups[-1].append(row["without"])
+        else:
+            groups.append([row["without"]])
+    return [names for names in groups if len(names) > 1]
+
+
+def doubling(last: Row, group: str) -> str:
+    """The gain by the last doubling of the recordings, and by the next one.
+
+    last  the row of `learning_curve` with all recordings
+    """
+    gain = f"{points(last['gain'])} points"
+    if isnan(last["gain_low"]):
+        return f"The last doubling of the {group} brought {gain}."
+    low, high = points(last["gain_low"]), points(last["gain_high"])
+    if last["gain_low"] <= 0:
+        return (
+            f"No gain of the last doubling of the {group} can be seen: {gain} ({low} to"
+            f" {high})."
+        )
+    return (
+        f"The last doubling of the {group} brought {gain} ({low} to {high}); the next"
+        f" probably brings no more than {unsigned(last['gain_high'])}."
+    )
+
+
+def fitted_sets(fitted: int, features: int) -> str:
+    """How many of the sets of some features were fitted; empty if all were."""
+    every = 2**features - 1
+    if fitted >= every:
+        return ""
+    return f"of the {fitted:,} of {every:,} sets that were fitted"
+
+
+def composed_importance(folder: "ImportanceFolder") -> str:
+    """Says that the measured features were chosen on the tested folds."""
+    if not folder.config.composed_from:
+        return ""
+    return (
+        f"These {len(folder.features)} features are the best of"
+        f" {folder.config.composed_from} on these test folds; no test or interval here"
+        " corrects that, so no set to keep is named."
+    )
+
+
+def rankings_differ(feature_sets: int) -> str:
+    """Why the ranking of runs may differ from this one; '' if one set was trained."""
+    if feature_sets < 2:
+        return ""
+    return (
+        "A comparison of runs trains the chosen model anew for each set, so it may rank"
+        " features differently."
+    )

@@ -1,0 +1,230 @@
+"""Learning curves, importance and comparisons over datasets whose truth is known."""
+
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from featurestack.features_cache.splits import draw_groups
+from featurestack.rooms.importance import across
+from featurestack.rooms.importance.across_sentences import on_unseen
+from featurestack.rooms.importance.folder import PARTS, Fit, ImportanceFolder
+from featurestack.rooms.importance.random_effects import random_effects
+from featurestack.rooms.importance.sentences import doubling, what_matters
+from featurestack.rooms.importance.tables import best_by_size, kept_set, learning_curve
+
+FOLDS = 5
+NEW_CLIPS = 3_000
+
+
+def discriminant(x, target):
+    """Shrunken linear discriminant analysis: x (N, D) -> logits (N, K)."""
+    classes = range(target.max() + 1)
+    means = np.stack([x[target == name].mean(axis=0) for name in classes])
+    rest = x - means[target]
+    covariance = rest.T @ rest / len(x) + 0.2 * np.eye(x.shape[1])
+    directions = np.linalg.solve(covariance, means.T)
+    offsets = (means.T * directions).sum(axis=0) / 2
+    return lambda tested: tested @ directions - offsets
+
+
+# classes, inputs of which the last are useless, useless, strength, wrong labels, clips
+CURVES = {
+    "20 inputs": (10, 20, 0, 0.6, 0.0, 300),
+    "wrong labels": (5, 20, 0, 0.8, 0.2, 300),
+    "useless inputs": (2, 60, 56, 0.5, 0.0, 200),
+    "weak inputs": (10, 100, 0, 0.25, 0.0, 300),
+    "many weak inputs": (20, 120, 0, 0.25, 0.0, 400),
+    "easy classes": (10, 20, 0, 1.5, 0.0, 400),
+}
+
+
+def drawn_clips(design, means, clips, rng):
+    classes, inputs, _, _, wrong, _ = design
+    target = np.arange(clips) % classes
+    x = means[target] + rng.normal(size=(clips, inputs))
+    other = rng.integers(0, classes, clips)
+    return x, np.where(rng.random(clips) < wrong, other, target)
+
+
+def learning_curves(design, reports, rng):
+    """For each report: the last row of its curve, its sentence, and the true gain of
+    the next doubling.
+    """
+    classes, inputs, useless, strength, _, clips = design
+    means = strength * rng.normal(size=(classes, inputs))
+    means[:, inputs - useless :] = 0
+    new, truth = drawn_clips(design, means, NEW_CLIPS, rng)
+    accuracy = []
+    for size in (clips, 2 * clips):
+        trained = [drawn_clips(design, means, size * 4 // 5, rng) for _ in range(8)]
+        right = [discriminant(*each)(new).argmax(axis=1) == truth for each in trained]
+        accuracy.append(np.mean(right))
+    found = []
+    for _ in range(reports):
+        last = learning_curve(curve_folder(design, means, rng)).iloc[-1]
+        found.append((last, doubling(last, "recordings"), accuracy[1] - accuracy[0]))
+    return found
+
+
+def curve_folder(design, means, rng):
+    """The folder of importance of one feature set whose parts were fitted too."""
+    clips = design[-1]
+    x, target = drawn_clips(design, means, clips, rng)
+    fold = np.arange(clips) // design[0] % FOLDS
+    table = pd.DataFrame({"group": np.arange(clips).astype(str), "fold": fold})
+    table["label"] = target.astype(str)
+    scores = {}
+    recordings = []
+    for part in (*PARTS, ""):
+        hits = np.empty(clips)
+        counts = []
+        for number in range(FOLDS):
+            trained = table[fold != number]
+            if part:
+                drawn = np.random.default_rng([0, number])
+                left_out = draw_groups(trained, 1 - PARTS[part], drawn)
+                trained = trained[~trained["group"].isin(left_out)]
+            model = discriminant(x[trained.index], target[trained.index])
+            tested = fold == number
+            hits[tested] = model(x[tested]).argmax(axis=1) == target[tested]
+            counts.append(len(trained))
+        scores[Fit(frozenset({"x"}), part)] = np.stack([hits, hits])
+        recordings.append(np.mean(counts))
+    return SimpleNamespace(
+        features=["x"],
+        clips=table,
+        scores=scores,
+        config=SimpleNamespace(recordings=tuple(recordings)),
+    )
+
+
+def useless_sets(datasets, sets, rng, spread=0.02):
+    """Whether the gain of the best of useless sets on a new dataset has an interval
+    above zero, and the sentence that says it.
+    """
+    errors = 0.02 * np.exp(rng.normal(size=datasets) / 2)
+    shared = rng.normal(size=(2, 1, datasets))
+    own = rng.normal(size=(2, sets, datasets))
+    true, noise = np.sqrt(0.5) * (shared + own)
+    gains = spread * true + errors * noise
+    best = int(gains.mean(axis=1).argmax())
+    effects = random_effects(gains[best], errors, rng)
+    row = {**asdict(effects), "feature_set": f"f{best}", "gain": gains[best].mean()}
+    comparison = SimpleNamespace(best=row, joint=range(sets))
+    return effects.low > 0, on_unseen(comparison, 5)
+
+
+def overlapping(datasets, sets, rng, shared=0.45, recordings=40):
+    """Whether useless sets are clearly better or worse on datasets that share a part of
+    their recordings with the one before, and what the page says of the shared ones.
+    """
+    features = tuple(f"f{number}" for number in range(sets))
+    measured = []
+    caches = {}
+    values, ids = np.empty((0, sets)), np.empty(0, int)
+    for number in range(datasets):
+        same = round(shared * recordings) if number else 0
+        common = rng.normal(size=(recordings - same, 1))
+        own = common + rng.normal(size=(recordings - same, sets))
+        values = np.concatenate([values[:same], own])[::-1]
+        ids = np.append(ids[:same], 100_000 * (number + 1) + np.arange(len(own)))[::-1]
+        name = f"d{number}"
+        table = pd.DataFrame({"feature_set": features, "dataset": name})
+        measured.append(
+            across.DatasetGains(
+                dataset=name,
+                score="accuracy",
+                protocol="last epoch",
+                synthetic=False,
+                features=features,
+                differences=values / recordings / 10,
+                shares=np.full(recordings, 1 / recordings),
+                table=table.assign(gain=values.mean(axis=0), verdict="tie"),
+            )
+        )
+        clips = pd.DataFrame({"clip_id": ids.astype(str), "copy_of": ""})
+        caches[name] = SimpleNamespace(sources=clips.assign(source_hash=""))
+    gains = pd.concat([each.table for each in measured], ignore_index=True)
+    clear = across.joint_test(measured, features, gains)["clear"].any()
+    return bool(clear), across.partly_inside(caches)
+
+
+# strengths of the class's effect on ten features, and the signal that each views
+MANY = {
+    "views": [(number % 2, 1.0) for number in range(10)],
+    "strong and weak": [(0, 1.2), (1, 1.2)]
+    + [(number, 0.3) for number in range(2, 10)],
+}
+
+
+def many_features(design, rng, clips=400, classes=5):
+    """Folders of importance of ten features: with the sets that the command fits, and
+    with all of them.
+    """
+    views = MANY[design]
+    features = tuple(f"f{number}" for number in range(len(views)))
+    target = np.arange(clips) % classes
+    fold = np.arange(clips) // classes % FOLDS
+    means = rng.normal(size=(len(views), classes, 2))
+    signals = rng.normal(size=(len(views), clips, 2))
+    own = rng.normal(size=(len(views), clips, 2))
+    x = np.empty((clips, len(views), 2))
+    for place, (signal, strength) in enumerate(views):
+        x[:, place] = strength * means[signal, target] + signals[signal] + own[place]
+    table = pd.DataFrame({"group": np.arange(clips).astype(str), "fold": fold})
+    table["target"] = target.astype(str)
+    config = SimpleNamespace(
+        features=features,
+        permutations=20,
+        seed=0,
+        model="linear",
+        task="classes",
+        score="accuracy",
+        classes=[SimpleNamespace(name=str(number)) for number in range(classes)],
+        clips=clips,
+        composed_from=0,
+        extraction=dict.fromkeys(features, SimpleNamespace(seconds=1.0)),
+    )
+    folders = []
+    for fitted in ("some", "all"):
+        folder = ImportanceFolder(Path(fitted))
+        vars(folder).update(config=config, clips=table, scores={})
+        folders.append(folder)
+    some, every = folders
+    wanted = {fit.features for fit in some.lacking if not fit.part}
+    for number in range(2 ** len(features)):
+        used = [bool(number >> place & 1) for place in range(len(features))]
+        scores = subset_scores(x[:, used].reshape(clips, -1), target, fold)
+        subset = frozenset(np.array(features)[used].tolist())
+        every.scores[Fit(subset)] = scores
+        if subset in wanted:
+            some.scores[Fit(subset)] = scores
+    return some, every
+
+
+def subset_scores(x, target, fold):
+    """(2, N) probability of the true class, and whether it is the most probable."""
+    scores = np.empty((2, len(target)))
+    classes = target.max() + 1
+    for number in range(FOLDS):
+        tested = fold == number
+        logits = np.zeros((tested.sum(), classes))
+        if x.shape[1]:
+            logits = discriminant(x[~tested], target[~tested])(x[tested])
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        true = odds[np.arange(len(odds)), target[tested]]
+        scores[0, tested] = true / odds.sum(axis=1)
+        scores[1, tested] = logits.argmax(axis=1) == target[tested]
+    return scores
+
+
+def smallest_set(folder):
+    """The features of the set to keep, and the sentence that names it."""
+    kept = kept_set(folder, best_by_size(folder))
+    rows = kept.to_dict("records")
+    if not rows:
+        return "", ""
+    return rows[0]["features"], what_matters(rows, folder, ())

@@ -1,0 +1,405 @@
+"""The page over all datasets: what it compares, what it leaves out and says of it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featurestack as fs
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.ranking import rankings
+from featurestack.analysis.report_inputs import dataset_words, jobs
+from featurestack.analysis.runs import load_runs
+from featurestack.analysis.significance import LEVEL, sign_flip_tests
+from featurestack.features_cache import external
+from featurestack.rooms.importance import across, across_sentences
+from featurestack.rooms.importance.across import (
+    DatasetGains,
+    compared,
+    inside_others,
+)
+from tests.analysis.made_datasets import (
+    NAMES,
+    comparison_alone,
+    made_options,
+    overview,
+    train,
+)
+from tests.analysis.made_runs import made_clips
+from tests.refusal import refused
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    return made_options(tmp_path, monkeypatch)
+
+
+def problems(options):
+    return {problem.run: problem.text for problem in comparison_alone(options).problems}
+
+
+def test_three_datasets_are_compared_and_the_tables_hold_their_gains(options):
+    for name in NAMES:
+        train(options, name)
+    built = overview(options)
+    gains = built.gains
+    assert [*gains] == [
+        *("feature_set", "dataset", "score", "gain", "se", "low", "high", "verdict")
+    ]
+    mfcc = gains[gains["feature_set"] == "mel+mfcc"]
+    assert mfcc["dataset"].tolist() == [*NAMES]
+    assert mfcc["gain"].to_numpy() == pytest.approx(0.15)
+    assert (mfcc["se"] > 0).all()
+    assert [*built.pooled] == [
+        *("feature_set", "datasets", "mean", "low", "high", "p", "tau"),
+        *("new_low", "new_high"),
+    ]
+    assert built.pooled["mean"].to_numpy() == pytest.approx([0.15, 0])
+    assert built.pooled["new_low"].isna().all()  # from five datasets on
+    assert built.headline.startswith(
+        "mel+mfcc has the largest gain over mel on these 3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("skill", "words"), [(0.75, ", and clearly (p"), (0.61, ", but not clearly (p")]
+)
+def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
+    for name in NAMES:
+        train(options, name, {"mel": 0.6, "mel_mfcc": skill})
+    built = comparison_alone(options)
+    assert built.comparison.best["clear"] == (skill == 0.75)
+    assert words in across_sentences.on_these(built.comparison)
+    assert built.headline.endswith(", not clearly") == (skill == 0.61)
+
+
+def test_from_five_datasets_on_a_new_gain_is_predicted(options):
+    for number in range(5):
+        train(options, f"set{number}", {"mel": 0.6, "mel_mfcc": 0.6 + number / 20})
+    built = comparison_alone(options)
+    (row,) = built.pooled.to_dict("records")
+    assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
+    assert "so it may go either way" in across_sentences.on_unseen(built.comparison, 5)
+
+
+def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "birds", {"mel_chroma": 0.9})
+    assert "mel+chroma" not in comparison_alone(options).gains["feature_set"].tolist()
+
+
+def test_a_feature_that_one_dataset_lacks_is_absent_there(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8})
+    gains = comparison_alone(options).gains
+    assert "office" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
+
+
+def test_the_model_of_most_datasets_is_compared_unless_one_is_named(options):
+    for name in NAMES:
+        train(options, name)
+        train(options, name, model="texture")
+    train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8}, model="texture")
+    assert comparison_alone(options).comparison.model == "texture"
+    named = replace(options, model="linear")
+    assert comparison_alone(named).comparison.model == "linear"
+    one = replace(options, dataset=NAMES[0], model="texture")
+    assert comparison_alone(one).comparison.model == "texture"
+
+
+def test_a_wrong_model_or_base_is_refused_before_any_report(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", {"mel": 0.6, "chroma": 0.8}, model="texture")
+    for wrong, hint in (
+        (
+            {"model": "linaer"},
+            "MODEL: unknown trained model 'linaer'; did you mean 'li",
+        ),
+        (
+            {"base": "mel+mfc"},
+            "BASE: unknown feature set 'mel.mfc'; did you mean 'mel.mfcc'",
+        ),
+        ({"base": "mel+cqt", "model": "texture"}, "feature set of texture 'mel.cqt'"),
+    ):
+        folders = {name: getattr(options, name) for name in ("data", "runs", "reports")}
+        with refused(hint):
+            fs.report([*NAMES, "office"], **folders, **wrong)
+    assert not options.reports.exists()
+
+
+def test_tags_are_tested_as_in_the_report_of_their_dataset(options):
+    """By exact swaps of ten recordings: the jackknife finds less."""
+    for name in NAMES:
+        train(options, name, {"mel": 0.4, "mel_mfcc": 0.8}, clips=20, task="tags")
+    job = jobs(replace(options, dataset="birds"))[0]
+    gains, _ = across.dataset_gains(job, None, "linear", "mel")
+    ranking = rankings(load_runs(job.runs).runs)[0]
+    assert ranking.swaps
+    best_less_other, tests = ranking.compare([(1, 0)])
+    assert gains.differences == pytest.approx(best_less_other)
+    assert (gains.table["verdict"] == "gain").all() == (tests.p[0] < ranking.level)
+
+
+def test_another_base_turns_the_gains_round(options):
+    for name in NAMES:
+        train(options, name)
+    turned = comparison_alone(replace(options, base="mel+mfcc"))
+    gains = turned.gains.set_index(["feature_set", "dataset"])["gain"]
+    assert gains["mel", "birds"] == pytest.approx(-0.15)
+    assert turned.headline.startswith("No feature set is better than mel+mfcc")
+
+
+def test_a_dataset_of_few_recordings_is_not_tested(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", {"mel": 0.5, "mel_mfcc": 1.0}, clips=12)
+    built = comparison_alone(options)
+    office = built.gains.query("dataset == 'office'")
+    assert office["verdict"].tolist() == ["not tested"]
+    assert "1 has too few recordings for a test" in across_sentences.on_these(
+        built.comparison
+    )
+
+
+def test_a_base_that_no_dataset_has_is_said(options):
+    for name in NAMES:
+        train(options, name)
+    headline = comparison_alone(replace(options, base="chroma")).headline
+    assert "No 3 of these 3 datasets share a model, the base" in headline
+
+
+def test_a_dataset_without_the_base_is_named(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", {"chroma": 0.6, "mfcc": 0.8})
+    text = problems(options)["office"]
+    assert text == "not compared: linear was not trained on mel and another feature set"
+
+
+def test_another_protocol_is_named_and_left_out(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", val="group")
+    built = comparison_alone(options)
+    texts = [problem.text for problem in built.problems if problem.run == "office"]
+    assert "another protocol" in " ".join(texts)
+    assert "office" not in built.gains["dataset"].tolist()
+
+
+def test_a_damaged_run_is_left_out_and_the_rest_compared(options):
+    for name in NAMES:
+        train(options, name)
+    file = next(options.runs.glob("birds/mel+cqt*/run.json"))
+    file.write_text("{", encoding="utf-8")
+    gains = comparison_alone(options).gains
+    assert "birds" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
+    assert "birds" in gains[gains["feature_set"] == "mel+mfcc"]["dataset"].tolist()
+
+
+def test_a_dataset_whose_base_is_damaged_names_the_run(options):
+    for name in NAMES:
+        train(options, name)
+    file = next(options.runs.glob("birds/mel-*/run.json"))
+    file.write_text("{", encoding="utf-8")
+    train(options, "office")
+    lines = next(options.runs.glob("office/mel-*/fold1/predictions.csv"))
+    lines.write_text("clip_id", encoding="utf-8")
+    said = problems(options)
+    assert said["birds"].endswith(f"or in runs that are damaged: {file.parent.name}")
+    assert said["office"].endswith(f"that are damaged: {lines.parents[1].name}")
+
+
+def test_two_datasets_of_each_score_are_not_compared(options):
+    for name in ("birds", "digits"):
+        train(options, name)
+    for name in ("rooms", "office"):
+        train(options, name, task="tags")
+    headline = comparison_alone(options).headline
+    assert "No 3 of these 4 datasets share" in headline
+    assert "the score (accuracy or mAP)" in headline
+
+
+def test_a_dataset_inside_one_that_cannot_be_compared_is_compared(options, monkeypatch):
+    """The larger one has no run on the base."""
+    for name in NAMES:
+        train(options, name)
+    train(options, "all", {"chroma": 0.6, "mfcc": 0.8})
+    contents = {"all": Clips("a", "b", "c"), "birds": Clips("a", "b")}
+    monkeypatch.setattr(
+        across,
+        "inside_others",
+        lambda caches: inside_others(
+            {
+                **caches,
+                **{name: clips for name, clips in contents.items() if name in caches},
+            }
+        ),
+    )
+    assert comparison_alone(options).comparison.datasets == NAMES
+
+
+def test_runs_of_outdated_clips_are_named_and_left_out(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office")
+    table = made_clips(clips=80, classes=4)
+    table["label"] = np.roll(table["label"], 7)
+    folder = options.data / "office" / "features"
+    external.create_cache(
+        folder, table, dataset="office", sample_rate=8000, duration=1.0
+    )
+    assert "trained before the dataset changed" in problems(options)["office"]
+
+
+class Clips:
+    """The part of a cache that tells the content of its audio."""
+
+    def __init__(self, *contents):
+        self.sources = pd.DataFrame({"source_hash": contents, "copy_of": ""})
+
+
+def test_a_dataset_inside_another_is_found_by_its_content():
+    caches = {
+        "small": Clips("a", "b"),
+        "whole": Clips("a", "b", "c", "d"),
+        "other": Clips("x", "y", "z"),
+        "brought": Clips("", ""),
+        "none": None,
+    }
+    inside = across.inside_others(caches)
+    assert [*inside] == ["small"]
+    assert inside["small"] == (
+        "not compared: 2 of its 2 audio files are in whole too, which is compared"
+    )
+
+
+def test_of_a_dataset_under_two_names_the_first_is_compared():
+    caches = {"a": Clips("1", "2"), "b": Clips("1", "2"), "c": Clips("2", "1")}
+    assert [*across.inside_others(caches)] == ["b", "c"]
+
+
+def copies(*ids):
+    """Clips of other files, such as those of another sample rate."""
+    clips = Clips(*[f"{id(ids)} {name}" for name in ids])
+    clips.sources["clip_id"] = ids
+    return clips
+
+
+ESC = [f"1-{100_000 + n}-A" for n in range(20)]
+
+
+def test_a_resampled_copy_is_found_by_its_clip_ids():
+    caches = {"esc10": copies(*ESC[:8]), "esc50": copies(*ESC)}
+    assert across.inside_others(caches) == {
+        "esc10": "not compared: 8 of its 8 clip ids are in esc50 too, which is compared"
+    }
+
+
+def test_clips_that_are_only_counted_are_not_the_same():
+    ids = [f"dog/{n:03d}" for n in range(20)]
+    assert not across.overlaps({"a": copies(*ids), "b": copies(*ids)})
+
+
+def test_an_overlap_of_more_than_a_tenth_is_named():
+    new = [f"1-{200_000 + n}-A" for n in range(9)]
+    caches = {"whole": copies(*ESC), "part": copies(*ESC[:3], *new)}
+    assert not across.inside_others(caches)
+    (problem,) = across.partly_inside(caches)
+    assert problem.run == "part"
+    assert problem.text.startswith("3 of its 12 clip ids are in whole too")
+    assert not across.partly_inside(
+        {"a": copies(*ESC), "b": copies(*ESC[:1], *new, "x")}
+    )
+
+
+def dataset_gains(name, differences, score="accuracy"):
+    differences = np.array(differences, float)[:, None]
+    gain = differences.sum()
+    table = pd.DataFrame(
+        {
+            "feature_set": ["mel+mfcc"],
+            "dataset": name,
+            "score": score,
+            "gain": gain,
+            "se": 0.01,
+            "low": gain - 0.02,
+            "high": gain + 0.02,
+            "verdict": "tie",
+        }
+    )
+    shares = np.full(len(differences), 1 / len(differences))
+    return DatasetGains(
+        dataset=name,
+        score=score,
+        protocol="",
+        synthetic=False,
+        features=("mel+mfcc",),
+        differences=differences,
+        shares=shares,
+        table=table,
+    )
+
+
+def test_datasets_weigh_equally_in_the_joint_test():
+    rng = np.random.default_rng(0)
+    given = {
+        name: rng.normal(0.02, 0.1, size) / size
+        for name, size in (("a", 10), ("b", 40), ("c", 300))
+    }
+    made = compared([dataset_gains(*each) for each in given.items()], "linear", "mel")
+    (row,) = made.joint.to_dict("records")
+    assert row["gain"] == pytest.approx(
+        np.mean([part.sum() for part in given.values()])
+    )
+    every = np.concatenate([*given.values()])[:, None]
+    alone = sign_flip_tests(every, np.full(len(every), 1 / len(every)), LEVEL)
+    assert row["p"] == alone.p[0]
+
+
+def test_mean_average_precision_is_listed_and_no_part_of_a_mean():
+    measured = [dataset_gains(name, [0.01] * 10) for name in "abc"]
+    measured.append(dataset_gains("tagged", [0.05] * 10, "mAP"))
+    made = compared(measured, "linear", "mel")
+    assert made.listed == ("tagged",)
+    assert made.gains["dataset"].tolist() == ["a", "b", "c", "tagged"]
+    assert made.best["gain"] == pytest.approx(0.1)
+    assert made.pooled["datasets"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("", []),
+        ("fsdd", ["fsdd"]),
+        ("fsdd finch", ["fsdd", "finch"]),
+        ("'my sounds' finch", ["my sounds", "finch"]),
+        ("fsdd fsdd", ["fsdd"]),
+    ],
+)
+def test_several_datasets_are_words_as_a_shell_reads_them(dataset, words):
+    assert dataset_words(AnalysisOptions(dataset=dataset)) == words
+
+
+def test_a_folder_with_a_blank_in_its_name_is_one_dataset(tmp_path):
+    (tmp_path / "my sounds").mkdir()
+    given = AnalysisOptions(dataset=str(tmp_path / "my sounds"))
+    assert len(dataset_words(given)) == 1
+
+
+def test_a_name_for_several_datasets_is_refused(options):
+    with refused("NAME=x"):
+        jobs(replace(options, dataset="a b", name="x"))
+
+
+def test_synthetic_datasets_are_named(options, monkeypatch):
+    for name in NAMES:
+        train(options, name)
+    file = next(options.runs.glob("birds/mel-linear*/run.json"))
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(content | {"synthetic": True}), encoding="utf-8")
+    assert "synthetic data" in problems(options).get("birds", "")

@@ -1,0 +1,224 @@
+"""Importance: its fits are those of `train run`; a second call makes only those that
+are lacking.
+"""
+
+import itertools
+import math
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import featurestack as fs
+from featurestack.commandline.errors import RequestError
+from featurestack.rooms.importance.folder import Fit, ImportanceFolder
+from featurestack.rooms.importance.measure import (
+    LoadedFolds,
+    cost,
+    fill,
+    measure_importance,
+    summary,
+)
+from featurestack.rooms.importance.options import ImportanceOptions
+from featurestack.rooms.importance.shapley import (
+    EXACT,
+    interactions,
+    linear_cka,
+    permutations,
+    sampled_shapley,
+    shapley,
+)
+from featurestack.storage.files import Lock
+from featurestack.train.models import linear
+from tests.train.little import execute
+
+
+@pytest.fixture
+def measure(cache_folder, tmp_path):
+    """Measures on the little cache."""
+    return lambda features, **more: measure_importance(
+        ImportanceOptions(
+            dataset=str(cache_folder), runs=tmp_path, features=features, **more
+        )
+    )
+
+
+@pytest.mark.parametrize("model", ["linear", "texture"])
+def test_alone_full_set_and_drop_one_are_runs_of_the_model(
+    measure, cache_folder, options, model
+):
+    folder = measure("mel chroma blank", model=model, epochs=2)
+    for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
+        same = {"grid": "64x216", "batch": 32, "model": model, "features": features}
+        trained = execute(options, dataset=str(cache_folder), **same)
+        rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
+        of_target = [row[row["target"]] for _, row in rows.iterrows()]
+        probability, correct = folder.scores[Fit(frozenset(features.split("+")))]
+        assert np.array_equal(np.float32(probability), np.float32(of_target))
+        assert (
+            correct.tolist()
+            == (rows[trained.classes].idxmax(axis=1) == rows["target"]).tolist()
+        )
+
+
+def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
+    fitted = []
+    score = LoadedFolds.score
+    monkeypatch.setattr(
+        LoadedFolds, "score", lambda folds, fit: fitted.append(fit) or score(folds, fit)
+    )
+    folder = measure("mel chroma")
+    assert len(fitted) == 4 + 3  # subsets, and parts of the recordings
+    file = folder.path / "scores.csv"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-30])  # killed while it wrote the last
+    assert len(ImportanceFolder(folder.path).lacking) == 1
+    measure("mel chroma")
+    assert len(fitted) == 8 and file.read_bytes() == whole
+    wider = measure("mel chroma blank")
+    assert wider.path == folder.path and len(fitted) == 8 + 4 + 3
+    assert file.read_bytes().startswith(whole) and wider.features == [
+        "mel",
+        "chroma",
+        "blank",
+    ]
+    narrower = measure("chroma mel")
+    assert len(fitted) == 8 + 4 + 3 and narrower.features == ["chroma", "mel"]
+    # a report shows the larger call
+    assert ImportanceFolder(wider.path).features == wider.features
+    assert narrower.redundancy[0, 1] == wider.redundancy[1, 0] < 1
+
+
+def test_the_time_of_a_call_is_told_after_its_first_fit(measure, capsys):
+    measure("mel chroma")
+    assert re.search(r"\d more fits, about \d.* s; if it is", capsys.readouterr().err)
+
+
+def test_a_fit_of_half_the_recordings_costs_half():
+    assert cost(Fit(frozenset({"mel", "rms"}), "1/2")) == 1.0
+
+
+def test_a_second_call_is_refused_or_waits(measure):
+    path = measure("mel chroma").path
+    with ThreadPoolExecutor(1) as threads:
+        with Lock(path / ".lock"):
+            with pytest.raises(RequestError, match="add WAIT=1"):
+                measure("mel chroma blank")
+            second = threads.submit(measure, "mel chroma blank", wait=True)
+            with pytest.raises(TimeoutError):
+                second.result(0.5)
+        assert "blank" in second.result().features
+
+
+def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
+    folder = measure("mel mel:0-15 blank")
+    assert "the best" in summary(folder)
+    shares = folder.contributions()["shapley"]
+    np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
+    assert shares[:, 0].mean() > 3 * abs(shares[:, 2].mean())
+    assert interactions(folder.values(), folder.features)[0, 1] < 0
+    assert np.array(folder.config.redundancy)[0] == pytest.approx([1, 1, 0], abs=0.1)
+
+
+def test_more_than_eight_features_are_sampled(measure):
+    names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
+    folder = measure(" ".join(names), permutations=2)
+    assert "standard error of a share" in summary(folder)
+    values = folder.values()
+    shares = folder.contributions()["shapley"]
+    assert len(values) < 2 ** len(names) / 4
+    np.testing.assert_allclose(
+        shares.sum(axis=1), values[frozenset(names)] - values[frozenset()], atol=1e-12
+    )
+
+
+def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monkeypatch):
+    trained = []
+    fit = linear.fit
+    monkeypatch.setattr(
+        linear,
+        "fit",
+        lambda net, x, y, *others: trained.append(y) or fit(net, x, y, *others),
+    )
+    folder = measure("mel chroma", classes="bell, rain, cat")
+    assert set(folder.clips["target"]) == {"bell", "rain", "cat"}
+    assert folder.config.recordings == (3, 3, 6, 12)
+    assert {len(y) for y in trained} == {24, 12, 6} and {
+        len(set(y)) for y in trained
+    } == {3}
+
+
+def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
+    tables = fs.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
+    assert list(tables) == [
+        "features",
+        "classes",
+        "pairs",
+        "sets",
+        "kept",
+        "recordings",
+    ]
+
+
+def random_values(features, clips=3):
+    rng = np.random.default_rng(len(features))
+    subsets = (
+        itertools.combinations(features, size) for size in range(len(features) + 1)
+    )
+    return {
+        frozenset(subset): rng.normal(size=clips)
+        for subset in itertools.chain(*subsets)
+    }
+
+
+@pytest.mark.parametrize("features", ["a", "ab", "abcde"])
+def test_shapley_values_are_the_mean_gain_over_all_orders(features):
+    values = random_values(features)
+    expected = np.zeros((3, len(features)))
+    for order in itertools.permutations(features):
+        for size, name in enumerate(order):
+            gain = (
+                values[frozenset(order[: size + 1])] - values[frozenset(order[:size])]
+            )
+            expected[:, features.index(name)] += gain / math.factorial(len(features))
+    np.testing.assert_allclose(shapley(values, features), expected, atol=1e-12)
+
+
+def test_sampled_shapley_values_approach_the_exact_ones():
+    features = "abcdefghi"
+    values = random_values(features)
+    exact = shapley(values, features)
+    shares, errors = sampled_shapley(values, features, permutations(features, 400, 0))
+    assert (
+        np.abs(shares.mean(axis=0) - exact.mean(axis=0)) < 4 * errors
+    ).all() and errors.max() < 0.1
+
+
+def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
+    x = np.random.default_rng(1).normal(size=(3, 300, 4))
+    x[1] = x[0][:, ::-1] * [5, -1, 1, 2] + 3
+    x[2, :, 1:] = 0
+    table = linear_cka(
+        np.concatenate(x, axis=1), np.repeat(list("abc"), 4), list("abc")
+    )
+    centring = np.eye(300) - 1 / 300
+    first, second = (
+        centring @ part @ part.T @ centring for part in (x[0] / x[0].std(axis=0), x[2])
+    )
+    hsic = np.trace(first @ second) / np.linalg.norm(first) / np.linalg.norm(second)
+    assert table[0] == pytest.approx([1, 1, hsic])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    scores = tmp_path / "scores.csv"
+    scores.symlink_to("/dev/full")
+    folds = SimpleNamespace(
+        importance=SimpleNamespace(path=tmp_path), score=lambda fit: np.ones((2, 3))
+    )
+    with pytest.raises(OSError, match="No space left") as raised:
+        fill(folds, [Fit(frozenset({"mel"}))])
+    assert raised.value.filename == str(scores)

@@ -1,0 +1,164 @@
+"""Sentences about importance: a phrase book."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from featurestack.rooms.importance import across_sentences, sentences
+from featurestack.rooms.importance.overview import not_compared
+
+FOLDER = SimpleNamespace(
+    features=["mel", "mfcc", "chroma"],
+    labels=np.zeros((4, 10)),
+    config=SimpleNamespace(
+        classes=[""] * 10, model="linear", score="accuracy", composed_from=0
+    ),
+    fitted_sets=7,
+)
+NONE = float("nan")
+
+
+def kept(features, **values):
+    row = {"features": features, "accuracy": 0.75, "of": 0.8, "folds": 1.0}
+    return row | {"lost": 0.05, "low": 0.01, "high": 0.09} | values
+
+
+def test_the_kept_set_is_named_with_what_it_lacks():
+    assert sentences.what_matters([kept("mel")], FOLDER, ["mel"]) == (
+        "A smaller set is nearly as good: mel reaches 75.0 % accuracy; all 3 features,"
+        " by linear, reach 80.0 % (5.0 points less, 1.0 to 9.0). Each fold's set was"
+        " chosen on the other folds."
+    )
+    often = sentences.what_matters([kept("mel", folds=0.6)], FOLDER, ["mel"])
+    assert often.endswith("on the other folds; 60 % of the folds chose this one.")
+
+
+def test_all_features_are_kept_if_no_smaller_set_suffices():
+    assert sentences.what_matters([kept("mel+mfcc+chroma")], FOLDER, []) == (
+        "No smaller set keeps 95 % of what all 3 features, by linear, give above chance"
+        " (80.0 % accuracy)."
+    )
+
+
+def test_features_of_the_best_run_that_were_not_measured_are_named():
+    text = sentences.what_matters([kept("mel")], FOLDER, ["pcen", "mel"])
+    assert text.endswith(
+        " Importance was not measured for pcen, which the best configuration has."
+    )
+
+
+def test_a_negative_loss_is_a_gain():
+    assert sentences.lost_points(-0.02, -0.03, -0.01) == "2.0 points more, 1.0 to 3.0"
+    assert sentences.lost_points(0.02, NONE, NONE) == "2.0 points less"
+
+
+def test_datasets_are_compared_from_three_on():
+    assert not_compared(2) == ("A comparison needs 3 datasets; 2 have runs here.")
+    assert not_compared(1).endswith("; one has runs here.")
+    assert not_compared(4).startswith("No 3 of these 4 datasets share")
+
+
+def loss(without, lost, low, high, clear):
+    row = {"without": without, "lost": lost, "low": low, "high": high}
+    return row | {"clear": clear}
+
+
+MEL = loss("mel", 0.143, 0.111, 0.175, False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], ""),
+        ([MEL], "Without mel 14.3 points are lost (11.1 to 17.5)."),
+        (
+            [MEL, loss("mfcc", 0.064, 0.041, 0.086, True)],
+            (
+                "Without mel 14.3 points are lost (11.1 to 17.5), without mfcc 6.4 (4.1"
+                " to 8.6)."
+            ),
+        ),
+        (
+            [
+                MEL,
+                loss("mfcc", 0.064, 0.041, 0.086, True),
+                loss("rms", 0.06, 0.04, 0.08, False),
+            ],
+            (
+                "Without mel 14.3 points are lost (11.1 to 17.5), without mfcc 6.4 (4.1"
+                " to 8.6), without rms 6.0 (4.0 to 8.0); which of mfcc and rms matters"
+                " more is open."
+            ),
+        ),
+    ],
+)
+def test_losses_are_ordered_as_far_as_they_differ(rows, said):
+    assert sentences.lost_by_feature(rows) == said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (
+            0.03,
+            0.08,
+            (
+                "The last doubling of the recordings brought +5.0 points (+3.0 to"
+                " +8.0); the next probably brings no more than 8.0."
+            ),
+        ),
+        (
+            -0.01,
+            0.08,
+            (
+                "No gain of the last doubling of the recordings can be seen: +5.0"
+                " points (−1.0 to +8.0)."
+            ),
+        ),
+        (
+            np.nan,
+            np.nan,
+            "The last doubling of the recordings brought +5.0 points.",
+        ),
+    ],
+)
+def test_the_next_doubling_has_a_bound_if_the_last_brought_a_gain(low, high, said):
+    last = {"gain": 0.05, "gain_low": low, "gain_high": high}
+    assert sentences.doubling(last, "recordings") == said
+
+
+def test_sets_that_were_not_fitted_are_counted():
+    assert sentences.fitted_sets(143, 12) == "of the 143 of 4,095 sets that were fitted"
+    assert sentences.fitted_sets(7, 3) == ""
+
+
+def across(sets):
+    row = {"feature_set": "mel+mfcc", "mean": 0.024, "low": 0.005, "high": 0.043}
+    row |= {"new_low": -0.02, "new_high": 0.06, "better": 4, "datasets": 5}
+    return SimpleNamespace(best=row, joint=range(sets))
+
+
+def test_the_largest_of_several_means_is_said_to_be_too_high():
+    assert across_sentences.on_unseen(across(31), 5) == (
+        "mel+mfcc would gain +2.4 points on average (+0.5 to +4.3, the largest of 31,"
+        " so too high); the gain of a new dataset would lie between −2.0 and +6.0"
+        " points, so it may go either way."
+    )
+    assert "so too high" not in across_sentences.on_unseen(across(1), 5)
+
+
+def test_few_datasets_say_nothing_of_a_new_one():
+    built = across(2)
+    built.best["new_low"] = np.nan
+    assert across_sentences.on_unseen(built, 5) == (
+        "nothing can be said yet: an estimate needs 5 datasets."
+        " mel+mfcc is better on 4 of 5."
+    )
+
+
+def test_orders_of_importance_agree_in_part():
+    assert across_sentences.travel(0.18, 0.07, 0.43, 10, 6) == (
+        "The orders of 10 features by importance on 6 datasets agree in part: mean rank"
+        " correlation 0.18 (0.07 to 0.43); noise in the scores lowers this correlation."
+    )

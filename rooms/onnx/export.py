@@ -1,0 +1,198 @@
+"""`python -m train export`: a trained run as one ONNX file, for programs without torch
+or this project.
+
+The file holds the networks of all finished folds, the steps before them
+(standardisation, resizing, rounding to float16) and the average over views and folds.
+
+    inputs   one for each channel, with its name (mfcc:1-19; a second mel is mel_2): (B,
+             rows, frames) float32, as in a cache; if the run drops padding (metadata:
+             padding), frames of time are only a clip's own, at least two
+    outputs  probabilities (B, K), the mean over the folds, each scaled by the run's
+             temperature (not with tags); by_fold (B, F, K), unscaled as in
+             predictions.csv
+    metadata features, channels (names, parameters, rows), sample_rate, duration,
+    classes, folds, padding; config, the run's whole configuration for `fs.Model`
+
+The file does not compute features: docs/howto/predicting.md shows how to compute them.
+Before the file is written, onnxruntime's by_fold is compared with predictions.csv if
+the cache has the features, else with the networks themselves on noise.
+"""
+
+import json
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import size
+from featurestack.features_cache import Cache
+from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.names import parse_set
+from featurestack.results import select_runs
+from featurestack.results.config import to_json
+from featurestack.results.scores import SMALLEST_PROBABILITY
+from featurestack.rooms.onnx.model import CONFIG, open_session
+from featurestack.rooms.onnx.options import ExportOptions
+from featurestack.storage.files import refuse_special, replace_file
+from featurestack.train.bundle import (
+    AGREES,
+    Probabilities,
+    TrainedModel,
+    Values,
+    bundle_of_run,
+)
+from featurestack.train.network_input import Statistics
+from featurestack.train.trained_options import refuse_inside
+
+OPSET = 18
+CHECKED = 64  # largest number of clips of each fold that are compared
+
+
+class ExportedRun(nn.Module):
+    """All folds of a trained model, from stored features to probabilities: the content
+    of the file.
+    """
+
+    def __init__(self, model: TrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.networks = nn.ModuleList(fold.network for fold in model.folds.values())
+
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        by_fold = []
+        for fold in self.model.folds.values():
+            views = self.model.views(self.input(values, fold.statistics))
+            outputs = torch.stack([fold.network(view) for view in views])
+            by_fold.append(self.model.task.activation(outputs).mean(0))
+        together = torch.stack(by_fold, dim=1)  # (B, F, K)
+        if self.model.temperature == 1:
+            return together.mean(1), together
+        logits = together.clamp_min(SMALLEST_PROBABILITY).log() / self.model.temperature
+        return logits.softmax(2).mean(1), together
+
+    def input(
+        self,
+        values: Sequence[torch.Tensor],
+        statistics: Sequence[Statistics],
+    ) -> torch.Tensor:
+        """`InputSpec.prepare` for clips of one length."""
+        spec = self.model.input
+        parts = map(spec.prepare_channel, spec.channels, statistics, values)
+        return torch.cat(list(parts), dim=1).float()
+
+
+def export_run(options: ExportOptions) -> int:
+    """Write the run's ONNX file to `out` or <run>.onnx and print how exact it is;
+    returns 0.
+
+    export_run(ExportOptions(run="last", out=Path("model.onnx")))
+    """
+    run = select_runs.select_one(options.runs, options.run)
+    file = options.out or Path(f"{run.name}.onnx")
+    refuse_inside(file)
+    refuse_special(file)
+    selection = run.selection(options.selection)
+    model = TrainedModel(bundle_of_run(run, selection))
+    channels = parse_set(run.config.features)
+    texts = list(map(str, channels))
+    # a second channel of the same name is numbered: mel, mel_2
+    again = [texts[:place].count(text) for place, text in enumerate(texts)]
+    names = [
+        f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)
+    ]
+    folder = options.cache_of(run.dataset)
+    cache = Cache(folder) if is_cache(folder) else None
+    # (number of the exported fold, one clip's stored features, that fold's
+    # probabilities)
+    examples: list[tuple[int, Values, Probabilities]] = []
+    if cache and all(channel in cache for channel in channels):
+        source = "predictions.csv"
+        for number, fold in enumerate(model.folds):
+            rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
+            for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
+                filled = cache.filled[cache.positions([clip])]
+                whole = cache.batch(channels, [clip])
+                values = []
+                for channel, stored in zip(model.input.channels, whole):
+                    frames = model.input.own_frames(channel, filled)[0]
+                    values.append(stored[:, :, :frames])
+                examples.append((number, values, expected))
+    else:
+        source = "the networks"
+        noise = np.random.default_rng(0)
+        values = [
+            noise.normal(size=(1, channel.rows, channel.frames))
+            for channel in model.input.channels
+        ]
+        for number, fold in enumerate(model.folds):
+            expected = model.probabilities(values, np.ones(1), fold)[0]
+            examples.append((number, values, expected))
+    content = onnx_bytes(model, names)
+    session = open_session(content)
+    largest = 0.0
+    for number, values, expected in examples:
+        fed = {}
+        for name, of_channel in zip(names, values):
+            fed[name] = of_channel.astype(np.float32)
+        (by_fold,) = session.run(["by_fold"], fed)
+        differences = np.abs(by_fold[0, number] - expected)
+        largest = max(largest, float(differences.max()))
+    if largest > AGREES:
+        raise RequestError(
+            f"{file} is not written: its probabilities differ from {source} by"
+            f" {largest:.1e}"
+        )
+    replace_file(file, content)
+    agreement = f"probabilities differ from {source} by {largest:.1e} at most"
+    print(
+        f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))};"
+        f" {agreement}"
+    )
+    return 0
+
+
+def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
+    """The file's content with metadata, by torch's TorchScript exporter, which needs no
+    further package.
+    """
+    axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
+    spec = model.input
+    for name, channel in zip(names, spec.channels):
+        # clips differ in length
+        if spec.drop_padding and channel.timed and channel.frames > 1:
+            axes[name][2] = f"{name}_frames"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        torch.inference_mode(),
+    ):
+        # torch warns that a newer exporter exists; the file is checked
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            ExportedRun(model).eval(),
+            tuple(
+                torch.zeros(2, channel.rows, channel.frames)
+                for channel in spec.channels
+            ),
+            file := f"{folder}/model.onnx",
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=["probabilities", "by_fold"],
+            dynamic_axes=axes,
+        )
+        proto = onnx.load(file)
+    config = to_json(model.config)
+    metadata: dict[str, object] = {"features": model.config.features}
+    metadata |= {key: config[key] for key in ("channels", "sample_rate", "duration")}
+    metadata |= {"classes": model.classes, "folds": list(model.folds)}
+    metadata |= {"padding": "drop" if spec.drop_padding else "keep", CONFIG: config}
+    for key, value in metadata.items():
+        proto.metadata_props.add(key=key, value=json.dumps(value))
+    return proto.SerializeToString()

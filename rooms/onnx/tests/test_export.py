@@ -1,0 +1,102 @@
+"""onnxruntime predicts from an exported file what the run predicted, for every kind of
+model.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from featurestack.features_cache import Cache
+from featurestack.rooms.onnx.options import ExportOptions
+from featurestack.train import network_input
+from featurestack.train.bundle import TrainedModel, bundle_of_run
+from tests.refusal import refused
+from tests.train.little import execute
+from tests.train.sounds import train_run
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
+
+# model -> its features, further options
+TRAINED = {
+    "cnn4": ("mel+chroma", {"norm": "none"}),
+    "cnn4+texture": ("mel:1-14+mel:1-14", {"norm": "clip", "tta": 3}),
+    "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
+    "linear": ("mel+chroma", {}),
+    "mlp": ("mel+embedding", {}),
+}
+
+
+def exported(run, data, out):
+    """A session of onnxruntime; the export has compared it with the run."""
+    assert (
+        onnx_export.export_run(ExportOptions(run=str(run.path), data=data, out=out))
+        == 0
+    )
+    return onnx_export.open_session(out.read_bytes())
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_onnxruntime_predicts_what_the_run_did(
+    model, cache_folder, options, tmp_path, capsys
+):
+    features, more = TRAINED[model]
+    wanted = {"model": model, "features": features, "folds": (1, 2), "epochs": 1}
+    folder = execute(options, **wanted, **more)
+    file = tmp_path / "model.onnx"
+    session = exported(folder, cache_folder.parents[1], file)
+    said = capsys.readouterr().out
+    assert "2 of 3 folds" in said and "differ from predictions.csv" in said
+    proto = onnx.load(str(file))
+    onnx.checker.check_model(proto)
+    described = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
+    assert (described["classes"], described["folds"]) == (folder.classes, [1, 2])
+    names = [entry.name for entry in session.get_inputs()]
+    # names of inputs differ
+    assert [name.removesuffix("_2") for name in names] == features.split("+")
+    values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
+    fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
+    expected = TrainedModel(bundle_of_run(folder)).probabilities(values, np.ones(5))
+    assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("model", ["linear", "texture"])
+def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path, capsys):
+    """The export compares clips of several lengths; the columns of `modulation` are not
+    frames of time.
+    """
+    folder = short.path.parents[2]
+    wanted = {
+        "features": "mel+modulation",
+        "padding": "drop",
+        "augment": "auto",
+        "tta": 1,
+    }
+    session = exported(
+        train_run(folder, model=model, **wanted),
+        folder / "data",
+        tmp_path / "model.onnx",
+    )
+    assert "differ from predictions.csv by" in capsys.readouterr().out
+    mel, modulation = (entry.shape[2] for entry in session.get_inputs())
+    assert mel == "mel_frames" and isinstance(modulation, int)
+
+
+def test_without_a_cache_the_networks_are_compared_and_a_difference_writes_nothing(
+    sounding, tmp_path, monkeypatch, capsys
+):
+    options = ExportOptions(
+        run=str(sounding.path), data=tmp_path, out=tmp_path / "model.onnx"
+    )
+    assert onnx_export.export_run(options) == 0
+    assert "differ from the networks by" in capsys.readouterr().out
+    options.out.unlink()
+    monkeypatch.setattr(
+        network_input, "resizing", lambda length, wanted: torch.ones(length, wanted)
+    )
+    with refused("is not written: its probabilities differ"):
+        onnx_export.export_run(options)
+    assert not options.out.exists()

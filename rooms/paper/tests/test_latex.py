@@ -1,0 +1,75 @@
+"""The LaTeX document is complete and holds any class name."""
+
+import re
+
+from matplotlib.figure import Figure
+
+from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis.findings import Threat, findings
+from featurestack.analysis.runs import Problem, Results
+from featurestack.rooms.paper import latex
+from tests.analysis.made_runs import MadeRun
+
+ODD = [
+    "<script>",
+    "a&b",
+    "50%",
+    "$x_1$",
+    "Straße",
+    "{brace}",
+    "hand\\saw",
+    "~tilde^",
+    "#hash",
+    "plain",
+]
+
+
+def balanced(text):
+    """Whether the environments end in the right order and the numbers of opening and
+    closing braces agree.
+    """
+    open_ = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if kind == "begin":
+            open_.append(name)
+        elif not open_ or open_.pop() != name:
+            return False
+    bare = re.sub(r"\\[{}]", "", text)
+    return not open_ and bare.count("{") == bare.count("}")
+
+
+def test_the_document_is_whole(made, tmp_path):
+    runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
+    # not ranked
+    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]
+    results = made(*runs, names=ODD, dataset="esc10")
+    unfinished = Problem("rms-cnn4", "no fold is finished yet", "unfinished")
+    results = Results(results.runs, [*results.problems, unfinished])
+    found = findings(results, threats=[Threat("changed", 1)])
+    figure = Figure(figsize=(2, 1))
+    figure.add_subplot().plot([1, 2])
+    files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
+    figure.savefig(files[1])
+    saved = SavedFigure("accuracy_heat_map", "Accuracy in %", "a+b@c=1", "", files, {})
+    written = latex.write_document(tmp_path, found, [saved], "100 % of it & more")
+    assert all((tmp_path / name).is_file() for name in written)
+    main = (tmp_path / "latex" / "main.tex").read_text()
+    (used,) = re.findall(r"\\includegraphics\{([^}]+)\}", main)
+    assert (tmp_path / "latex" / used).exists() and balanced(main)
+    assert (
+        "mel (resnet18, augment none) & resnet18" in main
+        and "mel & resnet18" not in main
+    )
+    assert "Best features: mel" in main and r"100 \% of it \& more" in main
+    for heading in ("Result", "Limitations", "Data and methods"):
+        assert f"\\section*{{{heading}}}" in main
+    assert "not compared" not in main and "no fold" not in main  # notes for the desk
+    references = (tmp_path / "latex" / "references.bib").read_text()
+    assert balanced(references) and references.count("@misc{") == main.count(r"\cite{")
+
+
+def test_one_figure_of_each_subject_is_shown(tmp_path):
+    names = ["class_means", "learning_curves", "accuracy_heat_map", "accuracy_by_set"]
+    saved = [SavedFigure(name, "", name, "", (), {}) for name in [*names, *names]]
+    shown = [figure.name for figure in latex.shown_figures(saved)]
+    assert shown == ["accuracy_by_set", "learning_curves", "class_means"]
