@@ -11,10 +11,12 @@ docs/tables/README.md says what a file holds and how a page includes it.
 """
 
 import csv
+import itertools
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from string import Formatter
 
@@ -25,12 +27,9 @@ from featurestack.commandline.errors import RequestError, nearest
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"
 SOURCE = ["command", "commit", "processor", "seconds"]  # the last columns of a file
-TABLE = re.compile(
-    r"<!-- table (\w+)(?:\[([^]\n]+)\])?\n(.*?)\n-->\n"
-    r"(?:\|[^\n]*\n|```.*?\n```\n)*",
-    re.DOTALL,
-)
-FIGURE = re.compile(r"<!-- (\w+)\[([^\]]+)\] (.+?) -->")
+TEXTS = "texts.txt"  # what pages say of the files
+FIELD = re.compile(r"\{(\w+)\[([^\]]+)\] (\w+)(:[^}]*)?\}")  # in a sentence
+COLUMN = re.compile(r"\{\w+(?::[^}]*)?\}")  # in a table
 NUMBER = re.compile(r"[-−+]?\d[\d.,]*")
 # number in a file
 PLAIN = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
@@ -129,55 +128,88 @@ def filled(template: str, row: Row) -> str:
     return _Figures().vformat(template, (), row)
 
 
-def included(page: str) -> str:
-    """The text of a page with the figures of its files; RequestError if a file, row or
-    column is unknown, or a figure has another form than its comment says.
-    """
-    page = TABLE.sub(_table, page)
-    parts = []
-    end = 0
-    for comment in FIGURE.finditer(page):
-        name, key, template = comment.groups()
-        rows = read(name)
-        if key not in rows:
-            raise RequestError(nearest("row", key, list(rows)))
-        figure = filled(template, rows[key])
-        form = NUMBER.pattern.join(map(re.escape, NUMBER.split(figure)))
-        before = page[end : comment.start()]
-        present = re.search(f"{form}$", before)
-        if not present:
-            raise RequestError(
-                f"{comment[0]} gives {figure!r}; expected such a figure before it, not"
-                f" {before[-20:]!r}"
-            )
-        parts += [before[: present.start()], figure, comment[0]]
-        end = comment.end()
-    return "".join(parts) + page[end:]
+def blocks(page: str) -> list[str]:
+    """What texts.txt has for a page: its tables and sentences."""
+    text = (FILES / TEXTS).read_text(encoding="utf-8")
+    _, *parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    by_page = dict(zip(parts[::2], parts[1::2]))
+    return [block for block in by_page.get(page, "").split("\n\n") if block.strip()]
 
 
-def _table(found: re.Match[str]) -> str:
-    """The comment, and the table or block of code: the template with its lines of
-    fields once for each row of the file, or of those that the comment names.
+def included(text: str, page: str) -> str:
+    """The text of a page with the figures of the files; RequestError if a file, row or
+    column is unknown, or a table or sentence of texts.txt is not there once.
     """
-    name, keys, template = found.groups()
-    rows = read(name)
-    shown = keys.split("; ") if keys else list(rows)
-    for key in shown:
-        if key not in rows:
-            raise RequestError(nearest("row", key, list(rows)))
-    comment = found[0][: found[0].index("\n-->\n") + len("\n-->\n")]
-    lines = []
-    for line in template.splitlines():
-        if "{" not in line:
+    for block in blocks(page):
+        fill = _table if block.lstrip().startswith("table ") else _sentence
+        pattern, replacement = fill(block.strip("\n"))
+        found = list(re.finditer(pattern, text, re.MULTILINE))
+        if len(found) != 1:
+            shown = " ".join(block.split())
+            raise RequestError(f"{page} has {len(found)} texts like this: {shown}")
+        text = text[: found[0].start()] + replacement(found[0]) + text[found[0].end() :]
+    return text
+
+
+Fill = tuple[str, Callable[[re.Match[str]], str]]
+
+
+def _sentence(block: str) -> Fill:
+    """A sentence: its figures change, its words and line breaks stay."""
+    words = " ".join(block.split())
+    figures = [
+        filled(f"{{{column}{form or ''}}}", _row(name, key))
+        for name, key, column, form in FIELD.findall(words)
+    ]
+    fixed = [
+        r"\s+".join(map(re.escape, part.split(" ")))
+        for part in FIELD.sub("\0", words).split("\0")
+    ]
+    pattern = (
+        "".join(f"({part}){NUMBER.pattern}" for part in fixed[:-1]) + f"({fixed[-1]})"
+    )
+
+    def replacement(found: re.Match[str]) -> str:
+        pairs = zip(found.groups(), [*figures, ""], strict=True)
+        return "".join(part + figure for part, figure in pairs)
+
+    return pattern, replacement
+
+
+def _table(block: str) -> Fill:
+    """A table or a block of code: its lines with fields stand once for each row of the
+    file, or of those that the block names.
+    """
+    head, *template = block.splitlines()
+    name, keys = re.fullmatch(r"table (\w+)(?:\[(.+)\])?", head).groups()
+    shown = keys.split("; ") if keys else list(read(name))
+    rows = [_row(name, key) for key in shown]
+    pattern, lines = [], []
+    for line in template:
+        if not COLUMN.search(line):
+            pattern.append(f"^{re.escape(line)}\n")
             lines.append(line)
             continue
-        for row in [rows[key] for key in shown]:
+        form = "[^\n]*".join(map(re.escape, COLUMN.split(line)))
+        pattern.append(f"(?:^{form}\n)*")
+        for row in rows:
             if line.startswith("|"):
                 made = [filled(cell.strip(), row) for cell in line[1:-1].split("|")]
                 lines.append(f"| {' | '.join(made)} |")
             else:
                 lines.append(filled(line, row))
-    return comment + "\n".join(lines) + "\n"
+    made = "\n".join(lines) + "\n"
+    if template[0].startswith("|"):
+        fixed = itertools.takewhile(lambda line: not COLUMN.search(line), template)
+        pattern = [*(f"^{re.escape(line)}\n" for line in fixed), r"(?:^\|[^\n]*\n)*"]
+    return "".join(pattern), lambda _: made
+
+
+def _row(name: str, key: str) -> Row:
+    rows = read(name)
+    if key not in rows:
+        raise RequestError(nearest("row", key, list(rows)))
+    return rows[key]
 
 
 def listing() -> str:
@@ -201,7 +233,8 @@ def main(*words: str) -> None:
     elif words == ("pages",):
         for page in pages():
             text = page.read_text(encoding="utf-8")
-            page.write_text(included(text), encoding="utf-8")
+            name = page.relative_to(ROOT).as_posix()
+            page.write_text(included(text, name), encoding="utf-8")
     else:
         sounds, out, *names = words
         made = made_tables.Folders(Path(sounds), Path(out))
