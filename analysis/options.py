@@ -31,7 +31,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     )
     confusion: Literal["counts", "rates"] = option(
         "counts",
-        "cells of the confusion matrices in figures/: counts, or percentages of"
+        "cells of the confusion matrices in tables/ and figures/: counts, or shares of"
         " the row",
     )
     figures: int = option(

@@ -20,7 +20,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import SCORES_ELSEWHERE
 from featurestack.analysis.run_section import submit_run
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.tables import accuracy_by_recording
+from featurestack.analysis.tables import accuracy_by_recording, confusion_table
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import plural
 from featurestack.features_cache import Cache
@@ -76,13 +76,18 @@ def run_figures(
     drawn: int,
     rates: bool,
 ) -> Section:
-    """The settings of all runs and the figures of the first `drawn`; `rates` as in
-    `submit_run`.
+    """The settings and confusion matrices of all runs, and the figures of the first
+    `drawn`; `rates` as in `submit_run`.
     """
     problems: list[Problem] = []
     for place, run in enumerate(found.runs[:drawn]):
         problems += submit_run(writer, run, best=place == 0, rates=rates)
-    return Section("runs", "Runs", problems=problems)
+    matrices = {
+        f"{run.name}.confusion": confusion_table(run, rates=rates)
+        for run in found.runs
+        if not run.task.multilabel
+    }
+    return Section("runs", "Runs", tables=matrices, problems=problems)
 
 
 def recordings(found: Findings, *, drawn: int) -> Section | None:

@@ -183,6 +183,20 @@ def confusion_counts(run: Run) -> Floats:
     return true @ predicted / len(run.seeds)
 
 
+def confusion_table(run: Run, *, rates: bool = False) -> pd.DataFrame:
+    """`confusion_counts` with the classes' names, one row for each true class; with
+    `rates` the shares of a row, empty for a class without a test clip.
+    """
+    counts = confusion_counts(run)
+    if rates:
+        clips = counts.sum(axis=1, keepdims=True)
+        counts = np.divide(
+            counts, clips, out=np.full_like(counts, np.nan), where=clips > 0
+        )
+    true = pd.Index(run.classes, name="true / predicted")
+    return pd.DataFrame(counts, true, list(run.classes)).reset_index()
+
+
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """The `most` most frequent errors: true and predicted class, count (a mean over
     seeds), of, share.

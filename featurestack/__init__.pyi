@@ -14,11 +14,11 @@ from featurestack.analysis.runs import Run as Run
 from featurestack.commandline.errors import Error as Error
 from featurestack.commandline.errors import Failed as Failed
 from featurestack.commandline.errors import RequestError as RequestError
-from featurestack.rooms.answer.answer import Answer as Answer
 from featurestack.features_cache import Cache as Cache
 from featurestack.pipeline.clip_spectra import Clip as Clip
 from featurestack.pipeline.features.registry import feature as feature
 from featurestack.results.run_folder import RunFolder as RunFolder
+from featurestack.rooms.answer.answer import Answer as Answer
 from featurestack.train.models.registry import model as model
 from featurestack.train.own_loop import OwnRun as OwnRun
 from featurestack.train.service import Model as Model
@@ -631,8 +631,8 @@ def report(
         prefix or last
     ensemble: write the ensemble of these runs, the mean of their probabilities, as
         a run of its own, then report
-    confusion: [counts] cells of the confusion matrices in figures/: counts, or
-        percentages of the row
+    confusion: [counts] cells of the confusion matrices in tables/ and figures/:
+        counts, or shares of the row
     figures: [3] show the settings, figures and classes of this many runs, the best
         first; the page's tables have all
     audio_mb: [1] most MB of clips' audio in the page; other clips are linked
