@@ -1,8 +1,8 @@
 """Hostile options and damaged files through the commands that users type: `python -m
 bench.fuzz`.
 
-A folder, the world, is made once: audio, annotation tables, caches, three runs, a bundle, a report, an
-exported file, an archive, a recipe. In a third of the trials one or two options of a
+A folder, the world, is made once: audio, annotation tables, caches, three runs, a bundle, a report,
+an archive, a recipe. In a third of the trials one or two options of a
 command get hostile values, as flags or as variables; the options of all commands are
 about equally likely. In another third a file of the world is damaged, or replaced by a
 folder, a FIFO or a dangling link, and a command that reads the file is run; the groups
@@ -57,7 +57,7 @@ inf -inf nan -1 0 1 2 -0.0 0.5 1e-320 1e23 -1e23 999999999999999999999999999999 
 a{line}b {line} - -- = + , : @ %s $(x) ' " \ * {long} {accents} {deep} {bytes} a{byte}b 🎵 犬 {escape}[31m
 {delete} / . .. ~~ /nonexistent/path/x /dev/null /dev/full /proc/self/mem /etc/passwd {world}
 {world}/sounds {world}/fifo {world}/loop {world}/nothing {world}/sounds/x.txt {world}/model.pt
-{world}/data/little/features/mel.h5 {world}/little-features.zip {world}/data/little/features {world}/runs
+{world}/data/little/features/mel.h5 {world}/data/little/features {world}/runs
 {world}/tree {world}/esc.zip {world}/own.txt tensorboard tcp://127.0.0.1:1 tls://127.0.0.1:1
 http://127.0.0.1:1/x.zip file:///etc/passwd 1x1 0x0 99999999x99999999 64x108 -1x5 1/0 5/3 1/1 0~1~2
 nan~nan 1,2 1e3 mel mel+mel mell mel:5-1 mel:0-9999 mel@n_mels=0 mel@n_mels=-1 mel@n_mels=nan
@@ -109,7 +109,6 @@ training  FEATURES=mel+rms MODEL=cnn4 GRID=64x108 EPOCHS=1 BATCH=8 {plain} AUGME
 plain     PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off
 linear    FEATURES=mel+rms MODEL=linear
 report    RUNS={world}/runs REPORTS={world}/reports
-parcel    FILE={world}/little-features.zip
 """
 # The name of a call, then its words; the calls are valid and quick.
 CALLS = """
@@ -127,9 +126,6 @@ check-tree       pipeline check {tree}
 verify           pipeline verify {sounds} RECOMPUTE=1
 info             features_cache info {sounds}
 verify-cache     features_cache verify {sounds}
-verify-file      features_cache verify {sounds} {parcel}
-export           features_cache export {sounds} {parcel}
-import           features_cache import DATASET={world}/sounds/little.csv DATA={world}/other {parcel}
 run              train run {sounds} {runs} {training}
 run-tree         train run {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
 run-weights      train run {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
@@ -157,11 +153,10 @@ predictions                      analysis run predict-own bundle onnx ensemble
 last\.pt                         predict bundle listen onnx predict-windows
 best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights
-little-features\.zip             import verify-file
 esc\.zip                         data-zip
 own\.txt                         run-recipe sweep-recipe
-index\.h5$                       features verify info export run analysis plan predict-own
-\.h5$                            features verify info export run analysis plan verify-cache
+index\.h5$                       features verify info run analysis plan predict-own
+\.h5$                            features verify info run analysis plan verify-cache
 costs\.csv|failures\.csv|locks   features verify info run analysis plan
 folds\.csv                       features-tree plan-tree run-tree
 little\.csv$                     features plan check data run analysis
@@ -283,7 +278,7 @@ def make_world(world: Path) -> None:
         calls["run"],
         *([*calls["run"], *other] for other in others),
     ]
-    made += [calls[name] for name in ("bundle", "analysis", "export", "features-tree")]
+    made += [calls[name] for name in ("bundle", "analysis", "features-tree")]
     for words in made:
         outcome = run(Call(tuple(words)))
         assert outcome.status == 0 and not outcome.finding, (words, outcome)

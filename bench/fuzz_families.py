@@ -42,7 +42,7 @@ OF_TREE = ("features-tree", "check-tree", "plan-tree")
 # commands that write and may be killed, or run beside another
 WRITERS = (
     *("features", "features-tree", "run", "run-tree", "sweep", "analysis", "bundle"),
-    *("export", "import", "ensemble", "check"),
+    *("ensemble", "check"),
 )
 ENVIRONMENTS = (
     *("ascii", "latin-1", "no output", "no input", "20 files", "small files"),
@@ -135,9 +135,7 @@ def foreign(
     mine = world / "mine.txt"
     mine.write_text(TEXT)
     if rng.random() < 0.5:
-        archive, name = rng.choice(
-            [("little-features.zip", "import"), ("esc.zip", "data-zip")]
-        )
+        archive, name = "esc.zip", "data-zip"
         entry = rng.choice(["../mine.txt", "../../mine.txt", str(mine), "a/../../mine"])
         with zipfile.ZipFile(world / archive, "a") as opened:
             if rng.random() < 0.3:  # a link that leaves the folder

@@ -28,7 +28,7 @@ Other modules: names.py, the grammar of FEATURES; location.py, the cache folder 
 DATASET; table.py, the clips; splits.py, each fold's train, validation and test clips;
 external.py, features from elsewhere; failures.py, costs.py, verified.py and
 check_findings.py, the small files of these names; column_means.py, maps whose columns
-are not time; inspect.py and share.py, the commands.
+are not time; inspect.py, the commands.
 storage/files.py has the locks and the replacing of whole files.
 """
 

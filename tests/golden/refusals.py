@@ -68,9 +68,6 @@ pipeline list SAMPLE_RATE=0 -> SAMPLE_RATE 0
 features_cache ifno -> ifno info
 features_cache info DATASET=nowhere -> nowhere
 features_cache verify DATASET=easy FEATURES=chrmoa -> chrmoa chroma
-features_cache export DATASET=easy FEATURES=nothing -> nothing
-features_cache import text.zip DATASET=new -> text.zip
-features_cache import nowhere.zip DATASET=new -> nowhere.zip
 train rnu -> rnu run
 train run DATASET=easy FEATURES=mle -> mle mel
 train run DATASET=easy FEATURES=pcen -> pcen features
