@@ -2,9 +2,10 @@
 No torch.
 
 A key of run.json is a field of `RunConfig` or of a class within it; the field gives the
-key's type and bounds. A field with a default may be absent in the file, and is not
-written if it has the default; every option is there. The reader refuses a missing or
-unknown key, another type, and a value out of bounds, and names the key.
+key's type and bounds. A field with a default may be absent in the file, so that a run
+of before an option was added stays readable; a default is not written, except of an
+option. The reader refuses a missing or unknown key, another type, and a value out of
+bounds, and names the key.
 
 `EnsembleConfig` is run.json of an ensemble of finished runs, `ChoiceConfig` that of
 features chosen inside the folds.
@@ -333,30 +334,25 @@ def read_config(
     malformed, and the remedy.
     """
     try:
-        if issubclass(kind, RunConfig | EnsembleConfig):
-            _refuse_format(content)
+        if issubclass(kind, RunConfig | EnsembleConfig) and isinstance(content, dict):
+            version = content.get("format_version", RUN_FORMAT)
+            if type(version) is int and version != RUN_FORMAT:
+                raise ValueError(
+                    f"has another format_version, {version} and not {RUN_FORMAT}"
+                )
         return _record(content, kind, "")
     except ValueError as error:
         raise RequestError(f"{origin} {error}: {remedy}") from None
 
 
-def _refuse_format(content: object) -> None:
-    """ValueError for a run.json without a version, or of another one."""
-    version = content.get("format_version") if isinstance(content, Mapping) else None
-    if version is None and isinstance(content, Mapping):
-        raise ValueError("lacks format_version")
-    if type(version) is int and version != RUN_FORMAT:
-        raise ValueError(f"has another format_version, {version} and not {RUN_FORMAT}")
-
-
 def to_json(record: object) -> dict[str, object]:
     """A configuration or a part of it, in the form of run.json."""
-    values = {own: getattr(record, own.name) for own in dataclasses.fields(record)}  # type: ignore[arg-type]
-    return {
-        own.name: _plain(value)
-        for own, value in values.items()
-        if value != _if_absent(own)
-    }
+    content = {}
+    for own in dataclasses.fields(record):  # type: ignore[arg-type]
+        value = getattr(record, own.name)
+        if value != own.default or "meaning" in own.metadata:  # every option is written
+            content[own.name] = _plain(value)
+    return content
 
 
 def _plain(value: object) -> object:
@@ -364,11 +360,9 @@ def _plain(value: object) -> object:
         return to_json(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return (
-        {key: _plain(item) for key, item in value.items()}
-        if isinstance(value, Mapping)
-        else value
-    )
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
 
 
 def _record(content: object, kind: type[T], place: str) -> T:
@@ -379,28 +373,21 @@ def _record(content: object, kind: type[T], place: str) -> T:
         raise ValueError(
             f"has malformed {place}" if place else "holds no configuration"
         )
+    before = f"{place}." if place else ""
     known = {own.name: own for own in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = [str(name) for name in content if name not in known]
-    if unknown:
-        raise ValueError(
-            f"has the unknown key {place}{'.' if place else ''}{unknown[0]}"
-        )
+    for name in content:
+        if name not in known:
+            raise ValueError(f"has the unknown key {before}{name}")
     values = {}
     for name, own in known.items():
-        inner = f"{place}.{name}" if place else name
-        values[name] = _if_absent(own)
         if name in content:
-            values[name] = _value(content[name], own.type, own.metadata, inner)
-            if not own.metadata.get("check", lambda _: True)(values[name]):
-                raise ValueError(f"has malformed {inner}")
-        elif values[name] is MISSING:
-            raise ValueError(f"lacks {inner}")
+            value = _value(content[name], own.type, own.metadata, before + name)
+            if not own.metadata.get("check", lambda _: True)(value):
+                raise ValueError(f"has malformed {before}{name}")
+            values[name] = value
+        elif own.default is MISSING:
+            raise ValueError(f"lacks {before}{name}")
     return kind(**values)
-
-
-def _if_absent(own: "dataclasses.Field[object]") -> object:
-    """The value of an absent key; MISSING if the key is required, as options are."""
-    return MISSING if "meaning" in own.metadata else own.default
 
 
 def _value(value: object, kind: object, traits: Traits, place: str) -> object:
@@ -409,17 +396,15 @@ def _value(value: object, kind: object, traits: Traits, place: str) -> object:
     """
     parts = get_args(kind)
     origin = get_origin(kind) or kind
-    least, most = traits.get("bounds", (-LARGEST, LARGEST))
     if origin in (Union, types.UnionType):
-        return _value(
-            value, type(value) if type(value) in parts else parts[0], traits, place
-        )
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _record(value, kind, place)
-    if origin is tuple and isinstance(value, list | tuple) and value:
+        fitting = type(value) if type(value) in parts else parts[0]
+        return _value(value, fitting, traits, place)
+    if dataclasses.is_dataclass(kind):
+        return _record(value, kind, place)  # type: ignore[arg-type]
+    if origin is tuple and isinstance(value, list) and value:
         if parts[1] is ... or len(value) == len(parts):
             return tuple(_value(item, parts[0], traits, place) for item in value)
-    elif origin is Mapping and isinstance(value, Mapping):
+    elif origin is Mapping and isinstance(value, dict):
         return {
             _value(key, parts[0], {}, place): _value(
                 item, parts[1], traits, f"{place}.{key}"
@@ -427,16 +412,13 @@ def _value(value: object, kind: object, traits: Traits, place: str) -> object:
             for key, item in value.items()
         }
     elif origin is Literal:
-        if isinstance(value, str) and value in parts:
+        if value in parts:
             return value
-    elif isinstance(value, int | float) and type(value) in (
-        kind,
-        int if kind is float else kind,
-    ):
-        if least <= value <= most:  # False for NaN
-            return value
-    elif type(value) is kind and not SURROGATE.search(str(value)):
-        return value
+    elif type(value) is kind or (kind is float and type(value) is int):
+        least, most = traits.get("bounds", (-LARGEST, LARGEST))
+        number = isinstance(value, int | float)
+        if least <= value <= most if number else not SURROGATE.search(str(value)):
+            return value  # NaN is out of bounds
     raise ValueError(f"has malformed {place}")
 
 

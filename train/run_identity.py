@@ -24,7 +24,9 @@ from featurestack.train.models.architecture import Architecture
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import RunOptions
 
-HASH_VERSION = 3  # raised if the same hash would mean something else
+# raised if the same hash would mean something else, as it would after the change of an
+# option's default
+HASH_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Identity:
 
     content: dict[str, Any]
     """version  HASH_VERSION
-    options  every option of `Training`; a file of weights counts by its content
+    options  the options of `Training` that are not at their defaults, so that a new
+             option leaves every run its hash; a file of weights counts by its content
     cache    stored feature -> digest of its clips' fingerprints
     clips    digest of the clips' ids, labels, categories, folds, source recordings and
              originals
@@ -85,7 +88,12 @@ def hashed_content(
 
 
 def hashed_options(training: Training) -> dict[str, Any]:
-    return {name: getattr(training, name) for name in fields(Training)}
+    """The options that are not at their defaults."""
+    return {
+        name: getattr(training, name)
+        for name, own in fields(type(training)).items()
+        if getattr(training, name) != own.default
+    }
 
 
 def exact_training(
@@ -130,13 +138,12 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
     `standard`, the tag.
     """
     parts = [Path(options.recipe).stem] if options.recipe else []
-    unnamed = hashed_options(standard)
     if standard.task == "auto":
-        unnamed["task"] = "classes"
+        standard = replace(standard, task="classes")
     for name, field in fields(Training).items():
         prefix = field.metadata.get("label", f"{name}=")
         value = getattr(options, name)
-        if prefix is not None and value != unnamed[name]:
+        if prefix is not None and value != getattr(standard, name):
             parts.append(f"{prefix}{value}")
     if options.tag:
         parts.append(options.tag)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from featurestack.commandline.options import fields, option
 from featurestack.results.config import (
     LABEL_BYTES,
     RUN_FORMAT,
@@ -16,6 +17,7 @@ from featurestack.results.config import (
     read_config,
     to_json,
 )
+from featurestack.results.training_options import Training
 from featurestack.train.options import RunOptions
 from featurestack.train.run_identity import differences, hashed_options
 from tests.refusal import refused
@@ -68,6 +70,21 @@ def test_the_hash_does_not_depend_on_the_order_of_keys():
     assert digest({"a": 1, "b": [2]}) == digest(json.loads('{"b": [2], "a": 1}'))
 
 
+def test_a_new_option_leaves_older_runs_readable_and_every_run_its_hash():
+    class Newer(Training):
+        jitter: float = option(0.0, "noise added to each batch", least=0)
+
+    known = Training(seed=1, epochs=7)
+    now = Newer(seed=1, epochs=7)
+    assert read_config(to_json(known), Newer, "run.json") == now
+    assert hashed_options(now) == hashed_options(known) == {"seed": 1, "epochs": 7}
+    assert hashed_options(replace(now, jitter=0.1)) == hashed_options(now) | {
+        "jitter": 0.1
+    }
+    written = to_json(now)
+    assert written["jitter"] == 0.0 and written["lr"] is None  # defaults may change
+
+
 def other_value(kind, value):
     """Another value that an option of this type and default may have."""
     if typing.get_origin(kind) is typing.Literal:
@@ -85,8 +102,8 @@ def test_configurations_that_may_predict_differently_have_folders_of_other_names
     standard = RunOptions()
     kinds = typing.get_type_hints(RunOptions)
     changes = {
-        name: other_value(kinds[name], value)
-        for name, value in hashed_options(standard).items()
+        name: other_value(kinds[name], field.default)
+        for name, field in fields(Training).items()
         if name != "task"
     }
     changes["task"] = "tags"

@@ -105,7 +105,8 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(content):
         for other in wrong:
             with refused(f"run.json (has malformed|has another|lacks) {name}[:,] "):
                 read_config(changed(content, place, other), RunConfig, "run.json")
-        if isinstance(place[-1], str) and not free and name not in OPTIONAL:
+        optional = name in OPTIONAL or name.startswith("options.")
+        if isinstance(place[-1], str) and not free and not optional:
             with refused(f"run.json lacks {name}: train this run again"):
                 read_config(changed(content, place), RunConfig, "run.json")
         tried += len(wrong)
