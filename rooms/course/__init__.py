@@ -1,5 +1,5 @@
-"""Modules for the notebooks of the course: the names of their first cell, the checks
-of answers, and a button that records.
+"""Modules for the notebooks of the course: the names of their first cell, and the
+checks of answers.
 """
 
 from featurestack.commandline.rooms import Room

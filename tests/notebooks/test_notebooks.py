@@ -127,21 +127,6 @@ def test_a_clip_is_written_as_it_is(tmp_path):
         assert np.abs(fs.read(tmp_path / name).y - clip.y).max() <= error
 
 
-def test_a_recording_of_the_browser_becomes_a_clip():
-    from featurestack.rooms.course.microphone import Microphone
-
-    microphone = Microphone(seconds=1)
-    assert microphone.clip() is None
-    recorded = fs.tone(440, seconds=1.0, sample_rate=48_000)
-    microphone.sample_rate = 48_000
-    microphone.samples = recorded.y.tobytes()
-    clip = microphone.clip()
-    assert clip is not None and clip.sample_rate == fs.RATE
-    assert abs(len(clip.y) - fs.RATE) <= 1
-    levels = fs.compute(clip, "stft")
-    assert abs(levels.rows[levels.values.mean(axis=1).argmax()] - 440) < 22
-
-
 # From start to end
 
 
