@@ -13,6 +13,7 @@ kills and detects damage.
 docs/reference/formats.md describes the files. The modules that write and read them, in
 reading order:
 
+    missing.py       what a run wants and the cache lacks
     writer.py        who writes what in which order, and why a kill between any two
                      steps is harmless
     claims.py        which run may write which clips, and why nobody writes for a run

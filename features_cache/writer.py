@@ -20,12 +20,18 @@ The order of writing, and why a kill between any two steps is harmless:
 
 After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its
 structure half-written.
+
+    with cache_writer(wanted, wait=False) as writer:    # 1
+        files = writer.create_files()    # 2 and 3
+        write_batch(files, writer.handle, batch)    # 4, in workers
+        writer.note(seconds, clips, failures)    # 5
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,20 +39,28 @@ from numpy.typing import DTypeLike, NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
-from featurestack.features_cache.claims import Handle, Writing, claims
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache.claims import Handle, Writing, claimed, claims
+from featurestack.features_cache.costs import write_costs
+from featurestack.features_cache.failures import write_failures
 from featurestack.features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
     lock,
     read_header,
 )
-from featurestack.features_cache.hdf5 import DamagedFile
-from featurestack.features_cache.structure import write_structure
-from featurestack.features_cache.table import rows_of
-from featurestack.features_cache.verified import is_verified
+from featurestack.features_cache.missing import (
+    FinishedClips,
+    Missing,
+    Wanted,
+    missing,
+)
+from featurestack.features_cache.structure import refresh, write_structure
+from featurestack.features_cache.verified import note_verified
 from featurestack.storage.disk import allocate
 from featurestack.storage.files import draft_of, replaced
 
+RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 # row in the file (or place of the feature), values, state word
 Clips = Iterable[tuple[int, NDArray, int]]
 
@@ -93,56 +107,131 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
 
 
 @dataclass(frozen=True)
-class FinishedClips:
-    """The clips of a table that a feature's file already holds; the arrays are (N,)."""
+class CacheWriter:
+    """A run that is admitted to a cache, and what the cache lacks for it."""
 
-    done: NDArray[np.bool_]
-    damaged: NDArray[np.bool_]
-    """The state word says done, but the values have another CRC."""
-    row_of: NDArray[np.intp]
-    """The row of a clip in the file, -1 if it has none."""
-    file: FeatureFile | None = None
-    fits: bool = False
-    """The file has exactly these clips, in this order."""
-    note: str = ""
-    """Why the file cannot be used; '' if it can or there is none."""
+    wanted: Wanted
+    missing: Missing
+    handle: Handle  # of the claim, which workers hold too
+    preparing: ExitStack  # holds the lock that only one run has
+    files: ExitStack  # holds the features' shared locks
+
+    def create_files(self) -> list[FeatureFile]:
+        """(F,) the features' files, made where they are missing; their clips that are
+        computed next count as not done.
+        """
+        wanted = self.wanted
+        files = [
+            self.files.enter_context(_ready(wanted, spec, clips))
+            for spec, clips in zip(wanted.specs, self.missing.stored)
+        ]
+        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.hashed)
+        self.preparing.close()
+        for file, todo in zip(files, self.missing.todo.T):
+            rows = np.flatnonzero(todo)
+            file.forget(rows[file.map(state=True)[rows] != 0])
+        return files
+
+    def note(
+        self,
+        seconds_a_clip: Mapping[str, float],
+        clips: Mapping[str, int],
+        failures: Sequence[tuple[int, str, str]],
+    ) -> None:
+        """Note costs and failures; remove files without a single clip after
+        failures.
+
+        seconds_a_clip  core seconds by feature, measured on `clips`
+        failures        (row, feature or WHOLE, reason)
+        """
+        wanted = self.wanted
+        if len(self.missing.clips):
+            write_costs(wanted.folder, seconds_a_clip, clips)
+        write_failures(
+            wanted.folder,
+            wanted.clips,
+            self.missing.clips,
+            wanted.names,
+            sorted(failures),
+        )
+        if failures and wanted.is_whole:
+            _remove_empty(wanted)
 
 
-def stored_clips(
-    folder: Path,
-    spec: FeatureSpec,
-    clip_ids: NDArray[np.bytes_],
-    keys: NDArray[np.uint64],
-    check: slice | None = None,
-) -> FinishedClips:
-    """The state of these clips in the file of `spec`, by id and fingerprint.
+@contextmanager
+def cache_writer(
+    wanted: Wanted,
+    *,
+    wait: bool,
+    check: bool = True,
+) -> Iterator[CacheWriter]:
+    """Admit a run to a cache. Until it has created its files, no other run creates
+    any.
 
-    check  clips whose CRC is compared too, unless the file is unchanged since its last
-           verification
+    wait   whether the run waits for others that write the same clips of the same
+           features, or files that have to be made again; else RequestError
+    check  whether the CRCs of files that are not verified are compared
+
+    RequestError if the disk lacks space.
     """
-    none = np.zeros(len(clip_ids), bool)
-    nothing = FinishedClips(none, none, np.full(len(clip_ids), -1))
-    try:
-        file = read_header(folder / f"{spec.stored}.h5")
-        row_of = rows_of(clip_ids, file.clip_ids)
-    except FileNotFoundError:
-        return nothing
-    except DamagedFile as damage:
-        return replace(nothing, note=damage.reason)
-    if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
-        what = "other parameters, audio settings, code or type than asked for"
-        return replace(nothing, note=f"{file.path.name} was made with {what}")
-    checked = none.copy()
-    if check:
-        checked[check] = not is_verified(file.path)
-    status = file.status(row_of, keys, checked)
-    return FinishedClips(
-        status.done,
-        status.damaged,
-        row_of,
-        file,
-        fits=np.array_equal(file.clip_ids, clip_ids),
-    )
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    rows = wanted.part.start, wanted.part.stop
+    with (
+        claimed(wanted.folder, wanted.names, rows, wait=wait) as handle,
+        ExitStack() as files,
+        ExitStack() as preparing,
+    ):
+        lacking = preparing.enter_context(_prepared(wanted, wait=wait, check=check))
+        refuse_full_disk(wanted.folder, sum(lacking.sizes.values()))
+        yield CacheWriter(wanted, lacking, handle, preparing, files)
+        if wanted.is_whole and check:
+            note_verified(wanted.folder, wanted.names)
+
+
+@contextmanager
+def _prepared(wanted: Wanted, *, wait: bool, check: bool) -> Iterator[Missing]:
+    """What the cache lacks, under the lock for creating files."""
+    while True:
+        with lock(wanted.folder, "preparing"):
+            lacking = missing(wanted, check=check)
+            writers = [
+                (name, who)
+                for name in lacking.sizes
+                if (who := written_to(wanted.folder, name))
+            ]
+            if not writers:
+                yield lacking
+                return
+        stored, who = writers[0]
+        reason = (
+            f"{stored}.h5 has to be made again for these clips, and is being written by"
+            f" {who}"
+        )
+        if not wait:
+            raise RequestError(f"{reason}; wait for it to end, or add WAIT=1")
+        tell(f"waiting: {reason}")
+        with lock(wanted.folder, stored):
+            pass  # granted when no run writes to the file
+
+
+def refuse_full_disk(folder: Path, needed: int) -> None:
+    """RequestError if the disk has no space for these bytes."""
+    free = shutil.disk_usage(folder).free
+    if needed and needed + RESERVE > free:
+        raise RequestError(
+            f"the features need {size(needed + RESERVE)} in {folder}, where"
+            f" {size(free)} are free; fewer FEATURES need less, DATA= names another"
+            " disk"
+        )
+
+
+def _remove_empty(wanted: Wanted) -> None:
+    files = [wanted.folder / f"{stored}.h5" for stored in wanted.names]
+    empty = [file for file in files if not read_header(file).map(state=True).any()]
+    for file in empty:
+        file.unlink()
+    if empty:
+        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
 
 
 def written_to(folder: Path, stored: str) -> str:
@@ -167,40 +256,40 @@ def written_to(folder: Path, stored: str) -> str:
 
 
 @contextmanager
-def ready(
-    folder: Path,
+def _ready(
+    wanted: Wanted,
     spec: FeatureSpec,
-    clip_ids: NDArray[np.bytes_],
-    keys: NDArray[np.uint64],
     stored: FinishedClips,
 ) -> Iterator[FeatureFile]:
     """The feature's file for these clips under a shared lock, made again if `stored`
     does not fit.
     """
-    path = folder / f"{spec.stored}.h5"
-    own_lock = lock(folder, spec.stored)
+    path = wanted.folder / f"{spec.stored}.h5"
+    own_lock = lock(wanted.folder, spec.stored)
     try:
         if not stored.fits:
             own_lock.take(wait=True)
-            kept: Clips = ()
-            # state words are copied unchanged, so that damage stays visible
-            if stored.file:
-                values = stored.file.map()
-                states = stored.file.map(state=True)
-                # also what other runs wrote meanwhile
-                done = stored.file.status(stored.row_of, keys).done
-                kept = (
-                    (row, values[place], int(states[place]))
-                    for row, place in enumerate(stored.row_of.tolist())
-                    if done[row]
-                )
-            _make(path, spec, clip_ids, kept)
+            _make(path, spec, wanted.ids, _kept(stored, wanted.keys))
         own_lock.take(shared=True, wait=True)
         # a killed run left it: drafting needs the exclusive lock
         draft_of(path).unlink(missing_ok=True)
         yield read_header(path.absolute())
     finally:
         own_lock.release()
+
+
+def _kept(stored: FinishedClips, keys: NDArray[np.uint64]) -> Clips:
+    """The finished clips of a file that is made again, also what other runs wrote
+    meanwhile; state words stay, so that damage stays visible.
+    """
+    if stored.file is None:
+        return
+    values = stored.file.map()
+    states = stored.file.map(state=True)
+    done = stored.file.status(stored.row_of, keys).done
+    for row in np.flatnonzero(done).tolist():
+        place = stored.row_of[row]
+        yield row, values[place], int(states[place])
 
 
 def install(

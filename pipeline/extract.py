@@ -6,27 +6,21 @@ files, and sends batches of clips to workers, which write the values.
 """
 
 import re
-import shutil
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
-from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.claims import Handle, claimed, has_claims
-from featurestack.features_cache.costs import write_costs
-from featurestack.features_cache.failures import FAILURES, write_failures
-from featurestack.features_cache.feature_file import FeatureFile, fingerprints, lock
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.failures import FAILURES
 from featurestack.features_cache.location import is_cache, is_same, joined_cache
-from featurestack.features_cache.structure import refresh, updated
-from featurestack.features_cache.verified import is_verified, note_verified
-from featurestack.features_cache.writer import ready, written_to
+from featurestack.features_cache.missing import Missing, missing, nothing_missing
+from featurestack.features_cache.writer import CacheWriter, cache_writer
 from featurestack.pipeline import audio
 from featurestack.pipeline.extraction_report import (
     describe_work,
@@ -37,10 +31,9 @@ from featurestack.pipeline.extraction_report import (
 from featurestack.pipeline.features import Clip
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.pool import Backend, open_backend
-from featurestack.pipeline.request import Remaining, Request, find_remaining, request
+from featurestack.pipeline.request import Request, request
 from featurestack.pipeline.worker import ClipTask, ExtractionResult, Job
 
-RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 BAD = re.compile(r"(\d+)|(\d+(?:\.\d+)?)%")
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 # seconds of audio in a batch; the progress bar moves when a batch is done
@@ -126,57 +119,32 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         options = FeaturesCommand(dataset="synth", features="mel")
         result = extract(request(options), options)
     """
-    hashed = asked.part
+    check = not options.skip_checksums
     if options.prepare:
         asked = replace(asked, part=slice(0, 0))
-    complete = nothing_missing(asked, options, hashed)
-    if complete:
+    if complete := nothing_missing(asked, check=check):
         print(describe_work(asked, complete), flush=True)
         return ExtractionResult()
-    if asked.dataset.own:
+    if asked.shared:
         asked = own_features(asked, options)
         if not asked.specs:
             return ExtractionResult()
     try_own_features(asked)
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    names = [spec.stored for spec in asked.specs]
-    rows = asked.part.start, asked.part.stop
     with ExitStack() as stack:
-        handle = stack.enter_context(
-            claimed(asked.folder, names, rows, wait=options.wait)
+        writer = stack.enter_context(
+            cache_writer(asked, wait=options.wait, check=check)
         )
-        with prepared(asked, options) as remaining:
-            for name, clips in zip(names, remaining.stored):
-                if clips.note:
-                    print(f"made again: {clips.note}")
-                if damaged := int(clips.damaged.sum()):
-                    print(
-                        f"computed again: {counted(damaged, 'damaged feature map')} of"
-                        f" {name}"
-                    )
-            refuse_full_disk(asked.folder, sum(remaining.sizes.values()))
-            print(describe_work(asked, remaining), flush=True)
-            if remaining.todo.any():
-                backend = stack.enter_context(open_backend(options))
-            files = [
-                stack.enter_context(
-                    ready(asked.folder, spec, asked.ids, asked.keys, clips)
-                )
-                for spec, clips in zip(asked.specs, remaining.stored)
-            ]
-            refresh(asked.folder, asked.clips, asked.settings, hashed)
+        for note in writer.missing.notes():
+            print(note)
+        print(describe_work(asked, writer.missing), flush=True)
         done = ExtractionResult()
-        if remaining.todo.any():
-            done = compute_missing(asked, remaining, files, backend, handle)
-            write_costs(asked.folder, done.seconds_a_clip(), done.timed)
-        write_failures(
-            asked.folder, asked.clips, remaining.clips, names, sorted(done.failures)
-        )
-        if asked.part == slice(0, len(asked.clips)):
-            remove_empty(asked, files, done)
-            if not options.skip_checksums:
-                note_verified(asked.folder, names)
-        return done
+        if len(writer.missing.clips):
+            backend = stack.enter_context(open_backend(options))
+            done = compute_missing(asked, writer, backend)
+        else:
+            writer.create_files()
+        writer.note(done.seconds_a_clip(), done.timed, done.failures)
+    return done
 
 
 def own_features(asked: Request, options: FeaturesCommand) -> Request:
@@ -185,7 +153,8 @@ def own_features(asked: Request, options: FeaturesCommand) -> Request:
 
     RequestError if that folder is the cache itself, or another cache.
     """
-    shared = asked.dataset.folder
+    shared = asked.shared
+    assert shared
     if not joined_cache(shared):
         if is_same(asked.folder, shared):
             raise RequestError(
@@ -197,9 +166,9 @@ def own_features(asked: Request, options: FeaturesCommand) -> Request:
 
         join_cache(asked.folder, shared)
         print(f"{asked.folder} joins {shared}, and gets the features that it lacks")
-    remaining = find_remaining(asked, check=not options.skip_checksums)
+    found = missing(asked, check=not options.skip_checksums)
     lacking = []
-    for place, clips in enumerate(remaining.stored):
+    for place, clips in enumerate(found.stored):
         in_shared = clips.file and clips.file.path.parent != asked.folder
         if not (in_shared and clips.fits):
             lacking.append(place)
@@ -210,79 +179,28 @@ def own_features(asked: Request, options: FeaturesCommand) -> Request:
     )
 
 
-def nothing_missing(
-    asked: Request,
-    options: FeaturesCommand,
-    hashed: slice,
-) -> Remaining | None:
-    """Remaining work, if it is empty and the index is current; else None.
-
-    hashed  rows of the clips whose files were looked at
-
-    It writes nothing and needs no lock, because finished work stays finished. A run
-    that finds all clips of an unverified file intact notes this, if it may write.
-    """
-    if asked.dataset.own is None:
-        _, current = updated(asked.folder, asked.clips, asked.settings, hashed)
-        if not current:
-            return None
-    if has_claims(asked.folder):
-        return None
-    remaining = find_remaining(asked, check=False)
-    if remaining.todo.any() or remaining.sizes:
-        return None
-    paths = [asked.path(spec.stored) for spec in asked.specs]
-    unverified = [path for path in paths if not is_verified(path)]
-    if unverified and not options.skip_checksums:
-        remaining = find_remaining(asked)
-        if remaining.todo.any() or remaining.sizes:
-            return None
-    whole = asked.part == slice(0, len(asked.clips))
-    if whole and not options.skip_checksums:
-        for folder in {path.parent for path in unverified}:
-            with suppress(PermissionError):
-                note_verified(folder, [path.stem for path in paths])
-    return remaining
-
-
-def refuse_full_disk(folder: Path, needed: int) -> None:
-    """RequestError if the disk has no space for these bytes."""
-    free = shutil.disk_usage(folder).free
-    if needed and needed + RESERVE > free:
-        raise RequestError(
-            f"the features need {size(needed + RESERVE)} in {folder}, where"
-            f" {size(free)} are free; fewer FEATURES need less, DATA= names another"
-            " disk"
-        )
-
-
 def compute_missing(
     asked: Request,
-    remaining: Remaining,
-    files: Sequence[FeatureFile],
+    writer: CacheWriter,
     backend: Backend,
-    handle: Handle,
 ) -> ExtractionResult:
-    """Let the backend's workers fill the files, with a progress bar.
-
-    handle  of the claim, which workers hold too
-    """
-    for feature, file in enumerate(files):
-        missing = np.flatnonzero(remaining.todo[:, feature])
-        file.forget(missing[file.map(state=True)[missing] != 0])
+    """Let the backend's workers fill the files, with a progress bar."""
     # workers need only the axis's length; a waveform's axis has megabytes
-    light = [replace(file, frame_axis=np.empty((file.frames, 0))) for file in files]
+    files = [
+        replace(file, frame_axis=np.empty((file.frames, 0)))
+        for file in writer.create_files()
+    ]
     job = Job(
         asked.variants,
         asked.dataset.sample_rate,
         asked.dataset.samples,
-        tuple(light),
-        handle,
+        tuple(files),
+        writer.handle,
     )
     done = ExtractionResult()
-    parts = batches(asked, remaining, backend.processes)
+    parts = batches(asked, writer.missing, backend.processes)
     with progress(
-        total=len(remaining.clips), label="features", unit=f"{asked.noun}s"
+        total=len(writer.missing.clips), label="features", unit=f"{asked.noun}s"
     ) as bar:
         for result in backend.compute(job, parts):
             done += result
@@ -322,54 +240,9 @@ def try_own_features(asked: Request) -> None:
             ) from error
 
 
-def remove_empty(
-    asked: Request,
-    files: Sequence[FeatureFile],
-    done: ExtractionResult,
-) -> None:
-    """Remove files without a single feature map after failures."""
-    if not done.failures:
-        return
-    empty = [file for file in files if not file.map(state=True).any()]
-    for file in empty:
-        file.path.unlink()
-    if empty:
-        refresh(asked.folder, asked.clips, asked.settings, asked.part)
-
-
-@contextmanager
-def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
-    """The work that remains; only this run may create files within the context.
-
-    RequestError if another run writes to a file that has to be made again; with WAIT=1,
-    wait for its end.
-    """
-    while True:
-        with lock(asked.folder, "preparing"):
-            remaining = find_remaining(asked, check=not options.skip_checksums)
-            writers = [
-                (name, who)
-                for name in remaining.sizes
-                if (who := written_to(asked.folder, name))
-            ]
-            if not writers:
-                yield remaining
-                return
-        stored, who = writers[0]
-        reason = (
-            f"{stored}.h5 has to be made again for these clips, and is being written by"
-            f" {who}"
-        )
-        if not options.wait:
-            raise RequestError(f"{reason}; wait for it to end, or add WAIT=1")
-        tell(f"waiting: {reason}")
-        with lock(asked.folder, stored):
-            pass  # granted when no run writes to the file
-
-
 def batches(
     asked: Request,
-    remaining: Remaining,
+    lacking: Missing,
     processes: int,
 ) -> Iterator[list[ClipTask]]:
     """Batches of the clips that lack a feature, each made when it is needed.
@@ -377,21 +250,20 @@ def batches(
     Batches become shorter towards the end, so that all processes end at about the same
     time.
     """
-    keys = [spec.key for spec in asked.specs]
-    left = remaining.clips
+    left = lacking.clips
     most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
     while len(left):
         rows, left = np.split(
             left, [min(most, 1 + len(left) // (processes * BATCHES_LEFT))]
         )
-        of_features = [fingerprints(asked.keys[rows], key).tolist() for key in keys]
+        of_features = asked.fingerprints(rows)
         yield [
             ClipTask(
                 row,
                 asked.sources[row],
                 {
                     k: of_features[k][place]
-                    for k in np.flatnonzero(remaining.todo[row]).tolist()
+                    for k in np.flatnonzero(lacking.todo[row]).tolist()
                 },
             )
             for place, row in enumerate(rows.tolist())

@@ -8,6 +8,7 @@ from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.failures import FAILURES, WHOLE
+from featurestack.features_cache.missing import Missing
 from featurestack.pipeline.audio import damaged_parts
 from featurestack.pipeline.dataset_state import (
     former_runs,
@@ -17,23 +18,23 @@ from featurestack.pipeline.dataset_state import (
     state_of,
 )
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.request import Remaining, Request, part_of
+from featurestack.pipeline.request import Request, part_of
 from featurestack.pipeline.worker import ExtractionResult
 
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
 
 
-def describe_work(asked: Request, remaining: Remaining) -> str:
+def describe_work(asked: Request, lacking: Missing) -> str:
     """Lines on the number of feature maps to compute, and the size of new files."""
     clips = counted(len(asked.clips), asked.noun)
     features = counted(len(asked.specs), "feature")
     todo = (
-        f"{remaining.todo.sum():,} of {remaining.todo[asked.part].size:,} feature maps"
+        f"{lacking.todo.sum():,} of {lacking.todo[asked.part].size:,} feature maps"
         " to compute"
     )
     lines = [f"{asked.dataset.name}: {clips}, {features}; {todo}"]
-    sizes = remaining.sizes
+    sizes = lacking.sizes
     if sizes:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)

@@ -4,9 +4,10 @@ import numpy as np
 
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.costs import read_costs
+from featurestack.features_cache.missing import missing
 from featurestack.pipeline.extraction_report import describe_work
 from featurestack.pipeline.options import ExtractOptions
-from featurestack.pipeline.request import Request, find_remaining, request
+from featurestack.pipeline.request import Request, request
 from featurestack.pipeline.worker import ClipTask, Computation, ExtractionResult
 
 # clips that `plan` measures; the first also loads and compiles, so it is computed twice
@@ -21,10 +22,8 @@ def run(options: ExtractOptions) -> int:
     clips.
     """
     asked = request(options)
-    remaining = find_remaining(asked)
-    for note in filter(
-        None, (*asked.notes, *(clips.note for clips in remaining.stored))
-    ):
+    lacking = missing(asked)
+    for note in (*asked.notes, *lacking.notes()):
         print(note)
     known = {name: seconds for name, (seconds, _) in read_costs(asked.cached).items()}
     if not {spec.stored for spec in asked.specs} <= known.keys():
@@ -33,7 +32,7 @@ def run(options: ExtractOptions) -> int:
         source = "about, measured on a few clips"
         print(f"seconds: {source if measured else 'unknown, no clip was read'}")
     rows = []
-    for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
+    for spec, todo in zip(asked.specs, lacking.todo.sum(axis=0).tolist()):
         seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
         rows.append(
             (
@@ -44,7 +43,7 @@ def run(options: ExtractOptions) -> int:
             )
         )
     print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
-    print(describe_work(asked, remaining))
+    print(describe_work(asked, lacking))
     return 0
 
 

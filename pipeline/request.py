@@ -1,40 +1,25 @@
-"""The work of an extraction: the clips and features asked for, and the part of them
-that the cache lacks.
-
-`request` resolves clips and features, and `find_remaining` compares them with the
-cache.
-"""
+"""The work of an extraction: `request` resolves the clips and features asked for."""
 
 import functools
 import importlib.metadata
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, cpu_count, delayed
-from numpy.typing import NDArray
+from joblib import Parallel, delayed
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.failures import WHOLE, failed_clips
-from featurestack.features_cache.feature_file import FeatureSpec, clip_keys
+from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.given_table import with_sources
-from featurestack.features_cache.index import stored_ids
-from featurestack.features_cache.location import (
-    cache_folders,
-    feature_path,
-    is_same,
-    joined_cache,
-)
+from featurestack.features_cache.missing import Wanted
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import SOURCE_COLUMNS, spans
 from featurestack.features_cache.trainable import untrainable
-from featurestack.features_cache.writer import FinishedClips, stored_clips
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
@@ -53,18 +38,14 @@ LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(Wanted):
     """The clips and features of a run: clips with their sources, features with their
-    files' specs.
+    functions.
     """
 
     dataset: Dataset
-    folder: Path  # where this run writes
-    clips: pd.DataFrame  # N rows, columns of the index
-    part: slice  # rows of this run
     variants: tuple[Variant, ...]  # F, in the order in which they were given
-    specs: tuple[FeatureSpec, ...]  # F
     # lines on the dataset, changes since the last run, features left out
     notes: tuple[str, ...]
     changed: bool  # whether clips are new, gone or have other audio since the last run
@@ -75,27 +56,6 @@ class Request:
         pieces = "end" in self.clips and bool((self.clips["end"] > 0).all())
         return "piece" if pieces else "clip"
 
-    @property
-    def cached(self) -> Path:
-        """The cache to read: one that is only read, until own features join it."""
-        joined = joined_cache(self.folder)
-        joins = joined is not None and is_same(joined, self.dataset.folder)
-        return self.folder if joins else self.dataset.folder
-
-    def path(self, stored: str) -> Path:
-        """The file of a feature, perhaps in a cache that is only read."""
-        return feature_path(cache_folders(self.cached), stored)
-
-    @functools.cached_property
-    def ids(self) -> NDArray[np.bytes_]:
-        """(N,) clip ids as stored in a file."""
-        return stored_ids(self.clips)
-
-    @functools.cached_property
-    def keys(self) -> NDArray[np.uint64]:
-        """(N,) clip keys; a fingerprint combines a clip's key with a feature's."""
-        return clip_keys(self.clips)
-
     @functools.cached_property
     def sources(self) -> list[Source]:
         """(N,) origin of each clip's samples."""
@@ -105,21 +65,20 @@ class Request:
             map(Source, clips["path"], clips["alteration"], spans(clips), versions)
         )
 
-    @property
-    def settings(self) -> dict[str, str | int]:
-        """Attributes of the index."""
-        dataset = self.dataset
-        values: dict[str, str | int | None] = {
-            "dataset": dataset.name,
-            "source": dataset.source,
-            "synthetic": int(dataset.synthetic),
-            "sample_rate": dataset.sample_rate,
-            "samples": dataset.samples,
-            "published_test": dataset.published_test,
-            "groups": dataset.groups or None,
-            "fields": "\n".join(field.sentence for field in dataset.fields) or None,
-        }
-        return {name: value for name, value in values.items() if value is not None}
+
+def index_attributes(dataset: Dataset) -> dict[str, str | int]:
+    """Attributes of a dataset's index."""
+    values: dict[str, str | int | None] = {
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "synthetic": int(dataset.synthetic),
+        "sample_rate": dataset.sample_rate,
+        "samples": dataset.samples,
+        "published_test": dataset.published_test,
+        "groups": dataset.groups or None,
+        "fields": "\n".join(field.sentence for field in dataset.fields) or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def request(options: ExtractOptions) -> Request:
@@ -153,14 +112,17 @@ def request(options: ExtractOptions) -> Request:
     long_frames = long_frames_note(variants, dataset.sample_rate)
     notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
     return Request(
-        dataset,
-        dataset.own or dataset.folder,
-        clips,
-        rows,
-        variants,
-        specs,
-        notes,
-        bool(changes),
+        folder=dataset.own or dataset.folder,
+        shared=dataset.folder if dataset.own else None,
+        clips=clips,
+        settings=index_attributes(dataset),
+        specs=specs,
+        part=rows,
+        hashed=rows,
+        dataset=dataset,
+        variants=variants,
+        notes=notes,
+        changed=bool(changes),
     )
 
 
@@ -316,63 +278,3 @@ def part_of(part: str, count: int) -> slice:
             f"PART={shortened(part)}: expected which part of how many, such as 3/16"
         )
     return slice(count * (number - 1) // total, count * number // total)
-
-
-@dataclass(frozen=True)
-class Remaining:
-    """The feature maps of N clips and F features that the cache lacks."""
-
-    stored: list[FinishedClips]  # F
-    todo: NDArray[np.bool_]  # (N, F), False outside the part
-    sizes: dict[str, int]  # stored name -> bytes, for files that have to be made
-
-    @functools.cached_property
-    def clips(self) -> NDArray[np.intp]:
-        """Rows of the clips that lack a feature."""
-        return np.flatnonzero(self.todo.any(axis=1))
-
-
-def of_other_cache(asked: Request, clips: FinishedClips) -> FinishedClips:
-    """The finished clips of a feature; those in a file of a cache that is only read are
-    enough if only clips that failed there are missing, else the run's own file needs
-    all clips.
-    """
-    if clips.file is None or clips.file.path.parent == asked.folder:
-        return clips
-    by_feature = failed_clips(asked.cached)
-    failed = by_feature[WHOLE] | by_feature[clips.file.stored]
-    done = clips.done | asked.clips["clip_id"].isin(failed).to_numpy()
-    return replace(clips, done=done if done.all() else clips.done, fits=done.all())
-
-
-def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
-    """Compare every wanted feature with its file.
-
-    check  whether the CRCs of the part's clips are compared too, in files that are not
-           verified
-    """
-    # a CRC releases the interpreter's lock
-    with ThreadPoolExecutor(min(8, cpu_count())) as threads:
-        checked = asked.part if check else None
-        stored = list(
-            threads.map(
-                lambda spec: stored_clips(
-                    asked.path(spec.stored).parent,
-                    spec,
-                    asked.ids,
-                    asked.keys,
-                    checked,
-                ),
-                asked.specs,
-            )
-        )
-    if asked.dataset.own:
-        stored = [of_other_cache(asked, clips) for clips in stored]
-    todo = ~np.stack([clips.done for clips in stored], axis=1)
-    todo[: asked.part.start] = todo[asked.part.stop :] = False
-    sizes = {
-        spec.stored: len(todo) * spec.clip_bytes
-        for spec, clips in zip(asked.specs, stored)
-        if not clips.fits
-    }
-    return Remaining(stored, todo, sizes)

@@ -264,8 +264,9 @@ def begin(options: AnswerOptions) -> Work:
     """Whether the question can be answered, and what is wanted; RequestError, before
     anything is extracted, if not.
     """
+    from featurestack.features_cache.missing import missing
     from featurestack.pipeline.datasets.load import load
-    from featurestack.pipeline.request import find_remaining, request, wanted
+    from featurestack.pipeline.request import request, wanted
 
     if not options.dataset:
         raise RequestError("DATASET is empty: give a folder of sounds, or a table")
@@ -287,7 +288,7 @@ def begin(options: AnswerOptions) -> Work:
     work = Work(options, command, clock, request(command))
     assert work.asked is not None
     work.features = without_samples(options, work.asked.specs)
-    counts = find_remaining(work.asked).todo.sum(axis=0)
+    counts = missing(work.asked).todo.sum(axis=0)
     work.lacking = dict.fromkeys(
         [spec.stored for spec, count in zip(work.asked.specs, counts) if count], 0.0
     )

@@ -1,0 +1,247 @@
+"""The part of an extraction that the cache lacks: clips and features wanted, and the
+feature maps that are not there, outdated or damaged.
+"""
+
+import functools
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import cpu_count
+from numpy.typing import NDArray
+
+from featurestack.commandline.quantities import counted
+from featurestack.features_cache.claims import has_claims
+from featurestack.features_cache.failures import WHOLE, failed_clips
+from featurestack.features_cache.feature_file import (
+    FeatureFile,
+    FeatureSpec,
+    clip_keys,
+    fingerprints,
+    read_header,
+)
+from featurestack.features_cache.hdf5 import DamagedFile
+from featurestack.features_cache.index import stored_ids
+from featurestack.features_cache.location import (
+    cache_folders,
+    feature_path,
+    is_same,
+    joined_cache,
+)
+from featurestack.features_cache.structure import updated
+from featurestack.features_cache.table import rows_of
+from featurestack.features_cache.verified import is_verified, note_verified
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The clips and features that a run wants in a cache."""
+
+    folder: Path  # where the run writes
+    shared: Path | None  # the cache of others that the run's features join
+    clips: pd.DataFrame  # N rows, columns of the index
+    settings: Mapping[str, str | int]  # attributes of the index
+    specs: tuple[FeatureSpec, ...]  # F
+    part: slice  # rows of this run
+    hashed: slice  # rows of the clips whose audio files were looked at
+
+    @property
+    def names(self) -> list[str]:
+        """(F,) stored names of the features."""
+        return [spec.stored for spec in self.specs]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the run has all clips."""
+        return self.part == slice(0, len(self.clips))
+
+    @property
+    def cached(self) -> Path:
+        """The cache to read: one that is only read, until own features join it."""
+        if self.shared is None:
+            return self.folder
+        joined = joined_cache(self.folder)
+        joins = joined is not None and is_same(joined, self.shared)
+        return self.folder if joins else self.shared
+
+    def path(self, stored: str) -> Path:
+        """The file of a feature, perhaps in a cache that is only read."""
+        return feature_path(cache_folders(self.cached), stored)
+
+    @functools.cached_property
+    def ids(self) -> NDArray[np.bytes_]:
+        """(N,) clip ids as stored in a file."""
+        return stored_ids(self.clips)
+
+    @functools.cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """(N,) clip keys; a fingerprint combines a clip's key with a feature's."""
+        return clip_keys(self.clips)
+
+    def fingerprints(self, rows: NDArray[np.intp]) -> list[list[int]]:
+        """(F, B) the fingerprints of some clips."""
+        keys = self.keys[rows]
+        return [fingerprints(keys, spec.key).tolist() for spec in self.specs]
+
+
+@dataclass(frozen=True)
+class FinishedClips:
+    """The clips of a table that a feature's file already holds; the arrays are (N,)."""
+
+    done: NDArray[np.bool_]
+    damaged: NDArray[np.bool_]
+    """The state word says done, but the values have another CRC."""
+    row_of: NDArray[np.intp]
+    """The row of a clip in the file, -1 if it has none."""
+    file: FeatureFile | None = None
+    fits: bool = False
+    """The file has exactly these clips, in this order."""
+    note: str = ""
+    """Why the file cannot be used; '' if it can or there is none."""
+
+
+def stored_clips(
+    folder: Path,
+    spec: FeatureSpec,
+    clip_ids: NDArray[np.bytes_],
+    keys: NDArray[np.uint64],
+    check: slice | None = None,
+) -> FinishedClips:
+    """The state of these clips in the file of `spec`, by id and fingerprint.
+
+    check  clips whose CRC is compared too, unless the file is unchanged since its last
+           verification
+    """
+    none = np.zeros(len(clip_ids), bool)
+    nothing = FinishedClips(none, none, np.full(len(clip_ids), -1))
+    try:
+        file = read_header(folder / f"{spec.stored}.h5")
+        row_of = rows_of(clip_ids, file.clip_ids)
+    except FileNotFoundError:
+        return nothing
+    except DamagedFile as damage:
+        return replace(nothing, note=damage.reason)
+    if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
+        what = "other parameters, audio settings, code or type than asked for"
+        return replace(nothing, note=f"{file.path.name} was made with {what}")
+    checked = none.copy()
+    if check:
+        checked[check] = not is_verified(file.path)
+    status = file.status(row_of, keys, checked)
+    return FinishedClips(
+        status.done,
+        status.damaged,
+        row_of,
+        file,
+        fits=np.array_equal(file.clip_ids, clip_ids),
+    )
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The feature maps of N clips and F features that the cache lacks."""
+
+    stored: list[FinishedClips]  # F
+    todo: NDArray[np.bool_]  # (N, F), False outside the part
+    sizes: dict[str, int]  # stored name -> bytes, for files that have to be made
+
+    @functools.cached_property
+    def clips(self) -> NDArray[np.intp]:
+        """Rows of the clips that lack a feature."""
+        return np.flatnonzero(self.todo.any(axis=1))
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no clip has to be computed and no file made."""
+        return not (len(self.clips) or self.sizes)
+
+    def notes(self) -> list[str]:
+        """Lines on files that are made again and on damaged feature maps."""
+        lines = [f"made again: {clips.note}" for clips in self.stored if clips.note]
+        for clips in self.stored:
+            if clips.file and (count := int(clips.damaged.sum())):
+                maps = counted(count, "damaged feature map")
+                lines.append(f"computed again: {maps} of {clips.file.stored}")
+        return lines
+
+
+def missing(wanted: Wanted, *, check: bool = True) -> Missing:
+    """Compare every wanted feature with its file.
+
+    check  whether the CRCs of the part's clips are compared too, in files that are not
+           verified
+    """
+    # a CRC releases the interpreter's lock
+    with ThreadPoolExecutor(min(8, cpu_count())) as threads:
+        checked = wanted.part if check else None
+        stored = list(
+            threads.map(
+                lambda spec: stored_clips(
+                    wanted.path(spec.stored).parent,
+                    spec,
+                    wanted.ids,
+                    wanted.keys,
+                    checked,
+                ),
+                wanted.specs,
+            )
+        )
+    if wanted.shared:
+        stored = [_of_other_cache(wanted, clips) for clips in stored]
+    todo = ~np.stack([clips.done for clips in stored], axis=1)
+    todo[: wanted.part.start] = todo[wanted.part.stop :] = False
+    sizes = {
+        spec.stored: len(todo) * spec.clip_bytes
+        for spec, clips in zip(wanted.specs, stored)
+        if not clips.fits
+    }
+    return Missing(stored, todo, sizes)
+
+
+def _of_other_cache(wanted: Wanted, clips: FinishedClips) -> FinishedClips:
+    """The finished clips of a feature; those in a file of a cache that is only read are
+    enough if only clips that failed there are missing, else the run's own file needs
+    all clips.
+    """
+    if clips.file is None or clips.file.path.parent == wanted.folder:
+        return clips
+    by_feature = failed_clips(wanted.cached)
+    failed = by_feature[WHOLE] | by_feature[clips.file.stored]
+    done = clips.done | wanted.clips["clip_id"].isin(failed).to_numpy()
+    return replace(clips, done=done if done.all() else clips.done, fits=done.all())
+
+
+def nothing_missing(wanted: Wanted, *, check: bool) -> Missing | None:
+    """The empty Missing of a run without work, if the index is current; else None.
+
+    check  whether files that are not verified are read
+
+    It writes nothing and needs no lock, because finished work stays finished. A run
+    that finds all clips of an unverified file intact notes this, if it may write.
+    """
+    if wanted.shared is None:
+        _, current = updated(
+            wanted.folder, wanted.clips, wanted.settings, wanted.hashed
+        )
+        if not current:
+            return None
+    if has_claims(wanted.folder):
+        return None
+    lacking = missing(wanted, check=False)
+    if not lacking.nothing:
+        return None
+    paths = [wanted.path(stored) for stored in wanted.names]
+    unverified = [path for path in paths if not is_verified(path)]
+    if unverified and check:
+        lacking = missing(wanted)
+        if not lacking.nothing:
+            return None
+    if wanted.is_whole and check:
+        for folder in {path.parent for path in unverified}:
+            with suppress(PermissionError):
+                note_verified(folder, wanted.names)
+    return lacking
