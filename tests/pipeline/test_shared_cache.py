@@ -123,23 +123,6 @@ def test_a_missing_feature_is_proposed_for_a_folder_of_ones_own(
     assert process.returncode == 2 and proposed in process.stderr
 
 
-def test_a_user_who_may_not_write_exports_features(sounds, data, tmp_path):
-    run(sounds, features="rms")  # leaves lock files
-    folder = cache(sounds).folder
-    (folder / "locks").mkdir(exist_ok=True)
-    (folder / "locks" / "rms.lock").touch()
-    places = [folder, folder / "locks", folder / "locks" / "rms.lock"]
-    for place in places:
-        place.chmod(0o555)
-    process = command(
-        *("features_cache", "export", f"DATASET={folder}"),
-        f"FILE={tmp_path / 'some.zip'}",
-    )
-    for place in places:
-        place.chmod(0o755)
-    assert process.returncode == 0, process.stderr
-
-
 @pytest.fixture
 def classes(tmp_path):
     """A folder of sounds by class, and DATA with its features, in which nothing may be
