@@ -1,4 +1,4 @@
-"""Detections of each model: the steps behind events.csv and event_kinds.csv.
+"""Detections of each model: the steps behind events.csv.
 
 SOUNDS holds finch, and esc50_16k for the noise.
 """
@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import event_kinds as kinds
 from bench.new_place import NewPlaceOptions
 from bench.noisy_hour import train_on_every_other_minute
-from docs import tables
 from docs.made_tables import MAKERS, Folders, Made
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.rooms.events.scores import ALL
@@ -31,14 +29,6 @@ COLUMNS = {
     "segment_error": "segment_error",
 }
 MODELS = {"frames": "frames", "linear": "linear_frames"}  # row -> MODEL
-# kind of made sounds -> as the page has it
-SOUNDS = {
-    "overlapping": "four labels that overlap",
-    "points": "clicks, marked as points",
-    "long_short": "hums of seconds, calls of 0.1 s",
-}
-RECORDINGS = 10  # number for each kind
-SECONDS = 20.0  # length of a recording
 
 
 def row_of(name: str, run: RunFolder) -> dict[str, object]:
@@ -80,27 +70,3 @@ def events(folders: Folders) -> Made:
         run = train_on_every_other_minute(hour, Path(folder))
         rows.append(row_of("frames, an hour in noise", run))
     return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT events", None
-
-
-@MAKERS.register()
-def event_kinds(folders: Folders) -> Made:
-    """Made sounds of three kinds by each model. Rows of windows stay as they are, since
-    no command makes windows any more.
-    """
-    asked = kinds.KindsOptions(recordings=RECORDINGS, seconds=SECONDS)
-    models = tuple(MODELS.values())
-    table = kinds.measure(asked, folders.out / "kinds", models)
-    measured = table.to_dict("index")
-    rows: list[dict[str, object]] = []
-    for kind, sounds in SOUNDS.items():
-        for name, model in MODELS.items():
-            values = measured[f"{kind}, {model}"]
-            row = f"{kind} {name}"
-            rows.append({"row": row, "sounds": sounds, "model": name, **values})
-        for key, present in tables.read("event_kinds").items():
-            if key.startswith(f"{kind} windows"):
-                rows.append(present)
-    command = (
-        f"python -m bench.event_kinds --recordings {RECORDINGS} --seconds {SECONDS:g}"
-    )
-    return pd.DataFrame(rows), command, None

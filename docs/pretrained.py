@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 
 from docs.across import FSDD, syllables
-from docs.made_tables import MAKERS, Folders, Made
-from docs.recipe import write_clips
+from docs.made_tables import HELD_OUT, MAKERS, TEXTURE, Folders, Made
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.ranking import Ranking, rank
 from featurestack.analysis.runs import load_runs
@@ -51,9 +50,8 @@ WAYS = {
         ("by_hand", "texture"),
     ),
 }
-TEXTURE = ("MODEL=texture", "THREADS=1", "PRECISION=fp32", "CURVE=0")
-CHOICE = "folds123"  # the dataset of folds 1 to 3
-HELD_OUT = (4, 5)  # folds that no choice has read
+CHOICE = "folds123"  # the dataset of CHOSEN_ON
+CHOSEN_ON = (1, 2, 3)
 # the first feature set less the second
 GAINS = (
     ("with_yamnet", "yamnet"),
@@ -111,6 +109,16 @@ def places(ranking: Ranking, dataset: str) -> dict[str, int]:
         column: by_features[features]
         for column, features in feature_sets(dataset).items()
     }
+
+
+def write_clips(dataset: Path, file: Path) -> None:
+    """Write the table of the clips of CHOSEN_ON, with absolute paths."""
+    clips = pd.read_csv(dataset / "meta" / "esc50.csv")
+    chosen = clips[clips["fold"].isin(CHOSEN_ON)]
+    audio = dataset.resolve() / "audio"
+    paths = [str(audio / name) for name in chosen["filename"]]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    chosen.assign(filename=paths).to_csv(file, index=False)
 
 
 def training_seconds(ranking: Ranking) -> float:

@@ -1,9 +1,5 @@
-import shlex
-
-import pytest
 import soundfile
 
-from tests.golden.commands import done
 from tests.train.sounds import CLASSES, RATE, sound
 
 
@@ -20,19 +16,3 @@ def write_esc50(folder):
                 soundfile.write(folder / "audio" / name, sound(label, source), RATE)
                 rows.append(f"{name},{fold},{number},{label},False,{source},A")
     (folder / "meta" / "esc50.csv").write_text("\n".join(rows) + "\n")
-
-
-@pytest.fixture
-def esc50(tmp_path):
-    """A dataset of `write_esc50`."""
-    folder = tmp_path / "esc50"
-    write_esc50(folder)
-    return folder
-
-
-def run_here(module, words):
-    """`docs.measured.run_command` in this process, which need not start Python; each
-    command counts as a second.
-    """
-    done(shlex.join([module, *words]))
-    return 1.0

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import pytest
 import soundfile
 
-from docs import esc50
 from featurestack.commandline.help import every_command, options_of, variables
 from featurestack.commandline.options import READ_BY_MAKEFILE, fields, texts
 from featurestack.commandline.spelling import TARGETS
@@ -175,18 +174,6 @@ def test_every_command_exists_and_takes_its_options(page):
             for model in str(getattr(options, "model", "")).split():
                 if not model.startswith("tiny"):  # a worked example's
                     assert resolve(model)
-
-
-def test_the_steps_of_the_study_of_esc50_take_their_options():
-    steps = [
-        *esc50.esc50_steps("esc50"),
-        *esc50.esc10_steps("esc10"),
-        *esc50.default_steps("esc50"),
-    ]
-    for name, *words in steps:
-        command = name if name in known() else f"{name} {words.pop(0)}"
-        asked = options_of(known()[command])
-        asked.build(texts(asked, words))
 
 
 @cache  # pages show the same commands

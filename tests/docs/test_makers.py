@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from docs import across, made_events, made_tables, pretrained, tables
+from docs import across, made_tables, pretrained, tables
 from tests.docs.conftest import write_esc50
 from tests.golden.commands import done, inside
 from tests.train.sounds import CLASSES, RATE, sound
@@ -29,6 +29,7 @@ MAKERS = (
     "pretrained_gains",
     "pretrained_both",
     "few_labels",
+    "stacks",
 )
 
 
@@ -121,20 +122,3 @@ def test_the_study_across_datasets_runs_to_its_figures(folders):
     across.main(folders.sounds, folders.out / "across")
     for name in across.FIGURES:
         assert (across.DOCS / f"{name}.svg").stat().st_size > 1000
-
-
-def test_kinds_of_events_are_measured_again_and_rows_of_windows_kept(
-    folders, monkeypatch
-):
-    monkeypatch.setattr(made_events, "MODELS", {"linear": "linear_frames"})
-    monkeypatch.setattr(made_events, "RECORDINGS", 5)
-    monkeypatch.setattr(made_events, "SECONDS", 10.0)
-    rows, _, _ = made_tables.MAKERS["event_kinds"](folders)
-    assert columns_of_file("event_kinds") == {*rows} - {*tables.SOURCE}
-    rows = rows.set_index("row")
-    for kind in made_events.SOUNDS:
-        assert 0.3 < rows.loc[f"{kind} linear", "f1"] <= 1
-    windows = [key for key in tables.read("event_kinds") if "windows" in key]
-    assert {*windows} < {*rows.index}
-    assert (rows.loc[windows, "commit"] == "d7a90083").all()
-    assert rows.loc["points linear", "commit"] != "d7a90083"
