@@ -11,14 +11,17 @@ recordings.
                in COLUMNS
 
 If a row names no recording, the table's own name does: `a.txt` and
-`a.Table.1.selections.txt` belong to `a.wav`.
+`a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in the unit that
+a header names: `Start (ms)`, `onset_samples`.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -54,7 +57,21 @@ COLUMNS = {
     "low": "lowfreq lowfrequency lowf minfreq minfrequency freqmin fmin low",
     "high": "highfreq highfrequency highf maxfreq maxfrequency freqmax fmax high",
 }
+KNOWN = frozenset(" ".join(COLUMNS.values()).split())
 FREQUENCIES = ("low", "high")
+TIMES = ("start", "end", "duration", "file offset")
+# unit in a header, in lower case -> seconds
+SECONDS = {
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+}
+SAMPLES = ("sample", "samples")
+HERTZ = {"": 1.0, "hz": 1.0, "khz": 1000.0}
+# 1,000 or 1,000,000: the comma may separate thousands
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,18 @@ class Row(NamedTuple):
     label: str
     low: float = math.nan  # Hz
     high: float = math.nan
+    in_samples: bool = False  # start and end are samples
+
+    def at_rate(self, rate: int | None, where: str) -> "Row":
+        """The row in seconds, of a recording with so many samples a second."""
+        if not self.in_samples:
+            return self
+        if not rate:
+            raise RequestError(
+                f"{where}: times are samples, and the recording's sample rate is not"
+                " known: write seconds"
+            )
+        return self._replace(start=self.start / rate, end=self.end / rate)
 
     @property
     def has_frequencies(self) -> bool:
@@ -99,6 +128,7 @@ def read_events(
     column: str = "",
     label: str = "",
     missing: Literal["refuse", "ignore"] = "refuse",
+    rates: Mapping[str, int] = MappingProxyType({}),
 ) -> Annotations:
     """Read the events of annotation tables.
 
@@ -108,6 +138,7 @@ def read_events(
     column      the column of labels; by default one of the names in use
     label       the label of events that have none
     missing     whether rows of a recording that is not there are refused or left out
+    rates       samples a second of the recordings, for tables that count samples
 
     An event that is listed twice counts once, with the frequencies of the first. An
     event that lasts beyond its recording ends with it. A RequestError about a row names
@@ -145,6 +176,7 @@ def read_events(
             seconds = recordings[file]
             if math.isnan(row.start):  # a recording without an event
                 continue
+            row = row.at_rate(rates.get(file), where)
             if row.end > seconds:
                 beyond.append(where)
             for own_label in labels_of_event(row, label, file, seconds, where):
@@ -264,29 +296,57 @@ def read_text(path: Path) -> str:
     raise RequestError(f"{path} is no text")
 
 
-def number_of(text: str) -> float | None:
-    """The number in `1.5` or `1,5`; None if the text is no finite number."""
+def number_of(text: str, thousands: bool | None = False) -> float | None:
+    """The number in `1.5` or `1,5`, with `thousands` in `1,500`; None if the text is no
+    finite number, or if it has a comma and `thousands` is not known.
+    """
+    if thousands is None and "," in text:
+        return None
     try:
-        number = float(text.replace(",", "."))
+        number = float(text.replace(",", "" if thousands else ".").replace("_", "?"))
     except ValueError:
         return None
     return number if math.isfinite(number) else None
 
 
-def hertz_of(text: str) -> float:
+def commas_are_thousands(numbers: Iterable[str]) -> bool | None:
+    """Whether commas in a table's numbers separate thousands, and not decimals; None if
+    the table does not tell: all have three digits behind each comma.
+
+    >>> commas_are_thousands(["1,5", "1,000"]), commas_are_thousands(["1,000", "2.5"])
+    (False, True)
+    """
+    texts = [text.strip() for text in numbers]
+    with_comma = [text for text in texts if "," in text]
+    if not all(map(GROUPED.fullmatch, with_comma)):
+        return False
+    if any("." in text or text.count(",") > 1 for text in texts):
+        return True
+    return None if with_comma else False
+
+
+def hertz_of(text: str, unit: float = 1.0, thousands: bool | None = False) -> float:
     """NaN if the text is no frequency: Audacity writes -1."""
-    number = number_of(text)
-    return math.nan if number is None or number < 0 else number
+    number = number_of(text, thousands)
+    return math.nan if number is None or number < 0 else number * unit
 
 
-def seconds_of(where: str, column: str, text: str) -> float:
-    number = number_of(text)
-    if number is None:
+def seconds_of(
+    where: str, column: str, text: str, thousands: bool | None = False
+) -> float:
+    number = number_of(text, thousands)
+    if number is not None:
+        return number
+    if thousands is None and "," in text:
         raise RequestError(
-            f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or"
-            " 12,5"
+            f"{where}: {column} is {shortened(text)!r}, whose comma may separate"
+            " thousands or decimals: write the table's numbers with a point, as"
+            f" {shortened(text.replace(',', ''))} or"
+            f" {shortened(text.replace(',', '.', 1))}"
         )
-    return number
+    raise RequestError(
+        f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or 12,5"
+    )
 
 
 def is_label_track(text: str) -> bool:
@@ -299,18 +359,22 @@ def label_track(path: Path, text: str) -> Iterator[Row]:
     out.
     """
     event = None
-    for line, content in enumerate(text.split("\n"), 1):
-        if content.startswith("\\") and event and not event.has_frequencies:
-            low, high, *_ = [*map(hertz_of, content.split("\t")[1:]), *2 * [math.nan]]
+    lines = [line.split("\t") for line in text.split("\n")]
+    numbers = [cell for cells in lines for cell in cells[:2] if number_of(cell)]
+    thousands = commas_are_thousands(numbers)
+    for line, columns in enumerate(lines, 1):
+        first, *cells = (cell.strip() for cell in columns)
+        if first.startswith("\\") and event and not event.has_frequencies:
+            low, high, *_ = [*map(hertz_of, cells), *2 * [math.nan]]
             event = event._replace(low=low, high=high)
-        if not content.strip() or content.startswith("\\"):
+        if first.startswith("\\") or not "".join(columns).strip():
             continue
         if event:
             yield event
-        first, *cells = (cell.strip() for cell in content.split("\t"))
-        start = end = seconds_of(f"{path}, line {line}", "the start", first)
+        where = f"{path}, line {line}"
+        start = end = seconds_of(where, "the start", first, thousands)
         if cells and (cells[0] == "" or number_of(cells[0]) is not None):
-            end = seconds_of(f"{path}, line {line}", "the end", cells.pop(0) or first)
+            end = seconds_of(where, "the end", cells.pop(0) or first, thousands)
         event = Row(line, "", start, end, cells[0] if cells else "")
     if event:
         yield event
@@ -330,10 +394,17 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
             f" Annotation, Species, …); COLUMN= names one of {', '.join(table)}, or"
             " LABEL= gives all events one label"
         )
+    units, in_samples = units_of(path, of)
     cells = {
         role: table[name].str.strip() if name else [""] * len(table)
         for role, name in of.items()
     }
+    thousands = commas_are_thousands(chain(*(cells[role] for role in units)))
+
+    def seconds(role: str, cell: Mapping[str, str], where: str) -> float:
+        number = seconds_of(where, of[role], cell[role], thousands)
+        return round(number * units[role], DIGITS)
+
     for line, row in zip(table.index, zip(*cells.values())):
         cell = dict(zip(cells, row))
         if not any(row):
@@ -341,25 +412,42 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
         where = f"{path}, line {line}"
         start = end = math.nan
         if cell["start"] or cell["end"]:
-            start = seconds_of(where, of["start"], cell["start"])
-            end = seconds_of(where, of["end"], cell["end"]) if cell["end"] else start
+            start = seconds("start", cell, where)
+            end = seconds("end", cell, where) if cell["end"] else start
             if cell["duration"] and not cell["end"]:
-                end = start + seconds_of(where, of["duration"], cell["duration"])
+                end = round(start + seconds("duration", cell, where), DIGITS)
             if cell["file offset"]:
-                begin = seconds_of(where, of["file offset"], cell["file offset"])
-                start, end = begin, begin + (end - start)
-        low, high = hertz_of(cell["low"]), hertz_of(cell["high"])
-        yield Row(line, cell["file"], start, end, cell["label"], low, high)
+                begin = seconds("file offset", cell, where)
+                start, end = begin, round(begin + (end - start), DIGITS)
+        low, high = (
+            hertz_of(cell[edge], units[edge], thousands) for edge in FREQUENCIES
+        )
+        yield Row(line, cell["file"], start, end, cell["label"], low, high, in_samples)
+
+
+def plain_name(header: str, known: Collection[str]) -> tuple[str, str]:
+    """A header in lower case without punctuation, and its unit: that in brackets, or
+    the last word if the rest is a known name and the whole is not.
+
+    >>> plain_name("Begin Time (ms)", []), plain_name("onset_ms", ["onset"])
+    (('begintime', 'ms'), ('onset', 'ms'))
+    """
+    text = header.casefold()
+    brackets = re.search(r"[(\[](.*?)[)\]]", text)
+    unit = re.sub(r"[^a-z]", "", brackets[1]) if brackets else ""
+    bare = text.replace(brackets[0], "") if brackets else text
+    words = re.findall(r"[a-z0-9]+", bare)
+    name = "".join(words)
+    if name not in known and not brackets and "".join(words[:-1]) in known:
+        return "".join(words[:-1]), words[-1]
+    return name, unit
 
 
 def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:
     """Each key of COLUMNS -> this table's column, '' if it has none; UnknownTable
     without times.
     """
-    plain = {
-        re.sub(r"\(.*?\)|[^a-z0-9]", "", name.casefold()): name
-        for name in reversed(header)
-    }
+    plain = {plain_name(name, KNOWN)[0]: name for name in reversed(header)}
     of = {
         role: next((plain[name] for name in names.split() if name in plain), "")
         for role, names in COLUMNS.items()
@@ -377,3 +465,30 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
             f"{path}, line 1: COLUMN={column}: {nearest('column', column, header)}"
         )
     return {**of, "label": column or of["label"]}
+
+
+def units_of(path: Path, of: Mapping[str, str]) -> tuple[dict[str, float], bool]:
+    """Role -> the seconds or Hz of its column's unit, and whether times are samples.
+
+    of  role -> column, as `find_columns` gives it
+    """
+    units, counted_in = dict[str, float](), dict[str, bool]()
+    for role in (*TIMES, *FREQUENCIES):
+        known = SECONDS if role in TIMES else HERTZ
+        _, unit = plain_name(of[role], KNOWN)
+        samples = role in TIMES and unit in SAMPLES
+        if unit not in known and not samples:
+            expected = "s, ms, min, h or samples" if role in TIMES else "Hz or kHz"
+            raise RequestError(
+                f"{path}, line 1: the unit of {shortened(of[role])!r} is not known;"
+                f" expected {expected}"
+            )
+        units[role] = 1.0 if samples else known[unit]
+        if role in TIMES and of[role]:
+            counted_in[of[role]] = samples
+    if len({*counted_in.values()}) > 1:
+        raise RequestError(
+            f"{path}, line 1: {', '.join(counted_in)}: some of these times are samples;"
+            " expected one unit"
+        )
+    return units, any(counted_in.values())

@@ -142,18 +142,25 @@ def annotated_recordings(
     options: EventsCommand,
     seconds: Mapping[str, float],
     lost: Mapping[str, float] = MappingProxyType({}),
+    rates: Mapping[str, int] = MappingProxyType({}),
 ) -> Annotated:
     """Recordings that last so many seconds, NaN if they cannot be read, with their
     events; RequestError if none is left.
 
-    lost  seconds that are missing at the end of recordings
+    lost   seconds that are missing at the end of recordings
+    rates  samples a second of the recordings
     """
     # an event in a missing part is no mistake of the table
     promised = {
         name: math.inf if name in lost else own for name, own in seconds.items()
     }
     annotations = read_events(
-        options.tables, promised, options.column, options.label, options.missing
+        options.tables,
+        promised,
+        options.column,
+        options.label,
+        options.missing,
+        rates,
     )
     annotated = seconds.keys() if options.empty else annotations.annotated
     used = {
@@ -225,8 +232,8 @@ def write(
         for file, content in ((path, text), (beside, marks)):
             if file.is_file() and file.read_text(encoding="utf-8") != content:
                 raise RequestError(
-                    f"{file} is there with other content: remove {path.parent} to"
-                    " replace it, or give NAME= to keep both"
+                    f"{file} is there with other content: rm {path} {beside} to replace"
+                    " them, which keeps folds and features, or give NAME= to keep both"
                 )
         replace_file(beside, marks)
         replace_file(path, text)  # written last: a killed command leaves no dataset
@@ -285,7 +292,7 @@ def run(options: EventsCommand) -> int:
     for name, problem in measured.problems.items():
         tell(f"{name}: {problem}")
     seconds = {name: measured.seconds.get(name, math.nan) for name in recordings}
-    annotated = annotated_recordings(options, seconds, measured.lost)
+    annotated = annotated_recordings(options, seconds, measured.lost, measured.rates)
     stretches = cut_blocks(annotated.seconds, options.block)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))

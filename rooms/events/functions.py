@@ -34,13 +34,14 @@ def events(options: EventsCommand) -> Path:
 def detections(options: PredictOptions) -> "pd.DataFrame":
     """`make predict` by a run of events: a row for each detection in the recordings.
 
-    Columns: file, start, end, label, score, low, high. The command's files are written
-    too; if `tables` is given, scores.csv is among them.
+    Columns: file, start, end, label, score, low, high, time. The command's files are
+    written too; if `tables` is given, scores.csv is among them.
 
         fs.detections("recordings", run="last", tables="labels")
     """
     from featurestack.pipeline.datasets.layouts import find_recordings
-    from featurestack.rooms.events.predict import predict_recordings
+    from featurestack.rooms.events.own_files import OwnFiles
+    from featurestack.rooms.events.predict import RECORD, predict_recordings
     from featurestack.rooms.events.tables import read_detections
     from featurestack.train.audio_model import AudioModel
 
@@ -55,4 +56,5 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
     recordings = find_recordings(options.audio)
     predict_recordings(options, model, recordings)
     folder = options.out or options.reports / model.config.dataset
-    return read_detections(folder / "detections.csv")
+    own = OwnFiles(folder, RECORD)
+    return read_detections(folder / own.free_name("detections.csv"))

@@ -32,16 +32,27 @@ from featurestack.rooms.events.doubtful import (
 )
 from featurestack.rooms.events.frames import Frames, detect_all
 from featurestack.rooms.events.models import FrameModel
-from featurestack.rooms.events.recordings import lost_in_words, measure_recordings
+from featurestack.rooms.events.own_files import OwnFiles
+from featurestack.rooms.events.recordings import (
+    Measured,
+    lost_in_words,
+    measure_recordings,
+)
 from featurestack.rooms.events.scores import event_scores
-from featurestack.rooms.events.tables import count_detections, write_detections
+from featurestack.rooms.events.tables import (
+    as_text,
+    count_detections,
+    detection_tables,
+    raven_tables,
+)
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import score_lines
-from featurestack.storage.files import replace_file
 from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
 from featurestack.train.trained_options import PredictOptions
 
 BATCH = 16  # pieces
+SCORES = "scores.csv"
+RECORD = ".predict.json"  # of the files in OUT
 MOST_SHOWN = 20  # detections of a recording that are printed
 SHOWN = (
     "events",
@@ -69,14 +80,15 @@ def predict_recordings(
         )
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
-    seconds, problems, lost, rates = measure_recordings(files, options.truncated)
+    measured = measure_recordings(files, options.truncated)
+    seconds, problems, lost, rates = measured
     tell_low_rates(
         {files[name]: rate for name, rate in rates.items()}, model.sample_rate
     )
     if lost:
         tell(lost_in_words(lost))
     # a wrong table is refused before the work
-    annotations = given_events(options, seconds, lost)
+    annotations = given_events(options, measured)
     parts, doubtful = [], []
     for name in [*seconds]:
         try:
@@ -99,40 +111,67 @@ def predict_recordings(
     if not parts:
         return 1
     detections = with_bands(pd.concat(parts, ignore_index=True), rules)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scores.csv").unlink(missing_ok=True)
     top = model.sample_rate / 2
-    written = write_detections(detections, files, seconds, top, folder)
+    tables = detection_tables(detections, files, seconds, top)
     remarks = truncation_remarks(lost) | problems
     counts = count_detections(detections, seconds, remarks, model.classes)
-    replace_file(folder / "counts.csv", counts.to_csv(index=False, lineterminator="\n"))
-    tell(
-        f"{', '.join(map(str, written))}, counts.csv:"
-        f" {counted(len(detections), 'detection')} in"
+    tables["counts.csv"] = as_text(counts, ",")
+    found = (
+        f"{counted(len(detections), 'detection')} in"
         f" {counted(len(seconds), 'recording')}"
     )
+    if annotations:
+        scores = score(model, detections, seconds, annotations)
+        tables[SCORES] = scores.to_csv(lineterminator="\n")
+    raven = raven_tables(detections, files, seconds, top)
+    names = write_tables(folder, tables, raven)
+    if annotations:
+        show_scores(scores)
+    tell(f"{', '.join(str(folder / name) for name in names)}: {found}")
     if options.doubtful:
         chosen = most_doubtful(doubtful, options.doubtful)
         write_doubtful(chosen, files, seconds, model.sample_rate, folder)
-    if annotations:
-        write_scores(score(model, detections, seconds, annotations), folder)
     return int(bool(problems))
 
 
-def given_events(
-    options: PredictOptions,
-    seconds: Mapping[str, float],
-    lost: Mapping[str, float],
-) -> Annotations | None:
-    """The events in TABLES; None without tables or recordings.
+def write_tables(
+    folder: Path,
+    tables: Mapping[str, str],
+    raven: Mapping[str, str],
+) -> list[str]:
+    """Write the tables of a call in the place of those of the last one; returns the
+    names of `tables`, with a number where the user has a file of this name. Names what
+    is kept.
 
-    lost  the recordings that are cut off, whose events may lie beyond their end
+    tables, raven  name -> content; a table of `raven` that the user has corrected
+                   stays, and has none beside it
     """
-    if not (options.tables and seconds):
+    own = OwnFiles(folder, RECORD)
+    names = {name: own.free_name(name) for name in tables}
+    kept = own.write({**{names[name]: text for name, text in tables.items()}, **raven})
+    others = [name for name in (*tables, SCORES) if not own.is_own(name)]
+    for name in dict.fromkeys([*kept, *others]):
+        tell(f"{folder / name}: kept, it is not as predict wrote it")
+    return list(names.values())
+
+
+def given_events(options: PredictOptions, measured: Measured) -> Annotations | None:
+    """The events in TABLES; None without tables or recordings. Those of a recording
+    that is cut off may lie beyond its end.
+    """
+    if not (options.tables and measured.seconds):
         return None
-    promised = {name: inf if name in lost else own for name, own in seconds.items()}
+    promised = {
+        name: inf if name in measured.lost else own
+        for name, own in measured.seconds.items()
+    }
     return read_events(
-        options.tables, promised, options.column, options.label, options.missing
+        options.tables,
+        promised,
+        options.column,
+        options.label,
+        options.missing,
+        measured.rates,
     )
 
 
@@ -259,10 +298,8 @@ def score(
     )
 
 
-def write_scores(scores: pd.DataFrame, folder: Path) -> None:
-    """Write scores.csv and print its main columns."""
-    text = scores.to_csv(lineterminator="\n")
-    replace_file(folder / "scores.csv", text)
+def show_scores(scores: pd.DataFrame) -> None:
+    """Print the main columns of scores.csv."""
     columns = []
     for name in SHOWN:
         digits = {"events": 0, "false_alarms": 0, "onset_ms": 1}.get(name, 3)
@@ -270,4 +307,3 @@ def write_scores(scores: pd.DataFrame, folder: Path) -> None:
     print(text_table(list(zip(scores.index, *columns)), ["", *SHOWN]))
     for line in score_lines(scores, "events"):
         tell(line)
-    tell(f"{folder / 'scores.csv'}")

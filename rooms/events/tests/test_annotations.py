@@ -9,6 +9,7 @@ from featurestack.rooms.events.annotations import read_events
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
+RATES = {"dawn.flac": 8000}
 DOGS = [("dawn.flac", 1.0, 2.5, "dog")]
 RAVEN = (
     "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
@@ -23,7 +24,7 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
     (folder / "tables").mkdir(exist_ok=True)
     (folder / "tables" / "empty.txt").touch()  # a second table, so that names count
     (folder / "tables" / name).write_bytes(text.encode(encoding))
-    read = read_events(folder / "tables", RECORDINGS, **options)
+    read = read_events(folder / "tables", RECORDINGS, rates=RATES, **options)
     return spans(read)
 
 
@@ -53,6 +54,11 @@ def spans(read):
             ' name;File\n1,0;2,5;"Canis";"dog";C:\\sounds\\dawn.flac\n'
         ),
         "IN FILE,OFFSET,DURATION,MANUAL ID\ndawn.flac,1.0,1.5,dog\n",
+        "Start (ms),End (ms),label\n1000,2500,dog\n",
+        "Begin Time (min),Duration (s),label\n0.016666666666667,1.5,dog\n",
+        "start_samples,end_samples,label\n8000,20000,dog\n",
+        "Start [h],Duration (ms),label\n0.000277777777778,1500,dog\n",
+        'start_ms,end_ms,label\n"1,000","2,500.0",dog\n',
         "filename\tonset\toffset\tevent_label\nsite/dusk.wav\t\t\t\ndawn.flac\t1.0\t2.5\tdog\n",
     ],
 )
@@ -66,6 +72,7 @@ def test_every_format_gives_the_same_event(tmp_path, text):
         f"{RAVEN}\tTags\n1\tSpectrogram 1\t1\t1.0\t2.5\t500\t9e3\tdog\n",
         "1,0\t2,5\tdog\n\\\t500,0\t9000\n\\\t1\t2\n",
         "file,start,end,label,score,low,high\ndawn,1.0,2.5,dog,0.9,500.0,9000.0\n",
+        "start,end,label,Low Freq (kHz),High Freq (kHz)\n1,2.5,dog,0.5,9\n",
     ],
 )
 def test_frequencies_are_read(tmp_path, text):
@@ -149,6 +156,21 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
         ("-1\t2\tdog\n", "line 1: the event lasts from -1 to 2 s"),
         ("1\t2\tdog\n1:30\t2\tdog\n", "line 2: the start is '1:30'; expected seconds"),
         ("1\t2\n", "line 1: the event has no label"),
+        (
+            "Start (frames),End (frames),label\n1,2,dog\n",
+            r"line 1: the unit of 'Start \(frames\)' is not known; expected s, ms",
+        ),
+        ("Low Freq (bins),start,end,label\n1,1,2,dog\n", "line 1: the unit of 'Low"),
+        (
+            "Start (samples),End (s),label\n1,2,dog\n",
+            r"line 1: Start \(samples\), End \(s\): some of these times are samples",
+        ),
+        (
+            "file,start_samples,end_samples,label\ndusk.wav,1,2,dog\n",
+            "line 2: times are samples, and the recording's sample rate is not known",
+        ),
+        ('start,end,label\n"1,000","1,002",dog\n', "line 2: start is '1,000', whose"),
+        ("1_0\t2\tdog\n", "line 1: '1_0.*' is no header of a known table"),
         ("Hello\n", r"line 1: 'Hello' is no header of a known table"),
         (
             "file,start,end,label\ndawn.flac,1,2,a\n\ndawm.flac,1,2,a\n",

@@ -17,7 +17,6 @@ from featurestack.rooms.events.doubtful import (
     write_doubtful,
 )
 from featurestack.rooms.events.frames import Frames
-from featurestack.rooms.events.tables import count_detections, write_detections
 from featurestack.storage.files import content_hash, replace_file
 
 RATE = 8000
@@ -131,24 +130,3 @@ def test_a_folder_of_the_user_is_left_alone(tmp_path):
     assert own_folder(tmp_path).name == "doubtful2"
     assert own_folder(tmp_path).name == "doubtful2"
     assert not [*(tmp_path / "doubtful").iterdir()]
-
-
-def test_a_name_as_long_as_a_disk_allows_has_its_tables(tmp_path):
-    name = 251 * "n" + ".wav"
-    detections = pd.DataFrame(
-        [(name, 1.0, 2.0, "dog", 0.9, np.nan, np.nan)],
-        columns=["file", "start", "end", "label", "score", "low", "high"],
-    )
-    write_detections(detections, {name: tmp_path / name}, {name: 5.0}, 4000, tmp_path)
-    (table,) = (tmp_path / "raven").iterdir()
-    assert pd.read_csv(table, sep="\t")["Begin File"].tolist() == [name]
-
-
-def test_a_recording_read_in_part_keeps_its_counts_and_its_problem():
-    detections = pd.DataFrame(
-        [("a.wav", 1.0, 2.0, "dog")], columns=["file", "start", "end", "label"]
-    )
-    problems = {"a.wav": "truncated, 3.0 s lost", "b.wav": "not audio"}
-    counts = count_detections(detections, {"a.wav": 5.0}, problems, ["dog"])
-    assert counts["problem"].tolist() == ["truncated, 3.0 s lost", "not audio"]
-    assert counts["recorded_seconds"].tolist() == [5, 0]

@@ -1,18 +1,30 @@
-"""Tables of detections read back the same, whatever the names are."""
+"""Tables of detections read back the same, and replace only what predict wrote."""
+
+import errno
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.rooms.events import own_files
 from featurestack.rooms.events.annotations import EVENT_COLUMNS, read_events
-from featurestack.rooms.events.tables import read_detections, write_detections
+from featurestack.rooms.events.own_files import OwnFiles
+from featurestack.rooms.events.predict import write_tables
+from featurestack.rooms.events.tables import (
+    count_detections,
+    detection_tables,
+    raven_tables,
+    read_detections,
+)
+from featurestack.storage.files import hash_of, replace_file
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
 LABELS = ("+call", "-trill", "=song", "@x")
 
 
-def write(folder, names, labels):
-    """One detection in each recording."""
+def write(folder, names, labels, others=()):
+    """One detection in each recording, none in the others."""
     start = 0.5 + np.arange(len(names))
     detections = pd.DataFrame(
         {
@@ -25,17 +37,17 @@ def write(folder, names, labels):
             "high": 2000.0,
         }
     )
-    files = {name: folder / "in" / name for name in names}
-    seconds = dict.fromkeys(names, 10.0)
-    write_detections(detections, files, seconds, 4000.0, folder)
+    files = {name: folder / "in" / name for name in [*names, *others]}
+    seconds = dict.fromkeys([*names, *others], 10.0)
+    given = detections, files, seconds, 4000.0
+    write_tables(folder, detection_tables(*given), raven_tables(*given))
     return detections, seconds
 
 
 def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
     detections, seconds = write(tmp_path, NAMES, LABELS)
-    pd.testing.assert_frame_equal(
-        read_detections(tmp_path / "detections.csv"), detections
-    )
+    read = read_detections(tmp_path / "detections.csv")
+    pd.testing.assert_frame_equal(read, detections.assign(time=""))
     events = detections.sort_values("file")[EVENT_COLUMNS].to_numpy().tolist()
     tables = "detections.csv", "detections.selections.txt", "detections.tsv", "raven"
     for table in tables:
@@ -54,3 +66,103 @@ def test_a_name_as_long_as_a_file_system_takes_has_a_raven_table(tmp_path, lette
     read = read_events(raven, seconds).events[EVENT_COLUMNS]
     events = detections.sort_values("file")[EVENT_COLUMNS].to_numpy().tolist()
     assert read.to_numpy().tolist() == events
+
+
+def events_of(table):
+    return read_events(table, {"a.wav": 10.0, "b.wav": 10.0}).events["label"].tolist()
+
+
+def test_a_recording_without_a_detection_has_a_header_alone(tmp_path):
+    write(tmp_path, ["a.wav"], ["x"], others=["b.wav"])
+    read = read_events(tmp_path / "raven", {"a.wav": 10.0, "b.wav": 10.0})
+    assert read.annotated == {"a.wav", "b.wav"} and len(read.events) == 1
+
+
+def test_the_tables_of_the_last_call_are_replaced_and_removed(tmp_path):
+    write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
+    write(tmp_path, ["b.wav"], ["z"])
+    assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
+    assert events_of(tmp_path / "raven") == ["z"]
+
+
+def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, capsys):
+    (tmp_path / "scores.csv").write_text("mine")
+    (tmp_path / "counts.csv").write_text("mine too")
+    (tmp_path / "detections.tsv").write_text("and mine")
+    write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
+    corrected = tmp_path / "raven" / "a.wav.Table.1.selections.txt"
+    corrected.write_text(corrected.read_text().replace("x", "corrected"))
+    capsys.readouterr()
+    for names in (["a.wav", "b.wav"], ["b.wav"]):
+        write(tmp_path, names, ["new"] * len(names))
+        assert events_of(tmp_path / "raven") == ["corrected", "new"]
+        told = capsys.readouterr().err
+        for name in (corrected.name, "scores.csv", "detections.tsv"):
+            assert f"{name}: kept" in told
+    assert (tmp_path / "scores.csv").read_text() == "mine"
+    assert (tmp_path / "detections.tsv").read_text() == "and mine"
+    assert len(pd.read_csv(tmp_path / "detections-2.tsv", sep="\t")) == 1
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_files_before_a_full_disk_are_replaced_by_the_next_call(
+    tmp_path, monkeypatch, after
+):
+    own = OwnFiles(tmp_path, ".record")
+    own.write({"a": "1", "b": "2", "c": "3"})
+    files_written = []
+
+    def until_full(file, content):
+        if len(files_written) == after:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        files_written.append(file)
+        replace_file(file, content)
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(own_files, "replace_file", until_full)
+        with pytest.raises(OSError, match="No space left"):
+            own.write({"a": "4", "b": "5", "d": "6"})
+    assert not OwnFiles(tmp_path, ".record").write({"a": "7"})
+    assert {file.name for file in tmp_path.iterdir()} == {".record", "a"}
+    assert (tmp_path / "a").read_text() == "7"
+
+
+def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
+    own = tmp_path / "own"
+    (tmp_path / "mine").write_text("mine")
+    OwnFiles(own, ".record").write({})
+    digest = hash_of(b"mine")
+    (own / ".record").write_text(json.dumps({"../mine": [digest]}))
+    OwnFiles(own, ".record").write({})
+    assert (tmp_path / "mine").is_file()
+
+
+def test_a_night_is_counted_by_the_hour_of_the_clock():
+    name = "site_20240601_233000.flac"
+    columns = ["file", "start", "end", "label"]
+    rows = [(name, 10.0, 11.0, "owl"), (name, 1799.5, 1801.0, "owl")]
+    rows += [(name, 5400.0, 5402.0, "owl"), ("x.wav", 3700.0, 3701.0, "owl")]
+    seconds = {name: 7200.0, "x.wav": 4000.0, "y.wav": 5.0}
+    problems = {"y.wav": "truncated, 3.0 s lost", "bad_20240601.wav": "not audio"}
+    counts = count_detections(
+        pd.DataFrame(rows, columns=columns), seconds, problems, ["owl"]
+    )
+    assert counts["hour"].tolist() == ["23", "00", "01", "", "", "", ""]
+    assert counts["day"].tolist() == [
+        "2024-06-01",
+        *2 * ["2024-06-02"],
+        "",
+        "",
+        "",
+        "2024-06-01",
+    ]
+    assert counts["detections"].tolist()[:-1] == [2, 0, 1, 0, 1, 0]
+    assert counts["recorded_seconds"].tolist() == [1800, 3600, 1800, 3600, 400, 5, 0]
+    assert counts["problem"].tolist() == [*5 * [""], *problems.values()]
+
+
+def test_detections_have_the_time_of_the_clock(tmp_path):
+    name = "site_20240601_233000.flac"
+    write(tmp_path, [name, "a.wav"], ["x", "y"])
+    read = read_detections(tmp_path / "detections.csv")
+    assert read["time"].tolist() == ["2024-06-01T23:30:00.500", ""]

@@ -1,0 +1,83 @@
+"""Files that a command writes into a user's folder, and replaces or removes later only
+if they are as it wrote them.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from featurestack.storage.files import content_hash, hash_of, replace_file
+
+
+class OwnFiles:
+    """The files of one command in a folder, known by a record: name -> hashes of the
+    content that it wrote. Files of the user and files that the user has changed stay as
+    they are.
+
+        OwnFiles(folder, ".predict.json").write({"counts.csv": "recording,day\\n"})
+    """
+
+    def __init__(self, folder: Path, record: str) -> None:
+        self.folder, self.record = folder, folder / record
+        try:
+            content = json.loads(self.record.read_text(encoding="utf-8"))
+            self.written = {name: [*hashes] for name, hashes in content.items()}
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+            self.written = {}
+
+    def is_own(self, name: str) -> bool:
+        """Whether the file is as the command wrote it, or not there."""
+        file = self.folder / name
+        if not file.exists():
+            return True
+        return file.is_file() and content_hash(file) in self.written.get(name, [])
+
+    def free_name(self, name: str) -> str:
+        """The name, with a number if the user has such a file."""
+        path, number = PurePosixPath(name), 2
+        while not self.is_own(name):
+            name = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+            number += 1
+        return name
+
+    def write(self, files: Mapping[str, str | bytes]) -> list[str]:
+        """Write these files in the place of all that were written before; returns the
+        names of changed files, which are kept.
+
+        The record has the old hashes and the new ones until all is written, so that
+        the next call knows the files of a call that a kill or a full disk has ended.
+        """
+        encoded = {
+            name: text.encode() if isinstance(text, str) else text
+            for name, text in files.items()
+        }
+        kept = [name for name in {**self.written, **encoded} if not self.is_own(name)]
+        hashes = {
+            name: [hash_of(content)]
+            for name, content in encoded.items()
+            if name not in kept
+        }
+        old = {name: own for name, own in self.written.items() if self.is_inside(name)}
+        every = {
+            name: old.get(name, []) + hashes.get(name, []) for name in old | hashes
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.remember(every)
+        for name in hashes:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self.folder / name, encoded[name])
+        for name in old:
+            if name not in hashes and name not in kept:
+                (self.folder / name).unlink(missing_ok=True)
+        self.remember({**{name: old[name] for name in kept if name in old}, **hashes})
+        return kept
+
+    def is_inside(self, name: str) -> bool:
+        """Whether a name of the record is one of a file in the folder."""
+        path = PurePosixPath(name)
+        return not path.is_absolute() and ".." not in path.parts
+
+    def remember(self, written: Mapping[str, list[str]]) -> None:
+        """Write the record."""
+        self.written = dict(written)
+        replace_file(self.record, json.dumps(self.written, indent=1) + "\n")
