@@ -32,7 +32,7 @@ from featurestack.results.ranking_metric import Labels
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.base import Task
-from featurestack.results.training_data import values_changed
+from featurestack.results.training_data import readable_again, values_changed
 
 Strings = NDArray[np.str_]
 # fields with one entry per clip
@@ -482,19 +482,22 @@ def changed_runs(runs: Sequence[Run], cache: Cache) -> list[Problem]:
     """
     problems = outdated_runs(runs, cache.clips)
     outdated = {problem.run for problem in problems}
-    text = (
-        "trained on other audio or feature values than there are now: train it again in"
-        " its place (RETRAIN=1) to compare it"
-    )
+    remedy = "train it again in its place (RETRAIN=1) to compare it"
     for run in runs:
-        if run.name not in outdated and any(
-            isinstance(folder.config, RunConfig)
-            and values_changed(folder.config, cache, run.clip_ids)
+        if run.name in outdated:
+            continue
+        configs = [
+            folder.config
             for folder in run.folders
-        ):
-            problems.append(Problem(run.name, text))
-        elif run.name not in outdated and run.task.targets_changed(run, cache):
-            remedy = "train it again in its place (RETRAIN=1) to compare it"
-            text_of_events = f"trained on other events than there are now: {remedy}"
-            problems.append(Problem(run.name, text_of_events))
+            if isinstance(folder.config, RunConfig)
+        ]
+        text = ""
+        if any(values_changed(config, cache, run.clip_ids) for config in configs):
+            text = "trained on other audio or feature values than there are now"
+        elif any(readable_again(config, cache) for config in configs):
+            text = "trained without clips that can be read now"
+        elif run.task.targets_changed(run, cache):
+            text = "trained on other events than there are now"
+        if text:
+            problems.append(Problem(run.name, f"{text}: {remedy}"))
     return problems

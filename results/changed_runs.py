@@ -8,6 +8,7 @@ from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.results.training_data import (
     clips_digest,
+    readable_again,
     training_clips,
     values_digest,
 )
@@ -23,7 +24,9 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
     channels = [channel.channel for channel in config.channels]
     table = training_clips(cache, channels, config.options.copies)
     values = {name: values_digest(cache, name, table) for name in stored}
-    return config.clips != clips_digest(table) or config.cache != values
+    if config.clips != clips_digest(table) or config.cache != values:
+        return True
+    return bool(readable_again(config, cache))
 
 
 def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:

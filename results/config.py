@@ -35,7 +35,7 @@ LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
 RUN_FORMAT = 4  # raised if an older run.json can no longer be read
-TRAIN_AGAIN = "train this run again"
+TRAIN_AGAIN = "train this run again with RETRAIN=1, or remove its folder"
 
 Plain = str | int | float | bool | None
 Device = Literal["cpu", "cuda", "mps"]
@@ -240,6 +240,7 @@ class RunConfig:
     command: tuple[str, ...] | None = None
     cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
     clips: str  # digest of the clips' table
+    left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine  # the machine that began the run
     versions: Mapping[str, str]  # library -> version
     seconds: float = field(metadata=bounds(0))  # training time, all folds

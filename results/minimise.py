@@ -72,7 +72,10 @@ def minimise(
     weights = np.zeros((target.shape[1], dimensions + 1))
     for precision in (np.float32, np.float64):
         loss = LogLoss(x, target, strength, exclusive, precision, counts)
-        weights, distance = descend(loss, weights.astype(precision))
+        try:
+            weights, distance = descend(loss, weights.astype(precision))
+        except np.linalg.LinAlgError:  # float32 lost the penalty beside the curvature
+            distance = np.inf
         if distance < NEAR:
             break
     weights = weights.astype(float)
@@ -189,8 +192,8 @@ def descend(loss: LogLoss, weights: Array) -> tuple[Array, float]:
     """Weights near the minimum, and their distance from it as the second derivatives
     measure it.
 
-    In float32 it ends after PATIENCE steps that brought it no nearer. An end by
-    MOST_STEPS in float64 is told.
+    In float32 it ends after PATIENCE steps that brought it no nearer. An end of float64
+    that is not near the minimum is told.
     """
     logits = loss.logits(weights)
     probabilities = loss.probabilities(logits)
@@ -225,13 +228,13 @@ def descend(loss: LogLoss, weights: Array) -> tuple[Array, float]:
         step = Step(-size * direction, gradient - former)
         if step.curvature > 0:  # rounding may make it negative
             memory.append(step)
-    else:
-        if loss.precision is np.float64:
-            tell_once(
-                f"a linear model was not at its minimum after {MOST_STEPS:,} steps: its"
-                " probabilities are approximate; a stronger penalty converges sooner,"
-                " as in MODEL=linear@C=0.01"
-            )
+    rounding = ROUNDING[np.float64] * loss.value(weights, logits)
+    if loss.precision is np.float64 and nearest**2 > max(NEAR**2, rounding):
+        tell_once(
+            f"a linear model was not at its minimum after {number + 1:,} steps: its"
+            " probabilities are approximate; a stronger penalty converges sooner, as in"
+            " MODEL=linear@C=0.01"
+        )
     return weights, nearest
 
 
@@ -264,8 +267,16 @@ class SharedCurvature:
         mean = curvature.sum(axis=1) / free_classes
         scaled = loss.inputs * np.sqrt(mean)[:, None]
         shared = scaled.T @ scaled
-        shared[np.diag_indices_from(shared)] += loss.positive
-        self.factor = cho_factor(shared, overwrite_a=True)
+        diagonal = np.diag_indices_from(shared)
+        shared[diagonal] += loss.positive
+        try:
+            self.factor = cho_factor(shared)
+        except np.linalg.LinAlgError:
+            if loss.precision is np.float32:
+                raise
+            # rounding left it indefinite: a floor that is above all rounding
+            shared[diagonal] += len(shared) * np.finfo(float).eps * shared.max()
+            self.factor = cho_factor(shared)
 
     def __call__(self, gradient: Array) -> Array:
         return cho_solve(self.factor, gradient.T).T

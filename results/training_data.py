@@ -3,6 +3,7 @@ since. No torch.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import pandas as pd
 
@@ -49,6 +50,19 @@ def values_digest(cache: Cache, stored: str, table: pd.DataFrame) -> str:
     clip_keys = cache.keys[table.index]
     of_clips = fingerprints(clip_keys, cache[stored].key)
     return digest(of_clips.tolist())
+
+
+def readable_again(config: RunConfig, cache: Cache) -> list[str]:
+    """The clips that a run left out because they could not be read, and that can be
+    read now.
+    """
+    channels = [channel.channel for channel in config.channels]
+    readable = []
+    for clip in config.left_out:
+        with suppress(RequestError):
+            cache.batch(channels, [clip])
+            readable.append(clip)
+    return readable
 
 
 def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> bool:

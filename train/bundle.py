@@ -102,7 +102,8 @@ def read_bundle(file: Path) -> Bundle:
         )
     if not isinstance(content["folds"], dict) or not content["folds"]:
         raise RequestError(f"{file} holds no folds: make it again from its run")
-    config = read_config(content["config"], BundleConfig, str(file))
+    again = "make it again from its run"
+    config = read_config(content["config"], BundleConfig, str(file), again)
     return Bundle(config, content["folds"])
 
 

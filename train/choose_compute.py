@@ -63,7 +63,6 @@ class Choice(NamedTuple):
     compute: Compute
     checked: dict[str, str]  # way to compute -> why it was refused; empty if it agreed
     source: Chosen
-    begun: Compute | None  # the run's way so far; None for a new run
 
 
 class Step(NamedTuple):
@@ -306,4 +305,4 @@ def choose_compute(
         compiled = long if asked == "auto" else asked == "on"
         proposed = replace(ways[0], compiled=compiled)
     compute, checked = agreed(proposed, network, batch)
-    return Choice(compute, checked, source, begun)
+    return Choice(compute, checked, source)

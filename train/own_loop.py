@@ -176,7 +176,7 @@ class OwnRun:
                 f" {fold} and a column for each class"
             )
         self.refuse_no_probabilities(answers)
-        plan = self.plan
+        plan = replace(self.plan, left_out=tuple(sorted(self._clips.unusable)))
         folder = RunFolder(plan.path)
         refuse_another(folder, plan)
         summary = "A network of one's own, trained by a loop of one's own."

@@ -74,6 +74,8 @@ class Plan:
     identity: Identity
     # feature sets from which its own was composed by their scores; 0 if it was not
     composed_from: int = 0
+    # clips of the table whose features cannot be read; known once they were measured
+    left_out: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

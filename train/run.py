@@ -148,10 +148,10 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
             trainer.train_run(plan, waiting, devices[0])
     else:
         tell(f"{folder.path} has these folds already")
-    folder = RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
     if first_process():
         tested = not options.skip_test
-        run_json.finish(folder, plan.cache, options.note, tested)
+        run_json.finish(plan.path, plan.cache, options.note, tested)
+        folder = RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
         if plan.path != path and folder.finished == folder.folds:
             from featurestack.train.retraining import take_place
 

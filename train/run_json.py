@@ -5,6 +5,7 @@ way, and at its end.
 import platform
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
@@ -26,6 +27,7 @@ from featurestack.results.config import (
 from featurestack.results.run_calibration import calibrate
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config
+from featurestack.storage.files import Lock
 from featurestack.train.plan import Plan
 from featurestack.train.run_identity import protocol
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 # share of padded clips; above it, windows of predict have the clips' median length
 PADDED = 0.1
+LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 
 
@@ -81,6 +84,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         command=plan.identity.command,
         cache=content["cache"],
         clips=content["clips"],
+        left_out=plan.left_out,
         machine=machine(device),
         versions=versions(),
         seconds=0.0,
@@ -93,41 +97,47 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
     from here on.
 
     A change has the epochs that each unfinished fold has done. Nothing is written if
-    nothing changed.
+    nothing changed. Of two processes that begin a run, the second finds how the first
+    one computes.
     """
     way = Way(**asdict(choice.compute))
-    if choice.begun is None:
-        computed = Computed(way=way, chosen=choice.source, checked=choice.checked)
-        config = first_config(plan, way.device)
-        config = replace(config, parameters=parameters, computed=computed)
-        write_config(plan.path, config)
-    elif choice.compute != choice.begun:
+    with Lock(plan.path / LOCK):
+        if not (plan.path / "run.json").is_file():
+            computed = Computed(way=way, chosen=choice.source, checked=choice.checked)
+            config = first_config(plan, way.device)
+            config = replace(config, parameters=parameters, computed=computed)
+            write_config(plan.path, config)
+            return
         run = RunFolder(plan.path)
-        unfinished = [fold for fold in run.folds if fold not in run.finished]
-        change = WayChange(
-            before=Way(**asdict(choice.begun)),
-            after=way,
-            epochs_done={str(fold): len(run.history(fold)) for fold in unfinished},
-        )
         known = run.training.computed
         assert known is not None, "this trainer began the run"
-        computed = replace(known, way=way, changes=(*known.changes, change))
-        write_config(plan.path, replace(run.training, computed=computed))
+        if way != known.way:
+            unfinished = [fold for fold in run.folds if fold not in run.finished]
+            change = WayChange(
+                before=known.way,
+                after=way,
+                epochs_done={str(fold): len(run.history(fold)) for fold in unfinished},
+            )
+            computed = replace(known, way=way, changes=(*known.changes, change))
+            write_config(plan.path, replace(run.training, computed=computed))
 
 
-def finish(folder: RunFolder, cache: Cache, note: str, tested: bool) -> None:
+def finish(path: Path, cache: Cache, note: str, tested: bool) -> None:
     """Write the seconds of all epochs, a note if one is given and, after new tests, the
     calibration, and what the task adds.
     """
-    known = folder.training
-    seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
-    config = replace(known, seconds=seconds, note=note or known.note)
-    has_new_tests = tested and seconds != known.seconds
-    if has_new_tests:
-        rules = folder.task.finish(folder, cache)
-        config = replace(config, calibration=calibrate(folder), rules=rules)
-    if config != known:
-        write_config(folder.path, config)
+    with Lock(path / LOCK):
+        folder = RunFolder(path)
+        known = folder.training
+        epochs = [folder.history(fold) for fold in folder.folds]
+        seconds = float(sum(epoch["seconds"].sum() for epoch in epochs))
+        config = replace(known, seconds=seconds, note=note or known.note)
+        has_new_tests = tested and seconds != known.seconds
+        if has_new_tests:
+            rules = folder.task.finish(folder, cache)
+            config = replace(config, calibration=calibrate(folder), rules=rules)
+        if config != known:
+            write_config(path, config)
 
 
 def machine(device: str) -> Machine:

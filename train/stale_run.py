@@ -6,24 +6,29 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import originals
 from featurestack.results.config import to_json
-from featurestack.results.run_folder import (
-    RunFolder,
-)
-from featurestack.train.plan import Plan
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_data import readable_again
+from featurestack.train.plan import NAMED_CLIPS, Plan
 
 
 class StaleRun(RequestError):
-    """The run was trained on other clips or feature values than the cache holds now."""
+    """RETRAIN=1 trains the run again in its place: the cache holds other clips or
+    feature values now, or run.json is damaged.
+    """
 
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:
     """RequestError if the folder holds another configuration; StaleRun if only clips or
-    values differ.
+    values differ, or if run.json cannot be read.
     """
-    if (
-        folder.path / "run.json"
-    ).is_file() and folder.training.hash != plan.identity.hash:
-        known = folder.training
+    if not (folder.path / "run.json").is_file():
+        return
+    try:
+        known = folder.config
+    except RequestError as damage:
+        raise StaleRun(str(damage)) from None
+    known = folder.training
+    if known.hash != plan.identity.hash:
         theirs = to_json(known.options)
         own = to_json(plan.training)
         changed = [
@@ -47,6 +52,27 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
             f"{folder.path} holds another configuration (different:"
             f" {', '.join(changed)}) and is left as it is: give TAG=… for a folder of"
             " its own"
+        )
+    if clips := readable_again(known, plan.cache):
+        raise StaleRun(
+            f"{folder.name} was trained without {counted(len(clips), 'clip')}"
+            f" ({', '.join(clips[:NAMED_CLIPS])}) that can be read now: RETRAIN=1"
+            " trains it again in its place"
+        )
+
+
+def refuse_damage(plan: Plan) -> None:
+    """RequestError if clips on which the run has begun cannot be read any more."""
+    if not (plan.path / "run.json").is_file():
+        return
+    known = {*RunFolder(plan.path).training.left_out}
+    damaged = [clip for clip in plan.left_out if clip not in known]
+    if damaged:
+        features = " ".join(dict.fromkeys(channel.stored for channel in plan.channels))
+        raise RequestError(
+            f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
+            f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
+            f" {plan.cache.remedy(features)}, or give TAG=… for a run without them"
         )
 
 

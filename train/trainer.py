@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -51,6 +51,7 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.plan import Plan, Positions, remarks
+from featurestack.train.stale_run import refuse_damage
 from featurestack.train.summary import score_lines
 
 if TYPE_CHECKING:
@@ -490,6 +491,8 @@ def train_run(
     network = first_network(plan, folds[0])
     plan.path.mkdir(parents=True, exist_ok=True)
     clips = measure_clips(plan, plan.table.index.to_numpy())
+    plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
+    refuse_damage(plan)
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)

@@ -110,10 +110,8 @@ class FrameTrainer(Trainer):
         given = data.plan.training.threads
         threads = 1 if given == "auto" else int(given)
         compute = Compute(device, threads=threads)
-        path = data.plan.path / "run.json"
-        begun = compute if path.is_file() else None
         parameters = sum(weight.numel() for weight in network.parameters())
-        run_json.record(data.plan, Choice(compute, {}, "given", begun), parameters)
+        run_json.record(data.plan, Choice(compute, {}, "given"), parameters)
         compute.prepare()
         return compute, compute.place(network)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
@@ -13,6 +14,7 @@ from featurestack.analysis.report_inputs import jobs
 from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature
+from featurestack.features_cache.feature_file import read_header
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.options import FeaturesCommand
@@ -21,6 +23,7 @@ from featurestack.results.run_folder import find
 from featurestack.results.training_data import values_changed
 from featurestack.train import run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
+from tests.golden.commands import flip_bit
 from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
 from tests.train.little import (
@@ -33,6 +36,8 @@ from tests.train.little import (
     little_options,
 )
 from tests.train.sounds import write_dataset
+
+DAMAGED_CLIP = clip_table()["clip_id"][5]
 
 
 def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
@@ -216,3 +221,52 @@ def test_a_run_on_features_that_were_brought_anew_with_other_values_is_named(
     write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
     with refused("RETRAIN=1"):
         run.execute(options)
+
+
+@pytest.fixture
+def damaged(options, tmp_path):
+    """Options of a run without one clip, which was damaged in `mel`, and the place of
+    the damage.
+    """
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    file = read_header(folder / "mel.h5")
+    place = file.values_offset + 5 * file.clip_bytes
+    flip_bit(folder / "mel.h5", place)
+    options = change(options, dataset=str(folder), model="linear")
+    assert len(run.execute(options).predictions()) == 47
+    return options, folder / "mel.h5", place
+
+
+def test_a_run_without_a_clip_that_can_be_read_again_is_named_and_retrained(
+    damaged, tmp_path, capsys
+):
+    options, file, place = damaged
+    (old,) = find(options.runs)
+    run.execute(options)  # the clip is damaged as before
+    assert old.training.left_out == (DAMAGED_CLIP,)
+    assert not is_changed(old.config, Cache(file.parent))
+    flip_bit(file, place)
+    with refused(f"without 1 clip .{DAMAGED_CLIP}. that can be read now: RETRAIN=1"):
+        run.execute(options)
+    assert is_changed(old.config, Cache(file.parent))
+    given = AnalysisOptions(
+        dataset=options.dataset,
+        runs=options.runs,
+        reports=tmp_path / "reports",
+        figures=0,
+    )
+    remarks = build_report(*jobs(given), given).remarks
+    assert any("without clips that can be read now: train it" in r for r in remarks)
+    new = execute(options, retrain=True)
+    assert len(new.predictions()) == 48 and new.training.left_out == ()
+
+
+def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_path):
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    options = change(options, dataset=str(folder), model="linear")
+    execute(options, folds=(1,))
+    file = read_header(folder / "mel.h5")
+    flip_bit(folder / "mel.h5", file.values_offset)
+    with refused("has begun with 1 clip .*cannot be read now: .*or give TAG=… for a"):
+        execute(options, folds=(2,))
+    assert execute(options, folds=(2,), tag="without").training.left_out

@@ -1,5 +1,7 @@
 """RETRAIN=1 is killed: neither the old run nor the new one is lost."""
 
+import dataclasses
+import json
 import multiprocessing
 import os
 import shutil
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from featurestack.results.config import EnsembleConfig, to_json
 from featurestack.results.run_folder import RETRAINED, RETRAINING, find, mark
 from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
@@ -97,6 +100,32 @@ def test_a_run_of_an_earlier_form_of_the_model_is_told_from_other_weights(
     monkeypatch.setattr(Architecture, "revisions", {"cnn4": 2})
     with refused("different: the model's revision"):
         execute(options)
+
+
+@pytest.mark.parametrize("lost", ["the end", "a key", "all"])
+def test_a_run_whose_run_json_is_damaged_is_trained_again_in_its_place(
+    finished, options, lost
+):
+    file = finished.path / "run.json"
+    text = file.read_text()
+    file.write_text(
+        {"the end": text[:100], "a key": text.replace("protocol", "p"), "all": ""}[lost]
+    )
+    with refused("run.json .*: train this run again with RETRAIN=1, or remove its f"):
+        execute(options)
+    assert execute(options, retrain=True).finished == [1, 2, 3]
+    assert [path.name for path in finished.path.parent.iterdir()] == [finished.name]
+
+
+def test_retraining_does_not_replace_a_run_of_another_kind(finished, options):
+    names = {own.name for own in dataclasses.fields(EnsembleConfig)}
+    known = to_json(finished.training)
+    ensemble = {name: value for name, value in known.items() if name in names}
+    ensemble |= {"task": "classes", "features": "mel", "model": "both", "seed": 0}
+    ensemble |= {"name": finished.name, "members": ["a", "b"]}
+    (finished.path / "run.json").write_text(json.dumps(ensemble))
+    with refused("is an ensemble of finished runs"):
+        execute(options, retrain=True)
 
 
 def test_a_retraining_for_other_clips_is_not_deleted_while_it_is_trained(changed):

@@ -12,8 +12,12 @@ from featurestack.analysis.runs import load_runs
 from featurestack.commandline.commands import main
 from featurestack.results.config import RunConfig, read_config, to_json
 from featurestack.results.run_folder import RunFolder
+from featurestack.train import run_json
 from featurestack.train.__main__ import COMMANDS
+from featurestack.train.choose_compute import Choice
+from featurestack.train.compute import Compute
 from featurestack.train.own_loop import OwnRun
+from featurestack.train.plan import make_plan
 from featurestack.train.run import execute as train
 from tests.refusal import refused
 from tests.train.little import change, execute
@@ -113,6 +117,19 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(content):
     assert tried > 250
     with refused("unknown key options.bach"):
         read_config(changed(content, ("options", "bach"), 1), RunConfig, "run.json")
+
+
+def test_of_two_processes_that_begin_a_run_the_second_finds_the_way_of_the_first(
+    options,
+):
+    plan = make_plan(options)
+    for threads in (1, 2, 2):
+        choice = Choice(Compute("cpu", threads=threads), {}, "given")
+        run_json.record(plan, choice, parameters=7)
+    computed = RunFolder(plan.path).training.computed
+    (change,) = computed.changes
+    assert (change.before.threads, change.after.threads) == (1, 2)
+    assert computed.way == change.after and {*change.epochs_done.values()} == {0}
 
 
 def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys):

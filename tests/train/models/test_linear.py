@@ -161,6 +161,26 @@ def test_a_class_without_training_clips_gets_nothing():
     assert probability[:, [2, 4]].max() == 0
 
 
+@pytest.mark.parametrize("strength", [0.1, 1e5, 1e6])
+@pytest.mark.parametrize("kind", ["twice the same", "of rank 1", "with an outlier"])
+def test_features_without_information_of_their_own_leave_a_model(kind, strength):
+    """The penalty is lost in float32, and rounding leaves no definite matrix."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 40))
+    if kind == "of rank 1":
+        x = x[:, :1] * x[:1]
+    x[0, 0] = 1e6 if kind == "with an outlier" else x[0, 0]
+    x = np.hstack([x, x]) if kind == "twice the same" else x
+    y = np.arange(400) % 4
+    x[:, 0] += y
+    standard = StandardScaler().fit_transform(x)
+    target = y[:, None] == np.arange(4)
+    weight, bias = minimise(standard, target, strength, exclusive=True)
+    answers = torch.from_numpy(standard @ weight.T + bias).softmax(1).numpy()
+    # at the minimum the gradient of each bias is 0
+    np.testing.assert_allclose(answers.sum(axis=0), target.sum(axis=0), atol=1e-3)
+
+
 @pytest.mark.parametrize(("steps", "told"), [(2, 1), (2000, 0)])
 def test_an_end_before_the_minimum_is_told_once(monkeypatch, capsys, steps, told):
     tell_once.cache_clear()
