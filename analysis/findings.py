@@ -40,6 +40,7 @@ COMPARISON = [
         "accuracy",
         "accuracy_sd",
         "n",
+        "accuracy_fold_mean",
         "accuracy_low",
         "accuracy_high",
         "features",
@@ -471,7 +472,11 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         parts.append(part)
     scores = {ranking.best.task.score for ranking in ranked}
     ranked_by = metrics["metric"].isin(scores)
-    accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
-    means = metrics[~ranked_by].pivot(index="run", columns="metric", values="mean")
+    accuracy = metrics[ranked_by].rename(
+        columns={"sd": "accuracy_sd", "fold_mean": "accuracy_fold_mean"}
+    )
+    means = metrics[~ranked_by].pivot(index="run", columns="metric", values="score")
     table = pd.concat(parts, ignore_index=True)
-    return table.merge(accuracy[["run", "accuracy_sd", "n"]]).merge(means, on="run")
+    return table.merge(
+        accuracy[["run", "accuracy_fold_mean", "accuracy_sd", "n"]]
+    ).merge(means, on="run")

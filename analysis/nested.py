@@ -14,12 +14,12 @@ Conventions: N clips, G recordings, R runs, F folds.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.results.bootstrap import (
     drawn_recordings,
     effective_recordings,
-    fold_weights,
     recording_sums,
     wilson_interval,
 )
@@ -37,17 +37,17 @@ def selected_on_others(criterion: Floats) -> Ints:
 
 
 def nested_selection(scores: Floats, criterion: Floats) -> float:
-    """Mean over folds of the score of the run that is best on the other folds; NaN for
-    one fold.
+    """The sum over folds of the score of the run that is best on the other folds; NaN
+    for one fold.
 
-    `scores` (R, F) are averaged; the best run is chosen by `criterion` (R, F), and the
-    first run wins a tie. The highest of many test scores is optimistic; this mean is
-    not.
+    `scores` (R, F) are each fold's part of the score; the best run is chosen by
+    `criterion` (R, F), and the first run wins a tie. The highest of many test scores is
+    optimistic; this one is not.
     """
     if scores.shape[1] < 2:
         return np.nan
     chosen = selected_on_others(criterion)
-    return float(scores[chosen, np.arange(scores.shape[1])].mean())
+    return float(scores[chosen, np.arange(scores.shape[1])].sum())
 
 
 def chosen_scores(hits: Floats, fold: Ints, recording: Ints, drawn: Floats) -> Floats:
@@ -71,6 +71,31 @@ def chosen_scores(hits: Floats, fold: Ints, recording: Ints, drawn: Floats) -> F
     return of_chosen[:, 0].sum(axis=1)
 
 
+def places_by_content(
+    hits: Floats,
+    fold: Ints,
+    groups: NDArray[np.str_],
+    of_best: Floats,
+) -> Ints:
+    """(N,) the place of each clip's recording in an order that no name decides, so that
+    replicates draw the same recordings whatever they and the folds are called.
+
+    hits, fold  as in `chosen_scores`
+    of_best     (N,) share of the seeds of the best run that are right
+    """
+    _, recording = np.unique(groups, return_inverse=True)
+    parts = []
+    for number in range(fold.max() + 1):
+        tested = (fold == number)[:, None]
+        part = recording_sums(np.hstack([hits * tested, tested]), recording)
+        parts.append(np.round(part, 12))
+    parts.sort(key=lambda part: part[np.lexsort(part.T)].tobytes())
+    # first as in `accuracy_interval` of the best run, whose replicates it draws
+    best = recording_sums(of_best[:, None], recording)[:, 0]
+    keys = (*np.hstack(parts).T, best, np.bincount(recording))
+    return np.argsort(np.lexsort(keys))[recording]
+
+
 def nested_score(main: Ranking) -> tuple[float, float, float]:
     """The accuracy of the set, of those trained alike, that is best on the other folds,
     and both ends of its 95 % interval.
@@ -82,12 +107,12 @@ def nested_score(main: Ranking) -> tuple[float, float, float]:
     if few or main.composed_from or main.metric.pooled:
         return np.nan, np.nan, np.nan
     tested = main.best  # all runs tested the same clips
-    weights = fold_weights(tested.folds)
     runs = sorted(main.runs[: main.alike], key=lambda run: run.name)
-    hits = np.stack([run.correct * weights for run in runs], axis=1)
+    clips = len(tested.folds)
+    hits = np.stack([run.correct for run in runs], axis=1) / clips
     fold = np.searchsorted(main.folds, tested.folds)
-    _, recording = np.unique(tested.groups, return_inverse=True)
-    shares = recording_sums(weights[:, None], recording)  # (G, 1)
+    recording = places_by_content(hits, fold, tested.groups, tested.correct)
+    shares = np.bincount(recording)[:, None] / clips  # (G, 1)
     recordings = len(shares)
 
     every_once = np.ones((1, recordings))
@@ -102,6 +127,5 @@ def nested_score(main: Ranking) -> tuple[float, float, float]:
         variance = np.nanvar(every, keepdims=True)
 
     effective = effective_recordings(shares)
-    clips = len(fold)
     ((low, high),) = wilson_interval(mean, variance, effective, clips)
     return float(mean[0]), float(low), float(high)

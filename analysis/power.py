@@ -104,6 +104,7 @@ def power_quantile(shares: Floats, level: float) -> float:
     recordings = len(shares)
     if recordings < 2:
         return np.inf
+    shares = np.sort(shares)  # no name decides the noise
     rng = np.random.default_rng(SIGNS_SEED)
     noise = rng.normal(size=(POWER_DRAWS, recordings)) * shares
     if recordings <= EVERY_PATTERN:

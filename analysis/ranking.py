@@ -7,7 +7,7 @@ best on the folds that it tests is in no ranking with others: no test corrects t
 choice. The main ranking has runs that finished every
 fold. If no two comparable runs did, but several finished the same folds, these are
 ranked; comparable runs with more folds join them with these folds alone. Accuracy is
-the mean over folds (tags: mAP of all folds), with a bootstrap interval.
+that of all folds together (tags: mAP of all folds), with a bootstrap interval.
 
 The question is which features are best, so the best run is that of feature sets trained
 alike, by one model with one set of options: those with most feature sets. Other runs

@@ -103,6 +103,11 @@ def sign_flip_tests(
     order = np.argsort(standardised, kind="stable")  # the smallest first
     differences = differences[:, order]
     scale = scale[order]
+    # No name decides the drawn signs. The sizes come first: a test by sign flips must
+    # not order recordings by their signs.
+    by_content = np.lexsort((shares, *differences.T, *np.abs(differences).T))
+    differences = differences[by_content]
+    shares = shares[by_content]
     totals = differences.sum(axis=0)
     observed = np.abs(totals) / scale
     if swapped is None:

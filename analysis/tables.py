@@ -1,9 +1,11 @@
 """The tables of a report about runs as unrounded data frames, and their rounded form
 for Markdown.
 
-Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration
-first. `n` counts the folds (1 if the metric pools them), and `sd` is the sample
-standard deviation over them (NaN if n is 1).
+Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration,
+and is that of the test clips of all folds together. `n` counts the folds (1 if the
+metric has no score of one fold), `fold_mean` is the mean of their own scores and `sd`
+the sample standard deviation over them (NaN if n is 1). Scores of tags and of events
+other than the one that ranks them are the mean over the folds.
 
 literature.csv holds published results with their protocols and DOI, each looked up in
 the paper, its authors' repository or the dataset's own list.
@@ -35,19 +37,25 @@ USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_t
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every metric of every run: run, metric, mean and sd over n folds; calibration
-    pools folds (n = 1).
+    """Every metric of every run: run, metric, score, fold_mean and sd over n folds;
+    calibration has no score of a fold (n = 1).
     """
     rows = []
     for run in runs:
-        for name, scores in run.task.fold_scores(run).items():
+        of_folds = run.task.fold_scores(run)
+        every: dict[str, float] = {}
+        if not run.task.metric.pooled:
+            every = run.task.clip_metrics(run, np.ones(len(run.folds), bool))
+        for name, scores in of_folds.items():
             mean = scores.mean()
+            score = every.get(str(name), mean)
             deviation = scores.std(ddof=1)
-            rows.append((run.name, name, mean, deviation, len(scores)))
+            rows.append((run.name, name, score, mean, deviation, len(scores)))
         if run.task.by_temperature:
             for name, value in calibration_scores(run).items():
-                rows.append((run.name, name, value, np.nan, 1))
-    return pd.DataFrame(rows, columns=["run", "metric", "mean", "sd", "n"])
+                rows.append((run.name, name, value, np.nan, np.nan, 1))
+    columns = ["run", "metric", "score", "fold_mean", "sd", "n"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def calibration_scores(run: Run) -> dict[str, float]:

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from featurestack.results.bootstrap import (
-    accuracy_interval,
-    fold_weights,
-    recording_sums,
-)
+from featurestack.results.bootstrap import accuracy_interval, recording_sums
 from featurestack.results.ranking_metric import (
     Compared,
     Labels,
@@ -29,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class Accuracy(RankingMetric):
-    """The share of clips whose most probable class is the true one, a mean over the
-    folds.
+    """The share of clips whose most probable class is the true one. Every clip counts
+    alike, whatever the size of its fold.
     """
 
     title = "accuracy"
@@ -55,9 +51,8 @@ class Accuracy(RankingMetric):
         probabilities: Floats,
         folds: Ints,
     ) -> float:
-        """The mean over folds."""
         correct = probabilities.argmax(axis=2) == labels.argmax(axis=1)
-        return float(fold_weights(folds) @ correct.mean(axis=0))
+        return float(correct.mean())
 
     def clip_scores(
         self,
@@ -65,10 +60,13 @@ class Accuracy(RankingMetric):
         probabilities: Probabilities,
         clips: pd.DataFrame,
     ) -> Floats:
-        """The probability of the true class, and whether it is the most probable."""
+        """The probability of the true class, and whether it is the most probable; a
+        half if two classes are.
+        """
         every = np.arange(len(labels))
         of_target = probabilities[every, labels.argmax(axis=1)]
-        correct = labels[every, probabilities.argmax(axis=1)]
+        highest = probabilities == probabilities.max(axis=1, keepdims=True)
+        correct = (labels & highest).sum(axis=1) / highest.sum(axis=1)
         return np.stack([of_target, correct]).astype(float)
 
     def configuration_score(
@@ -84,42 +82,32 @@ class Accuracy(RankingMetric):
         each = over_seeds.mean()
         by_fold = each.groupby("fold").mean()
         groups = each.index.get_level_values("group").to_numpy(dtype=str)
-        folds = each.index.get_level_values("fold").to_numpy()
-        intervals = accuracy_interval(
-            each.to_numpy()[:, None],
-            groups,
-            fold_weights(folds),
-        )
-        ((low, high),) = intervals
-        return Score(by_fold.mean(), low, high, by_fold)
+        correct_clips = each.to_numpy()[:, None]
+        ((low, high),) = accuracy_interval(correct_clips, groups, np.ones(len(each)))
+        return Score(float(each.mean()), low, high, by_fold)
 
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
-        """Accuracies are means over folds. If all folds are equally large, sums by
-        recording are whole numbers, so that ties are exact.
-        """
+        """Sums by recording are whole numbers, so that ties are exact."""
         first = runs[0]
         _, fold, sizes = np.unique(first.folds, return_inverse=True, return_counts=True)
         correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
         by_fold = [np.bincount(fold, weights=of_run) / sizes for of_run in correct.T]
-        weights = sizes.max() / sizes[fold]
         seeds = lcm(*(len(run.probabilities) for run in runs))
-        weighted = np.rint(correct * seeds) * weights[:, None]
+        every = np.ones(len(correct))
         return Compared(
-            accuracy=np.mean(by_fold, axis=1),
+            accuracy=correct.mean(axis=0),
             by_fold=np.stack(by_fold),
-            interval=accuracy_interval(correct, first.groups, weights),
-            by_recording=recording_sums(weighted, first.groups),
-            worth=weights * seeds,
+            interval=accuracy_interval(correct, first.groups, every),
+            by_recording=recording_sums(np.rint(correct * seeds), first.groups),
+            worth=seeds * every,
         )
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """The accuracy of always predicting the commonest class, the same in every
-        recording: where recordings hold one class each, that prediction's own hits
-        would differ between them more than any run does.
+        """The accuracy of the best constant answer, the same in every recording: where
+        recordings hold one class each, that answer's own hits would differ between
+        them more than any run does.
         """
-        clips_of_class = run.labels.sum(axis=0)
-        commonest = run.labels[:, clips_of_class.argmax()]
-        accuracy = commonest @ worth / worth.sum()
+        accuracy = (worth @ run.labels).max() / worth.sum()
         by_recording = recording_sums(worth[:, None], run.groups)[:, 0]
         return accuracy * by_recording
 

@@ -55,6 +55,9 @@ def accuracy_interval(
     weights = np.broadcast_to(weights, correct.shape)
     sums = recording_sums(correct * weights, groups)
     totals = recording_sums(weights, groups)
+    order = np.lexsort((sums, totals), axis=0)  # no name decides what is drawn
+    sums = np.take_along_axis(sums, order, axis=0)
+    totals = np.take_along_axis(totals, order, axis=0)
     recordings, columns = sums.shape
     both = np.concatenate([sums, totals], axis=1)
     replicates = [drawn @ both for drawn in drawn_recordings(recordings)]
@@ -136,9 +139,3 @@ def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, place, values)
     return sums
-
-
-def fold_weights(folds: NDArray[np.intp]) -> Floats:
-    """Weights (N,) with sum one that make a mean over clips the mean over folds."""
-    _, place, sizes = np.unique(folds, return_inverse=True, return_counts=True)
-    return 1 / (len(sizes) * sizes[place])

@@ -11,7 +11,6 @@ import pandas as pd
 
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
-from featurestack.results.bootstrap import fold_weights, recording_sums
 from featurestack.results.ranking_metric import (
     Compared,
     Labels,
@@ -65,8 +64,7 @@ class MeanAveragePrecision(RankingMetric):
         logarithms = tags.log_probabilities(labels, probabilities)
         ranks = tags.fold_ranks(probabilities, folds)
         values = tags.jackknife_values(labels, ranks, recording)
-        weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
-        parts = values / weights
+        parts = values * len(folds) / np.bincount(recording)
         geometric_mean = np.exp(logarithms.mean(axis=1))
         return np.stack([geometric_mean, parts[recording]])
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.results.bootstrap import (
@@ -332,7 +333,7 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
     replicates' means over the seeds makes the interval, as for accuracies
     (`results.bootstrap`), so that it holds the score.
     """
-    names = np.unique(np.concatenate([groups for _, _, groups in seeds]))
+    names = recordings_by_content(seeds)
     classes = seeds[0][0].shape[1]
     rng = np.random.default_rng(0)
     equal = np.full(len(names), 1 / len(names))
@@ -341,15 +342,15 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
     replicates = []
     positives = np.zeros((len(names), classes + 1))  # the last column counts all clips
     for target, scores, groups in seeds:
-        own, recordings = np.unique(groups, return_inverse=True)
-        tested = np.isin(names, own)
-        resample = partial(np.matmul, drawn[:, tested])
+        place = pd.Index(names).get_indexer(groups)
+        own, recordings = np.unique(place, return_inverse=True)
+        resample = partial(np.matmul, drawn[:, own])
         replicated = _resampled(target, scores, recordings, resample)
         replicates.append(_with_mean(replicated))
         precision = average_precision(target, scores)
         precisions.append(_with_mean(precision[None]))
         counted = np.column_stack([target, np.ones(len(target))])
-        positives[tested] += recording_sums(counted, groups)
+        positives[own] += recording_sums(counted, place)
     precision = _mean(np.stack(precisions), axis=0)[0]
     known = ~np.isnan(precision)
     replicated = _mean(np.stack(replicates)[:, :, known], axis=0)
@@ -363,6 +364,24 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
         round(clips_of_a_seed),
     )
     return table
+
+
+def recordings_by_content(seeds: Sequence[Seed]) -> NDArray[np.generic]:
+    """The names of the recordings in an order that no name decides, so that replicates
+    draw the same ones whatever they are called.
+    """
+    parts = []
+    for target, scores, groups in seeds:
+        values = scores.astype(float)
+        of_clips = [
+            target.sum(axis=1),
+            values.sum(axis=1),
+            (target * values).sum(axis=1),
+        ]
+        part = pd.DataFrame(of_clips, index=["labels", "all", "true"]).T
+        parts.append(part.assign(clips=1).groupby(groups).sum())
+    content = pd.concat(parts).groupby(level=0).sum().round(9)
+    return content.sort_values([*content], kind="stable").index.to_numpy()
 
 
 def _with_mean(precisions: Floats) -> Floats:

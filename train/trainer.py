@@ -367,12 +367,12 @@ class Trainer:
         scores = {plan.task.score: metric.pooled_score(labels, answers, folds)}
         if metric.pooled:
             return scores
-        from featurestack.results.bootstrap import accuracy_interval, fold_weights
+        from featurestack.results.bootstrap import accuracy_interval
 
         right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
         correct = right[:, None].astype(float)
         groups = clips["group"].to_numpy()
-        ((low, high),) = accuracy_interval(correct, groups, fold_weights(folds))
+        ((low, high),) = accuracy_interval(correct, groups, np.ones(len(folds)))
         return scores | {"low": low, "high": high}
 
     # ---- the state

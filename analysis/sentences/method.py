@@ -25,18 +25,14 @@ def method(f: "Findings") -> str:
 
 @sentence
 def method_accuracy(f: "Findings") -> str:
-    what = "Accuracy is the share of correct test clips, seeds averaged."
+    what = "Accuracy is the share of correct test clips, seeds averaged"
     if len(ranking_of(f).folds) > 1:
-        what = (
-            f"Accuracy is the mean over {folds(f)} and SD the standard deviation over"
-            " them, seeds averaged first."
-        )
+        what += f", of {folds(f)} together; SD is the standard deviation over them"
     return (
-        f"{what} The 95 % interval is Wilson’s with the standard error of a bootstrap"
+        f"{what}. The 95 % interval is Wilson’s with the standard error of a bootstrap"
         f" over {counted(f.recordings, f.unit)}; it does not"
         f" include the variation between trainings. {grouped(f)} Chance,"
-        f" {percent(f.chance)} %, is the share of the commonest class, averaged over"
-        " folds."
+        f" {percent(f.chance)} %, is the share of the commonest class."
     )
 
 

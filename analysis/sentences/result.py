@@ -110,6 +110,9 @@ def score(f: "Findings") -> str:
     if pd.notna(best["accuracy_sd"]):
         text += f", SD {percent(best['accuracy_sd'])}"
     text += f"; {folds(f)}"
+    mean = best["accuracy_fold_mean"]
+    if not main.metric.pooled and percent(mean) != percent(best["accuracy"]):
+        text += f", of unequal size: mean {percent(mean)}"
     if not best["exact"]:
         text += f", {counted(best['seeds'], 'seed')}"
     if main.best.synthetic:

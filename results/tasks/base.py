@@ -193,17 +193,19 @@ class Task(ABC):
 
     def fold_scores(self, run: TestedRun) -> pd.DataFrame:
         """Every metric (columns) in each fold (rows), averaged over the seeds."""
-        rows = {}
-        for fold in np.unique(run.folds):
-            tested = run.folds == fold
-            labels = run.labels[tested]
-            for seed, probabilities in enumerate(run.probabilities):
-                decided = run.decisions[seed][tested]
-                scores = self.fold_metrics(labels, probabilities[tested], decided)
-                rows[int(fold), seed] = scores
-        each = pd.DataFrame.from_dict(rows, orient="index")
-        over_seeds = each.groupby(level=0).mean()
-        return over_seeds.rename_axis("fold")
+        folds = np.unique(run.folds).tolist()
+        rows = {fold: self.clip_metrics(run, run.folds == fold) for fold in folds}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
+
+    def clip_metrics(self, run: TestedRun, tested: Labels) -> dict[str, float]:
+        """Every metric of the clips `tested` (N,), averaged over the seeds."""
+        seeds = [
+            self.metrics_of(run.labels[tested], probabilities[tested], decided[tested])
+            for probabilities, decided in zip(run.probabilities, run.decisions)
+        ]
+        return {
+            name: float(np.mean([seed[name] for seed in seeds])) for name in seeds[0]
+        }
 
     def error_lines(self, run: Any) -> list[str]:
         """Lines of a summary on what a `RunFolder` errs in."""
@@ -267,13 +269,13 @@ class Task(ABC):
         prediction = self.prediction(labels, probabilities, decided)
         return {name: score(prediction) for name, score in self.history.items()}
 
-    def fold_metrics(
+    def metrics_of(
         self,
         labels: Labels,
         probabilities: Probabilities,
         decided: Labels,
     ) -> dict[str, float]:
-        """Every metric of the clips of one fold."""
+        """Every metric of these clips."""
         prediction = self.prediction(labels, probabilities, decided)
         metrics = METRICS[self.metrics]
         return {name: score(prediction) for name, score in metrics.items()}

@@ -264,13 +264,20 @@ class Scores:
         return True
 
     def mean(self, features: str, outer: Outer) -> float:
-        """The mean over the fits that choose for a fold; those without a score (no clip
-        of a class) are left out.
+        """The mean over the fits that choose for a fold, by their numbers of clips;
+        those without a score (no clip of a class) are left out.
         """
         known = self.known[features, self.values(features)]
-        values = [score for (place, _), score in known.items() if place == outer]
-        finite = [score for score in values if np.isfinite(score)]
-        return float(np.mean(finite)) if finite else 0.0
+        parts = self.clips.parts
+        scored = [
+            (score, len(parts[number].scored[outer]))
+            for (place, number), score in known.items()
+            if place == outer and np.isfinite(score)
+        ]
+        if not scored:
+            return 0.0
+        values, clips = zip(*scored)
+        return float(np.average(values, weights=clips))
 
 
 def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:

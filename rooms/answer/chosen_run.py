@@ -17,7 +17,7 @@ import pandas as pd
 from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv
-from featurestack.results.bootstrap import fold_weights, recording_sums
+from featurestack.results.bootstrap import recording_sums
 from featurestack.results.config import RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config, write_predictions
@@ -135,10 +135,10 @@ def lost_without(
     for name in features:
         part = gains[gains[name].notna()]
         groups = part["group"].to_numpy()
-        weights = fold_weights(part["fold"].to_numpy())[:, None]
+        _, sizes = np.unique(groups, return_counts=True)
         tests = sign_flip_tests(
-            recording_sums(part[[name]].to_numpy(float) * weights, groups),
-            recording_sums(weights, groups)[:, 0],
+            recording_sums(part[[name]].to_numpy(float), groups) / len(part),
+            sizes / len(part),
             FAMILY_LEVEL / len(features),
             unit=1.0,
         )

@@ -323,6 +323,8 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
     recordings = counts.shape[2]
     if recordings < 2:
         return np.nan, np.nan
+    by_content = np.lexsort(counts.reshape(-1, recordings))
+    counts = counts[:, :, by_content]  # no name decides what is drawn
     f1 = f1_of(counts.sum(axis=2)).mean()
     rng = np.random.default_rng(0)
     equal = np.full(recordings, 1 / recordings)

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.results.bootstrap import fold_weights
 from featurestack.results.scores import Floats
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import are_exclusive
@@ -286,9 +285,7 @@ class FrameTrainer(Trainer):
             clips["group"].to_numpy(str), return_inverse=True, return_counts=True
         )
         values = jackknife_values(scored.by_group(groups.tolist()), pieces)
-        weights = np.zeros(len(groups))
-        np.add.at(weights, group, fold_weights(clips["fold"].to_numpy()))
-        return np.stack([probability, (values / weights)[group]])
+        return np.stack([probability, (values * len(clips) / pieces)[group]])
 
     @classmethod
     def pooled_score(

@@ -204,6 +204,11 @@ class ImportanceFolder:
             if score == "probability":
                 positive = np.maximum(of_clips, SMALLEST_PROBABILITY)
                 of_clips = labels * np.log(positive)
+            elif fit.features == NONE and not task.multilabel:
+                # the best constant answer, whatever the folds' own shares are
+                of_clips = np.full(
+                    len(of_clips), self.labels.to_numpy().mean(axis=0).max()
+                )
             values[fit.features] = of_clips
         return values
 

@@ -35,7 +35,6 @@ from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.opening import open_cache
 from featurestack.features_cache.splits import Split, draw_groups
-from featurestack.results.bootstrap import fold_weights
 from featurestack.results.composition import composed_from
 from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
 from featurestack.results.scores import Floats
@@ -448,16 +447,13 @@ def write_scores(file: TextIO, fit: Fit, scores: Floats) -> None:
 
 
 def summary(folder: ImportanceFolder) -> str:
-    """A table of MEASURES for each feature, as means over folds, the largest share
-    first.
-    """
-    weights = fold_weights(folder.clips["fold"].to_numpy())
+    """A table of MEASURES for each feature, the largest share first."""
     gains = folder.contributions("probability")
     hits = folder.contributions("correct")
     cells = {}  # measure -> (F,) texts
     for measure in MEASURES:
-        means = weights @ gains[measure]
-        shares = weights @ hits[measure]
+        means = gains[measure].mean(axis=0)
+        shares = hits[measure].mean(axis=0)
         texts = []
         for mean, share in zip(means, shares):
             if np.isnan(mean):
@@ -465,7 +461,7 @@ def summary(folder: ImportanceFolder) -> str:
             else:
                 texts.append(f"{mean:.3f} ({points(share)})")
         cells[measure] = texts
-    order = np.argsort(-(weights @ gains["shapley"]), kind="stable")
+    order = np.argsort(-gains["shapley"].mean(axis=0), kind="stable")
     rows = []
     for place in order:
         of_feature = [texts[place] for texts in cells.values()]

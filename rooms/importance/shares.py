@@ -18,7 +18,7 @@ import pandas as pd
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.significance import LEVEL
 from featurestack.commandline.errors import RequestError
-from featurestack.results.bootstrap import fold_weights, recording_sums
+from featurestack.results.bootstrap import recording_sums
 from featurestack.results.scores import Floats
 from featurestack.rooms.importance.folder import ImportanceFolder, find_importance
 from featurestack.rooms.importance.shapley import EXACT
@@ -90,8 +90,7 @@ def shapley_by_recording(
         return None
     of_features = ImportanceFolder(folder.path, features)
     clips = of_features.clips
-    weights = fold_weights(clips["fold"].to_numpy())
-    values = of_features.contributions()["shapley"] * weights[:, None]
+    values = of_features.contributions()["shapley"] / len(clips)
     return recording_sums(values, clips["group"].to_numpy())
 
 

@@ -1,8 +1,8 @@
 """The importance of features: tests and intervals over source recordings for the scores
 of `make importance`.
 
-Each feature has several measures (`ImportanceFolder.contributions`), which are averaged
-over folds. Measures are tested like differences between two runs: by sign flips of
+Each feature has several measures (`ImportanceFolder.contributions`), means over
+clips. Measures are tested like differences between two runs: by sign flips of
 source recordings, at the level of a report's families. All features of one measure are
 a family (maxT), and the interval inverts the test. The tests use log probability;
 accuracy (mAP for tags) is shown beside it, with intervals of its own.
@@ -29,12 +29,8 @@ from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.results.bootstrap import (
-    accuracy_interval,
-    fold_weights,
-    recording_sums,
-)
-from featurestack.results.scores import Floats, Ints
+from featurestack.results.bootstrap import accuracy_interval, recording_sums
+from featurestack.results.scores import Floats
 from featurestack.rooms.importance.folder import (
     PARTS,
     Fit,
@@ -71,19 +67,18 @@ CURVE_COLUMNS = [
 def gain_tests(
     gains: Floats,
     groups: NDArray[np.generic],
-    folds: NDArray[np.intp],
     unit: float | None = None,
 ) -> pd.DataFrame:
-    """Mean over folds, low, high, p and significant for each column of `gains` (N, F).
+    """Mean, low, high, p and significant for each column of `gains` (N, F).
 
     p and interval are corrected for all columns. A column that holds a NaN gets NaN and
     is not significant. With too few recordings there is no interval. `unit` is a clip's
     largest possible gain: 1 for accuracy, None for log probability.
     """
     known = np.isfinite(gains).all(axis=0)
-    weights = fold_weights(folds)[:, None]
-    sums = recording_sums(gains[:, known] * weights, groups)
-    shares = recording_sums(weights, groups)[:, 0]
+    sums = recording_sums(gains[:, known], groups) / len(gains)
+    _, clips = np.unique(groups, return_counts=True)
+    shares = clips / len(gains)
     tests = sign_flip_tests(sums, shares, FAMILY_LEVEL, unit=unit)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
@@ -111,13 +106,12 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     features = folder.features
     clips = folder.clips
     groups = clips["group"].to_numpy()
-    folds = clips["fold"].to_numpy()
     gains = folder.contributions()
     hits = folder.contributions("correct")
     parts = []
     for measure in gains:
-        nats = gain_tests(gains[measure], groups, folds)
-        points = gain_tests(hits[measure], groups, folds, 1.0)
+        nats = gain_tests(gains[measure], groups)
+        points = gain_tests(hits[measure], groups, 1.0)
         ends = 100 * points[["mean", "low", "high"]]
         nats[["points", "points_low", "points_high"]] = ends
         named = pd.DataFrame({"feature": features, "measure": measure})
@@ -125,10 +119,10 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 
     classes = folder.labels.columns
     of_class = folder.labels.to_numpy()  # (N, K)
-    weights = of_class / (fold_weights(folds) @ of_class)
+    weights = of_class / of_class.mean(axis=0)
     shapley = gains["shapley"]  # (N, F)
     cells = weights[:, :, None] * shapley[:, None, :]  # (N, K, F)
-    tested = gain_tests(cells.reshape(len(clips), -1), groups, folds)
+    tested = gain_tests(cells.reshape(len(clips), -1), groups)
     by_class = tested[["mean", "p", "significant"]]
     by_class.index = pd.MultiIndex.from_product(
         [classes, features],
@@ -197,27 +191,27 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
 
     For each fold, the fitted set with the best log probability on the other folds is
     scored on that fold; `features` and `milliseconds` are those of the set with the
-    best mean over all folds.
+    best mean over all clips.
     """
     names = folder.features
     folds = folder.clips["fold"].to_numpy()
     values = folder.values()
     hits = folder.values("correct")
     rows = []
-    of_fold = fold_means(folds)
+    of_fold = fold_parts(folds)
     for size in range(1, len(names) + 1):
         subsets = [subset for subset in values if len(subset) == size]
         scores = np.stack([hits[subset] for subset in subsets]) @ of_fold
         worth = np.stack([values[subset] for subset in subsets]) @ of_fold
         accuracy = nested_selection(scores, worth)
-        best = subsets[int(worth.mean(axis=1).argmax())]
+        best = subsets[int(worth.sum(axis=1).argmax())]
         chosen = [name for name in names if name in best]
         times = [folder.config.extraction[name].seconds for name in chosen]
         seconds = np.array(times, float).sum()
         milliseconds = 1000 * seconds / folder.config.clips
         rows.append((size, "+".join(chosen), accuracy, milliseconds))
     table = pd.DataFrame(rows, columns=["size", "features", "accuracy", "milliseconds"])
-    chance = (hits[NONE] @ of_fold).mean()
+    chance = hits[NONE].mean()
     gain = table["accuracy"] - chance
     gain_of_all = gain.iloc[-1]
     if gain_of_all <= 0:
@@ -225,12 +219,12 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     return table.assign(share=gain / gain_of_all)
 
 
-def fold_means(folds: NDArray[np.intp]) -> Floats:
-    """(N, folds): the matrix that makes values of clips means of folds, these in
-    order.
+def fold_parts(folds: NDArray[np.intp]) -> Floats:
+    """(N, folds): the matrix that makes values of clips the parts of their mean that
+    each fold has.
     """
-    _, place, sizes = np.unique(folds, return_inverse=True, return_counts=True)
-    return np.eye(len(sizes))[place] / sizes
+    numbers, place = np.unique(folds, return_inverse=True)
+    return np.eye(len(numbers))[place] / len(folds)
 
 
 def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
@@ -257,13 +251,13 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     hits = folder.values("correct")
     whole = hits[frozenset(folder.features)]
     enough = sets[sets["share"] >= ENOUGH]
-    gain = gain_tests((whole - hits[NONE])[:, None], groups, folds)
+    gain = gain_tests((whole - hits[NONE])[:, None], groups)
     if enough.empty or not gain["significant"].all():
         return pd.DataFrame(columns=KEPT_COLUMNS)
     size = enough["size"].iloc[0]
     subsets = [subset for subset in values if len(subset) == size]
-    worth = np.stack([values[subset] for subset in subsets]) @ fold_means(folds)
-    best = int(worth.mean(axis=1).argmax())
+    worth = np.stack([values[subset] for subset in subsets]) @ fold_parts(folds)
+    best = int(worth.sum(axis=1).argmax())
     chosen = subsets[best]
     by_fold = selected_on_others(worth)
     _, place = np.unique(folds, return_inverse=True)
@@ -281,14 +275,13 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
             more.append(hits[chosen])
             less.append(hits[rest])
     lost = np.stack(more, axis=1) - np.stack(less, axis=1)
-    losses = gain_tests(lost, groups, folds, 1.0)
-    weights = fold_weights(folds)
+    losses = gain_tests(lost, groups, 1.0)
     table = pd.DataFrame(
         {
             "features": "+".join(members),
             "without": ["", *left_out],
-            "accuracy": [weights @ column for column in less],
-            "of": [weights @ column for column in more],
+            "accuracy": [column.mean() for column in less],
+            "of": [column.mean() for column in more],
             "folds": [(by_fold == best).mean(), *(np.nan for _ in left_out)],
             "lost": losses["mean"],
             "low": losses["low"],
@@ -300,7 +293,7 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     order = np.argsort(-table["lost"].to_numpy()[1:], kind="stable") + 1
     pairs = [*combinations(order, 2)]
     if pairs:
-        clear = clearly_different(lost, pairs, groups, folds)
+        clear = clearly_different(lost, pairs, groups)
         table.loc[order[1:], "clear"] = [clear[pair] for pair in pairwise(order)]
     return table.loc[[0, *order]].reset_index(drop=True)
 
@@ -309,14 +302,13 @@ def clearly_different(
     lost: Floats,
     pairs: Sequence[tuple[int, int]],
     groups: NDArray[np.object_],
-    folds: Ints,
 ) -> dict[tuple[int, int], bool]:
     """Whether the means of two columns of `lost` (N, L) differ, for each pair of them,
     tested as one family.
     """
     first, second = zip(*pairs)
     apart = lost[:, first] - lost[:, second]
-    tests = gain_tests(apart / 2, groups, folds, 1.0)
+    tests = gain_tests(apart / 2, groups, 1.0)
     return dict(zip(pairs, tests["significant"]))
 
 
@@ -336,25 +328,21 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     every = frozenset(folder.features)
     fits = [*(Fit(every, part) for part in PARTS), Fit(every)]
     correct = np.stack([folder.scores[fit][1] for fit in fits], axis=1)  # (N, 4)
-    weights = fold_weights(clips["fold"].to_numpy())
     groups = clips["group"].to_numpy()
-    interval = accuracy_interval(correct, groups, weights)
+    interval = accuracy_interval(correct, groups, np.ones(len(clips)))
     table = pd.DataFrame(
         {
             "share": [*PARTS.values(), 1.0],
             "recordings": trained_on,
-            "accuracy": weights @ correct,
+            "accuracy": correct.mean(axis=0),
             "low": interval[:, 0],
             "high": interval[:, 1],
         }
     )
-    doubled = weights * (correct[:, -1] - correct[:, -2])
-    by_recording = recording_sums(doubled[:, None], groups)
-    shares = recording_sums(weights[:, None], groups)[:, 0]
-    tests = sign_flip_tests(by_recording, shares, FAMILY_LEVEL, unit=1.0)
-    gain, low, high, _ = tests.numbers()[0]
+    doubled = gain_tests(correct[:, [-1]] - correct[:, [-2]], groups, 1.0)
     last = len(table) - 1
-    table.loc[last, ["gain", "gain_low", "gain_high"]] = gain, low, high
+    ends = doubled.loc[0, ["mean", "low", "high"]].to_numpy()
+    table.loc[last, ["gain", "gain_low", "gain_high"]] = ends
     return table
 
 

@@ -67,7 +67,7 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
         target=labels.argmax(axis=1),
         labels=labels,
         checkpoints={"last": probabilities[None]},
-        history=pd.DataFrame(),
+        history=pd.DataFrame(columns=["fold", "seed", "seconds"], dtype=float),
     )
 
 

@@ -82,7 +82,7 @@ def test_confusion_and_most_confused_by_hand(hand_run):
     assert len(tables.confused_pairs(run, most=1)) == 1
 
 
-def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
+def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
     assert run.task.fold_scores(run)["accuracy"].to_dict() == {
         1: pytest.approx(2 / 3),
@@ -91,7 +91,11 @@ def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
     table = tables.metrics([run]).set_index("metric")
     assert table.loc["accuracy", "sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     pooled = calibration_error(Prediction(run.target, run.probabilities[0]))
-    assert table.loc["calibration_error", "mean"] == pytest.approx(pooled)
+    assert table.loc["calibration_error", "score"] == pytest.approx(pooled)
+    report = tables.class_report(run).set_index("class").loc["macro avg"]
+    assert table.loc["balanced_accuracy", "score"] == pytest.approx(report["recall"])
+    assert table.loc["accuracy", "score"] == pytest.approx(run.correct.mean())
+    assert table.loc["accuracy", "fold_mean"] == pytest.approx(1 / 2)
 
 
 def test_seeds_are_averaged_before_anything_else(made):

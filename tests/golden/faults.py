@@ -304,11 +304,10 @@ FAULTS: dict[str, Fault] = {
         f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py"
         f" {ANALYSIS}test_significance.py",
     ),
-    # the mean over clips is taken for the mean over folds
-    "folds_weighed_by_size": Fault(
-        "return 1 / (len(sizes) * sizes[place])",
-        "return np.full(len(folds), 1 / len(folds))",
-        f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py",
+    "chance_of_the_first_class": Fault(  # the alphabet decides what chance is
+        "accuracy = (worth @ run.labels).max() / worth.sum()",
+        "accuracy = (worth @ run.labels)[0] / worth.sum()",
+        f"{ANALYSIS}test_names.py",
     ),
     "max_without_maximum": Fault(  # p-values of several differences are not adjusted
         """        largest[place] = np.maximum(largest[place], largest[place - 1])

@@ -8,7 +8,6 @@ from scipy import stats
 
 from featurestack.results.bootstrap import (
     accuracy_interval,
-    fold_weights,
     recording_sums,
     widened,
 )
@@ -78,8 +77,3 @@ def test_sums_are_in_the_order_of_the_recordings():
     assert recording_sums(
         np.array([[1.0], [2], [4]]), np.array(["b", "a", "b"])
     ).tolist() == [[2], [5]]
-
-
-def test_fold_weights_make_a_mean_over_clips_the_mean_over_folds():
-    weights = fold_weights(np.array([1, 1, 1, 2]))
-    assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])

@@ -11,7 +11,7 @@ from featurestack.results.tasks.classes import CLASSES
 
 def all_metrics(target, probabilities):
     labels = CLASSES.indicator(target, probabilities.shape[1])
-    return CLASSES.fold_metrics(labels, probabilities, labels)
+    return CLASSES.metrics_of(labels, probabilities, labels)
 
 
 def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():

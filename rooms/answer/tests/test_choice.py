@@ -71,6 +71,47 @@ def choice_of(folder, place, names, fold):
     return choose(scores, names, fold)
 
 
+def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
+    rng = np.random.default_rng(5)
+    names = ["f0", "f1", "f2"]
+    target = rng.integers(0, CLASSES, 60)
+    fold = 1 + rng.choice(4, 60, p=[0.1, 0.2, 0.3, 0.4])
+    skill = dict(zip(names, (0.3, 0.6, 0.8)))
+    values = {name: rng.normal(size=(60, 4)) for name in names}
+    for name in names:
+        values[name][:, :CLASSES] += skill[name] * np.eye(CLASSES)[target]
+    found = []
+    for order, classes, folds in (
+        (np.arange(60), np.arange(CLASSES), np.arange(4)),
+        (rng.permutation(60), np.array([2, 0, 1]), np.array([3, 1, 0, 2])),
+    ):
+        place = tmp_path / f"d{len(found)}"
+        ids = [f"clip{number:03d}" for number in range(60)]
+        external.create_cache(
+            place,
+            {
+                "clip_id": ids,
+                "label": [f"k{classes[number]}" for number in target[order]],
+                "fold": 1 + folds[fold - 1][order],
+            },
+        )
+        for name in names:
+            external.write_feature(
+                place, name, values[name][order], ids, dtype="float32"
+            )
+        clips = clips_of(place, tmp_path, names)
+        scores = Scores(clips, place)
+        scores.read()
+        for name in names:
+            scores.add(name, [None, *clips.plan.folds])
+        chosen = {None: choose(scores, names, None)}
+        for number in range(4):
+            chosen[number] = choose(scores, names, int(1 + folds[number]))
+        found.append((chosen, [scores.mean(name, None) for name in names]))
+    assert found[0][0] == found[1][0]
+    assert found[0][1] == pytest.approx(found[1][1])
+
+
 @pytest.mark.parametrize("folds", [2, 3, 5, 12])
 def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
     # some recordings have clips in two folds

@@ -8,6 +8,7 @@ from featurestack.rooms.events.scores import (
     Spans,
     differing,
     event_scores,
+    f1_interval,
     lie_on,
     match,
     overlapping,
@@ -24,6 +25,14 @@ def spans(*pairs, stretch=0):
 def pairs_of(events, detections, iou):
     event, detection = match(events, detections, iou)
     return list(zip(event.tolist(), detection.tolist()))
+
+
+def test_the_names_of_recordings_change_no_interval():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 9, (2, 3, 15)).astype(float)
+    counts[:, 0] = counts.min(axis=1)
+    order = rng.permutation(15)
+    assert f1_interval(counts[:, :, order]) == pytest.approx(f1_interval(counts))
 
 
 def test_partners_share_half_of_the_time_that_one_of_them_lasts():
