@@ -313,8 +313,9 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         for pattern in RUN_FILES
         for file in sorted(run.path.glob(pattern))
     ]
-    for pattern in rooms.names("needs").values():
-        files += sorted((options.runs / job.dataset).glob(pattern))
+    for section in rooms.names("sections").values():
+        if section.files:
+            files += sorted((options.runs / job.dataset).glob(section.files))
     files += sorted(options.reports.glob(SCORES_ELSEWHERE))
     # a path may hold bytes that are not UTF-8
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]

@@ -243,15 +243,14 @@ def sections_of_rooms(page: PageInputs) -> list[Section | None]:
         folders |= {folder.path.parent for folder in run.folders}
     own_tasks = {run.task.name for run in page.found.runs}
     other_tasks = rooms.names("tasks").keys() - own_tasks
-    files = rooms.names("needs")
-    made: list[Section | None] = []
-    for name in rooms.names("sections"):
-        pattern = files.get(name)
-        if pattern and not any(any(folder.glob(pattern)) for folder in folders):
-            continue
-        if name not in other_tasks:
-            made.append(rooms.load("sections", name)(page))
-    return made
+    shown = []
+    for name, section in rooms.names("sections").items():
+        here = not section.files or any(
+            any(folder.glob(section.files)) for folder in folders
+        )
+        if here and name not in other_tasks:
+            shown.append(name)
+    return [*rooms.loaded("sections", page, only=shown)]
 
 
 def page_sections(page: PageInputs) -> list[Section]:

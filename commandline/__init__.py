@@ -1,5 +1,5 @@
 """Options, messages, progress and errors of the commands."""
 
-from featurestack.packages import enter
+from featurestack.commandline.packages import enter
 
 enter(__name__)

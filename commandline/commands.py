@@ -19,9 +19,7 @@ from featurestack.commandline.options import (
     texts,
     unfold,
     with_rooms,
-    word_of,
 )
-from featurestack.commandline.registry import Registry
 from featurestack.commandline.spelling import (
     MAKE,
     PYTHON,
@@ -120,11 +118,9 @@ def run(
     if len(own) > 1:
         known = own.find(words[0]) if words else None
         if known is None:
-            from featurestack.commandline.help import commands_of_rooms, listing
+            from featurestack.commandline.help import listing, with_those_of_rooms
 
-            every = Registry("command", own.complete())
-            for added in commands_of_rooms(stage):
-                every.setdefault(word_of(added), added)
+            every = with_those_of_rooms(own.complete(), stage)
             if not words or words[0] in HELP:
                 print(listing(str(program), every))
                 return 0 if words else 2

@@ -12,7 +12,7 @@ from featurestack.commandline.errors import (
     RequestError,
 )
 from featurestack.commandline.options import SURROGATE
-from featurestack.commandline.spelling import HOME
+from featurestack.commandline.packages import HOME
 from featurestack.commandline.terminal import tell
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)

@@ -18,7 +18,6 @@ from featurestack.commandline.options import (
     fields,
     own_options,
     with_rooms,
-    word_of,
     written,
 )
 from featurestack.commandline.registry import Registry, first_sentence
@@ -28,6 +27,7 @@ from featurestack.commandline.spelling import (
     TARGETS,
     CommandLine,
 )
+from featurestack.commandline.terminal import tell_once
 
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 
@@ -44,34 +44,38 @@ def every_command() -> dict[str, Command]:
     found = {}
     for stage in STAGES:
         listed = commands_of(stage)
-        for function in listed:
-            found[f"{stage} {word_of(function)}" if len(listed) > 1 else stage] = (
-                function
-            )
+        for word, command in listed.items():
+            found[f"{stage} {word}" if len(listed) > 1 else stage] = command
     first = [words for words in TARGETS.values() if words in found]
     return {words: found[words] for words in [*first, *found]}
 
 
-def commands_of(stage: str) -> list[Command]:
-    """The commands of a package and those that rooms add to it; `demo` and `answer` are
-    those of a room alone.
+def commands_of(stage: str) -> Registry[Command]:
+    """The commands of a package by their word, and those that rooms add to it; `demo`
+    and `answer` are those of a room alone.
     """
-    own: list[Command] = []
+    found: Registry[Command] = Registry("command")
     if stage == "bench":  # a folder of the clone alone
-        own = importlib.import_module("bench.__main__").COMMANDS
+        found = by_word(importlib.import_module("bench.__main__").COMMANDS)
     elif stage not in OF_ROOMS:
         module = importlib.import_module(f"featurestack.{stage}.__main__")
-        own = [*by_word(module.COMMANDS).complete().values()]
-    return [*own, *commands_of_rooms(stage)]
+        found = by_word(module.COMMANDS).complete()
+    return with_those_of_rooms(found, stage)
 
 
-def commands_of_rooms(stage: str) -> list[Command]:
-    """The commands that rooms add to a package, in the order of their entry points."""
-    return [
-        rooms.load("commands", words)
-        for words in rooms.names("commands")
-        if words.split()[0] == stage
-    ]
+def with_those_of_rooms(own: Registry[Command], stage: str) -> Registry[Command]:
+    """The commands of a package and those that rooms add to it, by word."""
+    found = Registry("command", own)
+    for words, addition in rooms.names("commands").items():
+        first, _, word = words.partition(" ")
+        if first != stage:
+            continue
+        if word in found:
+            tell_once(f"{words} of {addition.room.title} is left out: the core has it")
+            continue
+        for command in rooms.loaded("commands", only=[words], check=own_options):
+            found[word or stage] = command
+    return found
 
 
 def commands_taking(name: str) -> list[str]:

@@ -13,7 +13,7 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Literal, Self, TypeVar
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.registry import Registry
+from featurestack.commandline.rooms import Command
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 # Python's characters for bytes that are not UTF-8
@@ -40,7 +41,6 @@ LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
 
 T = TypeVar("T", bound="Options")
-Command = Callable[[Any], "int | None"]  # a function of its `options`
 Commands = Sequence[Command] | Registry[Command]
 
 # class of options -> its subclass with the options of rooms
@@ -99,7 +99,7 @@ def with_rooms(options: type[T]) -> type[T]:
     if not names:
         return options
     if options not in EXTENDED:
-        added = [rooms.load("options", name) for name in names]
+        added = [*rooms.loaded("options", only=names, check=fields)]
         body = {"__doc__": options.__doc__, "__module__": options.__module__}
         extended = type(options.__name__, (options, *added), body)
         EXTENDED[options] = EXTENDED[extended] = extended

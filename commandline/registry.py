@@ -84,7 +84,7 @@ class Registry(dict[str, Entry]):
         added = rooms.names(self.rooms) if self.rooms else {}
         if self.rooms and name in added:
             loaded: Entry = rooms.load(self.rooms, name)
-            return self.get(name, loaded)  # the module may have registered it
+            return loaded
         raise RequestError(nearest(self.subject, name, [*self, *added]))
 
     def register(

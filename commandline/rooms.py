@@ -5,27 +5,37 @@ A distribution hangs a room on the core by one entry point, which names its decl
     [project.entry-points."featurestack.rooms"]
     whales = "whales:ROOM"
 
-    ROOM = Room(
-        commands={"pipeline whales": "whales.command:whales"},
-        features={"song": "whales.song:FEATURE"},
-    )
+    ROOM = Room()
 
-A declaration is read when the core lacks a name, lists names or makes a page. Its
-objects are imported when they are used. Without its folder a room adds nothing.
+    @ROOM.commands("pipeline whales")
+    def commands() -> list[Command]:
+        from whales.command import whales
+
+        return [whales]
+
+A declaration is read when the core lacks a name, lists names or makes a page. A
+function of it returns the objects of its names, in their order; it imports them when
+one of them is used. Without its folder a room adds nothing. A room of another
+distribution that cannot be loaded, or a part of it that fails, is left out and told in
+one line.
 """
 
+import functools
 import importlib
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from functools import cache
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.spelling import CLONE, HOME
+from featurestack.commandline.errors import Error, RequestError
+from featurestack.commandline.packages import CLONE, HOME, NAME
+from featurestack.commandline.terminal import tell_once
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "featurestack.rooms"
 Kind = Literal[
@@ -39,76 +49,183 @@ Kind = Literal[
     "claims",
     "figures",
     "sections",
-    "needs",
 ]
-Names = Mapping[str, str]  # name -> "module:object", or "module" for the module itself
-NONE: Names = MappingProxyType({})
+Command = Callable[[Any], "int | None"]  # a function of its `options`
+Load = Callable[[], Sequence[Any]]
 
 
-class Room(NamedTuple):
-    """The additions of a room to the core.
+class Addition(NamedTuple):
+    """One name that a room adds."""
 
-    commands      words after `python -m`, such as "train curve" -> function of options
-    options       class of options, such as "PredictOptions" -> a class with further
-                  options, which the core's class takes too; if several rooms add to
-                  one class, "PredictOptions.whales"
-    functions     function of `import featurestack as fs`
-    capabilities  what the core asks for by name, such as "torchrun"
-    features      feature -> a `pipeline.features.registry.Feature`
-    models        model -> a `train.models.registry.Model`
-    tasks         value of TASK -> a `results.tasks` object
-    claims        value of TASK -> whether TASK=auto means it, a function of the cache
-    figures       figure -> the module that enters it in FIGURES
-    sections      section of a report -> function of its `analysis.sections.PageInputs`;
-                  one with the name of a task is on the pages of that task alone
-    needs         section -> a pattern of the files below a dataset's runs that it
-                  reads; without such a file it is not loaded
-    templates     folder of the sections' templates
-    extra         the extra of the distribution that brings the room's libraries
-    distribution  the distribution, as pip knows it
-    """
-
-    commands: Names = NONE
-    options: Names = NONE
-    functions: Names = NONE
-    capabilities: Names = NONE
-    features: Names = NONE
-    models: Names = NONE
-    tasks: Names = NONE
-    claims: Names = NONE
-    figures: Names = NONE
-    sections: Names = NONE
-    needs: Names = NONE
-    templates: Path | None = None
-    extra: str = ""
-    distribution: str = "featurestack"
+    room: "Room"
+    load: Load  # the function of the declaration
+    place: int  # of the object among those that it returns
+    files: str = ""  # of a section: a pattern of files, as in `Room.sections`
 
 
-def names(kind: Kind) -> dict[str, str]:
-    """Everything of this kind that the rooms add: name -> where it is."""
-    return {name: target for name, (target, _) in _offers(kind).items()}
+class Room:
+    """The declaration of what a room adds to the core."""
+
+    def __init__(self, *, extra: str = "", templates: Path | None = None) -> None:
+        """`extra` of the distribution brings the room's libraries, `templates` is the
+        folder of its sections' templates.
+        """
+        self.extra = extra
+        self.templates = templates
+        self.added: dict[Kind, dict[str, Addition]] = {
+            kind: {} for kind in typing.get_args(Kind)
+        }
+        self.distribution = NAME
+        self.title = ""  # "room whales of whales 1.0", set when it is found
+
+    def commands(self, *words: str) -> Callable[[Load], Load]:
+        """Functions of their `options`, by the words after `python -m`, such as
+        "train curve".
+        """
+        return self._adds("commands", words)
+
+    def options(self, *classes: str) -> Callable[[Load], Load]:
+        """Classes of further options, by the name of the class that takes them too,
+        such as "PredictOptions"; if a room adds several, "PredictOptions.whales".
+        """
+        return self._adds("options", classes)
+
+    def functions(self, *names: str) -> Callable[[Load], Load]:
+        """Functions of `import featurestack as fs`."""
+        return self._adds("functions", names)
+
+    def capabilities(self, *names: str) -> Callable[[Load], Load]:
+        """What the core asks for by name, such as "torchrun"."""
+        return self._adds("capabilities", names)
+
+    def features(self, *names: str) -> Callable[[Load], Load]:
+        """`pipeline.features.registry.Feature` objects."""
+        return self._adds("features", names)
+
+    def models(self, *names: str) -> Callable[[Load], Load]:
+        """`train.models.registry.Model` objects."""
+        return self._adds("models", names)
+
+    def tasks(self, *names: str) -> Callable[[Load], Load]:
+        """`results.tasks` objects, by their value of TASK."""
+        return self._adds("tasks", names)
+
+    def claims(self, *tasks: str) -> Callable[[Load], Load]:
+        """Whether TASK=auto means a task: functions of the cache's source."""
+        return self._adds("claims", tasks)
+
+    def figures(self, *names: str) -> Callable[[Load], Load]:
+        """`analysis.figures.drawing.Figure` objects."""
+        return self._adds("figures", names)
+
+    def sections(self, *names: str, files: str = "") -> Callable[[Load], Load]:
+        """Sections of a report, functions of its `analysis.sections.PageInputs`; one
+        with the name of a task is on the pages of that task alone.
+
+        files  pattern of files below a dataset's runs; without such a file the section
+               is not loaded
+        """
+        return self._adds("sections", names, files)
+
+    def _adds(
+        self,
+        kind: Kind,
+        names: Sequence[str],
+        files: str = "",
+    ) -> Callable[[Load], Load]:
+        def enter(load: Load) -> Load:
+            for place, name in enumerate(names):
+                self.added[kind][name] = Addition(self, load, place, files)
+            return load
+
+        return enter
+
+
+class Place(NamedTuple):
+    """An entry point: its name and value, and the distribution that has it."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+    @property
+    def title(self) -> str:
+        return f"room {self.name} of {self.distribution} {self.version}".rstrip()
+
+    @property
+    def module(self) -> str:
+        return self.target.partition(":")[0].strip()
+
+
+def names(kind: Kind) -> dict[str, Addition]:
+    """Everything of this kind that the rooms add."""
+    return _additions(kind)
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The object that a room adds under this name; RequestError if no room does, or if
-    a library is missing.
+    """The object that a room adds under this name; RequestError if no room does, if a
+    library is missing, or if a room of another distribution fails.
     """
-    offers = _offers(kind)
-    if name not in offers:
+    additions = _additions(kind)
+    if name not in additions:
         gone = ", ".join(missing())
         where = f"; these are not here: {gone}" if gone else ""
         raise RequestError(f"{name} is in no room{where}")
-    target, room = offers[name]
-    module, _, member = target.partition(":")
+    room = additions[name].room
     try:
-        loaded = importlib.import_module(module)
+        objects = additions[name].load()
+        return objects[additions[name].place]
     except ModuleNotFoundError as error:
         if not room.extra:
-            raise
+            raise _refusal(name, room, error) from error
         raise RequestError(
             f"{name} needs {error.name}: {install_command(room.extra, room)}"
         ) from None
-    return getattr(loaded, member) if member else loaded
+    except (Exception, SystemExit) as error:
+        raise _refusal(name, room, error) from error
+
+
+def _refusal(name: str, room: Room, error: BaseException) -> BaseException:
+    """The RequestError for a failure of another distribution's room; a failure of ours
+    is a fault.
+    """
+    if room.distribution == NAME or isinstance(error, Error):
+        return error
+    return RequestError(f"{name} of {room.title} fails: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def loaded(
+    kind: Kind,
+    *arguments: object,
+    only: Sequence[str],
+    check: Callable[[Any], object] = bool,
+) -> Iterator[Any]:
+    """The objects of these names; if arguments are given, each object's answer to them.
+
+    A failing one of another distribution is told in one line and left out.
+
+    check  raises an error for an object that is none of its kind
+    """
+    for name in only:
+        addition = _additions(kind)[name]
+        try:
+            result = load(kind, name)
+            check(result)
+            if arguments:
+                result = result(*arguments)
+        except (Exception, SystemExit) as error:
+            room = addition.room
+            if room.distribution == NAME:
+                raise
+            reason = _reason(error.__cause__ or error)
+            tell_once(f"{name} of {room.title} is left out: {reason}")
+        else:
+            yield result
 
 
 def templates() -> list[Path]:
@@ -118,14 +235,14 @@ def templates() -> list[Path]:
 
 def folders() -> list[Path]:
     """The folders of the rooms that are here."""
-    modules = [target.partition(":")[0] for target, room in _declared() if room]
-    return [Path(str(sys.modules[module].__file__)).parent for module in modules]
+    modules = [sys.modules[place.module] for place, room in _declared() if room]
+    return [Path(str(module.__file__)).parent for module in modules]
 
 
 def install_command(extra: str, room: Room | None = None) -> str:
     """The command that installs an extra of the distribution into this environment."""
-    name = room.distribution if room else "featurestack"
-    place = HOME if CLONE and name == "featurestack" else name
+    name = room.distribution if room else NAME
+    place = HOME if CLONE and name == NAME else name
     return f"{pip_install()} {shlex.quote(f'{place}[{extra}]')}"
 
 
@@ -139,51 +256,82 @@ def pip_install() -> str:
 def missing() -> list[str]:
     """The folders of rooms that an entry point names and that are not there."""
     return [
-        target.partition(":")[0].removeprefix("featurestack.").replace(".", "/")
-        for target, room in _declared()
+        place.module.removeprefix(f"{NAME}.").replace(".", "/")
+        for place, room in _declared()
         if room is None
     ]
 
 
-@cache
-def _offers(kind: Kind) -> dict[str, tuple[str, Room]]:
-    offers: dict[str, tuple[str, Room]] = {}
+@functools.cache
+def _additions(kind: Kind) -> dict[str, Addition]:
+    """Name -> addition; of two rooms with one name the first counts."""
+    additions: dict[str, Addition] = {}
     for _, room in _declared():
-        for name, target in getattr(room, kind, NONE).items():
-            if name in offers:
-                raise ValueError(f"two rooms add {kind} {name}: {target} is one")
-            assert room is not None
-            offers[name] = target, room
-    return offers
+        for name, addition in room.added[kind].items() if room else ():
+            if name in additions:
+                first = additions[name].room.title
+                tell_once(f"{name} of {room.title} is left out: {first} adds it")  # type: ignore[union-attr]
+            else:
+                additions[name] = addition
+    return additions
 
 
-@cache
-def _declared() -> tuple[tuple[str, Room | None], ...]:
-    """Each entry point's value and its declaration, None if the folder is not there."""
-    return tuple((target, _declaration(target)) for target in _entry_points())
+@functools.cache
+def _declared() -> tuple[tuple[Place, Room | None], ...]:
+    """Each entry point and its declaration, None if the folder is not there."""
+    found: list[tuple[Place, Room | None]] = []
+    for place in _entry_points():
+        try:
+            found.append((place, _declaration(place)))
+        except (Exception, SystemExit) as error:
+            tell_once(f"{place.title} is left out: {_reason(error)}")
+    return tuple(found)
 
 
-def _declaration(target: str) -> Room | None:
-    module, _, member = target.partition(":")
+def _declaration(place: Place) -> Room | None:
+    member = place.target.partition(":")[2].strip()
     try:
-        room: Room = getattr(importlib.import_module(module), member)
+        module = importlib.import_module(place.module)
     except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):
+        if not f"{place.module}.".startswith(f"{error.name}."):
             raise
         return None
+    room = getattr(module, member, None)
+    if not isinstance(room, Room):
+        raise TypeError(f"{place.target} is no Room")
+    room.title = place.title
+    room.distribution = place.distribution
     return room
 
 
-def _entry_points() -> Iterator[str]:
-    """The values of the group's entry points: a clone's own from its pyproject.toml,
-    because a clone need not be installed.
+def _entry_points() -> Iterator[Place]:
+    """The group's entry points: a clone's own from its pyproject.toml, because a clone
+    need not be installed.
+    """
+    if CLONE:
+        text = (HOME / "pyproject.toml").read_text(encoding="utf-8")
+        own = tomllib.loads(text)["project"]["entry-points"][GROUP]
+        yield from (Place(name, target, NAME, "") for name, target in own.items())
+    for point in _installed():
+        of = point.dist
+        if of is not None and not (CLONE and of.name == NAME):
+            yield Place(point.name, point.value, of.name, of.version)
+
+
+def _installed() -> "list[EntryPoint]":
+    """The entry points of installed distributions; a damaged list is told and left
+    out.
     """
     from importlib import metadata
 
-    if CLONE:
-        text = (HOME / "pyproject.toml").read_text(encoding="utf-8")
-        yield from tomllib.loads(text)["project"]["entry-points"][GROUP].values()
-    for point in metadata.entry_points(group=GROUP):
-        own = point.dist is not None and point.dist.name == "featurestack"
-        if not (CLONE and own):
-            yield point.value
+    try:
+        return [*metadata.entry_points(group=GROUP)]
+    except Exception:
+        points: list[EntryPoint] = []
+    for distribution in metadata.distributions():
+        try:
+            points += distribution.entry_points.select(group=GROUP)
+        except Exception as error:
+            named = f"{distribution.name} {distribution.version}"
+            tell_once(f"entry_points.txt of {named} is left out: {_reason(error)}")
+    return points

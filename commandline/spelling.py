@@ -13,9 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[1]
-# otherwise an installed copy, which has no Makefile
-CLONE = (HOME / "pyproject.toml").exists()
+from featurestack.commandline.packages import CLONE, HOME
+
 MAKE = "make"
 PYTHON = "python -m"
 UNACTIVATED = ".venv/bin/python -m"  # in the environment that make sets up

@@ -35,9 +35,9 @@ storage/files.py has the locks and the replacing of whole files.
 
 from typing import TYPE_CHECKING
 
+from featurestack.commandline.packages import enter
 from featurestack.features_cache.location import cache_folder, dataset_name
 from featurestack.features_cache.names import Channel, parse_list, parse_set
-from featurestack.packages import enter
 
 enter(__name__)
 

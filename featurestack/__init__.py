@@ -16,7 +16,9 @@ called, so that importing this module and `featurestack --help` are fast.
 """
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # In a clone the packages are links to the folders beside this one. Where links were not
 # unpacked (a zip of the repository), the folders are found directly.
@@ -25,6 +27,7 @@ if not (Path(__file__).parent / "train").is_dir():
 
 from featurestack.commandline import rooms as offered
 from featurestack.commandline.errors import Error, Failed, RequestError
+from featurestack.commandline.packages import CALLED
 
 __version__ = "0.1.0"
 __all__ = [
@@ -63,6 +66,15 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "feature": "featurestack.pipeline.features.registry",
     "model": "featurestack.train.models.registry",
 }
+
+
+def _train() -> Callable[..., Any]:
+    from featurestack.interface import train
+
+    return train
+
+
+CALLED["train"] = _train
 
 
 def __getattr__(name: str) -> object:

@@ -13,7 +13,7 @@ from featurestack.commandline.help import (
     listing,
     variables,
 )
-from featurestack.commandline.options import DatasetOptions, Options, option, word_of
+from featurestack.commandline.options import DatasetOptions, Options, option
 from featurestack.commandline.spelling import (
     CONSOLE,
     PYTHON,
@@ -80,7 +80,7 @@ def main() -> NoReturn:
     if word in ("help", "known"):
         commands.main([help_, known], [word, *rest], called)
     stage, *more = TARGETS.get(word, word).split()
-    if word in STAGES and {*rest[:1]} & {*map(word_of, commands_of(word))}:
+    if word in STAGES and {*rest[:1]} & commands_of(word).keys():
         stage, more = word, []  # `train` is a target, and the stage of `train list`
     if stage not in STAGES:
         tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")

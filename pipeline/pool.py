@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed, RequestError
-from featurestack.commandline.spelling import HOME
+from featurestack.commandline.packages import HOME
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.failures import WHOLE
 from featurestack.pipeline import kernels

@@ -2,6 +2,6 @@
 No torch.
 """
 
-from featurestack.packages import enter
+from featurestack.commandline.packages import enter
 
 enter(__name__)

@@ -2,6 +2,6 @@
 removed (commandline/rooms.py).
 """
 
-from featurestack.packages import enter
+from featurestack.commandline.packages import enter
 
 enter(__name__)

@@ -1,5 +1,5 @@
 """Files that are replaced whole, locks, zip archives, and system calls."""
 
-from featurestack.packages import enter
+from featurestack.commandline.packages import enter
 
 enter(__name__)

@@ -2,6 +2,6 @@
 of trained runs.
 """
 
-from featurestack.packages import enter
+from featurestack.commandline.packages import enter
 
 enter(__name__)

@@ -7,8 +7,8 @@ and 175 mm wide.
 """
 
 import base64
+import inspect
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -166,9 +166,8 @@ class FigureWriter:
 def drawing_code(name: str) -> str:
     """A hash of the modules that draw a figure and of matplotlib's version."""
     files = sorted(Path(__file__).parent.glob("*.py"))
-    module = rooms.names("figures").get(name, "")
-    if FIGURES[name] and module:
-        files.append(Path(str(sys.modules[module].__file__)))
+    if name in rooms.names("figures"):
+        files.append(Path(inspect.getfile(FIGURES[name].draw)))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 

@@ -30,7 +30,7 @@ def claiming_name(source: str) -> str | None:
     is none.
     """
     for name in rooms.names("claims"):
-        if rooms.load("claims", name)(source):
+        if any(rooms.loaded("claims", source, only=[name])):
             return name
     return None
 

@@ -1,17 +1,31 @@
 """`make answer`, from a folder of sounds to the report, and `make demo`."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    commands={
-        "demo": "featurestack.rooms.answer.demo:demo",
-        "answer": "featurestack.rooms.answer.options:answer",
-    },
-    capabilities={"answer": "featurestack.rooms.answer.answer:find_answer"},
-    functions={"answer": "featurestack.rooms.answer.functions:answer"},
-    sections={"answer": "featurestack.rooms.answer.section:answer"},
-    templates=Path(__file__).parent / "templates",
-    needs={"answer": "answer/*.json"},
-)
+ROOM = Room(templates=Path(__file__).parent / "templates")
+
+
+@ROOM.commands("demo", "answer")
+def load_commands() -> Sequence[Any]:
+    from featurestack.rooms.answer.demo import demo
+    from featurestack.rooms.answer.functions import make_answer
+
+    return demo, make_answer
+
+
+@ROOM.functions("answer")
+def load_functions() -> Sequence[Any]:
+    from featurestack.rooms.answer.functions import answer
+
+    return (answer,)
+
+
+@ROOM.sections("answer", files="answer/*.json")
+def load_sections() -> Sequence[Any]:
+    from featurestack.rooms.answer.section import answer
+
+    return (answer,)

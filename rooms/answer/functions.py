@@ -1,4 +1,4 @@
-"""`fs.answer(...)`."""
+"""`make answer` and `fs.answer(...)`."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,15 @@ from featurestack.rooms.answer.options import AnswerOptions
 
 if TYPE_CHECKING:
     from featurestack.rooms.answer.answer import Answer
+
+
+def make_answer(options: AnswerOptions) -> int:
+    """From a folder of sounds to the report: check, every feature, runs, importance."""
+    from featurestack.rooms.answer.answer import find_answer
+
+    found = find_answer(options)
+    print(found)
+    return 0 if found.whole else 1
 
 
 @takes(AnswerOptions, "dataset", "data")

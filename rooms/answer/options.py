@@ -1,6 +1,5 @@
 """The command `answer` and its options."""
 
-from featurestack.commandline import rooms
 from featurestack.commandline.options import ReportsOptions, option
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.tasks.registry import task_choices
@@ -36,10 +35,3 @@ class AnswerOptions(SourceOptions, ReportsOptions):
     retrain: bool = option(
         False, "train the runs of other clips or folds again in their place"
     )
-
-
-def answer(options: AnswerOptions) -> int:
-    """From a folder of sounds to the report: check, every feature, runs, importance."""
-    found = rooms.load("capabilities", "answer")(options)
-    print(found)
-    return 0 if found.whole else 1

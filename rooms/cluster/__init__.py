@@ -1,11 +1,22 @@
 """Extraction on a Dask cluster; training by several processes or devices."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    capabilities={
-        "dask": "featurestack.rooms.cluster.dask_cluster",
-        "torchrun": "featurestack.rooms.cluster.torchrun",
-    },
-    extra="scale",
-)
+ROOM = Room(extra="scale")
+
+
+@ROOM.capabilities("dask")
+def load_dask() -> Sequence[Any]:
+    from featurestack.rooms.cluster import dask_cluster
+
+    return (dask_cluster,)
+
+
+@ROOM.capabilities("torchrun")
+def load_several_devices() -> Sequence[Any]:
+    from featurestack.rooms.cluster import torchrun
+
+    return (torchrun,)

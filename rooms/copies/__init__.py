@@ -1,5 +1,15 @@
 """COPIES=: altered copies of the clips, to train on."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(capabilities={"copies": "featurestack.rooms.copies.alter"})
+ROOM = Room()
+
+
+@ROOM.capabilities("copies")
+def load_copies() -> Sequence[Any]:
+    from featurestack.rooms.copies import alter
+
+    return (alter,)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import featurestack as fs
-from featurestack.commandline.spelling import CLONE, HOME
+from featurestack.commandline.packages import CLONE, HOME
 from featurestack.rooms.course.checks import check, reveal
 
 FOLDER = HOME if CLONE else Path.cwd()

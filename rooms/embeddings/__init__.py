@@ -1,10 +1,29 @@
 """The feature `embedding@model=NAME`: the answer of a pretrained network."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    commands={"pipeline network": "featurestack.rooms.embeddings.options:network"},
-    features={"embedding": "featurestack.rooms.embeddings.embedding:FEATURE"},
-    capabilities={"networks": "featurestack.rooms.embeddings.networks"},
-    extra="embeddings",
-)
+ROOM = Room(extra="embeddings")
+
+
+@ROOM.commands("pipeline network")
+def load_commands() -> Sequence[Any]:
+    from featurestack.rooms.embeddings.options import network
+
+    return (network,)
+
+
+@ROOM.features("embedding")
+def load_features() -> Sequence[Any]:
+    from featurestack.rooms.embeddings.embedding import FEATURE
+
+    return (FEATURE,)
+
+
+@ROOM.capabilities("networks")
+def load_networks() -> Sequence[Any]:
+    from featurestack.rooms.embeddings import networks
+
+    return (networks,)

@@ -29,8 +29,8 @@ import psutil
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.packages import HOME
 from featurestack.commandline.quantities import size
-from featurestack.commandline.spelling import HOME
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.options import TIMEOUT, ExtractOptions
 from featurestack.rooms.embeddings.networks import LIBRARIES

@@ -4,28 +4,74 @@ The room adds the command `make events`, the task of its datasets, two models of
 the detections of `make predict` and a section of the report.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    commands={"pipeline events": "featurestack.rooms.events.options:events"},
-    functions={
-        "events": "featurestack.rooms.events.functions:events",
-        "detections": "featurestack.rooms.events.functions:detections",
-    },
-    models={
-        "frames": "featurestack.rooms.events.task:FRAMES",
-        "linear_frames": "featurestack.rooms.events.task:LINEAR_FRAMES",
-    },
-    capabilities={
-        "make events": "featurestack.rooms.events.dataset:run",
-        "train events": "featurestack.rooms.events.training:FrameTrainer",
-        "predict events": "featurestack.rooms.events.predict:predict_recordings",
-    },
-    figures={"time_line": "featurestack.rooms.events.figures"},
-    tasks={"events": "featurestack.rooms.events.task:EVENTS"},
-    sections={"events": "featurestack.rooms.events.section:events"},
-    templates=Path(__file__).parent / "templates",
-    claims={"events": "featurestack.rooms.events.claim:has_events"},
-)
+ROOM = Room(templates=Path(__file__).parent / "templates")
+
+
+@ROOM.commands("pipeline events")
+def load_commands() -> Sequence[Any]:
+    from featurestack.rooms.events.functions import make_events
+
+    return (make_events,)
+
+
+@ROOM.functions("events", "detections")
+def load_functions() -> Sequence[Any]:
+    from featurestack.rooms.events.functions import detections, events
+
+    return events, detections
+
+
+@ROOM.models("frames", "linear_frames")
+def load_models() -> Sequence[Any]:
+    from featurestack.rooms.events.task import FRAMES, LINEAR_FRAMES
+
+    return FRAMES, LINEAR_FRAMES
+
+
+@ROOM.tasks("events")
+def load_tasks() -> Sequence[Any]:
+    from featurestack.rooms.events.task import EVENTS
+
+    return (EVENTS,)
+
+
+@ROOM.claims("events")
+def load_claims() -> Sequence[Any]:
+    from featurestack.rooms.events.claim import has_events
+
+    return (has_events,)
+
+
+@ROOM.capabilities("train events")
+def load_trainer() -> Sequence[Any]:
+    from featurestack.rooms.events.training import FrameTrainer
+
+    return (FrameTrainer,)
+
+
+@ROOM.capabilities("predict events")
+def load_predictor() -> Sequence[Any]:
+    from featurestack.rooms.events.predict import predict_recordings
+
+    return (predict_recordings,)
+
+
+@ROOM.figures("time_line")
+def load_figures() -> Sequence[Any]:
+    from featurestack.analysis.figures.drawing import FIGURES
+    from featurestack.rooms.events import figures  # noqa: F401
+
+    return (FIGURES["time_line"],)
+
+
+@ROOM.sections("events")
+def load_sections() -> Sequence[Any]:
+    from featurestack.rooms.events.section import events
+
+    return (events,)

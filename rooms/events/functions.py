@@ -1,4 +1,4 @@
-"""`fs.events(...)` and `fs.detections(...)`."""
+"""`make events`, `fs.events(...)` and `fs.detections(...)`."""
 
 import warnings
 from pathlib import Path
@@ -11,6 +11,15 @@ from featurestack.train.trained_options import PredictOptions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def make_events(options: EventsCommand) -> int:
+    """Make a dataset of recordings from annotation tables, trained and scored by the
+    frame.
+    """
+    from featurestack.rooms.events.dataset import run
+
+    return run(options)
 
 
 @takes(EventsCommand, "audio", "tables")

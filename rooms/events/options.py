@@ -4,7 +4,6 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Literal
 
-from featurestack.commandline import rooms
 from featurestack.commandline.options import DataOptions, option
 
 
@@ -44,11 +43,3 @@ class EventsCommand(DataOptions):
         " go",
     )
     name: str = option("", "name of the dataset; by default that of AUDIO")
-
-
-def events(options: EventsCommand) -> int:
-    """Make a dataset of recordings from annotation tables, trained and scored by the
-    frame.
-    """
-    status: int = rooms.load("capabilities", "make events")(options)
-    return status

@@ -2,36 +2,73 @@
 report, and the page across datasets.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    commands={
-        "train importance": "featurestack.rooms.importance.commands:importance",
-        "train curve": "featurestack.rooms.importance.commands:curve",
-    },
-    options={
-        "AnalysisOptions": "featurestack.rooms.importance.across_options:AcrossOptions"
-    },
-    functions={"importance": "featurestack.rooms.importance.functions:importance"},
-    capabilities={
-        "across": "featurestack.rooms.importance.overview",
-        "importance": "featurestack.rooms.importance.measure",
-        "importance folders": "featurestack.rooms.importance.folder",
-    },
-    figures={
-        "importance": "featurestack.rooms.importance.figures",
-        "importance_by_class": "featurestack.rooms.importance.figures",
-        "importance_redundancy": "featurestack.rooms.importance.figures",
-        "importance_sets": "featurestack.rooms.importance.figures",
-        "importance_accuracy": "featurestack.rooms.importance.figures",
-        "curve": "featurestack.rooms.importance.figures",
-        "across_gains": "featurestack.rooms.importance.across_figures",
-        "across_heat_map": "featurestack.rooms.importance.across_figures",
-        "across_shares": "featurestack.rooms.importance.across_figures",
-    },
-    sections={"importance": "featurestack.rooms.importance.section:importance"},
-    needs={"importance": "importance-*/*.*"},
-    templates=Path(__file__).parent / "templates",
+ROOM = Room(templates=Path(__file__).parent / "templates")
+NAMES = (
+    *("importance", "importance_by_class", "importance_redundancy"),
+    *("importance_sets", "importance_accuracy", "curve"),
 )
+ACROSS = ("across_gains", "across_heat_map", "across_shares")
+
+
+@ROOM.commands("train importance", "train curve")
+def load_commands() -> Sequence[Any]:
+    from featurestack.rooms.importance.commands import curve, importance
+
+    return importance, curve
+
+
+@ROOM.options("AnalysisOptions")
+def load_options() -> Sequence[Any]:
+    from featurestack.rooms.importance.across_options import AcrossOptions
+
+    return (AcrossOptions,)
+
+
+@ROOM.functions("importance")
+def load_functions() -> Sequence[Any]:
+    from featurestack.rooms.importance.functions import importance
+
+    return (importance,)
+
+
+@ROOM.capabilities("across")
+def load_across() -> Sequence[Any]:
+    from featurestack.rooms.importance import overview
+
+    return (overview,)
+
+
+@ROOM.capabilities("importance folders")
+def load_folders() -> Sequence[Any]:
+    from featurestack.rooms.importance import folder
+
+    return (folder,)
+
+
+@ROOM.figures(*NAMES)
+def load_figures() -> Sequence[Any]:
+    from featurestack.analysis.figures.drawing import FIGURES
+    from featurestack.rooms.importance import figures  # noqa: F401
+
+    return [FIGURES[name] for name in NAMES]
+
+
+@ROOM.figures(*ACROSS)
+def load_figures_across() -> Sequence[Any]:
+    from featurestack.analysis.figures.drawing import FIGURES
+    from featurestack.rooms.importance import across_figures  # noqa: F401
+
+    return [FIGURES[name] for name in ACROSS]
+
+
+@ROOM.sections("importance", files="importance-*/*.*")
+def load_sections() -> Sequence[Any]:
+    from featurestack.rooms.importance.section import importance
+
+    return (importance,)

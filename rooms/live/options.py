@@ -34,4 +34,5 @@ class ListenOptions(TrainedOptions):
 
 def listen(options: ListenOptions) -> int:
     """Predict the classes of live audio."""
-    return rooms.load("capabilities", "listen").listen_live(options)
+    status: int = rooms.load("capabilities", "listen").listen_live(options)
+    return status

@@ -2,13 +2,30 @@
 takes.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    commands={"train export": "featurestack.rooms.onnx.options:export"},
-    capabilities={
-        "export": "featurestack.rooms.onnx.export",
-        "fs.Model of an ONNX file": "featurestack.rooms.onnx.model:ExportedModel",
-    },
-    extra="onnx",
-)
+ROOM = Room(extra="onnx")
+
+
+@ROOM.commands("train export")
+def load_commands() -> Sequence[Any]:
+    from featurestack.rooms.onnx.options import export
+
+    return (export,)
+
+
+@ROOM.capabilities("export")
+def load_exporting() -> Sequence[Any]:
+    from featurestack.rooms.onnx import export
+
+    return (export,)
+
+
+@ROOM.capabilities("fs.Model of an ONNX file")
+def load_model() -> Sequence[Any]:
+    from featurestack.rooms.onnx.model import ExportedModel
+
+    return (ExportedModel,)

@@ -31,4 +31,5 @@ class ExportOptions(EpochOptions, DataOptions):
 
 def export(options: ExportOptions) -> int:
     """Write the networks as one ONNX file, for programs without torch."""
-    return rooms.load("capabilities", "export").export_run(options)
+    status: int = rooms.load("capabilities", "export").export_run(options)
+    return status

@@ -1,13 +1,16 @@
 """PAPER=1: a LaTeX document and a methods paragraph beside the report."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    capabilities={
-        "latex": "featurestack.rooms.paper.latex",
-        "methods": "featurestack.rooms.paper.methods",
-    },
-    templates=Path(__file__).parent / "templates",
-)
+ROOM = Room(templates=Path(__file__).parent / "templates")
+
+
+@ROOM.capabilities("latex", "methods")
+def load_writers() -> Sequence[Any]:
+    from featurestack.rooms.paper import latex, methods
+
+    return latex, methods

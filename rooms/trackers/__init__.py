@@ -1,8 +1,15 @@
 """TRACKER=: TensorBoard and Weights & Biases follow a run."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(
-    capabilities={"trackers": "featurestack.rooms.trackers.trackers"},
-    extra="trackers",
-)
+ROOM = Room(extra="trackers")
+
+
+@ROOM.capabilities("trackers")
+def load_trackers() -> Sequence[Any]:
+    from featurestack.rooms.trackers import trackers
+
+    return (trackers,)

@@ -197,7 +197,7 @@ def test_without_a_clone_the_folders_are_those_of_the_working_folder(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("featurestack.commandline.spelling.CLONE", False)
+    monkeypatch.setattr("featurestack.commandline.packages.CLONE", False)
     place = Path(start.__file__)
     names = runpy.run_path(str(place))
     assert (names["DATA"], names["RUNS"]) == (tmp_path / "data", tmp_path / "runs")

@@ -9,6 +9,7 @@ import pytest
 from featurestack.results.tasks.classes import CATEGORIES, CLASSES
 from featurestack.results.tasks.registry import TASKS, task_choices, task_of
 from featurestack.results.tasks.tags import TAGS
+from tests.commandline.test_rooms import write_room
 from tests.processes import python
 from tests.refusal import refused
 
@@ -121,7 +122,11 @@ def test_numbers_that_are_not_finite_are_no_probabilities(task):
 
 ROOM = """
 from featurestack.commandline.rooms import Room
-ROOM = Room(tasks={"species": "whale_tasks:SPECIES"}, distribution="whales")
+ROOM = Room()
+@ROOM.tasks("species")
+def tasks():
+    from whale_tasks import SPECIES
+    return [SPECIES]
 """
 TASK = """
 from featurestack.results.tasks.classes import Classes
@@ -137,14 +142,8 @@ print(task_of(RunOptions(task="species").task).column)
 
 
 def test_a_room_adds_a_task_that_is_loaded_when_it_is_used(tmp_path):
-    (tmp_path / "whales.py").write_text(ROOM)
+    write_room(tmp_path, ROOM)
     (tmp_path / "whale_tasks.py").write_text(TASK)
-    (tmp_path / "whales-1.dist-info").mkdir()
-    for name, text in {
-        "METADATA": "Metadata-Version: 2.1\nName: whales\nVersion: 1\n",
-        "entry_points.txt": "[featurestack.rooms]\nwhales = whales:ROOM\n",
-    }.items():
-        (tmp_path / "whales-1.dist-info" / name).write_text(text)
     names, column = python("-c", PRINTED, cwd=tmp_path).stdout.splitlines()
     *listed, loaded = names.split()
     assert {*listed} == {*task_choices(), "species"} and loaded == "False"

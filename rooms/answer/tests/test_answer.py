@@ -21,7 +21,8 @@ from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.features_cache import external
 from featurestack.rooms.answer import answer as answers
 from featurestack.rooms.answer.answer import begin, find_answer, training_jobs
-from featurestack.rooms.answer.options import AnswerOptions, answer
+from featurestack.rooms.answer.functions import make_answer
+from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.rooms.answer.section import read_features, read_unfinished
 from featurestack.rooms.events.dataset import run as make_events
 from featurestack.rooms.events.options import EventsCommand
@@ -118,7 +119,7 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     remarks = again.built.of_check  # check has printed these before
     assert again.lines[remarks:] == whole.found.lines
     assert "MINUTES= bounds it" not in capsys.readouterr().err
-    assert answer(whole.options()) == 0
+    assert make_answer(whole.options()) == 0
     assert capsys.readouterr().out.count("next:") == 1
 
 

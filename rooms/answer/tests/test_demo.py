@@ -4,7 +4,6 @@ import pytest
 
 from featurestack.commandline.commands import takes_all
 from featurestack.commandline.help import commands_of, options_of
-from featurestack.commandline.options import word_of
 from featurestack.commandline.spelling import TARGETS
 from featurestack.rooms.answer import demo as demos
 from featurestack.rooms.answer.demo import STEPS, DemoOptions, demo
@@ -13,7 +12,7 @@ from featurestack.rooms.answer.demo import STEPS, DemoOptions, demo
 def command_of(target):
     stage, _, word = TARGETS[target].partition(" ")
     found = commands_of(stage)
-    return next(each for each in found if not word or word_of(each) == word)
+    return found[word] if word else next(iter(found.values()))
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.command)

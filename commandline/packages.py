@@ -1,4 +1,4 @@
-"""Two names for one module, and packages that can be called.
+"""Where the packages lie, two names for one module, and packages that can be called.
 
 A package that bears the name of a command is called as it: `fs.train(…)` trains, and
 `import featurestack.train.plan` finds a module.
@@ -14,34 +14,34 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-HOME = "featurestack"
-COMMANDS = ("train",)  # packages that are called
+NAME = "featurestack"  # of the installed package, and of its distribution
+HOME = Path(__file__).resolve().parents[1]  # the folder of all packages
+# otherwise an installed copy, which has no Makefile
+CLONE = (HOME / "pyproject.toml").exists()
+# package -> the function as which it is called; featurestack/__init__.py fills it
+CALLED: dict[str, Callable[[], Callable[..., Any]]] = {}
 
 
 def enter(name: str) -> None:
     """Enter a package; its `__init__` calls this with its `__name__`."""
     home, _, package = name.rpartition(".")
-    if home != HOME:
+    if home != NAME:
         FINDER.packages.add(name)
-        sys.modules[name] = importlib.import_module(f"{HOME}.{name}")
-    elif package in COMMANDS:
-        sys.modules[name].__class__ = CommandPackage
+        sys.modules[name] = importlib.import_module(f"{NAME}.{name}")
+    elif package in CALLED:
+        sys.modules[name].__class__ = CalledPackage
 
 
-class CommandPackage(ModuleType):
-    # A package that is also the function of its name, with its docstring.
+class CalledPackage(ModuleType):
+    # A package that is also a function, with its docstring.
 
     @property
     def __wrapped__(self) -> Callable[..., Any]:
-        """The function of interface.py."""
-        from featurestack import interface
-
-        name = self.__name__.rpartition(".")[2]
-        function: Callable[..., Any] = vars(interface)[name]
-        return function
+        return CALLED[self.__name__.rpartition(".")[2]]()
 
     @property
     def __doc__(self) -> str | None:  # type: ignore[override]
@@ -59,7 +59,7 @@ class OneModule(MetaPathFinder, Loader):
     """Finds `train.plan` as the module `featurestack.train.plan`."""
 
     def __init__(self) -> None:
-        self.packages: set[str] = set()  # those imported without HOME
+        self.packages: set[str] = set()  # those imported without NAME
 
     def find_spec(
         self,
@@ -70,13 +70,13 @@ class OneModule(MetaPathFinder, Loader):
         package, _, module = name.partition(".")
         if package not in self.packages or not module or module.endswith("__main__"):
             return None
-        spec = importlib.util.find_spec(f"{HOME}.{name}")
+        spec = importlib.util.find_spec(f"{NAME}.{name}")
         if spec is None:
             return None
         return ModuleSpec(name, self, is_package=bool(spec.submodule_search_locations))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = importlib.import_module(f"{HOME}.{spec.name}")
+        module = importlib.import_module(f"{NAME}.{spec.name}")
         spec.loader_state = module.__spec__
         return module
 
