@@ -259,8 +259,10 @@ class RunFolder:
             )
         if (fold, member) not in self._tables:
             file = self.fold(fold) / predictions_file(member)
+            # without this file the fold is not finished
+            finished = self.fold(fold) / predictions_file()
             with damage_named(
-                file, f"remove {file} and train again, the other folds are kept"
+                file, f"remove {finished} and train again, the other folds are kept"
             ):
                 self._tables[fold, member] = _read_predictions(
                     file, self.classes, self.task

@@ -205,7 +205,7 @@ class TrainedModel:
         clip fills; it counts if the run was trained without padding.
         """
         if fold is not None:
-            return self.of_input(fold, self.prepare(fold, values, filled))
+            return self.answers(fold, self.prepare(fold, values, filled))[0]
         return self.joined(self.by_fold(values, filled))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
@@ -230,17 +230,16 @@ class TrainedModel:
         statistics = self.folds[fold].statistics
         return self.input.prepare(values, statistics, filled).float()
 
-    def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) class probabilities of inputs from `prepare`, BATCH clips at a time:
-        the mean over views.
+    def answers(self, fold: int, x: torch.Tensor) -> Probabilities:
+        """(A, N, K) class probabilities of inputs from `prepare`, BATCH clips at a
+        time, the mean over views: of the network, then of an ensemble's members.
         """
         network = self.folds[fold].network
         answers = []
         for batch in x.split(BATCH):
             seen = self.views(batch.to(self.compute.device))
-            together, *_ = self.compute.answers(network, seen, task=self.task)
-            answers.append(together)
-        return torch.cat(answers).numpy()
+            answers.append(self.compute.answers(network, seen, task=self.task))
+        return torch.cat(answers, dim=1).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The views of each clip whose predictions are averaged (TTA)."""

@@ -1,32 +1,39 @@
 """`python -m train verify`: do a run's predictions follow from its weights?
 
-The weights of each fold predict that fold's test clips again, from the features in the
-cache; the audio is not needed. A row of predictions.csv differs if a probability or the
-true class differs, and a test clip without a row differs too.
+The weights of each fold predict that fold's test and validation clips again, from the
+features in the cache; the audio is not needed. Every column of predictions.csv, and of
+each member's table, is compared, and the folds and the protocol that run.json names.
+Not compared are history.csv and what run.json says of machine, seconds and calibration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.table import WINDOW_COLUMNS, originals
 from featurestack.results import select_runs
 from featurestack.results.changed_runs import is_changed
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import training_clips
 from featurestack.train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from featurestack.train.compute import device_of, threads_of
+from featurestack.train.run_identity import protocol
 from featurestack.train.trained_options import VerifyOptions
 
 NAMED = 3  # clips of a fold that are named
+KEYS = ["clip_id", "split", "selection"]  # name a row of predictions.csv
+Models = Mapping[str, TrainedModel]  # selection -> the folds' networks of that epoch
 
 
 def verify_run(options: VerifyOptions) -> int:
-    """Print for each fold how many rows of predictions.csv differ; 1 if any does.
+    """Print for each fold how many rows differ, and what was compared; 1 if any row, or
+    run.json, differs.
 
     RequestError if the cache holds other clips or values than the run was trained on.
     """
@@ -46,24 +53,40 @@ def verify_run(options: VerifyOptions) -> int:
             " on: DATASET= names the cache that trained it"
         )
     torch.set_num_threads(threads_of(options.threads))
-    selection = run.selection(options.selection)
-    bundle = bundle_of_run(run, selection)
-    model = TrainedModel(bundle, device_of(options.device))
+    device = device_of(options.device)
+    models = {}
+    for selection in selections(run, options.selection):
+        models[selection] = TrainedModel(bundle_of_run(run, selection), device)
+    wrong = differing_config(run, cache, models)
+    for line in wrong:
+        tell(line)
     differing = 0
     rows = 0
-    for fold in model.folds:
-        clips = differing_clips(run, cache, model, fold, selection)
-        tested = len(run.scored(fold, selection=selection))
-        rows += tested
-        differing += len(clips)
-        if clips:
-            more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
-            tell(
-                f"fold {fold}: {len(clips):,} of {counted(tested, 'row')} differ"
-                f" ({', '.join(clips[:NAMED])}{more})"
-            )
-    compared = f"{counted(rows, 'row')} of {counted(len(model.folds), 'fold')}"
-    if differing:
+    sides: set[str] = set()
+    for fold in run.finished:
+        again = predicted_again(run, cache, models, fold)
+        for member, expected in zip(("", *run.members), again, strict=True):
+            known = run.predictions(fold, member)
+            known = known[known["selection"].isin([*models])]
+            clips = differing_clips(known, expected, run.classes)
+            rows += len(known)
+            differing += len(clips)
+            sides.update(expected["split"])
+            if clips:
+                alone = f", {member} alone" if member else ""
+                more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
+                tell(
+                    f"fold {fold}{alone}: {len(clips):,} of"
+                    f" {counted(len(known), 'row')} differ"
+                    f" ({', '.join(clips[:NAMED])}{more})"
+                )
+    parts = [f"{' and '.join(sorted(sides))} clips", f"{' and '.join(models)} epoch"]
+    parts += [f"{member} alone" for member in run.members]
+    compared = f"{counted(rows, 'row')} of {counted(len(run.finished), 'fold')}"
+    compared += f": {', '.join(parts)}"
+    if missing := [str(fold) for fold in run.folds if fold not in run.finished]:
+        compared += f"; without predictions: fold {' '.join(missing)}"
+    if differing or wrong:
         print(
             f"{run.name}: {differing:,} differ from what the weights give ({compared})"
         )
@@ -72,36 +95,89 @@ def verify_run(options: VerifyOptions) -> int:
     return 0
 
 
-def differing_clips(
-    run: RunFolder,
-    cache: Cache,
-    model: TrainedModel,
-    fold: int,
-    selection: str,
-) -> Sequence[str]:
-    """Ids of the clips whose row in the fold's predictions.csv is missing or another
-    than the one that the weights and the cache give.
+def selections(run: RunFolder, wanted: str) -> list[str]:
+    """The epochs whose predictions are compared: all of which there are weights, or the
+    wanted one.
+    """
+    if wanted != "auto":
+        return [wanted]
+    validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
+    return ["last", "best"] if validated else ["last"]
+
+
+def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:
+    """What run.json says otherwise than its options and the cache give."""
+    config = run.training
+    channels = [channel.channel for channel in config.channels]
+    table = training_clips(cache, channels, config.options.copies)
+    folds = cache.tested_folds(originals(table))
+    model = next(iter(models.values()))
+    words = protocol(
+        config.options,
+        in_steps=model.architecture.kind.in_steps,
+        published_test=cache.published_test in folds,
+    )
+    wrong = []
+    if run.folds != folds:
+        theirs, own = (" ".join(map(str, numbers)) for numbers in (run.folds, folds))
+        wrong.append(f"run.json names the folds {theirs}, the cache has {own}")
+    if config.protocol != words:
+        wrong.append(f"run.json has the protocol {config.protocol!r}, expected {words}")
+    return wrong
+
+
+def predicted_again(
+    run: RunFolder, cache: Cache, models: Models, fold: int
+) -> list[pd.DataFrame]:
+    """The rows that the weights and the cache give for a fold: of predictions.csv, then
+    of each member's table.
     """
     config = run.training
     channels = [channel.channel for channel in config.channels]
     table = training_clips(cache, channels, config.options.copies)
-    tested = {*fold_split(table, fold).test}
-    known = run.scored(fold, selection=selection)
-    ids = known["clip_id"].to_numpy()
-    differing = [*sorted(tested - {*ids}), *sorted({*ids} - tested)]
-    known = known[known["clip_id"].isin(tested)]
-    if known.empty:
-        return differing
-    positions = cache.positions(known["clip_id"])
-    batches = np.array_split(positions, -(-len(positions) // BATCH))
-    again = np.concatenate(
-        [
-            model.probabilities(cache.batch(channels, batch), cache.filled[batch], fold)
-            for batch in batches
-        ]
-    )
-    before = known[run.classes].to_numpy()
-    others = ~(np.abs(again - before) <= AGREES).all(axis=1)
-    targets = cache.clips[run.task.column].to_numpy()[positions]
-    others |= known["target"].to_numpy() != targets
-    return [*differing, *known["clip_id"].to_numpy()[others]]
+    table = table[~table["clip_id"].isin(config.left_out)]
+    split = fold_split(table, fold, val=config.val, seed=config.seed)
+    sides = {"val": split.val, "test": split.test}
+    if config.options.skip_test:
+        del sides["test"]
+    rows = []
+    answers = []
+    for selection, model in models.items():
+        for side, ids in sides.items():
+            positions = cache.positions(ids)
+            clips = cache.clips.iloc[positions]
+            target = clips[run.task.column]
+            rows.append(clips.assign(split=side, selection=selection, target=target))
+            for start in range(0, len(positions), BATCH):
+                batch = positions[start : start + BATCH]
+                values = cache.batch(channels, batch)
+                x = model.prepare(fold, values, cache.filled[batch])
+                answers.append(model.answers(fold, x))
+    together = pd.concat(rows)[[*KEYS, "group", "target", *WINDOW_COLUMNS]]
+    together = together.reset_index(drop=True)
+    return [
+        pd.concat([together, pd.DataFrame(own, columns=run.classes)], axis=1)
+        for own in np.concatenate(answers, axis=1)
+    ]
+
+
+def differing_clips(
+    known: pd.DataFrame, expected: pd.DataFrame, classes: list[str]
+) -> list[str]:
+    """Ids of the clips of which a row is missing, is too much, or has another value in
+    any column.
+    """
+    known, expected = known.set_index(KEYS), expected.set_index(KEYS)
+    others = known.index.symmetric_difference(expected.index)
+    both = known.index.intersection(expected.index)
+    known, expected = known.loc[both], expected.loc[both]
+    # the last columns: a class may be called as another column
+    answers, again = (rows.to_numpy()[:, -len(classes) :] for rows in (known, expected))
+    distances = np.abs(answers.astype(float) - again.astype(float))
+    differs = ~(distances <= AGREES).all(axis=1)  # NaN differs
+    columns = known.columns[: -len(classes)]
+    for column in columns.intersection(WINDOW_COLUMNS):
+        differs |= ~np.isclose(known[column], expected[column], atol=1e-6)
+    for column in ("group", "target"):
+        differs |= known[column].to_numpy() != expected[column].to_numpy()
+    return [*others.get_level_values(0), *both[differs].get_level_values(0)]
