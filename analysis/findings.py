@@ -5,9 +5,8 @@ that a report states.
 sentences.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
-difference to the best run is below zero if the run is worse. The best run is that of
-the sets trained alike, so a run that is trained otherwise may be better. A known
-interval excludes zero exactly if the verdict is clear.
+difference to the best run is zero or below. A known interval excludes zero exactly if
+the verdict is clear.
 """
 
 import re
@@ -151,17 +150,12 @@ class Findings:
     @property
     def alike(self) -> Sequence[Row]:
         """Rows of the feature sets that are trained alike, best first."""
-        return self.rows[: self.main.alike] if self.main else ()
-
-    @property
-    def otherwise(self) -> Sequence[Row]:
-        """Rows of the other runs of the main ranking, best first."""
-        return self.rows[self.main.alike :] if self.main else ()
+        return [self.rows[place] for place in self.main.alike] if self.main else []
 
     @property
     def tied(self) -> list[Row]:
-        """Rows of the sets trained alike that do not differ clearly from the best."""
-        return [row for row in self.alike if row["verdict"] == "tied"]
+        """Rows that do not differ clearly from the best."""
+        return [row for row in self.rows if row["verdict"] == "tied"]
 
 
 def findings(
@@ -215,12 +209,12 @@ def findings(
     report = reports[main.best.name][:-2].query("support > 0")
     chance, chance_p = main.chance
     detectable = np.nan
-    if main.testable and main.alike > 1:
+    if main.testable and len(main.runs) > 1:
         from featurestack.analysis.power import power_of_second
 
         detectable, _ = power_of_second(main)
     return Findings(
-        state=state_of(main, table[: main.alike]),
+        state=state_of(main, table[: len(main.runs)]),
         problems=problems,
         excluded=excluded,
         threats=[*threats, *uneven_parts(main, report)],
@@ -234,7 +228,7 @@ def findings(
         chance=chance,
         chance_p=chance_p,
         detectable=detectable,
-        recordings_needed=recordings_needed(main, table[: main.alike]),
+        recordings_needed=recordings_needed(main, table[: len(main.runs)]),
         nested=nested,
         nested_low=nested_low,
         nested_high=nested_high,
@@ -313,12 +307,9 @@ def class_score(main: Ranking) -> str:
 
 def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
     """comparison.csv: the columns of COMPARISON that the runs have; the main ranking
-    first, by accuracy.
+    first, by accuracy, as on the page.
     """
-    ranked = table[: len(main.runs)]
-    ranked = ranked.sort_values("accuracy", ascending=False, kind="stable")
-    ordered = pd.concat([ranked, table[len(main.runs) :]], ignore_index=True)
-    comparison = ordered[[name for name in COMPARISON if name in table]]
+    comparison = table[[name for name in COMPARISON if name in table]]
     metric = main.best.task.score
     return comparison.rename(columns=lambda name: re.sub("^accuracy", metric, name))
 
@@ -386,11 +377,11 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
 def state_of(main: Ranking, table: pd.DataFrame) -> State:
     """The state that the main ranking is in.
 
-    table  rows of `compared`, those of the sets trained alike
+    table  rows of `compared`, those of the main ranking
     """
     chance, chance_p = main.chance
-    low = main.interval[main.accuracy.argmax(), 0]
-    better = chance_p < LEVEL and main.accuracy.max() > chance and not low <= chance
+    low = main.interval[0, 0]
+    better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
     if main.testable and not better:
         return "chance"
     if len(main.runs) == 1:
@@ -407,7 +398,7 @@ def recordings_needed(main: Ranking, table: pd.DataFrame) -> int:
     """
     if not main.testable:
         return FEWEST_RECORDINGS
-    if main.alike == 1 or "tied" not in table["verdict"].array:
+    if "tied" not in table["verdict"].array:
         return 0
     from featurestack.analysis.power import power_of_second
 

@@ -52,12 +52,11 @@ def summary(found: Findings) -> dict[str, object]:
 
 
 def forest_panels(found: Findings) -> dict[str, list[Row]]:
-    """Title -> rows of the main ranking. `all` comes last, or first if the best run's
-    panel has one row. The first panel has every single feature, by its best run if none
-    of the panel's own runs has it alone.
+    """Title -> rows of the main ranking, best first: `all` first, then those that are
+    trained alike.
 
     The key `name` is added to the rows: the features, or the label if the panel has
-    them twice or the run is another panel's.
+    them twice or has several models.
     """
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
@@ -78,18 +77,7 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     if len(panels) == 1:
         return panels
     every = [row | {"name": row["label"]} for row in found.rows]
-    every.sort(key=lambda row: -row["accuracy"])
-    first = next(iter(panels.values()))
-    if len(first) == 1:
-        return {"all": every} | panels
-    alone = {row["features"] for row in first}
-    for row in every:  # the best first
-        features = row["features"]
-        if "+" not in features and features not in alone:
-            alone.add(features)
-            first.append(row)
-    first.sort(key=lambda row: -row["accuracy"])
-    return panels | {"all": every}
+    return {"all": every} | panels
 
 
 def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:

@@ -97,17 +97,17 @@ def places_by_content(
 
 
 def nested_score(main: Ranking) -> tuple[float, float, float]:
-    """The accuracy of the set, of those trained alike, that is best on the other folds,
-    and both ends of its 95 % interval.
+    """The accuracy of the run that is best on the other folds, and both ends of its
+    95 % interval.
 
     NaN for one run, one fold or a composed set, and for tags, whose mAP is no mean over
     folds.
     """
-    few = main.alike < 2 or len(main.folds) < 2
+    few = len(main.runs) < 2 or len(main.folds) < 2
     if few or main.composed_from or main.metric.pooled:
         return np.nan, np.nan, np.nan
     tested = main.best  # all runs tested the same clips
-    runs = sorted(main.runs[: main.alike], key=lambda run: run.name)
+    runs = sorted(main.runs, key=lambda run: run.name)
     clips = len(tested.folds)
     hits = np.stack([run.correct for run in runs], axis=1) / clips
     fold = np.searchsorted(main.folds, tested.folds)

@@ -9,13 +9,12 @@ fold. If no two comparable runs did, but several finished the same folds, these 
 ranked; comparable runs with more folds join them with these folds alone. Accuracy is
 that of all folds together (tags: mAP of all folds), with a bootstrap interval.
 
-The question is which features are best, so the best run is that of feature sets trained
-alike, by one model with one set of options: those with most feature sets. Other runs
-follow them. Sign flips compare the best run with each other run, and the most accurate
-one with chance (`analysis.significance`).
+The best run is the most accurate one, whatever its model. Features are compared within
+one model with one set of options: of those with several feature sets, the one whose
+best set is highest (`Ranking.alike`). Sign flips compare the best run with each other
+run, and with chance (`analysis.significance`).
 
-Conventions: R runs, the sets trained alike first, the best first in either part; N
-clips; F folds; G source recordings.
+Conventions: R runs, the best first; N clips; F folds; G source recordings.
 """
 
 from collections import Counter
@@ -61,11 +60,9 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Comparable runs: feature sets trained alike, best first, then the others."""
+    """Comparable runs, best first."""
 
     runs: tuple[Run, ...]  # (R,)
-    # number of the first runs that are trained alike; R if no two feature sets are
-    alike: int
     folds: Ints  # (F,)
     accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
     fold_accuracy: Floats  # (R, F); mAP for tags
@@ -82,13 +79,32 @@ class Ranking:
     def best(self) -> Run:
         return self.runs[0]
 
+    @cached_property
+    def alike(self) -> list[int]:
+        """The places of the feature sets that are trained alike, best first: of the
+        setting whose best set is highest, among those with several; empty if none has.
+        """
+        trained = [run for run in self.runs if run.trained]
+        by_setting: dict[str, list[int]] = {}
+        for place, run in enumerate(self.runs):
+            if run.trained:
+                own = setting(run, trained, {"tag"})
+                by_setting.setdefault(own, []).append(place)
+        for places in by_setting.values():  # that of the highest run first
+            if len({self.runs[place].features for place in places}) > 1:
+                return places
+        return []
+
+    def setting_of(self, name: str) -> str:
+        """The model of a run, and the options that differ among the runs of it."""
+        trained = [run for run in self.runs if run.trained]
+        (run,) = [run for run in trained if run.name == name]
+        return setting(run, trained, {"tag"})
+
     @property
     def of_features(self) -> bool:
-        """Whether the runs trained alike differ in their feature sets alone."""
-        trained = [run for run in self.runs if run.trained]
-        alike = self.runs[: self.alike]
-        settings = {setting(run, trained, {"tag"}) for run in alike}
-        return len(settings) == 1 and len({run.features for run in alike}) > 1
+        """Whether the runs differ in their feature sets alone."""
+        return len(self.alike) == len(self.runs)
 
     @property
     def metric(self) -> RankingMetric:
@@ -226,8 +242,7 @@ class Ranking:
         of_chance = self.metric.chance_values(best, self.worth)
         differences = self.scores - of_chance[:, None]
         tests = sign_flip_tests(differences, self.shares, LEVEL)
-        highest = self.accuracy.argmax()
-        p = np.nan if self.composed_from else float(tests.p[highest])
+        p = np.nan if self.composed_from else float(tests.p[0])
         return float(of_chance.sum() / self.unit), p
 
 
@@ -319,19 +334,15 @@ def reason_apart(run: Run, other: Run) -> str:
 
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy, feature sets trained alike first; tags by mAP,
-    with jackknife values as scores of recordings.
+    """Order comparable runs by accuracy; tags by mAP, with jackknife values as scores
+    of recordings.
     """
     compared = runs[0].task.metric.compared(runs)
     factor = np.array([CHOICE_WIDTH if run.choice else 1.0 for run in runs])
     interval = widened(compared.interval, compared.accuracy, factor)
-    by_accuracy = np.argsort(-compared.accuracy, kind="stable").tolist()
-    alike = trained_alike([runs[row] for row in by_accuracy])
-    first = [row for row in by_accuracy if runs[row] in alike]
-    order = [*first, *(row for row in by_accuracy if row not in first)]
+    order = np.argsort(-compared.accuracy, kind="stable").tolist()
     return Ranking(
         runs=tuple(runs[row] for row in order),
-        alike=len(alike),
         folds=np.unique(runs[0].folds),
         accuracy=compared.accuracy[order],
         fold_accuracy=compared.by_fold[order],
@@ -341,21 +352,3 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         level=level,
         reason=reason,
     )
-
-
-def trained_alike(runs: Sequence[Run]) -> list[Run]:
-    """The runs of the setting that has most feature sets, the best one's if several
-    have as many; all runs if no setting has two.
-
-    runs  the best first
-    """
-    trained = [run for run in runs if run.trained]
-    by_setting: dict[str, list[Run]] = {}
-    for run in trained:
-        by_setting.setdefault(setting(run, trained, {"tag"}), []).append(run)
-
-    def sets(alike: list[Run]) -> int:
-        return len({run.features for run in alike})
-
-    most = max(by_setting.values(), key=sets, default=[])
-    return most if sets(most) > 1 else [*runs]

@@ -385,7 +385,7 @@ def write(
     replace_file(target, html)
     built = Built(
         page=target,
-        headline=f"{page.say('headline', found)} {page.say('score', found)}".strip(),
+        headline=printed_headline(found),
         remarks=printed_remarks(found, reasons),
         of_check=len(threats_of_check(inputs.checked or [])),
         next_command=f"{command}   ({reason})",
@@ -419,13 +419,19 @@ def leads_of(sections: Sequence[Section]) -> dict[str, str]:
     return leads
 
 
+def printed_headline(found: Findings) -> str:
+    """The finding with the details of its score, and the features within one model."""
+    sentences = [f"{page.say('headline', found)} {page.say('score', found)}".strip()]
+    if features := page.say("features", found):
+        sentences.append(features.removesuffix("."))
+    return ". ".join(sentences)
+
+
 def printed_remarks(found: Findings, reasons: dict[str, list[str]]) -> list[str]:
-    """The lines that the terminal shows beside the headline: threats, the best run of
-    another model, and the problems with their runs.
+    """The lines that the terminal shows beside the headline: threats, and the problems
+    with their runs.
     """
     remarks = [page.say("threat", found, threat) for threat in found.threats]
-    if found.otherwise:
-        remarks.append(page.say("otherwise", found))
     return remarks + [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
 
 

@@ -31,7 +31,7 @@ def sure_of_several(f: "Findings") -> str:
     if f.state == "tie":
         texts = [f"{probably(f)} {rival(f, f.tied[0])}: no clear difference."]
         others = len(f.tied) - 1
-        worse = sum(row["verdict"] == "clearly worse" for row in f.alike)
+        worse = sum(row["verdict"] == "clearly worse" for row in f.rows)
         if others == 1:
             texts.append("One other does not differ clearly either.")
         elif others:
@@ -43,10 +43,10 @@ def sure_of_several(f: "Findings") -> str:
         return " ".join(texts)
     if f.state != "winner":
         return ""
-    texts = [f"{probably(f)} {rival(f, f.alike[1])}: clearly worse."]
-    others = len(f.alike) - 2
+    texts = [f"{probably(f)} {rival(f, f.rows[1])}: clearly worse."]
+    others = len(f.rows) - 2
     if others == 1:
-        texts.append("The other set is clearly worse too.")
+        texts.append("The other one is clearly worse too.")
     elif others:
         texts.append(f"The {others} others are clearly worse too.")
     return " ".join(texts)
@@ -68,7 +68,7 @@ def probably(f: "Findings") -> str:
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
     text = (
-        f"The best of {len(f.alike)} configurations, probably between {percent(low)}"
+        f"The best of {len(f.rows)} configurations, probably between {percent(low)}"
         f" and {percent(high)} % (95 % interval if it had been named beforehand"
     )
     if pd.notna(f.nested):
@@ -85,26 +85,20 @@ def probably(f: "Findings") -> str:
 
 
 @sentence
-def otherwise(f: "Findings") -> str:
-    """How the best run that is trained in another way compares with the features."""
-    if not f.otherwise:
+def features(f: "Findings") -> str:
+    """The best feature set within one model, if the runs have several."""
+    alike = f.alike
+    if not alike or len(alike) == len(f.rows):
         return ""
-    row, *more = f.otherwise
-    text = f"{row['label']}, trained otherwise, has {percent(row['accuracy'])} %"
-    same = [other for other in f.alike if other["features"] == row["features"]]
-    if same:
-        text += f"; {same[0]['label']} has {percent(same[0]['accuracy'])} %"
-    if f.state != "untested":
-        verdict = {"tied": "no clear difference"}.get(row["verdict"], row["verdict"])
-        text += f". To the best features: {points(row['difference'])} points"
-        if pd.notna(row["difference_low"]):
-            low, high = points(row["difference_low"]), points(row["difference_high"])
-            text += f" ({low} to {high})"
-        text += f", {verdict}"
-    if more:
-        are = "is" if len(more) == 1 else "are"
-        text += f". {counted(len(more), 'more run')} {are} trained otherwise"
-    return f"{text}."
+    model = ranking_of(f).setting_of(alike[0]["run"])
+    first, second, *_ = alike
+    highest = second["accuracy"] == first["accuracy"]
+    return (
+        f"Of the {len(alike)} feature sets trained by {model}, {first['features']}"
+        f" {'is as high as any' if highest else 'is highest'},"
+        f" {percent(first['accuracy'])} %; {second['features']} has"
+        f" {percent(second['accuracy'])} %."
+    )
 
 
 @sentence
@@ -113,7 +107,7 @@ def combine(f: "Findings") -> str:
     features = [gain for gain in f.gains if gain["kind"] == "features"]
     if not features:
         return ""
-    best = best_of(f)["run"]
+    best = (f.alike or f.rows)[0]["run"]
     into = [gain for gain in features if gain["with"] == best]
     chosen = into or [gain for gain in features if gain["without"] == best]
     real = [gain for gain in chosen if not gain["control"]]
@@ -235,7 +229,7 @@ def selected(f: "Findings") -> str:
     if pd.isna(f.nested):
         return ""
     nested = percent(f.nested)
-    text = f"The best of {len(f.alike)} was chosen by its test score, which makes"
+    text = f"The best of {len(f.rows)} was chosen by its test score, which makes"
     if nested == percent(best_of(f)["accuracy"]):
         return (
             f"{text} no difference here: chosen on the other folds each time, it is the"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # heading on the first screen -> the sentence's name
 LEADS = {
+    "Which features?": "features",
     "How sure?": "sure",
-    "Trained otherwise?": "otherwise",
     "Why combine?": "combine",
     "Which classes fail?": "classes",
     "Enough data?": "enough",

@@ -63,7 +63,8 @@ def case(meaning, runs, kind, command, clips=200, **situation):
                 *of_sets(model="cnn4", mel=0.8, mfcc=0.6),
             ],
             "seeds",
-            f"{SWEEP} 'FEATURES=mel mfcc' {THREE}",
+            f"{SWEEP} FEATURES=mel {THREE} && {SWEEP} FEATURES=mel MODEL=cnn4"
+            " 'SEED=0 1 2'",
         ),
         case(
             "a tie that recordings would decide gets no seeds",

@@ -17,7 +17,7 @@ from featurestack.analysis.sentences.threats import excluded, threat
 def best(**facts):
     return SimpleNamespace(
         best={"accuracy": 0.745, "accuracy_low": 0.68, "accuracy_high": 0.8},
-        alike=range(30),
+        rows=range(30),
         **{"nested": np.nan, "nested_low": np.nan, "nested_high": np.nan} | facts,
     )
 
