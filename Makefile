@@ -62,7 +62,9 @@ given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo answer test setup data events features train sweep importance curve analysis predict bench docs check
+.PHONY: help test setup docs check
+# the others are commands, those of rooms too
+commands := $(filter-out help test setup docs check .venv/%,$(MAKECMDGOALS))
 
 ifeq ($(firstword $(MAKECMDGOALS)),help)
 topic := $(wordlist 2,9,$(MAKECMDGOALS))
@@ -80,10 +82,6 @@ ifdef topic  # words that help explains, no targets
 .PHONY: $(topic)
 $(filter-out help,$(topic)):;@:
 else
-demo: $(environment)
-	@$(python) -m demo $(given)
-answer: $(environment)
-	@$(python) -m answer $(given)
 test: $(test_environment)
 	@$(python) -m featurestack known $(given)
 	@$(python) -m pytest -n 3 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
@@ -94,26 +92,9 @@ ifndef environment
 endif
 	@$(python) -m featurestack known $(given)
 	@echo '$(ready)'
-data: $(environment)
-	@$(python) -m pipeline data $(given)
-events: $(environment)
-	@$(python) -m pipeline events $(given)
-features: $(environment)
-	@$(python) -m pipeline features $(given)
-train: $(environment)
-	@$(python) -m train run $(given)
-sweep: $(environment)
-	@$(python) -m train sweep $(given)
-importance: $(environment)
-	@$(python) -m train importance $(given)
-curve: $(environment)
-	@$(python) -m train curve $(given)
-analysis: $(environment)
-	@$(python) -m analysis $(given)
-predict: $(environment)
-	@$(python) -m train predict $(given)
-bench: $(environment)
-	@$(python) -m bench $(given)
+.PHONY: $(commands)
+$(commands): $(environment)
+	@$(python) -m featurestack $@ $(given)
 docs: $(test_environment)
 	@$(python) -m featurestack known $(given)
 	@$(python) -m sphinx -W --keep-going -q $(if $(filter 1,$(ALL)),-t online) docs docs/out

@@ -6,7 +6,8 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import NoReturn
 
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     HANDED_OVER,
     PLACES,
@@ -26,6 +27,7 @@ from featurestack.commandline.spelling import (
     UNACTIVATED,
     CommandLine,
     called_as,
+    spelled,
 )
 from featurestack.commandline.terminal import (
     open_output,
@@ -114,7 +116,7 @@ def run(
     if not stage and module:
         name = module.name.removesuffix(".__main__")
         stage = name.removeprefix("featurestack.")
-    program = CommandLine(stage)
+    program = str(CommandLine(stage))
     if len(own) > 1:
         known = own.find(words[0]) if words else None
         if known is None:
@@ -122,16 +124,16 @@ def run(
 
             every = with_those_of_rooms(own.complete(), stage)
             if not words or words[0] in HELP:
-                print(listing(str(program), every))
+                print(listing(spelled(stage), every))
                 return 0 if words else 2
             known = every[words[0]]
         command = known
-        program = CommandLine(f"{stage} {words.pop(0)}")
+        program = str(CommandLine(f"{stage} {words.pop(0)}"))
     options = own_options(command)
     if {*HELP} & {*words}:
         from featurestack.commandline.help import help_of
 
-        print(help_of(str(program), with_rooms(options)))
+        print(help_of(program, with_rooms(options)))
         return 0
     if not takes_all(options, words):
         options = with_rooms(options)
@@ -175,7 +177,7 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
             tell(f"{name.upper()} does not apply here and is ignored")
             del values[name]
         elif users:
-            unknown = nearest("variable", name.upper(), map(str.upper, known))
+            unknown = rooms.unknown("variable", name.upper(), map(str.upper, known))
             raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
     return values
 

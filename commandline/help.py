@@ -22,10 +22,10 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.spelling import (
-    OF_ROOMS,
     STAGES,
-    TARGETS,
     CommandLine,
+    stages,
+    targets,
 )
 from featurestack.commandline.terminal import tell_once
 
@@ -42,22 +42,22 @@ def every_command() -> dict[str, Command]:
     use.
     """
     found = {}
-    for stage in STAGES:
+    for stage in stages():
         listed = commands_of(stage)
         for word, command in listed.items():
             found[f"{stage} {word}" if len(listed) > 1 else stage] = command
-    first = [words for words in TARGETS.values() if words in found]
+    first = [words for words in targets().values() if words in found]
     return {words: found[words] for words in [*first, *found]}
 
 
 def commands_of(stage: str) -> Registry[Command]:
-    """The commands of a package by their word, and those that rooms add to it; `demo`
-    and `answer` are those of a room alone.
+    """The commands of a package by their word, and those that rooms add to it; or the
+    one command of a room that this word names.
     """
     found: Registry[Command] = Registry("command")
     if stage == "bench":  # a folder of the clone alone
         found = by_word(importlib.import_module("bench.__main__").COMMANDS)
-    elif stage not in OF_ROOMS:
+    elif stage in STAGES:
         module = importlib.import_module(f"featurestack.{stage}.__main__")
         found = by_word(module.COMMANDS).complete()
     return with_those_of_rooms(found, stage)
@@ -70,11 +70,11 @@ def with_those_of_rooms(own: Registry[Command], stage: str) -> Registry[Command]
         first, _, word = words.partition(" ")
         if first != stage:
             continue
-        if word in found:
-            tell_once(f"{words} of {addition.room.title} is left out: the core has it")
-            continue
+        word = word or stage
         for command in rooms.loaded("commands", only=[words], check=own_options):
-            found[word or stage] = command
+            if found.setdefault(word, command) is not command:
+                title = addition.room.title
+                tell_once(f"{words} of {title} is left out: the core has it")
     return found
 
 

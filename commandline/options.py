@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import Command
 
@@ -195,7 +195,7 @@ class Options:
         for name in given:
             if name not in known:
                 raise RequestError(
-                    nearest("variable", name.upper(), map(str.upper, known))
+                    rooms.unknown("variable", name.upper(), map(str.upper, known))
                 )
         for name, field in known.items():
             if field.default is dataclasses.MISSING and name not in given:
@@ -286,7 +286,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
             name = flag[2:].replace("-", "_")
             if name not in kinds:
                 flags = ["--" + option.replace("_", "-") for option in known]
-                raise RequestError(nearest("option", flag, flags))
+                raise RequestError(rooms.unknown("option", flag, flags))
             kind, several, _ = kinds[name]
             if kind is bool and not equals:
                 text = "1"

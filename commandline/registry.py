@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
@@ -85,7 +85,7 @@ class Registry(dict[str, Entry]):
         if self.rooms and name in added:
             loaded: Entry = rooms.load(self.rooms, name)
             return loaded
-        raise RequestError(nearest(self.subject, name, [*self, *added]))
+        raise RequestError(rooms.unknown(self.subject, name, [*self, *added]))
 
     def register(
         self,

@@ -26,11 +26,12 @@ import shlex
 import sys
 import tomllib
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from featurestack.commandline.errors import Error, RequestError
+from featurestack.commandline.errors import Error, RequestError, nearest
 from featurestack.commandline.packages import CLONE, HOME, NAME
 from featurestack.commandline.terminal import tell_once
 
@@ -66,12 +67,25 @@ class Addition(NamedTuple):
 class Room:
     """The declaration of what a room adds to the core."""
 
-    def __init__(self, *, extra: str = "", templates: Path | None = None) -> None:
-        """`extra` of the distribution brings the room's libraries, `templates` is the
-        folder of its sections' templates.
+    def __init__(
+        self,
+        *,
+        extra: str = "",
+        templates: Path | None = None,
+        targets: Mapping[str, str] = MappingProxyType({}),
+        switches: Sequence[str] = (),
+    ) -> None:
+        """The declaration's own facts.
+
+        extra      the extra of the distribution that brings the room's libraries
+        templates  folder of its sections' templates
+        targets    target of make and word of the console -> words after `python -m`
+        switches   the options of its commands that are True or False
         """
         self.extra = extra
         self.templates = templates
+        self.targets = targets
+        self.switches = switches
         self.added: dict[Kind, dict[str, Addition]] = {
             kind: {} for kind in typing.get_args(Kind)
         }
@@ -169,9 +183,7 @@ def load(kind: Kind, name: str) -> Any:
     """
     additions = _additions(kind)
     if name not in additions:
-        gone = ", ".join(missing())
-        where = f"; these are not here: {gone}" if gone else ""
-        raise RequestError(f"{name} is in no room{where}")
+        raise RequestError(in_no_room(name))
     room = additions[name].room
     try:
         objects = additions[name].load()
@@ -233,6 +245,22 @@ def templates() -> list[Path]:
     return [room.templates for _, room in _declared() if room and room.templates]
 
 
+def targets() -> dict[str, str]:
+    """The targets of make that rooms add -> words after `python -m`; the first room's
+    counts.
+    """
+    added: dict[str, str] = {}
+    for _, room in _declared():
+        for target, words in room.targets.items() if room else ():
+            added.setdefault(target, words)
+    return added
+
+
+def switches() -> set[str]:
+    """The options of rooms' commands that are True or False."""
+    return {name for _, room in _declared() if room for name in room.switches}
+
+
 def folders() -> list[Path]:
     """The folders of the rooms that are here."""
     modules = [sys.modules[place.module] for place, room in _declared() if room]
@@ -251,6 +279,20 @@ def pip_install() -> str:
     first in PATH.
     """
     return shlex.join([sys.executable, "-m", "pip", "install"])
+
+
+def in_no_room(name: str) -> str:
+    """The sentence for a name that no room has."""
+    gone = ", ".join(missing())
+    return f"{name} is in no room" + (f"; these are not here: {gone}" if gone else "")
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    """The message for a name that neither the core nor a room has: `nearest`, and the
+    rooms that are not here.
+    """
+    message = nearest(kind, word, known)
+    return f"{message}. {in_no_room(word)}" if missing() else message
 
 
 def missing() -> list[str]:

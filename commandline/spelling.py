@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from featurestack.commandline import rooms
 from featurestack.commandline.packages import CLONE, HOME
 
 MAKE = "make"
@@ -23,43 +24,27 @@ CONSOLE = "featurestack"
 # Target of make and word of the console -> words after `python -m`, in the order in
 # which one needs them.
 TARGETS = {
-    "demo": "demo",
-    "answer": "answer",
     "data": "pipeline data",
-    "events": "pipeline events",
     "features": "pipeline features",
     "train": "train run",
     "sweep": "train sweep",
-    "importance": "train importance",
-    "curve": "train curve",
     "analysis": "analysis",
     "predict": "train predict",
     **({"bench": "bench"} if CLONE else {}),
 }
-TARGET_OF = {words: target for target, words in TARGETS.items()}
-OF_ROOMS = ("demo", "answer")  # words after `python -m` that only a room knows
-# The first words after `python -m`: packages, and those of OF_ROOMS.
+# the packages that have commands, as words after `python -m`
 STAGES = (
-    *OF_ROOMS,
-    "pipeline",
-    "features_cache",
-    "train",
-    "analysis",
+    *("pipeline", "features_cache", "train", "analysis"),
     *(TARGETS.keys() & {"bench"}),
 )
 # Words after `python -m` -> function of `import featurestack as fs`.
 FUNCTIONS = {
-    "answer": "answer",
-    "pipeline events": "events",
     "pipeline features": "extract",
     "train run": "train",
-    "train importance": "importance",
     "analysis": "report",
 }
 FLAGS = {  # options of these functions that are True or False
-    "empty",
     "overwrite",
-    "paper",
     "prepare",
     "retrain",
     "skip_checksums",
@@ -102,10 +87,34 @@ class CommandLine:
     given: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        words = TARGETS.get(self.command, self.command)
-        if not SPELLING.get().caller and words in FUNCTIONS:
-            return f"fs.{FUNCTIONS[words]}({', '.join(map(keyword, self.given))})"
+        words = words_of(self.command)
+        function = "" if SPELLING.get().caller else function_of(words)
+        if function:
+            return f"fs.{function}({', '.join(map(keyword, self.given))})"
         return " ".join([_typed(words), *map(shlex.quote, self.given)])
+
+
+def targets() -> dict[str, str]:
+    """The targets of make, those of rooms included -> words after `python -m`."""
+    return {**rooms.targets(), **TARGETS}
+
+
+def words_of(command: str) -> str:
+    """The words after `python -m` for a target, or the words themselves."""
+    return TARGETS.get(command) or rooms.targets().get(command, command)
+
+
+def stages() -> list[str]:
+    """The first words after `python -m`: packages, and commands of rooms alone."""
+    return [*STAGES, *(words for words in rooms.names("commands") if " " not in words)]
+
+
+def function_of(words: str) -> str:
+    """The function of `import featurestack as fs` that is this command; '' if none
+    is.
+    """
+    last = words.split()[-1]
+    return FUNCTIONS.get(words) or (last if last in rooms.names("functions") else "")
 
 
 def called_as(spelling: str, python: str = PYTHON) -> None:
@@ -138,7 +147,7 @@ def keyword(word: str) -> str:
     """
     name, value = word.split("=", 1)
     name = name.lower()
-    if name in FLAGS and value == "1":
+    if value == "1" and name in FLAGS | rooms.switches():
         return f"{name}=True"
     if not value or NUMBER.fullmatch(value):
         return f"{name}={value}"
@@ -146,10 +155,15 @@ def keyword(word: str) -> str:
 
 
 def _typed(words: str) -> str:
-    spelling = caller()
-    if spelling == PYTHON or (spelling == MAKE and words not in TARGET_OF):
+    target = {typed: target for target, typed in targets().items()}.get(words)
+    return f"{caller()} {target}" if target and caller() != PYTHON else spelled(words)
+
+
+def spelled(words: str) -> str:
+    """What is typed for words after `python -m` that are no target."""
+    if caller() in (PYTHON, MAKE):
         return f"{SPELLING.get().without_target} {words}"
-    return f"{spelling} {TARGET_OF.get(words, words)}"
+    return f"{caller()} {words}"
 
 
 def make_command(command: str, *given: str) -> str:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from featurestack import __version__
-from featurestack.commandline import commands, spelling
-from featurestack.commandline.errors import nearest
+from featurestack.commandline import commands, rooms, spelling
 from featurestack.commandline.help import (
     commands_of,
     every_command,
@@ -17,9 +16,9 @@ from featurestack.commandline.options import DatasetOptions, Options, option
 from featurestack.commandline.spelling import (
     CONSOLE,
     PYTHON,
-    STAGES,
-    TARGET_OF,
-    TARGETS,
+    stages,
+    targets,
+    words_of,
 )
 from featurestack.commandline.terminal import tell
 
@@ -43,8 +42,9 @@ def help_(options: HelpOptions) -> None:
 
 def overview(options: Options) -> None:
     """List every command, in the order in which one needs them."""
+    target_of = {words: target for target, words in targets().items()}
     every = {
-        TARGET_OF.get(words, words): each for words, each in every_command().items()
+        target_of.get(words, words): each for words, each in every_command().items()
     }
     print(listing(spelling.caller(), {**every, "help": help_}))
 
@@ -61,7 +61,7 @@ def run_stage(
     """Run a command of a package, or of a room's word such as `demo`, and exit."""
     found = commands_of(stage)
     if not found:
-        tell(f"error: {stage} is in a room that is not here")
+        tell(f"error: {rooms.in_no_room(stage)}")
         sys.exit(2)
     commands.main(found, argv, called, stage)
 
@@ -75,14 +75,15 @@ def main() -> NoReturn:
         sys.exit()
     if word in commands.HELP:
         commands.main([overview], [], called)
-    if word == "help" and {*rest[:1]} & {*TARGETS, *STAGES}:
+    known_words = {*targets(), *stages()}
+    if word == "help" and {*rest[:1]} & known_words:
         word, *rest = [*rest, "--help"]
     if word in ("help", "known"):
         commands.main([help_, known], [word, *rest], called)
-    stage, *more = TARGETS.get(word, word).split()
-    if word in STAGES and {*rest[:1]} & commands_of(word).keys():
+    stage, *more = words_of(word).split()
+    if word in stages() and {*rest[:1]} & commands_of(word).keys():
         stage, more = word, []  # `train` is a target, and the stage of `train list`
-    if stage not in STAGES:
-        tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")
+    if stage not in stages():
+        tell(f"error: {rooms.unknown('command', word, {*known_words, 'help'})}")
         sys.exit(2)
     run_stage(stage, [*more, *rest], called)

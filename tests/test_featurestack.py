@@ -232,7 +232,8 @@ def test_alone_it_lists_commands_and_their_meanings_in_the_order_of_use():
         r"^  ([a-z_]+(?: [a-z]+)?)  +[A-Z].*\.$", done.stdout, re.MULTILINE
     )
     assert (
-        listed[:5] == ["demo", "answer", "data", "events", "features"]
+        listed[:2] == ["demo", "answer"]
+        and listed.index("data") < listed.index("features") < listed.index("train")
         and "pipeline check" in listed
     )
     assert done.returncode == 0 and console("--help").stdout == done.stdout

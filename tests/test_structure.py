@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from featurestack.commandline.spelling import STAGES
+from featurestack.commandline.spelling import stages
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
@@ -105,7 +105,7 @@ LOADS_NOT = {
     },
     "featurestack, featurestack.console; "
     + "; ".join(
-        f"featurestack.console.commands_of({stage!r})" for stage in STAGES
+        f"featurestack.console.commands_of({stage!r})" for stage in stages()
     ): HEAVY,
 }
 

@@ -6,7 +6,10 @@ from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(templates=Path(__file__).parent / "templates")
+ROOM = Room(
+    templates=Path(__file__).parent / "templates",
+    targets={"demo": "demo", "answer": "answer"},
+)
 
 
 @ROOM.commands("demo", "answer")

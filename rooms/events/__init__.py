@@ -10,7 +10,11 @@ from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(templates=Path(__file__).parent / "templates")
+ROOM = Room(
+    templates=Path(__file__).parent / "templates",
+    targets={"events": "pipeline events"},
+    switches=["empty"],
+)
 
 
 @ROOM.commands("pipeline events")

@@ -8,7 +8,10 @@ from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(templates=Path(__file__).parent / "templates")
+ROOM = Room(
+    templates=Path(__file__).parent / "templates",
+    targets={"importance": "train importance", "curve": "train curve"},
+)
 NAMES = (
     *("importance", "importance_by_class", "importance_redundancy"),
     *("importance_sets", "importance_accuracy", "curve"),

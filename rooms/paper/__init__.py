@@ -6,7 +6,7 @@ from typing import Any
 
 from featurestack.commandline.rooms import Room
 
-ROOM = Room(templates=Path(__file__).parent / "templates")
+ROOM = Room(templates=Path(__file__).parent / "templates", switches=["paper"])
 
 
 @ROOM.capabilities("latex", "methods")

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline import spelling
+from featurestack.commandline import rooms, spelling
 from featurestack.commandline.options import fields
 from featurestack.commandline.spelling import (
     CONSOLE,
@@ -95,4 +95,11 @@ def test_all_switches_of_the_functions_are_known():
         for name, field in fields(kind).items()
         if field.type in (bool, "bool")
     }
-    assert every == spelling.FLAGS
+    assert every == spelling.FLAGS | rooms.switches()
+
+
+@pytest.mark.parametrize("stage", spelling.STAGES)
+def test_the_usage_line_of_a_stage_can_be_typed(stage):
+    usage = python("-m", stage, "--help").stdout.splitlines()[0]
+    words = usage.split("python -m ")[1].split()
+    assert words[0] == stage and words[1] in ("COMMAND", "[NAME=value")

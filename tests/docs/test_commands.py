@@ -14,7 +14,7 @@ import soundfile
 
 from featurestack.commandline.help import every_command, options_of, variables
 from featurestack.commandline.options import READ_BY_MAKEFILE, fields, texts
-from featurestack.commandline.spelling import TARGETS
+from featurestack.commandline.spelling import targets
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES
 from featurestack.train.models.architecture import resolve
@@ -112,7 +112,7 @@ def shown_commands(page):
             continue
         for words in segments(line):
             if words[:1] == ["featurestack"]:
-                target = not words[1:] or words[1] in {*TARGETS, "help"}
+                target = not words[1:] or words[1] in {*targets(), "help"}
                 words = [*(["make"] if target else ["python", "-m"]), *words[1:]]
             if (
                 not words
@@ -126,7 +126,7 @@ def shown_commands(page):
             start = words.index("-m") if "-m" in words else 0
             module, *rest = words[start + 1 : ends[0] if ends else None] or ["help"]
             if start == 0:
-                yield Shown(TARGETS.get(module, module), rest, fenced)
+                yield Shown(targets().get(module, module), rest, fenced)
             elif rest and f"{module} {rest[0]}" in known():
                 yield Shown(f"{module} {rest[0]}", rest[1:], fenced)
             else:
@@ -156,7 +156,7 @@ def test_every_command_exists_and_takes_its_options(page):
     for shown in shown_commands(page):
         given = with_values(shown.options)
         if shown.name == "help":
-            assert all(name in TARGETS or variables(name) for name in given), shown
+            assert all(name in targets() or variables(name) for name in given), shown
         elif shown.name in WITHOUT_OPTIONS:
             assert not given, shown
         elif shown.name not in known():

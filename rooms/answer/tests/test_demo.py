@@ -4,13 +4,13 @@ import pytest
 
 from featurestack.commandline.commands import takes_all
 from featurestack.commandline.help import commands_of, options_of
-from featurestack.commandline.spelling import TARGETS
+from featurestack.commandline.spelling import targets
 from featurestack.rooms.answer import demo as demos
 from featurestack.rooms.answer.demo import STEPS, DemoOptions, demo
 
 
 def command_of(target):
-    stage, _, word = TARGETS[target].partition(" ")
+    stage, _, word = targets()[target].partition(" ")
     found = commands_of(stage)
     return found[word] if word else next(iter(found.values()))
 
