@@ -15,17 +15,18 @@ from featurestack.analysis.figures.data import (
     SAMPLED_CLIPS,
     format_plain,
 )
-from featurestack.analysis.projections import pca_projection, tsne_projection
 from featurestack.analysis.separability import (
     neighbour_accuracy,
+    pca_projection,
     principal_components,
     standardised,
     summarise,
+    tsne_projection,
 )
 from featurestack.commandline.quantities import counted, plural, size
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
-from featurestack.features_cache.failures import WHOLE, failed_clips
+from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import by_label, has_tags, has_windows, originals
 
 MOST_DRAWN = 200  # classes in the figure of clips per fold; 2,000 take minutes

@@ -349,7 +349,7 @@ def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     errors = tables.confused_pairs(run)
     if not run.task.multilabel:
         return {f"{run.name}.classes": report, f"{run.name}.confused": errors}
-    from featurestack.analysis.tag_tables import labels_together
+    from featurestack.analysis.tables import labels_together
 
     return {
         f"{run.name}.classes": report,

@@ -9,7 +9,7 @@ from featurestack.analysis import tables
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.page import say
 from featurestack.analysis.runs import Problem, Run
-from featurestack.results.reliability import reliability
+from featurestack.results.calibration import reliability
 from featurestack.results.scores import Prediction
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each

@@ -157,7 +157,7 @@ def errors_of_tags(
     """The clips on which the best run errs most, with their audio; parameters as in
     `errors`.
     """
-    from featurestack.analysis.tag_tables import tag_errors
+    from featurestack.analysis.tables import tag_errors
 
     best = found.runs[0]
     table = tag_errors(best)

@@ -22,18 +22,45 @@ from pandas.api.types import is_numeric_dtype
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import HALVES_UP, counted
+from featurestack.features_cache.table import SEPARATOR
 from featurestack.results.calibration import (
+    calibration_error,
+    calibration_floor,
     cross_fitted_temperatures,
     fit_temperature,
     scaled,
 )
 from featurestack.results.config import RunConfig
-from featurestack.results.reliability import calibration_error, calibration_floor
 from featurestack.results.scores import Floats, Prediction
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
 USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"
+LITERATURE = Path(__file__).with_name("literature.csv")
+# Number of classes; a run on fewer classes, or on categories, has a different task.
+LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
+OWN_SOURCE = "this project"
+DECIMALS = 3
+LATEX_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{special: "\\" + special for special in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "→": r"$\rightarrow$",
+        "−": "$-$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        # At the beginning of a row, TeX would read these as options of the line break
+        # before it.
+        **{special: f"{{{special}}}" for special in "[*"},
+        "\n": " ",
+    }
+)
+LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
+TAG_ERRORS = 10  # most errors listed for each class and kind
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
@@ -250,12 +277,6 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
     return table.rename_axis("recording").reset_index()
 
 
-LITERATURE = Path(__file__).with_name("literature.csv")
-# Number of classes; a run on fewer classes, or on categories, has a different task.
-LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
-OWN_SOURCE = "this project"
-
-
 def literature(ranking: Ranking) -> pd.DataFrame:
     """Published results and our best run for each value of WEIGHTS, lowest first.
 
@@ -296,9 +317,6 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     return table.sort_values("accuracy", kind="stable", ignore_index=True)
 
 
-DECIMALS = 3
-
-
 def format_p(value: float) -> str:
     """A p-value with three decimals, such as `0.012`; `< 0.001` for a smaller one."""
     smallest = 10**-DECIMALS
@@ -332,29 +350,6 @@ def decimals(value: float, digits: int = DECIMALS) -> str:
     return f"{away_from_zero:.{digits}f}"
 
 
-LATEX_ESCAPES = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        **{special: "\\" + special for special in "&%$#_{}"},
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "→": r"$\rightarrow$",
-        "−": "$-$",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        # At the beginning of a row, TeX would read these as options of the line break
-        # before it.
-        **{special: f"{{{special}}}" for special in "[*"},
-        "\n": " ",
-    }
-)
-
-
-LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
-
-
 def latex_text(text: str) -> str:
     """The text with LaTeX's special characters escaped. A long feature set may break
     after a + or a comma.
@@ -366,3 +361,65 @@ def latex_text(text: str) -> str:
             escaped = re.sub(r"([+,])(?=\w)", r"\1\\allowbreak{}", escaped)
         words.append(escaped)
     return " ".join(words)
+
+
+def labels_together(run: Run) -> pd.DataFrame:
+    """The pairs of labels that most clips have together: first, second, clips, both,
+    one, none.
+
+    The last three are means over the seeds: on how many of the clips both, one or none
+    is predicted.
+    """
+    labels = run.labels.astype(float)
+    first, second = np.triu_indices(len(run.classes), 1)
+    together = labels.T @ labels  # (K, K) clips that have both labels
+    clips = together[first, second]
+    most = np.argsort(-clips, kind="stable")[:CONFUSED_PAIRS]
+    columns = ["first", "second", "clips", "both", "one", "none"]
+    rows = []
+    for place in most[clips[most] > 0]:
+        pair = [first[place], second[place]]
+        has_both = run.labels[:, pair].all(axis=1)
+        decisions = run.decisions[:, has_both][:, :, pair]
+        predicted = decisions.sum(axis=2)  # (S, clips) 0, 1 or 2 labels
+        by_number = [(predicted == number).sum(axis=1).mean() for number in (2, 1, 0)]
+        names = [run.classes[label] for label in pair]
+        rows.append((*names, int(has_both.sum()), *by_number))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def tag_errors(run: Run) -> pd.DataFrame:
+    """The surest errors of each class: class, kind (missed | false positive), clip_id,
+    labels, probability.
+
+    Probabilities are means over the seeds. A class is predicted if more than half of
+    the seeds predict it.
+    """
+    probabilities = run.probabilities.mean(axis=0)
+    predicted = run.decisions.mean(axis=0) > 0.5
+    names = np.array(run.classes)
+    texts = [SEPARATOR.join(names[row]) or "(none)" for row in run.labels]
+    rows = []
+    for k, name in enumerate(run.classes):
+        probability = probabilities[:, k]
+        missed = run.labels[:, k] & ~predicted[:, k]
+        false_positive = predicted[:, k] & ~run.labels[:, k]
+        # the surest first: the least probable label, the most probable other class
+        for kind, wrong, surest in (
+            ("missed", missed, probability),
+            ("false positive", false_positive, -probability),
+        ):
+            clips = np.flatnonzero(wrong)
+            order = np.argsort(surest[clips], kind="stable")
+            for clip in clips[order][:TAG_ERRORS]:
+                row = (
+                    name,
+                    kind,
+                    run.clip_ids[clip],
+                    texts[clip],
+                    probability[clip],
+                )
+                rows.append(row)
+    return pd.DataFrame(
+        rows, columns=["class", "kind", "clip_id", "labels", "probability"]
+    )

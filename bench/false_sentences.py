@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featurestack.pipeline.datasets.name_fields import name_fields
-from featurestack.results.score import by_unit
+from featurestack.results.scores import by_unit
 from featurestack.rooms.events.tests.simulated import interval_and_truth
 from featurestack.rooms.importance.tests.simulated import (
     CURVES,

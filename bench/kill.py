@@ -54,7 +54,6 @@ PROTOCOL = (
     f"{PACKAGES}/features_cache/",
     f"{PACKAGES}/storage/files.py",
     f"{PACKAGES}/storage/system.py",
-    f"{PACKAGES}/storage/disk.py",
 )
 WRITING = (*PROTOCOL[1:], f"{PACKAGES}/results/", f"{PACKAGES}/train/checkpoint.py")
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")

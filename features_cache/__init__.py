@@ -27,9 +27,9 @@ reading order:
 
 Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a
 DATASET; table.py, the clips; splits.py, each fold's train, validation and test clips;
-external.py, features from elsewhere; failures.py, costs.py, verified.py and
-check_findings.py, the small files of these names; column_means.py, maps whose columns
-are not time; inspect.py, the commands.
+external.py, features from elsewhere; side_files.py and check_findings.py, the small
+files beside the features; row_statistics.py, numbers that describe a feature map;
+inspect.py, the commands.
 storage/files.py has the locks and the replacing of whole files.
 """
 

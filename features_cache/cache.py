@@ -144,7 +144,7 @@ class StoredFeature(FeatureFile):
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
-                    from featurestack.features_cache.verified import forget_verified
+                    from featurestack.features_cache.side_files import forget_verified
 
                     forget_verified(self.path.parent)
                 conditions = [status.missing, status.outdated, status.damaged]
@@ -390,7 +390,7 @@ class Cache:
         """Megabytes, and if known seconds, that these features take for all clips, each
         feature once.
         """
-        from featurestack.features_cache.costs import read_costs
+        from featurestack.features_cache.side_files import read_costs
 
         clip_bytes = {
             self[channel].stored: self[channel].clip_bytes for channel in channels

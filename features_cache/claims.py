@@ -40,8 +40,7 @@ from featurestack.features_cache.feature_file import (
 )
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.storage.files import Lock, replaced
-from featurestack.storage.process import boot_id
-from featurestack.storage.system import sync
+from featurestack.storage.system import boot_id, sync
 
 POLL_SECONDS = 0.5
 

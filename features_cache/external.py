@@ -32,11 +32,11 @@ from featurestack.features_cache.feature_file import (
     fingerprints,
     state_word,
 )
-from featurestack.features_cache.given_table import complete, with_sources
 from featurestack.features_cache.index import read_index, stored_ids
 from featurestack.features_cache.location import EXTERNAL, is_cache
 from featurestack.features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
 from featurestack.features_cache.structure import refresh
+from featurestack.features_cache.table import complete, with_sources
 from featurestack.features_cache.writer import install, to_stored
 
 VALUES_HASH = "values_hash"  # among the recorded parameters

@@ -11,12 +11,16 @@ from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import hdf5, index
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.failures import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
 from featurestack.features_cache.location import INDEX
 from featurestack.features_cache.own_features import outdated_own
-from featurestack.features_cache.verified import forget_verified
+from featurestack.features_cache.side_files import (
+    FAILURES,
+    WHOLE,
+    failed_clips,
+    forget_verified,
+)
 
 HEADER = (
     "feature",

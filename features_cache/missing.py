@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.claims import has_claims
-from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
@@ -32,9 +31,14 @@ from featurestack.features_cache.location import (
     is_same,
     joined_cache,
 )
+from featurestack.features_cache.side_files import (
+    WHOLE,
+    failed_clips,
+    is_verified,
+    note_verified,
+)
 from featurestack.features_cache.structure import updated
 from featurestack.features_cache.table import rows_of
-from featurestack.features_cache.verified import is_verified, note_verified
 
 
 @dataclass(frozen=True, kw_only=True)

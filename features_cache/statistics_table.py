@@ -18,7 +18,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.column_means import is_time
+from featurestack.features_cache.row_statistics import is_time
 from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS
 from featurestack.storage.files import replace_file, replaced
 

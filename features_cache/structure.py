@@ -23,7 +23,6 @@ from featurestack.features_cache.feature_file import (
     as_text,
     lock,
 )
-from featurestack.features_cache.given_table import with_sources
 from featurestack.features_cache.hdf5 import (
     CHUNK,
     Attributes,
@@ -33,7 +32,11 @@ from featurestack.features_cache.hdf5 import (
 )
 from featurestack.features_cache.index import CLIPS, feature_names, read_index
 from featurestack.features_cache.location import INDEX, joined_cache
-from featurestack.features_cache.table import INDEX_COLUMNS, SOURCE_COLUMNS
+from featurestack.features_cache.table import (
+    INDEX_COLUMNS,
+    SOURCE_COLUMNS,
+    with_sources,
+)
 from featurestack.storage.files import replaced
 
 

@@ -1,8 +1,9 @@
-"""The clip table: one row per clip, CLIP_COLUMNS in every stage. Pure functions of the
-table.
+"""The clip table: one row per clip, CLIP_COLUMNS in every stage. `complete` checks and
+completes a table as it is given, `untrainable` says whether it can be trained on. Pure
+functions of the table.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,8 @@ NO_CLASS_NAMES = (
     "start",
     "end",
 )
+FEW_GROUPS = 10  # most groups that get a fold each
+NEEDED = ("clip_id", "label", "fold")  # other columns may be absent
 
 
 def has_windows(table: pd.DataFrame) -> bool:
@@ -117,3 +120,124 @@ def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
     if np.array_equal(ids, among):
         return np.arange(len(ids))
     return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)
+
+
+def untrainable(clips: pd.DataFrame) -> str:
+    """Why no model can be trained and tested on these clips, and what helps; '' if one
+    can.
+
+    Every command asks it before it extracts or trains anything.
+    """
+    clips = originals(clips)
+    if reason := too_few_classes(clips):
+        return reason
+    if clips["fold"].nunique() > 1:
+        return ""
+    groups = clips["group"].nunique()
+    if has_windows(clips):
+        way = "events BLOCK=120 makes a group of each two minutes of a recording"
+    elif groups == 1:
+        way = "add clips of a second source recording, or distinguish them by GROUP="
+    elif groups <= FEW_GROUPS:
+        way = "FOLDS_BY=group makes a fold of each group"
+    else:
+        way = "without the column fold in the table, folds are drawn"
+    return f"one fold only, and testing needs two: {way}"
+
+
+def too_few_classes(clips: pd.DataFrame) -> str:
+    """Why these clips have too few classes to learn, and what helps; '' if they have
+    two, or are parts of recordings: these may all hold the one sound that is looked
+    for.
+    """
+    labels = clips["label"].unique()
+    if len(labels) > 1 or has_windows(clips):
+        return ""
+    named = ", ".join(labels) or "no label"
+    return (
+        f"one class only ({named}), and training needs two: a sub-folder each, or a CSV"
+        " with a label for each file as DATASET="
+    )
+
+
+def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
+    """The table's CLIP_COLUMNS, strings as str and folds as int, and WINDOW_COLUMNS;
+    RequestError names what is wrong.
+
+    Absent optional columns become '', absent WINDOW_COLUMNS 0. A blank group becomes
+    the clip's own id, or its original's group.
+    """
+    if missing := [column for column in NEEDED if column not in table]:
+        raise RequestError(
+            f"the clip table lacks the columns {', '.join(missing)}; it has"
+            f" {', '.join(table)}"
+        )
+    given = pd.DataFrame(table).reset_index(drop=True)
+    clean = given.reindex(columns=list(CLIP_COLUMNS), fill_value="")
+    for column in CLIP_COLUMNS:
+        if column != "fold":
+            clean[column] = clean[column].fillna("").astype(str)
+    try:
+        # Int64 refuses fractions
+        clean["fold"] = clean["fold"].astype("Int64").astype(np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RequestError(
+            f"the clip table's folds are not whole numbers: {error}"
+        ) from None
+    places = given.reindex(columns=list(WINDOW_COLUMNS), fill_value=0.0)
+    clean[list(WINDOW_COLUMNS)] = places.astype(np.float64)
+    refuse_carriage_returns(clean)
+    ids = clean["clip_id"]
+    copies = clean["copy_of"] != ""
+    if not len(ids):
+        raise RequestError("the clip table is empty")
+    if (ids == "").any():
+        raise RequestError(
+            f"row {int((ids == '').argmax())} of the clip table has no clip_id"
+        )
+    for wrong, what in (
+        (ids.duplicated(), "clip ids occur twice"),
+        (
+            copies & ~clean["copy_of"].isin(ids[~copies]),
+            "copies of clips that are no originals here",
+        ),
+        (
+            copies.cummax() & ~copies,
+            "altered copies must follow all originals; these originals follow one",
+        ),
+    ):
+        if wrong.any():
+            raise RequestError(f"{what}: {', '.join(ids[wrong][:5])}")
+    # an original is its own group, a copy has its original's
+    blank = clean["group"].str.strip() == ""
+    own = clean["copy_of"].where(copies, ids)
+    group_of = dict(zip(ids, clean["group"].where(~blank, own)))
+    return clean.assign(group=clean["group"].where(~blank, own.map(group_of)))
+
+
+def refuse_carriage_returns(table: pd.DataFrame) -> None:
+    """RequestError if a clip, a class or a group has a name with a carriage return,
+    which a CSV file does not keep.
+    """
+    for column in ("clip_id", "label", "category", "group"):
+        if column not in table:
+            continue
+        names = table[column].fillna("").astype(str)
+        if (wrong := names[names.str.contains("\r")]).size:
+            raise RequestError(
+                f"{column} {wrong.iloc[0]!r} holds a carriage return, which tables do"
+                " not keep: rename it"
+            )
+
+
+def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with SOURCE_COLUMNS, carried over by clip id from `known`, else 0 and
+    ''.
+    """
+    sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS])
+    sources = sources.set_index("clip_id")
+    columns = {}
+    for name, kind in SOURCE_COLUMNS.items():
+        column = sources[name].reindex(table["clip_id"], fill_value=kind())
+        columns[name] = column.astype(kind).to_numpy()
+    return table.assign(**columns)

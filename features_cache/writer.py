@@ -41,8 +41,6 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import Handle, Writing, claimed, claims
-from featurestack.features_cache.costs import write_costs
-from featurestack.features_cache.failures import write_failures
 from featurestack.features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
@@ -55,10 +53,14 @@ from featurestack.features_cache.missing import (
     Wanted,
     missing,
 )
+from featurestack.features_cache.side_files import (
+    note_verified,
+    write_costs,
+    write_failures,
+)
 from featurestack.features_cache.structure import refresh, write_structure
-from featurestack.features_cache.verified import note_verified
-from featurestack.storage.disk import allocate
 from featurestack.storage.files import draft_of, replaced
+from featurestack.storage.system import allocate
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 # row in the file (or place of the feature), values, state word

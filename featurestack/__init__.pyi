@@ -6,8 +6,8 @@ from typing import Any, Literal
 import pandas as pd
 from IPython.display import Audio
 
+from featurestack.analysis.figures.drawing import NotebookFigure as NotebookFigure
 from featurestack.analysis.figures.feature_maps import FeatureMap as FeatureMap
-from featurestack.analysis.figures.notebook import NotebookFigure as NotebookFigure
 from featurestack.analysis.overview import Overview as Overview
 from featurestack.analysis.report_inputs import Built as Built
 from featurestack.analysis.runs import Run as Run

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Audio
 
+    from featurestack.analysis.figures.drawing import NotebookFigure
     from featurestack.analysis.figures.feature_maps import FeatureMap
-    from featurestack.analysis.figures.notebook import NotebookFigure
     from featurestack.analysis.overview import Overview
     from featurestack.analysis.report_inputs import Built
     from featurestack.analysis.runs import Run
@@ -238,7 +238,7 @@ def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
 
         fs.show(fs.read("dog.wav"), "mel modulation")
     """
-    from featurestack.analysis.figures.notebook import NotebookFigure
+    from featurestack.analysis.figures.drawing import NotebookFigure
     from featurestack.pipeline.show import draw
 
     return draw(NotebookFigure(layout="constrained"), clip, features)
@@ -254,8 +254,8 @@ def extract(options: FeaturesCommand) -> "Cache":
 
         fs.extract("mel mfcc", "synth", jobs=2).features
     """
-    from featurestack.features_cache.failures import FAILURES, read_failures
     from featurestack.features_cache.opening import open_cache
+    from featurestack.features_cache.side_files import FAILURES, read_failures
     from featurestack.pipeline.extract import run
 
     failed = run(options)
@@ -391,7 +391,7 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
 
         fs.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
     """
-    from featurestack.analysis.figures.notebook import draw
+    from featurestack.analysis.figures.drawing import draw
 
     return draw(name, **data)
 
@@ -437,7 +437,7 @@ def sample_predictions(
     """
     import numpy as np
 
-    from featurestack.analysis.samples import choose_samples
+    from featurestack.analysis.figures.feature_maps import choose_samples
 
     first = trained.training.channels[0].stored
     drawn = choose_samples(_loaded(trained), stored, first, np.random.default_rng(seed))

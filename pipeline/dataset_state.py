@@ -14,11 +14,10 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache, cache_folder
 from featurestack.features_cache.check_findings import read_check
-from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.location import NAMED, is_cache
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.table import originals
-from featurestack.features_cache.trainable import untrainable
+from featurestack.features_cache.side_files import WHOLE, failed_clips
+from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
@@ -145,6 +144,6 @@ def former_runs(options: SourceOptions, dataset: Dataset) -> "list[RunFolder]":
     if not is_cache(folder) or not (options.runs / dataset.name).is_dir():
         return []
     # a dataset without runs needs no reader of runs
-    from featurestack.results.changed_runs import changed_runs
+    from featurestack.results.training_data import changed_runs
 
     return changed_runs(options.runs, dataset.name, Cache(folder))

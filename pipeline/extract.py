@@ -17,9 +17,9 @@ import numpy as np
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache.failures import FAILURES
 from featurestack.features_cache.location import is_cache, is_same, joined_cache
 from featurestack.features_cache.missing import Missing, missing, nothing_missing
+from featurestack.features_cache.side_files import FAILURES
 from featurestack.features_cache.writer import CacheWriter, cache_writer
 from featurestack.pipeline import audio
 from featurestack.pipeline.extraction_report import (

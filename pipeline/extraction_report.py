@@ -7,8 +7,8 @@ from dataclasses import replace
 from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.failures import FAILURES, WHOLE
 from featurestack.features_cache.missing import Missing
+from featurestack.features_cache.side_files import FAILURES, WHOLE
 from featurestack.pipeline.audio import damaged_parts
 from featurestack.pipeline.dataset_state import (
     former_runs,

@@ -3,8 +3,8 @@
 import numpy as np
 
 from featurestack.commandline.tables import text_table
-from featurestack.features_cache.costs import read_costs
 from featurestack.features_cache.missing import missing
+from featurestack.features_cache.side_files import read_costs
 from featurestack.pipeline.extraction_report import describe_work
 from featurestack.pipeline.options import ExtractOptions
 from featurestack.pipeline.request import Request, request

@@ -31,11 +31,11 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.packages import HOME
 from featurestack.commandline.terminal import tell_warnings
-from featurestack.features_cache.failures import WHOLE
+from featurestack.features_cache.side_files import WHOLE
 from featurestack.pipeline import kernels
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import ClipTask, ExtractionResult
-from featurestack.storage import process
+from featurestack.storage import system
 
 # bytes of the largest freed array that is kept: glibc's maximum
 LARGEST_KEPT = 32 << 20
@@ -67,8 +67,8 @@ def keep_freed_arrays() -> None:
     out the next array page by page, zeroed. A clip needs a hundred such arrays, which
     took a fifth of its time.
     """
-    process.set_malloc(process.MMAP_THRESHOLD, LARGEST_KEPT)
-    process.set_malloc(process.TRIM_THRESHOLD, KEPT)
+    system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
+    system.set_malloc(system.TRIM_THRESHOLD, KEPT)
 
 
 class WorkerDied(Exception):
@@ -266,7 +266,7 @@ def _script_hidden() -> Iterator[None]:
 
 def _serve(pipe: Connection) -> None:
     """Take batches, compute them and answer, until the parent closes the pipe."""
-    process.become_child()
+    system.become_child()
     tell_warnings()
     keep_freed_arrays()
     # a fork server that somebody else started (a DataLoader, say) has its own variables

@@ -15,11 +15,14 @@ from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.feature_file import FeatureSpec
-from featurestack.features_cache.given_table import with_sources
 from featurestack.features_cache.missing import Wanted
 from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.table import SOURCE_COLUMNS, spans
-from featurestack.features_cache.trainable import untrainable
+from featurestack.features_cache.table import (
+    SOURCE_COLUMNS,
+    spans,
+    untrainable,
+    with_sources,
+)
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from featurestack.commandline import rooms
 from featurestack.features_cache.claims import Handle
-from featurestack.features_cache.failures import WHOLE
 from featurestack.features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
     state_word,
 )
+from featurestack.features_cache.side_files import WHOLE
 from featurestack.features_cache.writer import Clips, to_stored, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip

@@ -21,7 +21,7 @@ from featurestack.results.ranking_metric import (
 from featurestack.results.scores import Floats, Ints
 
 if TYPE_CHECKING:
-    from featurestack.results.score import Score
+    from featurestack.results.scores import Score
 
 
 class Accuracy(RankingMetric):
@@ -74,7 +74,7 @@ class Accuracy(RankingMetric):
         tables: Sequence[pd.DataFrame],
         classes: Sequence[str],
     ) -> "Score":
-        from featurestack.results.score import Score
+        from featurestack.results.scores import Score
 
         clips = pd.concat(tables, ignore_index=True)
         correct = clips[classes].idxmax(axis=1) == clips["target"]

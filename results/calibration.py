@@ -1,16 +1,20 @@
-"""Temperature, fitted to clips that the model was not trained on: arrays in, arrays
-out. No torch.
+"""Calibration: whether probabilities are as high as the share of correct predictions,
+and the temperature and the thresholds that are fitted to clips on which the model was
+not trained. Arrays in, arrays out. No torch.
 
 The temperature divides the logits of one label a clip (Guo et al. 2017); it changes
-confidences, not predictions.
+confidences, not predictions. A class's threshold decides whether a clip with several
+labels, or a window of a recording, has the class. An answer whose probability is below
+the rejection threshold is withheld.
 
-Conventions: N clips, K classes; class numbers (N,); `probabilities` (N, K).
+Conventions: N clips, K classes; class numbers (N,), or with several labels `target` (N,
+K) bool; `probabilities` (N, K).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, Ints
+from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, Ints, Prediction
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -18,9 +22,10 @@ Probabilities = NDArray[np.floating]
 # tried temperatures; the least loss is interpolated between them
 TEMPERATURES = np.geomspace(0.2, 5, 17)
 FEWEST_CLIPS = 30  # with fewer clips the temperature is 1
-
-
-# ---- temperature
+# equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
+CALIBRATION_BINS = 15
+NEVER = 1.0  # no probability is above it
+WANTED_ACCURACY = 0.95  # accuracy of predictions above the rejection threshold
 
 
 def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
@@ -90,7 +95,114 @@ def _least(losses: Floats) -> float:
     return float(TEMPERATURES[place] * ratio**step)
 
 
-# ---- thresholds
+def calibration_error(prediction: Prediction) -> float:
+    """Expected calibration error: mean |confidence - accuracy| over bins, weighted by
+    their clips.
+
+    No fold is scored with it: for few clips it is mostly noise, see
+    `calibration_floor`.
+    """
+    bins = reliability(prediction)
+    gaps = np.abs(bins["confidence"] - bins["accuracy"])
+    return float(np.average(gaps, weights=bins["clips"]))
 
 
-# ---- rejection
+def calibration_floor(probabilities: NDArray[np.floating]) -> float:
+    """The expected calibration error of a perfectly calibrated model with these
+    confidences.
+
+    |correct - expected| of a bin is, on average, sqrt(2 / pi) times the standard
+    deviation of the number of correct clips.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    place = _bin(confidence, CALIBRATION_BINS)
+    variance = np.bincount(place, weights=confidence * (1 - confidence))
+    distances = np.sqrt(2 / np.pi * variance.clip(0))
+    return float(distances.sum() / len(confidence))
+
+
+def reliability(
+    prediction: Prediction,
+    bins: int = CALIBRATION_BINS,
+) -> dict[str, Floats]:
+    """Bins of the predicted class's probability: mean confidence, accuracy and clips,
+    (bins,) each.
+
+    A bin without clips has zeros.
+    """
+    confidence = prediction.probabilities.max(axis=1)
+    place = _bin(confidence, bins)
+    clips = np.bincount(place, minlength=bins).astype(float)
+    correct = prediction.predicted == prediction.target
+    sum_of_confidence = np.bincount(place, weights=confidence, minlength=bins)
+    hits = np.bincount(place, weights=correct, minlength=bins)
+    divisor = np.maximum(clips, 1)
+    return {
+        "confidence": sum_of_confidence / divisor,
+        "accuracy": hits / divisor,
+        "clips": clips,
+    }
+
+
+def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
+    place = (confidence * bins).astype(int)
+    return np.minimum(place, bins - 1)
+
+
+def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
+    """The thresholds (K,) with the highest F1 on these clips; a class is predicted
+    above its threshold.
+    """
+    thresholds = np.full(target.shape[1], NEVER)
+    for column in np.flatnonzero(target.any(axis=0)):
+        values = probabilities[:, column]
+        order = np.argsort(-values, kind="stable")
+        ordered = values[order].astype(np.float64)
+        ordered = np.append(ordered, 0)
+        predicted = np.arange(1, len(order) + 1)
+        hits = np.cumsum(target[order, column])
+        f1 = 2 * hits / (predicted + hits[-1])
+        # equals are predicted together
+        last_of_equals = np.diff(ordered) < 0
+        best = int(np.where(last_of_equals, f1, -1).argmax())
+        thresholds[column] = ordered[best : best + 2].mean()
+    return thresholds
+
+
+def cross_fitted_thresholds(
+    target: Labels,
+    probabilities: Probabilities,
+    folds: Ints,
+) -> Floats:
+    """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
+    thresholds = np.empty(target.shape)
+    for fold in np.unique(folds):
+        others = folds != fold
+        thresholds[~others] = fit_thresholds(target[others], probabilities[others])
+    return thresholds
+
+
+def rejection_threshold(
+    target: Ints,
+    probabilities: Probabilities,
+    accuracy: float = WANTED_ACCURACY,
+) -> float:
+    """The least threshold at which the remaining answers reach this accuracy on these
+    clips; 1 if none does.
+
+    An answer is withheld if its highest probability is below the threshold. New clips
+    reach a lower accuracy, because the threshold is chosen on these: one or two points
+    with 40 clips of a confident model, several points if few answers are sure.
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    surest = confidence[order]
+    correct = probabilities.argmax(axis=1) == target
+    kept = np.arange(1, len(order) + 1)
+    hits = np.cumsum(correct[order])
+    accurate = hits / kept >= accuracy
+    # equals are kept or withheld together
+    falls = np.diff(surest) != 0
+    last_of_equals = np.append(falls, True)
+    possible = surest[accurate & last_of_equals]
+    return float(possible.min(initial=1.0))

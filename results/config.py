@@ -22,8 +22,8 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import LARGEST, SEED, SURROGATE
-from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.features_cache.row_statistics import is_time, kept_columns
 from featurestack.results.training_options import (
     Training,
     Validation,
@@ -447,3 +447,33 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
         return text
     prefix = text.encode()[: LABEL_BYTES - 1 - HASH_DIGITS].decode(errors="ignore")
     return f"{prefix}-{hash_}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleConfig(RunConfig):
+    """A bundle's configuration: the run's, the epoch of the bundle's weights, and
+    whether they are those of one model that was trained on the clips of all folds.
+    """
+
+    selection: Epoch
+    refit: bool = False
+
+    @property
+    def temperature(self) -> float:
+        """The temperature for these weights; 1 before it is fitted."""
+        fitted = self.calibration.get(self.selection)
+        return fitted.temperature if fitted else 1.0
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Each class's threshold for these weights; empty if there are none."""
+        fitted = self.calibration.get(self.selection)
+        return (fitted.thresholds or {}) if fitted else {}
+
+    @property
+    def rejection(self) -> float | None:
+        """The probability below which answers of these weights are withheld; None
+        before it is fitted.
+        """
+        fitted = self.calibration.get(self.selection)
+        return fitted.rejection if fitted else None

@@ -18,8 +18,7 @@ from featurestack.results.ranking_metric import (
     RankingMetric,
     TestedRun,
 )
-from featurestack.results.score import Score
-from featurestack.results.scores import Floats, Ints
+from featurestack.results.scores import Floats, Ints, Score
 
 
 class MeanAveragePrecision(RankingMetric):

@@ -23,7 +23,7 @@ from featurestack.results.bootstrap import CHOICE_WIDTH, widened
 from featurestack.results.scores import Floats, Ints, decision_scores
 
 if TYPE_CHECKING:
-    from featurestack.results.score import Score
+    from featurestack.results.scores import Score
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]

@@ -28,7 +28,7 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         if task.by_temperature:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
         if task.by_temperature and run.validated:
-            from featurestack.results.thresholds import rejection_threshold
+            from featurestack.results.calibration import rejection_threshold
 
             rows = run.scored(split="val", selection=selection)
             known = task.labels(rows["target"], run.classes).argmax(axis=1)
@@ -53,7 +53,7 @@ def thresholds_of_run(run: RunFolder, selection: str) -> dict[str, float]:
     the other folds. It counts for all classes if some fold is unfinished, or one fold
     alone is tested. A class that none of its clips has gets UNFITTED.
     """
-    from featurestack.results.thresholds import fit_thresholds
+    from featurestack.results.calibration import fit_thresholds
 
     tested = run.scored(selection=selection)
     labels = label_indicator(tested["target"], run.classes)

@@ -58,7 +58,7 @@ from featurestack.storage.files import (
 )
 
 if TYPE_CHECKING:
-    from featurestack.results.score import Score
+    from featurestack.results.scores import Score
 
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")

@@ -1,17 +1,29 @@
-"""System calls on files. Those that some POSIX systems lack have a fallback.
+"""System calls on files and processes. Those that some systems lack have a fallback.
 
 Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and
-is refused.
+is refused. Without mallopt memory is left to the C library; without prctl a thread of
+the child watches its parent.
 """
 
+import ctypes
 import errno
 import fcntl
+import multiprocessing
 import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import psutil
 
 NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+BLOCK = 1 << 20  # bytes
+NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+# parameters of mallopt, <malloc.h>
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
@@ -56,3 +68,60 @@ def release_flock(descriptor: int) -> None:
 def is_running(process: str) -> bool:
     """Whether a process with this id runs on this machine."""
     return process.isdecimal() and len(process) < 10 and psutil.pid_exists(int(process))
+
+
+def allocate(path: Path) -> None:
+    """Reserve disk space for every byte of a file, so that a full disk fails here and
+    not in mid-run.
+    """
+    with path.open("r+b", buffering=0) as file:
+        length = os.fstat(file.fileno()).st_size
+        try:
+            os.posix_fallocate(file.fileno(), 0, length)
+        except (AttributeError, OSError) as error:
+            # macOS, or a file system, lacks the call
+            if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
+                raise
+            # writing what was read fills the holes
+            for start in range(0, length, BLOCK):
+                file.seek(start)
+                write_at(file.fileno(), file.read(BLOCK), start)
+
+
+def boot_id() -> str:
+    """The running system's id; every restart changes it."""
+    linux = Path("/proc/sys/kernel/random/boot_id")
+    return (
+        linux.read_text().strip()
+        if linux.exists()
+        else f"started at {psutil.boot_time():.0f}"
+    )
+
+
+def become_child() -> None:
+    """Make this process a worker: it ignores Ctrl-C, which its parent answers, and ends
+    with its parent.
+
+    Linux's kernel ends it; on other systems, and if the parent died before this call, a
+    thread does.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def set_malloc(parameter: int, value: int) -> None:
+    """Call glibc's mallopt; do nothing with another C library."""
+    mallopt = (
+        getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    )
+    if mallopt:
+        mallopt(parameter, value)

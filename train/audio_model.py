@@ -40,13 +40,13 @@ from featurestack.train.bundle import (
     read_bundle,
 )
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
+from featurestack.train.options import TrainedOptions
 from featurestack.train.rejection import (
     Rejection,
     Samples,
     class_thresholds,
     loudest_level,
 )
-from featurestack.train.trained_options import TrainedOptions
 
 # seconds that a file may be longer without a note: MP3 and Ogg add some
 TOLERANCE = 0.1

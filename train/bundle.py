@@ -24,17 +24,22 @@ from featurestack.commandline.quantities import size
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.names import parse_set
 from featurestack.results import select_runs
-from featurestack.results.bundle_config import BundleConfig
-from featurestack.results.config import Epoch, read_config, to_json
+from featurestack.results.config import BundleConfig, Epoch, read_config, to_json
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.registry import task_of
 from featurestack.train.augment import parse_augment, trained_shape, views
-from featurestack.train.checkpoint import State, not_finite, save
+from featurestack.train.checkpoint import (
+    State,
+    load,
+    load_weights,
+    not_finite,
+    read_safely,
+    save,
+)
 from featurestack.train.compute import Compute
 from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
-from featurestack.train.read_checkpoint import load, load_weights, read_safely
-from featurestack.train.trained_options import BundleOptions, refuse_inside
+from featurestack.train.options import BundleOptions, refuse_inside
 
 BUNDLE_FORMAT = 3
 BATCH = 32  # clips; larger batches are hardly faster and need more memory

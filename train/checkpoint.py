@@ -1,5 +1,5 @@
 """last.pt and best.pt: plain tensors, numbers and text, which `weights_only=True`
-reads; `train.read_checkpoint` reads them back.
+reads: a damaged file is refused, and no code in it is run.
 
 network      state dict; with EMA the moving average
 statistics   standardisation of each channel (train/network_input.py)
@@ -8,19 +8,32 @@ epoch, rows  number of epochs done, and their lines of history.csv
 progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping,
              updates of the average;
              with EMA the plain weights
+
+The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their
+description. torch.load does not check them. `read_safely` does, in 16 ms for the 45 MB
+of a ResNet-18, so that no flipped bit enters training or prediction. torch.save
+compresses nothing: an archive that does, or whose entries are larger than the file, is
+refused before it is read, because a small file could fill the memory.
 """
 
 import io
+import textwrap
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from featurestack.commandline.errors import RequestError
 from featurestack.results.run_writer import append_history
 from featurestack.storage.files import replace_file
 
 State = dict[str, Any]
+KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # keys of every checkpoint
+ZIP = b"PK\x03\x04"
+LISTED = 160  # characters of torch's reason that are printed
 
 
 def save(file: Path, state: State) -> None:
@@ -60,3 +73,73 @@ def snapshot(state: Any) -> Any:
     if isinstance(state, list | tuple):
         return [snapshot(value) for value in state]
     return state
+
+
+def load(file: Path) -> State:
+    """A checkpoint; RequestError if it is damaged, not finite, no checkpoint, or
+    another fold's.
+
+    The file may hold data only: code in it is never run.
+    """
+    try:
+        state = read_safely(file)
+        if not isinstance(state, dict) or not state.keys() >= KEYS:
+            raise ValueError("it is no checkpoint of a fold")
+        if broken := not_finite(state["network"]):
+            raise ValueError(f"'{broken}' holds numbers that are not finite")
+        if (
+            file.parent.name.startswith("fold")
+            and file.parent.name != f"fold{state['fold']}"
+        ):
+            raise ValueError(f"it is of fold {state['fold']}")
+    except (ValueError, AttributeError, TypeError) as reason:
+        raise RequestError(
+            f"{file} cannot be read as weights ({reason}): remove it and train again"
+        ) from None
+    return state
+
+
+def read_safely(file: Path) -> Any:
+    """The content of a file written by torch.save; ValueError if it is damaged or holds
+    more than data.
+    """
+    with file.open("rb") as handle:
+        start = handle.read(len(ZIP))
+    reason = ""
+    try:
+        # files of torch before 1.6 are no zip; torchvision still publishes one
+        if start == ZIP:
+            reason = damage(file)
+        if not reason:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:
+        # random bytes raise any error; torch's own message says how to run code in the
+        # file
+        reason = "it is damaged, of another kind, or holds more than data"
+    raise ValueError(reason)
+
+
+def damage(file: Path) -> str:
+    """The damage of a zip archive that torch.save should have written; '' without
+    any.
+    """
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            return "it is compressed, as no file of torch is"
+        if sum(entry.file_size for entry in entries) > file.stat().st_size:
+            return "its entries are larger than the file"
+        damaged = archive.testzip()
+    return f"damaged: {damaged} does not have its checksum" if damaged else ""
+
+
+def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
+    """Load all of `weights`; RequestError names the first tensors that do not fit."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = textwrap.shorten(str(error).partition(":")[2], LISTED)
+        raise RequestError(
+            f"{origin} is of another model, feature set or number of classes"
+            f" ({reason}): remove it, or give TAG=…"
+        ) from None

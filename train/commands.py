@@ -1,12 +1,20 @@
-"""The commands of training; `train.trained_commands` has those of finished runs."""
+"""The commands of this package: those of training, then those of finished runs."""
+
+from pathlib import Path
 
 from featurestack.commandline.options import Command
 from featurestack.commandline.registry import Registry
-from featurestack.train.options import RunOptions, SweepOptions
-
-COMMANDS: Registry[Command] = Registry(
-    "command", others=["featurestack.train.trained_commands"]
+from featurestack.train.options import (
+    BundleOptions,
+    ListOptions,
+    PredictOptions,
+    RemoveOptions,
+    RunOptions,
+    SweepOptions,
+    VerifyOptions,
 )
+
+COMMANDS: Registry[Command] = Registry("command")
 
 
 @COMMANDS.register()
@@ -25,3 +33,58 @@ def sweep(options: SweepOptions) -> int:
     from featurestack.train.sweep import run_sweep
 
     return run_sweep(options)
+
+
+@COMMANDS.register()
+def predict(options: PredictOptions) -> int:
+    """Predict the classes of new audio by a trained run."""
+    from featurestack.features_cache import dataset_name
+    from featurestack.results import select_runs
+
+    # an unknown run is refused before torch is loaded
+    if not Path(options.run).is_file():
+        dataset = "" if options.elsewhere else dataset_name(options.dataset)
+        select_runs.select_one(options.runs, options.run, dataset)
+    from featurestack.train.predict import predict_audio
+
+    return predict_audio(options)
+
+
+@COMMANDS.register()
+def verify(options: VerifyOptions) -> int:
+    """Compare predictions.csv with what the run's weights predict."""
+    from featurestack.train.verify import verify_run
+
+    return verify_run(options)
+
+
+@COMMANDS.register()
+def bundle(options: BundleOptions) -> int:
+    """Write one file with the weights and configuration that prediction needs."""
+    if options.refit:
+        from featurestack.train.refit import make_refitted
+
+        return make_refitted(options)
+    from featurestack.train.bundle import make_bundle
+
+    return make_bundle(options)
+
+
+@COMMANDS.register("list")
+def list_(options: ListOptions) -> int:
+    """List models, augmentations, recipes, runs and importance folders, or one model's
+    stages.
+    """
+    from featurestack.train.listing import list_all
+
+    return list_all(options)
+
+
+@COMMANDS.register()
+def remove(options: RemoveOptions) -> int:
+    """Delete runs and importance folders, after printing the number and size of their
+    files.
+    """
+    from featurestack.train.remove import remove_runs
+
+    return remove_runs(options)

@@ -20,7 +20,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import whole_number
 from featurestack.results.config import MOST_THREADS, Device
 from featurestack.results.tasks.base import Task
-from featurestack.storage import process
+from featurestack.storage import system
 from featurestack.train.models.ensemble import Ensemble
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -186,8 +186,8 @@ def keep_freed_memory() -> None:
     MB at most, a quarter of the largest activation. Nothing happens under other C
     libraries.
     """
-    process.set_malloc(process.MMAP_MAX, 0)
-    process.set_malloc(process.TRIM_THRESHOLD, NEVER)
+    system.set_malloc(system.MMAP_MAX, 0)
+    system.set_malloc(system.TRIM_THRESHOLD, NEVER)
 
 
 @contextlib.contextmanager
@@ -200,11 +200,11 @@ def poisoned_memory(device: str) -> Iterator[None]:
         torch.cuda.empty_cache()
         # later allocations are pieces of this block
         torch.full((used // 4,), torch.nan, device=device)
-    process.set_malloc(process.PERTURB, POISON)
+    system.set_malloc(system.PERTURB, POISON)
     try:
         yield
     finally:
-        process.set_malloc(process.PERTURB, 0)
+        system.set_malloc(system.PERTURB, 0)
 
 
 def is_shortage(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
-from featurestack.train.trained_options import FOLDERS, ListOptions
+from featurestack.train.options import FOLDERS, ListOptions
 
 NO_FOLD = "it has no finished fold yet: continue its training"
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1

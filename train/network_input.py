@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from featurestack.features_cache import Cache
-    from featurestack.train.trained_options import ListOptions
+    from featurestack.train.options import ListOptions
 
 LARGEST = 60_000.0  # float16 ends at 65,504
 # share of padding in the clips' time above which PADDING=auto drops padding

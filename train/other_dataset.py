@@ -41,12 +41,12 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.bootstrap import accuracy_interval
 from featurestack.results.run_folder import ELSEWHERE, RunFolder
-from featurestack.results.score import Score
+from featurestack.results.scores import Score
 from featurestack.results.tasks.base import Task
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.train.audio_model import AudioModel, predict_files
 from featurestack.train.bundle import Probabilities
-from featurestack.train.trained_options import PredictOptions
+from featurestack.train.options import PredictOptions
 
 NAMED = 5  # unknown classes that are named
 SCORES = "scores.csv"

@@ -33,8 +33,8 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
+from featurestack.train.retraining import refuse_another
 from featurestack.train.run_json import first_config
-from featurestack.train.stale_run import refuse_another
 
 Side = Literal["train", "val", "test"]
 SIDES = get_args(Side)

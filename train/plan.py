@@ -21,17 +21,17 @@ from featurestack.commandline.options import ONE_ALONE, fields, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, Channel, parse_set
-from featurestack.features_cache.failures import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.opening import open_cache
+from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Ids, Split, fold_split
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     has_tags,
     has_windows,
     originals,
+    untrainable,
 )
-from featurestack.features_cache.trainable import untrainable
 from featurestack.results.config import StoredChannel
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import claiming_name, task_of

@@ -24,8 +24,8 @@ from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.storage.files import content_hash
 from featurestack.train.audio_model import AudioModel, predict_files
 from featurestack.train.bundle import AGREES
+from featurestack.train.options import PredictOptions, refuse_inside
 from featurestack.train.rejection import NO_ANSWER
-from featurestack.train.trained_options import PredictOptions, refuse_inside
 
 BAR = 24  # characters of the bar for a probability of 1
 

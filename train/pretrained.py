@@ -20,9 +20,9 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import replace_file
+from featurestack.train.checkpoint import KEYS, LISTED, read_safely
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.plan import Plan
-from featurestack.train.read_checkpoint import KEYS, LISTED, read_safely
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",

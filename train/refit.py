@@ -13,14 +13,13 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.splits import whole_split
 from featurestack.results import run_writer, select_runs
-from featurestack.results.bundle_config import BundleConfig
+from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.bundle import Bundle, bundle_file, write_bundle
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import load_fold, measure_clips
-from featurestack.train.options import RunOptions
+from featurestack.train.options import BundleOptions, RunOptions
 from featurestack.train.plan import Plan, make_plan
-from featurestack.train.trained_options import BundleOptions
 from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
 
 EVERY = 0  # number of the fold that tests nothing

@@ -2,7 +2,7 @@
 each class's own.
 
 REJECT=auto takes the probability above which predictions of validation clips reach
-`results.thresholds.WANTED_ACCURACY`.
+`results.calibration.WANTED_ACCURACY`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.results.bundle_config import BundleConfig
+from featurestack.results.config import BundleConfig
 from featurestack.results.tasks.registry import task_of
-from featurestack.train.options import parse_number
-from featurestack.train.trained_options import TrainedOptions
+from featurestack.train.options import TrainedOptions, parse_number
 
 # length of the parts of a window whose levels are compared with GATE
 LEVEL_SECONDS = 0.05

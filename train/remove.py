@@ -13,7 +13,7 @@ from featurestack.features_cache import dataset_name
 from featurestack.results.run_folder import RETRAINING, is_marked
 from featurestack.results.select_runs import select
 from featurestack.storage.files import Lock
-from featurestack.train.trained_options import FOLDERS, RemoveOptions
+from featurestack.train.options import FOLDERS, RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:

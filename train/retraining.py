@@ -1,4 +1,5 @@
-"""RETRAIN=1: a run of clips that have changed is trained again in its place.
+"""Whether a run folder holds another run than the one that is planned, and RETRAIN=1: a
+run of clips that have changed is trained again in its place.
 
 The new run is trained in a folder beside the old one, `<run>.retraining`. When it is
 finished, the old run becomes `<run>.replaced`, the new one takes its name, and the old
@@ -8,11 +9,14 @@ folder tells it from a run or a copy of the user's whose name ends so.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.features_cache.table import originals
+from featurestack.results.config import to_json
 from featurestack.results.run_folder import (
     RETRAINED,
     RETRAINING,
@@ -21,9 +25,9 @@ from featurestack.results.run_folder import (
     is_marked,
     mark,
 )
+from featurestack.results.training_data import readable_again
 from featurestack.storage.files import Lock
-from featurestack.train.plan import Plan
-from featurestack.train.stale_run import refuse_another
+from featurestack.train.plan import NAMED_CLIPS, Plan
 
 
 def retrained(plan: Plan) -> Plan:
@@ -81,3 +85,78 @@ def take_place(new: Path, old: Path) -> None:
         new.rename(old)
         (old / SWITCH).unlink()
         shutil.rmtree(last)
+
+
+class StaleRun(RequestError):
+    """RETRAIN=1 trains the run again in its place: the cache holds other clips or
+    feature values now, or run.json is damaged.
+    """
+
+
+def refuse_another(folder: RunFolder, plan: Plan) -> None:
+    """RequestError if the folder holds another configuration; StaleRun if only clips or
+    values differ, or if run.json cannot be read.
+    """
+    if not (folder.path / "run.json").is_file():
+        return
+    try:
+        known = folder.config
+    except RequestError as damage:
+        raise StaleRun(str(damage)) from None
+    known = folder.training
+    if known.hash != plan.identity.hash:
+        theirs = to_json(known.options)
+        own = to_json(plan.training)
+        changed = [
+            name.upper() for name, value in own.items() if theirs.get(name) != value
+        ]
+        data = [
+            name
+            for name in ("cache", "clips")
+            if getattr(known, name) != plan.identity.content[name]
+        ]
+        if data and not changed:
+            raise StaleRun(
+                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again"
+                " in its place"
+            )
+        changed += data
+        if not changed:
+            weights = plan.training.weights
+            changed = ["the content of WEIGHTS" if weights else "the model's revision"]
+        raise RequestError(
+            f"{folder.path} holds another configuration (different:"
+            f" {', '.join(changed)}) and is left as it is: give TAG=… for a folder of"
+            " its own"
+        )
+    if clips := readable_again(known, plan.cache):
+        raise StaleRun(
+            f"{folder.name} was trained without {counted(len(clips), 'clip')}"
+            f" ({', '.join(clips[:NAMED_CLIPS])}) that can be read now: RETRAIN=1"
+            " trains it again in its place"
+        )
+
+
+def refuse_damage(plan: Plan) -> None:
+    """RequestError if clips on which the run has begun cannot be read any more."""
+    if not (plan.path / "run.json").is_file():
+        return
+    known = {*RunFolder(plan.path).training.left_out}
+    damaged = [clip for clip in plan.left_out if clip not in known]
+    if damaged:
+        features = " ".join(dict.fromkeys(channel.stored for channel in plan.channels))
+        raise RequestError(
+            f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
+            f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
+            f" {plan.cache.remedy(features)}, or give TAG=… for a run without them"
+        )
+
+
+def stale_data(folder: RunFolder, plan: Plan) -> str:
+    """The difference between a run's clips and the plan's, in words."""
+    now = len(originals(plan.table))
+    with suppress(RequestError):  # no fold is finished, or a file is damaged
+        before = folder.predictions().query("split == 'test'")["clip_id"].nunique()
+        if folder.finished == folder.folds and before != now:
+            return f"was trained on {counted(before, 'clip')}, there are {now:,} now"
+    return "was trained on other clips or feature values than there are now"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from featurestack.features_cache.column_means import column_means
+from featurestack.features_cache.row_statistics import column_means
 from featurestack.results.config import StoredChannel
 from featurestack.train.network_input import Shape, example_channel, input_kind
 

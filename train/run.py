@@ -25,7 +25,7 @@ from featurestack.results.run_folder import (
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.stale_run import StaleRun, refuse_another
+from featurestack.train.retraining import StaleRun, refuse_another
 from featurestack.train.summary import summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")

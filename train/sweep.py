@@ -16,14 +16,14 @@ from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.opening import open_cache
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.results.score import by_unit
+from featurestack.results.scores import by_unit
 from featurestack.train import run
 from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, SweepOptions
 from featurestack.train.plan import choose_model, find_features
+from featurestack.train.retraining import StaleRun
 from featurestack.train.run_identity import training_command
-from featurestack.train.stale_run import StaleRun
 
 MANY = 100  # more runs need YES=1
 

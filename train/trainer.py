@@ -51,7 +51,7 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.plan import Plan, Positions, remarks
-from featurestack.train.stale_run import refuse_damage
+from featurestack.train.retraining import refuse_damage
 from featurestack.train.summary import score_lines
 
 if TYPE_CHECKING:
@@ -418,7 +418,7 @@ class Trainer:
 
     def resume(self, file: Path) -> None:
         """Go on from last.pt; RequestError if it is of another model."""
-        from featurestack.train.read_checkpoint import load, load_weights
+        from featurestack.train.checkpoint import load, load_weights
 
         state = load(file)
         load_weights(self.average.network, state["network"], file)
@@ -624,7 +624,7 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     best = folder / "best.pt"
     for selection in ("last", "best") if best.is_file() else ("last",):
         if selection == "best":
-            from featurestack.train.read_checkpoint import load, load_weights
+            from featurestack.train.checkpoint import load, load_weights
 
             load_weights(trainer.average.network, load(best)["network"], best)
         for side, clips in (("val", data.val), ("test", data.test)):

@@ -18,13 +18,12 @@ from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import WINDOW_COLUMNS, originals
 from featurestack.results import select_runs
-from featurestack.results.changed_runs import is_changed
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.training_data import training_clips
+from featurestack.results.training_data import is_changed, training_clips
 from featurestack.train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from featurestack.train.compute import device_of, threads_of
+from featurestack.train.options import VerifyOptions
 from featurestack.train.run_identity import protocol
-from featurestack.train.trained_options import VerifyOptions
 
 NAMED = 3  # clips of a fold that are named
 KEYS = ["clip_id", "split", "selection"]  # name a row of predictions.csv

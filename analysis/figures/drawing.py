@@ -12,13 +12,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps, font_manager
+from matplotlib import figure as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 
 from featurestack.commandline.registry import Registry
@@ -33,6 +36,91 @@ COLUMN_WIDTH = 85 / 25.4
 TEXT_WIDTH = 175 / 25.4
 NARROW = 5.0  # inches, between the two widths; a narrower figure is drawn for a column
 FONT_SIZE = 8.0
+# The page turns these three into its own text, rule and background colours (dark mode),
+# so they are values that no data colour takes.
+INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
+MUTED = "#687486"
+# Text on a data colour, also in dark mode: one of the two always has a contrast over
+# 4.5.
+ON_LIGHT, ON_DARK = "#000000", "#ffffff"
+SERIES = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#5b4b8a",
+    "#7a7a7a",
+    "#56b4e9",
+    "#d55e00",
+)
+MARKERS = "osD^vPX*"
+# If there are more, a confusion matrix shows the classes with the most errors, and
+# figures of recall and of importance the classes in which runs or features differ most.
+MANY_CLASSES = 20
+# Each map has one hue that darkens evenly, so that rates read the same on screen, on
+# paper and in grey.
+GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
+ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
+RATES = LinearSegmentedColormap.from_list(
+    "rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"]
+)
+SPECTRUM = "magma"
+SIGNED = "PuOr"
+# Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of
+# mfcc hides the others.
+VISIBLE = (4, 99.5)
+STYLE: dict[str, Any] = {
+    "font.size": FONT_SIZE,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    # fixed: moving titles clear of the ticks takes a third of a drawing's time
+    "axes.titley": 1.0,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called $x$
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "figure.facecolor": PAPER,
+    # text stays text: any script shows in a browser, and can be searched
+    "svg.fonttype": "none",
+}
+# Fonts in the order in which they are tried; only those that are installed are given to
+# matplotlib.
+FACES = (
+    *(
+        "Noto Sans",
+        "DejaVu Sans",
+        "Noto Sans CJK SC",
+        "Noto Sans CJK JP",
+        "Noto Sans Arabic",
+    ),
+    *(
+        "Noto Sans Hebrew",
+        "Noto Sans Devanagari",
+        "Noto Sans Thai",
+        "PingFang SC",
+        "Hiragino Sans",
+    ),
+    *(
+        "Microsoft YaHei",
+        "Yu Gothic",
+        "Malgun Gothic",
+        "Arial Unicode MS",
+        "Nirmala UI",
+        "Noto Emoji",
+    ),
+)
+DOTS_PER_INCH = 110
 
 
 @dataclass(frozen=True)
@@ -56,7 +144,7 @@ FIGURES: Registry[Figure] = Registry(
     rooms="figures",
     others=[
         f"featurestack.analysis.figures.{name}"
-        for name in ("comparison", "confusion", "tags", "feature_maps")
+        for name in ("comparison", "confusion", "feature_maps")
     ],
 )
 
@@ -97,70 +185,6 @@ def row_height(
     data `of` share a row.
     """
     return lambda **data: base + step * -(-len(data[of]) // columns)
-
-
-# The page turns these three into its own text, rule and background colours (dark mode),
-# so they are values that no data colour takes.
-INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
-MUTED = "#687486"
-# Text on a data colour, also in dark mode: one of the two always has a contrast over
-# 4.5.
-ON_LIGHT, ON_DARK = "#000000", "#ffffff"
-
-SERIES = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#5b4b8a",
-    "#7a7a7a",
-    "#56b4e9",
-    "#d55e00",
-)
-MARKERS = "osD^vPX*"
-
-# If there are more, a confusion matrix shows the classes with the most errors, and
-# figures of recall and of importance the classes in which runs or features differ most.
-MANY_CLASSES = 20
-
-# Each map has one hue that darkens evenly, so that rates read the same on screen, on
-# paper and in grey.
-GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
-ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
-RATES = LinearSegmentedColormap.from_list(
-    "rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"]
-)
-SPECTRUM = "magma"
-SIGNED = "PuOr"
-# Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of
-# mfcc hides the others.
-VISIBLE = (4, 99.5)
-
-STYLE: dict[str, Any] = {
-    "font.size": FONT_SIZE,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    # fixed: moving titles clear of the ticks takes a third of a drawing's time
-    "axes.titley": 1.0,
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.facecolor": "none",
-    "grid.color": RULE,
-    "grid.linewidth": 0.5,
-    "text.color": INK,
-    "text.parse_math": False,  # a class may be called $x$
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "figure.facecolor": PAPER,
-    # text stays text: any script shows in a browser, and can be searched
-    "svg.fonttype": "none",
-}
 
 
 def is_narrow(ax: Axes) -> bool:
@@ -284,34 +308,6 @@ def heat_map(
     return ax
 
 
-# Fonts in the order in which they are tried; only those that are installed are given to
-# matplotlib.
-FACES = (
-    *(
-        "Noto Sans",
-        "DejaVu Sans",
-        "Noto Sans CJK SC",
-        "Noto Sans CJK JP",
-        "Noto Sans Arabic",
-    ),
-    *(
-        "Noto Sans Hebrew",
-        "Noto Sans Devanagari",
-        "Noto Sans Thai",
-        "PingFang SC",
-        "Hiragino Sans",
-    ),
-    *(
-        "Microsoft YaHei",
-        "Yu Gothic",
-        "Malgun Gothic",
-        "Arial Unicode MS",
-        "Nirmala UI",
-        "Noto Emoji",
-    ),
-)
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
     """Use the project's style, and silence matplotlib's warnings of characters that no
@@ -326,3 +322,30 @@ def drawing() -> Iterator[None]:
     with matplotlib.rc_context(chosen), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield
+
+
+class NotebookFigure(mpl.Figure):
+    """A matplotlib figure that a notebook shows if it is a cell's last value; `savefig`
+    writes it.
+    """
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        with drawing():
+            FigureCanvasAgg(self).print_png(content)
+        return content.getvalue()
+
+
+def draw(name: str, **data: Any) -> NotebookFigure:
+    """Draw a figure of the report by its name; `data` are the arguments of its drawing
+    function.
+    """
+    entry = FIGURES[name]
+    with drawing():
+        shown = NotebookFigure(
+            figsize=entry.size(**data),
+            layout="constrained",
+            dpi=DOTS_PER_INCH,
+        )
+        entry.draw(shown.add_subplot(), **data)
+    return shown

@@ -17,6 +17,7 @@ from featurestack.analysis.figures.drawing import (
     is_narrow,
     panels,
     row_height,
+    shorten,
 )
 
 SPLITS = (
@@ -29,6 +30,9 @@ PERCENT = {  # metric -> title
     "map": "mAP of the fold, %",
     "event_f1": "event F1 of the fold, %",
 }
+FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to draw
+# most curves drawn; of more classes every n-th, sorted by average precision
+PR_CURVES = 8
 
 
 @figure(
@@ -78,9 +82,6 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
         panel.set_ylim(bottom=0, top=102 if metric in PERCENT else None)
         panel.legend()
     return ax
-
-
-FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to draw
 
 
 @figure(
@@ -178,4 +179,47 @@ def draw_augmentations(
             )
             panel.set_title(title, weight="normal", pad=3)
             panel.set(xticks=[], yticks=[])
+    return ax
+
+
+@figure(
+    "Precision against recall by class, from ranks within each fold; dotted: the"
+    " prevalence of the class, which is the precision of a random order",
+    lambda **_: 3.2,
+)
+def draw_precision_recall(
+    ax: Axes,
+    *,
+    target: np.ndarray,
+    ranks: np.ndarray,
+    classes: Sequence[str],
+) -> Axes:
+    """Draw a curve for each of up to PR_CURVES classes; `target` (N, K) has the labels,
+    `ranks` is (N, K).
+    """
+    from featurestack.results.tags import average_precision, precision_recall
+
+    order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
+    tested = np.count_nonzero(target.any(axis=0))
+    spaced = np.linspace(0, tested - 1, PR_CURVES)
+    chosen = order[np.unique(spaced.astype(int))]
+    for place, k in enumerate(chosen):
+        recall, precision = precision_recall(target[:, k], ranks[:, k])
+        colour = SERIES[place % len(SERIES)]
+        ax.step(
+            100 * recall,
+            100 * precision,
+            where="post",
+            color=colour,
+            label=shorten(classes[k], 24),
+        )
+        ax.axhline(
+            100 * target[:, k].mean(),
+            color=colour,
+            linewidth=0.7,
+            linestyle=":",
+        )
+    ax.set(xlabel="recall, %", ylabel="precision, %", xlim=(0, 102), ylim=(0, 103))
+    grid_lines(ax)
+    ax.legend(loc="lower left")
     return ax

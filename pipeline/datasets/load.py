@@ -19,7 +19,6 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, cache_folder, dataset_name
-from featurestack.features_cache.given_table import complete, refuse_carriage_returns
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import (
@@ -30,8 +29,14 @@ from featurestack.features_cache.location import (
     joined_cache,
 )
 from featurestack.features_cache.opening import unknown_dataset
-from featurestack.features_cache.table import by_label, refuse_class_names, spans
-from featurestack.features_cache.trainable import too_few_classes
+from featurestack.features_cache.table import (
+    by_label,
+    complete,
+    refuse_carriage_returns,
+    refuse_class_names,
+    spans,
+    too_few_classes,
+)
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds
 from featurestack.pipeline.datasets.labels import (

@@ -14,11 +14,11 @@ from featurestack.features_cache.table import (
     refuse_class_names,
 )
 from featurestack.results import tags
+from featurestack.results.calibration import cross_fitted_thresholds
 from featurestack.results.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.results.ranking_metric import RankingMetric
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.base import Labels, Probabilities, Task, Tensor
-from featurestack.results.thresholds import cross_fitted_thresholds
 
 # number of classes that are named, from the least average precision up
 LEAST_PRECISE = 3

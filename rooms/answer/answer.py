@@ -33,12 +33,11 @@ from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.opening import open_cache
-from featurestack.features_cache.table import originals
-from featurestack.features_cache.trainable import untrainable
+from featurestack.features_cache.row_statistics import is_time, kept_columns
+from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.next_run import promising_first
 from featurestack.rooms.answer.options import AnswerOptions
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from featurestack.analysis.report_inputs import Built
     from featurestack.pipeline.request import Request
     from featurestack.results.run_folder import RunFolder
-    from featurestack.results.score import Score
+    from featurestack.results.scores import Score
     from featurestack.rooms.answer.choice import Clips, Scores
 
 SHOWN = 5  # features in the ranking that is printed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from featurestack.commandline.errors import RequestError
 from featurestack.interface import takes
 from featurestack.rooms.events.options import EventsCommand
-from featurestack.train.trained_options import PredictOptions
+from featurestack.train.options import PredictOptions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,7 @@ import pandas as pd
 
 from featurestack.results.mean_average_precision import MeanAveragePrecision
 from featurestack.results.ranking_metric import Compared, TestedRun
-from featurestack.results.score import Score
-from featurestack.results.scores import Floats, Ints
+from featurestack.results.scores import Floats, Ints, Score
 from featurestack.results.tags import attributed
 from featurestack.rooms.events.scores import ALL, f1_interval, f1_of
 from featurestack.rooms.events.sentences import SENTENCES

@@ -48,7 +48,7 @@ from featurestack.rooms.events.tables import (
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import score_lines
 from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
-from featurestack.train.trained_options import PredictOptions
+from featurestack.train.options import PredictOptions
 
 BATCH = 16  # pieces
 SCORES = "scores.csv"

@@ -23,8 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.results.run_folder import RunFolder, damage_named
-from featurestack.results.score import by_unit
-from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
+from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, by_unit
 from featurestack.rooms.events.frames import (
     Found,
     Frames,

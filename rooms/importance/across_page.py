@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from featurestack.rooms.across.comparison import Comparison
+from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT
+
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.overview import Compared
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.rooms.importance import across_sentences as sentences
-from featurestack.rooms.importance.across import Comparison
-from featurestack.rooms.importance.random_effects import FEWEST_TO_PREDICT
 from featurestack.rooms.importance.shares import ImportanceShares, importance_shares
 
 PANELS = 12  # feature sets in the first figure of gains

@@ -14,7 +14,7 @@ import pandas as pd
 
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
-from featurestack.results.score import by_unit
+from featurestack.results.scores import by_unit
 from featurestack.rooms.importance.folder import PARTS, Fit
 from featurestack.rooms.importance.measure import (
     load_folds,
@@ -69,7 +69,7 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
 
 def write_curve(curve: pd.DataFrame, file: Path) -> None:
     """Write the table to a CSV file, and its figure beside it as SVG."""
-    from featurestack.analysis.figures.notebook import draw
+    from featurestack.analysis.figures.drawing import draw
     from featurestack.analysis.figures.saving import SAVED_WITH
 
     replace_file(file, curve.to_csv(index=False))

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
+
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.overview import Compared
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import Problem
 from featurestack.commandline.quantities import counted
-from featurestack.rooms.importance.across_options import FEWEST_DATASETS, AcrossOptions
 
 if TYPE_CHECKING:
-    from featurestack.rooms.importance.across import Comparison
+    from featurestack.rooms.across.comparison import Comparison
 
 
 def choices(options: AnalysisOptions) -> dict[str, str]:
@@ -26,7 +27,7 @@ def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
     """RequestError for a MODEL or BASE that no run of these datasets has."""
     chosen = choices(options)
     if chosen != choices(AnalysisOptions()):
-        from featurestack.rooms.importance.across import check_choices
+        from featurestack.rooms.across.comparison import check_choices
 
         check_choices(given, **chosen)
 
@@ -42,7 +43,7 @@ def compare_datasets(
     """
     if len(given) < FEWEST_DATASETS:
         return None, []
-    from featurestack.rooms.importance.across import compare
+    from featurestack.rooms.across.comparison import compare
 
     return compare(given, chosen["model"], chosen["base"])
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from featurestack.commandline import rooms
 from featurestack.commandline.options import option
-from featurestack.train.trained_options import TrainedOptions
+from featurestack.train.options import TrainedOptions
 
 
 class ListenOptions(TrainedOptions):

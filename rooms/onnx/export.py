@@ -48,7 +48,7 @@ from featurestack.train.bundle import (
     bundle_of_run,
 )
 from featurestack.train.network_input import Statistics
-from featurestack.train.trained_options import refuse_inside
+from featurestack.train.options import refuse_inside
 
 OPSET = 18
 CHECKED = 64  # largest number of clips of each fold that are compared

@@ -11,8 +11,7 @@ import numpy as np
 import onnxruntime
 
 from featurestack.commandline.errors import RequestError
-from featurestack.results.bundle_config import BundleConfig
-from featurestack.results.config import read_config
+from featurestack.results.config import BundleConfig, read_config
 from featurestack.train.audio_model import AudioModel
 from featurestack.train.bundle import Bundle, Probabilities, Values
 from featurestack.train.network_input import Floats

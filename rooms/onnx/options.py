@@ -6,7 +6,7 @@ from typing import Literal
 from featurestack.commandline import rooms
 from featurestack.commandline.options import DataOptions, option
 from featurestack.features_cache.location import cache_folder
-from featurestack.train.trained_options import EpochOptions
+from featurestack.train.options import EpochOptions
 
 
 class ExportOptions(EpochOptions, DataOptions):

@@ -14,7 +14,7 @@ from featurestack.analysis.data_section import (
 )
 from featurestack.analysis.figures.data import SAMPLED_CLIPS
 from featurestack.features_cache import Cache, external
-from featurestack.features_cache.failures import write_failures
+from featurestack.features_cache.side_files import write_failures
 
 
 def test_class_means_are_in_deviations_from_the_mean_of_all():

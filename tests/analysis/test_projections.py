@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from sklearn.manifold import TSNE, trustworthiness
 
-from featurestack.analysis.projections import pca_projection, tsne_projection
 from featurestack.analysis.separability import (
     neighbour_accuracy,
+    pca_projection,
     principal_components,
     standardised,
+    tsne_projection,
 )
 from tests.analysis.test_separability import clips
 

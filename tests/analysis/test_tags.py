@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from featurestack.analysis import page, tables, tag_tables
+from featurestack.analysis import page, tables
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
@@ -125,11 +125,11 @@ def test_errors_are_listed_by_class_and_by_what_was_there(loaded):
     ]
     there = run.labels[:, 0] & ~run.labels[:, 2] & decided[:, 2]
     assert alarms.get(("bird", "rain"), 0) == there.sum()
-    together = tag_tables.labels_together(run).set_index(["first", "second"])
+    together = tables.labels_together(run).set_index(["first", "second"])
     both = run.labels[:, 0] & run.labels[:, 1]
     assert together.loc[("bird", "dog"), "clips"] == both.sum()
     assert together.loc[("bird", "dog"), ["both", "one", "none"]].sum() == both.sum()
-    of_bird = tag_tables.tag_errors(run).query("`class` == 'bird'").set_index("kind")
+    of_bird = tables.tag_errors(run).query("`class` == 'bird'").set_index("kind")
     assert of_bird.loc["false positive", "probability"].is_monotonic_decreasing
     assert of_bird.loc["missed", "labels"].str.contains("bird").all()
     assert not of_bird.loc["false positive", "labels"].str.contains("bird").any()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from featurestack.features_cache.check_findings import read_check, write_check
-from featurestack.features_cache.given_table import complete
+from featurestack.features_cache.table import complete
 
 FINDINGS = [{"kind": "silent"}]
 

@@ -1,7 +1,7 @@
 """costs.csv: the costs of features add up, each once."""
 
 from featurestack.features_cache import external
-from featurestack.features_cache.costs import write_costs
+from featurestack.features_cache.side_files import write_costs
 from tests.features_cache.conftest import CLIPS
 
 

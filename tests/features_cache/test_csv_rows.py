@@ -4,8 +4,12 @@ import os
 
 import pytest
 
-from featurestack.features_cache.costs import COSTS, read_costs
-from featurestack.features_cache.failures import FAILURES, read_failures
+from featurestack.features_cache.side_files import (
+    COSTS,
+    FAILURES,
+    read_costs,
+    read_failures,
+)
 
 
 @pytest.mark.parametrize(

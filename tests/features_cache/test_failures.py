@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from featurestack.features_cache.failures import read_failures, write_failures
+from featurestack.features_cache.side_files import read_failures, write_failures
 
 TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.wav"]})
 

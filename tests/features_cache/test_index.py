@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.features_cache.given_table import complete, with_sources
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.structure import refresh
-from featurestack.features_cache.table import INDEX_COLUMNS
+from featurestack.features_cache.table import INDEX_COLUMNS, complete, with_sources
 
 
 @pytest.fixture

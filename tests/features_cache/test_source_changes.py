@@ -3,9 +3,9 @@
 import pytest
 
 from featurestack.features_cache import Cache
-from featurestack.features_cache.given_table import complete, with_sources
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.structure import refresh
+from featurestack.features_cache.table import complete, with_sources
 
 
 @pytest.fixture

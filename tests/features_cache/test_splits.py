@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.splits import fold_split
-from featurestack.features_cache.trainable import untrainable
+from featurestack.features_cache.table import untrainable
 from tests.refusal import refused
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from featurestack.features_cache.given_table import complete
 from featurestack.features_cache.table import (
     CLIP_COLUMNS,
     WINDOW_COLUMNS,
     by_label,
+    complete,
     has_tags,
     label_indicator,
     originals,

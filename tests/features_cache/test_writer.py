@@ -8,7 +8,7 @@ import pytest
 from featurestack.features_cache.feature_file import clip_keys
 from featurestack.features_cache.index import read_index, stored_ids
 from featurestack.features_cache.missing import stored_clips
-from featurestack.features_cache.verified import note_verified
+from featurestack.features_cache.side_files import note_verified
 from featurestack.features_cache.writer import to_stored
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused

@@ -9,7 +9,7 @@ import soundfile
 
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache import Cache, feature_file
-from featurestack.features_cache.failures import read_failures
+from featurestack.features_cache.side_files import read_failures
 from featurestack.pipeline import extract
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.request import request

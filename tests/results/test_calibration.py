@@ -5,7 +5,7 @@ fold.
 import numpy as np
 import pytest
 
-from featurestack.results import calibration, thresholds
+from featurestack.results import calibration
 from featurestack.results.scores import decision_scores
 from tests.results.test_tags import drawn
 
@@ -55,12 +55,12 @@ def test_too_few_clips_give_no_temperature_and_perfect_ones_a_finite():
 def test_a_class_without_a_positive_clip_is_never_predicted():
     target, scores = drawn(1, classes=3)
     target[:, 0] = False
-    assert thresholds.fit_thresholds(target, scores)[0] == thresholds.NEVER
+    assert calibration.fit_thresholds(target, scores)[0] == calibration.NEVER
 
 
 def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     target, scores = drawn(5, equals=True)
-    fitted = thresholds.fit_thresholds(target, scores)
+    fitted = calibration.fit_thresholds(target, scores)
     found = decision_scores(target, scores > fitted)["f1"]
     tried = [
         decision_scores(target, scores > value)["f1"]
@@ -68,19 +68,20 @@ def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     ]
     assert found == pytest.approx(np.max(tried, axis=0))
     folds = np.arange(len(target)) % 4
-    crossed = thresholds.cross_fitted_thresholds(target, scores, folds)
+    crossed = calibration.cross_fitted_thresholds(target, scores, folds)
     others = folds != 1
     assert (
-        crossed[folds == 1] == thresholds.fit_thresholds(target[others], scores[others])
+        crossed[folds == 1]
+        == calibration.fit_thresholds(target[others], scores[others])
     ).all()
 
 
 def test_a_clip_between_two_others_is_predicted_above_the_middle():
     target = np.array([[True], [False], [True], [False]])
-    assert thresholds.fit_thresholds(
+    assert calibration.fit_thresholds(
         target, np.array([[0.9], [0.2], [0.6], [0.1]])
     ) == pytest.approx(0.4)
-    assert thresholds.fit_thresholds(target[:1], np.array([[0.9]])) == pytest.approx(
+    assert calibration.fit_thresholds(target[:1], np.array([[0.9]])) == pytest.approx(
         0.45
     )
 
@@ -104,7 +105,7 @@ def test_a_rejection_from_few_clips_keeps_less_than_it_says_on_new_ones(
     correct = probabilities.argmax(axis=1) == target
     accuracies = []
     for _ in range(200):
-        threshold = thresholds.rejection_threshold(*confident(clips, rng), 0.95)
+        threshold = calibration.rejection_threshold(*confident(clips, rng), 0.95)
         kept = probabilities.max(axis=1) >= threshold
         if kept.any():
             accuracies.append(correct[kept].mean())

@@ -10,8 +10,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.features_cache.given_table import complete
-from featurestack.features_cache.table import label_indicator
+from featurestack.features_cache.table import complete, label_indicator
 from featurestack.pipeline.checks.artefacts import linear_accuracies
 from featurestack.results.linear import fit, means_and_deviations
 

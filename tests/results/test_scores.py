@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from featurestack.results import reliability, scores
+from featurestack.results import calibration, scores
 from featurestack.results.scores import METRICS, Prediction
 from featurestack.results.tasks.classes import CLASSES
 
@@ -62,10 +62,10 @@ def test_calibration_error_by_hand():
     # are: gaps 0.4 and 0.4.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     prediction = Prediction(np.array([0, 1, 0, 0]), probabilities)
-    assert reliability.calibration_error(prediction) == pytest.approx(
+    assert calibration.calibration_error(prediction) == pytest.approx(
         0.5 * 0.4 + 0.5 * 0.4
     )
-    bins = reliability.reliability(prediction, bins=10)
+    bins = calibration.reliability(prediction, bins=10)
     assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
     assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
     assert bins["confidence"][[6, 9]] == pytest.approx([0.6, 0.9])
@@ -86,11 +86,11 @@ def test_the_calibration_floor_is_the_error_of_a_calibrated_model():
     sure = rng.uniform(0.5, 1, 80)
     probabilities = np.column_stack([sure, 1 - sure])
     errors = [
-        reliability.calibration_error(
+        calibration.calibration_error(
             scores.Prediction((rng.random(80) > sure).astype(int), probabilities)
         )
         for _ in range(300)
     ]
-    assert reliability.calibration_floor(probabilities) == pytest.approx(
+    assert calibration.calibration_floor(probabilities) == pytest.approx(
         np.mean(errors), rel=0.15
     )

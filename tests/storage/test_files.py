@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from featurestack.storage import disk, system
+from featurestack.storage import system
 from featurestack.storage.files import Lock, draft_of, replace_file, replaced
 from tests.refusal import refused
 
@@ -30,9 +30,9 @@ def test_every_byte_of_a_new_file_has_its_place_on_the_disk(
         monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=error))
     if error is DISK_FULL:
         with pytest.raises(OSError, match="No space left"):
-            disk.allocate(path)
+            system.allocate(path)
     else:
-        disk.allocate(path)
+        system.allocate(path)
         assert path.stat().st_blocks * 512 >= 5_000_000
     assert path.read_bytes() == b"head" + bytes(4_999_996)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.train import bundle, checkpoint, read_checkpoint
+from featurestack.train import bundle, checkpoint
+from featurestack.train.options import BundleOptions, PredictOptions
 from featurestack.train.predict import predict_audio
-from featurestack.train.trained_options import BundleOptions, PredictOptions
 from tests.refusal import refused
 from tests.train.little import Harmful
 
@@ -49,7 +49,7 @@ def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(
     sounding, file, tmp_path
 ):
     run = shutil.copytree(sounding.path, tmp_path / "large")
-    state = read_checkpoint.load(run / "fold1" / "last.pt")
+    state = checkpoint.load(run / "fold1" / "last.pt")
     state["network"]["head.weight"][0, 0] = 1e6
     checkpoint.save(run / "fold1" / "last.pt", state)
     half = tmp_path / "half.pt"  # its predictions are among the golden outputs

@@ -18,9 +18,8 @@ from featurestack.features_cache.feature_file import read_header
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.results.changed_runs import is_changed
 from featurestack.results.run_folder import find
-from featurestack.results.training_data import values_changed
+from featurestack.results.training_data import is_changed, values_changed
 from featurestack.train import run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
 from tests.golden.commands import flip_bit

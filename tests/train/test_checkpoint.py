@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from featurestack.commandline.errors import RequestError
-from featurestack.train import checkpoint, read_checkpoint
+from featurestack.train import checkpoint
 from tests.refusal import refused
 
 
 def saved(file):
     """The loaded content as bytes."""
-    torch.save(read_checkpoint.load(file), buffer := io.BytesIO())
+    torch.save(checkpoint.load(file), buffer := io.BytesIO())
     return buffer.getvalue()
 
 
@@ -78,11 +78,11 @@ def test_an_archive_that_would_grow_is_refused_before_it_is_read(tmp_path, monke
     checkpoint.save(file, state(network={"head": torch.zeros(10_000)}))
     rewritten(file, zipfile.ZIP_DEFLATED)
     with refused("it is compressed, as no file of torch is"):
-        read_checkpoint.load(file)
+        checkpoint.load(file)
     checkpoint.save(file, state(network={"head": torch.zeros(10_000)}))
     rewritten(file, times=3)
     with refused("its entries are larger than the file"):
-        read_checkpoint.load(file)
+        checkpoint.load(file)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_what_is_no_sound_checkpoint_of_the_fold_is_refused(tmp_path, reason, co
         else:
             checkpoint.save(file, content)
         with refused(reason):
-            read_checkpoint.load(file)
+            checkpoint.load(file)

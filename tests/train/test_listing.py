@@ -10,7 +10,7 @@ from featurestack.results import run_folder
 from featurestack.results.run_folder import configuration_score
 from featurestack.storage import files
 from featurestack.train.listing import describe_model, list_all
-from featurestack.train.trained_options import ListOptions
+from featurestack.train.options import ListOptions
 from tests.refusal import refused
 
 

@@ -12,8 +12,9 @@ import soundfile
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs, unchanged
-from featurestack.results.score import Score
+from featurestack.results.scores import Score
 from featurestack.results.tasks.classes import CLASSES
+from featurestack.train.options import PredictOptions
 from featurestack.train.other_dataset import (
     ComparedScores,
     change_sentence,
@@ -21,7 +22,6 @@ from featurestack.train.other_dataset import (
     score_elsewhere,
 )
 from featurestack.train.predict import predict_audio
-from featurestack.train.trained_options import PredictOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 

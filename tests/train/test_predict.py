@@ -13,13 +13,12 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.results.calibration import scaled
-from featurestack.results.thresholds import rejection_threshold
+from featurestack.results.calibration import rejection_threshold, scaled
 from featurestack.train.bundle import bundle_of_run
+from featurestack.train.checkpoint import load
+from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
-from featurestack.train.read_checkpoint import load
 from featurestack.train.rejection import Rejection, loudest_level
-from featurestack.train.trained_options import PredictOptions
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.refusal import refused
 from tests.train.little import execute

@@ -12,8 +12,8 @@ import featurestack as fs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config
 from featurestack.train.bundle import read_bundle
+from featurestack.train.options import BundleOptions
 from featurestack.train.refit import make_refitted
-from featurestack.train.trained_options import BundleOptions
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 

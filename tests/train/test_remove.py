@@ -8,8 +8,8 @@ from featurestack.results.config import to_json
 from featurestack.results.run_folder import RETRAINING, find, mark
 from featurestack.storage.files import Lock
 from featurestack.train.listing import list_all
+from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.remove import remove_runs
-from featurestack.train.trained_options import ListOptions, RemoveOptions
 from tests.refusal import refused
 from tests.run_configs import importance_config
 

@@ -12,7 +12,7 @@ from featurestack.features_cache.index import read_index
 from featurestack.features_cache.structure import refresh
 from featurestack.results import run_folder, run_writer
 from featurestack.results.tasks.classes import CLASSES
-from featurestack.train import checkpoint, read_checkpoint, run
+from featurestack.train import checkpoint, run
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.texture import TextureStatistics
 from featurestack.train.summary import summary
@@ -163,7 +163,7 @@ def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch
 
 def test_weights_of_another_shape_are_not_continued(options, finished):
     (finished.fold(1) / "predictions.csv").unlink()
-    state = read_checkpoint.load(finished.fold(1) / "last.pt")
+    state = checkpoint.load(finished.fold(1) / "last.pt")
     state["network"][next(iter(state["network"]))] = torch.zeros(3)
     checkpoint.save(finished.fold(1) / "last.pt", state)
     with refused(r"of another model, .*Size\(\[3\]\)"):

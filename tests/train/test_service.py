@@ -11,7 +11,7 @@ import featurestack as fs
 from featurestack.commandline.errors import RequestError
 from featurestack.train.audio_model import predict_files
 from featurestack.train.bundle import make_bundle
-from featurestack.train.trained_options import BundleOptions
+from featurestack.train.options import BundleOptions
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 TONE = sound("tone", 7)

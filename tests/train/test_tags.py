@@ -16,11 +16,11 @@ from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
+from featurestack.results.calibration import fit_thresholds
 from featurestack.results.run_calibration import UNFITTED, calibrate
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
 from featurestack.results.tasks.tags import TAGS
-from featurestack.results.thresholds import fit_thresholds
 from featurestack.rooms.importance import measure as importance
 from featurestack.rooms.importance.measure import measure_importance
 from featurestack.rooms.importance.options import ImportanceOptions
@@ -33,11 +33,11 @@ from featurestack.train.bundle import (
     read_bundle,
 )
 from featurestack.train.optimisation import BinaryCrossEntropy
+from featurestack.train.options import BundleOptions, TrainedOptions
 from featurestack.train.own_loop import OwnRun
 from featurestack.train.plan import make_plan
 from featurestack.train.rejection import Rejection
 from featurestack.train.summary import score_lines, summary
-from featurestack.train.trained_options import BundleOptions, TrainedOptions
 from tests.refusal import refused
 from tests.train.little import CLASSES, change, execute, little_options
 

@@ -7,7 +7,7 @@ import pytest
 
 from featurestack.analysis.separability import summarise
 from featurestack.features_cache import Cache, external
-from featurestack.features_cache.column_means import column_means, kept_columns
+from featurestack.features_cache.row_statistics import column_means, kept_columns
 from featurestack.rooms.importance.measure import measure_importance
 from featurestack.rooms.importance.options import ImportanceOptions
 from tests.train.little import CLASSES, clip_table, execute, little_options

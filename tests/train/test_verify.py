@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from featurestack.results.run_folder import RunFolder
-from featurestack.train.trained_options import VerifyOptions
+from featurestack.train.options import VerifyOptions
 from featurestack.train.verify import verify_run
 from tests.refusal import refused
 from tests.train.little import execute

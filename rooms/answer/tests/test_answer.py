@@ -27,7 +27,7 @@ from featurestack.rooms.answer.section import read_features, read_unfinished
 from featurestack.rooms.events.dataset import run as make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
-from featurestack.train.stale_run import StaleRun
+from featurestack.train.retraining import StaleRun
 from tests.golden.commands import done
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused

@@ -10,7 +10,7 @@ from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.terminal import progress
 from featurestack.results import run_folder
 from featurestack.rooms.cluster import torchrun
-from featurestack.train import read_checkpoint
+from featurestack.train import checkpoint
 from featurestack.train.choose_compute import candidates
 from featurestack.train.options import RunOptions
 from featurestack.train.trainer import Trainer, draw_network
@@ -61,8 +61,7 @@ def test_two_processes_equal_one_with_two_half_batches(options):
     assert folder.config.computed.way.threads == 1
     whole = execute(shared, tag="alone")  # one batch, no halves
     states = [
-        read_checkpoint.load(run.fold(1) / "last.pt")["network"]
-        for run in (folder, whole)
+        checkpoint.load(run.fold(1) / "last.pt")["network"] for run in (folder, whole)
     ]
     together, alone, wanted = (
         # running statistics too

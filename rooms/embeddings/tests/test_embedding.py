@@ -304,9 +304,8 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     here, where, capsys
 ):
     from featurestack.train import run
-    from featurestack.train.options import RunOptions
+    from featurestack.train.options import PredictOptions, RunOptions
     from featurestack.train.predict import predict_audio
-    from featurestack.train.trained_options import PredictOptions
 
     write_network("net", window=0.25)
     name = "embedding@model=net"
@@ -340,9 +339,8 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
 def test_a_bundle_computes_it_for_new_audio(here, where, capsys):
     from featurestack.train import run
     from featurestack.train.bundle import make_bundle
-    from featurestack.train.options import RunOptions
+    from featurestack.train.options import BundleOptions, PredictOptions, RunOptions
     from featurestack.train.predict import predict_audio
-    from featurestack.train.trained_options import BundleOptions, PredictOptions
 
     write_network("net", window=0.25)
     name = "embedding@model=net"

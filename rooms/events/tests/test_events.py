@@ -9,8 +9,8 @@ import pytest
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
 from featurestack.rooms.events.tests.field import make_dataset, train, write_recordings
+from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
-from featurestack.train.trained_options import PredictOptions
 from tests.refusal import refused
 
 

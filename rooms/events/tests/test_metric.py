@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from featurestack.analysis.significance import sign_flip_tests
-from featurestack.results.score import Score
+from featurestack.results.scores import Score
 from featurestack.results.tasks.registry import task_of
 from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.metric import EVENT_F1, jackknife_values

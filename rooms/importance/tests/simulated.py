@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from featurestack.rooms.across.random_effects import random_effects
+from featurestack.rooms.across.sentences import on_unseen
 
 from featurestack.features_cache.splits import draw_groups
 from featurestack.rooms.importance import across
-from featurestack.rooms.importance.across_sentences import on_unseen
 from featurestack.rooms.importance.folder import PARTS, Fit, ImportanceFolder
-from featurestack.rooms.importance.random_effects import random_effects
 from featurestack.rooms.importance.sentences import doubling, what_matters
 from featurestack.rooms.importance.tables import best_by_size, kept_set, learning_curve
 

@@ -6,6 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from featurestack.rooms.across.comparison import (
+    DatasetGains,
+    compared,
+    inside_others,
+)
 
 import featurestack as fs
 from featurestack.analysis.options import AnalysisOptions
@@ -15,11 +20,6 @@ from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
 from featurestack.rooms.importance import across, across_sentences
-from featurestack.rooms.importance.across import (
-    DatasetGains,
-    compared,
-    inside_others,
-)
 from tests.analysis.made_datasets import (
     NAMES,
     comparison_alone,

@@ -4,8 +4,7 @@ which it says little.
 
 import numpy as np
 import pytest
-
-from featurestack.rooms.importance.random_effects import (
+from featurestack.rooms.across.random_effects import (
     prediction_interval,
     random_effects,
 )

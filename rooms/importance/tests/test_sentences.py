@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from featurestack.rooms.across.page import not_compared
 
 from featurestack.rooms.importance import across_sentences, sentences
-from featurestack.rooms.importance.overview import not_compared
 
 FOLDER = SimpleNamespace(
     features=["mel", "mfcc", "chroma"],

@@ -8,7 +8,7 @@ import pytest
 import featurestack as fs
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train.bundle import make_bundle
-from featurestack.train.trained_options import BundleOptions
+from featurestack.train.options import BundleOptions
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 

@@ -1,5 +1,5 @@
-"""Summaries of feature maps whose columns are not time: all values, or if there are
-many, local means.
+"""The numbers that describe a feature map: mean and deviation of each row over time;
+if columns are not time all values, or if there are many, local means.
 
 Statistics over time describe a mel spectrogram. They would average away a modulation
 spectrum, whose columns are modulation frequencies.

@@ -1,0 +1,180 @@
+"""The CSV files of a cache: rows of text below a fixed header.
+
+verified.csv  size and time of each feature's file when all its clips were intact. A run
+              does not read an unchanged file to look for damage. Whoever finds damage
+              removes verified.csv.
+costs.csv     seconds of one core that a feature took for a clip, and on how many clips
+              they were measured. Features divide the time of a spectrum that they
+              share.
+failures.csv  clips that could not be done, and why; they keep their rows, with state 0.
+
+A cache works without these files. Each is replaced whole, by rename, under the lock of
+the index, so that a reader sees the old file or the new one.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.index import feature_names
+from featurestack.features_cache.location import cache_folders
+from featurestack.storage.files import replaced
+
+VERIFIED = "verified.csv"
+VERIFIED_HEADER = ("feature", "size", "time_ns")
+COSTS = "costs.csv"
+COSTS_HEADER = ("feature", "seconds_a_clip", "clips")
+FAILURES = "failures.csv"
+FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
+WHOLE = "all"  # stands in place of a feature if the clip itself is at fault
+
+
+def read_rows(file: Path, header: Sequence[str]) -> list[list[str]]:
+    """The rows of a CSV file; none if it is missing or has another form."""
+    if not file.is_file():
+        return []
+    try:
+        with file.open(newline="", encoding="utf-8") as opened:
+            names, *rows = csv.reader(opened)
+    except (OSError, ValueError, csv.Error):
+        return []
+    if names != [*header] or any(len(row) != len(names) for row in rows):
+        return []
+    return rows
+
+
+def write_rows(
+    file: Path,
+    header: Sequence[str],
+    rows: Iterable[Iterable[object]],
+) -> None:
+    """Replace a CSV file; the caller holds the cache's lock of the index."""
+    with (
+        replaced(file) as draft,
+        draft.open("w", newline="", encoding="utf-8") as opened,
+    ):
+        csv.writer(opened, lineterminator="\n").writerows([header, *rows])
+
+
+def _file_state(path: Path) -> list[str]:
+    state = path.stat()
+    return [path.stem, str(state.st_size), str(state.st_mtime_ns)]
+
+
+def is_verified(path: Path) -> bool:
+    """Whether a feature's file is unchanged since all its clips were known to be
+    intact.
+    """
+    return _file_state(path) in read_rows(path.parent / VERIFIED, VERIFIED_HEADER)
+
+
+def note_verified(folder: Path, features: Sequence[str]) -> None:
+    """Note size and time of these features' files, in which the caller knows all clips
+    to be intact.
+    """
+    with lock(folder, "index"):
+        known = read_rows(folder / VERIFIED, VERIFIED_HEADER)
+        rows = []
+        for name in feature_names(folder):
+            state = _file_state(folder / f"{name}.h5")
+            if name in features or state in known:
+                rows.append(state)
+        if rows != known:
+            write_rows(folder / VERIFIED, VERIFIED_HEADER, rows)
+
+
+def forget_verified(folder: Path) -> None:
+    """Remove verified.csv after damage was found, so that the next run looks for
+    more.
+    """
+    with suppress(OSError):
+        (folder / VERIFIED).unlink(missing_ok=True)
+
+
+def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
+    """Stored name -> seconds a clip, number of clips measured; those of a joined cache
+    too. A missing or damaged file has none.
+    """
+    costs: dict[str, tuple[float, int]] = {}
+    for place in reversed(cache_folders(folder)):
+        with suppress(ValueError):
+            costs |= {
+                feature: (float(seconds), int(clips))
+                for feature, seconds, clips in read_rows(place / COSTS, COSTS_HEADER)
+            }
+    return costs
+
+
+def write_costs(
+    folder: Path,
+    seconds_a_clip: Mapping[str, float],
+    clips: Mapping[str, int],
+) -> None:
+    """Note the costs of these features, unless more clips were measured before; other
+    costs stay.
+    """
+    with lock(folder, "index"):
+        costs = read_costs(folder)
+        for name, seconds in seconds_a_clip.items():
+            if clips[name] >= costs.get(name, (0.0, 0))[1]:
+                costs[name] = seconds, clips[name]
+        write_rows(
+            folder / COSTS,
+            COSTS_HEADER,
+            ((name, *measured) for name, measured in sorted(costs.items())),
+        )
+
+
+def read_failures(folder: Path) -> list[list[str]]:
+    """(clip id, path, feature or WHOLE, reason) of each failure."""
+    return read_rows(folder / FAILURES, FAILURES_HEADER)
+
+
+def failed_clips(folder: Path) -> dict[str, set[str]]:
+    """Feature, or WHOLE -> ids of failed clips, also of a joined cache; a clip under
+    WHOLE stands under no feature.
+    """
+    rows = [row for place in cache_folders(folder) for row in read_failures(place)]
+    whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
+    failed = defaultdict(set)
+    for clip, _, feature, _ in rows:
+        if feature == WHOLE or clip not in whole:
+            failed[feature].add(clip)
+    return failed
+
+
+def write_failures(
+    folder: Path,
+    clips: pd.DataFrame,
+    tried: NDArray,
+    features: Iterable[str],
+    failures: Sequence[tuple[int, str, str]],
+) -> None:
+    """Replace the tried clips' failures, as a whole or in these features; drop those of
+    clips that are gone.
+
+    tried     rows of the clips
+    features  stored names of the features asked for
+    failures  (row, feature or WHOLE, reason)
+    """
+    ids = clips["clip_id"].to_numpy()
+    paths = clips["path"].to_numpy()
+    asked = {WHOLE, *features}
+    here = {*ids}
+    again = {*ids[tried]}
+    with lock(folder, "index"):
+        kept = [
+            [clip, path, feature, reason]
+            for clip, path, feature, reason in read_failures(folder)
+            if clip in here and not (clip in again and feature in asked)
+        ]
+        new = [
+            [ids[row], paths[row], feature, reason] for row, feature, reason in failures
+        ]
+        write_rows(folder / FAILURES, FAILURES_HEADER, kept + new)
