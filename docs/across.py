@@ -14,10 +14,8 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-FIGURES = ("across_gains", "across_heat_map", "across_shares")
+FIGURES = ("across_gains", "across_heat_map")
 BASE = "mel"
-# features of `make importance`, which fits every combination
-IMPORTANCE = "mel mfcc chroma pcen modulation"
 # speakers apart; every digit whole, where the default cuts the longest twentieth
 FSDD = ("FOLDS_BY=group", "DURATION=2.3")
 SETTINGS = {
@@ -73,8 +71,6 @@ def main(sounds: Path, out: Path) -> None:
         sweep = ("featurestack.train", "sweep", f"DATASET={name}")
         for model, settings in SETTINGS.items():
             command(*sweep, f"MODEL={model}", feature_sets(added), *settings)
-        importance = ("featurestack.train", "importance", f"DATASET={name}")
-        command(*importance, f"FEATURES={IMPORTANCE}")
     for model in SETTINGS:
         words = f"DATASET={' '.join(datasets)}", f"MODEL={model}"
         command("featurestack.analysis", *words, f"REPORTS={out / model}")

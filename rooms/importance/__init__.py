@@ -28,7 +28,7 @@ def load_commands() -> Sequence[Any]:
 
 @ROOM.options("AnalysisOptions")
 def load_options() -> Sequence[Any]:
-    from featurestack.rooms.across.options import AcrossOptions
+    from featurestack.rooms.importance.across_options import AcrossOptions
 
     return (AcrossOptions,)
 

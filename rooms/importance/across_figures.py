@@ -19,7 +19,6 @@ from featurestack.analysis.figures.drawing import (
     shorten,
     signed_colours,
 )
-from featurestack.commandline.quantities import percent
 from featurestack.results.scores import Floats
 
 COLUMNS = 4  # panels in a row; 2 in the column of a paper
@@ -146,13 +145,3 @@ def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) 
     bold = np.pad(clear, ((0, 0), (0, 1)))
     colours = np.concatenate([colours, light], axis=1)
     return heat_map(ax, texts, colours, bold=bold, top=True)
-
-
-@figure(
-    "Shapley share of each feature, in % of what all give above none, by dataset",
-    lambda shares, **_: 0.8 + 0.22 * len(shares),
-)
-def draw_across_shares(ax: Axes, *, shares: pd.DataFrame) -> Axes:
-    """Draw `shares` (features, datasets), each column of sum 1."""
-    texts = shares.map(lambda share: percent(share, 0).replace("-", "−"))
-    return heat_map(ax, texts, signed_colours(shares.to_numpy(), 0.01), top=True)

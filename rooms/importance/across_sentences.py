@@ -7,7 +7,7 @@ from featurestack.analysis.tables import format_p
 from featurestack.commandline.quantities import counted, points
 
 if TYPE_CHECKING:
-    from featurestack.rooms.across.comparison import Comparison
+    from featurestack.rooms.importance.across import Comparison
 
 
 def headline(comparison: "Comparison") -> str:
@@ -65,18 +65,3 @@ def on_unseen(c: "Comparison", fewest: int) -> str:
     if best["new_low"] <= 0 <= best["new_high"]:
         text += ", so it may go either way"
     return f"{text}."
-
-
-def travel(correlation: float, low: float, high: float, of: int, on: int) -> str:
-    """How far the orders of features by importance agree between datasets."""
-    agree = "agree"
-    if low <= 0:
-        agree = "do not clearly agree"
-    elif correlation < 0.7:
-        agree = "agree in part"
-    return (
-        f"The orders of {counted(of, 'feature')} by importance on"
-        f" {counted(on, 'dataset')} {agree}: mean rank correlation {correlation:.2f}"
-        f" ({low:.2f} to {high:.2f}); noise in the scores lowers this"
-        " correlation."
-    ).replace("-", "−")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
+from featurestack.rooms.importance.across_options import FEWEST_DATASETS, AcrossOptions
 
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.options import AnalysisOptions
@@ -14,7 +14,7 @@ from featurestack.analysis.runs import Problem
 from featurestack.commandline.quantities import counted
 
 if TYPE_CHECKING:
-    from featurestack.rooms.across.comparison import Comparison
+    from featurestack.rooms.importance.across import Comparison
 
 
 def choices(options: AnalysisOptions) -> dict[str, str]:
@@ -27,7 +27,7 @@ def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
     """RequestError for a MODEL or BASE that no run of these datasets has."""
     chosen = choices(options)
     if chosen != choices(AnalysisOptions()):
-        from featurestack.rooms.across.comparison import check_choices
+        from featurestack.rooms.importance.across import check_choices
 
         check_choices(given, **chosen)
 
@@ -43,7 +43,7 @@ def compare_datasets(
     """
     if len(given) < FEWEST_DATASETS:
         return None, []
-    from featurestack.rooms.across.comparison import compare
+    from featurestack.rooms.importance.across import compare
 
     return compare(given, chosen["model"], chosen["base"])
 
@@ -79,4 +79,4 @@ def compare_reports(
         return Compared(headline, leads={"Comparison": why}, problems=problems)
     from featurestack.rooms.importance.across_page import page_of
 
-    return replace(page_of(given, options, comparison, writer), problems=problems)
+    return replace(page_of(comparison, writer), problems=problems)

@@ -87,7 +87,6 @@ EXAMPLES = {
             }
         ),
     },
-    "across_shares": {"shares": TABLE / TABLE.sum()},
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "accuracy_heat_map": {
         "accuracy": pd.DataFrame(
