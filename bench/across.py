@@ -10,10 +10,6 @@ those that a report computes from the recordings.
 from itertools import product
 
 import numpy as np
-from featurestack.rooms.across.random_effects import (
-    prediction_interval,
-    random_effects,
-)
 
 from featurestack.analysis.significance import (
     LEVEL,
@@ -24,6 +20,10 @@ from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.results.scores import Floats
+from featurestack.rooms.across.random_effects import (
+    prediction_interval,
+    random_effects,
+)
 
 RECORDINGS = 21
 ERROR = 0.02  # standard error of a gain; unequal: times e^(z/2) with z standard normal

@@ -8,15 +8,14 @@ import numpy as np
 
 from featurestack.pipeline.datasets.name_fields import name_fields
 from featurestack.results.scores import by_unit
+from featurestack.rooms.across.tests.simulated import overlapping, useless_sets
 from featurestack.rooms.events.tests.simulated import interval_and_truth
 from featurestack.rooms.importance.tests.simulated import (
     CURVES,
     MANY,
     learning_curves,
     many_features,
-    overlapping,
     smallest_set,
-    useless_sets,
 )
 from tests.pipeline.datasets.test_name_fields import INNOCENT, innocent
 from tests.train.simulated import scored_elsewhere

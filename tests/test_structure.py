@@ -264,7 +264,6 @@ ASKED_FOR = {
         "featurestack.analysis.sentences.threats",
         "featurestack.features_cache.splits",
         "featurestack.features_cache.opening",
-        "featurestack.rooms.importance.across_page",
         "featurestack.rooms.importance.section",
         "featurestack.rooms.importance.sentences",
         "featurestack.results.run_writer",

@@ -1,5 +1,5 @@
 """The worth of each feature: `make importance`, `make curve`, their section of the
-report, and the page across datasets.
+report.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,6 @@ NAMES = (
     *("importance", "importance_by_class", "importance_redundancy"),
     *("importance_sets", "importance_accuracy", "curve"),
 )
-ACROSS = ("across_gains", "across_heat_map", "across_shares")
 
 
 @ROOM.commands("train importance", "train curve")
@@ -26,25 +25,11 @@ def load_commands() -> Sequence[Any]:
     return importance, curve
 
 
-@ROOM.options("AnalysisOptions")
-def load_options() -> Sequence[Any]:
-    from featurestack.rooms.importance.across_options import AcrossOptions
-
-    return (AcrossOptions,)
-
-
 @ROOM.functions("importance")
 def load_functions() -> Sequence[Any]:
     from featurestack.rooms.importance.functions import importance
 
     return (importance,)
-
-
-@ROOM.capabilities("across")
-def load_across() -> Sequence[Any]:
-    from featurestack.rooms.importance import overview
-
-    return (overview,)
 
 
 @ROOM.capabilities("importance folders")
@@ -60,14 +45,6 @@ def load_figures() -> Sequence[Any]:
     from featurestack.rooms.importance import figures  # noqa: F401
 
     return [FIGURES[name] for name in NAMES]
-
-
-@ROOM.figures(*ACROSS)
-def load_figures_across() -> Sequence[Any]:
-    from featurestack.analysis.figures.drawing import FIGURES
-    from featurestack.rooms.importance import across_figures  # noqa: F401
-
-    return [FIGURES[name] for name in ACROSS]
 
 
 @ROOM.sections("importance", files="importance-*/*.*")

@@ -4,9 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from featurestack.rooms.importance.overview import not_compared
 
-from featurestack.rooms.importance import across_sentences, sentences
+from featurestack.rooms.importance import sentences
 
 FOLDER = SimpleNamespace(
     features=["mel", "mfcc", "chroma"],
@@ -51,12 +50,6 @@ def test_features_of_the_best_run_that_were_not_measured_are_named():
 def test_a_negative_loss_is_a_gain():
     assert sentences.lost_points(-0.02, -0.03, -0.01) == "2.0 points more, 1.0 to 3.0"
     assert sentences.lost_points(0.02, NONE, NONE) == "2.0 points less"
-
-
-def test_datasets_are_compared_from_three_on():
-    assert not_compared(2) == ("A comparison needs 3 datasets; 2 have runs here.")
-    assert not_compared(1).endswith("; one has runs here.")
-    assert not_compared(4).startswith("No 3 of these 4 datasets share")
 
 
 def loss(without, lost, low, high, clear):
@@ -131,27 +124,3 @@ def test_the_next_doubling_has_a_bound_if_the_last_brought_a_gain(low, high, sai
 def test_sets_that_were_not_fitted_are_counted():
     assert sentences.fitted_sets(143, 12) == "of the 143 of 4,095 sets that were fitted"
     assert sentences.fitted_sets(7, 3) == ""
-
-
-def across(sets):
-    row = {"feature_set": "mel+mfcc", "mean": 0.024, "low": 0.005, "high": 0.043}
-    row |= {"new_low": -0.02, "new_high": 0.06, "better": 4, "datasets": 5}
-    return SimpleNamespace(best=row, joint=range(sets))
-
-
-def test_the_largest_of_several_means_is_said_to_be_too_high():
-    assert across_sentences.on_unseen(across(31), 5) == (
-        "mel+mfcc would gain +2.4 points on average (+0.5 to +4.3, the largest of 31,"
-        " so too high); the gain of a new dataset would lie between −2.0 and +6.0"
-        " points, so it may go either way."
-    )
-    assert "so too high" not in across_sentences.on_unseen(across(1), 5)
-
-
-def test_few_datasets_say_nothing_of_a_new_one():
-    built = across(2)
-    built.best["new_low"] = np.nan
-    assert across_sentences.on_unseen(built, 5) == (
-        "nothing can be said yet: an estimate needs 5 datasets."
-        " mel+mfcc is better on 4 of 5."
-    )

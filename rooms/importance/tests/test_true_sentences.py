@@ -1,12 +1,10 @@
-"""Sentences about importance and datasets are true where the truth is known."""
+"""Sentences about importance are true where the truth is known."""
 
 import numpy as np
 
 from featurestack.rooms.importance.tests.simulated import (
     CURVES,
     learning_curves,
-    overlapping,
-    useless_sets,
 )
 
 
@@ -21,16 +19,3 @@ def test_the_next_doubling_brings_no_more_than_the_page_says():
 def test_a_flat_curve_has_no_gain_that_can_be_seen():
     drawn = learning_curves(CURVES["easy classes"], 4, np.random.default_rng(0))
     assert all("No gain" in text for _, text, _ in drawn)
-
-
-def test_the_largest_gain_of_useless_sets_is_called_too_high():
-    rng = np.random.default_rng(0)
-    drawn = [useless_sets(5, 31, rng) for _ in range(20)]
-    assert all("the largest of 31, so too high" in text for _, text in drawn)
-
-
-def test_datasets_that_share_recordings_are_named():
-    rng = np.random.default_rng(0)
-    _, problems = overlapping(3, 5, rng)
-    assert [problem.run for problem in problems] == ["d1", "d2"]
-    assert not overlapping(3, 5, rng, shared=0.0)[1]

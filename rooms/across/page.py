@@ -1,10 +1,10 @@
-"""The comparison of several datasets: its choices, and whether there is one."""
+"""The comparison of several datasets on the entry page of the reports: its choices,
+whether there is one, its figures and sentences.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from featurestack.rooms.importance.across_options import FEWEST_DATASETS, AcrossOptions
 
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.options import AnalysisOptions
@@ -12,9 +12,13 @@ from featurestack.analysis.overview import Compared
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import Problem
 from featurestack.commandline.quantities import counted
+from featurestack.rooms.across import sentences
+from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
 
 if TYPE_CHECKING:
-    from featurestack.rooms.importance.across import Comparison
+    from featurestack.rooms.across.comparison import Comparison
+
+PANELS = 12  # feature sets in the first figure of gains
 
 
 def choices(options: AnalysisOptions) -> dict[str, str]:
@@ -27,7 +31,7 @@ def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
     """RequestError for a MODEL or BASE that no run of these datasets has."""
     chosen = choices(options)
     if chosen != choices(AnalysisOptions()):
-        from featurestack.rooms.importance.across import check_choices
+        from featurestack.rooms.across.comparison import check_choices
 
         check_choices(given, **chosen)
 
@@ -43,7 +47,7 @@ def compare_datasets(
     """
     if len(given) < FEWEST_DATASETS:
         return None, []
-    from featurestack.rooms.importance.across import compare
+    from featurestack.rooms.across.comparison import compare
 
     return compare(given, chosen["model"], chosen["base"])
 
@@ -77,6 +81,49 @@ def compare_reports(
         why = not_compared(len(given))
         headline = f"{counted(reports, 'report')}. {why}"
         return Compared(headline, leads={"Comparison": why}, problems=problems)
-    from featurestack.rooms.importance.across_page import page_of
-
     return replace(page_of(comparison, writer), problems=problems)
+
+
+def page_of(
+    comparison: "Comparison",
+    writer: FigureWriter,
+) -> Compared:
+    """The comparison's sentences, figures and tables for the page."""
+    from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT
+
+    submit_figures(writer, comparison)
+    leads = {
+        f"On these {comparison.best['datasets']} datasets": sentences.on_these(
+            comparison
+        ),
+        "On a dataset not seen": sentences.on_unseen(comparison, FEWEST_TO_PREDICT),
+    }
+    templates = {"gains": "Gains", "every": "Every feature set"}
+    return Compared(
+        sentences.headline(comparison),
+        comparison,
+        leads,
+        templates,
+        values={"c": comparison},
+        tables={"gains": comparison.gains, "pooled": comparison.pooled},
+    )
+
+
+def submit_figures(writer: FigureWriter, comparison: "Comparison") -> None:
+    """Submit the figures of the page; gains of the first PANELS feature sets and of the
+    others are two figures.
+    """
+    order = comparison.joint["feature_set"]
+    for stem, names in (
+        ("across_gains", order[:PANELS]),
+        ("across_more_gains", order[PANELS:]),
+    ):
+        if len(names):
+            kept = comparison.gains["feature_set"].isin(names)
+            writer.submit(
+                "across_gains",
+                stem,
+                gains=comparison.gains[kept],
+                pooled=comparison.pooled.set_index("feature_set").loc[names],
+            )
+    writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)

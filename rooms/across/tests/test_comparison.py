@@ -6,11 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from featurestack.rooms.across.comparison import (
-    DatasetGains,
-    compared,
-    inside_others,
-)
 
 import featurestack as fs
 from featurestack.analysis.options import AnalysisOptions
@@ -19,7 +14,12 @@ from featurestack.analysis.report_inputs import dataset_words, jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
-from featurestack.rooms.importance import across, across_sentences
+from featurestack.rooms.across import comparison, sentences
+from featurestack.rooms.across.comparison import (
+    DatasetGains,
+    compared,
+    inside_others,
+)
 from tests.analysis.made_datasets import (
     NAMES,
     comparison_alone,
@@ -71,7 +71,7 @@ def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
         train(options, name, {"mel": 0.6, "mel_mfcc": skill})
     built = comparison_alone(options)
     assert built.comparison.best["clear"] == (skill == 0.75)
-    assert words in across_sentences.on_these(built.comparison)
+    assert words in sentences.on_these(built.comparison)
     assert built.headline.endswith(", not clearly") == (skill == 0.61)
 
 
@@ -81,7 +81,7 @@ def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     built = comparison_alone(options)
     (row,) = built.pooled.to_dict("records")
     assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
-    assert "so it may go either way" in across_sentences.on_unseen(built.comparison, 5)
+    assert "so it may go either way" in sentences.on_unseen(built.comparison, 5)
 
 
 def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
@@ -137,7 +137,7 @@ def test_tags_are_tested_as_in_the_report_of_their_dataset(options):
     for name in NAMES:
         train(options, name, {"mel": 0.4, "mel_mfcc": 0.8}, clips=20, task="tags")
     job = jobs(replace(options, dataset="birds"))[0]
-    gains, _ = across.dataset_gains(job, None, "linear", "mel")
+    gains, _ = comparison.dataset_gains(job, None, "linear", "mel")
     ranking = rankings(load_runs(job.runs).runs)[0]
     assert ranking.swaps
     best_less_other, tests = ranking.compare([(1, 0)])
@@ -161,9 +161,7 @@ def test_a_dataset_of_few_recordings_is_not_tested(options):
     built = comparison_alone(options)
     office = built.gains.query("dataset == 'office'")
     assert office["verdict"].tolist() == ["not tested"]
-    assert "1 has too few recordings for a test" in across_sentences.on_these(
-        built.comparison
-    )
+    assert "1 has too few recordings for a test" in sentences.on_these(built.comparison)
 
 
 def test_a_base_that_no_dataset_has_is_said(options):
@@ -231,7 +229,7 @@ def test_a_dataset_inside_one_that_cannot_be_compared_is_compared(options, monke
     train(options, "all", {"chroma": 0.6, "mfcc": 0.8})
     contents = {"all": Clips("a", "b", "c"), "birds": Clips("a", "b")}
     monkeypatch.setattr(
-        across,
+        comparison,
         "inside_others",
         lambda caches: inside_others(
             {
@@ -271,7 +269,7 @@ def test_a_dataset_inside_another_is_found_by_its_content():
         "brought": Clips("", ""),
         "none": None,
     }
-    inside = across.inside_others(caches)
+    inside = comparison.inside_others(caches)
     assert [*inside] == ["small"]
     assert inside["small"] == (
         "not compared: 2 of its 2 audio files are in whole too, which is compared"
@@ -280,7 +278,7 @@ def test_a_dataset_inside_another_is_found_by_its_content():
 
 def test_of_a_dataset_under_two_names_the_first_is_compared():
     caches = {"a": Clips("1", "2"), "b": Clips("1", "2"), "c": Clips("2", "1")}
-    assert [*across.inside_others(caches)] == ["b", "c"]
+    assert [*comparison.inside_others(caches)] == ["b", "c"]
 
 
 def copies(*ids):
@@ -295,24 +293,24 @@ ESC = [f"1-{100_000 + n}-A" for n in range(20)]
 
 def test_a_resampled_copy_is_found_by_its_clip_ids():
     caches = {"esc10": copies(*ESC[:8]), "esc50": copies(*ESC)}
-    assert across.inside_others(caches) == {
+    assert comparison.inside_others(caches) == {
         "esc10": "not compared: 8 of its 8 clip ids are in esc50 too, which is compared"
     }
 
 
 def test_clips_that_are_only_counted_are_not_the_same():
     ids = [f"dog/{n:03d}" for n in range(20)]
-    assert not across.overlaps({"a": copies(*ids), "b": copies(*ids)})
+    assert not comparison.overlaps({"a": copies(*ids), "b": copies(*ids)})
 
 
 def test_an_overlap_of_more_than_a_tenth_is_named():
     new = [f"1-{200_000 + n}-A" for n in range(9)]
     caches = {"whole": copies(*ESC), "part": copies(*ESC[:3], *new)}
-    assert not across.inside_others(caches)
-    (problem,) = across.partly_inside(caches)
+    assert not comparison.inside_others(caches)
+    (problem,) = comparison.partly_inside(caches)
     assert problem.run == "part"
     assert problem.text.startswith("3 of its 12 clip ids are in whole too")
-    assert not across.partly_inside(
+    assert not comparison.partly_inside(
         {"a": copies(*ESC), "b": copies(*ESC[:1], *new, "x")}
     )
 

@@ -7,7 +7,7 @@ from featurestack.analysis.tables import format_p
 from featurestack.commandline.quantities import counted, points
 
 if TYPE_CHECKING:
-    from featurestack.rooms.importance.across import Comparison
+    from featurestack.rooms.across.comparison import Comparison
 
 
 def headline(comparison: "Comparison") -> str:

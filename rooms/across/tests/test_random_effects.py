@@ -4,6 +4,7 @@ which it says little.
 
 import numpy as np
 import pytest
+
 from featurestack.rooms.across.random_effects import (
     prediction_interval,
     random_effects,

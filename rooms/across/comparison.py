@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
-from featurestack.rooms.across.random_effects import random_effects
 from scipy.special import stdtrit
 
 from featurestack.analysis.clips import readable_cache
@@ -49,6 +47,8 @@ from featurestack.results.bootstrap import effective_recordings
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
+from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
+from featurestack.rooms.across.random_effects import random_effects
 
 # ids that datasets share only if they share clips: `1-100032-A-0`, `XC123456`
 UNIQUE_ID = r"\d{5,}|[0-9a-f]{8,}"

@@ -1,0 +1,52 @@
+"""Sentences about several datasets: a phrase book, and true ones for a known truth."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from featurestack.rooms.across import sentences
+from featurestack.rooms.across.page import not_compared
+from featurestack.rooms.across.tests.simulated import overlapping, useless_sets
+
+
+def test_datasets_are_compared_from_three_on():
+    assert not_compared(2) == ("A comparison needs 3 datasets; 2 have runs here.")
+    assert not_compared(1).endswith("; one has runs here.")
+    assert not_compared(4).startswith("No 3 of these 4 datasets share")
+
+
+def comparison_of(sets):
+    row = {"feature_set": "mel+mfcc", "mean": 0.024, "low": 0.005, "high": 0.043}
+    row |= {"new_low": -0.02, "new_high": 0.06, "better": 4, "datasets": 5}
+    return SimpleNamespace(best=row, joint=range(sets))
+
+
+def test_the_largest_of_several_means_is_said_to_be_too_high():
+    assert sentences.on_unseen(comparison_of(31), 5) == (
+        "mel+mfcc would gain +2.4 points on average (+0.5 to +4.3, the largest of 31,"
+        " so too high); the gain of a new dataset would lie between −2.0 and +6.0"
+        " points, so it may go either way."
+    )
+    assert "so too high" not in sentences.on_unseen(comparison_of(1), 5)
+
+
+def test_few_datasets_say_nothing_of_a_new_one():
+    built = comparison_of(2)
+    built.best["new_low"] = np.nan
+    assert sentences.on_unseen(built, 5) == (
+        "nothing can be said yet: an estimate needs 5 datasets."
+        " mel+mfcc is better on 4 of 5."
+    )
+
+
+def test_the_largest_gain_of_useless_sets_is_called_too_high():
+    rng = np.random.default_rng(0)
+    drawn = [useless_sets(5, 31, rng) for _ in range(20)]
+    assert all("the largest of 31, so too high" in text for _, text in drawn)
+
+
+def test_datasets_that_share_recordings_are_named():
+    rng = np.random.default_rng(0)
+    _, problems = overlapping(3, 5, rng)
+    assert [problem.run for problem in problems] == ["d1", "d2"]
+    assert not overlapping(3, 5, rng, shared=0.0)[1]
