@@ -4,7 +4,7 @@ The gain of a feature set is its score less that of the base (BASE=, `mel`), bot
 model (MODEL=). On the datasets at hand one joint sign-flip test over all their source
 recordings weights datasets equally and is corrected for all feature sets
 (`analysis.significance`). For a dataset not seen there is a random-effects model
-(`importance.random_effects`). The two never share a sentence. Standard errors come from
+(`across.random_effects`). The two never share a sentence. Standard errors come from
 source recordings. Scores of datasets are never averaged, and gains of mAP never with
 gains of accuracy.
 
