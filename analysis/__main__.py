@@ -65,7 +65,7 @@ def analysis(options: AnalysisOptions) -> int:
         )
         print(f"next:   {built.next_command}")
         whole &= built.whole
-    if not options.run:
+    if not (options.run or any(job.tables for job in datasets)):
         overview = build_overview(options)
         if len(datasets) > 1:
             for problem in overview.problems:

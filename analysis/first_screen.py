@@ -63,7 +63,7 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     panels: dict[str, list[Row]] = {}
     for run, row in zip(ranked, found.rows):
         title = "ensembles of runs"
-        if run.choice:
+        if run.choice or run.foreign:
             title = run.model
         elif run.trained:
             title = setting(run, trained, {"tag"})

@@ -113,6 +113,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     )
     writer.close()
     proposals = [section.proposal for section in sections if section.proposal]
+    if job.proposal:
+        proposals = [job.proposal]
     command, reason = proposals[0] if proposals else propose(inputs, found)
     built, files = write(inputs, found, sections, writer, command, reason)
     manifest.replace(
@@ -138,7 +140,10 @@ def read(job: ReportJob, options: AnalysisOptions) -> Inputs:
         features=features,
         checked=read_check(cache.folder, cache.clips) if cache else None,
         results=load_runs(progress(job.runs, label="reading", unit="run")),
-        problems=[Problem("cache", text, "damaged") for text in damage],
+        problems=[
+            *job.problems,
+            *(Problem("cache", text, "damaged") for text in damage),
+        ],
     )
 
 
@@ -146,7 +151,8 @@ def find(inputs: Inputs) -> Findings:
     """Find threats to validity, rank and test the runs, and make their tables."""
     cache = inputs.cache
     results = inputs.results
-    outdated = changed_runs(results.runs, cache) if cache else []
+    own = [run for run in results.runs if not run.foreign]
+    outdated = changed_runs(own, cache) if cache else []
     threats = threats_of_check(inputs.checked or [])
     if cache:
         threats = [

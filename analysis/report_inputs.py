@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.runs import Problem
 from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
@@ -50,6 +51,11 @@ class ReportJob:
     folder: Path
     # NAME=value words that name the dataset, the folders, and the runs of RUN=
     given: tuple[str, ...]
+    # of tables in the place of run folders: their files, what they lack, and the
+    # command to propose with its reason
+    tables: tuple[Path, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    proposal: tuple[str, str] | None = None
 
 
 def dataset_words(options: AnalysisOptions) -> list[str]:
@@ -74,8 +80,11 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
     A report on chosen runs (RUN=) has a folder of its own, so that the full report
     stays. RequestError if there is nothing to report on, or if RUN names two folders of
-    one name.
+    one name. PREDICTIONS, of a room, names tables in the place of runs.
     """
+    if getattr(options, "predictions", ()):
+        of_tables: list[ReportJob] = rooms.load("capabilities", "predictions")(options)
+        return of_tables
     given_datasets = dataset_words(options)
     if len(given_datasets) > 1:
         return jobs_of_several(options, given_datasets)
@@ -316,12 +325,13 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     for section in rooms.names("sections").values():
         if section.files:
             files += sorted((options.runs / job.dataset).glob(section.files))
-    files += sorted(options.reports.glob(SCORES_ELSEWHERE))
+    files += [*sorted(options.reports.glob(SCORES_ELSEWHERE)), *job.tables]
     # a path may hold bytes that are not UTF-8
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
     if job.cache:
         states += dataset_states(job.cache)
-    return digest([spelling.caller(), *option_words(options, PAGE_OPTIONS), *states])
+    words = [*option_words(options, PAGE_OPTIONS), *job.given]
+    return digest([spelling.caller(), *words, *states])
 
 
 def dataset_states(cache_folder: Path) -> list[str]:

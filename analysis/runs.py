@@ -93,8 +93,12 @@ class Run:
 
     @cached_property
     def options(self) -> dict[str, object]:
-        """The training options, or the members of an ensemble of finished runs."""
+        """The training options, or the members of an ensemble of finished runs; none
+        if another program made the predictions.
+        """
         config = self.config
+        if self.foreign:
+            return {}
         return (
             to_json(config.options)
             if isinstance(config, RunConfig)
@@ -121,6 +125,11 @@ class Run:
     def trained(self) -> bool:
         """False for an ensemble of finished runs and for a choice of features."""
         return isinstance(self.config, RunConfig)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another program made its predictions."""
+        return not (self.trained or self.config.members)
 
     @property
     def choice(self) -> ChoiceConfig | None:

@@ -131,7 +131,11 @@ def errors(
     images: Mapping[str, object] = {}
     if cache:
         audio = clip_audio(cache, clips, wanted, folder, audio_mb)
-        sets = [run.choice.recommended if run.choice else run.features for run in runs]
+        sets = [
+            run.choice.recommended if run.choice else run.features
+            for run in runs
+            if not run.foreign
+        ]
         shown = features_to_show(cache, features, sets)
         images = thumbnails(cache, shown, clips)
     data = error_browser.browser_data(runs, difficulty, shown, audio.links)

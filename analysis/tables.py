@@ -140,7 +140,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "seeds": " ".join(map(str, run.seeds)),
                 "seed_sd": pd.Series(scores).std(),
                 "epochs": epochs,
-                "parameters": None if run.choice else run.config.parameters,
+                "parameters": None if run.choice else run.config.parameters or None,
                 "fold_seconds": fold_seconds.mean(),
                 "trained_on": trained_on,
                 "extraction_seconds": config and config.extraction.seconds,

@@ -18,7 +18,7 @@ from featurestack import interface
 STUB = Path(fs.__file__).with_suffix(".pyi")
 HEAD = """\
 # Written by `python -m docs.stub`; a test compares it with the code.
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 

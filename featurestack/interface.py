@@ -376,7 +376,7 @@ def report(options: AnalysisOptions) -> "Built | Overview":
         raise RequestError(
             f"run= has runs of several datasets, and a report is of one: {names}"
         )
-    if options.run:
+    if options.run or datasets[0].tables:
         return built[0]
     overview = build_overview(options)
     return overview if len(built) > 1 else built[0]

@@ -11,7 +11,7 @@ from featurestack.analysis.sentences import (
     sentence,
 )
 from featurestack.analysis.tables import decimals
-from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.quantities import counted, percent, plural
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
@@ -38,6 +38,8 @@ def method_accuracy(f: "Findings") -> str:
 
 def grouped(f: "Findings") -> str:
     """Says that no group is on both sides of a split."""
+    if ranking_of(f).best.foreign:
+        return f"The table does not say which {plural(f.group)} its author trained on."
     known = "" if f.groups else ", as the dataset groups them,"
     return f"Clips of one {f.group}{known} are never both trained on and tested."
 

@@ -67,6 +67,8 @@ def headline(f: "Findings") -> str:
 
             return right(f)
         model = f"{best['features']} with {best['model']}"
+        if main.best.foreign:
+            model = best["label"]
         return f"One configuration so far: {model}, {score}"
     if f.state == "untested":
         why = f"too few {plural(f.group)} for a verdict"

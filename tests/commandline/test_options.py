@@ -186,7 +186,7 @@ def fails(options: Some):
         (
             ["fine", "AUDIO=x"],
             2,
-            "pipeline events, train predict, pipeline show",
+            "pipeline events, analysis, train predict, pipeline show",
         ),
         (
             ["fine", "--several-targets", "AUDIO=x"],

@@ -1,0 +1,29 @@
+"""PREDICTIONS=: reports on tables of predictions that any program wrote."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from featurestack.commandline.rooms import Room
+
+ROOM = Room()
+
+
+@ROOM.options("AnalysisOptions.predictions")
+def load_options() -> Sequence[Any]:
+    from featurestack.rooms.predictions.options import PredictionsOptions
+
+    return (PredictionsOptions,)
+
+
+@ROOM.functions("analyse")
+def load_functions() -> Sequence[Any]:
+    from featurestack.rooms.predictions.functions import analyse
+
+    return (analyse,)
+
+
+@ROOM.capabilities("predictions")
+def load_jobs() -> Sequence[Any]:
+    from featurestack.rooms.predictions.report import jobs
+
+    return (jobs,)
