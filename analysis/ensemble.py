@@ -47,7 +47,8 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     means = mean_probabilities(members)
     config = ensemble_config(members)
     folder = RunFolder(runs / config.dataset / config.name)
-    write_config(folder.path, config)
+    # first: a kill in between leaves no run, and not one with folds of before
+    (folder.path / "run.json").unlink(missing_ok=True)
     clips = pd.DataFrame(
         {
             "clip_id": first.clip_ids,
@@ -60,13 +61,14 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
         tested = first.folds == fold
         rows = [clips[tested].assign(selection=name) for name in means]
         probabilities = [mean[tested] for mean in means.values()]
-        folder.fold(fold).mkdir(exist_ok=True)
+        folder.fold(fold).mkdir(parents=True, exist_ok=True)
         write_predictions(
             folder.fold(fold),
             pd.concat(rows),
             np.concatenate(probabilities).astype(np.float32),
             first.classes,
         )
+    write_config(folder.path, config)
     return folder
 
 

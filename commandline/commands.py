@@ -16,6 +16,7 @@ from featurestack.commandline.options import (
     Options,
     by_word,
     fields,
+    kind_of,
     own_options,
     texts,
     unfold,
@@ -42,11 +43,6 @@ from featurestack.commandline.terminal import (
 SPINCOUNT = "3000"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
-# options that must not be empty: '' would be the current folder
-MEANT = {
-    "dataset": "a dataset's name, a folder, a table or a cache",
-    "audio": "a file or a folder",
-}
 # make has several targets: a command ignores the others' variables
 SEVERAL_TARGETS = "--several-targets"
 
@@ -163,11 +159,14 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
     """
     known = fields(options)
     values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
-    for name in ("dataset", "audio"):
-        if not values.get(name, name).strip():
+    for name, text in values.items():
+        is_place = name == "dataset" or (
+            name in known and kind_of(known[name])[0] is Path
+        )
+        if is_place and not text.strip():  # it would be the current folder
             raise RequestError(
                 f"{name.upper()}= is empty, as an unset variable of the shell is:"
-                f" expected {MEANT[name]}"
+                " expected a file or a folder"
             )
     for name in [name for name in values if name not in known]:
         from featurestack.commandline.help import commands_taking

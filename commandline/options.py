@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import number_of
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import Command
 
@@ -219,6 +220,8 @@ def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> An
     try:
         if kind is bool:
             return SWITCH[text.lower()]
+        if kind in (int, float):
+            return number_of(text, kind)
         return text if typing.get_origin(kind) is Literal else kind(text)
     except (KeyError, ValueError):
         expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")

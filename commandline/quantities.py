@@ -1,12 +1,17 @@
 """Quantities in words: durations, sizes, counts with their nouns, percentages."""
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 # percentage points: lifts an exact half, which floats would round to either side
 HALVES_UP = 1e-9
 MOST_DIGITS = 15  # longest whole number that somebody means
+DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def duration(seconds: float) -> str:
@@ -39,7 +44,17 @@ def whole_number(text: str) -> int:
 
     Python refuses to read thousands of digits.
     """
-    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else -1
+    plain = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+    return int(text) if plain else -1
+
+
+def number_of(text: str, kind: type[Number]) -> Number:
+    """The number that a text states in decimal digits; ValueError for any other text,
+    `1_0` among them, which Python reads as 10.
+    """
+    if not DECIMAL.fullmatch(text.strip()):
+        raise ValueError(f"{text} is no number")
+    return kind(text)
 
 
 def count(number: float) -> str:

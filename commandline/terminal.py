@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 2  # shorter work shows no bar
 quiet = False  # whether `silenced` is in force
-# C0 without tab and line feed, delete, C1, line separators, marks of direction
+# C0 without tab and line feed, delete, C1, line separators, marks of direction, bytes
+# that are not UTF-8
 CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    "\ud800-\udfff]"
 )
 LOG_SECONDS = 60  # between two lines of progress in a log
 LOG_FORMAT = (

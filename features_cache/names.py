@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import number_of
 
 Value = str | int | float | bool
 
@@ -133,7 +134,7 @@ def _value(text: str) -> Value:
         return text.lower() == "true"
     for kind in (int, float):
         try:
-            return kind(text)
+            return number_of(text, kind)
         except ValueError:
             pass
     return text

@@ -6,6 +6,7 @@ a CSV table, which may leave files out on purpose.
 """
 
 import csv
+import io
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def rows_of_table(table: Path) -> int:
     text = table.read_text(encoding="utf-8-sig", errors="replace")
     header = text.partition("\n")[0]
     separator = max(",;\t", key=header.count)
-    rows = csv.reader(text.splitlines(keepends=True), delimiter=separator)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     return sum(any(cell.strip() for cell in row) for row in rows) - 1
 
 

@@ -324,9 +324,12 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
 
         fs.run("last").predictions().groupby("fold").size()
     """
-    from featurestack.results.select_runs import select_one
+    from featurestack.results.select_runs import select
 
-    return select_one(Path(folder), name)
+    chosen = select(Path(folder), name)
+    if len(chosen) > 1:
+        raise RequestError(f"{name!r} names {len(chosen)} runs: name one")
+    return chosen[0]
 
 
 def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":

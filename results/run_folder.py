@@ -69,7 +69,8 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 # inode number, so that a run or a copy whose name happens to end so is no such folder.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
 SWITCH = ".switch"
-# prefix of a folder in REPORTS with the scores of a run on another dataset
+# prefix of a folder in REPORTS with the scores of a run on another dataset, named by
+# the run's dataset and name
 ELSEWHERE = "by-"
 
 

@@ -9,13 +9,21 @@ from featurestack.results.run_folder import RunFolder, find
 from featurestack.storage.files import is_file, may_read, require_readable
 
 
-def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
+def select(
+    runs: Path | str,
+    wanted: str,
+    dataset: str = "",
+    *,
+    predicting: bool = False,
+) -> list[RunFolder]:
     """The runs that the words of `wanted` name: each a name, a path, a unique prefix of
     a name, or `last`.
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
-    blanks. RequestError with the nearest name if a word fits no run, with all names
-    that fit if it fits several.
+    blanks. If `predicting`, `last` is the last run that has weights to predict with, if
+    there is one: ensembles of finished runs and choices of features have none.
+    RequestError with the nearest name if a word fits no run, with all names that fit if
+    it fits several.
     """
     known = {}
     for run in find(runs, dataset):
@@ -30,12 +38,8 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
     chosen = {}
     for word in words:
         if word == "last" and known:
-
-            def written(run: RunFolder) -> float:
-                readable = may_read(run.path)
-                return (run.path / "run.json").stat().st_mtime if readable else 0.0
-
-            run = max(known.values(), key=written)
+            able = [run for run in known.values() if predicting and has_weights(run)]
+            run = max(able or known.values(), key=_written)
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
@@ -65,11 +69,24 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
 
 
 def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
-    """The run that `wanted` names; RequestError if it names several."""
-    chosen = select(runs, wanted, dataset)
+    """The run to predict with that `wanted` names; RequestError if it names several."""
+    chosen = select(runs, wanted, dataset, predicting=True)
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
     return chosen[0]
+
+
+def has_weights(run: RunFolder) -> bool:
+    """Whether a finished fold has its weights."""
+    return any(
+        (fold / "last.pt").is_file() and (fold / "predictions.csv").is_file()
+        for fold in run.path.glob("fold*")
+    )
+
+
+def _written(run: RunFolder) -> float:
+    """When run.json was written; 0 if the folder may not be read."""
+    return (run.path / "run.json").stat().st_mtime if may_read(run.path) else 0.0
 
 
 def refuse_unreadable(runs: Path, dataset: str = "") -> None:

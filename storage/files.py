@@ -2,6 +2,7 @@
 own.
 """
 
+import errno
 import hashlib
 import os
 import socket
@@ -201,7 +202,11 @@ def hash_of(content: bytes) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """Hash of a file's content, 32 hexadecimal digits."""
+    """Hash of a file's content, 32 hexadecimal digits; OSError for a named pipe, which
+    one would wait for, and other special files.
+    """
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(
             file, lambda: hashlib.blake2b(digest_size=16)

@@ -1,12 +1,13 @@
 """A run.json of made-up values for tests that need a few of its keys."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from featurestack.results.config import (
     RUN_FORMAT,
     Computed,
+    EnsembleConfig,
     ExtractionCost,
     Machine,
     RunConfig,
@@ -77,6 +78,13 @@ def run_config(options=OPTIONS, **given):
     channels = tuple(map(channel, options.features.split("+")))
     standard = {"classes": named("a", "b"), "channels": channels, "options": options}
     return RunConfig(**standard | KNOWN | given)
+
+
+def ensemble_of(config, kind=EnsembleConfig, **given):
+    """The configuration of an ensemble, or a choice, of runs like this one."""
+    names = [own.name for own in fields(kind)]
+    known = {name: getattr(config, name) for name in names if hasattr(config, name)}
+    return kind(**known | {"name": "both", "members": ("a", "b")} | given)
 
 
 def computed(**way):

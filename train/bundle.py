@@ -63,9 +63,14 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 
     RequestError if no fold is finished, or the weights of that epoch are missing.
     """
+    config = run.training
     if not run.finished:
         raise RequestError(
             f"{run.name} has no finished fold yet: continue its training"
+        )
+    if config.command is None:
+        raise RequestError(
+            f"{run.name} was trained by a loop of its own, which keeps no weights here"
         )
     folds = {}
     selection = run.selection(selection)
@@ -73,14 +78,13 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
             raise RequestError(
-                f"{file} is not there: give another SELECTION=, or train this fold"
-                " again"
+                f"{file} is not there: give another SELECTION=, or remove"
+                f" {file.with_name('predictions.csv')} and train this fold again"
             )
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     epoch: Epoch = "best" if selection == "best" else "last"
-    config = BundleConfig(**vars(run.training), selection=epoch)
-    return Bundle(config, folds)
+    return Bundle(BundleConfig(**vars(config), selection=epoch), folds)
 
 
 def read_bundle(file: Path) -> Bundle:

@@ -21,7 +21,7 @@ from featurestack.commandline.options import (
     fields,
     option,
 )
-from featurestack.commandline.quantities import whole_number
+from featurestack.commandline.quantities import number_of, whole_number
 from featurestack.features_cache.location import is_cache
 from featurestack.results.training_options import FIRST, Training
 from featurestack.train.recipes import recipe_words
@@ -121,7 +121,7 @@ def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
     else.
     """
     try:
-        number = float(text)
+        number = number_of(text, float)
     except ValueError:
         number = -1.0
     if not 0 <= number <= most:

@@ -78,8 +78,10 @@ def score_elsewhere(options: PredictOptions) -> int:
             " none"
         )
     other = load_other(options, run)
-    folder = options.out or options.reports / other.name / f"{ELSEWHERE}{run.name}"
+    scored = f"{ELSEWHERE}{run.dataset}-{run.name}"
+    folder = options.out or options.reports / other.name / scored
     refuse_foreign(folder)
+    folder.mkdir(parents=True, exist_ok=True)  # a wrong REPORTS is refused at once
     clips = labelled_clips(other, run, known_files(run, options.data))
     tell_left_out(clips, other.name)
     table = clips.table.set_index("clip_id", drop=False)

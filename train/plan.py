@@ -346,6 +346,12 @@ def resolve_options(
             f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is"
             " trained"
         )
+    for given, channel in zip(parse_set(asked.features), features):
+        if {*dict(channel.parameters)} - {*dict(given.parameters)}:
+            messages.append(f"{given}: {channel}, the only one in the cache")
+    if asked.val == "none" and asked.select != RunOptions.select:
+        ignored["select"] = RunOptions.select
+        messages.append("SELECT is ignored without VAL")
     if ignored:
         messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
     # predictions do not depend on the number of GPUs, or on which they are

@@ -26,14 +26,14 @@ from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.audio_model import TOLERANCE, AudioModel
 from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
+from featurestack.train.compute import device_of
 from featurestack.train.rejection import Samples
 
 EXPORTED = "fs.Model of an ONNX file"  # a room's capability
 
 # samples of an integer type -> their zero and their full scale, as in audio files
 FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
-# floating-point audio is rarely above 4; integers that were only cast are in thousands
-LOUDEST = 100.0
+LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
 MOST_CHANNELS = 32  # more are frames or features, no audio
 
 
@@ -66,7 +66,7 @@ class Model:
         folder: Path | str = "runs",
         device: str = "cpu",
     ) -> None:
-        self._model = audio_model(trained, Path(folder), device)
+        self._model = audio_model(trained, Path(folder), device_of(device))
         config = self._model.config
         if self._model.task.predictor:
             raise RequestError(
@@ -85,7 +85,7 @@ class Model:
         """The answer for one clip.
 
         y            samples, (n,) or with an axis of channels, whose mean counts;
-                     floats of full scale 1, int16, int32 or uint8
+                     floats of full scale 1, of at most LOUDEST; int16, int32 or uint8
         sample_rate  Hz; other rates than the model's are resampled
 
         A shorter clip than `seconds` is padded with zeros like a short training clip.
@@ -127,7 +127,7 @@ class Model:
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
         rate = checked_rate(sample_rate)
-        samples = mono(scaled(np.asarray(y)))
+        samples = mono(scaled(as_array(y)))
         seconds = len(samples) / rate
         if seconds > self.seconds + TOLERANCE:
             raise RequestError(
@@ -150,6 +150,10 @@ def audio_model(
     """The model of a bundle, an ONNX file or a run, as `Model` takes them."""
     if isinstance(trained, RunFolder):
         return AudioModel(bundle_of_run(trained), device)
+    if not isinstance(trained, str | Path):
+        raise RequestError(
+            f"Model({trained!r}): expected a bundle's file, or a run's name or path"
+        )
     file = Path(trained)
     if not file.is_file():
         run = select_runs.select_one(folder, str(trained))
@@ -172,14 +176,27 @@ def checked_rate(sample_rate: float) -> int:
     )
 
 
+def as_array(y: ArrayLike) -> NDArray[np.generic]:
+    """The samples as an array; RequestError if they are none, or if some are masked."""
+    if np.ma.is_masked(y):
+        raise RequestError("some samples are masked: give an array without a mask")
+    try:
+        return np.asarray(y)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"samples cannot be read as an array of numbers ({reason})"
+        ) from None
+
+
 def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
     """Samples as float32 of full scale 1; RequestError for other types, NaN, and floats
     that are no audio.
     """
     if y.size == 0:
         raise RequestError("the clip is empty: expected at least one sample")
-    if str(y.dtype) in FULL_SCALE:
-        zero, full = FULL_SCALE[str(y.dtype)]
+    if y.dtype.name in FULL_SCALE:  # in either order of bytes
+        zero, full = FULL_SCALE[y.dtype.name]
         return ((y.astype(np.float64) - zero) / full).astype(np.float32)
     if y.dtype.kind != "f":
         raise RequestError(
@@ -193,7 +210,8 @@ def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
             f"{samples} of {y.size:,} {'is' if unfit == 1 else 'are'} NaN or infinite"
         )
     peak = float(np.abs(y).max())
-    if peak > LOUDEST:
+    # integers that were only cast to floats are whole, however quiet they are
+    if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
         raise RequestError(
             f"samples of up to {peak:,.0f}, and full scale is 1: divide 16-bit samples"
             " by 32768, or give them as int16"

@@ -354,7 +354,7 @@ def refuse_unwritable(work: Work) -> None:
     ):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-        if not may_write(folder):
+        if not (folder.is_dir() and may_write(folder)):
             raise RequestError(
                 f"{folder} may not be written, and {what} there: give another folder,"
                 f" {option}="

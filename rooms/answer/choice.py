@@ -21,6 +21,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,7 @@ from featurestack.results.config import digest
 from featurestack.results.linear import LinearModel, fit
 from featurestack.results.next_step import proven
 from featurestack.results.scores import Floats
+from featurestack.results.training_options import STRENGTH
 from featurestack.storage.files import replace_file
 from featurestack.train.fold_data import chunked
 from featurestack.train.network_input import Statistics
@@ -53,6 +55,7 @@ INNER_FOLDS = 4
 # mel+mfcc of ESC-10, 81 and 71 % for six features of ESC-50 (docs, accuracy). These are
 # scores on all folds: see above.
 TEXTURE_GAIN = 0.1
+FITS = 1  # raised if the same fits would have other scores
 HEADER = ("features", "values", "chooses_for", "part", "score")
 
 # the tested fold that is chosen for; None is the choice for later use
@@ -192,14 +195,15 @@ class Scores:
 
     @cached_property
     def file(self) -> Path:
-        """Scores of other clips, folds or labels are in another file."""
+        """Scores of other clips, folds, labels or fits are in another file."""
         plan = self.clips.plan
         sides = [
             [fold, list(split.train), list(split.test)]
             for fold, split in self.clips.splits.items()
         ]
         clips = plan.identity.content["clips"]
-        about = digest([plan.training.task, plan.folds, clips, sides])
+        fits = [FITS, STRENGTH, plan.training.padding]
+        about = digest([fits, plan.training.task, plan.folds, clips, sides])
         return self.folder / f"scores-{about}.csv"
 
     def values(self, features: str) -> str:
@@ -211,14 +215,20 @@ class Scores:
     def read(self) -> None:
         text = self.file.read_text("utf-8") if self.file.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
-        if not whole:
-            replace_file(self.file, ",".join(HEADER) + "\n")
+        header = ",".join(HEADER) + "\n"
+        if not whole.startswith(header):
+            replace_file(self.file, header)
         elif whole != text:
             replace_file(self.file, whole)
         for row in csv.DictReader(io.StringIO(whole)):
-            outer = int(row["chooses_for"]) if row["chooses_for"] else None
-            of_set = self.known.setdefault((row["features"], row["values"]), {})
-            of_set[outer, int(row["part"])] = float(row["score"])
+            with suppress(
+                ValueError, TypeError, LookupError
+            ):  # a damaged row is fitted again
+                outer = int(row["chooses_for"]) if row["chooses_for"] else None
+                place = outer, range(len(self.clips.parts))[int(row["part"])]
+                score = float(row["score"])
+                of_set = self.known.setdefault((row["features"], row["values"]), {})
+                of_set[place] = score
 
     def add(self, features: str, outers: Sequence[Outer]) -> bool:
         """Make the fits of a feature set that choose for these folds and are lacking;

@@ -47,6 +47,8 @@ def write_choice(
     names  the candidates
     """
     sets = {fold: run.training.features for fold, run in runs.items()}
+    # first: a kill in between leaves no run, and not one with folds of another choice
+    (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
         place = folder / f"fold{fold}"
         place.mkdir(parents=True, exist_ok=True)

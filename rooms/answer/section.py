@@ -45,7 +45,7 @@ def answer(page: PageInputs) -> Section:
     tables: dict[str, pd.DataFrame] = {}
     values: dict[str, object] = {}
     if choices:
-        (run,) = choices
+        run, *_ = choices  # runs of two folders may be given
         leads |= lead_of_choice(run, page.cache)
         try:
             features = read_features(run.folders[0].path / FEATURES)

@@ -52,6 +52,19 @@ def test_an_ensemble_averages_epochs_that_count_and_ranks_with_runs_of_its_proto
     assert ensemble.config.parameters == sum(run.config.parameters for run in runs)
 
 
+def test_a_kill_leaves_no_ensemble_with_folds_of_before(made, tmp_path, monkeypatch):
+    runs = made(MadeRun(), MadeRun(features="mfcc")).runs
+    ensemble = combined(runs, tmp_path)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("featurestack.analysis.ensemble.write_predictions", killed)
+    with pytest.raises(KeyboardInterrupt):
+        combined(runs, tmp_path)
+    assert ensemble.name not in [run.name for run in find(tmp_path)]
+
+
 def test_the_same_members_write_the_same_folder(made, tmp_path):
     runs = made(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="zcr")).runs
     first = combined(runs[:2], tmp_path)

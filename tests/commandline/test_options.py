@@ -118,6 +118,9 @@ def test_what_an_option_expands_to_gives_way_to_what_is_given():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
+        ("EPOCHS=1_0", "EPOCHS=1_0: expected a whole number"),
+        ("EPOCHS=\uff11\uff10", "expected a whole number"),  # digits of full width
+        ("RATE=1_0.5", "RATE=1_0.5: expected a number"),
         ("EPOCHS=1000000000000000", "at most 1e+12"),
         ("FOLDS=3 0", "FOLDS=0: expected at least 1"),
         ("RATE=fast", "RATE=fast: expected a number"),

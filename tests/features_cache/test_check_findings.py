@@ -30,6 +30,12 @@ def test_findings_are_kept_while_the_audio_is_the_same(clips, tmp_path):
     assert read_check(tmp_path, clips) == FINDINGS
 
 
+def test_a_named_pipe_is_not_waited_for(clips, tmp_path):
+    (tmp_path / "a.wav").unlink()
+    os.mkfifo(tmp_path / "a.wav")
+    assert read_check(tmp_path, clips) is None
+
+
 def test_findings_end_with_the_audio(clips, tmp_path):
     shutil.copy(tmp_path / "b.wav", tmp_path / "a.wav")
     assert read_check(tmp_path, clips) is None

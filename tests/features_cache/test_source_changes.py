@@ -56,9 +56,12 @@ def test_a_hidden_file_is_no_new_clip(recordings):
 
 
 @pytest.mark.parametrize("separator", [",", ";"])
-def test_a_line_break_in_a_quoted_cell_is_no_new_clip(recordings, separator):
+@pytest.mark.parametrize(
+    "remark", ['"loud\n\nand near"', "loud\u2028near", "a\x85b\x0c"]
+)
+def test_a_line_break_in_a_cell_is_no_new_clip(recordings, separator, remark):
     table = recordings.parent / "sounds.csv"
-    lines = ["filename,label,remark", 'dog/1.wav,dog,"loud\n\nand near"']
+    lines = ["filename,label,remark", f"dog/1.wav,dog,{remark}"]
     lines += ["dog/2.wav,dog,", "", "cat/1.wav,cat,", "cat/2.wav,cat,"]
     table.write_text("\n".join(lines).replace(",", separator))
     cache = cache_of(recordings, table)

@@ -10,6 +10,8 @@ from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.frame_duration import frame_samples, with_frames
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
 from tests.pipeline.datasets.folders import write
 
 
@@ -52,6 +54,9 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
     ]
     assert cache["mel"].stored == cache.features[0]
     assert np.isclose(np.diff(cache["mel"].frame_axis)[0], 0.012)
+    plan = make_plan(RunOptions(features="mel", model="linear", **given))
+    told = f"mel: {cache.features[0]}, the only one in the cache"
+    assert told in plan.changed and plan.training.features == cache.features[0]
 
 
 def test_of_two_variants_with_other_frames_a_plain_name_means_neither(tmp_path):

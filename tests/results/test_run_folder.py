@@ -132,6 +132,11 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     os.utime(last.path / "run.json", (2e9, 2e9))
     other = RunFolder(runs / "two" / "mel-cnn8")
     assert select_runs.select(runs, f"last {other.path}") == [last, other]
+    for name in ("last.pt", "predictions.csv"):  # the last one with weights is another
+        other.fold(1).mkdir(exist_ok=True)
+        (other.fold(1) / name).touch()
+    assert select_runs.select_one(runs, "last") == other
+    assert select_runs.select(runs, "last") == [last]
     assert select_runs.select(runs / "elsewhere", str(other.path)) == [other]
     assert run_folder.find(runs, "two") == [other]
 

@@ -9,7 +9,13 @@ from unittest.mock import Mock
 import pytest
 
 from featurestack.storage import system
-from featurestack.storage.files import Lock, draft_of, replace_file, replaced
+from featurestack.storage.files import (
+    Lock,
+    content_hash,
+    draft_of,
+    replace_file,
+    replaced,
+)
 from tests.refusal import refused
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -117,6 +123,14 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path, name):
     with refused("no ordinary file"), replaced(tmp_path / name):
         pytest.fail("a draft was handed out")
     assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["a pipe", "a folder", "/dev/zero"])
+def test_no_hash_is_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / "a pipe")
+    (tmp_path / "a folder").mkdir()
+    with pytest.raises(OSError, match="no regular file"):
+        content_hash(tmp_path / name)
 
 
 def test_without_a_lock_only_drafts_of_processes_that_are_gone_are_removed(tmp_path):

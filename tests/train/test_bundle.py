@@ -3,16 +3,22 @@ refused.
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import featurestack as fs
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config
 from featurestack.train import bundle, checkpoint
 from featurestack.train.options import BundleOptions, PredictOptions
 from featurestack.train.predict import predict_audio
 from tests.refusal import refused
+from tests.run_configs import ensemble_of
 from tests.train.little import Harmful
 
 
@@ -35,6 +41,32 @@ def test_has_one_epoch_and_no_test_clips(file, capsys):
             )
         )
     assert "SELECTION does not apply to a bundle" in capsys.readouterr().err
+
+
+def test_a_choice_an_ensemble_and_lost_weights_are_refused_with_what_helps(
+    sounding, tmp_path
+):
+    run = RunFolder(shutil.copytree(sounding.path, tmp_path / "run"))
+    (run.fold(1) / "last.pt").unlink()
+    with refused("remove .*fold1/predictions.csv and train this fold again"):
+        bundle.bundle_of_run(run)
+    own = replace(sounding.training, command=None)
+    choice = ensemble_of(
+        own,
+        ChoiceConfig,
+        candidates=("mel",),
+        sets=("mel",),
+        recommended="mel",
+        recommended_run="mel-linear",
+    )
+    for config, said in (
+        (own, "was trained by a loop of its own, which keeps no weights"),
+        (choice, "is a choice of features: give the run that it recommends, mel-lin"),
+        (ensemble_of(own), r"is an ensemble of finished runs: give one of them \(a, b"),
+    ):
+        write_config(run.path, config)
+        with refused(said):
+            fs.Model(run.path)
 
 
 def test_no_file_of_a_run_is_replaced(sounding):

@@ -196,7 +196,7 @@ def test_the_fall_has_an_interval():
 
 
 def test_files_of_another_origin_are_not_replaced(elsewhere, rows, sounding, tmp_path):
-    folder = tmp_path / "reports" / "other" / f"by-{sounding.name}"
+    folder = tmp_path / "reports" / "other" / f"by-{sounding.dataset}-{sounding.name}"
     folder.mkdir(parents=True)
     mine = folder / "predictions.csv"
     mine.write_text("mine")

@@ -258,3 +258,9 @@ def test_targets_keep_the_numbers_of_their_task(options, monkeypatch):
     monkeypatch.setattr(Classes, "targets", halves)
     plan = make_plan(options)
     assert set(plan.targets[plan.table.index]) == {0.5}
+
+
+def test_select_without_validation_is_told_and_changes_no_hash(options):
+    plan = make_plan(change(options, select="val_f1"))
+    assert "SELECT is ignored without VAL" in plan.changed
+    assert plan.identity.hash == make_plan(options).identity.hash

@@ -1,7 +1,5 @@
 """RETRAIN=1 is killed: neither the old run nor the new one is lost."""
 
-import dataclasses
-import json
 import multiprocessing
 import os
 import shutil
@@ -10,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.results.config import EnsembleConfig, to_json
 from featurestack.results.run_folder import RETRAINED, RETRAINING, find, mark
+from featurestack.results.run_writer import write_config
 from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
 from tests.refusal import refused
+from tests.run_configs import ensemble_of
 from tests.train.little import execute
 
 
@@ -118,12 +117,7 @@ def test_a_run_whose_run_json_is_damaged_is_trained_again_in_its_place(
 
 
 def test_retraining_does_not_replace_a_run_of_another_kind(finished, options):
-    names = {own.name for own in dataclasses.fields(EnsembleConfig)}
-    known = to_json(finished.training)
-    ensemble = {name: value for name, value in known.items() if name in names}
-    ensemble |= {"task": "classes", "features": "mel", "model": "both", "seed": 0}
-    ensemble |= {"name": finished.name, "members": ["a", "b"]}
-    (finished.path / "run.json").write_text(json.dumps(ensemble))
+    write_config(finished.path, ensemble_of(finished.training))
     with refused("is an ensemble of finished runs"):
         execute(options, retrain=True)
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 import featurestack as fs
 from featurestack.commandline.errors import RequestError
@@ -19,6 +20,7 @@ FORMS = {
     "float64": TONE.astype(np.float64),
     "a list": TONE.tolist(),
     "int16": np.round(TONE * 2**15).astype(np.int16),
+    "int16 of a big-endian machine": np.round(TONE * 2**15).astype(">i2"),
     "int32": np.round(TONE.astype(np.float64) * 2**31).astype(np.int32),
     "uint8": np.round(TONE * 128 + 128).astype(np.uint8),
     "a column": TONE[:, None],
@@ -31,6 +33,11 @@ REFUSED = {
     "1 sample of 16,000 is NaN": (np.r_[TONE[1:], np.nan], RATE),
     "2 samples of 3 are NaN or infinite": ([0.0, np.nan, np.inf], RATE),
     "full scale is 1: divide 16-bit samples by 32768": (TONE * 2**15, RATE),
+    "full scale is 1: divide 16-bit": (np.rint(TONE * 50), RATE),
+    "cannot be read as an array of numbers": ([[0.0], [0.0, 1.0]], RATE),
+    r"as an array of numbers \(Got unsupported": (torch.zeros(9).bfloat16(), RATE),
+    r"as an array of numbers \(Can't call": (torch.zeros(9, requires_grad=True), RATE),
+    "some samples are masked": (np.ma.masked_less(TONE, 0), RATE),
     "samples are int64": ([0, 1, 2], RATE),
     "samples are bool": ([True, False], RATE),
     "samples are complex128": ([1j, 0.5], RATE),
@@ -65,6 +72,18 @@ def test_what_is_no_clip_gets_a_sentence(model, sentence):
         model.predict(*REFUSED[sentence])
     with pytest.raises(RequestError, match=sentence):
         model.predict_many([REFUSED[sentence][0]], REFUSED[sentence][1])
+
+
+@pytest.mark.parametrize("device", ["", "CPU", "cuda:99", "gpu"])
+def test_a_device_that_is_none_is_refused(sounding, device):
+    with pytest.raises(RequestError, match=f"DEVICE={device}"):
+        fs.Model(sounding, device=device)
+
+
+def test_the_device_may_be_chosen_and_a_model_has_to_be_named(sounding):
+    assert fs.Model(sounding, device="auto").predict(TONE, RATE).predicted == "tone"
+    with pytest.raises(RequestError, match=r"Model\(None\): expected a bundle's file"):
+        fs.Model(None)
 
 
 def test_an_array_has_the_answer_of_its_file(model, sounding, tmp_path):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import featurestack.train.models.catalogue  # noqa: F401 registers the project's models
 from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.quantities import number_of
 from featurestack.commandline.registry import Registry
 from featurestack.train.models.registry import MODELS, Given, Model
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
@@ -223,7 +224,7 @@ def resolve(text: str) -> Architecture:
             kind = type(allowed[key])
             least, most = entry.bounds.get(key, POSITIVE)
             try:
-                given[key] = kind(value)
+                given[key] = number_of(value, kind)
             except ValueError:
                 given[key] = math.nan
             if not least <= given[key] <= most:

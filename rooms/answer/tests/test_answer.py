@@ -324,14 +324,18 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
     [
         ("reports", "file/easy may not be written, and the report goes there"),
         ("runs", "file/easy may not be written, and the runs go there"),
+        ("nowhere", "/proc/x/easy may not be written, and the report goes there"),
     ],
 )
 def test_a_folder_that_may_not_be_written_is_refused_before_the_work(
     options, tmp_path, capsys, option, message
 ):
     (tmp_path / "file").write_text("no folder")
+    given = {option: str(tmp_path / "file")}
+    if option == "nowhere":
+        given = {"reports": "/proc/x"}
     with refused(message):
-        find_answer(options(**{option: str(tmp_path / "file")}))
+        find_answer(options(**given))
     assert "feature maps to compute" not in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.h5"))
 

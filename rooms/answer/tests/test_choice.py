@@ -12,6 +12,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.features_cache import external
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, find
+from featurestack.rooms.answer import chosen_run
 from featurestack.rooms.answer.answer import find_answer
 from featurestack.rooms.answer.choice import Scores, choose, read_clips
 from featurestack.rooms.answer.options import AnswerOptions
@@ -251,6 +252,39 @@ def test_the_same_question_again_fits_nothing_again(useless):
     again = answered(place)
     assert scores.read_bytes() == before
     assert again.lines == found.lines
+
+
+@pytest.mark.parametrize("damage", ["a number", "the end of a line", "the heading"])
+def test_damaged_scores_are_made_again(useless, damage):
+    place, found = useless
+    (scores,) = (place / "runs" / "d" / "answer").glob("scores-*.csv")
+    heading, first, *others = scores.read_text().splitlines()
+    if damage == "the heading":
+        heading = heading[:5]
+    elif damage == "a number":
+        first = first.rpartition(",")[0] + ","
+    else:
+        first = first.partition(",")[0]
+    scores.write_text("".join(f"{line}\n" for line in [heading, first, *others]))
+    assert answered(place).lines[0] == found.lines[0]
+
+
+def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
+    place, found = useless
+    choice = place / "runs" / "d" / "answer"
+    (choice / "features.csv").write_text("of before")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(chosen_run, "write_predictions", killed)
+    with pytest.raises(KeyboardInterrupt):
+        chosen_run.write_choice(
+            choice, {1: RunFolder(place / "runs" / found.run)}, None, None, []
+        )
+    assert not (choice / "run.json").exists()
+    monkeypatch.undo()
+    assert answered(place).lines[0] == found.lines[0]
 
 
 @pytest.mark.slow
