@@ -10,9 +10,10 @@ the same bits.
 import io
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -215,80 +216,107 @@ class Trainer:
 
         Raises Failed if the loss diverges or the weights are not finite.
         """
-        data = self.data
-        batches, generator = self.draw(data, self.epoch + 1)
+        batches, generator = self.draw(self.data, self.epoch + 1)
         # dropout draws from torch's own generator
         torch.manual_seed(generator.initial_seed())
-        weight = None
-        if self.training.balance == "loss":
-            weight = torch.from_numpy(data.class_weights()).to(self.compute.device)
-        losses = []
+        number = self.steps(batches)
+        losses: list[torch.Tensor] = []
         observed = []
         self.forward.train()
         start = time.perf_counter()
-        for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
-            x, y = self.augmenter(x, y, data.channels, generator)
-            rate = learning_rate(
-                self.training,
-                len(batches),
-                self.epoch * len(batches) + index,
-                self.early_stopping.lowered,
-            )
-            loss, logits = self.step(x, y, rate, weight)
+        for x, targets in self.examples(batches, generator, bar):
+            step = self.epoch * number + len(losses)
+            lowered = self.early_stopping.lowered
+            rate = learning_rate(self.training, number, step, lowered)
+            loss, logits = self.step(x, targets, rate)
             losses.append(loss)
-            observed.append(self.objective.observed(y, logits))
-            if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
-                largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
-                if not largest <= LARGEST_LOSS:  # NaN fails too
-                    raise self.diverged(largest)
-            bar.update(len(x))
-        # the last step may have broken the weights: no loss was computed after it
-        if not_finite(self.average.network.state_dict()):
-            raise self.diverged(math.nan)
+            observed.append(self.observe(targets, logits))
+            if len(losses) % CHECK_STEPS == 0:
+                self.refuse_divergence(losses)
+        self.refuse_divergence(losses)
+        self.refuse_broken_weights()
         seconds = time.perf_counter() - start
         row = {"epoch": self.epoch + 1, "lr": rate, "seconds": seconds}
         row["train_loss"] = torch.stack(losses).mean().item()
-        row[f"train_{self.plan.task.score}"] = self.objective.score(observed)
-        return row
+        return row | self.train_scores(observed)
+
+    def steps(self, batches: Sequence[Positions]) -> int:
+        """The number of steps of an epoch with these batches."""
+        return len(batches)
+
+    def examples(
+        self,
+        batches: Sequence[Positions],
+        generator: torch.Generator,
+        bar: "Bar",
+    ) -> Iterator[tuple[torch.Tensor, Any]]:
+        """The input (B, D, H, W) and the targets (B, K) of each step of an epoch; the
+        bar counts the clips of steps that are done.
+        """
+        for x, y in self.data.batches(batches):
+            yield self.augmenter(x, y, self.data.channels, generator)
+            bar.update(len(x))
+
+    def loss(self, logits: torch.Tensor, targets: Any) -> torch.Tensor:
+        """The mean loss of a step's logits (B, M * K) for its targets (B, K)."""
+        # (B, M, K): each member has a loss of its own
+        members = logits.view(len(logits), -1, targets.shape[1])
+        smoothing = self.training.smoothing
+        return self.objective.loss(members, targets, smoothing, self.class_weights)
+
+    @cached_property
+    def class_weights(self) -> torch.Tensor | None:
+        """(K,) the weights of BALANCE=loss."""
+        if self.training.balance != "loss":
+            return None
+        return torch.from_numpy(self.data.class_weights()).to(self.compute.device)
+
+    def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
+        """What `train_scores` needs of a step."""
+        # a network of several members
+        join: Callable[[torch.Tensor], torch.Tensor] | None
+        join = getattr(self.network, "join", None)
+        return self.objective.observed(targets, join(logits) if join else logits)
+
+    def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
+        """The training scores of an epoch by column of history.csv."""
+        return {f"train_{self.plan.task.score}": self.objective.score(observed)}
 
     def step(
         self,
         x: torch.Tensor,
-        y: torch.Tensor,
+        targets: Any,
         rate: float,
-        weight: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One training step on a batch (B, C, H, W) with targets (B, K).
-
-        rate    learning rate
-        weight  (K,) class weights
-
-        Returns the loss and the network's logits (B, K), without gradients.
+        """One training step at this learning rate on a batch (B, D, H, W); returns the
+        loss and the logits, without gradients.
         """
-        training = self.training
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         x = x.contiguous(memory_format=self.compute.layout)
         with self.compute.autocast():
             logits = self.forward(x).float()
-        # (B, M, K): each member has a loss of its own
-        members = logits.view(len(x), -1, y.shape[1])
-        loss = self.objective.loss(members, y, training.smoothing, weight)
+        loss = self.loss(logits, targets)
         self.optimiser.zero_grad()
         self.scaler.scale(loss).backward()
-        if training.clip:
+        if self.training.clip:
             self.scaler.unscale_(self.optimiser)
-            nn.utils.clip_grad_norm_(self.network.parameters(), training.clip)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.update()
-        logits = logits.detach()
-        # a network of several members
-        join: Callable[[torch.Tensor], torch.Tensor] | None
-        join = getattr(self.network, "join", None)
-        if join:
-            logits = join(logits)
-        return loss.detach(), logits
+        return loss.detach(), logits.detach()
+
+    def refuse_divergence(self, losses: Sequence[torch.Tensor]) -> None:
+        """Failed if one of the last losses is too large or not finite."""
+        largest = torch.stack([*losses[-CHECK_STEPS:]]).max().item()
+        if not largest <= LARGEST_LOSS:  # NaN fails too
+            raise self.diverged(largest)
+
+    def refuse_broken_weights(self) -> None:
+        """Failed if the last step broke the weights: no loss was computed after it."""
+        if not_finite(self.average.network.state_dict()):
+            raise self.diverged(math.nan)
 
     def diverged(self, loss: float) -> Failed:
         """The error for a loss that is too large or not finite."""
@@ -452,6 +480,7 @@ class LinearTrainer(Trainer):
         targets = self.plan.targets[data.train]
         weights = data.class_weights() if self.training.balance == "loss" else None
         linear.fit(self.network, x, targets, is_original, weights)
+        self.refuse_broken_weights()
         seconds = time.perf_counter() - start
         bar.update(len(x))
         row = {"epoch": 1, "seconds": seconds}

@@ -141,9 +141,7 @@ def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
         share = folds[first :: len(devices)]
         command = [
             sys.executable,
-            "-m",
-            "train",
-            "run",
+            *("-m", "featurestack", "train"),  # a wheel installs this one name
             *child_words(options, share, device),
         ]
         jobs.append((share, subprocess.Popen(command, stdout=subprocess.DEVNULL)))

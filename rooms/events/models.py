@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from featurestack.results.minimise import minimise
+from featurestack.results import linear
 
 # frames before and after that `linear_frames` reads: dense around the frame
 CONTEXT = (-8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8)
-STRENGTH = 0.1  # inverse of the penalty, as of train/models/linear.py
-ABSENT = -1000.0  # logit of a class without a frame
 KERNEL = 5
 DILATIONS = (1, 2, 4, 8)  # 61 frames together: 0.7 s at 44,100 Hz
 
@@ -72,31 +70,25 @@ def class_numbers(targets: Tensor) -> Tensor:
 class LinearFrames(FrameModel):
     """One linear layer over a frame and its context."""
 
-    def __init__(self, rows: int, classes: int) -> None:
+    def __init__(self, rows: int, classes: int, strength: float) -> None:
         super().__init__()
+        self.strength = strength
         self.head = nn.Linear(rows * len(CONTEXT), classes + 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(with_context(x.squeeze(2)))
 
     @torch.no_grad()
-    def fit(self, x: NDArray[np.float64], targets: NDArray[np.bool_]) -> None:
+    def fit(self, x: NDArray[np.float32], targets: NDArray[np.bool_]) -> None:
         """Set the weights from frames with their context, x (N, D * len(CONTEXT)), and
         targets (N, K).
         """
-        background = ~targets.any(axis=1)
-        wanted = np.column_stack([targets, background])
-        if self.exclusive:
-            numbers = wanted.argmax(axis=1)
-            wanted = numbers[:, None] == np.arange(wanted.shape[1])
-        sometimes, always = wanted.any(axis=0), wanted.all(axis=0)
-        fitted = np.flatnonzero(sometimes & ~always)
-        self.head.weight.zero_()
-        self.head.bias.fill_(ABSENT)
-        exclusive = bool(self.exclusive)
-        weight, bias = minimise(x, wanted[:, fitted], STRENGTH, exclusive)
-        self.head.weight[fitted] = torch.from_numpy(weight).float()
-        self.head.bias[fitted] = torch.from_numpy(bias).float()
+        wanted = np.column_stack([targets, ~targets.any(axis=1)])
+        y = wanted.argmax(axis=1) if self.exclusive else wanted
+        fitted = linear.fit(x, y, wanted.shape[1], self.strength)
+        weight = fitted.weight / fitted.scale
+        self.head.weight.copy_(torch.from_numpy(weight))
+        self.head.bias.copy_(torch.from_numpy(fitted.bias - weight @ fitted.mean))
 
 
 def with_context(x: Tensor) -> Tensor:

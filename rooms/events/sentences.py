@@ -34,7 +34,8 @@ def method(f: "Findings") -> str:
         " share half of the time that one of them lasts (IoU 0.5); points are right"
         " within 50 ms. SD is that of the folds' own F1. The 95 % interval is Wilson’s"
         f" with the standard error of a bootstrap over {recordings}; it does not"
-        " include the variation between trainings. Runs are compared by jackknife"
+        " include the variation between trainings, nor that of the choice of rules, and"
+        " so is too narrow if there are few events. Runs are compared by jackknife"
         f" values of F1 by {f.unit}. One {f.group} is never both trained on and tested."
     )
 

@@ -21,7 +21,7 @@ from featurestack.results.ranking_metric import RankingMetric, TestedRun
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.tags import Tags
-from featurestack.results.training_options import Training
+from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.metric import EVENT_F1
@@ -75,7 +75,8 @@ class Events(Tags):
         refuse_class_names(by_label(table)["label"])
 
     def model_name(self, name: str) -> str:
-        return MODELS.get(name, name)
+        model, at, options = name.partition("@")
+        return MODELS.get(model, model) + at + options
 
     def refuse_channels(self, channels: Sequence[StoredChannel]) -> None:
         frames = [channel.frames for channel in channels]
@@ -195,11 +196,20 @@ def frames_at_once(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Te
     return frames_in_steps(values, channel, grid)
 
 
-def linear_frames(channels: int, classes: int, shape: Shape) -> "nn.Module":
-    """Logistic regression on each frame and its context, solved exactly."""
+def linear_frames(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    C: float = STRENGTH,
+) -> "nn.Module":
+    """Logistic regression on each frame and its context, solved exactly.
+
+    C: one over the strength of the L2 penalty, as of `linear`.
+    """
     from featurestack.rooms.events.models import LinearFrames
 
-    return LinearFrames(channels, classes)
+    return LinearFrames(channels, classes, C)
 
 
 def frames(

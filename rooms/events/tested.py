@@ -13,7 +13,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ from featurestack.rooms.events.frames import (
     cross_fitted,
     default_rules,
     detect_all,
+    without_ignored,
 )
-from featurestack.rooms.events.scores import ALL, Tally, lie_on, tally_all
+from featurestack.rooms.events.scores import ALL, Tally, tally_all
 from featurestack.storage.files import replace_file
 
 FRAMES_FILE = "frames.npz"
@@ -152,19 +153,6 @@ class ScoredFrames:
             return -np.log(np.maximum(true, SMALLEST_PROBABILITY))
         true = np.where(targets, given, 1 - given)
         return -np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean(axis=1)
-
-
-def without_ignored(
-    frames: Frames,
-    events: pd.DataFrame,
-    found: Mapping[str, Found],
-) -> dict[str, Found]:
-    """The detections that do not lie on an event without a label."""
-    ignored = events[events["label"] == ""]
-    if ignored.empty:
-        return dict(found)
-    one = replace(frames, classes=("",)).spans(ignored)[""]
-    return {name: own.take(~lie_on(own.spans, one)) for name, own in found.items()}
 
 
 def write_frames(

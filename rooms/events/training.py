@@ -2,16 +2,17 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from featurestack.commandline.errors import RequestError
 from featurestack.results.scores import Floats
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import are_exclusive
@@ -24,9 +25,8 @@ from featurestack.train import run_json
 from featurestack.train.choose_compute import Choice
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, chunked
-from featurestack.train.optimisation import learning_rate
 from featurestack.train.plan import Plan, Positions
-from featurestack.train.trainer import CHECK_STEPS, LARGEST_LOSS, Trainer
+from featurestack.train.trainer import Trainer
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -50,6 +50,7 @@ class Targets:
     def __init__(self, plan: Plan) -> None:
         axis = plan.cache[plan.channels[0].stored].frame_axis
         self.offsets = axis[: plan.input.grid[1]]
+        self.by_piece = max(1, len(self.offsets) // CROP)  # crops
         self.clips = plan.cache.clips
         self.names = tuple(plan.names)
         self.events = read_dataset_events(plan.cache)
@@ -81,6 +82,13 @@ class Targets:
         return rows[piece], frame
 
 
+class FrameTargets(NamedTuple):
+    """The targets of crops."""
+
+    each: torch.Tensor  # (b, CROP, K)
+    used: torch.Tensor  # (b, CROP) bool
+
+
 class FrameTrainer(Trainer):
     """Training of a network of frames; `LinearFrames` is solved in one epoch."""
 
@@ -96,6 +104,8 @@ class FrameTrainer(Trainer):
         super().__init__(data, network, compute, forward)
         self.targets = Targets(data.plan)
         self.network.exclusive.fill_(self.targets.exclusive)
+        if self.targets.own[data.train].sum() < CROP:
+            raise self.ignored()
         self.answered: tuple[Positions, NDArray[np.float32]] | None = None
 
     @classmethod
@@ -117,53 +127,54 @@ class FrameTrainer(Trainer):
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         if isinstance(self.network, LinearFrames):
             return self.solve(bar)
-        batches, generator = self.draw(self.data, self.epoch + 1)
-        torch.manual_seed(generator.initial_seed())
-        by_piece = max(1, len(self.targets.offsets) // CROP)
-        in_batch = [math.ceil(len(batch) * by_piece / CROPS) for batch in batches]
-        passes = math.ceil(LEAST_STEPS / sum(in_batch))
-        steps = passes * sum(in_batch)
-        losses: list[torch.Tensor] = []
-        self.forward.train()
-        start = time.perf_counter()
-        for _ in range(passes):
+        return super().train_epoch(bar)
+
+    def steps(self, batches: Sequence[Positions]) -> int:
+        return self.passes(batches) * sum(map(self.crops_of, batches))
+
+    def passes(self, batches: Sequence[Positions]) -> int:
+        """How often an epoch goes through its batches."""
+        return math.ceil(LEAST_STEPS / sum(map(self.crops_of, batches)))
+
+    def crops_of(self, batch: Positions) -> int:
+        """The number of steps that a batch of pieces gives."""
+        return math.ceil(len(batch) * self.targets.by_piece / CROPS)
+
+    def examples(
+        self,
+        batches: Sequence[Positions],
+        generator: torch.Generator,
+        bar: "Bar",
+    ) -> Iterator[tuple[torch.Tensor, Any]]:
+        drawn = 0
+        for _ in range(self.passes(batches)):
             for batch, (x, _) in zip(batches, self.data.batches(batches)):
-                for crop in self.crops(batch, x, by_piece, generator):
-                    rate = learning_rate(
-                        self.training,
-                        steps,
-                        self.epoch * steps + len(losses),
-                        self.early_stopping.lowered,
-                    )
-                    losses.append(self.step_on(*crop, rate))
-                    if len(losses) % CHECK_STEPS == 0:
-                        largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
-                        if not largest <= LARGEST_LOSS:  # NaN fails too
-                            raise self.diverged(largest)
+                for crop in self.crops(batch, x, generator):
+                    drawn += 1
+                    yield crop
+        if not drawn:
+            raise self.ignored()
         bar.update(sum(map(len, batches)))
-        mean = torch.stack(losses).mean().item()
-        if not mean <= LARGEST_LOSS:
-            raise self.diverged(mean)
-        return {
-            "epoch": self.epoch + 1,
-            "lr": rate,
-            "seconds": time.perf_counter() - start,
-            "train_loss": mean,
-        }
+
+    def ignored(self) -> RequestError:
+        """The error if there is no frame to train on."""
+        return RequestError(
+            f"fold {self.data.fold}: nearly every frame of its training recordings lies"
+            " in an event of IGNORE: give more recordings, or ignore fewer labels"
+        )
 
     def crops(
         self,
         batch: Positions,
         x: torch.Tensor,
-        by_piece: int,
         generator: torch.Generator,
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """The crops of a batch of pieces, in random order: x (b, D, 1, CROP), targets
-        (b, CROP, K), used (b, CROP). Some frame is used: the loss of none is no number.
+    ) -> Iterator[tuple[torch.Tensor, FrameTargets]]:
+        """The crops of a batch of pieces, in random order: x (b, D, 1, CROP). Some
+        frame is used: the loss of none is no number.
         """
         frames = x.shape[3]
         length = min(CROP, frames)
-        number = len(batch) * by_piece
+        number = len(batch) * self.targets.by_piece
         device = x.device
         order = torch.randperm(number, generator=generator, device=device) % len(batch)
         begin = torch.randint(
@@ -179,28 +190,17 @@ class FrameTrainer(Trainer):
                 continue
             # advanced indices of both ends give (b, CROP, D, 1)
             crop = x[rows, :, :, place].permute(0, 2, 3, 1)
-            yield crop, targets[rows, place].float(), used[rows, place]
+            yield crop, FrameTargets(targets[rows, place].float(), used[rows, place])
 
-    def step_on(
-        self,
-        x: torch.Tensor,
-        targets: torch.Tensor,
-        used: torch.Tensor,
-        rate: float,
-    ) -> torch.Tensor:
-        """One training step; returns the loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        loss = self.network.loss(
-            self.forward(x), targets, used, self.training.smoothing
-        )
-        self.optimiser.zero_grad()
-        loss.backward()
-        if self.training.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)
-        self.optimiser.step()
-        self.average.update()
-        return loss.detach()
+    def loss(self, logits: torch.Tensor, targets: FrameTargets) -> torch.Tensor:
+        return self.network.loss(logits, *targets, self.training.smoothing)
+
+    def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
+        return logits.new_empty(0)
+
+    def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
+        """None: an epoch draws parts of recordings."""
+        return {}
 
     def solve(self, bar: "Bar") -> dict[str, float]:
         """The exact solution, from frames that are spread evenly over the training
@@ -218,10 +218,11 @@ class FrameTrainer(Trainer):
             chosen = place[(seen + np.arange(len(place))) % every == 0]
             seen += len(place)
             frames = with_context(x.squeeze(2).cpu()).flatten(0, 1)
-            rows.append(frames[torch.from_numpy(chosen)].double().numpy())
+            rows.append(frames[torch.from_numpy(chosen)].numpy())
             targets.append(self.targets.each[batch].reshape(own.size, -1)[chosen])
         assert isinstance(self.network, LinearFrames)
         self.network.fit(np.concatenate(rows), np.concatenate(targets))
+        self.refuse_broken_weights()
         bar.update(len(train))
         return {"epoch": 1, "seconds": time.perf_counter() - start}
 

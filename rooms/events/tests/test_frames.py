@@ -205,3 +205,31 @@ def test_the_default_rule_joins_frames_unless_labels_exclude_each_other():
     assert joined.spans.lasts == pytest.approx(0.6)
     assert cut.spans.lasts == pytest.approx(0.3)
     assert len(cut.score) == 300  # one frame is shorter than 0.3 of 0.8 s
+
+
+def two_events(labels):
+    """Two in each of the recordings r0 and r1."""
+    rows = [
+        (file, start, start + 1.0, label)
+        for file in ("r0", "r1")
+        for start, label in zip((1.0, 5.0), labels)
+    ]
+    return pd.DataFrame(rows, columns=["file", "start", "end", "label"])
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_the_default_rule_is_one_for_scores_and_for_new_audio(exclusive):
+    every = frames(10, 10, classes=("a", "b"))
+    events = two_events(("a", "b"))
+    if not exclusive:
+        events = events.assign(start=1.0, end=6.0)
+    probabilities = every.targets(events).astype(float)
+    chosen = count_rules(every, probabilities, events).chosen()
+    assert chosen == default_rules(every.spans(events), exclusive)
+
+
+def test_rules_are_chosen_without_detections_on_ignored_events():
+    every = frames(10, 10)
+    probabilities = every.targets(two_events(("a", "a"))).astype(float)
+    counts = count_rules(every, probabilities, two_events(("a", "")))
+    assert counts.detected[:, 0, 0].tolist() == counts.events[:, 0].tolist() == [1, 1]

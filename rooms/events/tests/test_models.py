@@ -44,15 +44,15 @@ def test_a_training_step_has_a_used_frame():
     clips, length = 3 * CROPS, 2 * CROP
     own = np.zeros((clips, length), bool)
     own[0, :CROP] = True
-    targets = SimpleNamespace(own=own, each=np.zeros((clips, length, 2), bool))
+    each = np.zeros((clips, length, 2), bool)
+    targets = SimpleNamespace(own=own, each=each, by_piece=2)
     steps = FrameTrainer.crops(
         SimpleNamespace(targets=targets),
         np.arange(clips),
         torch.zeros(clips, 1, 1, length),
-        2,
         torch.Generator().manual_seed(0),
     )
-    used = [used.any().item() for _, _, used in steps]
+    used = [targets.used.any().item() for _, targets in steps]
     assert used and all(used)
 
 
