@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import pandas as pd
 from IPython.display import Audio
+from numpy.typing import ArrayLike
 
 {imports}
 

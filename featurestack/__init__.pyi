@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pandas as pd
 from IPython.display import Audio
+from numpy.typing import ArrayLike
 
 from featurestack.analysis.figures.drawing import NotebookFigure as NotebookFigure
 from featurestack.analysis.figures.feature_maps import FeatureMap as FeatureMap
@@ -19,6 +20,7 @@ from featurestack.pipeline.clip_spectra import Clip as Clip
 from featurestack.pipeline.features.registry import feature as feature
 from featurestack.results.run_folder import RunFolder as RunFolder
 from featurestack.rooms.answer.answer import Answer as Answer
+from featurestack.rooms.predictions.compare import Comparison as Comparison
 from featurestack.train.models.registry import model as model
 from featurestack.train.own_loop import OwnRun as OwnRun
 from featurestack.train.service import Model as Model
@@ -882,6 +884,24 @@ def detections(
     quiet: print nothing; warnings stay
     """
 
+def event_scores(
+    events: pd.DataFrame | Sequence[tuple[float, float]],
+    detections: pd.DataFrame | Sequence[tuple[float, float]],
+    seconds: Mapping[str, float] | float | None = None,
+) -> pd.DataFrame:
+    """Scores of detections against annotated events, one row per label and one for
+    all: F1 at IoU 0.5 with its interval by recording, found, false alarms an hour,
+    onset errors, segment error.
+
+    events, detections  lists of (start, end) in seconds, or data frames with start,
+                        end, and perhaps file and label
+    seconds             the duration of the recording, or of each by file; by
+        default
+                        until the last end
+
+        fs.event_scores([(0.5, 1.2), (3.0, 3.4)], [(0.6, 1.2)], seconds=10)
+    """
+
 def importance(
     features: str = 'mel mfcc chroma',
     *,
@@ -1002,4 +1022,27 @@ def analyse(
         paragraph
     overwrite: make the report and its figures anew, even if nothing changed
     quiet: print nothing; warnings stay
+    """
+
+def compare(
+    predictions: Mapping[str, ArrayLike],
+    labels: ArrayLike,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
+) -> Comparison:
+    """Verdicts on models that predicted the same clips, with intervals, ties and
+        power.
+
+    predictions  model -> probabilities (N, K), an array or a data frame whose
+        columns
+                 are the classes, or predicted classes (N,)
+    labels       (N,) true classes; several labels per clip: (N, K) of 0 and 1
+    groups       (N,) source recordings, speakers or sites, which are drawn
+        together; by
+                 default each clip is its own
+    folds        (N,) the fold that tested each clip; by default one
+    classes      (K,) of the columns of arrays; by default the labels, sorted
+
+        fs.compare({"a": p, "b": q}, labels, groups=recordings).table
     """

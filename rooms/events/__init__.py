@@ -24,11 +24,11 @@ def load_commands() -> Sequence[Any]:
     return (make_events,)
 
 
-@ROOM.functions("events", "detections")
+@ROOM.functions("events", "detections", "event_scores")
 def load_functions() -> Sequence[Any]:
-    from featurestack.rooms.events.functions import detections, events
+    from featurestack.rooms.events.functions import detections, event_scores, events
 
-    return events, detections
+    return events, detections, event_scores
 
 
 @ROOM.models("frames", "linear_frames")

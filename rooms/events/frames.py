@@ -29,7 +29,7 @@ detections. `axis` times are seconds on one axis, on which stretches follow each
 GAP apart, so that one pass serves all recordings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -43,6 +43,7 @@ from featurestack.results.scores import Floats, Ints
 from featurestack.rooms.events.scores import (
     IOU,
     Spans,
+    event_scores,
     is_points,
     lie_on,
     match,
@@ -448,3 +449,28 @@ def cross_fitted(
         order = np.argsort(spans.start, kind="stable")
         joined[name] = Found(spans, score).take(order)
     return joined
+
+
+def scores_of_tables(
+    events: pd.DataFrame,
+    detections: pd.DataFrame,
+    seconds: Mapping[str, float],
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """`event_scores` of tables with file, start, end and label.
+
+    seconds  file -> its duration; other files are left out, as are other classes
+    """
+    stretches = pd.DataFrame(
+        {
+            "file": [*seconds],
+            "start": 0.0,
+            "end": [*seconds.values()],
+            "fold": 0,
+            "frames": 0,
+        }
+    )
+    nothing = Frames(stretches, np.empty(0), 0.0, tuple(classes))
+    return event_scores(
+        nothing.spans(events), nothing.spans(detections), nothing.seconds
+    )

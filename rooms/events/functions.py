@@ -1,6 +1,7 @@
-"""`make events`, `fs.events(...)` and `fs.detections(...)`."""
+"""`make events`, `fs.events(...)`, `fs.detections(...)` and `fs.event_scores(...)`."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,3 +68,44 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
     folder = options.out or options.reports / model.config.dataset
     own = OwnFiles(folder, RECORD)
     return read_detections(folder / own.free_name("detections.csv"))
+
+
+def event_scores(
+    events: "pd.DataFrame | Sequence[tuple[float, float]]",
+    detections: "pd.DataFrame | Sequence[tuple[float, float]]",
+    seconds: "Mapping[str, float] | float | None" = None,
+) -> "pd.DataFrame":
+    """Scores of detections against annotated events, one row per label and one for
+    all: F1 at IoU 0.5 with its interval by recording, found, false alarms an hour,
+    onset errors, segment error.
+
+    events, detections  lists of (start, end) in seconds, or data frames with start,
+                        end, and perhaps file and label
+    seconds             the duration of the recording, or of each by file; by default
+                        until the last end
+
+        fs.event_scores([(0.5, 1.2), (3.0, 3.4)], [(0.6, 1.2)], seconds=10)
+    """
+    import pandas as pd
+
+    from featurestack.rooms.events.frames import scores_of_tables
+
+    tables = []
+    for given in (events, detections):
+        columns = None if hasattr(given, "columns") else ["start", "end"]
+        table = pd.DataFrame(given, columns=columns).reset_index(drop=True)
+        for name, otherwise in (("file", "recording"), ("label", "event")):
+            table[name] = table.get(name, otherwise)
+        wrong = table.index[~(table["start"] <= table["end"])]
+        if len(wrong):
+            raise RequestError(
+                f"row {wrong[0]}: {table.loc[wrong[0], ['start', 'end']].tolist()} is"
+                " no interval; expected a start and an end in seconds, the start first"
+            )
+        tables.append(table)
+    together = pd.concat(tables)
+    if not isinstance(seconds, Mapping):
+        last = together.groupby("file")["end"].max()
+        seconds = {file: seconds or end for file, end in last.items()}
+    classes = sorted(together["label"].unique())
+    return scores_of_tables(tables[0], tables[1], seconds, classes)

@@ -30,7 +30,7 @@ from featurestack.rooms.events.doubtful import (
     most_doubtful,
     write_doubtful,
 )
-from featurestack.rooms.events.frames import Frames, detect_all
+from featurestack.rooms.events.frames import Frames, detect_all, scores_of_tables
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.recordings import (
@@ -38,7 +38,6 @@ from featurestack.rooms.events.recordings import (
     lost_in_words,
     measure_recordings,
 )
-from featurestack.rooms.events.scores import event_scores
 from featurestack.rooms.events.tables import (
     as_text,
     count_detections,
@@ -283,19 +282,8 @@ def score(
         if names:
             tell(f"{what}: {', '.join(sorted(names))}")
     scored = [name for name in seconds if name in annotations.annotated]
-    stretches = pd.DataFrame(
-        {
-            "file": scored,
-            "start": 0.0,
-            "end": [seconds[name] for name in scored],
-            "fold": 0,
-            "frames": 0,
-        }
-    )
-    nothing = Frames(stretches, np.empty(0), 0.0, tuple(model.classes))
-    return event_scores(
-        nothing.spans(annotations.events), nothing.spans(detections), nothing.seconds
-    )
+    durations = {name: seconds[name] for name in scored}
+    return scores_of_tables(annotations.events, detections, durations, model.classes)
 
 
 def show_scores(scores: pd.DataFrame) -> None:

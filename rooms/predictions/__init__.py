@@ -1,4 +1,6 @@
-"""PREDICTIONS=: reports on tables of predictions that any program wrote."""
+"""PREDICTIONS=: reports on tables of predictions that any program wrote, and
+`fs.compare` for arrays.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +17,11 @@ def load_options() -> Sequence[Any]:
     return (PredictionsOptions,)
 
 
-@ROOM.functions("analyse")
+@ROOM.functions("analyse", "compare")
 def load_functions() -> Sequence[Any]:
-    from featurestack.rooms.predictions.functions import analyse
+    from featurestack.rooms.predictions.functions import analyse, compare
 
-    return (analyse,)
+    return analyse, compare
 
 
 @ROOM.capabilities("predictions")

@@ -1,6 +1,6 @@
-"""`fs.analyse(...)`."""
+"""`fs.analyse(...)` and `fs.compare(...)`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,10 @@ from featurestack.rooms.predictions.options import AnalyseOptions
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from featurestack.analysis.report_inputs import Built
+    from featurestack.rooms.predictions.compare import Comparison
 
 
 @takes(AnalyseOptions, "name", "group", "label")
@@ -47,3 +49,28 @@ def analyse(
             tables.append(Table(model, frame.reset_index(drop=not named), model))
     job = job_of(options, tables, options.name or name, inputs)
     return build_report(job, options)
+
+
+def compare(
+    predictions: "Mapping[str, ArrayLike]",
+    labels: "ArrayLike",
+    groups: "ArrayLike | None" = None,
+    folds: "ArrayLike | None" = None,
+    classes: "Sequence[str] | None" = None,
+) -> "Comparison":
+    """Verdicts on models that predicted the same clips, with intervals, ties and power.
+
+    predictions  model -> probabilities (N, K), an array or a data frame whose columns
+                 are the classes, or predicted classes (N,)
+    labels       (N,) true classes; several labels per clip: (N, K) of 0 and 1
+    groups       (N,) source recordings, speakers or sites, which are drawn together; by
+                 default each clip is its own
+    folds        (N,) the fold that tested each clip; by default one
+    classes      (K,) of the columns of arrays; by default the labels, sorted
+
+        fs.compare({"a": p, "b": q}, labels, groups=recordings).table
+    """
+    from featurestack.rooms.predictions.compare import comparison
+
+    parts = {"group": groups, "fold": folds}
+    return comparison(predictions, labels, parts, classes)

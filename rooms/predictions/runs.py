@@ -109,7 +109,7 @@ def foreign_runs(
             family=digest([model]),
             hash=digest([model]),
             name=model,
-            protocol="as the author of the table says",
+            protocol="predictions of another program",
             members=(),
             parameters=0,
             seconds=0,

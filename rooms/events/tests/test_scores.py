@@ -1,8 +1,11 @@
 """Scores of detections, worked out by hand; matching as mir_eval's."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import featurestack as fs
+from featurestack.commandline.errors import RequestError
 from featurestack.rooms.events.scores import (
     ALL,
     Spans,
@@ -134,3 +137,15 @@ def test_only_intervals_by_recording_hold_the_score_on_new_recordings():
             answers.append(low <= f1 <= high)
     assert np.mean(held[False]) >= 0.93
     assert np.mean(held[True]) <= 0.7
+
+
+def test_lists_of_intervals_are_scored_as_tables_are():
+    events = [(0.5, 1.2), (3.0, 3.4)]
+    alone = fs.event_scores(events, [(0.6, 1.2), (5.0, 5.5)], seconds=10)
+    assert alone.loc["event", ["precision", "recall"]].tolist() == [0.5, 0.5]
+    table = pd.DataFrame(events, columns=["start", "end"]).assign(label="owl")
+    table = pd.concat([table.assign(file="a"), table.assign(file="b")])
+    scores = fs.event_scores(table, table[table["file"] == "a"])
+    assert scores.loc["owl", "recall"] == 0.5 and scores.loc["owl", "precision"] == 1
+    with pytest.raises(RequestError, match="is no interval"):
+        fs.event_scores([(2.0, 1.0)], events)
