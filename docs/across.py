@@ -81,4 +81,4 @@ def main(sounds: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*map(Path, sys.argv[1:3])) if sys.argv[2:] else print(__doc__)

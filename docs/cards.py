@@ -33,7 +33,7 @@ INTRODUCTION = """# Features
 
 The table says what each feature is. Its name leads to a card: what changes the feature,
 what it ignores and how it is computed (`python -m pipeline list NAME` prints one). If
-you do not know where to begin, take `mel`, `mfcc` and `chroma`.
+you do not know where to begin, take `mel`, then add `mfcc` and `modulation`.
 
 Rows and frames are those of a clip of 5 s at 44.1 kHz, which has 431 frames unless a
 card says otherwise. A name with parameters, `mel@n_mels=64`, is a variant that is
@@ -42,12 +42,13 @@ pairs of ESC-10's classes that the feature separates best and worst: the accurac
 linear classifier on the mean and deviation of each row, over the five official folds
 (`python -m docs.cards measure`; 80 clips per pair, chance is 50 %).
 
-Every value agrees with plain librosa 0.11 and 1.0 (`pipeline/reference.py`) to 1e-4 of
-the largest value of its row; the cache then rounds it to float16 (three significant
-digits). There are two exceptions. `rolloff` and `yin` pick a bin, and 99.9 % of their
-values agree. `chroma…`, `tonnetz` and `tempogram_ratio` follow an estimated tuning or
-tempo, and agree in all values of 99.5 % of the clips. The [last
-table](#differences-from-librosa) has the differences on five clips. `python -m
+Six features are not librosa's: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd` and
+`lfcc`. Every value of the others agrees with plain librosa 0.11 and 1.0
+(`pipeline/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
+it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
+pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`
+follow an estimated tuning or tempo, and agree in all values of 99.5 % of the clips. The
+[last table](#differences-from-librosa) has the differences on five clips. `python -m
 docs.cards document` writes this page from the code.
 
 `embedding@model=speech` is a feature too. It is not in the table because it needs a
@@ -63,11 +64,8 @@ clips of ESC-10 (`python -m docs.librosas DATASET=esc10 OTHER=python3.13`). The
 tolerance is 100 millionths. In the last column librosa 1.0 is compared with librosa
 0.11.
 
-<!-- table librosas
 | feature | from librosa 0.11 | from librosa 1.0 | between both |
 |---|---|---|---|
-| {feature} | {old:.2f} | {new:.2f} | {between:.2f} |
--->
 """
 
 
@@ -91,7 +89,7 @@ def text_of_document() -> str:
             )
         )
     text = "\n".join([INTRODUCTION, *rows, "", "\n\n".join(cards), "", DIFFERENCES])
-    return tables.included(text)
+    return tables.included(text, "docs/reference/features.md")
 
 
 def pair_accuracies(

@@ -7,19 +7,21 @@ CLIP is ESC-10's audio/1-187207-A-20.ogg. The accuracies and their intervals are
 of docs/tables/esc10.csv, for the model MODEL.
 """
 
+import io
 import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from PIL import Image
 
 import featurestack as fs
 from docs import tables
 from featurestack.pipeline.clip_spectra import Clip
 
 MODEL = "texture"
-SHOWN = ("mel", "mfcc", "chroma")
-SETS = ("mel+mfcc", "mel+mfcc+chroma", "mel", "mel+mel+mel", "cqt", "mfcc", "chroma")
+SHOWN = {"mel": "band", "mfcc": "coefficient", "chroma": "pitch class"}  # axes
+SETS = ("mel+mfcc+chroma", "mel+mfcc", "mel+mel+mel", "mel", "cqt", "mfcc", "chroma")
 BLUE, GREY = "#0072b2", "#7f8c99"
 
 
@@ -28,6 +30,7 @@ def draw_waveform(ax: Axes, clip: Clip) -> None:
         np.arange(len(clip.y)) / clip.sample_rate, clip.y, color=GREY, linewidth=0.4
     )
     ax.set_title("one clip: waveform", loc="left")
+    ax.set_ylabel("amplitude")
     ax.set_yticks([])
 
 
@@ -39,6 +42,7 @@ def draw_feature(ax: Axes, clip: Clip, name: str) -> None:
     ax.imshow(values, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high)
     ax.images[0].set_extent((0, seconds, 0, len(values)))
     ax.set_title(f"{name}, {len(shown.values)} rows", loc="left")
+    ax.set_ylabel(SHOWN[name])
     ax.set_yticks([])
 
 
@@ -62,8 +66,8 @@ def draw_forest(ax: Axes) -> None:
         range(len(SETS)), [name.replace("+", " + ") for name in reversed(SETS)]
     )
     ax.set_ylim(-0.5, len(SETS) - 0.3)
-    ax.set_xlabel("accuracy in %, with 95 % interval")
-    ax.set_title(f"accuracy on ESC-10 with {MODEL}", loc="left")
+    ax.set_xlabel(f"accuracy of {MODEL} in %, with 95 % interval")
+    ax.set_title("seven feature sets on ESC-10", loc="left")
 
 
 def main(clip: str, out: str) -> None:
@@ -71,13 +75,13 @@ def main(clip: str, out: str) -> None:
     read = fs.read(clip, seconds=5.0)
     plt.rcParams.update(
         {
-            "font.size": 9,
-            "axes.titlesize": 9,
+            "font.size": 11,
+            "axes.titlesize": 11,
             "axes.spines.top": False,
             "axes.spines.right": False,
         }
     )
-    figure = plt.figure(figsize=(10, 4.2), layout="constrained")
+    figure = plt.figure(figsize=(10, 5.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.35))
     axes = left.subplots(1 + len(SHOWN), 1, sharex=True, height_ratios=(0.6, 1, 1, 1))
     draw_waveform(axes[0], read)
@@ -85,7 +89,10 @@ def main(clip: str, out: str) -> None:
         draw_feature(ax, read, name)
     axes[-1].set_xlabel("seconds")
     draw_forest(right.subplots())
-    figure.savefig(out, dpi=160)
+    figure.align_labels()
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=150)
+    Image.open(drawn).convert("RGB").quantize(128).save(out, optimize=True)
 
 
 if __name__ == "__main__":

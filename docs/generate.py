@@ -380,6 +380,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         | {
             "run": "name of the configuration",
             "accuracy_sd": "standard deviation over folds",
+            "accuracy_fold_mean": "mean over the folds, each with the same weight",
             "n": "folds",
             "accuracy_low": SCORES["low"],
             "accuracy_high": SCORES["high"],

@@ -191,7 +191,7 @@ def _table(block: str) -> Fill:
             lines.append(line)
             continue
         form = "[^\n]*".join(map(re.escape, COLUMN.split(line)))
-        pattern.append(f"(?:^{form}\n)*")
+        pattern.append(f"(?:^(?!```){form}\n)*?")
         for row in rows:
             if line.startswith("|"):
                 made = [filled(cell.strip(), row) for cell in line[1:-1].split("|")]
@@ -228,7 +228,9 @@ def main(*words: str) -> None:
     from docs import made_tables
     from docs import pretrained as pretrained
 
-    if not words:
+    if words == ("--help",):
+        print(__doc__)
+    elif not words:
         print(listing())
     elif words == ("pages",):
         for page in pages():

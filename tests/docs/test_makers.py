@@ -4,6 +4,7 @@ the columns of their files.
 
 import contextlib
 import csv
+import re
 import shlex
 import shutil
 from itertools import product
@@ -15,7 +16,7 @@ import soundfile
 
 from docs import across, made_tables, pretrained, tables
 from tests.docs.conftest import write_esc50
-from tests.golden.commands import done, inside
+from tests.golden.commands import ROOT, done, inside
 from tests.train.sounds import CLASSES, RATE, sound
 
 pytestmark = pytest.mark.slow
@@ -122,3 +123,14 @@ def test_the_study_across_datasets_runs_to_its_figures(folders):
     across.main(folders.sounds, folders.out / "across")
     for name in across.FIGURES:
         assert (across.DOCS / f"{name}.svg").stat().st_size > 1000
+
+
+def test_the_tutorial_shows_what_answer_prints(tmp_path):
+    """After a change of a sentence: `python -m docs.tables SOUNDS OUT answer`."""
+    sounds = ROOT.parent / "shared"
+    if not (sounds / "esc10").is_dir():
+        pytest.skip("ESC-10 is not here")
+    rows, _, _ = made_tables.MAKERS["answer"](made_tables.Folders(sounds, tmp_path))
+    stored = [str(row["text"]) for row in tables.read("answer").values()]
+    words = [re.sub(r"\d+(\.\d+)?", "0", text) for text in [*rows["text"], *stored]]
+    assert words[: len(rows)] == words[len(rows) :]
