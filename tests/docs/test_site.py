@@ -27,7 +27,7 @@ from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 
 # packages whose functions the page on statistics names
-PACKAGES = ("analysis", "results", "rooms/importance")
+PACKAGES = ("analysis", "results", "rooms/across", "rooms/importance")
 
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
