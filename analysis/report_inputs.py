@@ -14,8 +14,10 @@ import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Problem
@@ -207,6 +209,7 @@ OWN_ENDINGS = (
     *(".csv", ".md", ".tex", ".bib"),
     *(".svg", ".webp", ".pdf", ".png", ".mp3"),
 )
+SHOWN_ROWS = 12  # of the comparison, in a notebook
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
 # a report depends on these
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
@@ -229,6 +232,23 @@ class Built:
     # for the entry page, see `report.entry_facts`
     facts: dict[str, Any]
     fresh: bool = True
+
+    def _repr_html_(self) -> str:
+        """The finding, what limits it, the comparison, and a link to the page, for a
+        notebook.
+        """
+        import pandas as pd
+
+        lines = [f"<b>{escape(self.headline)}</b>", *map(escape, self.remarks)]
+        link = quote(os.path.relpath(self.page))
+        lines.append(f'<a href="{link}" target="_blank">{escape(str(self.page))}</a>')
+        table = ""
+        file = self.page.parent / "tables" / "comparison.csv"
+        if file.is_file():
+            shown = pd.read_csv(file).dropna(axis=1, how="all").head(SHOWN_ROWS)
+            form = "{:.3f}".format
+            table = shown.to_html(index=False, float_format=form, border=0)
+        return f"<p>{'<br>'.join(lines)}</p>{table}"
 
 
 class Manifest:

@@ -27,7 +27,8 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train.audio_model import TOLERANCE, AudioModel
 from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
 from featurestack.train.compute import device_of
-from featurestack.train.rejection import Samples
+from featurestack.train.options import TrainedOptions
+from featurestack.train.rejection import Rejection, Samples, loudest_level
 
 EXPORTED = "fs.Model of an ONNX file"  # a room's capability
 
@@ -40,7 +41,9 @@ MOST_CHANNELS = 32  # more are frames or features, no audio
 class Prediction(NamedTuple):
     """The answer for one clip."""
 
-    predicted: str  # the class; of several labels all that are predicted, joined by ;
+    # the class; of several labels all that are predicted, joined by ; and "" if the
+    # model withholds the answer
+    predicted: str
     probabilities: dict[str, float]  # class -> probability
 
 
@@ -51,6 +54,8 @@ class Model:
              prefix, or `last`; or a run of `fs.train` or `fs.run`
     folder   the runs that a name is looked for in
     device   as DEVICE=
+    reject   as REJECT=: a probability, or "auto"; less probable answers are withheld
+    gate     as GATE=: dB of full scale; clips that are never louder get no answer
 
     Attributes: `classes`; `features`, each stored feature of the feature set with its
     parameters; `versions`, those of the libraries that trained it; `sample_rate` in Hz
@@ -65,8 +70,12 @@ class Model:
         trained: Path | str | RunFolder,
         folder: Path | str = "runs",
         device: str = "cpu",
+        reject: float | str = "",
+        gate: float | None = None,
     ) -> None:
         self._model = audio_model(trained, Path(folder), device_of(device))
+        limits = TrainedOptions(reject=str(reject or ""), gate=gate)
+        self._model.rejection = Rejection.of(limits, self._model.config)
         config = self._model.config
         if self._model.task.predictor:
             raise RequestError(
@@ -96,8 +105,11 @@ class Model:
         clip = self.clip(y, sample_rate)
         values = [channel[None] for channel in model.features(clip)]
         filled = np.array([len(clip) / model.samples])
-        (probabilities,) = model.probabilities(values, filled)
-        return self.answer(probabilities)
+        probabilities = model.probabilities(values, filled)
+        level = loudest_level(clip, model.sample_rate)
+        (answered,) = model.rejection.answers(np.array([level]), probabilities)
+        predicted = model.predicted(probabilities[0]) if answered else ""
+        return self.answer(probabilities[0], predicted)
 
     def predict_many(
         self,
@@ -108,7 +120,8 @@ class Model:
         computed in threads, and the network takes many clips at once.
         """
         checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
-        return [self.answer(own) for _, own, _ in self._model.predict(checked)]
+        answers = self._model.predict(checked)
+        return [self.answer(own, predicted) for _, own, predicted in answers]
 
     def warm(self) -> None:
         """Predict silence once: the first prediction loads libraries and makes filters,
@@ -118,9 +131,9 @@ class Model:
         self.predict(silence, self.sample_rate)
         self.predict_many([silence], self.sample_rate)
 
-    def answer(self, probabilities: Probabilities) -> Prediction:
+    def answer(self, probabilities: Probabilities, predicted: str) -> Prediction:
         by_class = dict(zip(self.classes, map(float, probabilities)))
-        return Prediction(self._model.predicted(probabilities), by_class)
+        return Prediction(predicted, by_class)
 
     def clip(self, y: ArrayLike, sample_rate: float) -> Samples:
         """The samples as the model's features take them: mono float32 of full scale 1

@@ -84,6 +84,12 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     )
 
 
+def test_a_report_shows_itself_in_a_notebook(workshop, reported):
+    shown = unchanged(jobs(workshop.options())[0], workshop.options())._repr_html_()
+    assert "<b>Best " in shown and "index.html" in shown
+    assert "<td>0.800</td>" in shown
+
+
 def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
     built = build(workshop.options(reports=tmp_path, paper=True))
     assert files_of(built.page.parent) >= {

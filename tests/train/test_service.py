@@ -108,6 +108,31 @@ def test_one_sample_and_silence_have_answers(model):
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_service_withholds_what_predict_withholds(model, sounding):
+    silence = np.zeros(RATE)
+    sure = model.predict(TONE, RATE)
+    for limits, clip, predicted in (
+        ({"gate": -50}, silence, ""),
+        ({"gate": -50}, TONE, "tone"),
+        ({"reject": 0.0}, silence, model.predict(silence, RATE).predicted),
+        ({"reject": 1.0}, TONE, "" if max(sure.probabilities.values()) < 1 else "tone"),
+    ):
+        service = fs.Model(sounding, **limits)
+        answer = service.predict(clip, RATE)
+        assert (answer.predicted, [answer.predicted]) == (
+            predicted,
+            [many.predicted for many in service.predict_many([clip], RATE)],
+        )
+        assert len(answer.probabilities) == 3
+    for limits, message in (
+        ({"reject": "auto"}, "REJECT=auto takes the threshold chosen on validation"),
+        ({"reject": 7}, "REJECT=7: expected a probability"),
+        ({"gate": 3}, "GATE=3: expected at most 0"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            fs.Model(sounding, **limits)
+
+
 def test_threads_get_the_answers_of_one(model):
     clips = [sound(CLASSES[n % 3], 20 + n) for n in range(24)]
     alone = [model.predict(y, RATE) for y in clips]
