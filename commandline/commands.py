@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import NoReturn
 
-from featurestack.commandline import rooms
+from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     HANDED_OVER,
@@ -105,7 +105,7 @@ def run(
         raise RequestError(
             "featurestack needs POSIX locks: on Windows run it under WSL"
         )
-    words = unfold(given)
+    words = own_code.load_given(unfold(given))
     own = by_word(commands)
     command = next(iter(own.values()))
     module = sys.modules[command.__module__].__spec__

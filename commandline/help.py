@@ -9,7 +9,7 @@ import inspect
 import textwrap
 from collections.abc import Mapping
 
-from featurestack.commandline import rooms
+from featurestack.commandline import own_code, rooms
 from featurestack.commandline.options import (
     PLACES,
     Command,
@@ -106,6 +106,7 @@ def variables(wanted: str = "") -> str:
     users: Registry[dict[str, list[str]]] = Registry(
         "variable", {name.upper(): {} for name in PLACES}
     )
+    users["LOAD"] = {_indented(own_code.MEANING): [EVERY_COMMAND]}
     for name, command in every_command().items():
         for field, meaning in meanings(options_of(command)).items():
             users.setdefault(field.upper(), {}).setdefault(
@@ -120,7 +121,9 @@ def variables(wanted: str = "") -> str:
     for variable, by_meaning in users.items():
         meaning, names = next(iter(by_meaning.items()))
         title = (
-            EVERY_COMMAND if variable.lower() in PLACES else str(CommandLine(names[0]))
+            EVERY_COMMAND
+            if variable.lower() in (*PLACES, "load")
+            else str(CommandLine(names[0]))
         )
         sections.setdefault(title, []).append(f"  {variable}\n{meaning}")
     return "\n\n".join(
@@ -166,4 +169,5 @@ def help_of(program: str, options: type[Options]) -> str:
             lines.append(f"Further options, {len(known) - len(options.leading)}:\n")
         flag = name.replace("_", "-")
         lines.append(f"  {name.upper()}=, --{flag}\n{_indented(known[name])}")
+    lines.append(f"  LOAD=, --load\n{_indented(own_code.MEANING)}")
     return "\n".join(lines)

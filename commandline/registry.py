@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
-from featurestack.commandline import rooms
+from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError
 
 Entry = TypeVar("Entry")
@@ -63,6 +63,22 @@ class Registry(dict[str, Entry]):
             )
         super().__setitem__(name, entry)
 
+    def everything(self) -> dict[str, Entry]:
+        """All entries that can be used by their name alone, those of rooms too."""
+        found = {**self.complete()}
+        for name, addition in self._added().items():
+            if self.rooms and not addition.needs:
+                for entry in rooms.loaded(self.rooms, only=[name]):
+                    found.setdefault(name, entry)
+        return found
+
+    def knows(self, name: str) -> bool:
+        """Whether the core, a room or the user's own code has this name."""
+        return self.find(name) is not None or name in self._added()
+
+    def _added(self) -> Mapping[str, rooms.Addition]:
+        return rooms.names(self.rooms) if self.rooms else {}
+
     def find(self, name: str) -> Entry | None:
         """The entry of this name, from one of `others` if need be; None if the core has
         none.
@@ -81,7 +97,7 @@ class Registry(dict[str, Entry]):
         known = self.find(name)
         if known is not None:
             return known
-        added = rooms.names(self.rooms) if self.rooms else {}
+        added = self._added()
         if self.rooms and name in added:
             loaded: Entry = rooms.load(self.rooms, name)
             return loaded
@@ -103,6 +119,7 @@ class Registry(dict[str, Entry]):
             self[key] = entry(function)
             if function.__module__ == "__main__":
                 self.of_script.add(key)
+            own_code.note(function)
             return function
 
         return decorate

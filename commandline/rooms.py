@@ -61,7 +61,8 @@ class Addition(NamedTuple):
     room: "Room"
     load: Load  # the function of the declaration
     place: int  # of the object among those that it returns
-    files: str = ""  # of a section: a pattern of files, as in `Room.sections`
+    files: str = ""  # of a section, as in `Room.sections`
+    needs: str = ""  # of a feature or model, as in `Room.features`
 
 
 class Room:
@@ -100,7 +101,7 @@ class Room:
 
     def options(self, *classes: str) -> Callable[[Load], Load]:
         """Classes of further options, by the name of the class that takes them too,
-        such as "PredictOptions"; if a room adds several, "PredictOptions.whales".
+        such as "PredictOptions".
         """
         return self._adds("options", classes)
 
@@ -112,13 +113,19 @@ class Room:
         """What the core asks for by name, such as "torchrun"."""
         return self._adds("capabilities", names)
 
-    def features(self, *names: str) -> Callable[[Load], Load]:
-        """`pipeline.features.registry.Feature` objects."""
-        return self._adds("features", names)
+    def features(self, *names: str, needs: str = "") -> Callable[[Load], Load]:
+        """`pipeline.features.registry.Feature` objects.
 
-    def models(self, *names: str) -> Callable[[Load], Load]:
-        """`train.models.registry.Model` objects."""
-        return self._adds("models", names)
+        needs  parameter that must be given: FEATURES=all leaves such a feature out
+        """
+        return self._adds("features", names, needs=needs)
+
+    def models(self, *names: str, needs: str = "") -> Callable[[Load], Load]:
+        """`train.models.registry.Model` objects.
+
+        needs  task of the models that take no clips: `train list` leaves them out
+        """
+        return self._adds("models", names, needs=needs)
 
     def tasks(self, *names: str) -> Callable[[Load], Load]:
         """`results.tasks` objects, by their value of TASK."""
@@ -146,10 +153,11 @@ class Room:
         kind: Kind,
         names: Sequence[str],
         files: str = "",
+        needs: str = "",
     ) -> Callable[[Load], Load]:
         def enter(load: Load) -> Load:
             for place, name in enumerate(names):
-                self.added[kind][name] = Addition(self, load, place, files)
+                self.added[kind][name] = Addition(self, load, place, files, needs)
             return load
 
         return enter
@@ -306,10 +314,14 @@ def missing() -> list[str]:
 
 @functools.cache
 def _additions(kind: Kind) -> dict[str, Addition]:
-    """Name -> addition; of two rooms with one name the first counts."""
+    """Name -> addition; of two rooms with one name the first counts. Several rooms may
+    add options to one class: their name is "class.room".
+    """
     additions: dict[str, Addition] = {}
-    for _, room in _declared():
+    for place, room in _declared():
         for name, addition in room.added[kind].items() if room else ():
+            if kind == "options":
+                name = f"{name}.{place.name}"
             if name in additions:
                 first = additions[name].room.title
                 tell_once(f"{name} of {room.title} is left out: {first} adds it")  # type: ignore[union-attr]

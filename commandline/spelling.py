@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurestack.commandline import rooms
+from featurestack.commandline import own_code, rooms
 from featurestack.commandline.packages import CLONE, HOME
 
 MAKE = "make"
@@ -91,7 +91,8 @@ class CommandLine:
         function = "" if SPELLING.get().caller else function_of(words)
         if function:
             return f"fs.{function}({', '.join(map(keyword, self.given))})"
-        return " ".join([_typed(words), *map(shlex.quote, self.given)])
+        given = [*self.given, *own_code.words()]
+        return " ".join([_typed(words), *map(shlex.quote, given)])
 
 
 def targets() -> dict[str, str]:

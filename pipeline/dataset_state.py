@@ -56,9 +56,9 @@ def state_of(
         cache = Cache(found(options)) if cache is None else cache
         computed = []
         for name in cache.features:
-            if parse_channel(name).name in FEATURES:
+            if FEATURES.knows(parse_channel(name).name):
                 computed.append(name)
-        if computed and {*computed} != {*FEATURES}:
+        if computed and {*computed} != {*FEATURES.everything()}:
             state = replace(state, features=" ".join(computed))
         if dataset.own or is_done(cache, dataset.table):
             frames = {name: cache[name].frames for name in cache.features}

@@ -39,7 +39,7 @@ def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Chan
     'mel@hop_length=192,n_fft=768'
     """
     given = dict(channel.parameters)
-    if channel.name not in FEATURES or given.keys() & FRAMING:
+    if not FEATURES.knows(channel.name) or given.keys() & FRAMING:
         return channel
     length = frame_samples(milliseconds, sample_rate)
     scaled = {

@@ -85,7 +85,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     remarks = []
     samples = round(seconds * sample_rate)
     whole = 0.0
-    for name, feature in FEATURES.items():
+    for name, feature in FEATURES.everything().items():
         variant = resolve_feature(Channel(name))
         try:
             rows, frames = variant.shape(sample_rate, samples)

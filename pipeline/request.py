@@ -143,7 +143,8 @@ def wanted(
     variants = {}
     left_out = []
     for word in features.split():
-        for channel in itertools.chain(*parse_list(word, list(FEATURES))):
+        singles = list(FEATURES.everything()) if word in ("all", "small") else []
+        for channel in itertools.chain(*parse_list(word, singles)):
             if frame:
                 channel = with_frames(channel, frame, dataset.sample_rate)
             variant = resolve_feature(channel)

@@ -117,7 +117,7 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
 
     draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
     """
-    sets = parse_list(features, list(FEATURES))
+    sets = parse_list(features, list(FEATURES.everything()))
     distinct = list(dict.fromkeys(itertools.chain(*sets)))
     names = list(panels(distinct, clip.sample_rate))
     figure.set_size_inches(WIDTH, HEIGHT * len(names))

@@ -218,6 +218,8 @@ class RunConfig:
     note: str  # NOTE=
     # feature sets from which this one was composed by their scores on the tested folds
     composed_from: int = field(default=0, metadata=bounds(0))
+    # files of the user's own that defined features or models when it was trained
+    own_code: tuple[str, ...] = ()
     model_summary: str  # the model in a sentence
     exact: bool  # training has one solution, whatever the seed
     # members of an ensemble that was trained as one model

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import progress, tell
@@ -90,12 +91,14 @@ class AudioModel(TrainedModel):
         for described in self.config.channels:
             stored = described.stored
             channel = parse_channel(stored)
-            if channel.name not in (*FEATURES, "embedding"):
-                raise RequestError(
-                    f"nothing here computes {stored} for new audio: it was brought into"
-                    " the cache, or the module that defines it is not imported"
-                )
-            variant = resolve_feature(channel)
+            with own_code.defined_in(self.config.own_code):
+                if not FEATURES.knows(channel.name):
+                    raise RequestError(
+                        f"nothing here computes {stored} for new audio: it was brought"
+                        " into the cache, or the file that defines it is not loaded"
+                        " (LOAD=)"
+                    )
+                variant = resolve_feature(channel)
             if described.parameters.get("file") != variant.recorded.get("file"):
                 raise RequestError(
                     f"the run was trained on {stored} of another network file: put the"

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.spelling import make_command
@@ -160,7 +161,8 @@ class TrainedModel:
         refuse_other_channels(config)
         self.config = config
         self.classes: list[str] = [entry.name for entry in config.classes]
-        self.architecture = resolve(config.options.model)
+        with own_code.defined_in(config.own_code):
+            self.architecture = resolve(config.options.model)
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)
         self.augmenter = parse_augment(config.options.augment, kind.augmented_as)

@@ -152,7 +152,7 @@ def stages_of(name: str, options: ListOptions) -> str:
 def models_table(options: ListOptions) -> str:
     """Every model with its kind of input, size and options."""
     rows = []
-    for name, entry in sorted(all_models().items()):
+    for name, entry in sorted(all_models().everything().items()):
         parameters, operations, _ = describe_model(name, options)
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         example = settings and f"{name}@{settings}"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from featurestack.commandline import own_code
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.features_cache import Cache, dataset_name
 from featurestack.results.config import StoredChannel, digest, label
@@ -157,7 +158,7 @@ def training_command(options: RunOptions) -> list[str]:
     if options.task == "classes":
         apart.add("task")  # TASK=auto gives classes too
     others = [name for name in (*fields(Training), "tag") if name not in apart]
-    return [*named, *option_words(options, others)]
+    return [*named, *option_words(options, others), *own_code.words()]
 
 
 def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import joblib
 import numpy as np
 
+from featurestack.commandline import own_code
 from featurestack.features_cache import Cache
 from featurestack.results.composition import composed_from
 from featurestack.results.config import (
@@ -63,6 +64,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         or composed_from(
             plan.training.features.split("+"), plan.path.parent, plan.training.task
         ),
+        own_code=tuple(own_code.DEFINING),
         model_summary=model.summary,
         exact=not model.kind.in_steps,
         member_models=tuple(model.member_names),

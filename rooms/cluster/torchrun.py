@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from featurestack.commandline import own_code
 from featurestack.commandline.errors import Failed
 from featurestack.storage.files import replace_file
 from featurestack.train.compute import Compute
@@ -159,4 +160,5 @@ def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[
     otherwise.
     """
     given = vars(options) | {"folds": " ".join(map(str, folds)), "device": device}
-    return [f"{name.upper()}={value}" for name, value in given.items()]
+    words = [f"{name.upper()}={value}" for name, value in given.items()]
+    return [*words, *own_code.words()]

@@ -15,7 +15,7 @@ def load_commands() -> Sequence[Any]:
     return (network,)
 
 
-@ROOM.features("embedding")
+@ROOM.features("embedding", needs="model")
 def load_features() -> Sequence[Any]:
     from featurestack.rooms.embeddings.embedding import FEATURE
 

@@ -31,7 +31,7 @@ def load_functions() -> Sequence[Any]:
     return events, detections, event_scores
 
 
-@ROOM.models("frames", "linear_frames")
+@ROOM.models("frames", "linear_frames", needs="events")
 def load_models() -> Sequence[Any]:
     from featurestack.rooms.events.task import FRAMES, LINEAR_FRAMES
 

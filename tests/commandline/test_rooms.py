@@ -1,10 +1,13 @@
 """What a room adds is found by its entry point; a broken room is one line."""
 
+import shutil
 import sys
 
 import pytest
 
 from featurestack.commandline import rooms
+from tests.golden.commands import ROOT
+from tests.golden.sounds import easy_clips
 from tests.processes import python
 from tests.refusal import refused
 
@@ -86,7 +89,7 @@ BROKEN = {
     "options": (
         added("options", "PredictOptions", "return [3]"),
         ENTRY,
-        "PredictOptions of room whales of whales 1.0 is left out: TypeError",
+        "PredictOptions.whales of room whales of whales 1.0 is left out: TypeError",
     ),
     "too few": (
         added("commands", "pipeline whales", "return []"),
@@ -113,3 +116,80 @@ def test_the_package_of_somebody_else_adds_a_command(tmp_path):
     assert "Count whales." in python(*words, "--help", cwd=tmp_path).stdout
     done = python(*words, "whales", "DEPTH=20", cwd=tmp_path)
     assert done.stdout == "whales at 20\n"
+
+
+@pytest.fixture(scope="module")
+def ocean(tmp_path_factory):
+    """A folder in which the room of tests/whales is installed, with a trained run."""
+    folder = tmp_path_factory.mktemp("ocean")
+    shutil.copytree(ROOT / "tests" / "whales", folder, dirs_exist_ok=True)
+    easy_clips(folder / "easy")
+    call(folder, "features", "DATASET=easy", "FEATURES=song rms", "JOBS=2")
+    words = "FEATURES=song+rms MODEL=small EPOCHS=1 FOLDS=1 PRECISION=fp32 THREADS=1"
+    call(folder, "train", "DATASET=easy", *words.split())
+    return folder
+
+
+def call(folder, *words):
+    """What a command prints in this folder, where its modules can be imported."""
+    done = python("-m", "featurestack", *words, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "of room whales" not in done.stderr
+    return done.stdout
+
+
+def test_another_distributions_feature_and_model_are_listed_and_predict(ocean):
+    assert "song " in call(ocean, "pipeline", "list")
+    assert "small " in call(ocean, "train", "list")
+    clip = next((ocean / "easy").glob("*/*.wav"))
+    predicted = call(ocean, "predict", f"AUDIO={clip}", "RUN=last")
+    assert "siren " in predicted
+    call(ocean, "train", "bundle", "last", "OUT=small.pt")
+    assert call(ocean, "predict", f"AUDIO={clip}", "RUN=small.pt") == predicted
+
+
+def test_all_means_another_distributions_feature_too(ocean):
+    planned = call(ocean, "pipeline", "plan", "DATASET=easy", "FEATURES=all")
+    assert "song " in planned and "embedding" not in planned
+
+
+def test_another_distributions_section_and_option_are_on_the_page(ocean):
+    call(ocean, "analysis", "DATASET=easy", "OCEAN=Atlantic")
+    page = (ocean / "reports" / "easy" / "index.html").read_text()
+    assert "Whales are heard." in page and "In the Atlantic." in page
+
+
+def test_another_distributions_command_is_a_target(ocean):
+    assert call(ocean, "whales", "LOUD=1") == "WHALES at 10\n"
+    assert "usage: python -m featurestack whales" in call(ocean, "whales", "--help")
+    assert "Count whales." in call(ocean, "--help")
+
+
+def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean):
+    shutil.move(ocean / "whales-1.0.dist-info", ocean / "gone")
+    words = ["-m", "featurestack", "predict", "AUDIO=easy", "RUN=last"]
+    done = python(*words, cwd=ocean, check=False)
+    shutil.move(ocean / "gone", ocean / "whales-1.0.dist-info")
+    assert done.returncode == 2 and "unknown model 'small'" in done.stderr
+
+
+RAISING = """
+@ROOM.sections("tide")
+def load_sections():
+    return [lambda page: 1 / 0]
+
+
+@ROOM.claims("tide")
+def load_claims():
+    return [lambda source: 1 / 0]
+"""
+
+
+def test_a_section_and_a_claim_that_raise_are_one_line(ocean, tmp_path):
+    shutil.copytree(ocean, tmp_path, dirs_exist_ok=True)
+    code = (tmp_path / "whales" / "__init__.py").read_text()
+    (tmp_path / "whales" / "__init__.py").write_text(code + RAISING)
+    words = ["-m", "featurestack", "analysis", "DATASET=easy", "OVERWRITE=1"]
+    told = python(*words, cwd=tmp_path).stderr.splitlines()
+    line = "tide of room whales of whales 1.0 is left out: ZeroDivisionError"
+    assert [text.startswith(line) for text in told] == [True]

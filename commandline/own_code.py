@@ -1,0 +1,103 @@
+"""LOAD=: Python files of the user's own, whose features and models a command knows.
+
+    make features LOAD=mine.py FEATURES="mel song"
+    make train LOAD="mine.py theirs.py" MODEL=small
+
+A file runs once. What it defines goes to worker processes by value, as what a script
+defines does. A run keeps the names of the files that its process had loaded.
+"""
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from featurestack.commandline.errors import Error, RequestError
+
+MEANING = "Python files of your own, whose features and models the command then knows"
+LOADED: dict[str, str] = {}  # file as it was given -> name of its module
+# files of the user's own that have entered something in a registry
+DEFINING: dict[str, None] = {}
+
+
+def load_given(words: Sequence[str]) -> list[str]:
+    """Load the files of LOAD= and --load; returns the other words."""
+    others = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--load":
+            text = next(rest, "")
+        elif word.startswith(("LOAD=", "--load=")):
+            text = word.partition("=")[2]
+        else:
+            others.append(word)
+            continue
+        for file in [text] if Path(text).is_file() else text.split():
+            load(file)
+    return others
+
+
+def load(file: str) -> None:
+    """Run a Python file as a module of its own; RequestError if it cannot be run."""
+    if file in LOADED:
+        return
+    if not Path(file).is_file():
+        raise RequestError(f"LOAD={file}: there is no such file")
+    name = f"loaded_{len(LOADED)}_{Path(file).stem}"
+    spec = importlib.util.spec_from_file_location(name, Path(file).resolve())
+    if spec is None or spec.loader is None:
+        raise RequestError(f"LOAD={file}: expected a Python file, .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    LOADED[file] = name
+    sys.path.append(str(Path(file).resolve().parent))  # its own helpers
+    try:
+        spec.loader.exec_module(module)
+    except Error:
+        raise
+    except (Exception, SystemExit) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise RequestError(
+            f"LOAD={file}: {type(error).__name__}: {error}"
+            f" ({Path(place.filename).name}, line {place.lineno})"
+        ) from error
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+
+
+def note(function: Callable[..., object]) -> None:
+    """Note the file of a function that is entered in a registry, if it is the user's
+    own.
+    """
+    if function.__module__ == "__main__":
+        DEFINING[Path(str(getattr(sys.modules["__main__"], "__file__", ""))).name] = (
+            None
+        )
+    for file, module in LOADED.items():
+        if module == function.__module__:
+            DEFINING[file] = None
+
+
+def words() -> list[str]:
+    """The word LOAD=… that gives another process the same files."""
+    return [f"LOAD={' '.join(LOADED)}"] if LOADED else []
+
+
+@contextmanager
+def defined_in(files: Sequence[str]) -> Iterator[None]:
+    """A context for what a run's own definitions are needed for: its RequestError asks
+    for those of these files that are not loaded.
+    """
+    try:
+        yield
+    except RequestError as error:
+        absent = [file for file in files if file not in DEFINING]
+        if not absent:
+            raise
+        raise RequestError(
+            f"{error}. The run's definitions are in {', '.join(absent)}: give"
+            f" LOAD={' '.join(absent)}"
+        ) from None

@@ -1,0 +1,46 @@
+"""A room of another distribution, which adds one thing of each kind."""
+
+from pathlib import Path
+
+from featurestack.commandline.rooms import Room
+
+ROOM = Room(
+    templates=Path(__file__).parent / "templates",
+    targets={"whales": "pipeline whales"},
+    switches=["loud"],
+)
+
+
+@ROOM.commands("pipeline whales")
+def load_commands():
+    from whales.commands import whales
+
+    return [whales]
+
+
+@ROOM.options("AnalysisOptions")
+def load_options():
+    from whales.commands import OceanOptions
+
+    return [OceanOptions]
+
+
+@ROOM.features("song")
+def load_features():
+    from whales.song import SONG
+
+    return [SONG]
+
+
+@ROOM.models("small")
+def load_models():
+    from whales.small import SMALL
+
+    return [SMALL]
+
+
+@ROOM.sections("whales")
+def load_sections():
+    from whales.section import whales
+
+    return [whales]
