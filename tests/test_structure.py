@@ -344,7 +344,8 @@ def test_removing_a_room_takes_what_it_adds_and_nothing_else(room, whole, tmp_pa
     assert missing == [ROOMS[room]]
     module = importlib.import_module(f"featurestack.{ROOMS[room].replace('/', '.')}")
     for kind, names in whole[1].items():
-        assert {*names} - {*left[kind]} == {*module.ROOM.added[kind]}
+        gone = {name.removesuffix(f".{room}") for name in {*names} - {*left[kind]}}
+        assert gone == {*module.ROOM.added[kind]}
     assert {*whole[2]} - {*commands} == {*module.ROOM.added["commands"]}
 
 
