@@ -55,9 +55,10 @@ def load(file: str) -> None:
     sys.path.append(str(Path(file).resolve().parent))  # its own helpers
     try:
         spec.loader.exec_module(module)
-    except Error:
-        raise
     except (Exception, SystemExit) as error:
+        del LOADED[file]
+        if isinstance(error, Error):
+            raise
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise RequestError(
             f"LOAD={file}: {type(error).__name__}: {error}"
