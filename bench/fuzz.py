@@ -64,7 +64,7 @@ nan~nan 1,2 1e3 mel mel+mel mell mel:5-1 mel:0-9999 mel@n_mels=0 mel@n_mels=-1 m
 mel@n_mels=99999999 mel@hop_length=0 mel@n_fft=1 mel@n_fft=-4 mel@fmin=1e9 mel@x=1 mel@ @n_mels=64
 mfcc@n_mfcc=0 mfcc@n_mfcc=500 chroma@n_chroma=0 yin@fmin=0 all small linear texture cnn4 resnet18+
 +texture cnn4+texture@weight=7 linear@C=0 linear@C=nan aclnet@width=0 cnn4@width=1e9 aclnet a+b last best
-auto none on true 1~0 shift=inf mixup=-1 crop=0x0 crop=9999x9999 gain=nan crops windows f32 float16
+auto none on true 1~0 1_0 1_0.5 １０ /proc/x shift=inf mixup=-1 crop=0x0 crop=9999x9999 gain=nan crops windows f32 float16
 """
 SPECIAL = {
     "empty": "",
@@ -141,6 +141,7 @@ listen           train listen {of_run}
 listen-bundle    train listen RUN={world}/model.pt
 bundle           train bundle {of_run} OUT={world}/model.pt
 train-list       train list cnn4
+runs-list        train list {runs}
 analysis         analysis {sounds} {report} FIGURES=1
 ensemble         analysis {sounds} {report} FIGURES=0 ENSEMBLE='mel+rms-cnn4 mel+rms-linear'
 """
@@ -183,7 +184,7 @@ class FuzzOptions(Options):
     only: str = option(
         "",
         "options, files, runs (files of run folders and bundles), families, or one of"
-        " odd_names, at_once, killed, foreign, environment",
+        f" {', '.join(FAMILIES)}",
     )
 
 

@@ -1,5 +1,6 @@
 """Families of hostile trials for `bench.fuzz`: odd names, two commands at once, kills
-at renames, foreign archives and reports, hostile environments.
+at renames, foreign archives and reports, hostile environments, files that are none,
+remedies that must help.
 
 A family is one function under the decorator `family`. It changes the world, runs
 commands and returns the outcome that is worst. The effects of a kill, a second
@@ -200,6 +201,76 @@ def change_environment(how: str) -> None:
         Path.cwd().rmdir()
     elif how == "no home":
         os.environ.pop("HOME", None)
+
+
+@family()
+def special_files(
+    rng: random.Random, world: Path, calls: Calls, run: Run
+) -> tuple["Call", str, "Outcome"]:
+    """A named pipe, a loop or an endless file among the sounds; no command waits."""
+    sound = rng.choice(sorted(world.joinpath("tree").rglob("*.wav")))
+    place = sound if rng.random() < 0.5 else sound.with_name("new.wav")
+    place.unlink(missing_ok=True)
+    kind = rng.choice(["pipe", "loop", "endless"])
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(place.name if kind == "loop" else "/dev/zero")
+    features = call_of(calls, "features-tree")
+    call = call_of(calls, rng.choice(OF_TREE))
+    return call, f"{kind} {place.name}", worst([run(features), run(call)])
+
+
+@family()
+def odd_runs(
+    rng: random.Random, world: Path, calls: Calls, run: Run
+) -> tuple["Call", str, "Outcome"]:
+    """A run's folder gets an odd name; all others are still found, and `last` too."""
+    runs = sorted(world.joinpath("runs", "little").iterdir())
+    name = rng.choice(NAMES)
+    try:
+        rng.choice(runs).rename(runs[0].with_name(name))
+    except OSError:  # the file system does not take this name
+        name = "its own"
+    call = call_of(calls, rng.choice(["analysis", "predict", "bundle", "runs-list"]))
+    words = tuple(
+        "RUN=last" if word.startswith("RUN=") else word for word in call.words
+    )
+    call = call._replace(words=words)
+    return call, ascii(name), run(call)
+
+
+@family()
+def trained_again(
+    rng: random.Random, world: Path, calls: Calls, run: Run
+) -> tuple["Call", str, "Outcome"]:
+    """A damaged run.json: RETRAIN=1 trains the run again in its place."""
+    from bench.fuzz import damage
+
+    call = call_of(calls, "run")
+    runs = world.joinpath("runs", "little")
+    (config,) = runs.glob("mel+rms-cnn4-*/run.json")
+    how = damage(config, rng)
+    again = call._replace(words=(*call.words, "RETRAIN=1"))
+    outcomes = [run(call), run(again)]
+    told = "RETRAIN=1" in outcomes[0].output
+    if told and outcomes[1].status and not outcomes[1].finding:
+        outcomes[1] = outcomes[1]._replace(finding="the remedy does not help")
+    return again, how, worst(outcomes)
+
+
+@family()
+def after_ensemble(
+    rng: random.Random, world: Path, calls: Calls, run: Run
+) -> tuple["Call", str, "Outcome"]:
+    """The last run is an ensemble, without weights: `last` is one that predicts."""
+    made = run(call_of(calls, "ensemble"))
+    call = call_of(calls, rng.choice(["predict", "bundle", "listen"]))
+    words = tuple(
+        "RUN=last" if word.startswith("RUN=") else word for word in call.words
+    )
+    call = call._replace(words=words)
+    return call, "", worst([ends_well(call, made), ends_well(call, run(call))])
 
 
 def ends_well(call: "Call", outcome: "Outcome") -> "Outcome":
