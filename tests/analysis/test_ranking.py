@@ -12,11 +12,12 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.nested import nested_selection
 from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results, on_folds
+from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.classes import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.simulated import simulated_runs
-from tests.run_configs import rewrite
+from tests.run_configs import ensemble_of, rewrite
 
 MEL = MadeRun()
 ZCR = MadeRun(features="zcr")
@@ -167,3 +168,23 @@ def test_composed_sets_alone_have_no_verdict(made):
     assert {row["verdict"] for row in found.rows} == {"not compared"}
     assert "composed on these test folds" in page.say("headline", found)
     assert "no test or interval here corrects that" in page.say("sure", found)
+
+
+def test_the_interval_of_a_choice_is_one_and_a_half_times_that_of_a_run(made):
+    """For five folds its variance is 1 + 5/4 of that of a run (Nadeau and Bengio)."""
+
+    def widths(folders):
+        score = folders[0].task.metric.of_configuration
+        scores = [score(folders, chosen=chosen) for chosen in (False, True)]
+        return [own.high - own.low for own in scores]
+
+    (run,) = made(MadeRun(skill=0.5)).runs
+    alone, chosen = widths(run.folders)
+    assert chosen == pytest.approx(1.5 * alone)
+    before = np.diff(rank([run]).interval).item()
+    names = {"candidates": ("mel",), "sets": ("mel",), "exact": False}
+    names |= {"recommended": "mel", "recommended_run": "mel-linear"}
+    (folder,) = run.folders
+    vars(folder)["config"] = ensemble_of(folder.config, ChoiceConfig, **names)
+    assert run.choice
+    assert np.diff(rank([run]).interval).item() == pytest.approx(1.5 * before)

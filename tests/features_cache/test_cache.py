@@ -97,6 +97,14 @@ def test_what_is_missing_or_damaged_is_reported_and_not_returned(cache, file, sp
     assert cache.read("mine", ["clip0", "clip7"]).shape == (2, 4, 5)
 
 
+@pytest.mark.parametrize("again", [CLIPS, ["clip5"], ["clip5", "clip0"]])
+def test_damage_is_refused_at_every_read(cache, spoil, again):
+    spoil(5)
+    for ids in (CLIPS, again, again):
+        with pytest.raises(UnreadableClips, match="clip5: damaged"):
+            cache.read("mine", ids)
+
+
 def test_a_clip_that_is_written_again_is_checked_again(cache, file, values):
     before = cache.read("mine", ["clip3"])
     state = int(file.map(state=True)[3])

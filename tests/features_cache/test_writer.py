@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from featurestack.features_cache.feature_file import clip_keys
+from featurestack.features_cache.feature_file import FeatureSpec, clip_keys, lock
 from featurestack.features_cache.index import read_index, stored_ids
-from featurestack.features_cache.missing import stored_clips
+from featurestack.features_cache.missing import Wanted, stored_clips
 from featurestack.features_cache.side_files import note_verified
-from featurestack.features_cache.writer import to_stored
+from featurestack.features_cache.writer import cache_writer, to_stored, written_to
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 
@@ -58,3 +58,38 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
     with refused("clip2: damaged"):
         cache.read("mine", CLIPS)
     assert not kept().done[2]
+
+
+def test_a_file_is_locked_while_its_clips_are_written(cache):
+    """Another run that would make the file anew waits for this one."""
+    clips, settings = read_index(cache.folder)
+    spec = FeatureSpec(
+        stored="new",
+        feature="new",
+        row_axis=np.arange(2.0),
+        frame_axis=np.arange(3.0),
+        sample_rate=8000,
+        samples=8000,
+    )
+    every = slice(0, len(clips))
+    wanted = Wanted(
+        folder=cache.folder,
+        shared=None,
+        clips=clips,
+        settings=settings,
+        specs=(spec,),
+        part=every,
+        hashed=every,
+    )
+    other = lock(cache.folder, "new")
+    with cache_writer(wanted, wait=False) as writer:
+        assert other.take()  # nothing is written yet
+        other.drop()
+        writer.create_files()
+        assert not other.take()
+        assert other.take(shared=True)  # others write their own clips
+        other.drop()
+        assert written_to(cache.folder, "new")
+    assert other.take()
+    assert not written_to(cache.folder, "mine")
+    other.release()

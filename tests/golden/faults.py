@@ -95,6 +95,16 @@ FAULTS: dict[str, Fault] = {
         raise""",
         f"{CACHE}test_writer.py {CACHE}test_external.py",
     ),
+    "damage_refused_once": Fault(  # a damaged clip is served when it is read again
+        "self.checked[doubtful] = np.where(status.done, status.states, 0)",
+        "self.checked[doubtful] = status.states",
+        f"{CACHE}test_cache.py",
+    ),
+    "written_without_a_lock": Fault(  # a file is replaced while its clips are written
+        "        own_lock.take(shared=True, wait=True)\n",
+        "        own_lock.drop()\n",
+        f"{CACHE}test_writer.py",
+    ),
     "two_runs_admitted": Fault(  # two extractions write the same clips
         "            if blocking is None:\n",
         "            blocking = None\n            if blocking is None:\n",
@@ -296,6 +306,12 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{RESULTS}test_bootstrap.py",
     ),
+    # every interval of features chosen inside the folds is that of one run
+    "choice_as_narrow_as_a_run": Fault(
+        "CHOICE_WIDTH = 1.5",
+        "CHOICE_WIDTH = 1.0",
+        f"{ANALYSIS}test_ranking.py",
+    ),
     "tests_of_clips": Fault(  # signs are flipped by clip instead of by recording
         """    names, place = np.unique(groups, return_inverse=True)
     sums = np.zeros((len(names), values.shape[1]))""",
@@ -320,6 +336,17 @@ FAULTS: dict[str, Fault] = {
         "largest[place] = np.maximum(largest[place], pairs.max(axis=0))",
         "pass",
         f"{ANALYSIS}test_significance.py {ANALYSIS}test_false_claims.py",
+    ),
+    # a fold counts as finished before the answers beside its predictions are written
+    "finished_too_early": Fault(
+        """    trainer.write_answers(folder)
+    # predictions.csv last: it says that the fold is finished
+    run_writer.write_predictions(folder, rows, together, plan.names)
+""",
+        """    run_writer.write_predictions(folder, rows, together, plan.names)
+    trainer.write_answers(folder)
+""",
+        f"{TRAIN}test_run.py",
     ),
     "last_reported": Fault(  # the last epoch is reported although validation chose one
         'return "best" if "best" in self.checkpoints else "last"',

@@ -247,3 +247,26 @@ def test_a_score_below_the_least_one_is_status_1(options, monkeypatch, capsys):
     worse = replace(options, **change_options | {"features": "blank"}, min_accuracy=0.9)
     assert run.run(worse) == 1
     assert "% is below MIN_ACCURACY=0.9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("killed", ["the answers", "a member's table"])
+def test_a_fold_is_finished_when_everything_else_of_it_is_written(
+    options, monkeypatch, killed
+):
+    write = run_writer.write_predictions
+
+    def write_or_die(folder, rows, probabilities, classes, member=""):
+        if member == "texture" and killed != "the answers":
+            raise KeyboardInterrupt
+        write(folder, rows, probabilities, classes, member)
+
+    def die(self, folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_writer, "write_predictions", write_or_die)
+    if killed == "the answers":
+        monkeypatch.setattr(Trainer, "write_answers", die)
+    with pytest.raises(KeyboardInterrupt):
+        execute(options, model="cnn4+texture", epochs=1, folds=(1,))
+    (folder,) = run_folder.find(options.runs)
+    assert folder.finished == []
