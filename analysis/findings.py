@@ -75,7 +75,7 @@ class Threat:
     # the count of all; artefacts: chance; uneven: clips of the largest class
     of: float = 0
     # artefacts that predict the class; changes of the clips since extraction; a
-    # sentence on the price of a leak
+    # sentence on the price of a leak, and the words that split without it
     names: Sequence[str] = ()
 
 

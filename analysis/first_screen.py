@@ -8,6 +8,7 @@ the best of the ranking.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -28,16 +29,9 @@ def summary(found: Findings) -> dict[str, object]:
     confusion matrix and common mistake.
     """
     best = found.runs[0]
-    # The forest plot's axis spans all numbers in whole tens of percent.
-    rows = pd.DataFrame(found.rows)
-    accuracy = rows[["accuracy", "accuracy_low", "accuracy_high"]]
-    numbers = accuracy.assign(chance=found.chance).to_numpy(float)
-    low = int(np.floor(10 * np.nanmin(numbers)))
-    high = int(np.ceil(10 * np.nanmax(numbers)))
-    low = min(low, high - 1)
     axis: dict[str, object] = {
         "panels": forest_panels(found),
-        "ticks": range(10 * low, 10 * high + 1, 10),
+        "ticks": axis_of(found.rows, found.chance),
     }
     if found.several_labels:
         return axis
@@ -49,6 +43,18 @@ def summary(found: Findings) -> dict[str, object]:
         "shown_classes": classes_shown(counts),
         "mistake": common_mistake(best),
     }
+
+
+def axis_of(rows: Sequence[Row], chance: float) -> range:
+    """The ticks of the forest plot's axis, which spans all numbers in whole tens of
+    percent.
+    """
+    columns = ["accuracy", "accuracy_low", "accuracy_high"]
+    accuracy = pd.DataFrame([*rows])[columns]
+    numbers = accuracy.assign(chance=chance).to_numpy(float)
+    low = int(np.floor(10 * np.nanmin(numbers)))
+    high = int(np.ceil(10 * np.nanmax(numbers)))
+    return range(10 * min(low, high - 1), 10 * high + 1, 10)
 
 
 def forest_panels(found: Findings) -> dict[str, list[Row]]:

@@ -70,6 +70,7 @@ ENTRY_FACTS = (
     "score",
     "best",
     "value",
+    "state",
 )
 
 
@@ -193,7 +194,8 @@ def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
                 )
             )
         elif finding["kind"] == "price" and finding["severity"] == "warning":
-            threats.append(Threat("price", names=[finding["what"]]))
+            names = [finding["what"], *finding["names"][1:]]
+            threats.append(Threat("price", names=names))
     return threats
 
 
@@ -262,7 +264,7 @@ def with_ranking(state: State, found: Findings) -> State:
         )
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     chosen = ""
-    if found.main and found.choice:
+    if found.main and found.choice and found.state != "chance":
         chosen = f"{found.main.best.dataset}/{found.choice.recommended_run}"
     return replace(
         state,
@@ -326,6 +328,7 @@ def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
             "score": found.score,
             "best": found.rows[0]["label"],
             "value": float(found.main.accuracy[0]),
+            "state": found.state,
             "excluded": sum(found.excluded.values()),
         }
     return facts

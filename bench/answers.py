@@ -25,8 +25,9 @@ from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
+from featurestack.results.config import ChoiceConfig
 from featurestack.results.scores import Floats, Ints
-from featurestack.rooms.answer.answer import begin, rank, train
+from featurestack.rooms.answer.answer import ask, rank, train
 from featurestack.rooms.answer.options import AnswerOptions
 
 FEATURES = 25
@@ -73,7 +74,7 @@ class Report:
     high: float
     better: bool  # "better than chance", in the headline or beside it
     differs: bool  # some run is called clearly worse
-    named: bool  # a set to keep is named
+    recommended: bool  # a set is recommended
 
 
 def draw(
@@ -104,12 +105,14 @@ def report(design: Design, rng: np.random.Generator, place: Path) -> Report:
     for number, values in enumerate(draw(design, target, recording, rng)):
         external.write_feature(folder, f"f{number:02d}", values, ids)
     options = AnswerOptions(dataset=str(folder), runs=place / "runs")
-    work = begin(options)
-    work.folder.mkdir(parents=True)
-    rank(work)
-    train(work)
-    assert work.run is not None and work.clips is not None
-    found = findings(load_runs([work.run]))
+    question = ask(options)
+    question.folder.mkdir(parents=True)
+    scores = rank(question)
+    run = train(question, scores)
+    config = run.config
+    assert isinstance(config, ChoiceConfig)
+    clips = scores.clips
+    found = findings(load_runs([run]))
     assert found.best is not None
     said = f"{page.say('headline', found)} {page.say('sure', found)}"
     truth = 1 / CLASSES
@@ -119,12 +122,12 @@ def report(design: Design, rng: np.random.Generator, place: Path) -> Report:
         # the features are vectors: their deviations over time are 0
         numbers = {
             name: np.concatenate([of_clips, 0 * of_clips], 1)
-            for name, of_clips in zip(sorted(work.clips.numbers), x)
+            for name, of_clips in zip(sorted(clips.numbers), x)
         }
         truths = []
-        for fold, features in work.chosen.items():
-            seen = work.clips.x(features)
-            logits = work.clips.fitted(seen, work.clips.trained(fold))
+        for fold, features in zip(config.folds, config.sets):
+            seen = clips.x(features)
+            logits = clips.fitted(seen, clips.trained(fold))
             unseen = np.concatenate([numbers[name] for name in features.split("+")], 1)
             truths.append(np.mean(logits(unseen).argmax(1) == new))
         truth = float(np.mean(truths))
@@ -135,7 +138,7 @@ def report(design: Design, rng: np.random.Generator, place: Path) -> Report:
         high=found.best["accuracy_high"],
         better="clearly better than chance" in said.replace("not clearly", ""),
         differs=any(row["verdict"] == "clearly worse" for row in found.rows),
-        named="chosen on the other folds" in said,
+        recommended=found.state != "chance",
     )
 
 
@@ -145,7 +148,7 @@ def row(name: str, reports: Sequence[Report]) -> tuple[str, ...]:
         np.mean([each.low <= each.truth <= each.high for each in reports]),
         np.mean([each.better for each in reports]),
         np.mean([each.differs for each in reports]),
-        np.mean([each.named for each in reports]),
+        np.mean([each.recommended for each in reports]),
     ]
     error = f"{errors.mean():+.1f} ± {errors.std() / np.sqrt(len(errors)):.1f}"
     truth = f"{100 * np.mean([each.truth for each in reports]):.1f}"
@@ -170,7 +173,9 @@ def answers(options: AnswersOptions) -> None:
     )
     header = ("design", "truth %", "points above", "interval holds it")
     print(
-        text_table(rows, (*header, "better than chance", "clearly worse", "set named"))
+        text_table(
+            rows, (*header, "better than chance", "clearly worse", "set recommended")
+        )
     )
 
 

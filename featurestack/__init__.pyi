@@ -690,7 +690,7 @@ def sample_predictions(
     """
 
 def answer(
-    dataset: str = 'esc50',
+    dataset: str = '',
     data: str | Path = 'data',
     *,
     reports: str | Path = 'reports',
@@ -708,7 +708,6 @@ def answer(
     seed: int = 0,
     features: str = 'all',
     task: str = 'auto',
-    minutes: float | None = None,
     frame: float | None = None,
     jobs: int | None = None,
     retrain: bool = False,
@@ -725,7 +724,7 @@ def answer(
     run, `.alone` each feature's own score, `.page` the HTML file, `.headline` its
     finding in one sentence.
 
-        found = fs.answer("my sounds", minutes=10)
+        found = fs.answer("my sounds")
         found.score.mean, found.recommended
 
     Options, each with its default and meaning:
@@ -733,8 +732,7 @@ def answer(
     reports: [reports] folder of reports
     runs: [runs] folder of run folders
     data: [data] folder of datasets and their feature caches
-    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
-        folder
+    dataset: a folder of sounds, a table, or a cache folder
     name: another name for the dataset's folders
     archive: zip file that is already there, instead of a download
     url: another address of the archive
@@ -754,8 +752,6 @@ def answer(
     seed: [0] seed of drawn folds and altered copies
     features: [all] feature sets to extract and rank; all, small
     task: [auto] labels to predict: classes, categories or tags; auto asks the table
-    minutes: minutes after which no further feature is extracted and no fold
-        trained; the report has what is there
     frame: milliseconds of a frame, for all features whose names do not state n_fft
         or hop_length; by default librosa's 2048 samples
     jobs: processes for extraction; by default one per core

@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,7 +154,7 @@ def wanted(
             except Impossible as reason:
                 if word not in ("all", "small"):
                     raise
-                left_out.append(f"left out: {reason}")
+                left_out.append(reason)
                 continue
             channel.kept_rows(rows)
             variants[variant.stored] = variant
@@ -163,7 +164,17 @@ def wanted(
             f"no feature can exist at {dataset.sample_rate} Hz and"
             f" {dataset.duration:g} s"
         )
-    return tuple(variants.values()), left_out
+    return tuple(variants.values()), left_out_line(left_out)
+
+
+def left_out_line(reasons: Sequence[Impossible]) -> list[str]:
+    """One line on the features that cannot exist here, the reason of the first."""
+    if not reasons:
+        return []
+    first, *others = (str(reason) for reason in reasons)
+    names = [text.partition(" ")[0] for text in others]
+    more = f"; for such reasons also {', '.join(names)}" if names else ""
+    return [f"left out: {first}{more}"]
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:

@@ -321,8 +321,21 @@ class ChoiceConfig(EnsembleConfig):
         str, ...
     ]  # the set that each fold is tested by, in the order of `folds`
     exact: bool  # training has one solution, whatever the seed
-    recommended: str  # the set for later use, chosen by all folds: nothing tests it
+    # the set for later use, chosen from the scores of all folds: nothing tests it
+    recommended: str
     recommended_run: str  # the name of its run
+    recommended_score: float  # the score that chose it, by `linear`
+    words: tuple[str, ...]  # the NAME=value words of the command
+
+    @property
+    def agreeing(self) -> int:
+        """The number of folds that chose the recommended set alone."""
+        return self.sets.count(self.recommended)
+
+    @property
+    def decided(self) -> bool:
+        """Whether most folds chose the recommended set."""
+        return 2 * self.agreeing > len(self.sets)
 
 
 def read_config(

@@ -22,7 +22,7 @@ from featurestack.results.next_step import (
 )
 
 # features to try next, the first one first
-DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")
+DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
 MOST_CELLS = 6  # feature sets that a model is proposed to be trained on at once
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
 

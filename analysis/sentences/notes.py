@@ -27,7 +27,7 @@ NEXT = {
     "network": "a small network on the same features",
     "seeds": "shows by three seeds how much training again changes the accuracy",
     "add": "adds the best single feature that the best set lacks",
-    "chosen": "predicts new recordings by the set that all folds chose",
+    "chosen": "predicts new recordings by the recommended set",
     "chosen of vectors": PAPER,
     "predict": "predicts new recordings",
     "paper": PAPER,

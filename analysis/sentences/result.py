@@ -52,7 +52,16 @@ def verdict(f: "Findings", row: Row) -> str:
 
 @sentence
 def headline(f: "Findings") -> str:
-    """The finding in one sentence."""
+    """The finding in one sentence, with what a split by clip hides."""
+    text = finding(f)
+    if f.main and f.state != "chance":
+        for threat in f.threats:
+            if threat.kind == "price":
+                text += f", but {threat.names[0].rpartition(': ')[2]}"
+    return text
+
+
+def finding(f: "Findings") -> str:
     if f.state == "none":
         damaged = f.excluded.get("damaged", 0)
         if not damaged:

@@ -5,11 +5,12 @@ fold1/predictions.csv    the test clips of a fold, by the run of the set that wa
                          chosen without this fold
 features.csv             FEATURE_COLUMNS, a row for each candidate
 scores-<digest>.csv      the scores that chose, see `choice.Scores`
-unfinished.json          what MINUTES left out, and the words of the same command
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,9 +28,10 @@ from featurestack.storage.files import replace_file
 
 FOLDER = "answer"
 FEATURES = "features.csv"
-UNFINISHED = "unfinished.json"
 # score alone by `linear`, folds that chose it, points lost without it there by `linear`
 FEATURE_COLUMNS = ("feature", "alone", "folds", "lost", "lost_low", "lost_high")
+# feature -> the score that is lost without it, and both ends of its interval
+Lost: TypeAlias = Mapping[str, tuple[float, float, float]]
 # keys that are copied from the runs that trained the sets
 SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
 
@@ -39,13 +41,16 @@ def write_choice(
     runs: Mapping[int, RunFolder],
     recommended: RunFolder,
     scores: Scores,
-    names: Sequence[str],
+    lost: Lost,
+    command: Sequence[str],
 ) -> RunFolder:
     """Write the run folder of a choice.
 
-    runs   tested fold -> the run that has trained its set on the other folds
-    names  the candidates
+    runs     tested fold -> the run that has trained its set on the other folds
+    lost     as `lost_without`
+    command  the words of the command
     """
+    names = scores.clips.plan.channel_names
     sets = {fold: run.training.features for fold, run in runs.items()}
     # first: a kill in between leaves no run, and not one with folds of another choice
     (folder / "run.json").unlink(missing_ok=True)
@@ -55,10 +60,12 @@ def write_choice(
         table = run.predictions(fold).query("split == 'test'")
         probabilities = table[run.classes].to_numpy(np.float32)
         write_predictions(place, table, probabilities, run.classes)
-    features = feature_table(scores, sets, names)
+    features = feature_table(scores, sets, lost)
     replace_file(folder / FEATURES, as_csv(features))
     # run.json last: it makes the folder a run
-    write_config(folder, configuration(runs, recommended, names))
+    score = scores.mean(recommended.training.features, None)
+    config = configuration(runs, recommended, names)
+    write_config(folder, replace(config, recommended_score=score, words=tuple(command)))
     return RunFolder(folder)
 
 
@@ -94,18 +101,20 @@ def configuration(
         exact=all(other.exact for other in trained.values()),
         recommended=config.features,
         recommended_run=recommended.name,
+        recommended_score=np.nan,
+        words=(),
     )
 
 
 def feature_table(
     scores: Scores,
     sets: Mapping[int, str],
-    names: Sequence[str],
+    lost: Lost,
 ) -> pd.DataFrame:
     """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
+    names = scores.clips.plan.channel_names
     chosen = [name for features in sets.values() for name in features.split("+")]
     alone = {name: scores.mean(name, None) for name in names}
-    lost = lost_without(scores.clips, sets)
     unknown = (np.nan, np.nan, np.nan)
     rows = [
         (name, alone[name], chosen.count(name), *lost.get(name, unknown))
@@ -118,7 +127,7 @@ def feature_table(
 def lost_without(
     clips: Clips,
     sets: Mapping[int, str],
-) -> dict[str, tuple[float, float, float]]:
+) -> Lost:
     """Feature -> the score that `linear` loses without it on the folds whose sets have
     it, and the interval, corrected for all features.
 

@@ -28,7 +28,7 @@ def answer(options: AnswerOptions) -> "Answer":
     run, `.alone` each feature's own score, `.page` the HTML file, `.headline` its
     finding in one sentence.
 
-        found = fs.answer("my sounds", minutes=10)
+        found = fs.answer("my sounds")
         found.score.mean, found.recommended
     """
     from featurestack.rooms.answer.answer import find_answer

@@ -10,17 +10,12 @@ class AnswerOptions(SourceOptions, ReportsOptions):
 
     example = 'DATASET="my sounds"'
 
+    dataset: str = option("", "a folder of sounds, a table, or a cache folder")
     features: str = option("all", "feature sets to extract and rank; all, small")
     task: str = option(
         "auto",
         "labels to predict: classes, categories or tags; auto asks the table",
         choices=task_choices,
-    )
-    minutes: float | None = option(
-        None,
-        "minutes after which no further feature is extracted and no fold trained; the"
-        " report has what is there",
-        least=0,
     )
     frame: float | None = option(
         None,

@@ -1,59 +1,57 @@
-"""The section of the report on a choice of features, and its sentences on the first
-screen.
+"""The section of the report on a choice of features, its chart and its sentences on
+the first screen.
 """
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from featurestack.analysis.runs import Problem, Run
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.first_screen import axis_of
+from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import option_words
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
 from featurestack.results.bootstrap import CHOICE_WIDTH
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.next_run import DIFFERENT
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.answer import sentences
-from featurestack.rooms.answer.chosen_run import (
-    FEATURE_COLUMNS,
-    FEATURES,
-    FOLDER,
-    UNFINISHED,
-)
+from featurestack.rooms.answer.chosen_run import FEATURE_COLUMNS, FEATURES
+
+CHARTED = 10  # features alone in the chart
 
 
 def answer(page: PageInputs) -> Section:
-    """The steps that MINUTES left out; how often each feature was chosen, its score
-    alone, and the loss without it. Damaged files are named.
+    """How often each feature was chosen, its score alone, and the loss without it.
+    Damaged files are named.
     """
-    folder = page.options.runs / page.dataset / FOLDER
     choices = [run for run in page.found.runs if run.choice]
+    proposal = grouped(page, choices[0].choice if choices else None)
+    if not choices:
+        return Section("", "Choice", proposal=proposal)
+    run = choices[0]
+    config = sentences.choice_of(run.folders[0])
+    chance = page.found.state == "chance"
     problems: list[Problem] = []
-    leads: dict[str, str] = {}
-    proposal = None
-    if (folder / UNFINISHED).is_file():
-        try:
-            steps, words = read_unfinished(folder / UNFINISHED)
-            leads["What is left out?"] = sentences.left_out(
-                steps, scored=bool(choices), trained=bool(page.found.runs)
-            )
-            proposal = make_command("answer", *words), "it goes on"
-        except (RequestError, OSError) as damage:
-            leads["What is left out?"] = f"This is not known: {damage}."
-            problems.append(Problem("answer", str(damage), "damaged"))
     tables: dict[str, pd.DataFrame] = {}
     values: dict[str, object] = {}
-    if choices:
-        run, *_ = choices  # runs of two folders may be given
-        leads |= lead_of_choice(run, page.cache)
-        try:
-            features = read_features(run.folders[0].path / FEATURES)
-            leads["Which alone?"] = sentences.alone(features, page.found.score)
-            tables["chosen_features"] = features
-            values = {"choice": run.choice, "width": CHOICE_WIDTH}
-        except (RequestError, OSError) as damage:
-            problems.append(Problem(run.name, str(damage), "damaged"))
+    leads = lead_of_choice(config, page.cache, chance=chance)
+    try:
+        features = read_features(run.folders[0].path / FEATURES)
+        leads["Which alone?"] = sentences.alone(features, page.found.score)
+        tables["chosen_features"] = features
+        values = {"choice": config, "width": CHOICE_WIDTH, "chance": chance}
+        if run is page.found.runs[0]:
+            values |= chart(page.found, features)
+    except (RequestError, OSError) as damage:
+        problems.append(Problem(run.name, str(damage), "damaged"))
+    if proposal is None and chance:
+        proposal = other_features(config)
     return Section(
         "answer" if tables else "",
         "Choice",
@@ -65,28 +63,58 @@ def answer(page: PageInputs) -> Section:
     )
 
 
-def lead_of_choice(run: Run, cache: Cache | None) -> dict[str, str]:
+def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | None:
+    """The same question with the recordings grouped by a field of their names, if
+    `check` measured that this lowers the score.
+    """
+    words = [
+        threat.names[1:]
+        for threat in page.found.threats
+        if threat.kind == "price" and len(threat.names) > 1
+    ]
+    if not words:
+        return None
+    given = config.words if config else option_words(page.options, ("dataset", "data"))
+    command = make_command("answer", *given, *words[0], "RETRAIN=1")
+    return command, "tests on speakers, sites or devices that were not trained on"
+
+
+def other_features(config: ChoiceConfig) -> tuple[str, str]:
+    """What to try if nothing is better than chance."""
+    given = [word for word in config.words if not word.startswith("FEATURES=")]
+    if {*DIFFERENT} <= {*config.candidates}:
+        return make_command("pipeline list"), "lists pretrained networks to try"
+    return make_command("answer", *given), "tries other features"
+
+
+def lead_of_choice(
+    config: ChoiceConfig,
+    cache: Cache | None,
+    *,
+    chance: bool,
+) -> dict[str, str]:
     """The sentences on a choice, by heading."""
-    config = sentences.choice_of(run.folders[0])
     # the heading says "chosen" already
     chosen = f"{sentences.chosen(config).removeprefix('chosen: ')}."
-    recommended = sentences.as_sentence(sentences.recommended(config))
+    recommended = sentences.as_sentence(sentences.recommended(config, chance=chance))
     leads = {"What was chosen?": f"{chosen} {recommended}"}
     if cache:
         leads["What next?"] = sentences.surer(config.candidates, cache)
     return leads
 
 
-def read_unfinished(file: Path) -> tuple[list[str], list[str]]:
-    """The steps that MINUTES left out, and the words of the command that goes on."""
-    with damage_named(file, f"repeat {make_command('answer')}"):
-        noted = json.loads(file.read_text("utf-8"))
-        if not isinstance(noted, dict):
-            raise ValueError("it holds no names")
-        steps, words = noted["left_out"], noted["command"]
-        if not (isinstance(steps, list) and isinstance(words, list)):
-            raise ValueError("it holds no lists")
-        return [*map(str, steps)], [*map(str, words)]
+def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
+    """The first screen's chart: the choice, and the first features alone."""
+    unknown = dict.fromkeys(("accuracy_low", "accuracy_high", "accuracy_sd"), np.nan)
+    best = features.nlargest(CHARTED, "alone")
+    rows = [{**row, "name": row["features"]} for row in found.rows[:1]]
+    rows += [
+        {"run": "answer", "verdict": "alone", "reason": ""}
+        | {"name": f"{row.feature} alone", "accuracy": row.alone, **unknown}
+        for row in best.itertuples()
+    ]
+    rows.sort(key=lambda row: -row["accuracy"])
+    return {"panels": {"": rows}, "ticks": axis_of(rows, found.chance)}
 
 
 def read_features(file: Path) -> pd.DataFrame:

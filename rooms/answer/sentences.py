@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from featurestack.commandline import rooms
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.spelling import make_command
 from featurestack.results.config import ChoiceConfig
 
 if TYPE_CHECKING:
@@ -48,42 +48,50 @@ def alone(features: "pd.DataFrame", score: str) -> str:
     return sentence
 
 
-def recommended(config: ChoiceConfig) -> str:
-    """The set for later use, and that it has no score."""
+def recommended(config: ChoiceConfig, *, chance: bool) -> str:
+    """The set for later use, how sure its choice is, and that it has no score; none if
+    nothing is better than chance.
+    """
+    if chance:
+        return "no set is recommended: nothing is better than chance"
+    folds = counted(len(config.sets), "fold")
+    if config.decided:
+        return (
+            f"for later use: {config.recommended}, chosen from the scores of all folds"
+            f" together ({config.agreeing} of {folds} chose it alone); no clip is left"
+            " to test it: it has no score of its own"
+        )
+    different = counted(len({*config.sets}), "set")
     return (
-        f"for later use: {config.recommended}, chosen by all folds, so that no clip is"
-        " left to test it: it has no score of its own"
+        f"undecided: {folds} chose {different}; for later use {config.recommended},"
+        f" which has {percent(config.recommended_score)} % by linear, on folds that"
+        " chose it, so this is optimistic"
     )
 
 
 def surer(candidates: Sequence[str], cache: "Cache") -> str:
     """Ways to make the answer surer, in whole sentences."""
-    texts = ["Four times as many recordings would halve the interval."]
     clips = cache.clips[cache.clips["copy_of"] == ""]
-    if not cache.groups and clips["group"].nunique() == len(clips):
+    number = clips["group"].nunique()
+    unit = cache.groups or "recording"
+    texts = [
+        f"{counted(4 * number, unit)} instead of {number:,} would halve the interval."
+    ]
+    if not cache.groups and number == len(clips):
         texts.append(
             "If clips share a speaker, a site or a recording, name it with GROUP=."
         )
-    if not any(name.startswith("embedding") for name in candidates):
-        command = make_command("pipeline list")
-        texts.append(
-            f"A pretrained network may have a higher score: {command} shows them."
-        )
+    texts += network_sentences(candidates, cache.sample_rate)
     return " ".join(texts)
 
 
-def left_out(steps: Sequence[str], *, scored: bool, trained: bool) -> str:
-    """The steps that MINUTES left out, in whole sentences.
-
-    scored   whether a choice has its score
-    trained  whether the page has runs
-    """
-    texts = [f"MINUTES= ended before {'; '.join(steps)}."]
-    if not scored:
-        texts.append("The answer has no score of all folds yet: repeat the command.")
-    if trained and not scored:
-        texts.append("The runs below are parts of it.")
-    return " ".join(texts)
+def network_sentences(candidates: Sequence[str], sample_rate: int) -> list[str]:
+    """A sentence on pretrained networks that could be had."""
+    has_networks = any(name.startswith("embedding") for name in candidates)
+    if has_networks or "networks" not in rooms.names("capabilities"):
+        return []
+    _, remark = rooms.load("capabilities", "networks").choose_networks(sample_rate)
+    return [f"A pretrained network may have a higher score. {as_sentence(remark)}"]
 
 
 def as_sentence(clause: str) -> str:

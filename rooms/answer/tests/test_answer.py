@@ -20,10 +20,10 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.features_cache import external
 from featurestack.rooms.answer import answer as answers
-from featurestack.rooms.answer.answer import begin, find_answer, training_jobs
+from featurestack.rooms.answer.answer import ask, find_answer
 from featurestack.rooms.answer.functions import make_answer
 from featurestack.rooms.answer.options import AnswerOptions
-from featurestack.rooms.answer.section import read_features, read_unfinished
+from featurestack.rooms.answer.section import read_features
 from featurestack.rooms.events.dataset import run as make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
@@ -107,7 +107,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert {*found.chosen} == {1, 2, 3, 4, 5} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.mean <= found.score.high
     assert f"predict AUDIO=FILE RUN={found.run}" in found.next_command
-    assert ": about " in whole.told and "MINUTES= bounds it" in whole.told
+    assert ": about " in whole.told and "a repeated command goes on" in whole.told
     reports = whole.options().reports
     assert "easy/index.html" in (reports / "index.html").read_text()
 
@@ -118,7 +118,7 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     again = find_answer(whole.options())
     remarks = again.built.of_check  # check has printed these before
     assert again.lines[remarks:] == whole.found.lines
-    assert "MINUTES= bounds it" not in capsys.readouterr().err
+    assert "answered before: about 10 s" in capsys.readouterr().err
     assert make_answer(whole.options()) == 0
     assert capsys.readouterr().out.count("next:") == 1
 
@@ -133,56 +133,6 @@ def test_texture_takes_sets_of_feature_maps():
     assert not answers.takes_maps(cache, "mel+embedding")
 
 
-@pytest.mark.slow
-def test_each_call_gets_further_though_no_time_is_left_for_anything(quick, options):
-    left_out = [None]
-    while left_out[-1] != [] and len(left_out) < 20:
-        left_out.append(find_answer(options(minutes="0")).left_out)
-        assert left_out[-1] != left_out[-2]
-    # two features are extracted, then ranked; then five folds are trained
-    assert left_out[-1] == [] and len(left_out) > 2 + 2 + 5
-
-
-def test_what_minutes_leave_out_is_told_and_done_by_the_next_call(
-    quick, options, capsys
-):
-    found = find_answer(options(minutes="0"))
-    assert "no feature was ranked: MINUTES= was too short; repeat the command" in str(
-        found
-    )
-    assert found.score is None and not found.chosen
-    told = capsys.readouterr().err
-    assert "the extraction of 1 feature left out" in told
-    assert "the ranking of 1 feature left out" in told
-    assert "left out by MINUTES=: the extraction of 1 feature; the ranking" in str(
-        found
-    )
-    assert found.next_command.startswith("make answer DATASET=")
-    assert " MINUTES=0 " in found.next_command
-    text = page_text(found.page)
-    assert "MINUTES= ended before the extraction of 1 feature; the ranking" in text
-    assert "answer DATASET=" in text and "it goes on" in text
-
-    whole = find_answer(options())
-    assert {*whole.alone} == {"rms", "zcr"}
-    text = page_text(whole.page)
-    assert "MINUTES= ended" not in text and "predict AUDIO=FILE" in text
-    assert "predict AUDIO=FILE" in whole.next_command
-    first, second = whole.alone  # the best first
-    alone = re.search("By linear, accuracy: (.*?)\\. The first of 2 features", text)
-    assert re.findall("[a-z]+(?= [0-9.]+\\s%)", alone[1]) == [first, second]
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "x", "[]", "5", "{}", '{"left_out": 5, "command": []}', "[" * 100_000],
-)
-def test_a_damaged_note_of_what_minutes_left_out_is_refused(content, tmp_path):
-    (tmp_path / "unfinished.json").write_text(content)
-    with refused("unfinished.json cannot be read"):
-        read_unfinished(tmp_path / "unfinished.json")
-
-
 @pytest.mark.parametrize("content", ["", "feature,alone\nrms,1\n", "\xff"])
 def test_a_damaged_table_of_chosen_features_is_refused(content, tmp_path):
     (tmp_path / "features.csv").write_text(content, "latin-1")
@@ -193,32 +143,11 @@ def test_a_damaged_table_of_chosen_features_is_refused(content, tmp_path):
 def test_the_page_names_damaged_files_of_the_choice_and_reports_the_rest(ended):
     options = ended()
     folder = options.runs / "easy" / "answer"
-    (folder / "unfinished.json").write_text("x")
     (folder / "features.csv").write_text("")
     places = {name.upper(): getattr(options, name) for name in PLACES}
     done("analysis", 1, DATASET=options.dataset, **places)
     text = page_text(options.reports / "easy" / "index.html")
-    assert "This is not known: " in text and "unfinished.json cannot be read" in text
     assert "features.csv cannot be read" in text and "What was chosen?" in text
-
-
-def test_later_steps_get_half_of_minutes_at_most():
-    clock = answers.Clock(10.0)
-    work = answers.Work(None, None, clock, None, seconds={"train": 4000, "report": 5})
-    assert work.left_before("train") == pytest.approx(300, abs=2)
-    assert work.left_before("report") == pytest.approx(595, abs=2)
-
-
-def test_minutes_may_end_between_two_folds():
-    chosen = {1: "mel", 2: "mel+mfcc", 3: "mel"}
-    whole = training_jobs(chosen, "mel", one_by_one=False)
-    assert whole == [("mel", (1, 3, 2)), ("mel+mfcc", (2,))]
-    # the folds that test the choice come first
-    single = training_jobs(chosen, "mel", one_by_one=True)
-    assert single == [
-        *[("mel", (1,)), ("mel+mfcc", (2,)), ("mel", (3,))],
-        ("mel", (2,)),
-    ]
 
 
 def test_a_feature_that_does_not_exist_is_refused_before_the_check(options, capsys):
@@ -279,7 +208,7 @@ def test_runs_of_other_folds_are_named_and_trained_again_if_asked(whole, quick, 
 
 
 def test_a_dataset_without_a_name_is_refused(options):
-    with refused("DATASET is empty: give a folder of sounds"):
+    with refused("DATASET= takes a folder of sounds"):
         find_answer(options(dataset=""))
 
 
@@ -316,7 +245,10 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
     names = [str(file) for file in files]
     pd.DataFrame({"filename": names, "label": labels}).to_csv(table, index=False)
     found = find_answer(options(dataset=str(table)))
-    assert "alone, by linear, mAP %: " in str(found) and found.score.mean > 0
+    assert (
+        "alone, by linear (logistic regression), mAP %: " in str(found)
+        and found.score.mean > 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -353,7 +285,37 @@ def test_one_feature_is_one_run_and_no_choice(quick, options, capsys):
     assert "chosen" not in said and "selected" not in said
     capsys.readouterr()
     assert find_answer(options(features="mel")).lines[-1] == found.lines[-1]
-    assert "MINUTES= bounds it" not in "".join(capsys.readouterr())
+    assert "answered before: about 10 s" in capsys.readouterr().err
+
+
+def test_another_question_tells_its_time(quick, ended, capsys):
+    find_answer(ended(features="rms"))
+    assert "48 clips, 1 feature: about" in capsys.readouterr().err
+
+
+def test_a_set_is_trained_in_the_order_of_the_run_that_has_it(whole, ended):
+    options = ended()
+    runs = options.runs / "easy"
+    shutil.copytree(runs / Path(whole.found.run).name, runs / "other")
+    text = (runs / "other" / "run.json").read_text()
+    (runs / "other" / "run.json").write_text(
+        re.sub(r'"features": "[^"]*"', '"features": "zcr+rms"', text)
+    )
+    assert answers.as_trained(runs, "rms+zcr", "linear") == "zcr+rms"
+    assert answers.as_trained(runs, "rms+zcr", "texture") == "rms+zcr"
+
+
+def test_a_class_of_one_recording_is_refused_before_the_check(
+    options, tmp_path, capsys
+):
+    for name, clips in (("beep", 8), ("hum", 1)):
+        (tmp_path / "lone" / name).mkdir(parents=True)
+        for number in range(clips):
+            y = np.sin(np.arange(4000) * (number + len(name)))
+            soundfile.write(tmp_path / "lone" / name / f"{number}.wav", y, 8000)
+    with refused("all clips are of one class, beep: each other class needs"):
+        find_answer(options(dataset=str(tmp_path / "lone")))
+    assert capsys.readouterr().out == ""
 
 
 def test_a_cache_of_others_that_lacks_features_is_refused_before_the_estimate(
@@ -362,39 +324,7 @@ def test_a_cache_of_others_that_lacks_features_is_refused_before_the_estimate(
     monkeypatch.setattr(answers, "may_write", lambda folder: folder.name != "features")
     with refused("easy/features may not be written .*DATA= names a folder"):
         find_answer(options())
-    assert "MINUTES= bounds it" not in "".join(capsys.readouterr())
-
-
-def test_the_time_of_later_steps_is_scaled_by_that_of_finished_ones(capsys):
-    expected = {"extract": 20.0, "rank": 10.0, "train": 30.0}
-    work = answers.Work(None, None, answers.Clock(None), None, seconds=dict(expected))
-    answers.rescale(work, expected, ["extract"], ["rank", "train"], 40.0)
-    assert work.seconds == {"extract": 20.0, "rank": 20.0, "train": 60.0}
-    assert "extract: 40 s instead of 20 s; about" in capsys.readouterr().err
-    answers.rescale(work, expected, ["extract", "rank"], ["train"], 63.0)
-    assert work.seconds["train"] == 63.0
-    assert capsys.readouterr().err == ""  # it has hardly changed
-
-
-def test_a_few_seconds_correct_no_time(capsys):
-    expected = {"check": 0.5, "rank": 10.0}
-    work = answers.Work(None, None, answers.Clock(None), None, seconds=dict(expected))
-    answers.rescale(work, expected, ["check"], ["rank"], 5.0)
-    assert work.seconds == expected and capsys.readouterr().err == ""
-
-
-def test_the_time_of_check_is_that_of_a_few_of_its_clips(monkeypatch):
-    now = 0.0
-
-    def measured(table, sample_rate):
-        nonlocal now
-        now += 0.1 * len(table)
-
-    monkeypatch.setattr("featurestack.pipeline.checks.measures.measure_clips", measured)
-    monkeypatch.setattr(answers.time, "perf_counter", lambda: now)
-    for clips in (3, 40):
-        table = pd.DataFrame({"path": [f"{clip}.wav" for clip in range(clips)]})
-        assert answers.check_seconds(table, 8_000) == pytest.approx(0.1 * clips)
+    assert " about " not in "".join(capsys.readouterr())
 
 
 def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypatch):
@@ -410,7 +340,7 @@ def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypa
 
 def test_labels_that_clips_lack_are_refused_before_the_extraction(options):
     with pytest.raises(RequestError, match="has no category"):
-        begin(options(task="categories"))
+        ask(options(task="categories"))
 
 
 def test_a_proposed_switch_is_spelled_as_the_help_spells_it():

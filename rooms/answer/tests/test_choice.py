@@ -14,7 +14,13 @@ from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.rooms.answer import chosen_run
 from featurestack.rooms.answer.answer import find_answer
-from featurestack.rooms.answer.choice import Scores, choose, read_clips
+from featurestack.rooms.answer.choice import (
+    Scores,
+    choose,
+    pruned,
+    read_clips,
+    recommend,
+)
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.rooms.answer.sentences import (
     as_sentence,
@@ -207,9 +213,11 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     assert found.headline.startswith("Nothing is better than chance yet: the choice")
     assert found.lines[0] == f"d: {found.headline}"
     html = found.page.read_text(encoding="utf-8")
-    assert "<b>What was chosen?</b>" in html and "has no score of its own" in html
-    # the run of the recommended set is in no table
-    assert f'"{found.run.partition("/")[2]}"' not in html
+    assert "<b>What was chosen?</b>" in html and "No set is recommended" in html
+    # nothing is better than chance, so nothing is recommended, and more is tried
+    assert "no set is recommended: nothing is better than chance" in str(found)
+    assert (found.recommended, found.run) == ("", "")
+    assert "answer DATASET=" in found.next_command and "predict" not in str(found)
     tables = found.page.parent / "tables"
     comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
@@ -220,11 +228,11 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
 
 
 def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
-    place, found = useless
-    run = RunFolder(place / "runs" / found.run)
-    assert run.training.features == found.recommended
-    assert run.finished == run.folds and run.training.composed_from == 6
+    place, _ = useless
     choice = RunFolder(place / "runs" / "d" / "answer")
+    run = RunFolder(place / "runs" / "d" / choice.config.recommended_run)
+    assert run.training.features == choice.config.recommended
+    assert run.finished == run.folds and run.training.composed_from == 6
     assert isinstance(choice.config, ChoiceConfig) and choice.config.composed_from == 0
     with refused("answer is a choice of features: give the run that it recommends"):
         choice.training  # noqa: B018
@@ -317,35 +325,102 @@ def test_useless_features_are_rarely_called_better_than_chance(tmp_path):
     assert abs(np.mean(accuracy) - 1 / CLASSES) < 0.07
 
 
-def test_sentences_say_how_often_features_were_chosen_and_what_has_no_score():
-    config = ChoiceConfig.__new__(ChoiceConfig)
-    vars(config).update(
-        sets=("modulation+mfcc", "modulation", "modulation+mfcc"),
-        recommended="modulation+mfcc",
-    )
-    assert chosen(config) == "chosen: modulation in 3 of 3 folds, mfcc in 2"
-    assert recommended(config).endswith("it has no score of its own")
+BOTH = "modulation+mfcc"
 
 
-MORE = "Four times as many recordings would halve the interval."
-GROUPS = "If clips share a speaker, a site or a recording, name it with GROUP=."
-PRETRAINED = (
-    "A pretrained network may have a higher score: make pipeline list shows them."
+@pytest.mark.parametrize(
+    ("sets", "chance", "said"),
+    [
+        (
+            (BOTH, "modulation", BOTH),
+            False,
+            "from the scores of all folds together (2 of 3 folds chose it alone);",
+        ),
+        (
+            (BOTH, "modulation", "mfcc+modulation"),
+            False,
+            "undecided: 3 folds chose 3 sets; for later use modulation+mfcc, which has",
+        ),
+        ((BOTH,) * 3, True, "no set is recommended: nothing is better than chance"),
+    ],
 )
+def test_sentences_say_how_sure_a_choice_is(sets, chance, said):
+    config = ChoiceConfig.__new__(ChoiceConfig)
+    vars(config).update(sets=sets, recommended=BOTH, recommended_score=0.896)
+    assert chosen(config) == f"chosen: modulation in 3 of 3 folds, mfcc in {chance + 2}"
+    assert said in recommended(config, chance=chance)
+
+
+def made_scores(by_set):
+    return SimpleNamespace(
+        clips=SimpleNamespace(maps=set()),
+        add=lambda features, outers: None,
+        mean=lambda features, outer: by_set.get(features, 0.0),
+    )
+
+
+NAMES = ["mel", "cqt", "vqt", "modulation"]
+
+
+@pytest.mark.parametrize(
+    ("by_set", "sets", "lost", "expected"),
+    [
+        # most folds chose the set of all folds together
+        ({"mel": 0.9, "cqt": 0.5}, ["mel", "mel", "cqt"], {}, "mel"),
+        # five folds chose five sets, and more than half of them have modulation
+        (
+            {"cqt+vqt": 0.9, "cqt": 0.6, "vqt": 0.5, "modulation": 0.4},
+            ["mel+modulation", "cqt+modulation", "modulation", "cqt", "vqt"],
+            {},
+            "modulation",
+        ),
+        # they agree on nothing: the best alone
+        (
+            {"cqt+vqt": 0.9, "cqt": 0.6, "vqt": 0.5, "modulation": 0.7},
+            ["mel", "cqt", "modulation", "vqt", "cqt+mel"],
+            {},
+            "modulation",
+        ),
+        # a member whose removal gains is in no recommended set
+        (
+            {"cqt+vqt": 0.9, "cqt": 0.6, "vqt": 0.5},
+            ["cqt+vqt"] * 3,
+            {"cqt": (-0.2, -0.3, -0.1), "vqt": (0.1, 0.0, 0.2)},
+            "vqt",
+        ),
+    ],
+)
+def test_the_recommended_set_is_what_most_folds_agree_on(by_set, sets, lost, expected):
+    assert recommend(made_scores(by_set), NAMES, sets, lost) == expected
+
+
+def test_a_feature_whose_removal_does_not_lower_the_score_is_removed():
+    scores = made_scores({"mel": 0.8, "cqt": 0.7, "mel+cqt": 0.8, "mel+cqt+vqt": 0.85})
+    assert pruned(scores, "mel+cqt+vqt", 1) == "mel+cqt+vqt"
+    assert pruned(scores, "mel+cqt", 1) == "mel"
+
+
+GROUPS = "If clips share a speaker, a site or a recording, name it with GROUP=."
 
 
 @pytest.mark.parametrize(
     ("groups", "candidates", "said"),
     [
-        ("", ("mfcc",), [MORE, GROUPS, PRETRAINED]),
-        ("speaker", ("mfcc",), [MORE, PRETRAINED]),
-        ("speaker", ("mfcc", "embedding@model=yamnet"), [MORE]),
+        ("", ("mfcc",), ["8 recordings instead of 2 would halve the interval", GROUPS]),
+        (
+            "speaker",
+            ("mfcc",),
+            ["8 speakers instead of 2 would", "A pretrained network"],
+        ),
+        ("speaker", ("mfcc", "embedding@model=yamnet"), ["8 speakers instead of 2"]),
     ],
 )
 def test_sentences_say_what_makes_an_answer_surer(groups, candidates, said):
     clips = pd.DataFrame({"copy_of": ["", ""], "group": ["a", "b"]})
-    cache = SimpleNamespace(clips=clips, groups=groups)
-    assert surer(candidates, cache).replace("python -m", "make") == " ".join(said)
+    cache = SimpleNamespace(clips=clips, groups=groups, sample_rate=16_000)
+    text = surer(candidates, cache)
+    assert all(part in text for part in said)
+    assert ("A pretrained" in text) == (len(candidates) == 1)
 
 
 def test_names_in_a_sentence_keep_their_capitals():

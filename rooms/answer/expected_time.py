@@ -1,0 +1,81 @@
+"""The time that `answer` will take, told once before it begins: coarse."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from joblib import cpu_count
+
+from featurestack.features_cache.feature_file import FeatureSpec
+from featurestack.features_cache.row_statistics import is_time, kept_columns
+from featurestack.results.linear import TIMED, fit_seconds
+from featurestack.rooms.answer.choice import MOST_PAIRED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from featurestack.pipeline.request import Request
+
+EXTRACTED = 2  # clips whose extraction is timed
+# numbers of `fit_seconds` that last as long as: a clip of `check`, the start of the
+# workers of extraction, a clip of a fold by `texture`, a million cached values that
+# are read to rank, a report
+CHECK_FITS = 1.0
+START_FITS = 450.0
+TEXTURE_FITS = 3.0
+READ_FITS = 4.0
+REPORT_FITS = 900.0
+
+
+def expected_seconds(
+    clips: "pd.DataFrame",
+    features: Sequence[FeatureSpec],
+    asked: "Request | None",
+    lacking: Sequence[str],
+) -> float:
+    """Seconds of all steps; a few clips are extracted and a fit is timed here.
+
+    asked    None if nothing is checked or extracted
+    lacking  the features that the cache lacks
+    """
+    fit = fit_seconds()
+    number, classes, folds = (
+        len(clips),
+        clips["label"].nunique(),
+        clips["fold"].nunique(),
+    )
+    seconds = 0.0
+    if asked:
+        seconds += CHECK_FITS * number * fit
+    if asked and lacking:
+        from featurestack.pipeline.plan import measure
+
+        costs = measure(asked, EXTRACTED).seconds_a_clip()
+        each = sum(costs.get(name, 0.0) for name in lacking)
+        seconds += START_FITS * fit + number * each / cpu_count()
+    fits = folds * (folds + 1) / 2 if folds <= MOST_PAIRED else 5 * folds
+    for feature in features:
+        sizes = number / TIMED[0] * width(feature) / TIMED[1] * classes / TIMED[2]
+        read = number * feature.rows * feature.frames / 1e6 * READ_FITS
+        seconds += (sizes * fits / cpu_count() + read) * fit
+    trained = TEXTURE_FITS * number if any(f.frames > 1 for f in features) else 10
+    return seconds + (2 * folds * trained + REPORT_FITS) * fit
+
+
+def width(feature: FeatureSpec) -> int:
+    """The numbers of a clip that `linear` reads of a feature."""
+    if is_time(feature.frame_unit):
+        return 2 * feature.rows
+    return feature.rows * kept_columns(feature.rows, feature.frames)
+
+
+def coarse(seconds: float) -> str:
+    """`20 s`, `4 minutes`, `2 hours`: an estimate has one digit.
+
+    >>> coarse(17), coarse(230), coarse(12000)
+    ('20 s', '4 minutes', '3 hours')
+    """
+    for limit, size, unit in ((90, 1, "s"), (5400, 60, "minutes")):
+        if seconds < limit:
+            number = float(f"{max(seconds / size, 1):.0e}")
+            return f"{number:.0f} {unit}"
+    return f"{max(seconds / 3600, 2):.0f} hours"
