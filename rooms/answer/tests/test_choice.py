@@ -278,8 +278,9 @@ def test_damaged_scores_are_made_again(useless, damage):
 
 
 def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
-    place, found = useless
+    place, _ = useless
     choice = place / "runs" / "d" / "answer"
+    run = RunFolder(place / "runs" / "d" / RunFolder(choice).config.recommended_run)
     (choice / "features.csv").write_text("of before")
 
     def killed(*_):
@@ -287,9 +288,7 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
 
     monkeypatch.setattr(chosen_run, "write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        chosen_run.write_choice(
-            choice, {1: RunFolder(place / "runs" / found.run)}, None, None, []
-        )
+        chosen_run.write_choice(choice, {1: run}, None, made_scores({}), {}, [])
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
@@ -353,7 +352,7 @@ def test_sentences_say_how_sure_a_choice_is(sets, chance, said):
 
 def made_scores(by_set):
     return SimpleNamespace(
-        clips=SimpleNamespace(maps=set()),
+        clips=SimpleNamespace(maps=set(), plan=SimpleNamespace(channel_names=[])),
         add=lambda features, outers: None,
         mean=lambda features, outer: by_set.get(features, 0.0),
     )
