@@ -278,7 +278,7 @@ def test_damaged_scores_are_made_again(useless, damage):
 
 
 def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
-    place, _ = useless
+    place, found = useless
     choice = place / "runs" / "d" / "answer"
     run = RunFolder(place / "runs" / "d" / RunFolder(choice).config.recommended_run)
     (choice / "features.csv").write_text("of before")
