@@ -146,8 +146,11 @@ class RankingMetric(ABC):
     def of_configuration(self, folders: Sequence[Any], *, chosen: bool) -> "Score":
         """`of_folders`; features `chosen` inside the folds have a wider interval."""
         score = self.of_folders(folders)
-        if not chosen:
-            return score
+        return self.of_choice(score) if chosen else score
+
+    @staticmethod
+    def of_choice(score: "Score") -> "Score":
+        """The score with the interval of features that were chosen inside the folds."""
         own = np.array([[score.low, score.high]])
         factor = np.array([CHOICE_WIDTH])
         ((low, high),) = widened(own, np.array([score.mean]), factor)

@@ -40,7 +40,8 @@ from featurestack.features_cache.table import (
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.bootstrap import accuracy_interval
-from featurestack.results.run_folder import ELSEWHERE, RunFolder
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.run_folder import ELSEWHERE, RunFolder, find
 from featurestack.results.scores import Score
 from featurestack.results.tasks.base import Task
 from featurestack.storage.files import content_hash, replace_file
@@ -100,8 +101,14 @@ def score_elsewhere(options: PredictOptions) -> int:
     for values in np.stack([apart[key] for key in answers.index], axis=1):
         alone = pd.DataFrame(values, answers.index, run.classes)
         by_fold.append(known[["clip_id", "group", "target"]].join(alone).assign(fold=1))
-    at_home = rows_of_run(run, clips.classes)
+    home = scored_at_home(run)
+    at_home = rows_of_run(home or run, clips.classes)
     compared = compare_scores(by_fold, at_home, classes, run.task)
+    if home is None:
+        unknown = replace(compared.own, mean=np.nan, low=np.nan, high=np.nan)
+        compared = replace(compared, own=unknown)
+    elif home is not run:
+        compared = replace(compared, own=run.task.metric.of_choice(compared.own))
     write_files(folder, other.name, known, clips, run, compared)
     print(*lines(known, clips, run, compared), sep="\n")
     print(f"predictions, scores and confusions: {folder}")
@@ -220,6 +227,21 @@ def scored_classes(run: RunFolder, common: Sequence[str]) -> list[str]:
     return [*common] if run.task.multilabel else run.classes
 
 
+def scored_at_home(run: RunFolder) -> RunFolder | None:
+    """The run whose cross-validated score a run may be compared with: its own, or that
+    of the choice that recommends it. None if scores of the tested folds composed its
+    features, so that its own score is too high.
+    """
+    if not run.config.composed_from:
+        return run
+    for folder in find(run.path.parents[1], run.dataset):
+        with suppress(RequestError, OSError):
+            config = folder.config
+            if isinstance(config, ChoiceConfig) and config.recommended_run == run.name:
+                return folder
+    return None
+
+
 def rows_of_run(run: RunFolder, common: Sequence[str]) -> pd.DataFrame:
     """The run's own test clips of the classes in common, with fold and recording."""
     rows = run.scored(split=run.scored_split)
@@ -335,10 +357,17 @@ def lines(
     """
     recordings = counted(known["group"].nunique(), "recording")
     classes = counted(len(clips.classes), "class")
-    at_home = f"cross-validated on {run.dataset}, the same classes: {compared.own}"
+    at_home = (
+        f"cross-validated on {run.dataset}, the same classes: {compared.own};"
+        f" {change_sentence(compared)}"
+    )
+    if np.isnan(compared.own.mean):
+        at_home = f"no score on {run.dataset} to compare with: it chose these features"
+    elif run.config.composed_from:
+        at_home = f"of the choice of its features, {at_home}"
     found = [
         f"{counted(len(known), 'clip')} of {recordings}, {classes} in common",
-        f"{compared.name} {compared.elsewhere}; {at_home}; {change_sentence(compared)}",
+        f"{compared.name} {compared.elsewhere}; {at_home}",
     ]
     errors = confusions(known)
     if len(errors):

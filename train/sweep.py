@@ -63,7 +63,7 @@ def run_sweep(options: SweepOptions) -> int:
 
 def product(options: SweepOptions) -> list[RunOptions]:
     """The options of every run; RequestError if there is none."""
-    runs = options.runs()
+    runs = of_one_seed(options.runs())
     cache = open_cache(runs[0].dataset, runs[0].data, runs[0].name)
     jobs = [
         replace(job, features=name)
@@ -78,9 +78,21 @@ def product(options: SweepOptions) -> list[RunOptions]:
     return jobs
 
 
+def of_one_seed(runs: Sequence[RunOptions]) -> list[RunOptions]:
+    """The runs, without further seeds of a model that is solved exactly and has no
+    clips set aside: every seed would give the same predictions.
+    """
+    kept: dict[RunOptions, RunOptions] = {}
+    for job in runs:
+        exact = job.val == "none" and not resolve(job.model).kind.in_steps
+        kept.setdefault(replace(job, seed=0) if exact else job, job)
+    if len(kept) < len(runs):
+        tell("an exact solution does not depend on the seed: one SEED is trained")
+    return [*kept.values()]
+
+
 def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
     """The named sets and the unions of up to `most` of them that the model can take."""
-    resolve(options.model)  # an unknown model ends the sweep before its first run
     named = parse_list(options.features, cache.features)
     for features in named:  # a feature that the cache lacks ends the sweep too
         find_features(cache, replace(options, features="+".join(map(str, features))))

@@ -2,6 +2,7 @@
 what is no other dataset.
 """
 
+import json
 import shutil
 
 import numpy as np
@@ -71,9 +72,7 @@ def test_new_clips_of_known_classes_are_scored_beside_the_cross_validated_score(
     own = sounding.scored()
     own = own[own["target"].isin(["tone", "hiss"])]
     correct = own[sounding.classes].idxmax(axis=1) == own["target"]
-    assert found["cross_validated"] == pytest.approx(
-        correct.groupby(own["fold"]).mean().mean()
-    )
+    assert found["cross_validated"] == pytest.approx(correct.mean())
 
 
 def test_the_report_of_the_runs_dataset_shows_the_scores_and_names_damage(
@@ -98,6 +97,21 @@ def test_the_report_of_the_runs_dataset_shows_the_scores_and_names_damage(
     assert unchanged(job, options) is None
     built = build_report(job, options)
     assert not built.whole and str(file) in " ".join(built.remarks)
+
+
+def test_a_composed_run_is_compared_with_its_choice_or_not_at_all(
+    elsewhere, rows, sounding, tmp_path, capsys
+):
+    """Its own score chose its features: elsewhere it would seem to fall."""
+    file = sounding.path / "run.json"
+    before = file.read_text()
+    try:
+        file.write_text(json.dumps(json.loads(before) | {"composed_from": 8}))
+        assert elsewhere(rows) == 0
+        assert "no score on little to compare with: it chose" in capsys.readouterr().out
+        assert scores(tmp_path)[["cross_validated", "change"]].isna().all()
+    finally:
+        file.write_text(before)
 
 
 def test_the_score_falls_if_labels_are_others_there(elsewhere, rows, tmp_path):

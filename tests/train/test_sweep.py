@@ -33,13 +33,22 @@ def table(options, *given):
 
 
 def test_every_option_of_a_configuration_takes_a_list(several):
-    lists = ["linear", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
+    lists = ["texture", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
     jobs = sweep.product(
-        change(several, "MODEL=linear cnn4", "SEED=0 1", "LR=0.001 0.002")
+        change(several, "MODEL=texture cnn4", "SEED=0 1", "LR=0.001 0.002")
     )
     assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(
         itertools.product(*lists)
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"), [((), [1, 1]), (("VAL=next",), [1, 1, 2, 2])]
+)
+def test_an_exact_model_is_trained_with_one_seed(several, capsys, given, seeds):
+    jobs = sweep.product(change(several, "SEED=1 2", *given))
+    assert [job.seed for job in jobs] == seeds
+    assert ("one SEED is trained" in capsys.readouterr().err) == (not given)
 
 
 def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsys):
