@@ -31,9 +31,6 @@ BY_THEMSELVES = {
     "bench.kill --training --kills 200": (
         "SIGKILL at random moments of the training: whether results change"
     ),
-    "bench.commands DATASET=esc50": (
-        "time, memory and disk of each command on one dataset"
-    ),
     "bench.convolutions": "bf16 convolutions of oneDNN that are wrong, against fp32",
     "bench.damage --damages 1000": (
         "flipped bits, zeroed pages, cut files: whether all are found"
@@ -45,15 +42,9 @@ BY_THEMSELVES = {
     "bench.fuzz --only runs --trials 500": (
         "damaged run folders and bundles: whether all are named"
     ),
-    "bench.event_size": "time and memory of many events, labels and recordings",
-    "bench.event_kinds": "events of three kinds of made sounds, found by each model",
     "bench.gpu DEVICE=cuda": (
         "results on a GPU, requests that it cannot meet, clips a second"
     ),
-    "bench.linear DATASET=esc50": (
-        "the linear model's exact solution against scikit-learn's L-BFGS"
-    ),
-    "bench.networks": "speed of pretrained networks as features, against real time",
     "bench.new_place --recordings F --tables F --noise F": (
         "detections at a place with other noise, before and after annotated minutes"
     ),
@@ -63,11 +54,6 @@ BY_THEMSELVES = {
     "bench.power_cut --cuts 200": (
         "extractions that end in a simulated crash of the system, with lost pages"
     ),
-    "bench.short_clips": (
-        "memory and time of training on 200,000 clips of a quarter of a second, and"
-        " memory of `texture` on 40,000"
-    ),
-    "bench.start": "processor time of each command, as ratios to two imports",
     "bench.false_claims": "false claims of a report about equal runs, and its power",
     "bench.across": "false claims and coverage of the statistics across datasets",
 }

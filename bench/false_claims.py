@@ -2,26 +2,22 @@
 
     python -m bench.false_claims
     python -m bench.false_claims TASK=tags
-    python -m bench.false_claims TASK=importance
     python -m bench.false_claims TASK=intervals
     python -m bench.false_claims TASK=best
     python -m bench.false_claims TASK=composed
     python -m bench.false_claims TASK=price
-    python -m bench.false_claims TASK=sentences
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
 or that an ablation is a clear gain or loss. For the power, mel+mfcc is truly better
 than the other runs. For the difference that reports call detectable, one run is truly
-better, or worse, by it than all others. TASK=importance has the coverage of the
-intervals of the set of features to keep (`importance.tables.kept_set`).
-TASK=intervals has the coverage of the interval of a difference where few recordings
-differ. TASK=best has the coverage of both intervals of the best of many equal runs: its
-own, and that of its choice on the other folds. TASK=composed joins the best three of 25
-useless features on the tested folds, and has the reports that call
-something better than chance if the joined set were tested, and as they are.
+better, or worse, by it than all others. TASK=intervals has the coverage of the interval
+of a difference where few recordings differ. TASK=best has the coverage of both
+intervals of the best of many equal runs: its own, and that of its choice on the other
+folds. TASK=composed joins the best three of 25 useless features on the tested folds,
+and has the reports that call something better than chance if the joined set were
+tested, and as they are.
 TASK=price has the reports of a loss by a field that means nothing.
-TASK=sentences has further sentences of known truth (`bench.false_sentences`).
 """
 
 from itertools import product
@@ -30,7 +26,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from bench.false_sentences import outcomes
 from featurestack.analysis.nested import nested_score
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
@@ -48,16 +43,9 @@ from featurestack.results.tags import (
     random_order_values,
 )
 from featurestack.results.training_options import STRENGTH
-from featurestack.rooms.importance.tables import best_by_size, kept_set
 from tests.analysis.simulated import (
-    DESIGNS,
-    FEATURES,
-    SUBSETS,
-    SimulatedFeatures,
     claims,
     interval_holds,
-    intervals_hold,
-    simulated_importance,
     simulated_runs,
     simulated_tag_runs,
 )
@@ -86,8 +74,6 @@ USELESS = (
     (600, 30, 0.05),
     (600, 60, 0.02),
 )
-KEPT_SIZES = ((200, 2), (40, 8))  # recordings and clips of each
-NEW_CLIPS = 4_000  # on which the truth of a kept set is measured
 COMPOSED_CLIPS = (40, 100, 300)
 PRICE_CLIPS = (60, 200)
 PRICE_VALUES = (2, 3, 5, 20)
@@ -129,18 +115,15 @@ class FalseClaimsOptions(Options):
     task: Literal[
         "classes",
         "tags",
-        "importance",
         "intervals",
         "best",
         "composed",
         "price",
-        "sentences",
     ] = option(
         "classes",
-        "tags: clips with several labels, ranked by mAP; importance: the set of"
-        " features to keep; intervals: of differences between few recordings; best:"
-        " of the best of many runs; composed: sets of the best features; price: of a"
-        " leak that is none; sentences: further sentences of known truth",
+        "tags: clips with several labels, ranked by mAP; intervals: of"
+        " differences between few recordings; best: of the best of many"
+        " runs; composed: sets of the best features; price: of a leak that is none",
     )
 
 
@@ -152,14 +135,8 @@ def false_claims(options: FalseClaimsOptions) -> None:
     if options.task == "tags":
         false_claims_of_tags(options, rng)
         return
-    if options.task == "importance":
-        kept_sets(options)
-        return
     if options.task == "intervals":
         intervals_of_differences(options)
-        return
-    if options.task == "sentences":
-        sentences_of_known_truth(options)
         return
     if options.task == "composed":
         composed_sets(options, rng)
@@ -293,63 +270,6 @@ def useless_models(options: FalseClaimsOptions, rng: np.random.Generator) -> Non
         " chance\n"
     )
     print(text_table(rows, ("clips", "recordings", "prevalence %", "better")))
-
-
-def kept_sets(options: FalseClaimsOptions) -> None:
-    """How often the intervals of a kept set hold what is lost in truth, and how often
-    the set has 90 % of the gain of all features.
-    """
-    rows = []
-    for design, (recordings, clips) in product(DESIGNS, KEPT_SIZES):
-        rng = np.random.default_rng(options.seed)
-        population = SimulatedFeatures(design, rng)
-        new = population.draw([1] * NEW_CLIPS, rng)
-        drawn = [
-            simulated_importance(population, [clips] * recordings, rng, new)
-            for _ in range(options.reports)
-        ]
-        truth = {}
-        for subset in SUBSETS:
-            truth[subset] = np.mean([accuracy[subset] for _, accuracy in drawn])
-        whole = truth[frozenset(FEATURES)]
-        chance = truth[frozenset()]
-        held = []
-        members = []
-        enough = []
-        for folder, _ in drawn:
-            kept = kept_set(folder, best_by_size(folder))
-            if kept.empty:
-                continue
-            hold = intervals_hold(kept, truth)
-            held.append(hold[0])
-            if hold[1:]:
-                members.append(all(hold[1:]))
-            chosen = frozenset(kept["features"].iloc[0].split("+"))
-            enough.append(truth[chosen] - chance >= 0.9 * (whole - chance))
-        shares = [f"{100 * np.mean(of):.0f}" if of else "-" for of in (held, members)]
-        rows.append(
-            (
-                design,
-                f"{recordings} x {clips}",
-                len(held),
-                shares[0],
-                f"{shares[1]} of {len(members)}",
-                f"{100 * np.mean(enough):.0f}",
-            )
-        )
-    print(f"Kept sets, {options.reports} reports: % whose intervals hold the truth\n")
-    header = ("features", "recordings x clips", "sets", "less than all")
-    print(text_table(rows, (*header, "all members", "90 % of the gain")))
-
-
-def sentences_of_known_truth(options: FalseClaimsOptions) -> None:
-    """Print the claims of further sentences, before and now, beside the truth."""
-    cells = [
-        (name, *map("{:.1f}".format, numbers))
-        for name, *numbers in outcomes(options.reports, options.seed)
-    ]
-    header = ("simulation", "before", "true", "now, least", "now, most")
-    print(text_table(cells, header))
 
 
 def composed_sets(options: FalseClaimsOptions, rng: np.random.Generator) -> None:

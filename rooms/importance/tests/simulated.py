@@ -1,15 +1,14 @@
 """Learning curves and importance of datasets whose truth is known."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
 from featurestack.features_cache.splits import draw_groups
-from featurestack.rooms.importance.folder import PARTS, Fit, ImportanceFolder
-from featurestack.rooms.importance.sentences import doubling, what_matters
-from featurestack.rooms.importance.tables import best_by_size, kept_set, learning_curve
+from featurestack.rooms.importance.folder import PARTS, Fit
+from featurestack.rooms.importance.sentences import doubling
+from featurestack.rooms.importance.tables import learning_curve
 
 FOLDS = 5
 NEW_CLIPS = 3_000
@@ -95,81 +94,3 @@ def curve_folder(design, means, rng):
         scores=scores,
         config=SimpleNamespace(recordings=tuple(recordings)),
     )
-
-
-# strengths of the class's effect on ten features, and the signal that each views
-MANY = {
-    "views": [(number % 2, 1.0) for number in range(10)],
-    "strong and weak": [(0, 1.2), (1, 1.2)]
-    + [(number, 0.3) for number in range(2, 10)],
-}
-
-
-def many_features(design, rng, clips=400, classes=5):
-    """Folders of importance of ten features: with the sets that the command fits, and
-    with all of them.
-    """
-    views = MANY[design]
-    features = tuple(f"f{number}" for number in range(len(views)))
-    target = np.arange(clips) % classes
-    fold = np.arange(clips) // classes % FOLDS
-    means = rng.normal(size=(len(views), classes, 2))
-    signals = rng.normal(size=(len(views), clips, 2))
-    own = rng.normal(size=(len(views), clips, 2))
-    x = np.empty((clips, len(views), 2))
-    for place, (signal, strength) in enumerate(views):
-        x[:, place] = strength * means[signal, target] + signals[signal] + own[place]
-    table = pd.DataFrame({"group": np.arange(clips).astype(str), "fold": fold})
-    table["target"] = target.astype(str)
-    config = SimpleNamespace(
-        features=features,
-        permutations=20,
-        seed=0,
-        model="linear",
-        task="classes",
-        score="accuracy",
-        classes=[SimpleNamespace(name=str(number)) for number in range(classes)],
-        clips=clips,
-        composed_from=0,
-        extraction=dict.fromkeys(features, SimpleNamespace(seconds=1.0)),
-    )
-    folders = []
-    for fitted in ("some", "all"):
-        folder = ImportanceFolder(Path(fitted))
-        vars(folder).update(config=config, clips=table, scores={})
-        folders.append(folder)
-    some, every = folders
-    wanted = {fit.features for fit in some.lacking if not fit.part}
-    for number in range(2 ** len(features)):
-        used = [bool(number >> place & 1) for place in range(len(features))]
-        scores = subset_scores(x[:, used].reshape(clips, -1), target, fold)
-        subset = frozenset(np.array(features)[used].tolist())
-        every.scores[Fit(subset)] = scores
-        if subset in wanted:
-            some.scores[Fit(subset)] = scores
-    return some, every
-
-
-def subset_scores(x, target, fold):
-    """(2, N) probability of the true class, and whether it is the most probable."""
-    scores = np.empty((2, len(target)))
-    classes = target.max() + 1
-    for number in range(FOLDS):
-        tested = fold == number
-        logits = np.zeros((tested.sum(), classes))
-        if x.shape[1]:
-            logits = discriminant(x[~tested], target[~tested])(x[tested])
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        true = odds[np.arange(len(odds)), target[tested]]
-        scores[0, tested] = true / odds.sum(axis=1)
-        scores[1, tested] = logits.argmax(axis=1) == target[tested]
-    return scores
-
-
-def smallest_set(folder):
-    """The features of the set to keep, and the sentence that names it."""
-    kept = kept_set(folder, best_by_size(folder))
-    rows = kept.to_dict("records")
-    if not rows:
-        return "", ""
-    return rows[0]["features"], what_matters(rows, folder, ())
