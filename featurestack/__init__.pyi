@@ -297,7 +297,6 @@ def train(
     optimizer: Literal['adamw', 'sgd'] = 'adamw',
     lr: float | None = None,
     decay: float | None = None,
-    momentum: float = 0.9,
     schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] = 'onecycle',
     warmup: float = 0.0,
     ema: float = 0.0,
@@ -322,7 +321,6 @@ def train(
     tag: str = '',
     note: str = '',
     tracker: str = '',
-    tracker_dir: str = '',
     quiet: bool = False,
 ) -> RunFolder:
     """`make train`: one feature set, by default on all folds.
@@ -369,11 +367,10 @@ def train(
         itself
     balance: [none] weight of rare classes: loss counts them more, sample draws them
         more often (not with linear)
-    optimizer: [adamw] adamw, or sgd with Nesterov momentum; weight decay spares
+    optimizer: [adamw] adamw, or sgd with Nesterov momentum 0.9; weight decay spares
         norms and biases in both
     lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
     decay: weight decay; 0.05 for adamw, 0.0005 for sgd by default
-    momentum: [0.9] Nesterov momentum of sgd
     schedule: [onecycle] learning-rate schedule, step by step; plateau divides the
         rate by ten if SELECT stops improving, and needs VAL
     warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
@@ -414,7 +411,6 @@ def train(
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     tracker: tensorboard, wandb, or both, besides the CSV files
-    tracker_dir: folder of the tracker's files; by default inside the run folder
     quiet: print nothing; warnings stay
     """
 
@@ -442,7 +438,6 @@ def own_run(
     optimizer: Literal['adamw', 'sgd'] = 'adamw',
     lr: float | None = None,
     decay: float | None = None,
-    momentum: float = 0.9,
     schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] = 'onecycle',
     warmup: float = 0.0,
     ema: float = 0.0,
@@ -467,7 +462,6 @@ def own_run(
     tag: str = '',
     note: str = '',
     tracker: str = '',
-    tracker_dir: str = '',
     quiet: bool = False,
 ) -> OwnRun:
     """The trainer's clips as torch datasets, for a training loop of your own: a
@@ -518,11 +512,10 @@ def own_run(
         itself
     balance: [none] weight of rare classes: loss counts them more, sample draws them
         more often (not with linear)
-    optimizer: [adamw] adamw, or sgd with Nesterov momentum; weight decay spares
+    optimizer: [adamw] adamw, or sgd with Nesterov momentum 0.9; weight decay spares
         norms and biases in both
     lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
     decay: weight decay; 0.05 for adamw, 0.0005 for sgd by default
-    momentum: [0.9] Nesterov momentum of sgd
     schedule: [onecycle] learning-rate schedule, step by step; plateau divides the
         rate by ten if SELECT stops improving, and needs VAL
     warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
@@ -563,7 +556,6 @@ def own_run(
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     tracker: tensorboard, wandb, or both, besides the CSV files
-    tracker_dir: folder of the tracker's files; by default inside the run folder
     quiet: print nothing; warnings stay
     """
 

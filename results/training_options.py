@@ -129,8 +129,8 @@ class Training(Options):
 
     optimizer: Literal["adamw", "sgd"] = of_networks(
         "adamw",
-        "adamw, or sgd with Nesterov momentum; weight decay spares norms and biases in"
-        " both",
+        "adamw, or sgd with Nesterov momentum 0.9; weight decay spares norms and biases"
+        " in both",
     )
     lr: float | None = of_networks(
         None,
@@ -141,12 +141,6 @@ class Training(Options):
         None,
         "weight decay; 0.05 for adamw, 0.0005 for sgd by default",
         least=0,
-    )
-    momentum: float = of_networks(
-        0.9,
-        "Nesterov momentum of sgd",
-        least=0,
-        most=0.9999,
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(

@@ -18,6 +18,7 @@ from featurestack.results.training_options import Training
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 # step n keeps at most (1 + n) / (10 + n) of the average, to forget the first steps
 AVERAGE_RAMP = 10
+MOMENTUM = 0.9  # of sgd, by Nesterov
 
 
 class Objective(ABC):
@@ -158,7 +159,7 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
     settings = {}
     if training.optimizer == "sgd":
         kind = torch.optim.SGD
-        settings = {"momentum": training.momentum, "nesterov": training.momentum > 0}
+        settings = {"momentum": MOMENTUM, "nesterov": True}
     # torch wraps these methods to keep torch.compile away from them. The wrapper
     # imports the compiler, which takes more than a second and is not needed here.
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}

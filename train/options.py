@@ -76,9 +76,6 @@ class Execution(Options):
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")
-    tracker_dir: str = of_networks(
-        "", "folder of the tracker's files; by default inside the run folder"
-    )
 
 
 class RunOptions(Execution, Training, DatasetOptions, RunsOptions):

@@ -230,10 +230,6 @@ def check_options(options: RunOptions) -> None:
     together.
     """
     refuse_lists(options)
-    if Path(options.tracker_dir).is_file():
-        raise RequestError(
-            f"TRACKER_DIR={options.tracker_dir} is a file: give a folder"
-        )
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
     reason = ""

@@ -606,7 +606,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     trackers = []
     if plan.execution.tracker:
         module = rooms.load("capabilities", "trackers")
-        place = Path(plan.execution.tracker_dir or plan.path / "trackers")
+        place = plan.path / "trackers"
         trackers = module.follow(
             plan.execution.tracker, module.Fold(run, fold, trainer.epoch), place
         )

@@ -98,7 +98,6 @@ train run DATASET=easy EPOCHS=1e3x -> 1e3x
 train run DATASET=easy BATCH=1 -> BATCH 1
 train run DATASET=easy LR=-1 -> LR -1
 train run DATASET=easy LR=nan -> LR nan
-train run DATASET=easy MOMENTUM=2 -> MOMENTUM 2
 train run DATASET=easy SMOOTHING=1 -> SMOOTHING 1
 train run DATASET=easy GRID=64 -> GRID 64
 train run DATASET=easy GRID=0x64 -> 0x64

@@ -142,7 +142,6 @@ def test_a_loss_that_diverges_in_bf16_stops_with_advice(options):
         "optimizer": "sgd",
         "warmup": 1.0,
         "schedule": "constant",
-        "momentum": 0.0,
     }
     with pytest.raises(Failed, match="train again with PRECISION=fp32"):
         execute(options, folds=(1,), precision="bf16", **rate)
