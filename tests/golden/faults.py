@@ -245,9 +245,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # another label smoothing is taken for the same run
     "hash_without_smoothing": Fault(
-        "return {name: getattr(training, name) for name in fields(Training)}",
-        "return {name: getattr(training, name) for name in fields(Training) if name !="
-        ' "smoothing"}',
+        "        if getattr(training, name) != own.default\n",
+        '        if getattr(training, name) != own.default and name != "smoothing"\n',
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
