@@ -63,7 +63,7 @@ class PageInputs:
 def comparison(writer: FigureWriter, found: Findings) -> Section:
     """The runs beside each other; a single one has a figure for papers alone."""
     if len(found.rows) > 1 or writer.paper:
-        from featurestack.analysis.comparison_section import submit_comparison
+        from featurestack.analysis.run_section import submit_comparison
 
         submit_comparison(writer, found)
     return Section("comparison", "Comparison", values=first_screen.summary(found))

@@ -27,16 +27,16 @@ def info(options: DatasetOptions) -> None:
     """List the content of a cache: features, clips done, megabytes, rounding,
     parameters, versions.
     """
+    from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.inspect import describe_cache
-    from featurestack.features_cache.opening import open_cache
 
     print(describe_cache(open_cache(options.dataset, options.data, options.name)))
 
 
 def verify(options: VerifyOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
+    from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.inspect import verify_cache
-    from featurestack.features_cache.opening import open_cache
 
     cache = open_cache(options.dataset, options.data, options.name)
     names = None if options.features == "all" else cache.named(options.features)
@@ -49,7 +49,7 @@ def table(options: TableOptions) -> None:
     """Write mean and deviation of each row of each clip as one table, for R and
     pandas.
     """
-    from featurestack.features_cache.opening import open_cache
+    from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.statistics_table import (
         statistics_table,
         write_table,

@@ -254,7 +254,7 @@ def extract(options: FeaturesCommand) -> "Cache":
 
         fs.extract("mel mfcc", "synth", jobs=2).features
     """
-    from featurestack.features_cache.opening import open_cache
+    from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.side_files import FAILURES, read_failures
     from featurestack.pipeline.extract import run
 
@@ -279,7 +279,7 @@ def cache(options: DatasetOptions) -> "Cache":
         stored = fs.cache("synth")
         stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
     """
-    from featurestack.features_cache.opening import open_cache
+    from featurestack.features_cache.cache import open_cache
 
     return open_cache(options.dataset, options.data, options.name)
 

@@ -32,7 +32,7 @@ def plan(options: ExtractOptions) -> int:
     """Show the megabytes and seconds of each feature, and the feature maps that
     `features` would compute.
     """
-    from featurestack.pipeline.plan import run
+    from featurestack.pipeline.extraction_report import run
 
     return run(options)
 

@@ -1,14 +1,17 @@
 """The lines that an extraction prints: its work, its costs and failures, the next
-command.
+command; and `python -m pipeline plan`, which prints its cost and leaves the cache as it
+is.
 """
 
 from dataclasses import replace
 
+import numpy as np
+
 from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.missing import Missing
-from featurestack.features_cache.side_files import FAILURES, WHOLE
+from featurestack.features_cache.missing import Missing, missing
+from featurestack.features_cache.side_files import FAILURES, WHOLE, read_costs
 from featurestack.pipeline.audio import damaged_parts
 from featurestack.pipeline.dataset_state import (
     former_runs,
@@ -17,12 +20,14 @@ from featurestack.pipeline.dataset_state import (
     ready,
     state_of,
 )
-from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.request import Request, part_of
-from featurestack.pipeline.worker import ExtractionResult
+from featurestack.pipeline.options import ExtractOptions, FeaturesCommand
+from featurestack.pipeline.request import Request, part_of, request
+from featurestack.pipeline.worker import ClipTask, Computation, ExtractionResult
 
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
+# clips that `plan` measures; the first also loads and compiles, so it is computed twice
+MEASURED_CLIPS = 5
 
 
 def describe_work(asked: Request, lacking: Missing) -> str:
@@ -116,3 +121,52 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         named = ", ".join(before[:SHOWN_RUNS]) + (" …" if before[SHOWN_RUNS:] else "")
         lines.insert(0, f"runs of the clips before: {named}")
     return "\n".join(lines)
+
+
+def run(options: ExtractOptions) -> int:
+    """The command `plan`: print the clips to compute, seconds and megabytes of each
+    feature.
+
+    Seconds are those that were last measured in this cache, else measured on a few
+    clips.
+    """
+    asked = request(options)
+    lacking = missing(asked)
+    for note in (*asked.notes, *lacking.notes()):
+        print(note)
+    known = {name: seconds for name, (seconds, _) in read_costs(asked.cached).items()}
+    if not {spec.stored for spec in asked.specs} <= known.keys():
+        measured = measure(asked).seconds_a_clip()
+        known = measured | known
+        source = "about, measured on a few clips"
+        print(f"seconds: {source if measured else 'unknown, no clip was read'}")
+    rows = []
+    for spec, todo in zip(asked.specs, lacking.todo.sum(axis=0).tolist()):
+        seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
+        rows.append(
+            (
+                spec.stored,
+                todo,
+                seconds,
+                f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}",
+            )
+        )
+    print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
+    print(describe_work(asked, lacking))
+    return 0
+
+
+def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:
+    """Compute the features of a few clips, spread over the part, and write nothing."""
+    result = ExtractionResult()
+    computation = Computation(
+        asked.variants, asked.dataset.sample_rate, asked.dataset.samples, asked.specs
+    )
+    everything = dict.fromkeys(range(len(asked.specs)), 0)
+    part = asked.part
+    spread = np.unique(
+        np.linspace(part.start, part.stop - 1, clips, dtype=int)
+    ).tolist()
+    for row in (*spread[:1], *spread):
+        computation.compute(ClipTask(row, asked.sources[row], everything), result)
+    return result

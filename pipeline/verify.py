@@ -11,9 +11,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache, parse_list
-from featurestack.features_cache.cache import UnreadableClips
+from featurestack.features_cache.cache import UnreadableClips, open_cache
 from featurestack.features_cache.inspect import verify_cache
-from featurestack.features_cache.opening import open_cache
 from featurestack.features_cache.table import spans
 from featurestack.pipeline import audio, reference
 from featurestack.pipeline.features import resolve_feature

@@ -4,9 +4,8 @@
 the ONNX export restore it, and training, prediction, listening and own loops call
 `InputSpec.prepare`.
 
-An input kind is one function under the decorator `input_kind`: image and wave here,
-vector and linear in `train.row_statistics`. Its entry holds what depends on the kind:
-the plan, the command line, the export and `train list` read it.
+An input kind is one function under the decorator `input_kind`. Its entry holds what
+depends on the kind: the plan, the command line, the export and `train list` read it.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B,
 D, H, W). `filled` (B,) is the share of the duration that each clip fills; the rest is
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import Channel
+from featurestack.features_cache.row_statistics import column_means
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training
 from featurestack.train.options import parse_grid
@@ -144,7 +144,7 @@ class InputKind:
 
 
 KINDS: Registry[InputKind] = Registry(
-    "input kind", others=["featurestack.train.row_statistics"]
+    "input kind", others=["featurestack.train.network_input"]
 )
 
 
@@ -224,6 +224,58 @@ def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The samples as they are."""
     return values[:, None]
+
+
+@input_kind(
+    "steps",
+    "balance",
+    "padding",
+    width=lambda channel: channel.rows if channel.frames == 1 else channel.statistics,
+    grid="1x1",
+    summarised=True,
+    reads_padding=True,
+    augmented_as="vector",
+    example=lambda options: (example_channel("embedding", 512, 1),),
+)
+def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+    """The numbers of a vector; for other features the numbers of `over_columns`."""
+    numbers = values if channel.frames == 1 else over_columns(values, channel)
+    return numbers[..., None]
+
+
+@input_kind(
+    "balance",
+    "padding",
+    width=lambda channel: channel.statistics,
+    grid="1x1",
+    summarised=True,
+    standardised=False,  # the network standardises the statistics
+    reads_padding=True,
+    unit=" row statistics",
+)
+def linear(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+    """The numbers of `over_columns`."""
+    return over_columns(values, channel)[..., None]
+
+
+def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
+    """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row
+    over time.
+
+    If the columns are not time, the numbers are all values, with neighbouring columns
+    of a large feature map averaged. Sums over time are in float64: in float32 a long
+    row would lose its deviation.
+    """
+    import torch
+
+    if not channel.timed:
+        weights = torch.from_numpy(column_means(channel.rows, channel.frames))
+        columns = values @ weights
+        return columns.flatten(1)[..., None]
+    values = values.double()
+    means = values.mean(2, keepdim=True)
+    deviations = values.std(2, correction=0, keepdim=True)
+    return torch.cat([means, deviations], dim=1).float()
 
 
 def resize(values: Tensor, grid: Shape) -> Tensor:

@@ -21,8 +21,8 @@ from featurestack.commandline.options import ONE_ALONE, fields, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, Channel, parse_set
+from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.opening import open_cache
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Ids, Split, fold_split
 from featurestack.features_cache.table import (

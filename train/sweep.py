@@ -14,7 +14,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
-from featurestack.features_cache.opening import open_cache
+from featurestack.features_cache.cache import open_cache
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.scores import by_unit
 from featurestack.train import run

@@ -7,6 +7,7 @@ user judges all other findings. check.json in the cache keeps the findings for t
 report and for the proposal of the next command.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -18,10 +19,11 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache.check_findings import write_check
 from featurestack.features_cache.location import is_same
 from featurestack.features_cache.own_features import join_cache
-from featurestack.features_cache.table import originals
+from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline.checks.artefacts import artefact_findings
 from featurestack.pipeline.checks.findings import (
     LEAK,
+    NOTE,
     SEVERITIES,
     WARNING,
     Finding,
@@ -29,9 +31,9 @@ from featurestack.pipeline.checks.findings import (
 )
 from featurestack.pipeline.checks.leaks import duplicate_findings, source_findings
 from featurestack.pipeline.checks.measures import clip_findings, measure_clips
-from featurestack.pipeline.checks.names import name_findings
 from featurestack.pipeline.checks.price import price_findings
 from featurestack.pipeline.dataset_state import next_lines, state_of
+from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
@@ -105,4 +107,45 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     there = [finding for finding in findings if finding.names]
     return measured, sorted(
         there, key=lambda finding: SEVERITIES.index(finding.severity)
+    )
+
+
+def name_findings(dataset: Dataset) -> list[Finding]:
+    """Findings about recordings, speakers, sites or devices that names may tell."""
+    table = originals(dataset.table)
+    alone = not table["group"].duplicated().any()
+    pattern = propose_group(table) if alone and not dataset.fields else ""
+    fields = [
+        Finding("field", NOTE, field.sentence, ["GROUP"], about="file names")
+        for field in dataset.fields
+    ]
+    return [
+        Finding(
+            "group",
+            NOTE,
+            "every clip counts as a recording of its own; if the names say otherwise:"
+            f" GROUP='{pattern}'",
+            ["GROUP"] if pattern else [],
+            about="file names",
+        ),
+        *fields,
+        same_classes(table),
+    ]
+
+
+def same_classes(table: pd.DataFrame) -> Finding:
+    """Classes whose names are the same but for case, blanks or the form of Unicode:
+    mostly one class.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in sorted({*by_label(table)["label"]} - {""}):
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike.setdefault(plain, []).append(name)
+    return Finding(
+        "same_classes",
+        WARNING,
+        "classes whose names differ in case, blanks or the form of Unicode alone",
+        [" = ".join(map(ascii, names)) for names in alike.values() if len(names) > 1],
+        "give them one name if they are one class",
+        "name",
     )

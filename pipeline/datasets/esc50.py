@@ -9,16 +9,17 @@ from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.download import (
     OTHER_WAYS,
+    Refused,
     download_file,
     making,
     staged,
+    unpack,
 )
 from featurestack.pipeline.datasets.readers import (
     is_esc_layout,
     read_csv,
 )
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage.archives import Refused, unpack
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # GitHub's archive has had this one for years

@@ -3,11 +3,13 @@ duration.
 """
 
 import math
+import re
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, cache_folder, dataset_name
+from featurestack.features_cache.cache import unknown_dataset
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import (
@@ -28,7 +31,6 @@ from featurestack.features_cache.location import (
     is_cache,
     joined_cache,
 )
-from featurestack.features_cache.opening import unknown_dataset
 from featurestack.features_cache.table import (
     by_label,
     complete,
@@ -39,12 +41,6 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds
-from featurestack.pipeline.datasets.labels import (
-    are_sites,
-    keep_label,
-    kept_label,
-    with_labels,
-)
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
@@ -52,6 +48,7 @@ from featurestack.pipeline.datasets.readers import (
     read_table,
 )
 from featurestack.pipeline.options import ExtractOptions, SourceOptions
+from featurestack.storage.files import replace_file
 
 if TYPE_CHECKING:
     from featurestack.pipeline.datasets.name_fields import NameField
@@ -64,6 +61,13 @@ LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
 OF_AUDIO = ("sample_rate", "duration", "group", "label", "folds_by", "copies")
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
+# names of folders that are where or when a recording was made
+SITE = re.compile(
+    r"(site|plot|place|station|location|loc|point|recorder|device|unit|session|day"
+    r"|night|week|date|visit|transect)[ _.-]*[a-z]?[0-9]*[a-z]?"
+    r"|(19|20)[0-9]{2}[-_. ]?[0-9]{2}[-_. ]?[0-9]{2}.*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -415,3 +419,65 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
         f" {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')}"
         " (docs/howto/short-clips.md)"
     )
+
+
+def kept_label(given: str, file: Path) -> str:
+    """LABEL=, else the one of an earlier command, which `file` keeps."""
+    if not given and file.is_file():
+        return file.read_text(encoding="utf-8")
+    return given
+
+
+def keep_label(label: str, file: Path) -> None:
+    """Write LABEL= for later commands."""
+    if label and kept_label("", file) != label:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, label)
+
+
+def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The table with the classes of LABEL=: a column of the source's table, or a
+    pattern whose parentheses match the class; without parentheses, the whole match.
+
+    The pattern is searched in file names without extension and, if it fits none of
+    them, in paths within the dataset. RequestError if it does not fit every clip.
+    """
+    if not label:
+        return table
+    if label in table.columns:
+        found = table[label].fillna("").astype(str).tolist()
+    else:
+        try:
+            expression = re.compile(label)
+        except re.error as error:
+            raise RequestError(
+                f"LABEL={label} is no pattern: {error}; expected one as LABEL='(.+?)__'"
+            ) from None
+        names = [PurePath(path).stem for path in table["path"]]
+        found = matches(expression, names)
+        if not any(found):
+            found = matches(expression, table["filename"].tolist())
+    lacking = [name for name, value in zip(table["filename"], found) if not value]
+    if lacking:
+        raise RequestError(
+            f"LABEL={label} gives {counted(len(lacking), 'clip')} of {len(table):,} no"
+            f" class, {lacking[0]!r} first: expected a column, or a pattern whose"
+            " parentheses hold the class of every file name"
+        )
+    return table.assign(label=found, category="")
+
+
+def matches(expression: re.Pattern[str], texts: Sequence[str]) -> list[str]:
+    """The match of the parentheses in each text; '' if there is none."""
+    found = []
+    for text in texts:
+        match = expression.search(text)
+        parts = (match.groups("") or [match[0]]) if match else []
+        found.append("-".join(parts))
+    return found
+
+
+def are_sites(table: pd.DataFrame) -> bool:
+    """Whether all classes have names of sites or dates."""
+    labels = {*by_label(table)["label"]} - {""}
+    return all(SITE.fullmatch(label) for label in labels)

@@ -25,11 +25,10 @@ from featurestack.commandline.options import Options, fields, option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
-from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.cache import Cache, open_cache
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import dataset_name, is_cache
 from featurestack.features_cache.missing import missing
-from featurestack.features_cache.opening import open_cache
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions

@@ -87,7 +87,7 @@ def synthesise(given: Texts) -> str:
 
 def extract(given: Texts) -> str:
     """Extract every feature, with a bar."""
-    from featurestack.features_cache.opening import open_cache
+    from featurestack.features_cache.cache import open_cache
     from featurestack.pipeline import extract as extraction
     from featurestack.pipeline.options import FeaturesCommand
 

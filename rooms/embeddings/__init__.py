@@ -10,7 +10,7 @@ ROOM = Room(extra="embeddings")
 
 @ROOM.commands("pipeline network")
 def load_commands() -> Sequence[Any]:
-    from featurestack.rooms.embeddings.options import network
+    from featurestack.rooms.embeddings.networks import network
 
     return (network,)
 

@@ -10,13 +10,14 @@ import functools
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import Options, option
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import install_command
 from featurestack.commandline.spelling import make_command
@@ -485,3 +486,18 @@ def network_remarks() -> list[str]:
             where = where.removesuffix(WHERE_FROM)
         lines.append(f"  {name}: {where}{about}")
     return lines
+
+
+class NetworkOptions(Options):
+    """Bring a published network to models/: from its address, or from a file."""
+
+    example = "yamnet"
+
+    network: str = option(MISSING, "name of the network", positional=True)
+    url: str = option("", "another address of its file")
+    file: Path | None = option(None, "its file, if it is on this machine")
+
+
+def network(options: NetworkOptions) -> None:
+    """Fetch a published network, or copy its file, if its checksum is known."""
+    print(fetch_network(options.network, url=options.url, file=options.file))

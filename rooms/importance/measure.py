@@ -32,8 +32,8 @@ from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted, duration, points
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
-from featurestack.features_cache.opening import open_cache
 from featurestack.features_cache.splits import Split, draw_groups
 from featurestack.results.composition import composed_from
 from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json

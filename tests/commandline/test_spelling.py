@@ -14,7 +14,7 @@ from featurestack.commandline.spelling import (
     called_as,
     make_command,
 )
-from featurestack.features_cache.opening import open_cache
+from featurestack.features_cache.cache import open_cache
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.importance.options import ImportanceOptions

@@ -17,7 +17,6 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.calibration import fit_thresholds
-from featurestack.results.run_calibration import UNFITTED, calibrate
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
 from featurestack.results.tasks.tags import TAGS
@@ -37,6 +36,7 @@ from featurestack.train.options import BundleOptions, TrainedOptions
 from featurestack.train.own_loop import OwnRun
 from featurestack.train.plan import make_plan
 from featurestack.train.rejection import Rejection
+from featurestack.train.run_json import UNFITTED, calibrate
 from featurestack.train.summary import score_lines, summary
 from tests.refusal import refused
 from tests.train.little import CLASSES, change, execute, little_options

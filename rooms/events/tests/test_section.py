@@ -8,7 +8,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import changed_runs, load_runs
-from featurestack.features_cache.opening import open_cache
+from featurestack.features_cache.cache import open_cache
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.rooms.events.tests.field import (
     MEL,

@@ -22,7 +22,6 @@ from featurestack.pipeline.datasets import download, esc50
 from featurestack.pipeline.datasets.readers import ESC50_CATEGORIES
 from featurestack.pipeline.datasets.summary import run
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage import archives
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving
 from tests.refusal import refused
@@ -266,13 +265,13 @@ def test_the_list_of_entries_is_measured_before_it_is_read(
     file.write_bytes(zipped({f"{number}": b"" for number in range(entries)}))
     with zipfile.ZipFile(file) as archive:
         ends_with = (
-            file.stat().st_size - archive.start_dir - archives.listed_bytes(file)
+            file.stat().st_size - archive.start_dir - download.listed_bytes(file)
         )
     assert 0 <= ends_with <= 22 + 56 + 20
-    monkeypatch.setattr(archives, "MOST_LISTED", 100)
+    monkeypatch.setattr(download, "MOST_LISTED", 100)
     monkeypatch.setattr(zipfile, "ZipFile", None)
     with refused("many.zip is refused: its list of entries has"):
-        archives.unpack(file, tmp_path / "into")
+        download.unpack(file, tmp_path / "into")
 
 
 REFUSED = [
@@ -312,7 +311,7 @@ def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path):
     for given, reason in ((content, r"60\.0 kB"), (lying, "no whole zip archive")):
         (tmp_path / "a.zip").write_bytes(given)
         with refused(reason):
-            archives.unpack(tmp_path / "a.zip", tmp_path / reason[:2], most=50_000)
+            download.unpack(tmp_path / "a.zip", tmp_path / reason[:2], most=50_000)
     assert sum(path.stat().st_size for path in tmp_path.glob("no/**/*.bin")) <= 9
 
 
