@@ -188,12 +188,22 @@ def job_of(
     if twice := occurring_twice(names):
         raise RequestError(f"RUN names two folders called {twice}: rename one")
     folder = options.reports / dataset
+    refuse_sounds(folder, given)
     if options.run:
         first, *rest = sorted(names)
         folder /= label("only", first, rest, digest([first, *rest]))
     places = option_words(options, ("name", "data", "runs", "run"))
     words_given = (f"DATASET={given or dataset}", *places)
     return ReportJob(dataset, tuple(runs), cache, folder, words_given)
+
+
+def refuse_sounds(folder: Path, dataset: str) -> None:
+    """RequestError if a report's folder is the dataset's own folder."""
+    if dataset and folder.resolve() == Path(dataset).resolve():
+        raise RequestError(
+            f"REPORTS={folder.parent}: the report would lie among the sounds in"
+            f" {dataset}; give another folder"
+        )
 
 
 def occurring_twice(names: list[str]) -> str:

@@ -322,6 +322,11 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
     config = folder.config
     checkpoints = {}
     parts = dict(iter(clips.groupby("selection", sort=False)))
+    if len({len(part) for part in parts.values()}) > 1:
+        raise RequestError(
+            "some of its clips have predictions of the best epoch, and some have none:"
+            " train this run again under another TAG"
+        )
     for name, part in parts.items():
         probabilities = part[list(folder.classes)].to_numpy(float)
         checkpoints[name] = folder.task.normalised(probabilities)[None]

@@ -111,12 +111,30 @@ def read_safely(file: Path) -> Any:
         if start == ZIP:
             reason = damage(file)
         if not reason:
-            return torch.load(file, map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            reason = strange(content)
+        if not reason:
+            return content
     except Exception:
         # random bytes raise any error; torch's own message says how to run code in the
         # file
         reason = "it is damaged, of another kind, or holds more than data"
     raise ValueError(reason)
+
+
+def strange(content: Any) -> str:
+    """What no file of this project holds: a tensor without values, of complex numbers,
+    or whose few stored values are repeated; '' if there is none.
+    """
+    if isinstance(content, dict | list | tuple):
+        parts = content.values() if isinstance(content, dict) else content
+        return next(filter(None, map(strange, parts)), "")
+    if isinstance(content, torch.Tensor):
+        if content.is_meta or content.is_complex():
+            return "it holds tensors without values or of complex numbers"
+        if content.numel() * content.itemsize > content.untyped_storage().nbytes():
+            return "it holds tensors that are larger than what is stored of them"
+    return ""
 
 
 def damage(file: Path) -> str:

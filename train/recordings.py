@@ -18,6 +18,7 @@ from featurestack.pipeline import audio
 from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
 from featurestack.train.rejection import Samples
 
+MOST_WINDOWS = 1000  # windows that begin within the length of one
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample
 
 Span = tuple[float, float]  # start and end of a window, in seconds
@@ -114,9 +115,11 @@ def predict_recordings(
             f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
         )
     step = round(hop * rate)
-    if step < 1:
+    shortest = max(samples / rate / MOST_WINDOWS, 1 / rate)
+    if hop < shortest:
         raise RequestError(
-            f"HOP={hop:g}: expected at least the {1 / rate:.2g} seconds of a sample"
+            f"HOP={hop:g}: expected at least {shortest:.2g} seconds, a thousandth of a"
+            " window"
         )
     tables = []
     rates = {}

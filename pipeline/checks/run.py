@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.check_findings import write_check
@@ -60,14 +60,15 @@ def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
     """Write the findings to check.json, for the report and the next command; those in
     a cache that is only read to the folder of own features.
     """
-    folder = dataset.folder
-    if dataset.own and not is_same(dataset.own, folder):
-        join_cache(dataset.own, folder)
-        folder = dataset.own
+    folder = dataset.own or dataset.folder
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     try:
+        if not is_same(folder, dataset.folder):
+            join_cache(folder, dataset.folder)
         write_check(folder, dataset.table, kept)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
         tell(
             f"the findings are not kept: {folder} may not be written ({error.strerror})"
         )

@@ -23,6 +23,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.spelling import make_command
+from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import (
     Listing,
@@ -212,6 +213,12 @@ def read_folder(folder: Path) -> Listing:
         clips = pd.DataFrame({"filename": audio, "label": inner})[depth > 2]
     else:
         clips = pd.DataFrame({"filename": audio, "label": tops})[depth > 1]
+    several = clips["label"][clips["label"].str.contains(SEPARATOR)]
+    if len(several):
+        raise RequestError(
+            f"the class folder {several.iloc[0]}: {SEPARATOR} stands between the labels"
+            " of a clip; rename the folder"
+        )
     known = {*HIDDEN_FOLDERS, *tops}
     folders = sorted(path.name for path in folder.glob("[!.]*/"))
     empty = [name for name in folders if name not in known]

@@ -8,6 +8,7 @@ and load.py add missing groups, folds, sample rate and duration.
 import csv
 import io
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -207,6 +208,9 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
     RequestError if a row has more cells than the header, as an unquoted comma makes
     them.
     """
+    first, _, rest = text.partition("\n")
+    if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is no header
+        text = "\n" + rest
     header = text.lstrip("\n").partition("\n")[0]
     separator = max(",;\t", key=header.count)
     reader = csv.reader(

@@ -244,6 +244,7 @@ def refuse_unwritable(question: Question) -> None:
     a cache that lacks features, may not be written, before the work whose result would
     be lost.
     """
+    from featurestack.analysis.report_inputs import refuse_sounds
     from featurestack.pipeline.extract import not_writable
 
     if was_answered(question):
@@ -251,6 +252,9 @@ def refuse_unwritable(question: Question) -> None:
     asked = question.asked
     if asked and question.lacking and not may_write(asked.folder):
         raise RequestError(not_writable(asked.folder, os.strerror(errno.EACCES)))
+    refuse_sounds(
+        question.options.reports / question.runs.name, question.options.dataset
+    )
     for folder, what, option in (
         (question.options.reports / question.runs.name, "the report goes", "REPORTS"),
         (question.runs, "the runs go", "RUNS"),

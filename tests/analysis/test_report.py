@@ -177,6 +177,13 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
     assert unchanged(job, workshop.options())
 
 
+def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
+    sounds = tmp_path / "tones"
+    sounds.mkdir()
+    with refused("the report would lie among the sounds"):
+        jobs(workshop.options(reports=tmp_path, dataset=str(sounds)))
+
+
 def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
     options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports")
     build(options)

@@ -89,6 +89,9 @@ def test_settings_are_numbers_or_words_as_they_were_given(made):
     }
 
 
+DOUBLED = r"\1,last,\2\n\1,best,\2"  # a row of the best epoch beside each row
+
+
 def rewrite_all(pattern, old, new):
     def spoil(folder):
         for file in folder.glob(pattern):
@@ -133,6 +136,12 @@ def rewrite_all(pattern, old, new):
             None,
             "unfinished",
             "epoch 20 of 20",
+        ),
+        (
+            rewrite_all("fold1/predictions.csv", r"(?m)^(.*),last,(.*)$", DOUBLED),
+            None,
+            "damaged",
+            "some of its clips have predictions of the best epoch",
         ),
         (
             rewrite_all("run.json", r'"protocol": "[^"]*",', ""),

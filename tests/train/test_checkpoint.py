@@ -104,6 +104,17 @@ def test_an_archive_that_would_grow_is_refused_before_it_is_read(tmp_path, monke
             ],
         ),
         (
+            "tensors that are larger than what is stored of them",
+            [state(network={"head": torch.zeros(1).expand(10**6, 10**6)})],
+        ),
+        (
+            "tensors without values or of complex numbers",
+            [
+                state(network={"head": tensor})
+                for tensor in (torch.zeros(3, device="meta"), torch.zeros(3) * 1j)
+            ],
+        ),
+        (
             r"fold1/last.pt cannot be read as weights \(it is of fold 2\)",
             [state(fold=2)],
         ),

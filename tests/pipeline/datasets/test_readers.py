@@ -71,6 +71,7 @@ def listing(folder, text, **given):
 
 LISTED = {
     "semicolons": "filename;label\na.wav;dog\nb.wav;rain\n",
+    "Excel's line": "sep=;\nfilename;label\na.wav;dog\nb.wav;rain\n",
     "tabs": "filename\tlabel\na.wav\tdog\nb.wav\train\n",
     "a byte order mark and blanks": "\ufefffilename, label\na.wav, dog \nb.wav, rain\n",
     "another order and columns": "x,label,filename\n1,dog,a.wav\n2,rain,b.wav\n",
