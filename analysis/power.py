@@ -9,6 +9,7 @@ from scipy.special import expit, logit, ndtri
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.significance import (
+    MOST_FLIPPED,
     POWER,
     ROUNDING,
     SIGNS_SEED,
@@ -21,6 +22,7 @@ POWER_DRAWS = 300  # simulated differences: the power is known to 2 %
 EVERY_PATTERN = 10  # recordings up to which the power is of every pattern of signs
 MOST_ERRORS = 20  # a difference of so many standard deviations has to be found
 BISECTIONS = 10
+MOST_VALUES = 4_000_000  # recordings by steps of LOG_ODDS at a time: 32 MB
 # log factors of the odds of a right answer, by which a run is made worse or better
 LOG_ODDS = np.linspace(-12, 12, 481)
 
@@ -78,8 +80,18 @@ def larger_differences(
     one factor in all recordings, and right answers are lost, or wrong ones mended, at
     random.
     """
+    parts = np.array_split(LOG_ODDS, 1 + LOG_ODDS.size * len(lead) // MOST_VALUES)
+    each = [_larger_differences(odds, lead, shares, clips, correct) for odds in parts]
+    totals, errors = np.concatenate(each, axis=1)
+    return totals, errors
+
+
+def _larger_differences(
+    odds: Floats, lead: Floats, shares: Floats, clips: Floats, correct: Floats
+) -> Floats:
+    """(2, steps) totals and errors, for some of LOG_ODDS."""
     accuracy = (correct + 0.5) / (clips + 1)
-    changed = expit(logit(accuracy) - LOG_ODDS[:, None])  # (steps, G)
+    changed = expit(logit(accuracy) - odds[:, None])  # (steps, G)
     lost = np.maximum(1 - changed / accuracy, 0)
     mended = np.maximum(1 - (1 - changed) / (1 - accuracy), 0)
     wrong = clips - correct
@@ -92,7 +104,7 @@ def larger_differences(
     within = (shares**2 * variance / clips**2).sum(axis=1)
     within *= effective / (effective - 1)
     errors = np.sqrt(between**2 + within)
-    return leads.sum(axis=1), errors
+    return np.stack([leads.sum(axis=1), errors])
 
 
 def power_quantile(shares: Floats, level: float) -> float:
@@ -104,6 +116,8 @@ def power_quantile(shares: Floats, level: float) -> float:
     recordings = len(shares)
     if recordings < 2:
         return np.inf
+    if recordings > MOST_FLIPPED:
+        return float(ndtri(POWER) - ndtri(level / 2))
     shares = np.sort(shares)  # no name decides the noise
     rng = np.random.default_rng(SIGNS_SEED)
     noise = rng.normal(size=(POWER_DRAWS, recordings)) * shares

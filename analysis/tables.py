@@ -27,7 +27,6 @@ from featurestack.results.calibration import (
     calibration_error,
     calibration_floor,
     cross_fitted_temperatures,
-    fit_temperature,
     scaled,
 )
 from featurestack.results.config import RunConfig
@@ -95,7 +94,7 @@ def calibration_scores(run: Run) -> dict[str, float]:
     rows = []
     for before in run.probabilities:
         after = np.empty_like(before)
-        temperatures = cross_fitted_temperatures(target, before, run.folds)
+        temperatures, new = cross_fitted_temperatures(target, before, run.folds)
         for fold, temperature in temperatures.items():
             tested = run.folds == fold
             after[tested] = scaled(before[tested], temperature)
@@ -104,7 +103,7 @@ def calibration_scores(run: Run) -> dict[str, float]:
                 "calibration_error": calibration_error(Prediction(target, before)),
                 "calibration_floor": calibration_floor(before),
                 "calibration_scaled": calibration_error(Prediction(target, after)),
-                "calibration_temperature": fit_temperature(target, before),
+                "calibration_temperature": new,
             }
         )
     return pd.DataFrame(rows).mean().to_dict()

@@ -53,24 +53,27 @@ def cross_fitted_temperatures(
     target: Ints,
     probabilities: Probabilities,
     folds: Ints,
-) -> dict[int, float]:
-    """fold -> temperature, fitted to the clips of the other folds."""
+) -> tuple[dict[int, float], float]:
+    """fold -> temperature, fitted to the clips of the other folds; and that of all."""
     losses = _losses(target, probabilities)
     temperatures = {}
     for fold in np.unique(folds):
         others = folds != fold
         temperatures[int(fold)] = _least(losses[:, others])
-    return temperatures
+    return temperatures, _least(losses)
 
 
 def _losses(target: Ints, probabilities: Probabilities) -> Floats:
     """(temperatures, N) log loss of each clip at each of TEMPERATURES."""
     clips = np.arange(len(target))
-    precise = probabilities.astype(np.float64)
+    positive = np.maximum(probabilities, SMALLEST_PROBABILITY, dtype=np.float64)
+    logits = np.log(positive)
+    logits -= logits.max(axis=1, keepdims=True)
+    of_true_class = logits[clips, target]
     losses = []
     for temperature in TEMPERATURES:
-        of_true_class = scaled(precise, temperature)[clips, target]
-        losses.append(-np.log(of_true_class))
+        total = np.exp(logits / temperature).sum(axis=1)
+        losses.append(np.log(total) - of_true_class / temperature)
     return np.stack(losses)
 
 

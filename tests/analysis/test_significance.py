@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from featurestack.analysis import power, significance
 from featurestack.analysis.power import detectable, power_quantile
 from featurestack.analysis.significance import (
     FAMILY_LEVEL,
@@ -345,3 +346,17 @@ def test_a_planned_comparison_finds_smaller_differences():
     of_family, _ = detectable(difference, shares, FAMILY_LEVEL)
     planned, _ = detectable(difference, shares, LEVEL)
     assert planned < of_family
+
+
+def test_many_recordings_have_the_p_values_of_drawn_signs(monkeypatch):
+    rng = np.random.default_rng(0)
+    differences = rng.integers(-1, 2, (4000, 2)) + np.array([0.04, 0.0])
+    shares = np.full(4000, 1 / 4000)
+    drawn = significance.sign_flip_tests(differences, shares, 0.025)
+    quantile = power.power_quantile(shares, 0.025)
+    for module in (significance, power):
+        monkeypatch.setattr(module, "MOST_FLIPPED", 100)
+    normal = significance.sign_flip_tests(differences, shares, 0.025)
+    assert normal.p == pytest.approx(drawn.p, abs=0.03)
+    assert normal.critical == pytest.approx(drawn.critical, abs=0.1)
+    assert power.power_quantile(shares, 0.025) == pytest.approx(quantile, abs=0.3)

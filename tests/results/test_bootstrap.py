@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from featurestack.results import bootstrap
 from featurestack.results.bootstrap import (
     accuracy_interval,
     recording_sums,
@@ -77,3 +78,14 @@ def test_sums_are_in_the_order_of_the_recordings():
     assert recording_sums(
         np.array([[1.0], [2], [4]]), np.array(["b", "a", "b"])
     ).tolist() == [[2], [5]]
+
+
+def test_many_recordings_have_the_interval_that_the_bootstrap_tends_to(monkeypatch):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(3000), rng.integers(1, 6, 3000))
+    correct = rng.random((len(groups), 2)) < [0.7, 0.2]
+    weights = np.ones(len(groups))
+    drawn = bootstrap.accuracy_interval(correct.astype(float), groups, weights)
+    monkeypatch.setattr(bootstrap, "MOST_DRAWN", 100)
+    known = bootstrap.accuracy_interval(correct.astype(float), groups, weights)
+    assert known == pytest.approx(drawn, abs=1e-3)

@@ -39,9 +39,9 @@ def test_scaling_divides_logits():
 def test_a_folds_temperature_does_not_depend_on_its_own_clips():
     target, probabilities = underconfident(600)
     folds = np.repeat([1, 2, 3], 200)
-    found = calibration.cross_fitted_temperatures(target, probabilities, folds)
+    found, _ = calibration.cross_fitted_temperatures(target, probabilities, folds)
     changed = np.where(folds == 1, (target + 1) % 4, target)
-    again = calibration.cross_fitted_temperatures(changed, probabilities, folds)
+    again, _ = calibration.cross_fitted_temperatures(changed, probabilities, folds)
     assert again[1] == found[1] and again[2] != found[2] and again[3] != found[3]
 
 
