@@ -36,7 +36,7 @@ ACROSS = "across"  # the capability that compares datasets
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedDatasets:
     """Additions of a comparison of several datasets to the page."""
 
     headline: str
@@ -161,7 +161,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
 
     known_figures = {} if options.overwrite else manifest.content.get("figures", {})
     writer = FigureWriter(options.reports, known_figures)
-    compared = Compared(counted(len(entries), "report"))
+    compared = ComparedDatasets(counted(len(entries), "report"))
     if module:
         given, problem = compared_jobs(compared_options, {*entries})
         compared = module.compare_reports(
@@ -169,7 +169,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
         )
         compared = replace(compared, problems=[*problem, *compared.problems])
     writer.close()
-    files = {target.name, *write_tables(options.reports, compared.tables)}
+    files = {target.name, *write_overview_tables(options.reports, compared.tables)}
     for figure in writer.saved.values():
         files |= {f"figures/{file.name}" for file in figure.files}
     given_words = [*option_words(compared_options), *words_of(choices)]
@@ -222,7 +222,9 @@ def compared_jobs(
     return [job for job in every if job.runs and job.dataset in entries], []
 
 
-def write_tables(reports: Path, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+def write_overview_tables(
+    reports: Path, tables: Mapping[str, pd.DataFrame]
+) -> list[str]:
     """Write the comparison's tables; return their paths below `reports`."""
     if tables:
         (reports / "tables").mkdir(parents=True, exist_ok=True)

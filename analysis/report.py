@@ -27,8 +27,8 @@ from featurestack.analysis.runs import (
     Results,
     Run,
     added_clips,
-    changed_runs,
     load_runs,
+    runs_of_other_clips,
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.sentences.notes import NEXT
@@ -153,7 +153,7 @@ def find(inputs: Inputs) -> Findings:
     cache = inputs.cache
     results = inputs.results
     own = [run for run in results.runs if not run.foreign]
-    outdated = changed_runs(own, cache) if cache else []
+    outdated = runs_of_other_clips(own, cache) if cache else []
     threats = threats_of_check(inputs.checked or [])
     if cache:
         threats = [

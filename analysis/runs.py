@@ -490,7 +490,7 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
     return problems
 
 
-def changed_runs(runs: Sequence[Run], cache: Cache) -> list[Problem]:
+def runs_of_other_clips(runs: Sequence[Run], cache: Cache) -> list[Problem]:
     """`outdated_runs`, and a problem for each other run that was trained on other
     feature values than the cache holds.
     """

@@ -256,9 +256,9 @@ def extract(options: FeaturesCommand) -> "Cache":
     """
     from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.side_files import FAILURES, read_failures
-    from featurestack.pipeline.extract import run
+    from featurestack.pipeline.extract import extract_features
 
-    failed = run(options)
+    failed = extract_features(options)
     stored = open_cache(options.dataset, options.data, options.name)
     if failed:
         lost = {clip for clip, *_ in read_failures(stored.folder)}

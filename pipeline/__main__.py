@@ -14,59 +14,59 @@ from featurestack.pipeline.options import (
 
 def data(options: SourceOptions) -> int:
     """Download, verify and unpack a dataset; summarise any dataset."""
-    from featurestack.pipeline.datasets.summary import run
+    from featurestack.pipeline.datasets.summary import summarise_dataset
 
-    return run(options)
+    return summarise_dataset(options)
 
 
 def features(options: FeaturesCommand) -> int:
     """Extract features of all clips into the cache, in parallel; a repeated command
     continues.
     """
-    from featurestack.pipeline.extract import run
+    from featurestack.pipeline.extract import extract_features
 
-    return run(options)
+    return extract_features(options)
 
 
 def plan(options: ExtractOptions) -> int:
     """Show the megabytes and seconds of each feature, and the feature maps that
     `features` would compute.
     """
-    from featurestack.pipeline.extraction_report import run
+    from featurestack.pipeline.extraction_report import print_plan
 
-    return run(options)
+    return print_plan(options)
 
 
 def list_(options: ListCommand) -> None:
     """List the features with rows, frames, megabytes and units; `list NAME` shows one
     feature's card.
     """
-    from featurestack.pipeline.listing import run
+    from featurestack.pipeline.listing import list_features
 
-    run(options)
+    list_features(options)
 
 
 def show(options: ShowCommand) -> int:
     """Draw features of an audio file to a PNG."""
-    from featurestack.pipeline.show import run
+    from featurestack.pipeline.show import show_features
 
-    return run(options)
+    return show_features(options)
 
 
 def check(options: SourceOptions) -> int:
     """Find faults of a dataset: leaks, silent or clipped clips, artefacts."""
-    from featurestack.pipeline.checks.run import run
+    from featurestack.pipeline.checks.run import check_dataset
 
-    return run(options)
+    return check_dataset(options)
 
 
 def verify(options: VerifyCommand) -> int:
     """Check a cache for damage; RECOMPUTE=N also computes N clips by plain librosa and
     compares.
     """
-    from featurestack.pipeline.verify import run
+    from featurestack.pipeline.verify import verify_features
 
-    return run(options)
+    return verify_features(options)
 
 
 COMMANDS: list[Command] = [data, features, plan, list_, show, check, verify]

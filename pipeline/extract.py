@@ -24,8 +24,8 @@ from featurestack.features_cache.writer import CacheWriter, cache_writer
 from featurestack.pipeline import audio
 from featurestack.pipeline.extraction_report import (
     describe_work,
+    extraction_summary,
     next_after,
-    summary,
     usable_clips,
 )
 from featurestack.pipeline.features import Clip
@@ -42,7 +42,7 @@ LONGEST_AUDIO = 160
 BATCHES_LEFT = 4
 
 
-def run(options: FeaturesCommand, *, propose: bool = True) -> int:
+def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
     """The command `features`: extract the features that the cache lacks; 1 if more
     clips failed than BAD allows, Failed if every clip did.
 
@@ -76,7 +76,7 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
     if options.prepare:
         print("ready: PART=1/n and so on fill the files")
     else:
-        lines = summary(asked, result, time.perf_counter() - begun)
+        lines = extraction_summary(asked, result, time.perf_counter() - begun)
         if propose:
             lines.append(next_after(asked, options))
         if result.failures:

@@ -47,7 +47,9 @@ def describe_work(asked: Request, lacking: Missing) -> str:
     return "\n".join(lines)
 
 
-def summary(asked: Request, result: ExtractionResult, seconds: float) -> list[str]:
+def extraction_summary(
+    asked: Request, result: ExtractionResult, seconds: float
+) -> list[str]:
     """Lines on the cost of each feature, the speed and failures; none if there was
     nothing to compute.
     """
@@ -123,7 +125,7 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
     return "\n".join(lines)
 
 
-def run(options: ExtractOptions) -> int:
+def print_plan(options: ExtractOptions) -> int:
     """The command `plan`: print the clips to compute, seconds and megabytes of each
     feature.
 

@@ -25,7 +25,7 @@ WIDTH = 100
 INDENT = 15
 
 
-def run(options: ListCommand) -> None:
+def list_features(options: ListCommand) -> None:
     """Print the table, or the card of one feature."""
     if not options.feature:
         print(feature_table(options.sample_rate, options.duration))

@@ -31,7 +31,7 @@ MAKER = "featurestack"  # in the PNG's metadata, so that no other figure is repl
 Numbers = NDArray[np.number]
 
 
-def run(options: ShowCommand) -> int:
+def show_features(options: ShowCommand) -> int:
     """The command `show`: draw the features of a file, and print the PNG's path."""
     from matplotlib.figure import Figure
 

@@ -20,7 +20,7 @@ from featurestack.pipeline.options import VerifyCommand
 from featurestack.pipeline.worker import Source
 
 
-def run(options: VerifyCommand) -> int:
+def verify_features(options: VerifyCommand) -> int:
     """The command `verify`: check every stored clip; 0 if all are intact and agree.
 
     options  dataset, features and the number of clips to recompute: see VerifyCommand

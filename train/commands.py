@@ -20,7 +20,7 @@ COMMANDS: Registry[Command] = Registry("command")
 @COMMANDS.register()
 def run(options: RunOptions) -> int:
     """Train the folds of one feature set from the cache."""
-    from featurestack.train.run import run as train_folds
+    from featurestack.train.run import train_folds
 
     return train_folds(options)
 

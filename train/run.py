@@ -26,12 +26,12 @@ from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from featurestack.train.retraining import StaleRun, refuse_another
-from featurestack.train.summary import summary
+from featurestack.train.summary import run_summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 
-def run(options: RunOptions) -> int:
+def train_folds(options: RunOptions) -> int:
     """Train or continue the run of these options, and print its summary; 1 if its score
     is below MIN_ACCURACY.
     """
@@ -39,7 +39,7 @@ def run(options: RunOptions) -> int:
     folder = execute(options)
     if not first_process():
         return 0
-    print(summary(folder))
+    print(run_summary(folder))
     print(next_steps(options, folder))
     return int(bool(below_least([folder], options.min_accuracy)))
 

@@ -6,7 +6,7 @@ from featurestack.commandline.quantities import mean_percent, percent
 from featurestack.results.run_folder import RunFolder
 
 
-def summary(run: RunFolder) -> str:
+def run_summary(run: RunFolder) -> str:
     """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the
     protocol.
 

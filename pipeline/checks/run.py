@@ -39,7 +39,7 @@ from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
 
-def run(options: SourceOptions) -> int:
+def check_dataset(options: SourceOptions) -> int:
     """The command `check`: print and keep the findings about a dataset; 1 if there is a
     leak.
 

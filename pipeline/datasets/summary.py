@@ -13,7 +13,7 @@ from featurestack.pipeline.options import SourceOptions
 FAULTS_SHOWN = 10
 
 
-def run(options: SourceOptions) -> int:
+def summarise_dataset(options: SourceOptions) -> int:
     """Download or synthesise a missing dataset, print a summary of the readable clips,
     and name faults.
 

@@ -28,9 +28,9 @@ from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import (
     Problem,
     Run,
-    changed_runs,
     differing_options,
     load_runs,
+    runs_of_other_clips,
 )
 from featurestack.analysis.significance import (
     LEVEL,
@@ -117,7 +117,7 @@ def trained_sets(job: ReportJob) -> dict[str, set[str]]:
     return sets
 
 
-def check_choices(given: Sequence[ReportJob], model: str, base: str) -> None:
+def refuse_unknown(given: Sequence[ReportJob], model: str, base: str) -> None:
     """RequestError for a model or base that no run of these datasets has."""
     features: dict[str, set[str]] = {}
     for job in given:
@@ -175,7 +175,7 @@ def current_runs(
     """
     results = load_runs(model_runs(job, model))
     problems = [problem for problem in results.problems if problem.kind == "damaged"]
-    outdated = changed_runs(results.runs, cache) if cache else []
+    outdated = runs_of_other_clips(results.runs, cache) if cache else []
     changed = {problem.run for problem in outdated}
     runs = [run for run in results.runs if run.name not in changed]
     if outdated:

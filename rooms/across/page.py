@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.overview import Compared
+from featurestack.analysis.overview import ComparedDatasets
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import Problem
 from featurestack.commandline.quantities import counted
@@ -31,9 +31,9 @@ def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
     """RequestError for a MODEL or BASE that no run of these datasets has."""
     chosen = choices(options)
     if chosen != choices(AnalysisOptions()):
-        from featurestack.rooms.across.comparison import check_choices
+        from featurestack.rooms.across.comparison import refuse_unknown
 
-        check_choices(given, **chosen)
+        refuse_unknown(given, **chosen)
 
 
 def compare_datasets(
@@ -70,7 +70,7 @@ def compare_reports(
     chosen: Mapping[str, str],
     writer: FigureWriter,
     reports: int,
-) -> Compared:
+) -> ComparedDatasets:
     """The comparison of these datasets for the page.
 
     chosen   the result of `choices`, perhaps of an earlier command
@@ -80,14 +80,14 @@ def compare_reports(
     if comparison is None:
         why = not_compared(len(given))
         headline = f"{counted(reports, 'report')}. {why}"
-        return Compared(headline, leads={"Comparison": why}, problems=problems)
+        return ComparedDatasets(headline, leads={"Comparison": why}, problems=problems)
     return replace(page_of(comparison, writer), problems=problems)
 
 
 def page_of(
     comparison: "Comparison",
     writer: FigureWriter,
-) -> Compared:
+) -> ComparedDatasets:
     """The comparison's sentences, figures and tables for the page."""
     from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT
 
@@ -99,7 +99,7 @@ def page_of(
         "On a dataset not seen": sentences.on_unseen(comparison, FEWEST_TO_PREDICT),
     }
     templates = {"gains": "Gains", "every": "Every feature set"}
-    return Compared(
+    return ComparedDatasets(
         sentences.headline(comparison),
         comparison,
         leads,

@@ -372,7 +372,7 @@ def extract(question: Question) -> bool:
 
     if question.asked is None:
         return True
-    return extraction.run(question.wanted, propose=False) == 0
+    return extraction.extract_features(question.wanted, propose=False) == 0
 
 
 def rank(question: Question) -> "Scores":

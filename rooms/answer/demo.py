@@ -38,7 +38,7 @@ class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
     )
 
 
-class Step(NamedTuple):
+class DemoStep(NamedTuple):
     """One command of the demo.
 
     given   options of the command beside its dataset
@@ -93,7 +93,7 @@ def extract(given: Texts) -> str:
 
     options = FeaturesCommand.build(given)
     with contextlib.redirect_stdout(io.StringIO()):
-        status = extraction.run(options, propose=False)
+        status = extraction.extract_features(options, propose=False)
     if status:
         raise Failed("clips failed: the command above names them")
     cache = open_cache(options.dataset, options.data)
@@ -152,22 +152,22 @@ def report(given: Texts) -> str:
 
 
 STEPS = (
-    Step("data", {}, ("data",), synthesise),
-    Step("features", {}, ("data", "jobs"), extract),
+    DemoStep("data", {}, ("data",), synthesise),
+    DemoStep("features", {}, ("data", "jobs"), extract),
     # a linear model on row statistics finds rhythm in the tempogram but not in mel
-    Step(
+    DemoStep(
         "sweep",
         {"features": "mel mel+chroma+tempogram", "model": "linear"},
         ("data", "runs"),
         sweep,
     ),
-    Step(
+    DemoStep(
         "importance",
         {"features": "mel mfcc chroma tempogram"},
         ("data", "runs"),
         measure,
     ),
-    Step("analysis", {}, ("data", "runs", "reports"), report),
+    DemoStep("analysis", {}, ("data", "runs", "reports"), report),
 )
 
 

@@ -239,7 +239,9 @@ def write(
         replace_file(path, text)  # written last: a killed command leaves no dataset
 
 
-def summary(annotated: Annotated, pieces: pd.DataFrame, block: float | None) -> str:
+def events_summary(
+    annotated: Annotated, pieces: pd.DataFrame, block: float | None
+) -> str:
     """Counts by label, how long events last, and what was left out."""
     events = annotated.events[annotated.events["label"] != ""]
     lasts = (events["end"] - events["start"]).groupby(events["label"])
@@ -280,7 +282,7 @@ def summary(annotated: Annotated, pieces: pd.DataFrame, block: float | None) -> 
     return "\n".join(lines)
 
 
-def run(options: EventsCommand) -> int:
+def make_events(options: EventsCommand) -> int:
     """The command `events`: write the dataset, print what it holds; 1 if a recording
     cannot be read.
 
@@ -297,7 +299,7 @@ def run(options: EventsCommand) -> int:
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))
     write(pieces, annotated.events, recordings, path)
-    print(summary(annotated, pieces, options.block))
+    print(events_summary(annotated, pieces, options.block))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
     features = make_command(
         "features", f"DATASET={path}", *option_words(options, ("data",))

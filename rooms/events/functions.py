@@ -18,9 +18,9 @@ def make_events(options: EventsCommand) -> int:
     """Make a dataset of recordings from annotation tables, trained and scored by the
     frame.
     """
-    from featurestack.rooms.events.dataset import run
+    from featurestack.rooms.events.dataset import make_events
 
-    return run(options)
+    return make_events(options)
 
 
 @takes(EventsCommand, "audio", "tables")
@@ -31,9 +31,9 @@ def events(options: EventsCommand) -> Path:
 
         fs.clips(fs.events("recordings", "labels"))
     """
-    from featurestack.rooms.events.dataset import csv_path, run
+    from featurestack.rooms.events.dataset import csv_path, make_events
 
-    if run(options):
+    if make_events(options):
         warnings.warn(
             "some recordings could not be read, they are named above", stacklevel=3
         )

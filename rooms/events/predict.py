@@ -123,7 +123,7 @@ def predict_recordings(
         scores = score(model, detections, seconds, annotations)
         tables[SCORES] = scores.to_csv(lineterminator="\n")
     raven = raven_tables(detections, files, seconds, top)
-    names = write_tables(folder, tables, raven)
+    names = write_detection_tables(folder, tables, raven)
     if annotations:
         show_scores(scores)
     tell(f"{', '.join(str(folder / name) for name in names)}: {found}")
@@ -133,7 +133,7 @@ def predict_recordings(
     return int(bool(problems))
 
 
-def write_tables(
+def write_detection_tables(
     folder: Path,
     tables: Mapping[str, str],
     raven: Mapping[str, str],

@@ -78,7 +78,7 @@ def write_curve(curve: pd.DataFrame, file: Path) -> None:
         drawn.savefig(draft, format="svg", **SAVED_WITH[".svg"])
 
 
-def summary(curve: pd.DataFrame) -> str:
+def curve_summary(curve: pd.DataFrame) -> str:
     """The curves as a table, and what their ends say."""
     digits = {
         "recordings": 1,

@@ -446,7 +446,7 @@ def write_scores(file: TextIO, fit: Fit, scores: Floats) -> None:
         writer.writerow([str(fit), score, *numbers])
 
 
-def summary(folder: ImportanceFolder) -> str:
+def importance_summary(folder: ImportanceFolder) -> str:
     """A table of MEASURES for each feature, the largest share first."""
     gains = folder.contributions("probability")
     hits = folder.contributions("correct")

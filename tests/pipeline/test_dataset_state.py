@@ -6,7 +6,7 @@ import numpy as np
 
 from featurestack.features_cache.feature_file import read_header
 from featurestack.pipeline import extract
-from featurestack.pipeline.checks.run import run as check
+from featurestack.pipeline.checks.run import check_dataset as check
 from featurestack.pipeline.dataset_state import is_done, next_lines, state_of
 from featurestack.pipeline.datasets.load import load
 from featurestack.results.run_writer import write_config
@@ -29,7 +29,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     # own sounds are checked first
     checked = f"next: python -m pipeline check DATASET={sounds.csv} "
     assert proposed().startswith(checked) and "\n" not in proposed()
-    extract.run(asked)
+    extract.extract_features(asked)
     assert "next: python -m pipeline check " in capsys.readouterr().out
     assert check(asked) == 0
     assert "\nnext: make sweep " in capsys.readouterr().out
@@ -38,9 +38,9 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert proposed().startswith("next: python -m pipeline check ")
     assert check(asked) == 0
     assert proposed().startswith("next: make features ")
-    extract.run(options(sounds, features="rms@hop_length=256"))
+    extract.extract_features(options(sounds, features="rms@hop_length=256"))
     assert "'FEATURES=rms rms@hop_length=256 zcr'" in proposed()
-    extract.run(asked)
+    extract.extract_features(asked)
     assert proposed().startswith("next: make sweep ") and "RETRAIN" not in proposed()
     clips = sorted(sounds.folder.glob("*.wav"))
     clips[1].write_bytes(clips[0].read_bytes())  # in another fold
@@ -51,7 +51,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
 
 def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
     asked = options(sounds, runs=sounds.folder.parent / "runs")
-    extract.run(asked)
+    extract.extract_features(asked)
     assert check(asked) == 0
     cached = cache(sounds)
     config = run_config(
@@ -64,7 +64,7 @@ def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
     os.utime(file, (0, 0))  # older than the cache
     assert "RETRAIN" not in proposal(asked)
     sounds.add()
-    extract.run(asked)
+    extract.extract_features(asked)
     assert check(asked) == 0
     assert "RETRAIN=1 FEATURES=rms MODEL=resnet18" in proposal(asked)
 
@@ -72,7 +72,7 @@ def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
 def test_a_clip_that_failed_is_not_waited_for(sounds):
     asked = options(sounds)
     (sounds.folder / "clip00003.wav").write_bytes(b"no audio")
-    assert extract.run(asked) == 1
+    assert extract.extract_features(asked) == 1
     table = load(asked).table
     assert is_done(cache(sounds), table)
     sounds.remove(1)
@@ -88,6 +88,6 @@ def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsy
     asked = options(sounds)
     _, reason = proposal(asked).splitlines()
     assert reason.startswith("no training yet: one fold")
-    assert extract.run(asked) == 0
+    assert extract.extract_features(asked) == 0
     assert capsys.readouterr().out.splitlines()[-1] == reason
     assert proposal(asked).splitlines()[-1] == reason

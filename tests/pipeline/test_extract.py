@@ -88,7 +88,10 @@ def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
 
 def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys):
     data = sounds.folder.parent / "data"
-    assert extraction_report.run(options(sounds, features="mel rms cqt@n_bins=30")) == 0
+    assert (
+        extraction_report.print_plan(options(sounds, features="mel rms cqt@n_bins=30"))
+        == 0
+    )
     shown = capsys.readouterr().out
     assert (
         re.search(r"^mel +8 +\d+\.\d +0\.0$", shown, re.MULTILINE)
@@ -100,7 +103,7 @@ def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys)
     assert "seconds: about, measured on a few clips" in shown
     assert not data.exists()
     run(sounds, features="mel")
-    extraction_report.run(options(sounds, features="small"))
+    extraction_report.print_plan(options(sounds, features="small"))
     shown = capsys.readouterr().out
     assert (
         re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE)
@@ -120,7 +123,7 @@ def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, jobs):
     asked = FeaturesCommand(
         dataset=str(folder.parent), data=data, features="rms zcr", jobs=jobs
     )
-    assert extract.run(asked) == 0
+    assert extract.extract_features(asked) == 0
     output = capfd.readouterr()
     printed = output.out + output.err
     assert printed.count("broken.mp3") == 1 and "whole.mp3" not in printed

@@ -45,7 +45,7 @@ def sounds(folder):
 def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, capsys):
     given = {"dataset": sounds(tmp_path / "sounds"), "data": tmp_path / "data"}
     options = FeaturesCommand(features="mel rms", jobs=1, frame=46, **given)
-    assert extract.run(options) == 0
+    assert extract.extract_features(options) == 0
     assert "FRAME=" not in capsys.readouterr().out
     cache = Cache(tmp_path / "data" / "sounds" / "features")
     assert cache.features == [
@@ -62,12 +62,16 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
 def test_of_two_variants_with_other_frames_a_plain_name_means_neither(tmp_path):
     given = {"dataset": sounds(tmp_path / "sounds"), "data": tmp_path / "data"}
     names = "mel@n_fft=512 mel@n_fft=1024"
-    assert extract.run(FeaturesCommand(features=names, jobs=1, **given)) == 0
+    assert (
+        extract.extract_features(FeaturesCommand(features=names, jobs=1, **given)) == 0
+    )
     assert "mel" not in Cache(tmp_path / "data" / "sounds" / "features")
 
 
 def test_long_frames_are_mentioned_with_what_asks_for_shorter_ones(tmp_path, capsys):
     given = {"dataset": sounds(tmp_path / "sounds"), "data": tmp_path / "data"}
-    assert extract.run(FeaturesCommand(features="mel", jobs=1, **given)) == 0
+    assert (
+        extract.extract_features(FeaturesCommand(features="mel", jobs=1, **given)) == 0
+    )
     line = "a frame of 2048 samples lasts 128 ms at 16000 Hz: FRAME=46 asks for"
     assert line in capsys.readouterr().out

@@ -15,7 +15,7 @@ def test_every_card_is_complete(name):
 
 
 def test_card_of_a_variant_on_the_command_line(capsys):
-    listing.run(ListCommand(feature="mel@n_mels=64"))
+    listing.list_features(ListCommand(feature="mel@n_mels=64"))
     text = capsys.readouterr().out
     assert (
         text.startswith("mel@n_mels=64\n")

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from featurestack.pipeline.extract import run as extract_run
+from featurestack.pipeline.extract import extract_features as extract_run
 from tests.pipeline.extraction import cache, extracted, options, run, stored
 
 PARTS = 3  # eight clips divide into parts of 2, 3 and 3

@@ -136,7 +136,7 @@ def classes(tmp_path):
             soundfile.write(folder / name / f"{name}{number}.wav", noise, SAMPLE_RATE)
     data = tmp_path / "data"
     given = {"dataset": str(folder), "data": data, "jobs": 1}
-    extract.run(FeaturesCommand(**given, features="rms"))
+    extract.extract_features(FeaturesCommand(**given, features="rms"))
     places = [data, *filter(os.path.isdir, data.rglob("*"))]
     for place in places:
         place.chmod(0o555)
@@ -177,9 +177,11 @@ def test_runs_that_may_not_be_written_are_one_sentence(classes, tmp_path):
 def test_a_cache_as_dataset_is_only_read(sounds, data):
     before = state(data)
     given = {"dataset": str(cache(sounds).folder), "jobs": 1}
-    assert extract.run(FeaturesCommand(**given, features="rms zcr")) == 0
+    assert extract.extract_features(FeaturesCommand(**given, features="rms zcr")) == 0
     with refused(rf"only read.*DATASET={sounds.csv}.*DATA="):
-        extract.run(FeaturesCommand(**given, data=data, features="rms flatness"))
+        extract.extract_features(
+            FeaturesCommand(**given, data=data, features="rms flatness")
+        )
     assert state(data) == before
 
 

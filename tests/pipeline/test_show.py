@@ -27,7 +27,9 @@ def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve():
 def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("dog.wav", np.sin(np.arange(8000)), 8000)
-    assert show.run(ShowCommand(audio=tmp_path / "dog.wav", features="rms")) == 0
+    assert (
+        show.show_features(ShowCommand(audio=tmp_path / "dog.wav", features="rms")) == 0
+    )
     assert capsys.readouterr().out == "dog.png\n"
     assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")
 
@@ -46,7 +48,7 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
 def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
     soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
     with refused(reason):
-        show.run(ShowCommand(audio=tmp_path / "dog.wav", **given))
+        show.show_features(ShowCommand(audio=tmp_path / "dog.wav", **given))
 
 
 def test_a_file_is_drawn_at_its_own_rate_and_its_figure_again(tmp_path, monkeypatch):
@@ -58,7 +60,10 @@ def test_a_file_is_drawn_at_its_own_rate_and_its_figure_again(tmp_path, monkeypa
     command = ShowCommand(
         audio=tmp_path / "dog.wav", features="rms", out=tmp_path / "a.png"
     )
-    assert [show.run(command), show.run(command)] == [0, 0] and clips == [8000, 8000]
+    assert [show.show_features(command), show.show_features(command)] == [
+        0,
+        0,
+    ] and clips == [8000, 8000]
 
 
 def test_no_other_picture_or_table_is_replaced(tmp_path):
@@ -67,7 +72,7 @@ def test_no_other_picture_or_table_is_replaced(tmp_path):
     for content in (b"\x89PNG a photo", b"clip_id\n"):
         photo.write_bytes(content)
         with refused("is not replaced: give another OUT"):
-            show.run(ShowCommand(audio=tmp_path / "dog.wav", out=photo))
+            show.show_features(ShowCommand(audio=tmp_path / "dog.wav", out=photo))
         assert photo.read_bytes() == content
 
 

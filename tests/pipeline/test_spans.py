@@ -8,8 +8,8 @@ import soundfile
 
 from featurestack.features_cache import Cache
 from featurestack.pipeline import audio, verify
-from featurestack.pipeline.checks.run import run as check
-from featurestack.pipeline.extract import extract, run
+from featurestack.pipeline.checks.run import check_dataset as check
+from featurestack.pipeline.extract import extract, extract_features
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
 from featurestack.pipeline.request import request
 from tests.pipeline.datasets.folders import csv, dataset, write
@@ -84,7 +84,7 @@ def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
     chosen = VerifyCommand(
         dataset=str(folder / "windows.csv"), data=folder / "data", recompute=5
     )
-    assert verify.run(chosen) == 0
+    assert verify.verify_features(chosen) == 0
     (folder / "r1.flac").unlink()
     assert (extracted(folder).clips == windows.clips).all(axis=None)
 
@@ -152,6 +152,6 @@ def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(
 
 
 def test_pieces_of_recordings_are_called_pieces(folder, capsys):
-    assert run(options(folder)) == 0
+    assert extract_features(options(folder)) == 0
     shown = capsys.readouterr().out
     assert "windows: 15 pieces, 2 features;" in shown and "ms per piece" in shown

@@ -65,19 +65,19 @@ def test_what_is_damaged_is_refused_and_nothing_else_computed_again(
 def test_as_many_clips_as_allowed_may_fail(sounds, bad, status):
     for name in ("clip00003.wav", "clip00005.wav"):
         (sounds.folder / name).write_bytes(b"no sound that is read")
-    assert extract.run(options(sounds, bad=bad)) == status
+    assert extract.extract_features(options(sounds, bad=bad)) == status
 
 
 @pytest.mark.parametrize("bad", ["", "%", "-1", "1.5", "few"])
 def test_bad_is_a_number_or_a_share(sounds, bad):
     with refused("expected a number of clips, or a share"):
-        extract.run(options(sounds, bad=bad))
+        extract.extract_features(options(sounds, bad=bad))
 
 
 def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, capsys):
     for name in ("clip00003.wav", "clip00005.wav"):
         (sounds.folder / name).write_bytes(b"no sound that is read")
-    assert extract.run(options(sounds)) == 1
+    assert extract.extract_features(options(sounds)) == 1
     shown = capsys.readouterr().out
     assert shown.count("ffmpeg -i a.m4a a.flac") == 2
     assert shown.count("clip00003: not audio") == 1
@@ -92,12 +92,12 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
     assert [clip for clip, *_ in read_failures(folder)] == ["clip00003", "clip00005"]
     del sounds.rows[2:5:2]
     sounds.write()
-    assert extract.run(options(sounds)) == 0
+    assert extract.extract_features(options(sounds)) == 0
     assert not read_failures(folder) and "left out" not in capsys.readouterr().out
     for file in sounds.folder.glob("*.wav"):
         file.write_bytes(b"")
     with pytest.raises(Failed, match=r"no clip could be done, the first .*0 bytes"):
-        extract.run(options(sounds))
+        extract.extract_features(options(sounds))
     assert not (folder / "zcr.h5").exists()  # no feature without a feature map stays
     assert "next: " not in capsys.readouterr().out
 
@@ -121,7 +121,7 @@ def test_a_feature_that_fails_for_a_clip_is_named_with_it(
         return np.zeros((1, 16)) if clip.y.any() else answer()
 
     monkeypatch.setitem(vars(FEATURES["zcr"]), "function", function)
-    assert extract.run(options(sounds)) == 1
+    assert extract.extract_features(options(sounds)) == 1
     assert f"clip00003: zcr: {reason}" in capsys.readouterr().out
     assert cache(sounds).readable(["rms"]).all()
     assert cache(sounds).readable(["zcr"]).sum() == 7
@@ -137,7 +137,7 @@ def test_an_own_feature_is_tried_on_one_clip_and_raises_with_file_and_line(
     line = broken.__code__.co_firstlineno + 1
     place = rf"test_trouble\.py, line {line}\)"
     with refused(rf"zcr raised RuntimeError: boom .*{place}"):
-        extract.run(options(sounds))
+        extract.extract_features(options(sounds))
     assert not list((sounds.folder.parent / "data").rglob("zcr.h5"))
 
 
@@ -200,5 +200,5 @@ def test_a_run_that_cannot_go_on_stops_and_a_second_goes_on(
         pytest.raises((OSError, Failed), match=told),
     ):
         trouble(sounds, patch)
-        extract.run(options(sounds))
+        extract.extract_features(options(sounds))
     assert run(sounds)["rms"] in left

@@ -12,7 +12,7 @@ from tests.refusal import refused
 def status(sounds, recompute=3, **given):
     """The command's exit status."""
     where = options(sounds)
-    return verify.run(
+    return verify.verify_features(
         VerifyCommand(
             dataset=where.dataset, data=where.data, recompute=recompute, **given
         )

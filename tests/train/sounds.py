@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import soundfile
 
-from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train import run
 from featurestack.train.options import RunOptions

@@ -16,7 +16,7 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.feature_file import read_header
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
 from featurestack.results.training_data import is_changed, values_changed
@@ -83,7 +83,7 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     trained = run.execute(RunOptions(features="rms", model="linear", **given))
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
     capsys.readouterr()
-    run.run(RunOptions(features="zcr", model="linear", **given))
+    run.train_folds(RunOptions(features="zcr", model="linear", **given))
     said = capsys.readouterr().err
     assert (
         "has changed since its features were extracted (1 clip removed): run make"
@@ -116,12 +116,12 @@ def test_train_names_own_features_whose_clips_changed_in_the_shared_cache(
     clips = Cache(shared).clips
     shutil.copy(clips["path"].iloc[0], clips["path"].iloc[1])
     given = {"features": "rms+zcr", "model": "linear", "runs": tmp_path / "runs", **own}
-    run.run(RunOptions(**given))
+    run.train_folds(RunOptions(**given))
     said = capsys.readouterr().err
     assert f"(1 clip changed): who made {shared} extracts them again" in said
     extract(FeaturesCommand(features="rms", jobs=1, **made))
     with refused("RETRAIN=1"):
-        run.run(RunOptions(**given))
+        run.train_folds(RunOptions(**given))
     assert (
         f"zcr of 1 clip, of which {shared} has other audio" in capsys.readouterr().err
     )

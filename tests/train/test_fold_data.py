@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from featurestack.features_cache import Cache, parse_set
-from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train import fold_data

@@ -15,7 +15,7 @@ from featurestack.results.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.texture import TextureStatistics
-from featurestack.train.summary import summary
+from featurestack.train.summary import run_summary
 from featurestack.train.trainer import Trainer
 from tests.processes import python
 from tests.refusal import refused
@@ -85,7 +85,7 @@ def test_another_configuration_never_touches_a_folder(options, finished):
 
 def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, capsys):
     wanted = change(options, val="group", folds=(1,), select="val_accuracy")
-    run.run(wanted)
+    run.train_folds(wanted)
     printed = capsys.readouterr()
     folder = run.execute(wanted)
     for selection, epoch in (
@@ -233,7 +233,7 @@ def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
         100 * folder.scores(member=member)["accuracy"][1] for member in folder.members
     ]
     said = "accuracy: cnn4 alone {:.1f}, texture alone {:.1f}, together".format(*alone)
-    assert said in (text := summary(folder)) and said in capsys.readouterr().err
+    assert said in (text := run_summary(folder)) and said in capsys.readouterr().err
     assert all(
         word in text
         for word in ("1 of 3 folds", "loss", "f1", "most confused:", "protocol: ")
@@ -242,9 +242,9 @@ def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
 
 def test_a_score_below_the_least_one_is_status_1(options, monkeypatch, capsys):
     change_options = {"model": "linear", "features": "mel"}
-    assert run.run(replace(options, **change_options, min_accuracy=0.2)) == 0
+    assert run.train_folds(replace(options, **change_options, min_accuracy=0.2)) == 0
     worse = replace(options, **change_options | {"features": "blank"}, min_accuracy=0.9)
-    assert run.run(worse) == 1
+    assert run.train_folds(worse) == 1
     assert "% is below MIN_ACCURACY=0.9" in capsys.readouterr().err
 
 

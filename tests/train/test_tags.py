@@ -37,7 +37,7 @@ from featurestack.train.own_loop import OwnRun
 from featurestack.train.plan import make_plan
 from featurestack.train.rejection import Rejection
 from featurestack.train.run_json import UNFITTED, calibrate
-from featurestack.train.summary import score_lines, summary
+from featurestack.train.summary import run_summary, score_lines
 from tests.refusal import refused
 from tests.train.little import CLASSES, change, execute, little_options
 
@@ -81,7 +81,7 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
         finished.task.epoch_scores(target, probabilities)["map"]
         == finished.history(1)["test_map"].iloc[-1]
     )
-    assert "macro average precision of all folds" in summary(finished)
+    assert "macro average precision of all folds" in run_summary(finished)
     thresholds = finished.config.calibration["last"].thresholds
     everything, known = finished.answers()
     assert list(thresholds.values()) == fit_thresholds(known > 0, everything).tolist()
@@ -111,7 +111,7 @@ def test_a_fold_without_a_label_has_no_score_in_the_summary(finished, tmp_path):
     run = without_labels(finished, tmp_path, [1], CLASSES)
     assert "map unknown, f1 unknown" in score_lines(run, [1])[0]
     known = f"map {run.scores()['map'].mean():.3f} ± "
-    assert known in summary(run) and "nan" not in summary(run)
+    assert known in run_summary(run) and "nan" not in run_summary(run)
 
 
 def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(
@@ -227,7 +227,7 @@ def test_importance_is_the_sum_of_the_classes_log_probabilities_and_of_map(
         )
         parts = folder.values("correct")[frozenset(subset)]
         assert parts.mean() == pytest.approx(known)
-    assert "points of mAP" in importance.summary(folder)
+    assert "points of mAP" in importance.importance_summary(folder)
 
 
 def test_classes_of_clips_with_several_labels_are_refused(options):

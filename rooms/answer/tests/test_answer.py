@@ -24,7 +24,7 @@ from featurestack.rooms.answer.answer import ask, find_answer
 from featurestack.rooms.answer.functions import make_answer
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.rooms.answer.section import read_features
-from featurestack.rooms.events.dataset import run as make_events
+from featurestack.rooms.events.dataset import make_events as make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
 from featurestack.train.retraining import StaleRun

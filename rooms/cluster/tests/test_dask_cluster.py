@@ -91,10 +91,10 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
         chosen = options(sounds, **given(second, **on))
         killing = thread.submit(end_in_the_middle, second, dask.close)
         with pytest.raises(Failed, match="the Dask scheduler was lost"):
-            extract.run(chosen)
+            extract.extract_features(chosen)
         left = killing.result()
         with refused("no Dask scheduler answers at SCHEDULER=tcp://"):
-            extract.run(chosen)
+            extract.extract_features(chosen)
     assert 0 < left <= (left := done(second / "sounds" / "features", FEATURES)) < MAPS
     assert extracted(sounds, **given(second)).computed.total() == MAPS - left
     assert stored(second) == stored(plain)

@@ -12,7 +12,7 @@ import soundfile
 
 from featurestack.features_cache import Cache
 from featurestack.interface import tone
-from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import Impossible
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.embeddings import networks

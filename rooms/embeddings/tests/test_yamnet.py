@@ -14,7 +14,7 @@ import soundfile
 from conftest import ROOT
 from featurestack.features_cache import Cache
 from featurestack.pipeline.datasets import download
-from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.embeddings import networks
 from featurestack.rooms.embeddings.networks import KNOWN, fetch_network, find_network

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.rooms.events.dataset import run as make_events
+from featurestack.rooms.events.dataset import make_events as make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.train import run
 from featurestack.train.options import RunOptions

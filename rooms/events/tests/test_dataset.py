@@ -11,8 +11,8 @@ from featurestack.rooms.events.dataset import (
     cut_blocks,
     cut_pieces,
     label_pieces,
+    make_events,
     piece_length,
-    run,
 )
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
@@ -109,11 +109,11 @@ def test_tables_without_an_event_to_use_are_refused(folder):
 
 
 def test_another_dataset_is_not_replaced(folder, capsys):
-    assert run(options(folder, name="kept")) == 0
-    assert run(options(folder, name="kept")) == 0  # the same
+    assert make_events(options(folder, name="kept")) == 0
+    assert make_events(options(folder, name="kept")) == 0  # the same
     assert "labels exclude each other" in capsys.readouterr().out
     with refused("is there with other content"):
-        run(options(folder, name="kept", ignore="low"))
+        make_events(options(folder, name="kept", ignore="low"))
 
 
 def cut_short(folder, part):
@@ -127,13 +127,13 @@ def cut_short(folder, part):
 
 def test_a_truncated_recording_is_named_with_what_to_do(tmp_path, capsys):
     cut_short(tmp_path, 0.5)
-    assert run(options(tmp_path)) == 1
+    assert make_events(options(tmp_path)) == 1
     assert "TRUNCATED=keep uses what is there" in capsys.readouterr().err
 
 
 def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
     lost = (cut_short(tmp_path, 0.5)["start"] >= 6).sum()
-    assert run(options(tmp_path, truncated="keep")) == 0
+    assert make_events(options(tmp_path, truncated="keep")) == 0
     out = capsys.readouterr().out
     assert f"1 truncated recording, 6.0 s lost, with {lost} events" in out
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
@@ -146,7 +146,7 @@ def test_frequencies_of_the_tables_are_kept(tmp_path):
     bands = table["label"].map({"high": 1900, "low": 400})
     table = table.assign(low=bands, high=bands + 200)
     table.to_csv(tmp_path / "events.csv", index=False)
-    run(options(tmp_path))
+    make_events(options(tmp_path))
     kept = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
     assert kept.groupby("label")["high"].median().to_dict() == {
         "high": 2100,

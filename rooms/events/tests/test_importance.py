@@ -11,7 +11,7 @@ from featurestack.rooms.events.tests.field import (
     write_recordings,
 )
 from featurestack.rooms.importance.curve import measure_curve
-from featurestack.rooms.importance.measure import measure_importance, summary
+from featurestack.rooms.importance.measure import importance_summary, measure_importance
 from featurestack.rooms.importance.options import CurveOptions, ImportanceOptions
 
 
@@ -38,7 +38,7 @@ def test_features_are_worth_what_they_add_to_the_f1_of_events(folder):
     assert useful > 0.8 and useless < 0.6
     shares = measured.contributions()["shapley"].mean(axis=0)
     assert shares[0] > shares[1]
-    assert "event F1" in summary(measured)
+    assert "event F1" in importance_summary(measured)
     # the fit of all features is that of training
     run = train(folder, model="linear", features=features.replace(" ", "+"))
     whole = frozenset(measured.features)

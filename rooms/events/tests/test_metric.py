@@ -11,7 +11,7 @@ from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.metric import EVENT_F1, jackknife_values
 from featurestack.rooms.events.scores import f1_interval, f1_of
 from featurestack.rooms.events.tested import ScoredFrames
-from featurestack.rooms.importance.curve import summary
+from featurestack.rooms.importance.curve import curve_summary
 
 
 def counts(partners, events, detections):
@@ -105,9 +105,9 @@ def test_a_curve_by_block_says_so():
     row = {"features": "mel", "recordings": 1.0, "clips": 2.0, "event_f1": 0.5}
     ends = {"low": 0.4, "high": 0.6, "unit": "block"}
     curve = pd.DataFrame([row | {"part": part} | ends for part in ("1/2", "all")])
-    assert "intervals by block, for these recordings alone" in summary(curve)
+    assert "intervals by block, for these recordings alone" in curve_summary(curve)
     recordings = curve.assign(unit="recording")
-    assert "intervals by recording\n" in summary(recordings)
+    assert "intervals by recording\n" in curve_summary(recordings)
 
 
 def test_intervals_of_blocks_are_named_so():

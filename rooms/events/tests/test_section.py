@@ -7,7 +7,7 @@ from featurestack.analysis.figures import saving
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
-from featurestack.analysis.runs import changed_runs, load_runs
+from featurestack.analysis.runs import load_runs, runs_of_other_clips
 from featurestack.features_cache.cache import open_cache
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.rooms.events.tests.field import (
@@ -92,13 +92,13 @@ def test_a_run_on_other_events_than_those_of_today_is_named(runs):
     folder, trained = runs
     cache = open_cache(str(folder / "data" / "field" / "field.csv"), folder / "data")
     read = load_runs(trained)
-    assert changed_runs(read.runs, cache) == []
+    assert runs_of_other_clips(read.runs, cache) == []
     file = folder / "data" / "field" / "events.csv"
     text = file.read_text()
     try:
         first, _, rest = text.split("\n", 2)
         file.write_text(f"{first}\n{rest}")
-        problems = changed_runs(read.runs, cache)
+        problems = runs_of_other_clips(read.runs, cache)
     finally:
         file.write_text(text)
     assert [problem.run for problem in problems] == [run.name for run in read.runs]

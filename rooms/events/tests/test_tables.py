@@ -10,7 +10,7 @@ import pytest
 from featurestack.rooms.events import own_files
 from featurestack.rooms.events.annotations import EVENT_COLUMNS, read_events
 from featurestack.rooms.events.own_files import OwnFiles
-from featurestack.rooms.events.predict import write_tables
+from featurestack.rooms.events.predict import write_detection_tables
 from featurestack.rooms.events.tables import (
     count_detections,
     detection_tables,
@@ -40,7 +40,7 @@ def write(folder, names, labels, others=()):
     files = {name: folder / "in" / name for name in [*names, *others]}
     seconds = dict.fromkeys([*names, *others], 10.0)
     given = detections, files, seconds, 4000.0
-    write_tables(folder, detection_tables(*given), raven_tables(*given))
+    write_detection_tables(folder, detection_tables(*given), raven_tables(*given))
     return detections, seconds
 
 

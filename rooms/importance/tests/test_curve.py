@@ -3,7 +3,11 @@
 import pandas as pd
 import pytest
 
-from featurestack.rooms.importance.curve import measure_curve, summary, write_curve
+from featurestack.rooms.importance.curve import (
+    curve_summary,
+    measure_curve,
+    write_curve,
+)
 from featurestack.rooms.importance.options import CurveOptions
 
 
@@ -43,7 +47,7 @@ def test_the_summary_says_what_the_second_half_brings(curve):
     for features, rows in curve.groupby("features"):
         gain = rows["accuracy"].iloc[-1] - rows["accuracy"].iloc[-2]
         told = f"{features}: the second half of the recordings brings {gain:+.3f} in"
-        assert told in summary(curve)
+        assert told in curve_summary(curve)
 
 
 def test_an_accuracy_lies_in_its_interval(curve):

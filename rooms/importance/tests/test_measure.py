@@ -19,8 +19,8 @@ from featurestack.rooms.importance.measure import (
     LoadedFolds,
     cost,
     fill,
+    importance_summary,
     measure_importance,
-    summary,
 )
 from featurestack.rooms.importance.options import ImportanceOptions
 from featurestack.rooms.importance.shapley import (
@@ -115,7 +115,7 @@ def test_a_second_call_is_refused_or_waits(measure):
 
 def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
     folder = measure("mel mel:0-15 blank")
-    assert "the best" in summary(folder)
+    assert "the best" in importance_summary(folder)
     shares = folder.contributions()["shapley"]
     np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
     assert shares[:, 0].mean() > 3 * abs(shares[:, 2].mean())
@@ -126,7 +126,7 @@ def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
 def test_more_than_eight_features_are_sampled(measure):
     names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
     folder = measure(" ".join(names), permutations=2)
-    assert "standard error of a share" in summary(folder)
+    assert "standard error of a share" in importance_summary(folder)
     values = folder.values()
     shares = folder.contributions()["shapley"]
     assert len(values) < 2 ** len(names) / 4

@@ -17,7 +17,7 @@ from featurestack.pipeline.checks.findings import (
     Finding,
     report,
 )
-from featurestack.pipeline.checks.run import findings_in, run
+from featurestack.pipeline.checks.run import check_dataset, findings_in
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.checks.sounds import CLEAN, RATE, SECONDS, make, noise
@@ -170,7 +170,7 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
         options = SourceOptions(
             dataset=str(make(tmp_path, sounds)), data=tmp_path / "data"
         )
-        assert run(options) == status
+        assert check_dataset(options) == status
         stored = read_check(folder, load(options).table)
         assert [
             found["kind"] for found in stored if found["severity"] != "note"

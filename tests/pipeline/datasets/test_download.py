@@ -20,7 +20,7 @@ import soundfile
 
 from featurestack.pipeline.datasets import download, esc50
 from featurestack.pipeline.datasets.readers import ESC50_CATEGORIES
-from featurestack.pipeline.datasets.summary import run
+from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving
@@ -319,7 +319,7 @@ def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
     tmp_path, server, capsys
 ):
     options = SourceOptions(data=tmp_path / "data", url=f"{server}/whole")
-    assert run(options) == 0
+    assert summarise_dataset(options) == 0
     assert "esc50: 20 clips, 2 classes, 5 folds" in capsys.readouterr().out
     whole = dataset("esc50", tmp_path)
     part = dataset("esc10", tmp_path)
@@ -328,7 +328,7 @@ def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
         whole.table[whole.table["group"].str.endswith("0")].reset_index(drop=True)
     )
     (tmp_path / "data" / "esc50" / FIRST).write_bytes(silent_clip(8_000))
-    assert run(options) == 1 and len(requested) == 1
+    assert summarise_dataset(options) == 1 and len(requested) == 1
     shown = capsys.readouterr().out
     assert (
         "1-100000-A-0.wav has 8000 samples at 44100 Hz, expected 220500 at 44100"

@@ -10,7 +10,7 @@ import pytest
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
 from featurestack.pipeline.datasets.load import held_whole
-from featurestack.pipeline.datasets.summary import run
+from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.pipeline.request import request
 from tests.pipeline.changing import with_flac_length
@@ -61,7 +61,7 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     assert clips.table["clip_id"].tolist() == ["a", "b"]
     assert (clips.name, clips.samples, clips.source) == ("brought", 16_000, "brought")
     where = FeaturesCommand(dataset=str(tmp_path / "brought"), data=tmp_path / "data")
-    assert run(where) == 0
+    assert summarise_dataset(where) == 0
     with refused("no audio"):
         request(where)
 
@@ -91,9 +91,9 @@ def test_a_cache_keeps_its_rate_and_duration_until_others_are_given(tmp_path, ca
     asked = FeaturesCommand(
         dataset=str(folder), data=tmp_path / "data", features="rms", jobs=1
     )
-    assert extract.run(replace(asked, duration=0.05)) == 0
+    assert extract.extract_features(replace(asked, duration=0.05)) == 0
     write(folder / "dog" / "longer.wav", 2, 8_000)
-    assert extract.run(asked) == 0
+    assert extract.extract_features(asked) == 0
     shown = capsys.readouterr().out
     assert (
         "0.05 s at 8000 Hz, as in the cache" in shown and "1 of 7 feature maps" in shown
@@ -165,10 +165,10 @@ def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys
     )
     folder = esc_layout(tmp_path / "my sounds", rows)
     options = SourceOptions(dataset=str(folder), data=tmp_path / "data")
-    assert run(options) == 0
+    assert summarise_dataset(options) == 0
     assert f"'DATASET={folder}'" in capsys.readouterr().out.splitlines()[-1]
     (folder / "audio" / "missing.wav").unlink()
-    assert run(options) == 1
+    assert summarise_dataset(options) == 1
     shown = capsys.readouterr().out
     # `check` and the report count alike
     assert "my sounds: 4 clips, 2 classes, 2 folds, 3 source recordings\n" in shown

@@ -12,7 +12,7 @@ def test_faults_are_all_named_or_counted(tmp_path, capsys):
     for broken, left in ((11, 0), (12, 2)):
         for file in files[:broken]:
             file.write_bytes(b"no sound")
-        assert summary.run(options) == 1
+        assert summary.summarise_dataset(options) == 1
         told = capsys.readouterr().out
         assert f"{broken} faults" in told
         assert told.count("not audio") == broken - left
