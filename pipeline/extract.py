@@ -49,7 +49,7 @@ def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
     options  dataset, features, copies and backend: see FeaturesCommand
     propose  whether the summary ends with the next command
 
-        run(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
+        extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
     begun = time.perf_counter()
     bad_allowed(options.bad, 0)  # refused before the work

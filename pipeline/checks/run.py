@@ -45,7 +45,7 @@ def check_dataset(options: SourceOptions) -> int:
 
     options  the dataset: see SourceOptions
 
-        run(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
+        check_dataset(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
     """
     dataset = load(options)
     measured, findings = findings_in(dataset)

@@ -286,7 +286,7 @@ def make_events(options: EventsCommand) -> int:
     """The command `events`: write the dataset, print what it holds; 1 if a recording
     cannot be read.
 
-        run(EventsCommand(audio=Path("recordings"), tables=Path("labels")))
+        make_events(EventsCommand(audio=Path("recordings"), tables=Path("labels")))
     """
     path = csv_path(options)
     recordings = find_recordings(options.audio)
