@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.clips import read_batches
 from featurestack.features_cache import Cache
-from featurestack.features_cache.row_statistics import column_means, is_time
+from featurestack.features_cache.row_statistics import (
+    column_means,
+    is_time,
+    over_time,
+)
 from featurestack.results.scores import Floats, Ints
 
 COMPONENTS = 12  # principal components that distances are computed on, at most
@@ -33,27 +37,13 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
     parts = []
     for ids, values in batches:
         if means is None:
-            numbers = summary_over_time(values)
+            numbers = over_time(values)
         else:
             numbers = (values @ means).reshape(len(values), -1)
         parts.append(pd.DataFrame(numbers, ids))
     if not parts:
         return pd.DataFrame()
     return pd.concat(parts)
-
-
-def summary_over_time(feature: NDArray[np.floating]) -> Floats:
-    """Means, then standard deviations, over time of a feature (N, rows, frames): (N, 2
-    rows).
-    """
-    values = np.array(feature, dtype=np.float32)
-    mean = values.mean(axis=2)
-    values -= mean[:, :, None]
-    # takes half the time of std
-    squares = np.einsum("nrf,nrf->nr", values, values)
-    variance = squares / values.shape[2]
-    numbers = np.concatenate([mean, np.sqrt(variance)], axis=1)
-    return numbers.astype(float)
 
 
 def standardised(values: Floats) -> Floats:

@@ -31,6 +31,18 @@ def kept_columns(rows: int, frames: int) -> int:
     return min(frames, max(1, MOST_VALUES // rows))
 
 
+def over_time(maps: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(B, 2 rows): means, then standard deviations of the rows of maps (B, rows,
+    frames). Sums are in float64: in float32 a long row would lose its deviation.
+    """
+    values = maps.astype(np.float64)
+    means = values.mean(axis=2)
+    values -= means[:, :, None]
+    # takes half the time of std
+    squares = np.einsum("brf,brf->br", values, values)
+    return np.concatenate([means, np.sqrt(squares / values.shape[2])], axis=1)
+
+
 def column_means(rows: int, frames: int) -> NDArray[np.float32]:
     """(frames, kept columns): weights that average neighbouring columns; the identity
     if all are kept.

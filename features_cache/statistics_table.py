@@ -18,7 +18,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.row_statistics import is_time
+from featurestack.features_cache.row_statistics import is_time, over_time
 from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS
 from featurestack.storage.files import replace_file, replaced
 
@@ -51,12 +51,9 @@ def clip_statistics(values: NDArray, frame_unit: str) -> NDArray[np.float32]:
     """(B, columns) of feature maps (B, rows, frames): means, then standard deviations
     of the rows; all values if frames are not times.
     """
-    maps = values.astype(np.float32)
     if not is_time(frame_unit):
-        return maps.reshape(len(maps), -1)
-    means = maps.mean(axis=2)
-    deviations = maps.std(axis=2)
-    return np.concatenate([means, deviations], axis=1)
+        return values.astype(np.float32).reshape(len(values), -1)
+    return over_time(values).astype(np.float32)
 
 
 def column_names(name: str, rows: int, frames: int, frame_unit: str) -> list[str]:

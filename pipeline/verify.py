@@ -25,7 +25,7 @@ def verify_features(options: VerifyCommand) -> int:
 
     options  dataset, features and the number of clips to recompute: see VerifyCommand
 
-        verify_features(VerifyCommand(dataset="esc10", features="mel mfcc", recompute=5))
+        verify_features(VerifyCommand(dataset="esc10", features="mel"))
     """
     cache = open_cache(options.dataset, options.data, options.name)
     for channel in itertools.chain(*parse_list(options.features, cache.features)):

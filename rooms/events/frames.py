@@ -10,19 +10,11 @@ is a class of points.
                 them above its threshold, that lasts the least length or more; a point
                 is the mean time of the run, weighted by probability
 
-Folds 1 to 3 of the finch decided that detections meet and that times between frames are
-not interpolated. F1 at IoU 0.7 is 0.982; it is 0.976 if detections do not meet, and
-0.949 with interpolation.
-
 A rule that was chosen on the frames that it is scored on would flatter the scores. So
 `count_rules` counts in each fold alone, and the rules of a fold come from the other
-folds; only the median length of a class is that of all folds. The best of 189 rules on
+folds; only the median length of a class is that of all folds. The best of many rules on
 few events is the best by chance. So a rule takes the place of the default one only if
-it is better by MARGIN standard errors. Both were chosen on made sounds of other seeds
-than the bench's and on draws of 12 and of 3 songs of the finch. F1 by rules of the
-other folds rose from 0.927 to 0.949 on four draws of overlapping labels, and from 0.982
-to 0.988 on four draws of 12 songs. A margin of 2 gives 0.954 and 0.988, but loses 0.03
-on points by `linear_frames`.
+it is better by MARGIN standard errors.
 
 Conventions: T frames of all stretches together, S stretches, K classes, E events, D
 detections. `axis` times are seconds on one axis, on which stretches follow each other
@@ -352,7 +344,7 @@ def rule_grid(events: Spans, exclusive: bool) -> list[Rule]:
     """The rules that are tried for a class with these events, the default one first.
 
     Labels that exclude each other often follow closely, and a lower threshold joins
-    them: on 12 songs F1 by the default share of 0.5 would be 0.961, not 0.975.
+    them.
     """
     points = is_points(events)
     shares = sorted(SHARES, key=(1.0).__ne__) if exclusive else SHARES

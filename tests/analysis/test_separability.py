@@ -7,8 +7,8 @@ from featurestack.analysis.separability import (
     neighbour_accuracy,
     principal_components,
     standardised,
-    summary_over_time,
 )
+from featurestack.features_cache.row_statistics import over_time
 
 RNG = np.random.default_rng
 
@@ -53,4 +53,4 @@ def test_a_neighbour_is_of_another_recording():
 
 def test_summary_is_mean_and_deviation_over_time():
     feature = np.array([[[1, 3], [2, 2]], [[0, 4], [5, 5]]], dtype=np.float16)
-    assert summary_over_time(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
+    assert over_time(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
