@@ -192,7 +192,7 @@ def test_findings_that_cannot_be_kept_are_printed(
 
     monkeypatch.setattr("featurestack.pipeline.checks.run.write_check", refuse)
     dataset = str(make(tmp_path, CLEAN))
-    assert run(SourceOptions(dataset=dataset, data=tmp_path / "data")) == 0
+    assert check_dataset(SourceOptions(dataset=dataset, data=tmp_path / "data")) == 0
     shown = capsys.readouterr()
     assert "8 clips" in shown.out and "the findings are not kept" in shown.err
 
