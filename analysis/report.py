@@ -44,14 +44,7 @@ from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.side_files import WHOLE
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.table import by_label, originals, untrainable
-from featurestack.results.next_run import next_run
-from featurestack.results.next_step import (
-    Report,
-    State,
-    Trained,
-    sweeps,
-    without,
-)
+from featurestack.results.next_step import State, Trained, next_step, sweeps, without
 from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import is_file, may_write, replace_file
 
@@ -236,39 +229,28 @@ def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
         changed=any(threat.kind == "extracted before" for threat in found.threats),
         framed=cache is not None and is_framed(cache),
     )
-    command, kind = next_run(with_ranking(state, found))
+    command, kind = next_step(with_ranking(state, found))
     return command, NEXT[kind]
 
 
 def with_ranking(state: State, found: Findings) -> State:
     """The state with what the report found in its main ranking."""
     ranked = found.runs[: len(found.rows)]
-    tied = {row["run"] for row in (*found.rows[:1], *found.tied)} if found.tied else ()
-    configurations = [
-        replace(
-            configuration(run),
-            outdated=run.name in found.outdated,
-            tied=run.name in tied,
-        )
+    trained = [
+        replace(configuration(run), outdated=run.name in found.outdated)
         for run in ranked
         if run.trained
     ]
-    ranking = None
-    if configurations:
-        ranking = Report(
-            ranked=len(ranked),
-            trained=configurations,
-            chance=found.state == "chance",
-            winner=found.state == "winner",
-            enough_recordings=found.recordings_needed <= found.recordings,
-        )
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     chosen = ""
     if found.main and found.choice and found.state != "chance":
         chosen = f"{found.main.best.dataset}/{found.choice.recommended_run}"
     return replace(
         state,
-        report=ranking,
+        ranked=len(ranked),
+        trained=trained,
+        chance=found.state == "chance",
+        exact=bool(ranked) and all(run.exact for run in ranked),
         leak=leak,
         stale=bool(found.outdated),
         chosen=chosen,
@@ -283,7 +265,6 @@ def configuration(run: Run) -> Trained:
         words=tuple(own),
         seeds=run.seeds,
         run=f"{run.dataset}/{run.name}",
-        exact=run.exact,
         missing_folds=bool(run.missing_folds),
     )
 

@@ -1,9 +1,8 @@
-"""The command to type next, after every stage.
+"""The command to type next, after every stage: one table, RULES.
 
-A stage describes the dataset as a State. `next_step` asks each of STEPS in turn,
-and the first that has a command decides; `results.next_run` has further steps for a
-report that ranks runs. The command reproduces the situation: it keeps
-the words that name the dataset and its folders, and those that a run was trained with.
+A stage describes the dataset as a State; the first rule that applies has the command.
+It reproduces the situation: it keeps the words that name the dataset and its folders,
+and those that a run was trained with.
 
 A proposal changes no number: a report corrects its verdicts for every run that was
 trained, so that following one does not flatter the result. Features are compared
@@ -13,13 +12,15 @@ without their framing: frames of 46 ms make no other feature of mel.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.names import FRAMING, parse_channel
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
+# features to try next, the first one first
+DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
 # more accurate than mel+mfcc on noises and speech: see the accuracy page
 PROVEN = "mel+mfcc+modulation"
 QUICK = "MODEL=texture"  # it takes seconds, but no vectors
@@ -35,48 +36,8 @@ class Trained:
     words: tuple[str, ...]  # its other NAME=value words, without SEED
     seeds: tuple[int, ...] = (0,)
     run: str = ""  # dataset/name
-    exact: bool = False  # another seed would give the same predictions
     missing_folds: bool = False
     outdated: bool = False  # the dataset has changed since
-    tied: bool = False  # the best, or not clearly worse than it
-
-    @property
-    def channels(self) -> Counter[str]:
-        return Counter(self.features.split("+"))
-
-
-@dataclass(frozen=True)
-class Report:
-    """Findings of a report's main ranking, which an old run of a single fold does not
-    enter.
-
-    ranked      number of configurations, ensembles of finished runs included
-    trained     those that were trained: feature sets trained alike, the best first,
-                then the others
-    chance      whether none beats chance
-    winner      whether the best is clearly better than the next
-    recordings  whether more recordings would not decide
-    """
-
-    ranked: int
-    trained: Sequence[Trained]
-    chance: bool = False
-    winner: bool = False
-    enough_recordings: bool = True
-
-    @property
-    def best(self) -> Trained:
-        return self.trained[0]
-
-    @cached_property
-    def compared(self) -> Sequence[Trained]:
-        """The best run and those that tie with it, else the second one."""
-        return [run for run in self.trained if run.tied] or self.trained[:2]
-
-    @cached_property
-    def drawn(self) -> list[Trained]:
-        """The compared runs that a seed draws."""
-        return [run for run in self.compared if not run.exact]
 
 
 @dataclass(frozen=True)
@@ -98,8 +59,11 @@ class State:
     stale        whether some run is of other clips, so that RETRAIN=1 is needed
     framed       whether models answer each frame
     ran          whether a run has just ended
-    chosen       the run of the feature set that `answer` chose, as dataset/name
-    report       None before the first report
+    chosen       the run of the recommended feature set, as dataset/name
+    ranked       number of configurations that a report ranks
+    trained      those of them that were trained, the best first
+    chance       whether none of them beats chance
+    exact        whether another seed would change none of them
     """
 
     given: Sequence[str]
@@ -118,23 +82,51 @@ class State:
     framed: bool = False
     ran: bool = False
     chosen: str = ""
-    report: Report | None = None
+    ranked: int = 0
+    trained: Sequence[Trained] = ()
+    chance: bool = False
+    exact: bool = False
 
     @property
     def cached(self) -> Mapping[str, int]:
         return self.frames or {}
 
     @property
-    def trained(self) -> Sequence[Trained]:
-        return self.report.trained if self.report else ()
+    def best(self) -> Trained:
+        return self.trained[0]
 
     def of_data(self, command: str, *more: str) -> str:
         """A command on the dataset, which takes no RUNS."""
         given = without(self.given, "RUNS")
         return make_command(command, *given, *self.source, *more)
 
+    def again(self, *sets: str) -> str:
+        """The command that trains the best run's configuration on these sets, after
+        the extraction of what an existing cache lacks.
+        """
+        given = [*self.given, *(["RETRAIN=1"] if self.stale else [])]
+        words = f"FEATURES={' '.join(sets)}", *self.best.words
+        command = make_command("sweep", *given, *words)
+        names = dict.fromkeys(name for features in sets for name in features.split("+"))
+        lacking = [name for name in names if name not in self.cached]
+        if not (self.cached and lacking):
+            return command
+        extraction = self.of_data("features", f"FEATURES={' '.join(lacking)}")
+        return f"{extraction} && {command}"
+
 
 # ---- features to try
+
+
+def promising_first(names: Iterable[str]) -> list[str]:
+    """The features in DIFFERENT before the others, which keep their order.
+
+    >>> promising_first(["bandwidth", "chroma", "mel@n_fft=768", "rms"])
+    ['mel@n_fft=768', 'chroma', 'bandwidth', 'rms']
+    """
+    given = list(names)
+    first = [name for best in DIFFERENT for name in given if unframed(name) == best]
+    return [*first, *(name for name in given if name not in first)]
 
 
 def unframed(name: str) -> str:
@@ -200,86 +192,86 @@ def proven(names: Iterable[str]) -> str:
     return "+".join(stored[part] for part in parts)
 
 
-# ---- steps: a command, or '' if this step does not apply
+def untried(state: State) -> list[str]:
+    """Features that no run has, the first to try first."""
+    tried = {
+        unframed(name) for run in state.trained for name in run.features.split("+")
+    }
+    cached = {}
+    for name, frames in state.cached.items():
+        if unframed(name) not in tried:
+            cached[name] = frames
+    first = first_compared(cached)
+    if not first and state.audio:
+        first = [name for name in DIFFERENT if name not in tried][:2]
+    return first
 
 
-def extract_part(state: State) -> str:
-    """A part of the clips is left."""
-    if not state.part:
-        return ""
-    features = [f"FEATURES={state.features}"] if state.features else []
-    return state.of_data("features", *features, f"PART={state.part}")
+# ---- commands
 
 
-def extract(state: State) -> str:
-    """Clips are new, removed or changed."""
-    if not state.changed:
-        return ""
-    return state.of_data("features", f"FEATURES={' '.join(state.cached) or 'all'}")
-
-
-def check(state: State) -> str:
-    """Audio may lie in two folds."""
-    if not (state.leak or state.unchecked):
-        return ""
-    return state.of_data("pipeline check")
-
-
-def untrainable(state: State) -> str:
-    """One class, or one fold."""
-    return state.of_data("data") if state.untrainable else ""
-
-
-def complete(state: State) -> str:
-    """The cache lacks clips or features."""
-    if not state.incomplete:
-        return ""
-    features = [f"FEATURES={state.features}"] if state.features else []
-    return state.of_data("features", *features)
+def features(state: State) -> str:
+    """Features of the clips of today, or of the part that is left."""
+    named = state.features
+    if state.changed:
+        named = " ".join(state.cached) or "all"
+    words = [f"FEATURES={named}"] if named else []
+    return state.of_data(
+        "features", *words, *([f"PART={state.part}"] * bool(state.part))
+    )
 
 
 def retrain(state: State) -> str:
-    """Runs of the clips before: the models with most feature sets."""
-    if not state.former:
-        return ""
-    number = Counter(run.words for run in state.former)
-    most = max(number, key=number.__getitem__)
-    again = [run for run in state.former if run.words == most]
-    return sweeps([*state.given, "RETRAIN=1"], again)
-
-
-def report(state: State) -> str:
-    """A run has ended."""
-    return make_command("analysis", *state.given) if state.ran else ""
-
-
-def chosen(state: State) -> str:
-    """`answer` has chosen and trained a feature set: new audio for its run."""
-    return predict_by(state, state.chosen) if state.chosen and state.audio else ""
-
-
-def chosen_of_vectors(state: State) -> str:
-    """The same, and there is no audio to predict."""
-    return make_command("analysis", *state.given, "PAPER=1") if state.chosen else ""
+    """Runs of the clips before: those of the words that most of them have."""
+    runs = state.former or [run for run in state.trained if run.outdated]
+    ((most, _),) = Counter(run.words for run in runs).most_common(1)
+    return sweeps(
+        [*state.given, "RETRAIN=1"], [run for run in runs if run.words == most]
+    )
 
 
 def first(state: State) -> str:
-    """No run yet: a few sets by a quick model, or a run of the only feature."""
-    if state.trained:
-        return ""
+    """A few sets by a quick model, or a run of the only feature."""
     compared = first_compared(state.cached)
     if compared:
         sets = [*compared, "+".join(compared), proven(state.cached)]
-        features = " ".join(dict.fromkeys(filter(None, sets)))
+        words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
         command = "sweep" if len(compared) > 1 else "train"
         quick = OF_FRAMES if state.framed else QUICK
-        return make_command(command, *state.given, f"FEATURES={features}", quick)
+        return make_command(command, *state.given, words, quick)
     if not state.cached:
         return state.of_data("features")
     vectors = [name for name, count in state.cached.items() if count == 1]
-    features = f"FEATURES={next(iter(vectors or state.cached))}"
+    words = f"FEATURES={next(iter(vectors or state.cached))}"
     model = [] if vectors else [OF_WAVEFORM]
-    return make_command("train", *state.given, features, *model)
+    return make_command("train", *state.given, words, *model)
+
+
+def combine(state: State) -> str:
+    """The features of a single run alone, or its feature with another; '' if there is
+    no other.
+    """
+    single, *others = dict.fromkeys(state.best.features.split("+"))
+    if others:
+        return state.again(single, *others)
+    further = untried(state)[:1]
+    return state.again(*further, f"{single}+{further[0]}") if further else ""
+
+
+def network(state: State) -> str:
+    """A small network on the best features."""
+    vectors = all(
+        state.cached.get(name) == 1 for name in state.best.features.split("+")
+    )
+    model = [] if vectors or state.framed else [QUICK]
+    others = without(state.best.words, "MODEL")
+    words = f"FEATURES={state.best.features}"
+    return make_command("train", *state.given, words, *model, *others)
+
+
+def predict(state: State) -> str:
+    # with its dataset: others may have that name
+    return predict_by(state, state.chosen or state.best.run)
 
 
 def predict_by(state: State, run: str, audio: str = "FILE") -> str:
@@ -288,33 +280,65 @@ def predict_by(state: State, run: str, audio: str = "FILE") -> str:
     return make_command("predict", f"AUDIO={audio}", f"RUN={run}", *runs)
 
 
-Steps = Mapping[str, Callable[[State], str]]
-# the key of a reason -> its command; the first step that has one counts
-STEPS: Steps = {
-    "part": extract_part,
-    "extract": extract,
-    "check": check,
-    "untrainable": untrainable,
-    "complete": complete,
-    "retrain": retrain,
-    "report": report,
-    "chosen": chosen,
-    "chosen of vectors": chosen_of_vectors,
-    "first": first,
-}
+class Rule(NamedTuple):
+    """A state, its command, and the key of the reason in a report's sentences."""
+
+    reason: str
+    applies: Callable[[State], object]
+    command: Callable[[State], str]  # '' if there is none after all
 
 
-def next_step(state: State, steps: Steps = STEPS) -> tuple[str, str]:
+RULES = (
+    Rule("extract", lambda s: s.part or s.changed, features),
+    Rule(
+        "check",
+        lambda s: s.leak or s.unchecked,
+        lambda s: s.of_data("pipeline check"),
+    ),
+    Rule("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
+    Rule("complete", lambda s: s.incomplete, features),
+    Rule(
+        "again",
+        lambda s: s.former or any(run.outdated for run in s.trained),
+        retrain,
+    ),
+    Rule("report", lambda s: s.ran, lambda s: make_command("analysis", *s.given)),
+    Rule("first", lambda s: not s.trained and not s.chosen, first),
+    Rule(
+        "different",
+        lambda s: s.chance and untried(s),
+        lambda s: s.again(*untried(s)),
+    ),
+    Rule("combine", lambda s: s.ranked == 1 and not s.chosen, combine),
+    Rule(
+        "folds",
+        lambda s: any(run.missing_folds for run in s.trained[:2]),
+        lambda s: sweeps(s.given, s.trained[:2]),
+    ),
+    Rule(
+        "network",
+        lambda s: s.exact and not s.chance and not s.chosen,
+        network,
+    ),
+    Rule("predict", lambda s: s.audio, predict),
+    Rule(
+        "paper",
+        lambda s: True,
+        lambda s: make_command("analysis", *s.given, "PAPER=1"),
+    ),
+)
+
+
+def next_step(state: State) -> tuple[str, str]:
     """A command to copy, and the key of its reason in a report's sentences.
 
     next_step(State(["DATASET=esc10"], frames={"mel": 431, "mfcc": 431}))
     # ("make sweep DATASET=esc10 'FEATURES=mel mfcc mel+mfcc' MODEL=texture", "first")
     """
-    for reason, step in steps.items():
-        command = step(state)
-        if command:
-            return command, reason
-    raise AssertionError("the last step has a command")
+    for rule in RULES:
+        if rule.applies(state) and (command := rule.command(state)):
+            return command, rule.reason
+    raise AssertionError("the last rule applies")
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:
@@ -322,19 +346,15 @@ def without(words: Sequence[str], *names: str) -> list[str]:
     return [word for word in words if word.partition("=")[0] not in names]
 
 
-def sweeps(
-    given: Sequence[str],
-    runs: Sequence[Trained],
-    seeds: Sequence[int] = (),
-) -> str:
-    """Commands, joined by &&, that train these runs with `seeds`, else with their own.
+def sweeps(given: Sequence[str], runs: Sequence[Trained]) -> str:
+    """Commands, joined by &&, that train these runs with their own seeds.
 
     Runs that differ in features alone share a command.
     """
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         words = list(run.words)
-        numbers = " ".join(map(str, seeds or run.seeds))
+        numbers = " ".join(map(str, run.seeds))
         if numbers != "0":
             words.append(f"SEED={numbers}")
         sets.setdefault(tuple(words), []).append(run.features)

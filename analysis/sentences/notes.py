@@ -6,7 +6,6 @@ from typing import Any
 from featurestack.analysis.sentences import sentence
 from featurestack.commandline.quantities import counted
 
-PAPER = "writes figures, tables and a methods paragraph for a paper"
 # kind of a proposal -> what its command does
 NEXT = {
     "extract": "extracts the features of the clips of today",
@@ -18,19 +17,11 @@ NEXT = {
     ),
     "again": "trains them on the clips and labels of today",
     "folds": "trains the missing folds",
-    "cells": (
-        "trains each model on the feature sets of the other, so that features are"
-        " compared within one model"
-    ),
     "combine": "shows what combining gains",
     "different": ("tries other features, because these do not tell the classes apart"),
     "network": "a small network on the same features",
-    "seeds": "shows by three seeds how much training again changes the accuracy",
-    "add": "adds the best single feature that the best set lacks",
-    "chosen": "predicts new recordings by the recommended set",
-    "chosen of vectors": PAPER,
     "predict": "predicts new recordings",
-    "paper": PAPER,
+    "paper": "writes figures, tables and a methods paragraph for a paper",
 }
 
 

@@ -33,7 +33,7 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import ChoiceConfig, RunConfig
-from featurestack.results.next_run import promising_first
+from featurestack.results.next_step import promising_first
 from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.rooms.answer import sentences
 from featurestack.rooms.answer.options import AnswerOptions

@@ -18,7 +18,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
 from featurestack.results.bootstrap import CHOICE_WIDTH
 from featurestack.results.config import ChoiceConfig
-from featurestack.results.next_run import DIFFERENT
+from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.answer import sentences
 from featurestack.rooms.answer.chosen_run import FEATURE_COLUMNS, FEATURES

@@ -7,15 +7,13 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.report import train_again, with_ranking
 from featurestack.analysis.runs import Results, load_runs
 from featurestack.analysis.sentences.notes import NEXT
-from featurestack.results.next_run import next_run
-from featurestack.results.next_step import State
+from featurestack.results.next_step import State, next_step
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
 SWEEP = "make sweep DATASET=made RUNS=elsewhere"
-THREE = "MODEL=resnet18 'SEED=0 1 2'"
 GREATEST = of_sets(
     3, mel_mfcc=0.9, mel=0.7, mel_mel_mel=0.6, chroma=0.5, mel_mfcc_chroma=0.6
 )
@@ -25,7 +23,7 @@ TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
 
 def proposed(results, frames=None, outdated=(), **situation):
     found = findings(results, outdated=set(outdated))
-    return next_run(with_ranking(State(GIVEN, frames=frames, **situation), found))
+    return next_step(with_ranking(State(GIVEN, frames=frames, **situation), found))
 
 
 def case(meaning, runs, kind, command, clips=200, **situation):
@@ -35,44 +33,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
 @pytest.mark.parametrize(
     ("runs", "clips", "situation", "kind", "command"),
     [
-        case(
-            "only a run that lacks seeds is trained",
-            [*of_sets(3, mel_mfcc=0.9), *of_sets(1, mel=0.7)],
-            "seeds",
-            f"{SWEEP} FEATURES=mel {THREE}",
-        ),
-        case(
-            "each model is trained on the feature sets of the other",
-            [*of_sets(mel=0.9), *of_sets(model="cnn4", mfcc=0.7)],
-            "cells",
-            f"{SWEEP} FEATURES=mfcc MODEL=resnet18 && {SWEEP} FEATURES=mel MODEL=cnn4",
-        ),
-        case(
-            "a sweep by another model that stopped is finished",
-            [
-                *of_sets(model="linear", mel=0.4, mfcc=0.5, mel_mfcc=0.6),
-                *of_sets(model="texture", mel=0.7),
-            ],
-            "cells",
-            f"{SWEEP} 'FEATURES=mel+mfcc mfcc' MODEL=texture",
-        ),
-        case(
-            "each model is trained with its own words",
-            [
-                *of_sets(mel=0.9, mfcc=0.7),
-                *of_sets(model="cnn4", mel=0.8, mfcc=0.6),
-            ],
-            "seeds",
-            f"{SWEEP} FEATURES=mel {THREE} && {SWEEP} FEATURES=mel MODEL=cnn4"
-            " 'SEED=0 1 2'",
-        ),
-        case(
-            "a tie that recordings would decide gets no seeds",
-            of_sets(mel_mfcc=0.8, mel=0.79, chroma=0.5),
-            "add",
-            f"{SWEEP} FEATURES=mel+mfcc+chroma MODEL=resnet18",
-            clips=100,
-        ),
         case(
             "then it is used",
             GREATEST,
@@ -84,12 +44,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             [MadeRun(features=name, skill=0.8, folds=(1,)) for name in ("mel", "mfcc")],
             "folds",
             f"{SWEEP} 'FEATURES=mfcc mel' MODEL=resnet18",
-        ),
-        case(
-            "a clear winner and the next are confirmed by three seeds",
-            of_sets(mel_mfcc=0.9, mel=0.7, zcr=0.3),
-            "seeds",
-            f"{SWEEP} 'FEATURES=mel+mfcc mel' {THREE}",
         ),
         case(
             "a combined set is compared with its features, not with a partial run",
@@ -130,8 +84,8 @@ def case(meaning, runs, kind, command, clips=200, **situation):
         case(
             "without audio nothing is extracted",
             CHANCE,
-            "add",
-            f"{SWEEP} FEATURES=mel+mfcc MODEL=linear",
+            "paper",
+            "make analysis DATASET=made RUNS=elsewhere PAPER=1",
             frames=TRIED,
             audio=False,
         ),

@@ -53,7 +53,11 @@ def test_frames_of_another_duration_change_nothing_about_the_proposal():
 @pytest.mark.parametrize(
     ("stands", "reason", "command"),
     [
-        ({"part": "2/3"}, "part", "make features DATASET=a SAMPLE_RATE=8000 PART=2/3"),
+        (
+            {"part": "2/3"},
+            "extract",
+            "make features DATASET=a SAMPLE_RATE=8000 PART=2/3",
+        ),
         (
             {"changed": True, "unchecked": True},
             "extract",
@@ -69,12 +73,12 @@ def test_frames_of_another_duration_change_nothing_about_the_proposal():
         ({"ran": True}, "report", "make analysis DATASET=a RUNS=r"),
         (
             {"chosen": "a/mel-texture"},
-            "chosen",
+            "predict",
             "make predict AUDIO=FILE RUN=a/mel-texture RUNS=r",
         ),
         (
             {"chosen": "a/own-linear", "audio": False},
-            "chosen of vectors",
+            "paper",
             "make analysis DATASET=a RUNS=r PAPER=1",
         ),
     ],

@@ -1,7 +1,6 @@
 """What to type next on a dataset of events."""
 
-from featurestack.results.next_run import next_run
-from featurestack.results.next_step import Report, State, Trained, next_step
+from featurestack.results.next_step import State, Trained, next_step
 
 
 def test_a_first_run_on_events_is_one_of_frames():
@@ -9,11 +8,13 @@ def test_a_first_run_on_events_is_one_of_frames():
     frames = {"mel": 431, "mfcc": 431}
     command, _ = next_step(State(given, frames=frames, framed=True))
     assert "MODEL=linear" in command and "texture" not in command
-    solved = Trained("mel", ("MODEL=linear",), exact=True)
+    solved = [Trained(name, ("MODEL=linear",)) for name in ("mel", "mfcc")]
     after = State(
         given,
         frames=frames,
         framed=True,
-        report=Report(ranked=2, trained=[solved, Trained("mfcc", ("MODEL=linear",))]),
+        ranked=2,
+        trained=solved,
+        exact=True,
     )
-    assert "texture" not in next_run(after)[0]
+    assert "texture" not in next_step(after)[0]
