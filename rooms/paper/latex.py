@@ -8,14 +8,21 @@ report's other figures and tables lie beside it. pdfLaTeX compiles it; class nam
 other scripts than Latin need XeLaTeX.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from featurestack import __version__
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import render
+from featurestack.commandline.quantities import counted
 from featurestack.storage.files import replace_file
 
+# datasets with a paper of their own -> their name there
+PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
 # names of figures, one of each line, the first that is drawn; the best run's comes
 # before other runs'
 WANTED = (
@@ -41,6 +48,61 @@ def shown_figures(figures: Sequence[SavedFigure]) -> list[SavedFigure]:
     return shown
 
 
+def bibliography() -> dict[str, str]:
+    """Key -> entry of references.bib, with the version of this project."""
+    file = Path(__file__).parent / "templates" / "references.bib"
+    text = file.read_text(encoding="utf-8").replace("VERSION", __version__)
+    entries = {}
+    for entry in re.split(r"\n(?=@)", text):
+        entries[entry.partition("{")[2].partition(",")[0]] = entry
+    return entries
+
+
+def published_keys(found: Findings, entries: dict[str, str]) -> dict[str, str]:
+    """DOI of a published result -> its key."""
+    rows = found.tables.get("literature", pd.DataFrame({"doi": []}))
+    return {
+        doi: key
+        for doi in rows["doi"]
+        for key, entry in entries.items()
+        if doi and f"{{{doi}}}" in entry
+    }
+
+
+def cited_works(found: Findings) -> dict[str, str]:
+    """What the runs use -> the key of its paper."""
+    assert found.main, "a document is of a ranking"
+    runs = found.runs
+    trained = [run for run in runs if run.trained]
+    used = " ".join(f"{run.features} {run.model}" for run in runs)
+    weights = " ".join(run.option_text("weights") for run in trained)
+    tests = {
+        "the dataset ESC-50": (found.main.best.dataset in PUBLISHED, "piczak2015esc"),
+        "librosa": (bool(trained), "librosa"),
+        "ResNet-18": ("resnet" in used or "imagenet" in used, "resnet"),
+        "DenseNet": ("densenet" in used, "densenet"),
+        "ImageNet": ("imagenet" in f"{used} {weights}".lower(), "imagenet"),
+        "texture statistics": ("texture" in used, "texture"),
+        "AudioSet": ("yamnet" in used, "audioset"),
+        "YAMNet": ("yamnet" in used, "yamnet"),
+    }
+    return {what: key for what, (is_used, key) in tests.items() if is_used}
+
+
+def title(found: Findings) -> str:
+    """A title that says the question and the data."""
+    assert found.main, "a document is of a ranking"
+    best = found.main.best
+    data = PUBLISHED.get(best.dataset)
+    if not data:
+        number = counted(len(best.clip_ids), "clip")
+        data = f"{number} of {len(best.classes)} {best.task.name}"
+        if best.synthetic:
+            data = f"{number} of synthetic sounds"
+    subject = "Audio features" if found.main.of_features else "Models"
+    return f"{subject} for sound classification: {len(found.runs)} on {data}"
+
+
 def write_document(
     folder: Path,
     found: Findings,
@@ -57,9 +119,26 @@ def write_document(
         f"figures/figure{number}.pdf": figure.files[1].read_bytes()
         for number, figure in enumerate(shown)
     }
-    document = render("document.tex", f=found, methods=methods, figures=shown)
+    entries = bibliography()
+    published = published_keys(found, entries)
+    works = {
+        what: key
+        for what, key in cited_works(found).items()
+        if key not in published.values()
+    }
+    document = render(
+        "document.tex",
+        f=found,
+        methods=methods,
+        figures=shown,
+        title=title(found),
+        published=published,
+        works=works,
+    )
     files["main.tex"] = document.encode()
-    files["references.bib"] = render("references.bib", f=found).encode()
+    keys = {"featurestack", *works.values(), *published.values()}
+    cited = [text for key, text in entries.items() if key in keys]
+    files["references.bib"] = "\n".join(cited).encode()
     for name, text in files.items():
         file = folder / "latex" / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import soundfile
 
+from featurestack import __version__
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import render
 from featurestack.features_cache import Cache
@@ -35,5 +36,6 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
         replicates=REPLICATES,
         seconds=seconds,
         resampled=rates,
+        version=__version__,
     )
     return " ".join(text.split())

@@ -1,0 +1,71 @@
+"""The bibliography: one entry per paper, each with its facts, and CITATION.cff."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from featurestack import __version__
+from featurestack.analysis.findings import findings
+from featurestack.rooms.paper import latex
+from tests.analysis.made_runs import of_sets
+from tests.golden.commands import ROOT
+
+NEEDED = {"author", "title", "year"}
+
+
+def fields(entry):
+    """The fields of an entry of a .bib file, its braces balanced."""
+    assert entry.count("{") == entry.count("}"), entry
+    pairs = re.findall(r"^  (\w+) = \{(.*)\},$", entry, re.MULTILINE)
+    kind, key = re.match(r"@(\w+)\{(\w+),\n", entry).groups()
+    assert entry.strip().endswith("}") and len(pairs) == entry.count("\n  ")
+    return kind, key, dict(pairs)
+
+
+def test_every_entry_has_authors_title_year_and_venue():
+    entries = latex.bibliography()
+    dois = []
+    for text in entries.values():
+        kind, key, known = fields(text)
+        assert known.keys() >= NEEDED, key
+        venue = {"inproceedings": "booktitle", "article": "journal"}.get(kind)
+        assert not venue or known[venue]
+        assert re.fullmatch(r"\d{4}", known["year"])
+        dois.append(known.get("doi", key))
+    assert len(set(dois)) == len(entries)
+    assert __version__ in entries["featurestack"]
+
+
+def test_every_published_result_has_an_entry():
+    table = pd.read_csv(ROOT / "analysis" / "literature.csv")
+    texts = "".join(latex.bibliography().values())
+    assert [doi for doi in table["doi"] if f"{{{doi}}}" not in texts] == []
+
+
+@pytest.mark.parametrize("dataset", ["esc10", "my_folder"])
+def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, dataset):
+    runs = of_sets(mel=0.8, model="resnet18+texture") + of_sets(rms=0.5, model="linear")
+    found = findings(made(*runs, dataset=dataset))
+    latex.write_document(tmp_path, found, [], "")
+    text = (tmp_path / "latex" / "main.tex").read_text()
+    bib = (tmp_path / "latex" / "references.bib").read_text()
+    cited = {*re.findall(r"\\cite\{(\w+)\}", text)}
+    keys = re.findall(r"^@\w+\{(\w+),", bib, re.MULTILINE)
+    assert sorted(cited) == sorted(keys)
+    assert {"featurestack", "librosa", "resnet", "texture"} <= cited
+    assert ("piczak2015esc" in cited) == (dataset == "esc10")
+    (title,) = re.findall(r"\\title\{(.*)\}", text)
+    assert dataset not in title and ("ESC-10" in title) == (dataset == "esc10")
+
+
+def test_citation_cff_has_what_the_format_asks_for():
+    content = yaml.safe_load(Path(ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert content["cff-version"] == "1.2.0" and content["type"] == "software"
+    assert all(isinstance(content[name], str) for name in ("title", "message"))
+    assert content["version"] == __version__
+    for author in content["authors"]:
+        assert author.keys() <= {"name", "family-names", "given-names", "orcid"}
+    assert str(content["repository-code"]).startswith("https://")
