@@ -1,13 +1,15 @@
-"""Detections of each model: the steps behind events.csv.
+"""Detections of each model: the steps behind events.csv and checks.csv.
 
 SOUNDS holds finch, and esc50_16k for the noise.
 """
 
 import tempfile
+import time
 from pathlib import Path
 
 import pandas as pd
 
+from bench import checks as made_checks
 from bench.new_place import NewPlaceOptions
 from bench.noisy_hour import train_on_every_other_minute
 from docs.made_tables import MAKERS, Folders, Made
@@ -70,3 +72,13 @@ def events(folders: Folders) -> Made:
         run = train_on_every_other_minute(hour, Path(folder))
         rows.append(row_of("frames, an hour in noise", run))
     return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT events", None
+
+
+@MAKERS.register()
+def checks(folders: Folders) -> Made:
+    """How often the intervals of `predict CHECKED=` hold the precision of made
+    studies.
+    """
+    begun = time.process_time()
+    table = made_checks.measure(made_checks.ChecksOptions())
+    return table, "python -m bench.checks", time.process_time() - begun

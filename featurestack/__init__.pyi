@@ -814,7 +814,9 @@ def detections(
     hop: float = 0.0,
     threshold: str = '',
     out: str | Path | None = None,
-    doubtful: int = 0,
+    check: int = 0,
+    checked: str | Path | None = None,
+    promise: float = 0.9,
     tables: str | Path | None = None,
     column: str = '',
     label: str = '',
@@ -859,8 +861,11 @@ def detections(
         events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
         0.5
     out: folder of detections and scores; by default that of the dataset in REPORTS
-    doubtful: [0] parts of recordings to annotate next: so many of the most doubtful
-        ones, as a table for Raven and as cut sounds
+    check: [0] detections to listen to, drawn by score: so many, as a page that
+        works offline and writes a table of the answers
+    checked: this table with answers, instead of AUDIO: precision by score, the
+        number of right detections, and the threshold that keeps PROMISE
+    promise: [0.9] precision that CHECKED finds a threshold for
     tables: annotation tables that detections are scored against: a folder, or one
         table of all recordings
     column: column of labels in the tables; by default one of the usual names

@@ -247,11 +247,19 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         None,
         "folder of detections and scores; by default that of the dataset in REPORTS",
     )
-    doubtful: int = option(
+    check: int = option(
         0,
-        "parts of recordings to annotate next: so many of the most doubtful ones, as a"
-        " table for Raven and as cut sounds",
+        "detections to listen to, drawn by score: so many, as a page that works offline"
+        " and writes a table of the answers",
         least=0,
+    )
+    checked: Path | None = option(
+        None,
+        "this table with answers, instead of AUDIO: precision by score, the number of"
+        " right detections, and the threshold that keeps PROMISE",
+    )
+    promise: float = option(
+        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
     )
     tables: Path | None = option(
         None,

@@ -122,6 +122,10 @@ def predict_audio(options: PredictOptions) -> int:
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
     refuse_inside(options.out)
+    if options.checked:
+        tell_checked = rooms.load("capabilities", "tell checked")
+        told: int = tell_checked(options.checked, options.promise)
+        return told
     if options.elsewhere:
         from featurestack.train.other_dataset import score_elsewhere  # few need it
 
@@ -142,9 +146,9 @@ def predict_audio(options: PredictOptions) -> int:
         predict = rooms.load("capabilities", model.task.predictor)
         status: int = predict(options, model, files)
         return status
-    if options.tables or options.doubtful:
+    if options.tables or options.check:
         raise RequestError(
-            "TABLES and DOUBTFUL are about detections, which a run of events finds:"
+            "TABLES and CHECK are about detections, which a run of events finds:"
             f" train one on a dataset of {make_command('events')}"
         )
     if options.window and not options.hop:

@@ -66,6 +66,13 @@ def load_predictor() -> Sequence[Any]:
     return (predict_recordings,)
 
 
+@ROOM.capabilities("tell checked")
+def load_checked() -> Sequence[Any]:
+    from featurestack.rooms.events.check import tell_checked
+
+    return (tell_checked,)
+
+
 @ROOM.figures("time_line")
 def load_figures() -> Sequence[Any]:
     from featurestack.analysis.figures.drawing import FIGURES

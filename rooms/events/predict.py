@@ -24,12 +24,8 @@ from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
 from featurestack.results.config import DetectionRule
 from featurestack.rooms.events.annotations import Annotations, read_events
+from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
-from featurestack.rooms.events.doubtful import (
-    doubtful_parts,
-    most_doubtful,
-    write_doubtful,
-)
 from featurestack.rooms.events.frames import Frames, detect_all, scores_of_tables
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.own_files import OwnFiles
@@ -88,7 +84,7 @@ def predict_recordings(
         tell(lost_in_words(lost))
     # a wrong table is refused before the work
     annotations = given_events(options, measured)
-    parts, doubtful = [], []
+    parts, to_check = [], []
     for name in [*seconds]:
         try:
             frames, probabilities = predict_frames(
@@ -101,9 +97,8 @@ def predict_recordings(
         table = frames.table(detect_all(frames, probabilities, rules))
         show_detections(name, table)
         parts.append(table)
-        if options.doubtful:
-            own = doubtful_parts(frames, probabilities, rules, options.doubtful)
-            doubtful.append(own)
+        if options.check:
+            to_check.append(candidates(frames, probabilities, rules))
     tell_failures(
         {files[name]: reason for name, reason in problems.items()}, len(files)
     )
@@ -127,9 +122,9 @@ def predict_recordings(
     if annotations:
         show_scores(scores)
     tell(f"{', '.join(str(folder / name) for name in names)}: {found}")
-    if options.doubtful:
-        chosen = most_doubtful(doubtful, options.doubtful)
-        write_doubtful(chosen, files, seconds, model.sample_rate, folder)
+    if options.check:
+        every = pd.concat(to_check, ignore_index=True)
+        write_check(every, options.check, files, model.sample_rate, folder)
     return int(bool(problems))
 
 

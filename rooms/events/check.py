@@ -1,0 +1,218 @@
+"""`predict CHECK=100`: detections to listen to, drawn by score, as a page that works
+offline; `predict CHECKED=table` says what the answers are worth.
+
+Detections below the thresholds are drawn too, down to LEAST_SHARE of them: a lower
+threshold may keep the promise. The folder `check` has
+
+    index.html      players and the answers yes and no; it writes checked.csv
+    checked.csv     file, start, end, label, score, drawn (1: to listen to), correct
+        (yes, no or empty) of every detection
+    *.wav           what the page plays, named by score
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import tell
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.layouts import NO_DATA
+from featurestack.results.config import DetectionRule
+from featurestack.rooms.events.checked import draw, fit_precision, precision_above
+from featurestack.rooms.events.frames import Frames, detect_all
+from featurestack.rooms.events.own_files import OwnFiles
+from featurestack.rooms.events.tables import as_text, file_name
+
+FOLDER = "check"
+TABLE = "checked.csv"
+COLUMNS = ("file", "start", "end", "label", "score", "drawn", "correct")
+CONTEXT = 1.0  # seconds before and after a detection in its cut
+LEAST_SHARE = 0.25  # of the class's threshold
+DIGITS = {"start": 4, "end": 4, "score": 4}
+FEWEST = 5  # right and wrong answers, below which nothing is fitted
+ANSWERS = {"yes": True, "no": False}
+THRESHOLDS = np.arange(5, 96, 5) / 100
+PAGE = Path(__file__).parent / "templates" / "check.html"
+
+
+def candidates(
+    frames: Frames,
+    probabilities: NDArray[np.floating],
+    rules: Mapping[str, DetectionRule],
+) -> pd.DataFrame:
+    """Detections by lower thresholds: file, start, end, label, score."""
+    lenient = {
+        name: replace(rule, threshold=LEAST_SHARE * rule.threshold, share=1.0)
+        for name, rule in rules.items()
+    }
+    return frames.table(detect_all(frames, probabilities, lenient))
+
+
+def write_check(
+    detections: pd.DataFrame,
+    count: int,
+    files: Mapping[str, Path],
+    sample_rate: int,
+    folder: Path,
+) -> None:
+    """Draw so many detections and write the folder `check` below OUT.
+
+    detections  file, start, end, label, score
+    """
+    if detections.empty:
+        tell("nothing to check: no detection")
+        return
+    rng = np.random.default_rng(0)
+    table = detections[[*COLUMNS[:5]]].round(DIGITS).reset_index(drop=True)
+    drawn = draw(table["score"].to_numpy(float), count, rng)
+    table["drawn"] = np.isin(np.arange(len(table)), drawn).astype(int)
+    table["correct"] = ""
+    own = OwnFiles(check_folder(folder), NO_DATA)
+    content: dict[str, str | bytes] = {}
+    shown = []
+    for place in rng.permutation(drawn):  # the order tells nothing about the score
+        row = table.loc[place]
+        sound = cut(files[row["file"]], row["start"], row["end"], sample_rate)
+        stem = file_name(f"{row['label']} {Path(row['file']).stem}".replace("/", "-"))
+        name = own.free_name(f"{row['score']:.2f} {stem}@{row['start']:g}.wav")
+        content[name] = sound
+        shown.append({"row": int(place), "sound": name})
+    rows = table.to_numpy().tolist()
+    data = json.dumps({"columns": COLUMNS, "rows": rows, "shown": shown})
+    page = PAGE.read_text(encoding="utf-8")
+    content["index.html"] = page.replace("DATA", data.replace("<", "\\u003c"), 1)
+    content[own.free_name(TABLE)] = as_text(table, ",")
+    for name in own.write(content):
+        tell(f"{own.folder / name}: kept, it is not as predict wrote it")
+    tell(
+        f"{own.folder / 'index.html'}: {counted(len(drawn), 'detection')} of"
+        f" {len(table):,} to listen to; it saves {TABLE} for CHECKED="
+    )
+
+
+def check_folder(folder: Path) -> Path:
+    """The first of check, check2, … below OUT that is new, or of this command."""
+    number = 1
+    while True:
+        place = folder / f"{FOLDER}{number if number > 1 else ''}"
+        if not place.exists() or (place / NO_DATA).is_file():
+            return place
+        number += 1
+
+
+def cut(file: Path, start: float, end: float, sample_rate: int) -> bytes:
+    """A WAV file of a detection, with CONTEXT."""
+    begin, until = max(0.0, start - CONTEXT), end + CONTEXT
+    samples = round((until - begin) * sample_rate)
+    y = audio.load_clip(file, sample_rate, samples, (begin, until))
+    content = io.BytesIO()
+    soundfile.write(content, y, sample_rate, format="WAV")
+    return content.getvalue()
+
+
+# ---- the answers
+
+
+def read_checked(file: Path) -> pd.DataFrame:
+    """The table of the page; RequestError if it is damaged or has no answer."""
+    try:
+        table = pd.read_csv(file, dtype={"file": str, "label": str}, na_filter=False)
+        if missing := {"file", "label", "score", "correct"} - {*table}:
+            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        table["score"] = pd.to_numeric(table["score"])
+        if not table["score"].between(0, 1).all():
+            raise ValueError("a score is no number from 0 to 1")
+        table["correct"] = table["correct"].astype(str).str.strip().str.lower()
+        if not table["correct"].isin([*ANSWERS, ""]).all():
+            raise ValueError("expected yes, no or nothing in the column correct")
+    except (OSError, ValueError) as reason:
+        raise RequestError(
+            f"CHECKED={file} cannot be read ({reason}): expected {TABLE} of the page"
+            " that CHECK= writes"
+        ) from None
+    return table
+
+
+def tell_checked(file: Path, promise: float) -> int:
+    """Print what the answers in a table say about all its detections; returns 0."""
+    table = read_checked(file)
+    answered = table[table["correct"] != ""]
+    right = answered["correct"].map(ANSWERS).to_numpy(bool)
+    recordings = answered["file"].to_numpy(str)
+    checks = (
+        f"{counted(len(answered), 'check')} in"
+        f" {counted(len(set(recordings)), 'recording')}: {right.sum():,} right,"
+        f" {(~right).sum():,} wrong"
+    )
+    if min(right.sum(), (~right).sum()) < FEWEST:
+        raise RequestError(
+            f"CHECKED={file}: {checks}; at least {FEWEST} of each are needed"
+        )
+    fit = fit_precision(answered["score"].to_numpy(float), right, recordings)
+    scores = table["score"].to_numpy(float)
+    above = precision_above(fit, scores, np.append(0.0, THRESHOLDS))
+    print(checks)
+    rows = []
+    for row in above.itertuples():
+        precision = f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})"
+        others = f"{row.elsewhere_low:.3f} to {row.elsewhere_high:.3f}"
+        rows.append((f"{row.threshold:.2f}", f"{row.detections:,}", precision, others))
+    heads = ["above", "detections", "precision (95 % interval)", "other recordings"]
+    print(text_table(rows, heads))
+    for line in sentences(above, promise, fit.checked):
+        print(line)
+    return 0
+
+
+def sentences(above: pd.DataFrame, promise: float, checked: int) -> Iterator[str]:
+    """What follows from the table of `precision_above`."""
+    every = above.iloc[0]
+    count = every["detections"]
+    ends = f"{count * every['low']:,.0f} to {count * every['high']:,.0f}"
+    yield (
+        f"about {count * every['precision']:,.0f} of {count:,.0f} detections are right"
+        f" (95 % interval {ends}); sounds without a detection are not counted"
+    )
+    kept = above[above["low"] >= promise]
+    best = above.loc[above["low"].idxmax()]
+    if len(kept):
+        row = kept.iloc[0]
+        yield (
+            f"THRESHOLD={row['threshold']:.2f} keeps a precision of {promise:.0%}:"
+            f" {row['detections']:,.0f} detections, {row['precision']:.1%} of them"
+            f" right ({row['low']:.1%} to {row['high']:.1%})"
+        )
+    elif best["precision"] > promise:
+        yield (
+            f"{counted(checked, 'check')} are too few to promise {promise:.0%}: the"
+            f" best is {best['precision']:.1%} ({best['low']:.1%} to"
+            f" {best['high']:.1%}) above {best['threshold']:.2f}; about"
+            f" {checks_for(best, promise, checked):,} would do"
+        )
+    else:
+        yield (
+            f"no threshold keeps {promise:.0%}, and more checks would not help: the"
+            f" best is {best['precision']:.1%} above {best['threshold']:.2f}; train"
+            " with sounds of this place (BACKGROUND_AUDIO) or its annotations"
+        )
+
+
+def checks_for(row: pd.Series, promise: float, checked: int) -> int:
+    """The number of checks at which the lower end of the interval reaches `promise`;
+    the interval narrows with the root of the number.
+    """
+    mean, low, wanted = (
+        np.log(p / (1 - p)) for p in (row["precision"], row["low"], promise)
+    )
+    needed = checked * ((mean - low) / (mean - wanted)) ** 2
+    return int(min(10_000, np.ceil(needed / 10) * 10))
