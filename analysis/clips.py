@@ -45,7 +45,8 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
         return None, [], []
     try:
         cache = Cache(folder)
-        cache.clips, cache.duration, cache.features  # noqa: B018 - read here, so that damage shows here
+        # read here, so that damage shows here
+        cache.clips, cache.duration, cache.features  # noqa: B018
     except RequestError as error:
         return None, [], [str(error)]
     usable = []

@@ -324,7 +324,8 @@ def _additions(kind: Kind) -> dict[str, Addition]:
                 name = f"{name}.{place.name}"
             if name in additions:
                 first = additions[name].room.title
-                tell_once(f"{name} of {room.title} is left out: {first} adds it")  # type: ignore[union-attr]
+                left_out = f"{name} of {room.title} is left out"  # type: ignore[union-attr]
+                tell_once(f"{left_out}: {first} adds it")
             else:
                 additions[name] = addition
     return additions

@@ -50,7 +50,8 @@ def open_output() -> None:
     for name in ("stdout", "stderr"):
         output = getattr(sys, name)
         if output is None:  # closed by `>&-`
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+            setattr(sys, name, nowhere)
         elif isinstance(output, io.TextIOWrapper) and output.encoding != "utf-8":
             output.reconfigure(errors="backslashreplace")
 

@@ -10,7 +10,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import hdf5, index
-from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
 from featurestack.features_cache.location import INDEX
@@ -61,23 +61,7 @@ def describe_cache(cache: Cache) -> str:
             notes.append(str(damage))
             continue
         total += stored
-        done = np.flatnonzero(feature.done())
-        sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
-        # half the distance from the largest value to the next number is the largest
-        # rounding error
-        rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
-        rows.append(
-            (
-                feature.stored,
-                feature.rows,
-                feature.frames,
-                f"{len(done):,}",
-                f"{stored / 1e6:.1f}",
-                feature.dtype,
-                rounding,
-                feature.units or "-",
-            )
-        )
+        rows.append(described(feature, stored))
         parameters = ", ".join(
             f"{key}={value}" for key, value in feature.parameters.items()
         )
@@ -99,6 +83,25 @@ def describe_cache(cache: Cache) -> str:
             f"{counted(len(rows), 'feature')}, {size(total)}",
             *notes,
         ]
+    )
+
+
+def described(feature: StoredFeature, stored: int) -> tuple[object, ...]:
+    """A feature's cells below HEADER; `stored` is the size of its file."""
+    done = np.flatnonzero(feature.done())
+    sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
+    # half the distance from the largest value to the next number is the largest
+    # rounding error
+    rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
+    return (
+        feature.stored,
+        feature.rows,
+        feature.frames,
+        f"{len(done):,}",
+        f"{stored / 1e6:.1f}",
+        feature.dtype,
+        rounding,
+        feature.units or "-",
     )
 
 

@@ -52,7 +52,8 @@ ROUNDED = 0.05  # seconds that a clip may end after its file, because tables rou
 # Names of audio files, readable or not: a file that cannot be decoded is reported with
 # its reason.
 AUDIO_FILE = re.compile(
-    r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
+    r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr"
+    r"|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
 NOT_AUDIO = (

@@ -135,7 +135,9 @@ class Worker:
         context.set_forkserver_preload(PRELOADED)
         try:
             self.pipe, theirs = context.Pipe()
-            self.process = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+            self.process = context.Process(  # type: ignore[attr-defined]
+                target=_serve, args=(theirs,), daemon=True
+            )
             with _script_hidden():
                 self.process.start()
         except (OSError, EOFError) as error:

@@ -390,7 +390,8 @@ def _record(content: object, kind: type[T], place: str) -> T:
             f"has malformed {place}" if place else "holds no configuration"
         )
     before = f"{place}." if place else ""
-    known = {own.name: own for own in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    described = dataclasses.fields(kind)  # type: ignore[arg-type]
+    known = {own.name: own for own in described}
     for name in content:
         if name not in known:
             raise ValueError(f"has the unknown key {before}{name}")

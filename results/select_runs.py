@@ -1,6 +1,7 @@
 """The runs that RUN= names."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, nearest
@@ -50,22 +51,25 @@ def select(
                 f" ({make_command('train')})"
             )
         else:
-            begun = [name for name in known if f"/{word}" in f"/{name}"]
-            fitting = [
-                name for name in begun if f"/{name}".endswith(f"/{word}")
-            ] or begun
-            if not fitting:
-                raise RequestError(
-                    nearest("run", word, [run.name for run in known.values()])
-                )
-            if len(fitting) > 1:
-                raise RequestError(
-                    f"RUN={word} fits {len(fitting)} runs: give one of"
-                    f" {', '.join(fitting)}"
-                )
-            run = known[fitting[0]]
+            run = _fitting(word, known)
         chosen[run.path.resolve()] = run
     return list(chosen.values())
+
+
+def _fitting(word: str, known: Mapping[str, RunFolder]) -> RunFolder:
+    """The run whose name is this word or begins with it; RequestError if it fits none
+    or several.
+    """
+    begun = [name for name in known if f"/{word}" in f"/{name}"]
+    whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
+    fitting = whole or begun
+    if not fitting:
+        raise RequestError(nearest("run", word, [run.name for run in known.values()]))
+    if len(fitting) > 1:
+        raise RequestError(
+            f"RUN={word} fits {len(fitting)} runs: give one of {', '.join(fitting)}"
+        )
+    return known[fitting[0]]
 
 
 def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:

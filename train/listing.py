@@ -62,7 +62,8 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
         for place, layer in network.named_modules():
             layer.register_forward_hook(partial(note, place))
             if isinstance(layer, nn.Conv1d | nn.Conv2d):
-                layer._conv_forward = partial(uncomputed, layer)  # type: ignore[method-assign]
+                no_values = partial(uncomputed, layer)
+                layer._conv_forward = no_values  # type: ignore[method-assign]
             elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
                 layer.forward = nn.Identity().forward  # type: ignore[method-assign]
         with torch.inference_mode():

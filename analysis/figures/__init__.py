@@ -7,7 +7,8 @@ Probabilities and rates are given from 0 to 1. In most figures line styles, mark
 numbers repeat the meaning of the colours.
 """
 
-from featurestack.analysis.figures import (  # noqa: F401 - importing enters their figures
+# importing enters their figures
+from featurestack.analysis.figures import (  # noqa: F401
     data,
     run,
 )

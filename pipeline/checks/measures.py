@@ -163,40 +163,34 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     """Findings about single clips, their duration, and classes that are missing in a
     fold.
     """
-    sounding = table["peak"] >= SILENT
-    seconds = table["seconds"]
-    end = dataset.duration
-    sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
+    return [*clip_warnings(table), *clip_notes(table, dataset)]
+
+
+def clip_warnings(table: pd.DataFrame) -> list[Finding]:
+    """Findings about clips that are silent, clipped or damaged, and missing classes."""
     labels = by_label(table)
     by_fold = pd.crosstab(labels["label"], labels["fold"]).drop("", errors="ignore")
-
-    shorter = ""
-    if len(table):
-        shorter = shorter_duration(seconds.to_numpy(), end)
-
-    def clips(chosen: "pd.Series[bool]") -> list[str]:
-        return table.loc[chosen, "clip_id"].tolist()
-
+    clips = table["clip_id"]
     return [
         Finding(
             "silent",
             WARNING,
             "silent: never above -60 dB",
-            clips(~sounding),
+            clips[table["peak"] < SILENT].tolist(),
             "listen to them, and remove empty clips",
         ),
         Finding(
             "clipped",
             WARNING,
             f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops",
-            clips(table["clipped"] >= CLIPPED_SHARE),
+            clips[table["clipped"] >= CLIPPED_SHARE].tolist(),
             "record at a lower level, or give each class as many clipped clips",
         ),
         Finding(
             "damaged",
             WARNING,
             "damaged MP3 frames: they are silent or distorted, the others are used",
-            clips(table["damaged"] != ""),
+            clips[table["damaged"] != ""].tolist(),
             "make the files again from their source, or remove them",
             reasons=table.loc[table["damaged"] != "", "damaged"].tolist(),
         ),
@@ -208,30 +202,43 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             "add clips of this class; scores of the fold leave the class out",
             "class",
         ),
+    ]
+
+
+def clip_notes(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """Findings about the clips' duration, rate and band."""
+    sounding = table["peak"] >= SILENT
+    seconds = table["seconds"]
+    end = dataset.duration
+    sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
+    shorter = shorter_duration(seconds.to_numpy(), end) if len(table) else ""
+    narrow = table["bandwidth"] < NARROW * table["sample_rate"] / 2
+    clips = table["clip_id"]
+    return [
         Finding(
             "padded",
             NOTE,
             f"mostly silent: less than half of {end:.4g} s has sound",
-            clips((sound < end / 2) & sounding),
+            clips[(sound < end / 2) & sounding].tolist(),
         ),
         Finding(
             "cut",
             NOTE,
             f"longer than {end:.4g} s: the end is cut",
-            clips(seconds > end * 1.01),
+            clips[seconds > end * 1.01].tolist(),
         ),
         Finding(
             "resampled",
             NOTE,
             f"another rate than {dataset.sample_rate} Hz: resampled",
-            clips(table["sample_rate"] != dataset.sample_rate),
+            clips[table["sample_rate"] != dataset.sample_rate].tolist(),
         ),
         Finding(
             "narrow",
             NOTE,
             f"nothing in the top {1 - NARROW:.0%} of the band: once at a lower rate, or"
             " coded",
-            clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
+            clips[narrow & sounding].tolist(),
         ),
         Finding(
             "length", NOTE, shorter, ["DURATION"] if shorter else [], about="length"

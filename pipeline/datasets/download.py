@@ -168,7 +168,8 @@ class Refused(RequestError):
 def listed_bytes(archive: Path) -> int:
     """The stated length of the list of entries; 0 if none is stated."""
     with archive.open("rb") as file:
-        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private: ZipFile would read the list
+        # private: ZipFile would read the list
+        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     return record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]
 
 

@@ -43,8 +43,8 @@ TIME = re.compile(r"[0-2]\d([0-5]\d([0-5]\d)?)?|[0-5]\d|\d{3}|T?\d{6}Z?")
 # headings of columns that name what new recordings differ in
 COLUMNS = re.compile(
     r"(.*[_ ])?(speaker|actor|singer|player|patient|subject|person|participant|user"
-    r"|voice|individual|animal|bird|site|location|place|station|room|city|country|device"
-    r"|recorder|recordist|author|microphone|mic|phone|session|day|date|recording)"
+    r"|voice|individual|animal|bird|site|location|place|station|room|city|country"
+    r"|device|recorder|recordist|author|microphone|mic|phone|session|day|date|recording)"
     r"([_ ](id|name|no|number))?",
     re.IGNORECASE,
 )

@@ -197,12 +197,14 @@ KNOWN = {
         "yamnet/classification/tflite/1.tflite",
         files=(
             PublishedFile(
-                sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
+                sha256="10c95ea3eb9a7bb4cb8bddf6feb02325"
+                "0381008177ac162ce169694d05c317de",
                 about="Google's conversion, weights and sums in 8-bit integers",
                 output="115",
             ),
             PublishedFile(
-                sha256="469be6a3421cbc52cf97e9f2f966cba984198e8e7af9854d68b3e3ebb1e04194",
+                sha256="469be6a3421cbc52cf97e9f2f966cba9"
+                "84198e8e7af9854d68b3e3ebb1e04194",
                 about="a third party's conversion, weights in 8-bit integers",
                 output="yamnet_frames/global_average_pooling2d/Mean",
             ),
