@@ -410,7 +410,7 @@ def train(
         this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
-    tracker: tensorboard, wandb, or both, besides the CSV files
+    tracker: tensorboard, wandb, mlflow, or several, besides the CSV files
     quiet: print nothing; warnings stay
     """
 
@@ -555,7 +555,7 @@ def own_run(
         this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
-    tracker: tensorboard, wandb, or both, besides the CSV files
+    tracker: tensorboard, wandb, mlflow, or several, besides the CSV files
     quiet: print nothing; warnings stay
     """
 

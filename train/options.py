@@ -75,7 +75,9 @@ class Execution(Options):
     )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
-    tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")
+    tracker: str = of_networks(
+        "", "tensorboard, wandb, mlflow, or several, besides the CSV files"
+    )
 
 
 class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
