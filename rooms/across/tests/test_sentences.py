@@ -1,4 +1,4 @@
-"""Sentences about several datasets: a phrase book, and true ones for a known truth."""
+"""Sentences about several datasets: a phrase book."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from featurestack.rooms.across import sentences
 from featurestack.rooms.across.page import not_compared
-from featurestack.rooms.across.tests.simulated import overlapping, useless_sets
 
 
 def test_datasets_are_compared_from_three_on():
@@ -37,16 +36,3 @@ def test_few_datasets_say_nothing_of_a_new_one():
         "nothing can be said yet: an estimate needs 5 datasets."
         " mel+mfcc is better on 4 of 5."
     )
-
-
-def test_the_largest_gain_of_useless_sets_is_called_too_high():
-    rng = np.random.default_rng(0)
-    drawn = [useless_sets(5, 31, rng) for _ in range(20)]
-    assert all("the largest of 31, so too high" in text for _, text in drawn)
-
-
-def test_datasets_that_share_recordings_are_named():
-    rng = np.random.default_rng(0)
-    _, problems = overlapping(3, 5, rng)
-    assert [problem.run for problem in problems] == ["d1", "d2"]
-    assert not overlapping(3, 5, rng, shared=0.0)[1]
