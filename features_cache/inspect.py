@@ -14,13 +14,13 @@ from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
 from featurestack.features_cache.location import INDEX
-from featurestack.features_cache.own_features import outdated_own
 from featurestack.features_cache.side_files import (
     FAILURES,
     WHOLE,
     failed_clips,
     forget_verified,
 )
+from featurestack.features_cache.source_changes import outdated_own
 
 HEADER = (
     "feature",

@@ -35,6 +35,26 @@ def is_same(folder: Path, other: Path) -> bool:
     return folder.resolve() == other.resolve()
 
 
+def join_cache(own: Path, shared: Path) -> None:
+    """Make `own` a folder of features that joins the cache `shared`.
+
+    RequestError if it is a cache itself, or joins another one.
+    """
+    joined = joined_cache(own)
+    if joined and is_same(joined, shared):
+        return
+    if is_cache(own) and (joined is None or is_cache(joined)):
+        what = f"joins {joined}" if joined else "is a cache itself"
+        raise RequestError(
+            f"{own} {what}: for features that {shared} lacks, give DATA= or NAME= of"
+            " another folder"
+        )
+    from featurestack.storage.files import replace_file
+
+    own.mkdir(parents=True, exist_ok=True)
+    replace_file(own / JOINED, os.fsencode(f"{shared.absolute()}\n"))
+
+
 def cache_folders(folder: Path) -> list[Path]:
     """A cache folder and the caches that it joins; the last one has the index."""
     folders = [folder]

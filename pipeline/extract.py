@@ -162,7 +162,7 @@ def own_features(asked: Request, options: FeaturesCommand) -> Request:
                 f" lacks some of these features: give DATASET={asked.dataset.source},"
                 " or DATA= of a folder of your own for them"
             )
-        from featurestack.features_cache.own_features import join_cache
+        from featurestack.features_cache.location import join_cache
 
         join_cache(asked.folder, shared)
         print(f"{asked.folder} joins {shared}, and gets the features that it lacks")

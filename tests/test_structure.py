@@ -224,7 +224,6 @@ ASKED_FOR = {
         "featurestack.commandline.exit_status",
         "featurestack.commandline.help",
         "featurestack.rooms.events.events_file",
-        "featurestack.features_cache.own_features",
         "featurestack.rooms.importance.options",
         "featurestack.results.select_runs",
         "featurestack.results.tags",

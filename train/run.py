@@ -98,7 +98,7 @@ def tell_dataset_changes(options: RunOptions) -> None:
             f" {remedy}"
         )
     if len(cache.folders) > 1:
-        from featurestack.features_cache.own_features import outdated_own
+        from featurestack.features_cache.source_changes import outdated_own
 
         if outdated := outdated_own(cache):
             tell(outdated)

@@ -17,8 +17,7 @@ from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.check_findings import write_check
-from featurestack.features_cache.location import is_same
-from featurestack.features_cache.own_features import join_cache
+from featurestack.features_cache.location import is_same, join_cache
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline.checks.artefacts import artefact_findings
 from featurestack.pipeline.checks.findings import (

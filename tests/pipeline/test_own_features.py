@@ -9,7 +9,7 @@ import pytest
 from featurestack.features_cache import Cache, cache_folder
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.location import JOINED, is_cache
-from featurestack.features_cache.own_features import outdated_own
+from featurestack.features_cache.source_changes import outdated_own
 from featurestack.pipeline import request
 from tests.pipeline import extraction
 from tests.pipeline.extraction import anew, cache, contents, extracted, run
