@@ -76,8 +76,6 @@ def main(sounds: Path, out: Path) -> None:
         command("featurestack.analysis", *words, f"REPORTS={out / model}")
     for name in FIGURES:
         shutil.copy(out / "linear" / "figures" / f"{name}.svg", DOCS / f"{name}.svg")
-    heat_map = out / "texture" / "figures" / "across_heat_map.svg"
-    shutil.copy(heat_map, DOCS / "across_heat_map_texture.svg")
 
 
 if __name__ == "__main__":

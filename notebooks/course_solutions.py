@@ -110,6 +110,59 @@ def optimism(history):
 # %% 4_stacks_of_three predict-optimism
 prediction = 0.05
 
+# %% 4b_what_resnet18_does question-block
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        y = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(y)) + x)
+
+
+block = Block
+
+
+# %% 4b_what_resnet18_does question-parameters
+def parameters(inputs, width):
+    layers = 9 * inputs * width + 9 * width * width + 4 * width
+    shortcut = inputs * width + 2 * width
+    return layers + (shortcut if inputs != width else 0)
+
+
+# %% 4b_what_resnet18_does question-first
+def first_weights(channels):
+    return 64 * channels * 7 * 7
+
+
+# %% 4b_what_resnet18_does predict-gap
+prediction = {"plain": 0.5, "augmented": 0.3}
+
+
+# %% 4b_what_resnet18_does question-stopping
+def stopping(losses, patience):
+    best = 0
+    for epoch, loss in enumerate(losses):
+        if loss < losses[best]:
+            best = epoch
+        if epoch - best >= patience:
+            break
+    return epoch + 1, best + 1
+
+
+# %% 4b_what_resnet18_does question-categories
+def category_accuracy(rows, category):
+    predicted = rows[list(category)].T.groupby(category).sum().T.idxmax(axis=1)
+    return float((predicted == rows.target.map(category)).mean())
+
+
+# %% 4b_what_resnet18_does predict-categories
+prediction = {"classes": 0.5, "categories": 0.7}
+
 # %% 5_compare predict-theory
 prediction = {"chimes": "chroma", "beats": "tempogram", "drones": "mel", "noises": "mel", "bursts": "onset"}
 

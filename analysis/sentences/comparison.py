@@ -68,20 +68,20 @@ def probably(f: "Findings") -> str:
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
     text = (
-        f"The best of {len(f.rows)} configurations, probably between {percent(low)}"
-        f" and {percent(high)} % (95 % interval if it had been named beforehand"
+        f"The best of {len(f.rows)} configurations: 95 % interval {percent(low)} to"
+        f" {percent(high)} %."
     )
-    if pd.notna(f.nested):
-        text += "; chosen on the other folds each time, it is "
-        named = [percent(end) for end in (best["accuracy"], low, high)]
-        nested = [percent(end) for end in (f.nested, f.nested_low, f.nested_high)]
-        if nested == named:
-            text += "the same"
-        elif pd.notna(f.nested_low):
-            text += f"{nested[0]} %, {nested[1]} to {nested[2]}"
-        else:
-            text += f"{nested[0]} %"
-    return f"{text})."
+    if pd.isna(f.nested):
+        return text
+    named = [percent(end) for end in (best["accuracy"], low, high)]
+    nested = [percent(end) for end in (f.nested, f.nested_low, f.nested_high)]
+    if nested == named:
+        return f"{text} Choosing the best on the other folds each time gives the same."
+    ends = f" ({nested[1]} to {nested[2]})" if pd.notna(f.nested_low) else ""
+    return (
+        f"{text} Choosing the best on the other folds each time gives {nested[0]} %"
+        f"{ends}, which is fairer."
+    )
 
 
 @sentence
@@ -159,13 +159,13 @@ def shown_difference(f: "Findings") -> str:
         )
     least = percent(f.detectable)
     text = (
-        f"These clips can show a difference of {least} points or more to"
-        f" {second['label']} ({power})."
+        f"With these clips a true difference of {least} points to {second['label']}"
+        f" would be found four times in five ({power})."
     )
     difference = abs(second["difference"])
     if f.state == "winner" and difference < f.detectable:
         text += (
-            f" The difference found is smaller, {percent(difference)} points: other"
+            f" The measured difference is smaller, {percent(difference)} points: other"
             f" {plural(f.group)} might not show it."
         )
     return text
@@ -177,11 +177,13 @@ def recordings_for_tie(f: "Findings") -> str:
         return ""
     if f.recordings_needed > 10 * f.recordings:
         return (
-            f"Ten times as many {plural(f.group)} would not show the difference found."
+            f"Ten times as many {plural(f.group)} would not be enough to confirm the"
+            " measured difference."
         )
     needed = counted(f.recordings_needed, f.group)
     return (
-        f"About {needed} would show the difference found; there are {f.recordings:,}."
+        f"About {needed} would confirm the measured difference; there are"
+        f" {f.recordings:,}."
     )
 
 

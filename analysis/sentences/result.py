@@ -169,7 +169,7 @@ def sure_of_one(f: "Findings") -> str:
     low, high = best["accuracy_low"], best["accuracy_high"]
     clearly = f.chance_p < 0.05 and not low <= f.chance
     text = (
-        f"Probably between {percent(low)} and {percent(high)} % (95 % interval). It is"
+        f"95 % interval {percent(low)} to {percent(high)} %. The accuracy is"
         f" {'' if clearly else 'not '}clearly better than chance,"
         f" {percent(f.chance)} %."
     )

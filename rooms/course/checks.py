@@ -43,6 +43,17 @@ def check(name: str, *answers: Any) -> None:
     print(f"Right. {CHECKS[name](*answers)}")
 
 
+def answered(name: str, *answers: Any) -> None:
+    """Say nothing if the answers to an earlier question are right; else NotYet, so that
+    a cell that uses them does not fail in another way.
+
+    answered("fisher", fisher)
+    """
+    if any(map(_open, answers)):
+        raise NotYet(f"this cell uses the answer to {name!r}: give it first")
+    CHECKS[name](*answers)
+
+
 def reveal(prediction: Any, found: Any, unit: str = "") -> None:
     """Print a prediction beside the result; NotYet if there is no prediction. A wrong
     one is no error.
@@ -407,6 +418,88 @@ def check_optimism(optimism: Callable[[pd.DataFrame], float]) -> str:
         "if the last is the highest, the difference is 0",
     )
     return "The highest one was selected on the test fold, so no report shows it."
+
+
+# 4b What ResNet-18 does
+
+
+@CHECKS.register("block")
+def check_block(block: Callable[[int], Any]) -> str:
+    import torch
+    from torch import nn
+
+    network = _call(block, 8)
+    _need(isinstance(network, nn.Module), "block(channels) returns a torch module")
+    x = torch.randn(2, 8, 10, 12, generator=torch.Generator().manual_seed(0))
+    network.eval()
+    _need(network(x).shape == x.shape, "pad the 3x3 convolutions: the shape stays")
+    _need(bool((network(x) >= 0).all()), "a ReLU comes last, behind the sum")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    close = torch.allclose(network(x), torch.relu(x))
+    _need(close, "with all weights 0, what is left is relu(x): add the input")
+    return "Gradients reach the first block through the sum, however deep the network."
+
+
+@CHECKS.register("block parameters")
+def check_block_parameters(parameters: Callable[[int, int], int]) -> str:
+    from featurestack.train.models.resnet import basic_block
+
+    for inputs, width in ((64, 64), (64, 128), (3, 5)):
+        stride = 1 if inputs == width else 2
+        true = sum(
+            each.numel() for each in basic_block(inputs, width, stride).parameters()
+        )
+        given = _call(parameters, inputs, width)
+        without = true - inputs * width - 2 * width
+        _need(inputs == width or given != without, "the 1x1 shortcut has weights too")
+        _need(
+            given == true,
+            f"{inputs} to {width} channels: {given} is not right; a batch norm has two"
+            " numbers per channel, a convolution here no bias",
+        )
+    return "The last two of the network's eight blocks have most of its weights."
+
+
+@CHECKS.register("first convolution")
+def check_first_convolution(weights: Callable[[int], int]) -> str:
+    from torch import nn
+
+    for channels in (1, 3, 5):
+        true = nn.Conv2d(channels, 64, 7, bias=False).weight.numel()
+        _need(
+            _call(weights, channels) == true,
+            f"{channels} channels: 64 kernels of 7x7 over each channel",
+        )
+    return "Three features cost 6,272 weights more than one, of 11 million."
+
+
+@CHECKS.register("early stopping")
+def check_early_stopping(stopping: Callable[..., tuple[int, int]]) -> str:
+    losses = [2.0, 1.5, 1.6, 1.4, 1.45, 1.5, 1.7, 1.0]
+    given = _call(stopping, losses, 3)
+    _need(np.shape(given) == (2,), "two epochs: the last one trained, the best one")
+    _need(tuple(given) != (8, 8), "after 3 epochs without a lower loss nothing follows")
+    _need(given[0] == 7, f"with patience 3 it ends after epoch 7, not {given[0]}")
+    _need(
+        given[1] == 4, f"the lowest loss until then is that of epoch 4, not {given[1]}"
+    )
+    _need(tuple(_call(stopping, [3.0, 2.0], 3)) == (2, 2), "it may reach the end")
+    return "Validation clips chose the epoch, so the test fold is still untouched."
+
+
+@CHECKS.register("categories")
+def check_categories(accuracy: Callable[..., float]) -> str:
+    columns = {"target": ["dog", "hen"], "dog": [0.35, 0.4], "hen": [0.25, 0.3]}
+    rows = pd.DataFrame(columns | {"rain": [0.4, 0.3]})
+    category = {"dog": "animals", "hen": "animals", "rain": "nature"}
+    given = _call(accuracy, rows, category)
+    _need(given != 0.5, "add the probabilities of a category before you compare")
+    _need(
+        given == 1, f"here both clips get the right category, which is 1, not {given}"
+    )
+    return "A wrong class of the right category counts as right here."
 
 
 # 5 Compare

@@ -12,7 +12,7 @@ import pandas as pd
 
 import featurestack as fs
 from featurestack.commandline.packages import CLONE, HOME
-from featurestack.rooms.course.checks import check, reveal
+from featurestack.rooms.course.checks import answered, check, reveal
 
 FOLDER = HOME if CLONE else Path.cwd()
 DATA = FOLDER / "data"
@@ -24,6 +24,7 @@ __all__ = [
     "REPORTS",
     "RUNS",
     "Path",
+    "answered",
     "check",
     "fs",
     "np",

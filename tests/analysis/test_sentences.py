@@ -24,22 +24,21 @@ def best(**facts):
 
 def test_the_best_of_many_has_the_interval_of_one_that_was_named_beforehand():
     assert comparison.probably(best()) == (
-        "The best of 30 configurations, probably between 68.0 and 80.0 % (95 % interval"
-        " if it had been named beforehand)."
+        "The best of 30 configurations: 95 % interval 68.0 to 80.0 %."
     )
 
 
 def test_the_best_of_many_has_the_score_of_its_choice_on_the_other_folds():
     found = best(nested=0.759, nested_low=0.701, nested_high=0.81)
     assert comparison.probably(found).endswith(
-        "if it had been named beforehand; chosen on the other folds each time, it is"
-        " 75.9 %, 70.1 to 81.0)."
+        "80.0 %. Choosing the best on the other folds each time gives 75.9 % (70.1 to"
+        " 81.0), which is fairer."
     )
 
 
 def test_a_choice_that_is_the_same_on_the_other_folds_is_said_in_two_words():
     found = best(nested=0.745, nested_low=0.68, nested_high=0.8)
-    assert comparison.probably(found).endswith("each time, it is the same).")
+    assert comparison.probably(found).endswith("each time gives the same.")
 
 
 @pytest.mark.parametrize(
@@ -142,16 +141,16 @@ def two_runs(**facts):
         (
             {},
             (
-                "These clips can show a difference of 9.7 points or more to mel"
-                " (power 80 %)."
+                "With these clips a true difference of 9.7 points to mel would be found"
+                " four times in five (power 80 %)."
             ),
         ),
         (
             {"state": "winner"},
             (
-                "These clips can show a difference of 9.7 points or more to mel"
-                " (power 80 %). The difference found is smaller, 5.0 points: other"
-                " recordings might not show it."
+                "With these clips a true difference of 9.7 points to mel would be found"
+                " four times in five (power 80 %). The measured difference is smaller,"
+                " 5.0 points: other recordings might not show it."
             ),
         ),
         (
@@ -160,11 +159,14 @@ def two_runs(**facts):
         ),
         (
             {"detectable": np.nan, "recordings_needed": 51},
-            "About 51 recordings would show the difference found; there are 40.",
+            "About 51 recordings would confirm the measured difference; there are 40.",
         ),
         (
             {"detectable": np.nan, "recordings_needed": 500},
-            "Ten times as many recordings would not show the difference found.",
+            (
+                "Ten times as many recordings would not be enough to confirm the"
+                " measured difference."
+            ),
         ),
     ],
 )

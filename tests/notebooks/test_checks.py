@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.fft import dct
+from torch import nn
 
 import featurestack as fs
 from featurestack.rooms.course.checks import CHECKS, NotYet, check, reveal
@@ -21,7 +23,8 @@ def right_answers():
     """
     given: dict[str, Any] = {}
     for notebook in names():
-        found = {"np": np, "pd": pd, "fs": fs, "run": None, "cache": None}
+        found = {"np": np, "pd": pd, "fs": fs, "nn": nn, "torch": torch}
+        found |= {"run": None, "cache": None}
         for cell, source in solutions(notebook).items():
             if cell.startswith("question"):
                 exec(source, found)
@@ -62,6 +65,14 @@ WRONG = [
     (
         "optimism",
         lambda history: history.test_accuracy.max() - history.test_accuracy.min(),
+    ),
+    ("block", lambda channels: nn.Conv2d(channels, channels, 3, padding=1)),
+    ("block parameters", lambda inputs, width: 9 * width * (inputs + width)),
+    ("first convolution", lambda channels: 64 * 7 * 7),
+    ("early stopping", lambda losses, patience: (8, 8)),
+    (
+        "categories",
+        lambda rows, category: (rows[[*category]].idxmax(axis=1) == rows.target).mean(),
     ),
     ("difference", lambda one, other: (np.mean(other - one), np.std(other - one))),
     ("discordant", only_by_place),

@@ -14,6 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 import featurestack as fs
+from docs import tables
 from featurestack.pipeline import synth
 from featurestack.rooms.course import start
 from notebooks import store
@@ -127,7 +128,23 @@ def test_a_clip_is_written_as_it_is(tmp_path):
         assert np.abs(fs.read(tmp_path / name).y - clip.y).max() <= error
 
 
+def test_the_table_of_stacks_is_that_of_its_file():
+    name = "4b_what_resnet18_does"
+    (cell,) = [cell for cell in store.load(name).cells if cell.id == "part-stacks"]
+    assert tables.included(cell.source, f"notebooks/{name}.ipynb") == cell.source
+
+
 # From start to end
+
+
+def quick(notebook, folder):
+    """The notebook on few clips, for one epoch."""
+    for cell in notebook.cells:
+        cell.source = re.sub(r"(EPOCHS = |epochs=)\d+", r"\g<1>1", cell.source)
+        cell.source = re.sub(
+            '= "(synth|synth_mix)"', rf"= '{folder}/clips/\1.csv'", cell.source
+        )
+    return notebook
 
 
 @pytest.mark.slow
@@ -139,11 +156,7 @@ def test_notebooks_run_from_start_to_end(name, folder):
     notebook = store.elsewhere(store.load(name), str(folder))
     answers = store.solutions(name)
     cells = []
-    for cell in notebook.cells:
-        cell.source = re.sub(r"(EPOCHS = |epochs=)\d+", r"\g<1>1", cell.source)
-        cell.source = re.sub(
-            '= "(synth|synth_mix)"', rf"= '{folder}/clips/\1.csv'", cell.source
-        )
+    for cell in quick(notebook, folder).cells:
         inserted = [answers[cell.id]] if cell.id.startswith("predict-") else []
         if cell.id.startswith("check-"):
             cell.metadata["tags"] = ["raises-exception"]
@@ -171,6 +184,25 @@ def test_notebooks_run_from_start_to_end(name, folder):
         assert "accuracy" in cells["report"].outputs[-1].text and images(
             cells["importance"]
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COURSE)
+def test_a_student_who_skips_every_question_sees_sentences_alone(name, folder):
+    """No cell fails in another way because an answer before it is missing."""
+    notebook = quick(store.elsewhere(store.load(name), str(folder)), folder)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.metadata["tags"] = ["raises-exception"]
+    store.execute(notebook)
+    errors = {
+        cell.id: output.evalue
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "error" and output.ename != "NotYet"
+    }
+    assert errors == {}
 
 
 # The first cell, and Colab
