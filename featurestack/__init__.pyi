@@ -307,6 +307,8 @@ def train(
     skip_test: bool = False,
     tta: int = 1,
     weights: str = '',
+    weights_lr: float = 0.2,
+    freeze: int = 0,
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
     threads: str = 'auto',
@@ -387,7 +389,12 @@ def train(
         VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
-    weights: file of weights to start from, or imagenet to fetch the published ones
+    weights: file of weights to start from, which may hold a part of the layers, or
+        imagenet: the model's file in models/, else the published one, which is
+        fetched
+    weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
+    freeze: [0] epochs at the beginning in which the layers that WEIGHTS filled stay
+        as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
     precision: [auto] number format of the network's arithmetic; auto measures which
@@ -448,6 +455,8 @@ def own_run(
     skip_test: bool = False,
     tta: int = 1,
     weights: str = '',
+    weights_lr: float = 0.2,
+    freeze: int = 0,
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
     threads: str = 'auto',
@@ -532,7 +541,12 @@ def own_run(
         VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
-    weights: file of weights to start from, or imagenet to fetch the published ones
+    weights: file of weights to start from, which may hold a part of the layers, or
+        imagenet: the model's file in models/, else the published one, which is
+        fetched
+    weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
+    freeze: [0] epochs at the beginning in which the layers that WEIGHTS filled stay
+        as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
     precision: [auto] number format of the network's arithmetic; auto measures which

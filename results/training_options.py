@@ -199,7 +199,21 @@ class Training(Options):
 
     weights: str = of_networks(
         "",
-        "file of weights to start from, or imagenet to fetch the published ones",
+        "file of weights to start from, which may hold a part of the layers, or"
+        " imagenet: the model's file in models/, else the published one, which is"
+        " fetched",
+    )
+    weights_lr: float = of_networks(
+        0.2,
+        "share of LR for the layers that WEIGHTS filled",
+        least=0,
+        most=1,
+    )
+    freeze: int = of_networks(
+        0,
+        "epochs at the beginning in which the layers that WEIGHTS filled stay as they"
+        " are, while the others warm up",
+        least=0,
     )
     device: str = of_networks(
         "auto",

@@ -1,15 +1,15 @@
 """Start from pretrained weights: torchvision's for ImageNet, or a file of weights.
 
-`WEIGHTS=imagenet` means the address at which torchvision publishes the model's
-weights; a file or another address works too. A name like resnet18-f37072fd.pth holds
-the beginning of its content's SHA-256, which is checked. Files are read with
-weights_only=True, so that nothing in them is executed.
+`WEIGHTS=imagenet` means the model's file in models/, else the address at which
+torchvision publishes it; a file or another address works too, and a file may hold a
+part of the layers. A name like resnet18-f37072fd.pth holds the beginning of its
+content's SHA-256, which is checked. Files are read with weights_only=True, so that
+nothing in them is executed.
 """
 
 import hashlib
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -17,19 +17,14 @@ import torch
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import progress
+from featurestack.commandline.terminal import progress, tell_once
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import replace_file
-from featurestack.train.checkpoint import KEYS, LISTED, read_safely
+from featurestack.train.checkpoint import KEYS, read_safely
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.plan import Plan
+from featurestack.train.published_weights import PUBLISHED, local_weights, torch_cache
 
-PUBLISHED = {
-    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
-    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-    "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
-}
 TIMEOUT = 30  # seconds without an answer
 BLOCK = 1_000_000  # bytes
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
@@ -43,25 +38,32 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
     a file into the first.
 
     The first convolution is adapted to the network's channels. The last layer keeps its
-    own weights, because it has other classes. RequestError if no weights are found, or
-    they do not fit or cannot be read safely.
+    own weights, because it has other classes. `network.loaded` has the names of what
+    was filled. RequestError if no weights are found, or they do not fit or cannot be
+    read safely.
     """
-    networks = [network] if architecture.weight is None else network.children()
-    addresses = [weights]
+    members = {"": network}
+    if architecture.weight is not None:
+        members = {f"{name}.": child for name, child in network.named_children()}
+    files: list[str | Path] = [weights]
     if weights == "imagenet":
         names = [entry.name for entry, _ in architecture.members]
-        addresses = [PUBLISHED.get(name, "") for name in names]
-    if not any(addresses):
+        files = [local_weights(name) or PUBLISHED.get(name, "") for name in names]
+    if not any(files):
         known = ", ".join(PUBLISHED)
         raise RequestError(
             f"no ImageNet weights are published for {architecture.name}, only for"
             f" {known}"
         )
-    for member, address in zip(networks, addresses):
-        if address.startswith(("http://", "https://")):
-            fill(member, read_weights(fetch(address)), weights)
-        elif address:
-            fill(member, read_weights(Path(address)), weights)
+    filled: set[str] = set()
+    for (prefix, member), file in zip(members.items(), files):
+        if not file:
+            continue
+        if str(file).startswith(("http://", "https://")):
+            file = fetch(str(file))
+        state = read_weights(Path(file))
+        filled |= {f"{prefix}{name}" for name in fill(member, state, str(file))}
+    network.loaded = frozenset(filled)  # type: ignore[assignment]
 
 
 def read_weights(file: Path) -> dict[str, torch.Tensor]:
@@ -103,7 +105,7 @@ def fetch(url: str) -> Path:
         raise RequestError(
             f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth"
         )
-    file = Path(torch.hub.get_dir()) / "checkpoints" / name
+    file = torch_cache() / name
     if not file.is_file():
         try:
             answer = requests.get(url, stream=True, timeout=TIMEOUT)
@@ -167,32 +169,49 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
         )
 
 
-def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
-    """Copy a state dict into a network that may have other input channels and classes.
+def fill(
+    network: nn.Module, state: Mapping[str, torch.Tensor], source: str
+) -> set[str]:
+    """Copy a state dict into a network that may have other input channels and classes,
+    and name the layers that it lacks in one line; returns the names of what was filled.
 
-    RequestError if other layers differ.
+    RequestError if a layer has another shape, or none has the network's names.
     """
     own = network.state_dict()
     kernels = [key for key, value in own.items() if value.dim() >= 3]
     head = layer_of(list(own)[-1])
-    chosen = {}
-    for key, value in state.items():
-        if layer_of(key) != head:
-            chosen[key] = value
-    if kernels and kernels[0] in chosen:
+    given = {key: value for key, value in state.items() if layer_of(key) != head}
+    if kernels and kernels[0] in given:
         stem = kernels[0]  # the first convolution
-        inputs = own[stem].shape[1]
-        chosen[stem] = adapt(chosen[stem], inputs)
-    try:
-        missing = network.load_state_dict(chosen, strict=False).missing_keys
-    except RuntimeError as error:
-        reason = textwrap.shorten(str(error).partition(":")[2], LISTED)
-        raise RequestError(f"{source} are weights of another model: {reason}") from None
-    for key in missing:
-        if layer_of(key) != head and not key.endswith("num_batches_tracked"):
-            raise RequestError(
-                f"{source} are weights of another model: they lack {key}"
-            )
+        given[stem] = adapt(given[stem], own[stem].shape[1])
+    chosen = {key: value for key, value in given.items() if key in own}
+    wrong = [key for key, value in chosen.items() if own[key].shape != value.shape]
+    if wrong or not chosen:
+        reason = f"{wrong[0]} has another shape" if wrong else "no layer has its names"
+        raise RequestError(f"{source} are weights of another model: {reason}")
+    network.load_state_dict(chosen, strict=False)
+    counters = {key for key in own if key.endswith("num_batches_tracked")}
+    new = own.keys() - chosen.keys() - counters
+    names = layer_names(new, chosen)
+    tell_once(
+        f"WEIGHTS: {source} fills all layers but {', '.join(names)}, which begin anew"
+    )
+    return set(chosen)
+
+
+def layer_names(keys: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The largest layers that hold some of these keys and none of the others."""
+    kept = {key[:place] for key in others for place in ends(key)}
+    names = set()
+    for key in keys:
+        places = ends(key)
+        names.add(next((key[:i] for i in places if key[:i] not in kept), key))
+    return sorted(names)
+
+
+def ends(key: str) -> list[int]:
+    """The ends of the layers around a tensor: those of layer1.0 and so on."""
+    return [place for place, letter in enumerate(key) if letter == "."]
 
 
 def layer_of(key: str) -> str:
@@ -203,9 +222,55 @@ def layer_of(key: str) -> str:
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     """A convolution's kernels (outputs, C, ...) for another number of input channels.
 
-    The input channels are repeated in turn and scaled, so that outputs keep about their
-    size (as timm does).
+    One channel gets the sum, as a grey image would. Others get the input channels in
+    turn, scaled, so that outputs keep about their size (as timm does).
     """
     given = kernel.shape[1]
+    if channels == 1:
+        return kernel.sum(1, keepdim=True)
     turns = [i % given for i in range(channels)]
     return kernel[:, turns] * (given / channels)
+
+
+@torch.no_grad()
+def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Set batch norms that were loaded as the identity from what precedes them on some
+    training clips; the network's function stays.
+
+    An export may have folded its norms into the convolutions. In training such a norm
+    would standardise by the batch, and change the function.
+    """
+    loaded: frozenset[str] = getattr(network, "loaded", frozenset())
+    norms = [
+        layer
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.BatchNorm2d)
+        and f"{name}.running_var" in loaded
+        and is_identity(layer)
+    ]
+    moments: dict[nn.BatchNorm2d, list[torch.Tensor]] = {norm: [] for norm in norms}
+
+    def measure(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
+        (x,) = inputs
+        moments[norm].append(torch.stack([x.mean((0, 2, 3)), (x**2).mean((0, 2, 3))]))
+
+    handles = [norm.register_forward_pre_hook(measure) for norm in norms]
+    network.eval()
+    for x in batches if norms else ():
+        network(x)
+    for handle in handles:
+        handle.remove()
+    for norm, measured in moments.items():
+        mean, square = torch.stack(measured).mean(0)
+        variance = (square - mean**2).clamp_min(norm.eps)
+        for name, value in (("running_mean", mean), ("running_var", variance)):
+            norm.get_buffer(name).copy_(value)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)
+
+
+def is_identity(norm: nn.BatchNorm2d) -> bool:
+    """Whether a norm adds its bias and changes nothing else."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    spread = (norm.running_var + norm.eps).sqrt()
+    return bool((norm.running_mean == 0).all()) and torch.allclose(norm.weight, spread)

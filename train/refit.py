@@ -20,7 +20,7 @@ from featurestack.train.compute import Compute
 from featurestack.train.fold_data import load_fold, measure_clips
 from featurestack.train.options import BundleOptions, RunOptions
 from featurestack.train.plan import Plan, make_plan
-from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
+from featurestack.train.trainer import LinearTrainer, Trainer, begin, draw_network
 
 EVERY = 0  # number of the fold that tests nothing
 
@@ -54,6 +54,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
     fold_data = load_fold(plan, EVERY, whole_split(usable), clips, compute.device)
     network = draw_network(plan, EVERY)
+    begin(network, fold_data)
     front_end = getattr(network, "shift_invariant", None)
     if front_end and plan.augmenter.only_shifts:
         fold_data = fold_data.computed_once(front_end)

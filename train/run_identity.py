@@ -7,6 +7,7 @@ Nothing here imports torch.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from featurestack.train.augment import Augmenter
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import RunOptions
+from featurestack.train.published_weights import local_weights, published_name
 
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default
@@ -68,8 +70,8 @@ def hashed_content(
     revisions   each model's revision if it is above 1
     """
     options = hashed_options(training)
-    weights = Path(training.weights)
-    if weights.is_file():
+    weights = weights_file(training)
+    if weights:
         options["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     values = {
         channel.stored: values_digest(cache, channel.stored, table)
@@ -86,6 +88,16 @@ def hashed_content(
     if revisions:
         content["revisions"] = revisions
     return content
+
+
+def weights_file(training: Training) -> Path | None:
+    """The file that WEIGHTS names; None if it is the published one or an address."""
+    if training.weights != "imagenet":
+        file = Path(training.weights)
+        return file if file.is_file() else None
+    model = re.split(r"[@+]", training.model)[0]
+    local = local_weights(model)
+    return local if local and local.name != published_name(model) else None
 
 
 def hashed_options(training: Training) -> dict[str, Any]:

@@ -50,6 +50,7 @@ from featurestack.train.optimisation import (
     WeightAverage,
     learning_rate,
     make_optimiser,
+    set_rate,
 )
 from featurestack.train.plan import Plan, Positions, remarks
 from featurestack.train.retraining import refuse_damage
@@ -65,6 +66,7 @@ SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may 
 FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
+NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
 PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
 
 
@@ -291,8 +293,13 @@ class Trainer:
         """One training step at this learning rate on a batch (B, D, H, W); returns the
         loss and the logits, without gradients.
         """
+<<<<<<< HEAD
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+=======
+        training = self.training
+        set_rate(self.optimiser, rate, self.epoch)
+>>>>>>> a064e8db (WEIGHTS takes a part of the layers: what begins anew is named, loaded layers train at a share of the rate)
         x = x.contiguous(memory_format=self.compute.layout)
         with self.compute.autocast():
             logits = self.forward(x).float()
@@ -551,9 +558,11 @@ def train_run(
                 # placed and compiled for the first fold; later folds load their initial
                 # weights into it
                 if forward is None:
+                    begin(network, data)
                     compute, forward = trainer.prepare(network, data, device)
                 else:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
+                    begin(network, data)
                 train_fold(trainer(data, network, compute, forward), bar)
             except Exception as error:
                 # a shortage or a compiler's failure has no class of its own
@@ -590,6 +599,18 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
         start_from(network, plan.model, plan.training.weights)
     return network
+
+
+def begin(network: nn.Module, data: FoldData) -> None:
+    """Set what initial weights take from training clips: norms that WEIGHTS lack."""
+    if data.plan.training.weights:
+        from featurestack.train.pretrained import set_norms
+
+        clips = data.train[
+            np.linspace(0, len(data.train) - 1, NORMED_CLIPS).astype(int)
+        ]
+        device = next(network.parameters()).device
+        set_norms(network, (x.to(device) for x in data.source.batches(chunked(clips))))
 
 
 def train_fold(trainer: Trainer, bar: "Bar") -> None:

@@ -5,15 +5,27 @@ are loaded.
 import hashlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 import torch
 
+from featurestack.results.training_options import Training
 from featurestack.train.models.architecture import resolve
-from featurestack.train.pretrained import PUBLISHED, adapt, fetch, start_from
+from featurestack.train.optimisation import make_optimiser, set_rate
+from featurestack.train.pretrained import (
+    PUBLISHED,
+    adapt,
+    fetch,
+    fill,
+    set_norms,
+    start_from,
+)
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build
+
+REAL = Path(__file__).parents[3] / "shared/resnet18_imagenet/resnet18-stages123.pth"
 
 # Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state
 # dicts.
@@ -115,8 +127,100 @@ def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(
     (tmp_path / "weights.pth").write_bytes(b"no zip at all")
     for name, weights, message in (
         ("cnn4", tmp_path / "weights.pth", "read safely"),
-        ("resnet34", imagenet, "weights of another model"),
+        ("resnet50", imagenet, "weights of another model"),
         ("cnn4", "imagenet", "no ImageNet weights are published for cnn4"),
     ):
         with refused(message):
             start_from(build(name, 3, 10, (128, 216)), resolve(name), str(weights))
+
+
+def without(state, *layers):
+    return {key: value for key, value in state.items() if not key.startswith(layers)}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "named"),
+    [
+        (("fc",), "fc"),
+        (("layer4", "fc"), "fc, layer4"),
+        (("layer4.1.conv2", "fc"), "fc, layer4.1.conv2"),
+        (("layer2.0.downsample", "layer3"), "fc, layer2.0.downsample, layer3"),
+    ],
+)
+def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
+    lacking, named, imagenet, capsys
+):
+    state = without(torch.load(imagenet, weights_only=True), *lacking)
+    network = build("resnet18", 1, 10, (128, 216))
+    filled = fill(network, state, named)
+    assert f"all layers but {named}, which begin anew" in capsys.readouterr().err
+    assert filled == without(state, "fc").keys()
+    key = "layer1.1.conv2.weight"
+    assert torch.equal(network.state_dict()[key], state[key])
+
+
+def test_loaded_layers_wait_and_then_take_their_share_of_the_rate(imagenet):
+    network = build("resnet18", 1, 10, (128, 216))
+    start_from(network, resolve("resnet18"), str(imagenet))
+    training = Training(weights=str(imagenet), weights_lr=0.25, freeze=1)
+    optimiser = make_optimiser(network, training)
+    rates = {}
+    for epoch in (0, 1):
+        set_rate(optimiser, 0.8, epoch)
+        for group in optimiser.param_groups:
+            for weight in group["params"]:
+                rates.setdefault(id(weight), []).append(group["lr"])
+    assert rates[id(network.layer1[0].conv1.weight)] == [0.0, 0.2]
+    assert rates[id(network.fc.weight)] == [0.8, 0.8]
+    assert len(rates) == len(list(network.parameters()))
+
+
+def test_norms_that_are_the_identity_are_set_and_the_function_stays():
+    network = build("resnet18", 1, 10, (64, 108))
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_var.fill_(1 - layer.eps)
+            torch.nn.init.uniform_(layer.bias)
+    network.loaded = frozenset(without(network.state_dict(), "layer4"))
+    x = torch.randn(16, 1, 64, 108)
+    with torch.no_grad():
+        before = network.eval()(x)
+        set_norms(network, [x[:8], x[8:]])
+        after = network.eval()(x)
+        trained = network.train().bn1(network.conv1(x))
+        kept = network.eval().bn1(network.conv1(x))
+    assert torch.allclose(before, after, rtol=1e-3, atol=1e-4)
+    assert torch.allclose(trained, kept, rtol=1e-3, atol=1e-3)
+    assert network.layer4[0].bn1.running_mean.eq(0).all()
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/resnet18_imagenet")
+def test_published_numbers_give_the_reference_s_output():
+    """Folded norms are a bias: the reference is convolutions, biases and sums alone."""
+    state = torch.load(REAL, weights_only=True)
+    network = build("resnet18", 3, 10, (128, 216)).eval()
+    start_from(network, resolve("resnet18"), str(REAL))
+    conv = torch.nn.functional.conv2d
+
+    def folded(x, convolution, norm, stride, padding):
+        bias = state[f"{norm}.bias"][:, None, None]
+        return conv(x, state[f"{convolution}.weight"], None, stride, padding) + bias
+
+    x = torch.randn(2, 3, 128, 200)
+    expected = folded(x, "conv1", "bn1", 2, 3).relu()
+    expected = torch.nn.functional.max_pool2d(expected, 3, 2, 1)
+    for stage in (1, 2, 3):
+        for block in (0, 1):
+            name = f"layer{stage}.{block}"
+            stride = 2 if stage > 1 and block == 0 else 1
+            out = folded(expected, f"{name}.conv1", f"{name}.bn1", stride, 1).relu()
+            out = folded(out, f"{name}.conv2", f"{name}.bn2", 1, 1)
+            short = expected
+            if stride == 2:
+                names = f"{name}.downsample.0", f"{name}.downsample.1"
+                short = folded(expected, *names, 2, 0)
+            expected = (out + short).relu()
+    with torch.no_grad():
+        got = network.relu(network.maxpool(network.bn1(network.conv1(x))))
+        got = network.layer3(network.layer2(network.layer1(got)))
+    assert (got - expected).abs().max() < 1e-3 * expected.abs().max()
