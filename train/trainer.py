@@ -293,13 +293,7 @@ class Trainer:
         """One training step at this learning rate on a batch (B, D, H, W); returns the
         loss and the logits, without gradients.
         """
-<<<<<<< HEAD
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-=======
-        training = self.training
         set_rate(self.optimiser, rate, self.epoch)
->>>>>>> a064e8db (WEIGHTS takes a part of the layers: what begins anew is named, loaded layers train at a share of the rate)
         x = x.contiguous(memory_format=self.compute.layout)
         with self.compute.autocast():
             logits = self.forward(x).float()

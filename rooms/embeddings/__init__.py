@@ -1,4 +1,6 @@
-"""The feature `embedding@model=NAME`: the answer of a pretrained network."""
+"""The features `embedding@model=NAME`, the answer of a pretrained network, and
+`imagenet@of=NAME`, that of ResNet-18's first stages on another feature's map.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +20,13 @@ def load_commands() -> Sequence[Any]:
 @ROOM.features("embedding", needs="model")
 def load_features() -> Sequence[Any]:
     from featurestack.rooms.embeddings.embedding import FEATURE
+
+    return (FEATURE,)
+
+
+@ROOM.features("imagenet", needs="of")
+def load_imagenet() -> Sequence[Any]:
+    from featurestack.rooms.embeddings.imagenet import FEATURE
 
     return (FEATURE,)
 

@@ -23,8 +23,19 @@ from featurestack.commandline.rooms import install_command
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.storage.files import refuse_special
+from featurestack.train.published_weights import (
+    PUBLISHED,
+    local_weights,
+    published_name,
+)
 
 FOLDER = Path("models")
+# ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
+RESNET, RESNET_SIZE = "resnet18", "47 MB"
+RESNET_ABOUT = (
+    "torchvision's ResNet-18, photographs of ImageNet (He et al. 2016), BSD-3-Clause;"
+    " ImageNet's own terms are for research"
+)
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
 SUFFIXES = (".onnx", ".tflite")
@@ -368,9 +379,11 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
 
     RequestError if there is no such network, or the file is none of the known ones.
     """
-    known = Registry("network", {key: one for key, one in KNOWN.items() if one.url})[
-        name
-    ]
+    fetched = {key: one for key, one in KNOWN.items() if one.url}
+    registry = Registry("network", {**fetched, RESNET: None})
+    known = registry[name]
+    if known is None:
+        return _bring_resnet(url, file)
     path = FOLDER / f"{name}.tflite"
     draft = path.with_name(f"{path.name}.fetched")
     origin = str(file or url or known.url)
@@ -394,6 +407,35 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
         draft.replace(path)
     tell(f"{path}: {known.about}, {known.licence}; {named[0].about}")
     return path
+
+
+def _bring_resnet(url: str, file: Path | None) -> Path:
+    """The file of ResNet-18's weights in FOLDER, known by the hash in its name."""
+    from featurestack.pipeline.datasets.download import download_file, making
+
+    name = published_name(RESNET)
+    path = FOLDER / name
+    draft = path.with_name(f"{name}.fetched")
+    origin = str(file or url or PUBLISHED[RESNET])
+    with making(FOLDER):
+        if path.is_file():
+            return path
+        if file:
+            draft.write_bytes(_read(file))
+        else:
+            download_file(origin, draft, other_ways=f"{path} may be put there by hand")
+        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+        if digest[:8] not in name:
+            draft.unlink()
+            raise RequestError(f"{origin} is not used: its SHA-256 is {digest}")
+        draft.replace(path)
+    tell(f"{path}: {RESNET_ABOUT}")
+    return path
+
+
+def fetch_resnet() -> str:
+    """The command that brings ResNet-18's weights."""
+    return make_command("pipeline network", RESNET)
 
 
 def _read(file: Path) -> bytes:
@@ -470,6 +512,12 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
             fetch = make_command("pipeline network", name)
             how = fetch if KNOWN[name].url else install_command(KNOWN[name].extra)
             remarks.append(f"{name} could be had: {how}")
+    if local_weights(RESNET):
+        fitting.append("imagenet@of=mel")
+    else:
+        remarks.append(
+            f"imagenet@of=mel could be had ({RESNET_SIZE}): {fetch_resnet()}"
+        )
     return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
 
 
@@ -487,6 +535,11 @@ def network_remarks() -> list[str]:
             where = str(lacking).removeprefix(f"embedding@model={name} ")
             where = where.removesuffix(WHERE_FROM)
         lines.append(f"  {name}: {where}{about}")
+    local = local_weights(RESNET)
+    where = f"there, {local}" if local else f"{RESNET_SIZE}, {fetch_resnet()}"
+    lines.append(
+        f"Of another feature's map, as imagenet@of=mel: {where}; {RESNET_ABOUT}"
+    )
     return lines
 
 
