@@ -140,7 +140,7 @@ def test_it_is_made_trained_predicted_and_bundled_like_every_feature(weights, tm
     assert file.read_bytes() == before
     run = train_run(tmp_path, features=name, model="linear")
     model = AudioModel(bundle_of_run(run, "last"))
-    stored = Cache(file.parent).read(name, np.arange(1))[0]
+    stored = Cache(file.parent).read(name, ["tone-1-0"])[0]
     y, _ = soundfile.read(tmp_path / "sounds" / "tone-1-0.wav", dtype="float32")
     np.testing.assert_array_equal(model.features(y)[0], stored)
 
