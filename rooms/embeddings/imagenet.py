@@ -5,9 +5,11 @@ The network is frozen. Its weights are models/resnet18-*.pth: torchvision's own 
 one with these stages alone. torch runs it, in the processes that compute the other
 features. The map is the one that a cache stores of NAME, rounded like it.
 
-How the map enters was chosen on folds 1 to 3 of ESC-50 at 16 kHz: levels in decibels
-keep their level, cepstra are standardised by row, other maps as a whole. Means and
-maxima over time of stages 2 and 3, row by row, were better than stage 3 alone.
+How the map enters was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each tested by the
+linear model of the two others. Fixed numbers standardise decibels (76.0 % for mel; by
+clip 73.1) and cepstra (62.1 % for mfcc; by clip and row 55.8), other maps are
+standardised by clip. Means and maxima over time of stages 2 and 3, row by row, are
+better than stage 3 alone (75.2 and 73.8 %).
 """
 
 import functools
@@ -43,6 +45,7 @@ FRAMES_A_SECOND = 31.25  # of the grid: hops of 32 ms
 FEWEST_FRAMES = 64  # of the grid
 LEVEL, SPREAD = -30.0, 20.0  # dB: about the mean and the deviation of ESC-50's mel
 LEAST_DEVIATION = 1e-3
+BANDS = 128  # behind a cepstrum, whose deviation falls about as 1 / (1 + row)
 STAGES = {2: 128, 3: 256}  # stage -> its channels
 SHRUNK = {2: 8, 3: 16}  # stage -> rows of the grid in one of its rows
 
@@ -98,9 +101,12 @@ def standardised(values: NDArray, units: str) -> NDArray[np.float32]:
     x = values.astype(np.float32)
     if units == "dB":
         return (x - LEVEL) / SPREAD
-    axis = 1 if units == "dB, cepstrum" else None
-    deviation = x.std(axis=axis, keepdims=True)
-    return (x - x.mean(axis=axis, keepdims=True)) / deviation.clip(LEAST_DEVIATION)
+    if units == "dB, cepstrum":
+        row = np.arange(len(x), dtype=np.float32)[:, None]
+        size = np.float32(np.sqrt(BANDS))
+        level = np.where(row == 0, LEVEL * size, 0)
+        return (x - level) / (SPREAD * size / (1 + row))
+    return (x - x.mean()) / max(x.std(), LEAST_DEVIATION)
 
 
 def pooled(network: "ResNet", x: "Tensor") -> "Tensor":
