@@ -154,7 +154,8 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
             f" {lacking[0]}"
         )
     # a fifth faster than contiguous kernels
-    return network.eval().to(memory_format=torch.channels_last)
+    last = torch.channels_last
+    return network.eval().to(memory_format=last)  # type: ignore[call-overload]
 
 
 def weights() -> Path:
