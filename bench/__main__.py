@@ -25,11 +25,12 @@ BENCHES = Registry(
 # words after `python -m` -> description
 BY_THEMSELVES = {
     "bench.answers": "false sentences of `make answer` on useless or equal features",
-    "bench.kill --kills 1000": (
+    "bench.kill features": (
         "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
     ),
-    "bench.kill --training --kills 200": (
-        "SIGKILL at random moments of the training: whether results change"
+    "bench.kill train --kills 200": (
+        "SIGKILL at random moments of training, or of events, answer, analysis: whether"
+        " results change"
     ),
     "bench.convolutions": "bf16 convolutions of oneDNN that are wrong, against fp32",
     "bench.damage --damages 1000": (

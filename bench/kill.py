@@ -1,5 +1,5 @@
-"""Kill runs at random moments and check the files: `python -m bench.kill --kills 1000`,
-also `--training`.
+"""Kill runs at random moments and check the files: `python -m bench.kill features`, or
+`train`, or one of COMMANDS.
 
 Extraction: each round changes a dataset, starts a run with two worker processes and
 kills it, all of it or its parent alone, at a random time or at a random line of the
@@ -12,6 +12,10 @@ or several times, at a random time or at a random line of the code that writes r
 folders, and run once more to its end. Finished folds and whole rows of history.csv must
 keep their bytes. At the end the folder must equal the undisturbed one except for the
 measured seconds.
+
+One of COMMANDS: it is run once undisturbed. Then it is killed several times, all of it
+or its parent alone, and run once more to its end: its tables, folds and predictions
+must equal the undisturbed ones.
 """
 
 import contextlib
@@ -19,6 +23,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import tempfile
@@ -26,7 +31,7 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -76,11 +81,31 @@ VARIANTS = {
 }
 
 
+# what is killed -> words after `python -m`; {made} is made before, {place} is filled
+COMMANDS = {
+    "events": (
+        "pipeline events AUDIO={made}/easy TABLES={made}/tables NAME=parts"
+        " DATA={place}/data"
+    ),
+    "answer": (
+        "answer DATASET={made}/easy.csv AUDIO_DIR={made}/easy FEATURES=rms\\ zcr"
+        " DATA={place}/data RUNS={place}/runs REPORTS={place}/reports"
+    ),
+    "analysis": (
+        "analysis DATASET={made}/data/easy/features RUNS={made}/runs FIGURES=1"
+        " REPORTS={place}/reports"
+    ),
+}
+MEASURED = ("costs.csv",)  # tables of seconds
+
+
 class KillOptions(Options):
     """Kind and length of the soak."""
 
+    what: Literal["features", "train", "events", "answer", "analysis"] = option(
+        "features", "what is killed", positional=True
+    )
     kills: int = option(1000, "SIGKILLs")
-    training: bool = option(False, "kill trainings instead of extractions")
     seed: int = option(0, "seed of everything random")
 
 
@@ -409,6 +434,70 @@ class Training(Soak):
         shutil.rmtree(runs)
 
 
+class Commands(Soak):
+    """Rounds of kills of one command, a last run, and comparison of its tables."""
+
+    def __init__(self, folder: Path, seed: int, what: str) -> None:
+        super().__init__(folder, seed)
+        self.what = what
+        easy_clips(folder / "easy")
+        tables = folder / "tables"
+        tables.mkdir()
+        for recording in sorted((folder / "easy").glob("bell/*.wav"))[:3]:
+            events = "start,end,label\n0.05,0.1,bell\n0.2,0.3,click\n"
+            (tables / f"{recording.stem}.csv").write_text(events)
+        if what == "analysis":
+            sounds = f"DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy"
+            made = f"pipeline features {sounds} DATA={folder}/data JOBS=1 FEATURES="
+            assert ended(started([*made.split(), "--features", "rms zcr"])) == 0
+            for feature in ("rms", "zcr"):
+                words = f"train run DATASET={folder}/data/easy/features MODEL=linear"
+                given = [f"FEATURES={feature}", f"RUNS={folder}/runs"]
+                assert ended(started([*words.split(), *given])) == 0
+        begun = time.perf_counter()
+        assert ended(self.start(folder / "known")) == 0
+        self.seconds = time.perf_counter() - begun
+        self.known = written_tables(folder / "known")
+
+    def start(self, place: Path) -> int:
+        text = COMMANDS[self.what].format(made=self.folder, place=place)
+        return started(shlex.split(text))
+
+    def round(self) -> None:
+        """Kill the command once or several times, let it end, compare."""
+        place = self.folder / "killed"
+        for _ in range(self.rng.choice(IN_A_ROW)):
+            alone = self.rng.random() < PARENT_ALONE
+            process = self.start(place)
+            time.sleep(self.rng.random() * self.seconds)
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                (os.kill if alone else os.killpg)(process, signal.SIGKILL)
+            self.kills += 1
+            self.mid_run += ended(process) == -signal.SIGKILL
+            if alone and lives(process):
+                self.note(f"kill {self.kills}: a child outlived its parent")
+        status = ended(self.start(place))
+        tables = written_tables(place)
+        names = self.known.keys() | tables.keys()
+        other = [name for name in names if self.known.get(name) != tables.get(name)]
+        if status or other:
+            self.note(f"kill {self.kills}: exit status {status}, {sorted(other)}")
+        self.ended_well += not (status or other)
+        shutil.rmtree(place)
+
+
+def written_tables(place: Path) -> dict[str, Any]:
+    """The tables in a folder, by their paths, without measured seconds."""
+    files = [file for file in place.rglob("*.csv") if file.name not in MEASURED]
+    text = {str(file.relative_to(place)): content(file) for file in files}
+    return {
+        name: value.replace(str(place).encode(), b"")
+        if isinstance(value, bytes)
+        else value
+        for name, value in text.items()
+    }
+
+
 def differences(expected: Path, folder: Path) -> list[str]:
     """The differences between a run folder and the undisturbed one."""
     names = [
@@ -452,7 +541,7 @@ def kill(options: KillOptions) -> int:
     """Kill extraction after extraction, or training after training, and count the
     findings.
     """
-    if options.training:
+    if options.what != "features":
         import torch
 
         from featurestack.train import run  # noqa: F401
@@ -460,9 +549,14 @@ def kill(options: KillOptions) -> int:
         torch.set_num_threads(1)  # a process that has started threads is not forked
     fork_workers()
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
-        soak: Extraction | Training = (Training if options.training else Extraction)(
-            Path(folder), options.seed
-        )
+        place = Path(folder)
+        soak: Extraction | Training | Commands
+        if options.what == "features":
+            soak = Extraction(place, options.seed)
+        elif options.what == "train":
+            soak = Training(place, options.seed)
+        else:
+            soak = Commands(place, options.seed, options.what)
         bar = progress(total=options.kills, label="kill", unit="kills")
         while soak.kills < options.kills:
             soak.round()

@@ -24,8 +24,9 @@ SMALLEST = (
     "bench.fuzz --trials 20",
     "bench.fuzz --only families --trials 10",
     "bench.fuzz_audio --files 20",
-    "bench.kill --kills 30",
-    "bench.kill --training --kills 2",
+    "bench.kill features --kills 30",
+    "bench.kill train --kills 2",
+    "bench.kill events --kills 2",
     "bench.power_cut --cuts 2",
     "bench.reading --clips 40 --rounds 4",
 )
