@@ -96,7 +96,7 @@ COMMANDS = {
         " REPORTS={place}/reports"
     ),
 }
-MEASURED = ("costs.csv",)  # tables of seconds
+MEASURED = ("costs.csv", "verified.csv")  # tables of seconds and of times of files
 
 
 class KillOptions(Options):
