@@ -133,11 +133,16 @@ def finish(path: Path, cache: Cache, note: str, tested: bool) -> None:
     """Write the seconds of all epochs, a note if one is given and, after new tests, the
     calibration, and what the task adds.
     """
+    folder = RunFolder(path)
+    if seconds_of(folder) == folder.training.seconds and note in (
+        "",
+        folder.training.note,
+    ):
+        return  # the folder may only be readable
     with Lock(path / LOCK):
         folder = RunFolder(path)
         known = folder.training
-        epochs = [folder.history(fold) for fold in folder.folds]
-        seconds = float(sum(epoch["seconds"].sum() for epoch in epochs))
+        seconds = seconds_of(folder)
         config = replace(known, seconds=seconds, note=note or known.note)
         has_new_tests = tested and seconds != known.seconds
         if has_new_tests:
@@ -145,6 +150,11 @@ def finish(path: Path, cache: Cache, note: str, tested: bool) -> None:
             config = replace(config, calibration=calibrate(folder), rules=rules)
         if config != known:
             write_config(path, config)
+
+
+def seconds_of(folder: RunFolder) -> float:
+    """The seconds of all epochs."""
+    return float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
 
 
 def machine(device: str) -> Machine:
