@@ -343,7 +343,9 @@ def test_a_suspected_field_is_a_note_and_no_threat(suspected):
 
 def test_a_measured_price_is_a_threat_and_silences_the_suspicion(suspected):
     what = "by clip 95.7, by field 2 65.0 %"
-    header, rest = suspected({"kind": "price", "severity": "warning", "what": what})
+    header, rest = suspected(
+        {"kind": "price", "severity": "warning", "what": what, "names": ["field 2"]}
+    )
     shown = what.replace(" %", "\u00a0%")
     assert shown in header and "speakers?" not in header + rest
 
