@@ -29,7 +29,7 @@ import pandas as pd
 from featurestack.analysis import tables
 from featurestack.analysis.first_screen import classes_shown
 from featurestack.analysis.runs import Run, same_clips
-from featurestack.commandline.quantities import HALVES_UP
+from featurestack.commandline.quantities import EXACT_DIGITS
 from featurestack.results.scores import Floats, Ints
 
 TOP = 3
@@ -137,6 +137,6 @@ def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
     shares = np.pad(highest, lacking)
     of_target = np.take_along_axis(probabilities, target[:, None], axis=1)
     shares = np.hstack([shares, of_target])
-    percentages = np.rint(100 * shares + HALVES_UP)
+    percentages = np.rint(np.round(100 * shares, EXACT_DIGITS))
     rows = np.hstack([places, percentages])
     return rows.astype(int).tolist()

@@ -21,7 +21,7 @@ from pandas.api.types import is_numeric_dtype
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
-from featurestack.commandline.quantities import HALVES_UP, counted
+from featurestack.commandline.quantities import counted, rounded
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.results.calibration import (
     calibration_error,
@@ -344,9 +344,8 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 
 def decimals(value: float, digits: int = DECIMALS) -> str:
-    """A number as text, `0.813` for 0.8125: halves are rounded away from zero."""
-    away_from_zero = value + np.copysign(HALVES_UP, value)
-    return f"{away_from_zero:.{digits}f}"
+    """A number as text, `0.812` for 0.8125, as `rounded`."""
+    return rounded(value, digits)
 
 
 def latex_text(text: str) -> str:

@@ -4,12 +4,14 @@ import math
 import re
 import statistics
 from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
 
-# percentage points: lifts an exact half, which floats would round to either side
-HALVES_UP = 1e-9
+EXACT_DIGITS = (
+    9  # decimals of a number that are meant; further ones are its binary form
+)
 MOST_DIGITS = 15  # longest whole number that somebody means
 DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -75,9 +77,22 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
+def rounded(value: float, digits: int) -> str:
+    """A number with these decimals; a half is rounded to the even digit, so that the
+    difference of two rounded scores is most often that of the scores.
+
+    >>> rounded(84.55, 1), rounded(87.15, 1), rounded(0.8125, 3)
+    ('84.6', '87.2', '0.812')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    exact = Decimal(f"{value:.{EXACT_DIGITS}f}")
+    return f"{exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f}"
+
+
 def percent(share: float, digits: int = 1) -> str:
-    """`92.5` for 0.925, or `93` without digits. Halves are rounded away from zero."""
-    return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"
+    """`92.5` for 0.925, or `92` without digits, as `rounded`."""
+    return rounded(100 * share, digits)
 
 
 def mean_percent(shares: Sequence[float]) -> str:

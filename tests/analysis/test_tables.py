@@ -149,7 +149,7 @@ def test_our_best_run_of_each_kind_of_weights_stands_among_the_published_of_its_
 
 
 def test_markdown_and_latex_round_and_escape():
-    """A half is rounded up, as in sentences."""
+    """A half is rounded to the even digit, as in sentences."""
     name = "a|b_c & 50 % #1 ~^\\{}$"
     columns = {
         "run": ["<script>", name],
@@ -159,7 +159,7 @@ def test_markdown_and_latex_round_and_escape():
     table = pd.DataFrame(columns | {"n": [5, 3]})
     assert tables.as_markdown(table).splitlines()[1:] == [
         "| --- | ---: | ---: | ---: |",
-        r"| \<script\> | 0.063 | \< 0.001 | 5 |",
+        r"| \<script\> | 0.062 | \< 0.001 | 5 |",
         r"| a\|b\_c & 50 % #1 ~^\\{}$ |  | 0.013 | 3 |",
     ]
     assert (
