@@ -134,7 +134,7 @@ def test_class_names_are_text_and_the_page_asks_for_nothing(reported):
 
 def test_numbers_lists_and_ids():
     assert [page.CELLS["percent"](value) for value in (0.8765, float("nan"))] == [
-        "87.7",
+        "87.6",
         "–",
     ]
     assert [page.CELLS["number"](value) for value in (31.0, 2.5, 0.25)] == [
