@@ -140,7 +140,7 @@ def test_numbers_lists_and_ids():
     assert [page.CELLS["number"](value) for value in (31.0, 2.5, 0.25)] == [
         "31",
         "2.5",
-        "0.3",
+        "0.2",
     ]
     assert page.listed(["a"]) == "a" and page.listed(list("abcd")) == "a, b, c and d"
     assert page.listed(list("abcdef")) == "a, b, c and 3 more"
