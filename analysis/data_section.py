@@ -4,6 +4,7 @@ projections.
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,8 @@ def data_facts(cache: Cache) -> dict[str, str]:
         ),
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
         "Features cached": f"{len(cache.features)}, {size(used)}",
-        "Source": str(cache.settings.get("source", "")),
+        # the name alone: the page is passed on, its machine's folders are not
+        "Source": Path(str(cache.settings.get("source", ""))).name,
     }
 
 

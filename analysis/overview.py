@@ -27,7 +27,7 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.spelling import caller, make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.results.config import digest
 from featurestack.storage.files import replace_file
@@ -144,7 +144,8 @@ def build_overview(options: AnalysisOptions) -> Overview:
     module = across()
     choices = choices_of(options, manifest, module)
     entries, inputs_of_reports = read_entries(options.reports)
-    inputs = digest([json.dumps(choices), *inputs_of_reports])
+    # the page says what to type as its caller does
+    inputs = digest([caller(), json.dumps(choices), *inputs_of_reports])
     target = options.reports / "index.html"
     compared_options = replace(options, name="", dataset=choices["dataset"])
     if not options.overwrite and manifest.holds(inputs):

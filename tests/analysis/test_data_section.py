@@ -40,7 +40,9 @@ def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
         ["mel"],
         [(0, "mel", "NaN"), (0, "gone", "no cache")],
     )
+    cache.settings["source"] = "/home/me/my sounds"
     facts = data_facts(cache)
+    assert facts["Source"] == "my sounds"
     assert not facts["Clips that failed"] and facts["Features that failed"].startswith(
         "mel of 1 clip;"
     )

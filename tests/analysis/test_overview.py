@@ -8,6 +8,7 @@ from pandas.testing import assert_frame_equal
 
 import featurestack as fs
 from featurestack.analysis.overview import build_overview
+from featurestack.commandline.spelling import CONSOLE, called_as
 from tests.analysis.made_datasets import NAMES, made_options, overview, train
 from tests.golden.commands import done
 
@@ -54,6 +55,9 @@ def test_nothing_is_done_twice(options):
     assert not again.fresh and again.headline.startswith(
         "mel+mfcc has the largest gain"
     )
+    called_as(CONSOLE)  # the page says what to type
+    assert build_overview(options).fresh
+    assert "<code>featurestack analysis" in again.page.read_text()
 
 
 def test_an_unchanged_page_has_the_comparison_of_the_first_call(options):
