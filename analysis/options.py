@@ -1,6 +1,8 @@
 """Options of `python -m analysis`."""
 
-from typing import Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from featurestack.commandline.options import (
     SEED,
@@ -46,11 +48,36 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     seed: int = option(
         0, "seed that draws the clips that the data section summarises", **SEED
     )
-    paper: bool = option(
-        False,
-        "write for papers too: figures as PDF and PNG, a LaTeX document, a methods"
-        " paragraph",
-    )
     overwrite: bool = option(
         False, "make the report and its figures anew, even if nothing changed"
     )
+
+    # options on which the page depends; a room's class has its own
+    of_page: ClassVar[tuple[str, ...]] = (
+        *("run", "confusion", "figures", "audio_mb", "seed"),
+    )
+
+    @property
+    def page_options(self) -> list[str]:
+        """The options on which the page depends, those of rooms too."""
+        names: dict[str, None] = {}
+        for kind in type(self).__mro__:
+            names |= dict.fromkeys(kind.__dict__.get("of_page", ()))
+        return [*names]
+
+    @property
+    def for_papers(self) -> bool:
+        """Whether a room writes files for papers."""
+        return False
+
+    def write_paper(
+        self,
+        folder: Path,
+        found: Any,
+        figures: Sequence[Any],
+        cache: Any,
+    ) -> tuple[str, set[str]]:
+        """A paragraph on methods, and the paths of a room's files for papers; the
+        arguments are a report's folder, `Findings`, `SavedFigure`s and `Cache`.
+        """
+        return "", set()

@@ -17,7 +17,7 @@ import pandas as pd
 from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.data_section import failures
-from featurestack.analysis.figures import FigureWriter, SavedFigure
+from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import Built, Manifest, ReportJob, inputs_hash
@@ -33,7 +33,6 @@ from featurestack.analysis.runs import (
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.sentences.notes import NEXT
 from featurestack.analysis.tables import as_markdown, settings
-from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
@@ -91,7 +90,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer = FigureWriter(
         job.folder,
         {} if options.overwrite else manifest.content.get("figures", {}),
-        paper=options.paper,
+        paper=options.for_papers,
         groups=found.groups,
     )
     sections = page_sections(
@@ -342,7 +341,9 @@ def write(
         files |= {*section.files}
         problems += section.problems
     files |= write_tables(job.folder, tables, found)
-    methods, of_paper = write_paper(inputs, found, list(figures.values()))
+    methods, of_paper = options.write_paper(
+        inputs.job.folder, found, list(figures.values()), cache
+    )
     files |= of_paper
     reasons = runs_by_text(problems)
     html = page.render(
@@ -365,7 +366,7 @@ def write(
         curves_note=curves_note,
         train_again=lambda run: train_again(run, without(job.given, "RUN")),
         methods=methods,
-        paper=options.paper,
+        paper=options.for_papers,
         command=make_command("analysis", *job.given),
         **page.imprint(),
         **values,
@@ -382,22 +383,6 @@ def write(
         facts=entry_facts(found, cache),
     )
     return built, files | {target.name}
-
-
-def write_paper(
-    inputs: Inputs,
-    found: Findings,
-    figures: Sequence[SavedFigure],
-) -> tuple[str, set[str]]:
-    """The paragraph on methods, and the paths of the LaTeX files that were written;
-    '' and none without PAPER=1.
-    """
-    if not (inputs.options.paper and found.runs):
-        return "", set()
-    room = rooms.load("capabilities", "methods")
-    methods: str = room.methods_text(found, inputs.cache)
-    latex = rooms.load("capabilities", "latex")
-    return methods, latex.write_document(inputs.job.folder, found, figures, methods)
 
 
 def leads_of(sections: Sequence[Section]) -> dict[str, str]:

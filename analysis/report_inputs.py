@@ -220,7 +220,6 @@ OWN_ENDINGS = (
     *(".svg", ".webp", ".pdf", ".png", ".mp3"),
 )
 SHOWN_ROWS = 12  # of the comparison, in a notebook
-PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
 # a report depends on these
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
 # below REPORTS, of `predict DATASET=other`
@@ -360,7 +359,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
     if job.cache:
         states += dataset_states(job.cache)
-    words = [*option_words(options, PAGE_OPTIONS), *job.given]
+    words = [*option_words(options, options.page_options), *job.given]
     return digest([spelling.caller(), *words, *states])
 
 

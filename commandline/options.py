@@ -89,20 +89,28 @@ def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
 
 
 def with_rooms(options: type[T]) -> type[T]:
-    """A subclass with the options that rooms add to this class; the class itself if
-    there are none.
+    """A subclass with the options that rooms add to this class, to one that it extends,
+    or to its `shared`; the class itself if there are none.
+
+    What a room adds is a subclass of the class that it extends, whose methods it may
+    replace.
     """
-    names = [
-        name
-        for name in rooms.names("options")
-        if name.partition(".")[0] == options.__name__
-    ]
-    if not names:
-        return options
     if options not in EXTENDED:
-        added = [*rooms.loaded("options", only=names, check=fields)]
-        body = {"__doc__": options.__doc__, "__module__": options.__module__}
-        extended = type(options.__name__, (options, *added), body)
+        extends = {base.__name__ for base in options.__mro__}
+        names = [
+            name for name in rooms.names("options") if name.partition(".")[0] in extends
+        ]
+        loaded = rooms.loaded("options", only=names, check=fields)
+        added = [each for each in loaded if not issubclass(options, each)]
+        body: dict[str, Any] = {
+            "__doc__": options.__doc__,
+            "__module__": options.__module__,
+        }
+        if options.shared and with_rooms(options.shared) is not options.shared:
+            body["shared"] = with_rooms(options.shared)
+        extended = options
+        if added or "shared" in body:
+            extended = type(options.__name__, (*added, options), body)
         EXTENDED[options] = EXTENDED[extended] = extended
     return EXTENDED[options]
 
@@ -209,6 +217,31 @@ class Options:
                 for name, text in given.items()
             }
         )
+
+
+def from_values(kind: type[T], values: Mapping[str, object]) -> T:
+    """The options from Python values: a text is read as on the command line, other
+    values are taken as they are. The items of a list stay whole, also with blanks.
+
+    >>> from_values(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset
+    'my sounds'
+    """
+    own = {field.name: field for field in dataclasses.fields(kind)}
+    given = {}
+    whole = {}
+    for name, value in values.items():
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            given[name] = written(value)
+            continue
+        words = [str(item) for item in value]
+        item, several, _ = kind_of(own[name]) if name in own else (str, False, False)
+        if several:
+            items = [_value(name, word, item, False, False) for word in words]
+            whole[name] = tuple(items)
+        else:  # a list in a text, as a shell has it
+            quoted = [shlex.quote(word) if " " in word else word for word in words]
+            given[name] = " ".join(quoted)
+    return dataclasses.replace(kind.build(given), **whole)
 
 
 def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> Any:
@@ -355,8 +388,18 @@ def unfold(arguments: Sequence[str]) -> list[str]:
 
 
 def part_of(options: Options, kind: type[Part]) -> Part:
-    """The options of one of the classes that these options extend."""
-    return kind(**{name: getattr(options, name) for name in fields(kind)})
+    """The options of another class: of one that these extend, or of a room's whose own
+    options may not be given.
+    """
+    names = fields(kind).keys() & vars(options).keys()
+    return kind(**{name: getattr(options, name) for name in names})
+
+
+def with_those_of_rooms(options: Options, kind: type[Part]) -> Part:
+    """`part_of`, with the options that rooms add to this class if some are given."""
+    given = fields(type(options)).keys() - fields(kind).keys()
+    extended = EXTENDED.get(type(options)) is type(options) and bool(given)
+    return part_of(options, with_rooms(kind) if extended else kind)
 
 
 def option_words(options: Options, names: Iterable[str] | None = None) -> list[str]:
@@ -368,7 +411,7 @@ def option_words(options: Options, names: Iterable[str] | None = None) -> list[s
     """
     known = fields(type(options))
     given = []
-    for name in names or known:
+    for name in [name for name in names or known if name in known]:
         value = getattr(options, name)
         if value != known[name].default:
             given.append(f"{name.upper()}={written(value)}")

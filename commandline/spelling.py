@@ -42,6 +42,11 @@ FUNCTIONS = {
     "pipeline features": "extract",
     "train run": "train",
     "analysis": "report",
+    "train sweep": "sweep",
+    "train bundle": "bundle",
+    "train verify": "verify",
+    "pipeline check": "check",
+    "pipeline plan": "plan",
 }
 FLAGS = {  # options of these functions that are True or False
     "overwrite",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import featurestack as fs
 from featurestack import interface
+from featurestack.commandline.options import fields, with_rooms
 
 STUB = Path(fs.__file__).with_suffix(".pyi")
 HEAD = """\
@@ -70,9 +71,19 @@ def returned_types(functions: Sequence[Callable[..., typing.Any]]) -> dict[str, 
 def declaration(function: Callable[..., typing.Any]) -> str:
     """A function's signature with types and defaults, and its docstring."""
     signature = inspect.signature(function)
+    known = {**signature.parameters}
+    if options := getattr(function, "options", None):
+        added = inspect.signature(with_rooms(options)).parameters
+        names = [name for name in fields(with_rooms(options)) if name in added]
+        known = {**known, **{name: added[name] for name in names if name not in known}}
+        for name, field in fields(options.shared).items() if options.shared else ():
+            if "sweep" in field.metadata or name == "features":  # takes a list
+                kind = known[name].annotation
+                listed = f"{annotation(kind)} | Sequence[{annotation(kind)}]"
+                known[name] = known[name].replace(annotation=listed)
     parts = []
     starred = False
-    for parameter in signature.parameters.values():
+    for parameter in known.values():
         if parameter.kind is parameter.KEYWORD_ONLY and not starred:
             parts.append("*")
             starred = True

@@ -39,7 +39,9 @@ __all__ = [
     "Model",
     "RequestError",
     "alter",
+    "bundle",
     "cache",
+    "check",
     "clips",
     "compute",
     "confusion",
@@ -49,6 +51,7 @@ __all__ = [
     "feature",
     "model",
     "own_run",
+    "plan",
     "play",
     "predict",
     "read",
@@ -56,8 +59,10 @@ __all__ = [
     "run",
     "sample_predictions",
     "show",
+    "sweep",
     "tone",
     "train",
+    "verify",
     "write",
 ]
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py

@@ -21,12 +21,16 @@ from featurestack.commandline.options import (
     DatasetOptions,
     Options,
     fields,
+    from_values,
+    own_options,
     with_rooms,
-    written,
 )
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.rooms import Command
 from featurestack.commandline.terminal import silenced
+from featurestack.pipeline import __main__ as of_pipeline
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.train import commands
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -60,7 +64,10 @@ def takes(
     Those named in `first` may be given by position. Options that a room adds are taken
     too. RequestError names a keyword that is no option.
     """
-    known = dict(inspect.signature(kind).parameters)
+    known: dict[str, Parameter] = {}
+    for options in filter(None, (kind.shared, kind)):
+        known |= inspect.signature(options).parameters
+    known = {name: each for name, each in known.items() if name in fields(kind)}
     leading = [
         known[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in first
     ]
@@ -85,16 +92,17 @@ def takes(
             for name in others:
                 if name not in of_rooms:
                     raise RequestError(nearest("keyword", name, known))
-            added = {name: written(keywords.pop(name)) for name in others}
+            values = {name: keywords.pop(name) for name in others}
             given = signature.bind(*positional, **keywords).arguments
-            texts = {name: written(given.pop(name)) for name in known if name in given}
-            options = kind.build(texts | added)
+            values |= {name: given.pop(name) for name in known if name in given}
+            options = from_values(kind, values)
             if not given.pop("quiet", False):
                 return function(**given, options=options)
             with silenced():
                 return function(**given, options=options)
 
         call.__signature__ = signature  # type: ignore[attr-defined]
+        call.options = kind  # type: ignore[attr-defined]
         listed = [f"{name}: {meaning}" for name, meaning in meanings(kind).items()]
         listed.append("quiet: print nothing; warnings stay")
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *listed])
@@ -455,6 +463,31 @@ def _loaded(trained: "RunFolder") -> "Run":
     if not read.runs:
         raise RequestError("; ".join(problem.text for problem in read.problems))
     return read.runs[0]
+
+
+def of_command(command: Command) -> Callable[..., bool]:
+    """The function of a command: its options are keywords, and it returns whether
+    everything worked.
+    """
+    kind = own_options(command)
+    known = fields(kind)
+    words = [name for name in known if known[name].metadata.get("positional")]
+    if not words and "dataset" in known:
+        words = ["dataset"]
+
+    def run(options: Options) -> bool:
+        return not command(options)
+
+    run.__name__ = run.__qualname__ = command.__name__
+    run.__doc__ = command.__doc__
+    return takes(kind, *words)(run)
+
+
+sweep = of_command(commands.sweep)
+bundle = of_command(commands.bundle)
+verify = of_command(commands.verify)
+check = of_command(of_pipeline.check)
+plan = of_command(of_pipeline.plan)
 
 
 def functions() -> dict[str, Callable[..., Any]]:

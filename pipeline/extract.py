@@ -56,8 +56,6 @@ def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
     asked = request(options)
     for note in asked.notes:
         print(note)
-    if options.scheduler and options.backend != "dask":
-        print("SCHEDULER applies only with BACKEND=dask")
     try:
         result = extract(asked, options)
     except OSError as error:

@@ -2,9 +2,10 @@
 dataclasses.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from featurestack.commandline.options import (
     SEED,
@@ -13,6 +14,9 @@ from featurestack.commandline.options import (
     RunsOptions,
     option,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 # environment variable that hands `timeout` on to worker processes
@@ -70,15 +74,6 @@ class ExtractOptions(SourceOptions):
         least=1,
         most=1000,
     )
-    copies: int | None = option(
-        None,
-        "altered copies of each clip; 0 removes them; by default as many as there are",
-        least=0,
-        most=1000,
-    )
-    alter: str = option(
-        "pitch,stretch,noise,gain,shift", "alterations of the copies, taken in turn"
-    )
     part: str = option(
         "1/1", "part of the clips to extract: 3/16 is the third sixteenth"
     )
@@ -94,6 +89,12 @@ class ExtractOptions(SourceOptions):
     jobs: int | None = option(
         None, "number of processes; by default one per core", least=1, most=10000
     )
+
+    def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
+        """The clips with a room's altered copies of them; None if the copies stay that
+        are in the cache.
+        """
+        return None
 
 
 class FeaturesCommand(ExtractOptions):
@@ -113,11 +114,10 @@ class FeaturesCommand(ExtractOptions):
         "0",
         "clips that may fail with exit status 0: a number, or a share such as 1%",
     )
-    backend: Literal["processes", "dask"] = option(
-        "processes",
-        "worker processes of this machine, or a Dask cluster",
-    )
-    scheduler: str = option("", "address of the Dask scheduler, tcp://host:port")
+
+    def cluster(self) -> AbstractContextManager[Any] | None:
+        """The `pipeline.pool.Backend` of a room; None for this machine."""
+        return None
 
 
 class ListCommand(Options):

@@ -27,7 +27,6 @@ import cloudpickle
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.packages import HOME
 from featurestack.commandline.terminal import tell_warnings
@@ -285,11 +284,11 @@ def _serve(pipe: Connection) -> None:
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
-    """Dask, processes of this machine (as many as cores by default), or this
-    process.
+    """A room's cluster, processes of this machine (as many as cores by default), or
+    this process.
     """
-    if options.backend == "dask":
-        return rooms.load("capabilities", "dask").connected(options.scheduler)
+    if cluster := options.cluster():
+        return cluster
     jobs = options.jobs or cpu_count()
     if jobs > 1:
         return Workers(jobs)

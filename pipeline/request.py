@@ -96,7 +96,7 @@ def request(options: ExtractOptions) -> Request:
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
-    if options.copies is None and before is not None and dataset.own is None:
+    if dataset.keeps_copies and before is not None and dataset.own is None:
         table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
     if not (table["path"] != "").any():
         raise RequestError(

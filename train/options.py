@@ -9,7 +9,7 @@ import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
@@ -75,9 +75,12 @@ class Execution(Options):
     )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
-    tracker: str = of_networks(
-        "", "tensorboard, wandb, mlflow, or several, besides the CSV files"
-    )
+
+    def trackers(self, run: Any, fold: int, epoch: int) -> list[Any]:
+        """A room's `train.trainer.Tracker`s of a fold of a `RunFolder`, after so many
+        epochs.
+        """
+        return []
 
 
 class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
@@ -222,7 +225,7 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
 
     example = "RUN=last AUDIO=recording.wav"
 
-    leading = ("audio", "run", "hop", "threshold", "tables", "out", "dataset")
+    leading = ("audio", "run", "hop", "threshold", "out", "dataset")
     audio: Path | None = option(
         None, "audio file, or a folder of them with its sub-folders"
     )
@@ -249,39 +252,13 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         None,
         "folder of detections and scores; by default that of the dataset in REPORTS",
     )
-    check: int = option(
-        0,
-        "detections to listen to, drawn by score: so many, as a page that works offline"
-        " and writes a table of the answers",
-        least=0,
-    )
-    checked: Path | None = option(
-        None,
-        "this table with answers, instead of AUDIO: precision by score, the number of"
-        " right detections, and the threshold that keeps PROMISE",
-    )
-    promise: float = option(
-        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
-    )
-    tables: Path | None = option(
-        None,
-        "annotation tables that detections are scored against: a folder, or one table"
-        " of all recordings",
-    )
-    column: str = option(
-        "", "column of labels in the tables; by default one of the usual names"
-    )
-    label: str = option("", "label of events in tables without labels")
-    missing: Literal["refuse", "ignore"] = option(
-        "refuse",
-        "rows of the tables about recordings that are not in AUDIO: an error, or left"
-        " out",
-    )
-    truncated: Literal["refuse", "keep"] = option(
-        "refuse",
-        "recordings that end before their header says, by a run of events: left out, or"
-        " predicted as far as they go",
-    )
+
+    def answered(self) -> int | None:
+        """The exit status, if a room has done what these options ask; else None."""
+        return None
+
+    def refuse_clips(self) -> None:
+        """RequestError for options of a room that apply to no model of clips."""
 
     @property
     def elsewhere(self) -> bool:

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import ONE_ALONE, fields, part_of
+from featurestack.commandline.options import ONE_ALONE, fields, with_those_of_rooms
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, Channel, parse_set
@@ -189,8 +188,6 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     model = choose_model(asked.model, channels, asked.weights, task)
     options, changed = resolve_options(asked, features, model)
     options = replace(options, task=task.name)
-    if options.tracker:
-        rooms.load("capabilities", "trackers").check_trackers(options.tracker)
     task.refuse_options(options)
     task.refuse_clips(table)
     task.refuse_channels(channels)
@@ -211,7 +208,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     path = run_folder(options, network or model.name, standard, content)
     return Plan(
         training=training,
-        execution=part_of(options, Execution),
+        execution=with_those_of_rooms(options, Execution),
         changed=changed,
         cache=cache,
         model=model,

@@ -13,7 +13,6 @@ import pandas as pd
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder
@@ -122,10 +121,9 @@ def predict_audio(options: PredictOptions) -> int:
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
     refuse_inside(options.out)
-    if options.checked:
-        tell_checked = rooms.load("capabilities", "tell checked")
-        told: int = tell_checked(options.checked, options.promise)
-        return told
+    answered = options.answered()
+    if answered is not None:
+        return answered
     if options.elsewhere:
         from featurestack.train.other_dataset import score_elsewhere  # few need it
 
@@ -146,11 +144,7 @@ def predict_audio(options: PredictOptions) -> int:
         predict = rooms.load("capabilities", model.task.predictor)
         status: int = predict(options, model, files)
         return status
-    if options.tables or options.check:
-        raise RequestError(
-            "TABLES and CHECK are about detections, which a run of events finds:"
-            f" train one on a dataset of {make_command('events')}"
-        )
+    options.refuse_clips()
     if options.window and not options.hop:
         raise RequestError(
             "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"

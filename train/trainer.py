@@ -618,13 +618,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     clips = plan.training.passes * len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_writer.start_history(folder, trainer.rows, run.task.history_columns)
-    trackers = []
-    if plan.execution.tracker:
-        module = rooms.load("capabilities", "trackers")
-        place = plan.path / "trackers"
-        trackers = module.follow(
-            plan.execution.tracker, module.Fold(run, fold, trainer.epoch), place
-        )
+    trackers = plan.execution.trackers(run, fold, trainer.epoch)
     complete = False
     try:
         trainer.fit(folder, bar, trackers)

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
@@ -87,6 +86,7 @@ class Dataset:
     duration: float  # seconds
     source: str
     synthetic: bool = False
+    keeps_copies: bool = True  # the copies in its cache, if it has one
     # notes for the user, such as ignored files and drawn folds
     notes: tuple[str, ...] = ()
     # the one fold that the publishers test; None if every fold is tested
@@ -160,13 +160,14 @@ def load(options: SourceOptions) -> Dataset:
             f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
             " or SAMPLE_RATE="
         )
-    if isinstance(options, ExtractOptions) and options.copies:
-        with_copies = rooms.load("capabilities", "copies").with_copies
-        table = with_copies(table, options.copies, options.alter, options.seed)
+    with_copies = None
+    if isinstance(options, ExtractOptions):
+        with_copies = options.with_copies(table)
     return Dataset(
         name=name,
         folder=folder,
-        table=complete(table),
+        table=complete(table if with_copies is None else with_copies),
+        keeps_copies=with_copies is None,
         sample_rate=sample_rate,
         duration=duration,
         source=source,

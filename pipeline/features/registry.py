@@ -12,7 +12,7 @@ else.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import Parameter, Value
 
 Function = Callable[..., np.ndarray]
+Defined = TypeVar("Defined", bound=Function)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Feature:
 FEATURES: Registry[Feature] = Registry("feature", rooms="features")
 
 
-def feature(*, units: str, **described: Any) -> Callable[[Function], Function]:
+def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames) as the
     feature of its name.
 

@@ -8,6 +8,13 @@ from featurestack.commandline.rooms import Room
 ROOM = Room(extra="scale")
 
 
+@ROOM.options("FeaturesCommand")
+def load_options() -> Sequence[Any]:
+    from featurestack.rooms.cluster.options import ClusterOptions
+
+    return (ClusterOptions,)
+
+
 @ROOM.capabilities("dask")
 def load_dask() -> Sequence[Any]:
     from featurestack.rooms.cluster import dask_cluster

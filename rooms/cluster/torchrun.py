@@ -26,10 +26,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from featurestack.commandline import own_code
 from featurestack.commandline.errors import Failed
+from featurestack.commandline.options import part_of
 from featurestack.storage.files import replace_file
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, draw_batches, seeded
-from featurestack.train.options import RunOptions
+from featurestack.train.options import Execution, RunOptions
 from featurestack.train.plan import Plan, Positions
 from featurestack.train.trainer import Trainer, train_run
 
@@ -125,7 +126,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
                 target.write_bytes(file.read_bytes())
             identity = replace(plan.identity, path=scratch)
             copy = replace(
-                plan, identity=identity, execution=replace(plan.execution, tracker="")
+                plan, identity=identity, execution=part_of(plan.execution, Execution)
             )
             with contextlib.redirect_stderr(nowhere):
                 train_run(copy, folds, device, SharedTrainer)

@@ -8,6 +8,13 @@ from featurestack.commandline.rooms import Room
 ROOM = Room()
 
 
+@ROOM.options("ExtractOptions")
+def load_options() -> Sequence[Any]:
+    from featurestack.rooms.copies.options import CopyOptions
+
+    return (CopyOptions,)
+
+
 @ROOM.capabilities("copies")
 def load_copies() -> Sequence[Any]:
     from featurestack.rooms.copies import alter

@@ -24,6 +24,13 @@ def load_commands() -> Sequence[Any]:
     return (make_events,)
 
 
+@ROOM.options("PredictOptions")
+def load_options() -> Sequence[Any]:
+    from featurestack.rooms.events.options import DetectionOptions
+
+    return (DetectionOptions,)
+
+
 @ROOM.functions("events", "detections", "event_scores")
 def load_functions() -> Sequence[Any]:
     from featurestack.rooms.events.functions import detections, event_scores, events
@@ -64,13 +71,6 @@ def load_predictor() -> Sequence[Any]:
     from featurestack.rooms.events.predict import predict_recordings
 
     return (predict_recordings,)
-
-
-@ROOM.capabilities("tell checked")
-def load_checked() -> Sequence[Any]:
-    from featurestack.rooms.events.check import tell_checked
-
-    return (tell_checked,)
 
 
 @ROOM.figures("time_line")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from featurestack.commandline.errors import RequestError
 from featurestack.interface import takes
-from featurestack.rooms.events.options import EventsCommand
-from featurestack.train.options import PredictOptions
+from featurestack.rooms.events.options import DetectionOptions, EventsCommand
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +39,8 @@ def events(options: EventsCommand) -> Path:
     return csv_path(options)
 
 
-@takes(PredictOptions, "audio")
-def detections(options: PredictOptions) -> "pd.DataFrame":
+@takes(DetectionOptions, "audio")
+def detections(options: DetectionOptions) -> "pd.DataFrame":
     """`make predict` by a run of events: a row for each detection in the recordings.
 
     Columns: file, start, end, label, score, low, high, time. The command's files are

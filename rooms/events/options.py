@@ -4,7 +4,10 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Literal
 
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DataOptions, option
+from featurestack.commandline.spelling import make_command
+from featurestack.train.options import PredictOptions
 
 
 class EventsCommand(DataOptions):
@@ -43,3 +46,55 @@ class EventsCommand(DataOptions):
         " go",
     )
     name: str = option("", "name of the dataset; by default that of AUDIO")
+
+
+class DetectionOptions(PredictOptions):
+    """Detections in recordings, and the tables that they are scored against."""
+
+    check: int = option(
+        0,
+        "detections to listen to, drawn by score: so many, as a page that works offline"
+        " and writes a table of the answers",
+        least=0,
+    )
+    checked: Path | None = option(
+        None,
+        "this table with answers, instead of AUDIO: precision by score, the number of"
+        " right detections, and the threshold that keeps PROMISE",
+    )
+    promise: float = option(
+        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
+    )
+    tables: Path | None = option(
+        None,
+        "annotation tables that detections are scored against: a folder, or one table"
+        " of all recordings",
+    )
+    column: str = option(
+        "", "column of labels in the tables; by default one of the usual names"
+    )
+    label: str = option("", "label of events in tables without labels")
+    missing: Literal["refuse", "ignore"] = option(
+        "refuse",
+        "rows of the tables about recordings that are not in AUDIO: an error, or left"
+        " out",
+    )
+    truncated: Literal["refuse", "keep"] = option(
+        "refuse",
+        "recordings that end before their header says, by a run of events: left out, or"
+        " predicted as far as they go",
+    )
+
+    def answered(self) -> int | None:
+        if self.checked is None:
+            return None
+        from featurestack.rooms.events.check import tell_checked
+
+        return tell_checked(self.checked, self.promise)
+
+    def refuse_clips(self) -> None:
+        if self.tables or self.check:
+            raise RequestError(
+                "TABLES and CHECK are about detections, which a run of events finds:"
+                f" train one on a dataset of {make_command('events')}"
+            )

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
@@ -28,6 +29,7 @@ from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
 from featurestack.rooms.events.frames import Frames, detect_all, scores_of_tables
 from featurestack.rooms.events.models import FrameModel
+from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.recordings import (
     Measured,
@@ -61,13 +63,14 @@ SHOWN = (
 
 
 def predict_recordings(
-    options: PredictOptions,
+    given: PredictOptions,
     model: AudioModel,
     files: Mapping[str, Path],
 ) -> int:
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
     """
+    options = part_of(given, DetectionOptions)
     if options.hop or options.window:
         raise RequestError(
             "HOP and WINDOW are for models of clips, and this run answers each frame:"
@@ -149,7 +152,7 @@ def write_detection_tables(
     return list(names.values())
 
 
-def given_events(options: PredictOptions, measured: Measured) -> Annotations | None:
+def given_events(options: DetectionOptions, measured: Measured) -> Annotations | None:
     """The events in TABLES; None without tables or recordings. Those of a recording
     that is cut off may lie beyond its end.
     """

@@ -20,16 +20,16 @@ NAMES = (
 
 @ROOM.commands("train importance", "train curve")
 def load_commands() -> Sequence[Any]:
-    from featurestack.rooms.importance.commands import curve, importance
+    from featurestack.rooms.importance.functions import make_curve, make_importance
+
+    return make_importance, make_curve
+
+
+@ROOM.functions("importance", "curve")
+def load_functions() -> Sequence[Any]:
+    from featurestack.rooms.importance.functions import curve, importance
 
     return importance, curve
-
-
-@ROOM.functions("importance")
-def load_functions() -> Sequence[Any]:
-    from featurestack.rooms.importance.functions import importance
-
-    return (importance,)
 
 
 @ROOM.capabilities("importance folders")

@@ -17,6 +17,14 @@ def load_commands() -> Sequence[Any]:
     return (export,)
 
 
+@ROOM.functions("export")
+def load_functions() -> Sequence[Any]:
+    from featurestack.interface import of_command
+    from featurestack.rooms.onnx.options import export
+
+    return (of_command(export),)
+
+
 @ROOM.capabilities("export")
 def load_exporting() -> Sequence[Any]:
     from featurestack.rooms.onnx import export

@@ -9,8 +9,8 @@ from featurestack.commandline.rooms import Room
 ROOM = Room(templates=Path(__file__).parent / "templates", switches=["paper"])
 
 
-@ROOM.capabilities("latex", "methods")
-def load_writers() -> Sequence[Any]:
-    from featurestack.rooms.paper import latex, methods
+@ROOM.options("AnalysisOptions")
+def load_options() -> Sequence[Any]:
+    from featurestack.rooms.paper.options import PaperOptions
 
-    return latex, methods
+    return (PaperOptions,)

@@ -8,8 +8,8 @@ from featurestack.commandline.rooms import Room
 ROOM = Room(extra="trackers")
 
 
-@ROOM.capabilities("trackers")
-def load_trackers() -> Sequence[Any]:
-    from featurestack.rooms.trackers import trackers
+@ROOM.options("Execution")
+def load_options() -> Sequence[Any]:
+    from featurestack.rooms.trackers.options import TrackerOptions
 
-    return (trackers,)
+    return (TrackerOptions,)

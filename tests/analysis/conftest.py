@@ -14,6 +14,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
+from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import external
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder
@@ -75,7 +76,7 @@ class Workshop:
 
     def options(self, **given):
         folders = {name: self.root / name for name in ("data", "runs", "reports")}
-        return AnalysisOptions(
+        return with_rooms(AnalysisOptions)(
             **({"dataset": "tones", "audio_mb": 0.1} | folders | given)
         )
 

@@ -23,6 +23,7 @@ from featurestack.features_cache.check_findings import write_check
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.structure import refresh
 from featurestack.features_cache.table import complete
+from featurestack.rooms.paper.options import PaperOptions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done
 from tests.processes import files_end_at
@@ -121,7 +122,7 @@ def test_few_speakers_are_shown_each_and_called_so_without_figures_of_no_interva
     refresh(cache, table, settings | {"groups": "speaker"})
     for run in of_sets(mel_mfcc=0.9, mel=0.6):
         make_run(tmp_path / "runs", clips, run, "said")
-    built = build(AnalysisOptions(dataset="said", **within(tmp_path), paper=True))
+    built = build(PaperOptions(dataset="said", **within(tmp_path), paper=True))
     text = " ".join(
         re.sub(
             r"<(script|style)\b.*?</\1>|<[^>]+>",

@@ -10,12 +10,12 @@ from sklearn.metrics import average_precision_score
 from featurestack.analysis import page, tables
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results, outdated_runs
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.tags import random_order_precision
 from featurestack.rooms.paper.methods import methods_text
+from featurestack.rooms.paper.options import PaperOptions
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
 
@@ -147,7 +147,7 @@ def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):
 
 
 def test_the_page_and_the_papers_files_speak_of_map(loaded, tmp_path):
-    built = build(AnalysisOptions(**within(tmp_path) | {"runs": tmp_path}, paper=True))
+    built = build(PaperOptions(**within(tmp_path) | {"runs": tmp_path}, paper=True))
     page = built.page.read_text(encoding="utf-8")
     assert (
         "% mAP" in built.headline

@@ -6,7 +6,7 @@ import pytest
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import rooms, spelling
-from featurestack.commandline.options import fields
+from featurestack.commandline.options import fields, with_rooms
 from featurestack.commandline.spelling import (
     CONSOLE,
     MAKE,
@@ -31,10 +31,10 @@ def test_a_removed_working_folder_can_still_import_the_package(tmp_path):
         f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); os.chdir({str(folder)!r});"
         f" os.rmdir({str(folder)!r}); import featurestack;"
         " from featurestack.commandline.spelling import make_command;"
-        " print(make_command('sweep'))"
+        " print(make_command('data'))"
     )
     done = python("-c", script, environment=os.environ | {"PYTHONPATH": str(ROOT)})
-    assert done.stdout == "python -m featurestack sweep\n"
+    assert done.stdout == "python -m featurestack data\n"
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_a_message_of_a_script_has_calls(script, tmp_path):
 
 def test_a_command_without_a_function_stays_one(script, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    command = make_command("sweep", "FEATURES=mel mfcc", "WAIT=1")
-    assert command == "python -m featurestack sweep 'FEATURES=mel mfcc' WAIT=1"
+    command = make_command("data", "FEATURES=mel mfcc", "WAIT=1")
+    assert command == "python -m featurestack data 'FEATURES=mel mfcc' WAIT=1"
 
 
 def test_a_command_is_spelled_when_it_is_printed():
@@ -92,7 +92,7 @@ def test_all_switches_of_the_functions_are_known():
     every = {
         name
         for kind in options
-        for name, field in fields(kind).items()
+        for name, field in fields(with_rooms(kind)).items()
         if field.type in (bool, "bool")
     }
     assert every == spelling.FLAGS | rooms.switches()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.commandline.registry import Registry, first_sentence
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Builder = Callable[..., "nn.Module"]
+Defined = TypeVar("Defined", bound=Builder)
 Given = dict[str, float]  # options by name
 
 MODELS: Registry[Model] = Registry("model", rooms="models")
@@ -56,7 +57,7 @@ class Model:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
+def model(kind: str, **traits: Any) -> Callable[[Defined], Defined]:
     """Decorator: enter a builder under its own name.
 
     kind             its kind of input, see train/network_input.py

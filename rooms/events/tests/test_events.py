@@ -8,11 +8,11 @@ import pytest
 
 from featurestack.commandline.errors import Failed
 from featurestack.rooms.events.models import LinearFrames
+from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
 from featurestack.rooms.events.tests.field import make_dataset, train, write_recordings
 from featurestack.train.optimisation import WeightAverage
-from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 
@@ -164,7 +164,7 @@ def predict(trained, folder, **given):
         "data": folder / "data",
         "device": "cpu",
     }
-    return predict_audio(PredictOptions(**options | given))
+    return predict_audio(DetectionOptions(**options | given))
 
 
 def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_path):

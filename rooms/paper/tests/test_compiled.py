@@ -7,11 +7,11 @@ import subprocess
 import pytest
 
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import Results
 from featurestack.rooms.paper import latex
+from featurestack.rooms.paper.options import PaperOptions
 from featurestack.rooms.paper.tests.test_latex import ODD
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
@@ -53,7 +53,7 @@ def report(folder, clips, runs, dataset):
     """The folder of the LaTeX document of these runs."""
     for run in runs:
         make_run(folder / "runs", clips, run, dataset)
-    options = AnalysisOptions(
+    options = PaperOptions(
         dataset=dataset,
         data=folder / "data",
         runs=folder / "runs",

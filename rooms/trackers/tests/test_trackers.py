@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from featurestack.commandline.options import with_rooms
 from featurestack.results.run_writer import write_config
 from featurestack.rooms.trackers.trackers import Fold, check_trackers, follow
+from featurestack.train.options import RunOptions
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute
@@ -28,6 +30,7 @@ def track(name, run, folder, epochs_done=0):
 def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+    options = with_rooms(RunOptions)(**vars(options))
     run = execute(options, folds=(2,), tracker="tensorboard")
     folder = run.path / "trackers"
     assert f"tensorboard --logdir {folder}" in capsys.readouterr().out

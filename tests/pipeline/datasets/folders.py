@@ -3,13 +3,15 @@
 import numpy as np
 import soundfile
 
+from featurestack.commandline.options import with_rooms
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import ExtractOptions
 
 
 def dataset(where, data, **given):
     """Load DATASET=`where` with these options; DATA= is the folder `data`/data."""
-    return load(ExtractOptions(dataset=str(where), data=data / "data", **given))
+    options = with_rooms(ExtractOptions)
+    return load(options(dataset=str(where), data=data / "data", **given))
 
 
 def write(path, seconds=0.1, rate=8_000):
