@@ -183,8 +183,6 @@ def extract(
     duration: float | None = None,
     seed: int = 0,
     frame: float | None = None,
-    copies: int | None = None,
-    alter: str = 'pitch,stretch,noise,gain,shift',
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
     timeout: float = 60,
@@ -193,9 +191,11 @@ def extract(
     skip_checksums: bool = False,
     wait: bool = False,
     bad: str = '0',
+    quiet: bool = False,
+    copies: int | None = None,
+    alter: str = 'pitch,stretch,noise,gain,shift',
     backend: Literal['processes', 'dask'] = 'processes',
     scheduler: str = '',
-    quiet: bool = False,
 ) -> Cache:
     """`make features`: the named features of every clip, into the cache; what is there
     already stays.
@@ -232,9 +232,6 @@ def extract(
     features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
         or hop_length; by default librosa's 2048 samples
-    copies: altered copies of each clip; 0 removes them; by default as many as there
-        are
-    alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
     timeout: [60] seconds that a pretrained network may take for one call, before it
@@ -245,8 +242,6 @@ def extract(
         to read
     wait: wait for another run over the same features instead of being refused
     bad: [0] clips that may fail with exit status 0: a number, or a share such as 1%
-    backend: [processes] worker processes of this machine, or a Dask cluster
-    scheduler: address of the Dask scheduler, tcp://host:port
     quiet: print nothing; warnings stay
     """
 
@@ -322,8 +317,8 @@ def train(
     min_accuracy: float = 0.0,
     tag: str = '',
     note: str = '',
-    tracker: str = '',
     quiet: bool = False,
+    tracker: str = '',
 ) -> RunFolder:
     """`make train`: one feature set, by default on all folds.
 
@@ -417,7 +412,6 @@ def train(
         this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
-    tracker: tensorboard, wandb, mlflow, or several, besides the CSV files
     quiet: print nothing; warnings stay
     """
 
@@ -470,8 +464,8 @@ def own_run(
     min_accuracy: float = 0.0,
     tag: str = '',
     note: str = '',
-    tracker: str = '',
     quiet: bool = False,
+    tracker: str = '',
 ) -> OwnRun:
     """The trainer's clips as torch datasets, for a training loop of your own: a
     `featurestack.train.own_loop.OwnRun`.
@@ -569,7 +563,6 @@ def own_run(
         this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
-    tracker: tensorboard, wandb, mlflow, or several, besides the CSV files
     quiet: print nothing; warnings stay
     """
 
@@ -611,9 +604,18 @@ def report(
     figures: int = 3,
     audio_mb: float = 1,
     seed: int = 0,
-    paper: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    predictions: str | Path | Sequence[str | Path] = (),
+    truth: str | Path | None = None,
+    audio: str | Path | None = None,
+    label: str = '',
+    group: str = '',
+    columns: str | Sequence[str] = (),
+    task: Literal['auto', 'classes', 'tags'] = 'auto',
+    paper: bool = False,
+    model: str = '',
+    base: str = 'mel',
 ) -> Built | Overview:
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing
         is
@@ -645,8 +647,6 @@ def report(
         first; the page's tables have all
     audio_mb: [1] most MB of clips' audio in the page; other clips are linked
     seed: [0] seed that draws the clips that the data section summarises
-    paper: write for papers too: figures as PDF and PNG, a LaTeX document, a methods
-        paragraph
     overwrite: make the report and its figures anew, even if nothing changed
     quiet: print nothing; warnings stay
     """
@@ -693,6 +693,313 @@ def sample_predictions(
     `seed` draws the clips.
 
         fs.sample_predictions(run, fs.cache("synth"))
+    """
+
+def sweep(
+    dataset: str = 'esc50',
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    name: str = '',
+    features: str | Sequence[str] = 'mel+mfcc+chroma',
+    model: str | Sequence[str] = 'resnet18+texture',
+    task: str | Sequence[str] = 'auto',
+    seed: int | Sequence[int] = 0,
+    epochs: int | Sequence[int] = 40,
+    passes: int | Sequence[int] = 1,
+    batch: int | Sequence[int] = 32,
+    grid: str | Sequence[str] = '64x216',
+    padding: Literal['auto', 'keep', 'drop'] | Sequence[Literal['auto', 'keep', 'drop']] = 'auto',
+    norm: Literal['feature', 'row', 'clip', 'none'] | Sequence[Literal['feature', 'row', 'clip', 'none']] = 'row',
+    augment: str | Sequence[str] = 'auto',
+    smoothing: float | Sequence[float] = 0.1,
+    copies: int | Sequence[int] = 0,
+    balance: Literal['none', 'loss', 'sample'] | Sequence[Literal['none', 'loss', 'sample']] = 'none',
+    optimizer: Literal['adamw', 'sgd'] | Sequence[Literal['adamw', 'sgd']] = 'adamw',
+    lr: float | None | Sequence[float | None] = None,
+    decay: float | None | Sequence[float | None] = None,
+    schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] | Sequence[Literal['onecycle', 'cosine', 'step', 'plateau', 'constant']] = 'onecycle',
+    warmup: float | Sequence[float] = 0.0,
+    ema: float | Sequence[float] = 0.0,
+    clip: float | Sequence[float] = 0.0,
+    val: Literal['none', 'next', 'group'] | Sequence[Literal['none', 'next', 'group']] = 'none',
+    select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] | Sequence[Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1']] = 'val_loss',
+    patience: int | Sequence[int] = 0,
+    skip_test: bool | Sequence[bool] = False,
+    tta: int | Sequence[int] = 1,
+    weights: str | Sequence[str] = '',
+    weights_lr: float | Sequence[float] = 0.2,
+    freeze: int | Sequence[int] = 0,
+    device: str | Sequence[str] = 'auto',
+    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] | Sequence[Literal['auto', 'fp32', 'bf16', 'fp16']] = 'auto',
+    threads: str | Sequence[str] = 'auto',
+    compile: Literal['auto', 'on', 'off'] | Sequence[Literal['auto', 'on', 'off']] = 'auto',
+    folds: int | Sequence[int] = (),
+    recipe: str | Sequence[str] = '',
+    curve: int = 20,
+    resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
+    retrain: bool = False,
+    wait: bool = False,
+    min_accuracy: float = 0.0,
+    tag: str = '',
+    note: str = '',
+    max: int = 1,
+    yes: bool = False,
+    quiet: bool = False,
+) -> bool:
+    """Train every combination of several feature sets, models and other options; skip
+    finished runs.
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
+        name@key=value is a variant, name:a-b some rows
+    model: [resnet18+texture] the network or linear model, see `train list`;
+        name@key=value,key=value sets its own options; a+b is the ensemble of two
+        that take images, b@weight=0.6 the weight of the second in its answer; the
+        default is mlp if every channel is a vector, such as an embedding
+    task: [auto] labels to predict: classes, their categories, or tags (several
+        labels a clip, or none); auto is tags if the table has such clips, else
+        classes
+    seed: [0] seed of weights, order and augmentation; another seed is another run
+        of the same configuration
+    epochs: [40] epochs of training; PATIENCE may end it earlier
+    passes: [1] passes over the training clips in one epoch
+    batch: [32] clips in one training step; batch norm needs two
+    grid: [64x216] rows x frames to which every channel is resized; native is the
+        size of the largest channel
+    padding: [auto] frames of zeros after the end of short clips: drop resizes each
+        clip's own frames to the grid, keep leaves them in; auto drops them for
+        convolutional networks and their ensembles if they are more than a fifth of
+        the time
+    norm: [row] standardisation by feature, by row of a feature, by clip, or none
+    augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
+        for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
+        for no change
+    smoothing: [0.1] label smoothing: the share of each target that is divided
+        evenly among all classes
+    copies: [0] cached altered copies of each clip to train on, besides the clip
+        itself
+    balance: [none] weight of rare classes: loss counts them more, sample draws them
+        more often (not with linear)
+    optimizer: [adamw] adamw, or sgd with Nesterov momentum 0.9; weight decay spares
+        norms and biases in both
+    lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
+    decay: weight decay; 0.05 for adamw, 0.0005 for sgd by default
+    schedule: [onecycle] learning-rate schedule, step by step; plateau divides the
+        rate by ten if SELECT stops improving, and needs VAL
+    warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
+        onecycle has its own
+    ema: [0] moving average of the weights: share of the old average kept at each
+        step (0.999); 0 for none
+    clip: [0] largest norm of a step's gradient; 0 for no limit
+    val: [none] validation clips for model selection: the next fold, or 15 % of the
+        training groups
+    select: [val_loss] validation score that picks the best epoch
+    patience: [0] epochs without a better SELECT after which training ends, 0 for no
+        early stopping; plateau lowers the rate after a third of them
+    skip_test: never score the test fold: for runs that only serve a choice; needs
+        VAL
+    tta: [1] views of a clip averaged in testing: circular shifts, or crops if
+        AUGMENT crops
+    weights: file of weights to start from, which may hold a part of the layers, or
+        imagenet: the model's file in models/, else the published one, which is
+        fetched
+    weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
+    freeze: [0] epochs at the beginning in which the layers that WEIGHTS filled stay
+        as they are, while the others warm up
+    device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
+        folds
+    precision: [auto] number format of the network's arithmetic; auto measures which
+        is faster
+    threads: [auto] threads of the network's arithmetic on a CPU; auto measures
+    compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
+        to repay it
+    folds: test folds to train, all by default; later calls may add others
+    recipe: named setting, or a .txt file of your own: its values replace the
+        defaults of other options
+    curve: [20] how often the test fold is scored for the learning curve, less often
+        if that would cost more than a tenth of the training; no choice uses these
+        scores; 0 scores at the end only
+    resident: [auto] memory for the features while training; results are the same
+    retrain: train a run of other clips or feature values again in its place; the
+        old one stays until the new one is finished
+    wait: wait for another process that trains the same fold instead of being
+        refused
+    min_accuracy: [0] exit status 1 if the score of the finished folds is below
+        this, as 0.8; for tests of a program
+    tag: suffix of the folder's name, for runs that would share it
+    note: sentence for run.json, the tracker and the report
+    max: [1] most named features in one set: 2 adds every pair
+    yes: start more than 100 runs without asking
+    quiet: print nothing; warnings stay
+    """
+
+def bundle(
+    run: str = 'last',
+    *,
+    data: str | Path = 'data',
+    runs: str | Path = 'runs',
+    selection: Literal['auto', 'last', 'best'] = 'auto',
+    refit: bool = False,
+    dtype: Literal['float32', 'float16'] = 'float32',
+    out: str | Path | None = None,
+    quiet: bool = False,
+) -> bool:
+    """Write one file with the weights and configuration that prediction needs.
+
+    Options, each with its default and meaning:
+
+    data: [data] folder of datasets and their feature caches
+    runs: [runs] folder of run folders
+    run: [last] a run's name, path or unique prefix, or last
+    selection: [auto] weights of the last epoch, or of the best by validation; auto
+        is the best if VAL chose one
+    refit: train one model on the clips of all folds instead of packing each fold's:
+        a fifth of the work for five folds, and no score of its own
+    dtype: [float32] type of the weights; float16 halves the file
+    out: file to write; by default <run>.bundle.pt
+    quiet: print nothing; warnings stay
+    """
+
+def verify(
+    run: str = 'last',
+    *,
+    data: str | Path = 'data',
+    runs: str | Path = 'runs',
+    selection: Literal['auto', 'last', 'best'] = 'auto',
+    dataset: str = '',
+    device: str = 'cpu',
+    threads: str = 'auto',
+    quiet: bool = False,
+) -> bool:
+    """Compare predictions.csv with what the run's weights predict.
+
+    Options, each with its default and meaning:
+
+    data: [data] folder of datasets and their feature caches
+    runs: [runs] folder of run folders
+    run: [last] a run's name, path or unique prefix, or last
+    selection: [auto] weights of the last epoch, or of the best by validation; auto
+        is the best if VAL chose one
+    dataset: cache folder, if it is not the one of the run's dataset in DATA
+    device: [cpu] cpu, cuda, mps, or auto for the best available
+    threads: [auto] threads of the network's arithmetic on a CPU
+    quiet: print nothing; warnings stay
+    """
+
+def check(
+    dataset: str = 'esc50',
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    name: str = '',
+    archive: str = '',
+    url: str = '',
+    audio_dir: str = '',
+    labels: str = '',
+    group: str = '',
+    label: str = '',
+    folds_by: Literal['dataset', 'group'] | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> bool:
+    """Find faults of a dataset: leaks, silent or clipped clips, artefacts.
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    archive: zip file that is already there, instead of a download
+    url: another address of the archive
+    audio_dir: folder of the audio files, if the table is elsewhere
+    labels: separator of labels in a cell of the table, in addition to ; and lists
+    group: source recording of a clip: a column of the table, or a pattern with one
+        (group) for file names
+    label: class of a clip: a column of the table, or a pattern with one (class) for
+        file names, if folders are sites or dates; by default as in an earlier
+        command
+    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
+        own folds, or drawn ones; by default as in an earlier command
+    sample_rate: sample rate in Hz; by default the cache's, else the commonest
+    duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
+        else the longest clip's (at most 30), or the shortest that holds 95 % of the
+        clips if over a tenth would be padding
+    seed: [0] seed of drawn folds and altered copies
+    quiet: print nothing; warnings stay
+    """
+
+def plan(
+    dataset: str = 'esc50',
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    name: str = '',
+    archive: str = '',
+    url: str = '',
+    audio_dir: str = '',
+    labels: str = '',
+    group: str = '',
+    label: str = '',
+    folds_by: Literal['dataset', 'group'] | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    seed: int = 0,
+    features: str = 'all',
+    frame: float | None = None,
+    part: str = '1/1',
+    dtype: Literal['float16', 'float32'] = 'float16',
+    timeout: float = 60,
+    jobs: int | None = None,
+    quiet: bool = False,
+    copies: int | None = None,
+    alter: str = 'pitch,stretch,noise,gain,shift',
+) -> bool:
+    """Show the megabytes and seconds of each feature, and the feature maps that
+    `features` would compute.
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    archive: zip file that is already there, instead of a download
+    url: another address of the archive
+    audio_dir: folder of the audio files, if the table is elsewhere
+    labels: separator of labels in a cell of the table, in addition to ; and lists
+    group: source recording of a clip: a column of the table, or a pattern with one
+        (group) for file names
+    label: class of a clip: a column of the table, or a pattern with one (class) for
+        file names, if folders are sites or dates; by default as in an earlier
+        command
+    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
+        own folds, or drawn ones; by default as in an earlier command
+    sample_rate: sample rate in Hz; by default the cache's, else the commonest
+    duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
+        else the longest clip's (at most 30), or the shortest that holds 95 % of the
+        clips if over a tenth would be padding
+    seed: [0] seed of drawn folds and altered copies
+    features: [all] feature sets separated by blanks; all, small
+    frame: milliseconds of a frame, for all features whose names do not state n_fft
+        or hop_length; by default librosa's 2048 samples
+    part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
+    dtype: [float16] type of the stored values
+    timeout: [60] seconds that a pretrained network may take for one call, before it
+        is ended
+    jobs: number of processes; by default one per core
+    quiet: print nothing; warnings stay
     """
 
 def answer(
@@ -962,6 +1269,68 @@ def importance(
     quiet: print nothing; warnings stay
     """
 
+def curve(
+    features: str = 'mel',
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    dataset: str = 'esc50',
+    name: str = '',
+    out: str | Path | None = None,
+    model: str = 'linear',
+    task: str = 'auto',
+    epochs: int = 40,
+    seed: int = 0,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """`make curve`: the score of feature sets by the number of training recordings, a
+    row for each set and part of the recordings.
+
+        fs.curve("mel mel+mfcc", dataset="synth")
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    features: [mel] feature sets separated by blanks
+    out: CSV file of the curves; a figure is put beside it
+    model: [linear] linear or texture, perhaps with its own options
+    task: [auto] labels to predict: classes, categories or tags; auto asks the table
+    epochs: [40] epochs of MODEL=texture
+    seed: [0] seed of the parts and of texture's weights
+    quiet: print nothing; warnings stay
+    """
+
+def export(
+    run: str = 'last',
+    *,
+    data: str | Path = 'data',
+    runs: str | Path = 'runs',
+    selection: Literal['auto', 'last', 'best'] = 'auto',
+    format: Literal['onnx'] = 'onnx',
+    out: str | Path | None = None,
+    dataset: str = '',
+    quiet: bool = False,
+) -> bool:
+    """Write the networks as one ONNX file, for programs without torch.
+
+    Options, each with its default and meaning:
+
+    data: [data] folder of datasets and their feature caches
+    runs: [runs] folder of run folders
+    run: [last] a run's name, path or unique prefix, or last
+    selection: [auto] weights of the last epoch, or of the best by validation; auto
+        is the best if VAL chose one
+    format: [onnx] format of the file
+    out: file to write; by default <run>.onnx
+    dataset: the run's dataset or cache folder; by default the one of its name in
+        DATA
+    quiet: print nothing; warnings stay
+    """
+
 def analyse(
     table: pd.DataFrame | Mapping[str, pd.DataFrame] | Path | str,
     name: str = '',
@@ -983,9 +1352,11 @@ def analyse(
     figures: int = 3,
     audio_mb: float = 1,
     seed: int = 0,
-    paper: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    paper: bool = False,
+    model: str = '',
+    base: str = 'mel',
 ) -> Built:
     """`make analysis PREDICTIONS=`: the report on anybody's predictions.
 
@@ -1025,8 +1396,6 @@ def analyse(
         first; the page's tables have all
     audio_mb: [1] most MB of clips' audio in the page; other clips are linked
     seed: [0] seed that draws the clips that the data section summarises
-    paper: write for papers too: figures as PDF and PNG, a LaTeX document, a methods
-        paragraph
     overwrite: make the report and its figures anew, even if nothing changed
     quiet: print nothing; warnings stay
     """
