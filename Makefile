@@ -24,7 +24,7 @@
 #: FOLDS="1 3"               some of the folds; all of them by default
 #: EPOCHS=  GRID=64x216      how long, on which grid of rows and frames
 #: AUGMENT=  VAL=none        random changes of training clips; VAL=group or next for early stopping
-#: TASK=auto                 classes, categories, tags (several labels a clip), events; auto asks the table
+#: TASK=auto                 classes, categories, tags (several labels per clip), events; auto: from the labels
 #: SEED=0                    another seed is another run of the same configuration
 #: RUN=last                  a run for predict and analysis: a name, a unique prefix, a path
 #: AUDIO=                    a file or folder for predict
@@ -32,7 +32,7 @@
 #: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
 #: PYTHON=python             use the environment that is active, and never .venv; make setup PYTHON=python
 #:                           brings it to the tested versions (a GPU build of the same torch stays)
-#: ARGS="--wait"             anything else; make help ALL=1 lists every variable, make help VAL shows one,
+#: ARGS="--wait"             other options; make help ALL=1 lists every variable, make help VAL shows one,
 #:                           make help train those of a command
 
 # Names in small letters are this file's own: no command has such a variable.

@@ -72,7 +72,7 @@ def submit_run(
     """Submit the figures of one run and return the problems with its files.
 
     `best` adds the reliability diagram; `rates` writes percentages into the confusion
-    matrix, a figure for papers. Runs of several labels a clip have neither of the two.
+    matrix, a figure for papers. Runs of several labels per clip have neither.
     """
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)

@@ -300,7 +300,7 @@ def features(options: FeaturesBenchOptions) -> int:
         if not np.isnan(row.files_times):
             files = f", {row.files_times:.1f} with decoding and writing"
         print(f"{row.what} against {row.against}: {row.times:.1f} times faster{files}")
-    print(f"\nms a clip\n\n{milliseconds.round(2).to_string()}")
+    print(f"\nms per clip\n\n{milliseconds.round(2).to_string()}")
     return 0
 
 

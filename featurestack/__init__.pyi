@@ -340,9 +340,8 @@ def train(
         name@key=value,key=value sets its own options; a+b is the ensemble of two
         that take images, b@weight=0.6 the weight of the second in its answer; the
         default is mlp if every channel is a vector, such as an embedding
-    task: [auto] labels to predict: classes, their categories, or tags (several
-        labels a clip, or none); auto is tags if the table has such clips, else
-        classes
+    task: [auto] labels to predict: classes, their categories, tags (several labels
+        per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
     epochs: [40] epochs of training; PATIENCE may end it earlier
@@ -491,9 +490,8 @@ def own_run(
         name@key=value,key=value sets its own options; a+b is the ensemble of two
         that take images, b@weight=0.6 the weight of the second in its answer; the
         default is mlp if every channel is a vector, such as an embedding
-    task: [auto] labels to predict: classes, their categories, or tags (several
-        labels a clip, or none); auto is tags if the table has such clips, else
-        classes
+    task: [auto] labels to predict: classes, their categories, tags (several labels
+        per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
     epochs: [40] epochs of training; PATIENCE may end it earlier
@@ -1064,7 +1062,7 @@ def answer(
         clips if over a tenth would be padding
     seed: [0] seed of drawn folds and altered copies
     features: [all] feature sets to extract and rank; all, small
-    task: [auto] labels to predict: classes, categories or tags; auto asks the table
+    task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     frame: milliseconds of a frame, for all features whose names do not state n_fft
         or hop_length; by default librosa's 2048 samples
     jobs: processes for extraction; by default one per core
@@ -1258,7 +1256,7 @@ def importance(
     features: [mel mfcc chroma] features, or sets joined by + that count as one;
         all, small
     model: [linear] linear or texture, perhaps with its own options: linear@C=1
-    task: [auto] labels to predict: classes, categories or tags; auto asks the table
+    task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     classes: classes to compare, separated by blanks or commas; all by default
     epochs: [40] epochs of MODEL=texture
     permutations: [20] pairs of an order and its reverse, for more than eight

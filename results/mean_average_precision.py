@@ -1,4 +1,4 @@
-"""MEAN_AVERAGE_PRECISION: the score that ranks runs of several labels a clip.
+"""MEAN_AVERAGE_PRECISION: the score that ranks runs of several labels per clip.
 
 Conventions as in `results.ranking_metric`.
 """

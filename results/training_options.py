@@ -53,7 +53,7 @@ class Training(Options):
     )
     task: str = option(
         "auto",
-        "labels to predict: classes, their categories, or tags (several labels a clip,"
+        "labels to predict: classes, their categories, tags (several labels per clip,"
         " or none); auto is tags if the table has such clips, else classes",
         choices=task_choices,
         label="",

@@ -1,4 +1,4 @@
-"""TAGS: several labels a clip, or none."""
+"""TAGS: several labels per clip, or none."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar

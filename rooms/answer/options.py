@@ -14,7 +14,7 @@ class AnswerOptions(SourceOptions, ReportsOptions):
     features: str = option("all", "feature sets to extract and rank; all, small")
     task: str = option(
         "auto",
-        "labels to predict: classes, categories or tags; auto asks the table",
+        "labels to predict: classes, categories or tags; auto: by the labels",
         choices=task_choices,
     )
     frame: float | None = option(

@@ -28,7 +28,7 @@ from featurestack.analysis.figures.drawing import (
 )
 from featurestack.commandline.quantities import plural
 
-UNIT = "nats a clip"
+UNIT = "nats per clip"
 
 figure(
     "Share of each feature in the information that all give, with its interval; hollow:"
@@ -109,7 +109,7 @@ def draw_importance_sets(
     xlabel = "features"
     if sets["milliseconds"].notna().all():
         x = "milliseconds"
-        xlabel = "ms a clip"
+        xlabel = "ms per clip"
     sets = sets.assign(x=sets[x], y=100 * sets["accuracy"]).sort_values("x")
     best_so_far = sets["y"].cummax().shift(fill_value=0)
     front = sets[sets["y"] > best_so_far]

@@ -26,7 +26,7 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
     )
     task: str = option(
         "auto",
-        "labels to predict: classes, categories or tags; auto asks the table",
+        "labels to predict: classes, categories or tags; auto: by the labels",
         choices=task_choices,
     )
     classes: str = option(
@@ -55,7 +55,7 @@ class CurveOptions(DatasetOptions, RunsOptions):
     model: str = option("linear", "linear or texture, perhaps with its own options")
     task: str = option(
         "auto",
-        "labels to predict: classes, categories or tags; auto asks the table",
+        "labels to predict: classes, categories or tags; auto: by the labels",
         choices=task_choices,
     )
     epochs: int = option(40, "epochs of MODEL=texture", least=1)

@@ -1,4 +1,4 @@
-"""Runs of several labels a clip: their scores, ranking, errors and report."""
+"""Runs of several labels per clip: their scores, ranking, errors and report."""
 
 from dataclasses import replace
 
