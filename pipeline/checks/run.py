@@ -37,6 +37,11 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
+# Cyrillic and Greek letters that look as Latin ones, and categories of characters that
+# are not seen: blanks, zero-width ones
+LOOK_LATIN = str.maketrans("асеорхуіјѕһԁοαν", "aceopxyijshdoav")
+UNSEEN = ("Zs", "Cf", "Cc")
+
 
 def check_dataset(options: SourceOptions) -> int:
     """The command `check`: print and keep the findings about a dataset; 1 if there is a
@@ -139,7 +144,8 @@ def same_classes(table: pd.DataFrame) -> Finding:
     """
     alike: dict[str, list[str]] = {}
     for name in sorted({*by_label(table)["label"]} - {""}):
-        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        folded = unicodedata.normalize("NFKC", name).casefold().translate(LOOK_LATIN)
+        plain = "".join(c for c in folded if unicodedata.category(c) not in UNSEEN)
         alike.setdefault(plain, []).append(name)
     return Finding(
         "same_classes",

@@ -279,12 +279,23 @@ def test_clips_that_cannot_be_read_are_grouped_by_reason():
 
 
 def test_names_of_classes_that_look_the_same_are_named(tmp_path):
-    names = ["dog", "Dog", "do g", "caf\u00e9", "cafe\u0301", "cat"]
-    rows = [f"{n}.wav,{names[n % 6]},{1 + n // 6},{n}" for n in range(12)]
-    found = findings(make(tmp_path, {f"{n}.wav": noise(n) for n in range(12)}, rows))
+    zero_width, cyrillic = "do\u200bg", "c\u0430t"
+    names = [
+        "dog",
+        "Dog",
+        zero_width,
+        "do g",
+        "caf\u00e9",
+        "cafe\u0301",
+        "cat",
+        cyrillic,
+    ]
+    rows = [f"{n}.wav,{names[n % 8]},{1 + n // 8},{n}" for n in range(16)]
+    found = findings(make(tmp_path, {f"{n}.wav": noise(n) for n in range(16)}, rows))
     assert found["same_classes"].names == [
-        "'Dog' = 'do g' = 'dog'",
+        "'Dog' = 'do g' = 'dog' = 'do\\u200bg'",
         "'cafe\\u0301' = 'caf\\xe9'",
+        "'cat' = 'c\\u0430t'",
     ]
 
 
