@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -167,7 +167,9 @@ def drawing_code(name: str) -> str:
     """A hash of the modules that draw a figure and of matplotlib's version."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     if name in rooms.names("figures"):
-        files.append(Path(inspect.getfile(FIGURES[name].draw)))
+        drawn = FIGURES[name].draw  # perhaps a shared function with a room's labels
+        function = drawn.func if isinstance(drawn, partial) else drawn
+        files.append(Path(inspect.getfile(function)))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 

@@ -18,6 +18,7 @@ from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
 from featurestack.analysis.figures.confusion import ERROR_SHADE
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from featurestack.analysis.figures.feature_maps import FeatureMap, SamplePrediction
+from featurestack.analysis.figures.saving import drawing_code
 from featurestack.commandline import rooms
 
 TEMPLATES = Path(drawing.__file__).parents[1] / "templates"
@@ -477,3 +478,8 @@ def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_draw
     (tmp_path / "figures" / "intervals.svg").unlink()
     assert written(first[0]) == first
     assert "another label" in written(first[0], label="another label")[1]
+
+
+def test_the_code_of_every_figure_has_a_hash():
+    """One of a room may be a shared function with labels of its own."""
+    assert all(len(drawing_code(name)) == 32 for name in FIGURES.complete())
