@@ -205,7 +205,10 @@ def tested(f: "Findings") -> str:
         f" {f.unit}, from which the intervals of differences come too"
     )
     if len(f.rows) > 2:
-        text += f", corrected for all {len(f.rows) - 1} comparisons"
+        text += (
+            f", corrected for all {len(f.rows) - 1} comparisons, so that they hold all"
+            f" together; the interval of each {f.score} holds by itself"
+        )
     text += f". A difference is clear if p is below {level}"
     if level == 0.05:
         text += (

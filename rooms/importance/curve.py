@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
 from featurestack.results.scores import by_unit
@@ -102,10 +103,15 @@ def curve_summary(curve: pd.DataFrame) -> str:
     score = next(name for name in ("event_f1", "map", "accuracy") if name in curve)
     for features, rows in curve.groupby("features", sort=False):
         gain = rows[score].iloc[-1] - rows[score].iloc[-2]
-        lines.append(
-            f"{features}: the second half of the recordings brings {gain:+.3f} in"
-            f" {titles.get(score, score)}"
+        line = (
+            f"{features}: the second half of the recordings brings {points(gain)}"
+            f" points of {titles.get(score, score)} in this one draw"
         )
+        if "low" in rows:
+            halves = (rows["high"] - rows["low"]).iloc[-2:] / 2
+            reach = float(np.hypot(*halves))
+            line += f" (about {points(gain - reach)} to {points(gain + reach)})"
+        lines.append(line)
     if "unit" in curve:
         lines.append(f"intervals {by_unit(curve['unit'].iloc[0])}")
     lines.append("the model is small, so only the shape of a curve counts")

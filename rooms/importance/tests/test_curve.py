@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from featurestack.commandline.quantities import points
 from featurestack.rooms.importance.curve import (
     curve_summary,
     measure_curve,
@@ -46,7 +47,7 @@ def test_easy_sounds_are_told_from_all_recordings(of_mel):
 def test_the_summary_says_what_the_second_half_brings(curve):
     for features, rows in curve.groupby("features"):
         gain = rows["accuracy"].iloc[-1] - rows["accuracy"].iloc[-2]
-        told = f"{features}: the second half of the recordings brings {gain:+.3f} in"
+        told = f"{features}: the second half of the recordings brings {points(gain)}"
         assert told in curve_summary(curve)
 
 
