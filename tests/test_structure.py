@@ -368,7 +368,7 @@ def test_the_core_works_without_any_room(tmp_path):
     ]
     done = python(*words, cwd=tmp_path, environment=environment, check=False)
     assert done.returncode == 2
-    assert "trackers is in no room; these are not here: " in done.stderr
+    assert "TRACKER is in no room; these are not here: " in done.stderr
 
 
 def test_the_wheel_has_every_module_of_the_installed_package():
