@@ -38,7 +38,6 @@ __all__ = [
     "Failed",
     "Model",
     "RequestError",
-    "alter",
     "bundle",
     "cache",
     "check",

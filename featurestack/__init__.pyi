@@ -110,19 +110,6 @@ def tone(
         fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
     """
 
-def alter(
-    clip: Clip,
-    how: str,
-) -> Clip:
-    """An altered copy, as long as the clip. `how` is an alteration with its
-        parameters:
-    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`,
-        `gain(db=-6)`,
-    `shift(share=0.25)`.
-
-        fs.alter(clip, "stretch(rate=1.2)")
-    """
-
 def write(
     clip: Clip,
     path: str | Path,
@@ -1068,6 +1055,19 @@ def answer(
     jobs: processes for extraction; by default one per core
     retrain: train the runs of other clips or folds again in their place
     quiet: print nothing; warnings stay
+    """
+
+def alter(
+    clip: Clip,
+    how: str,
+) -> Clip:
+    """An altered copy, as long as the clip. `how` is an alteration with its
+        parameters:
+    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`,
+        `gain(db=-6)`,
+    `shift(share=0.25)`.
+
+        fs.alter(clip, "stretch(rate=1.2)")
     """
 
 def events(

@@ -15,6 +15,13 @@ def load_options() -> Sequence[Any]:
     return (CopyOptions,)
 
 
+@ROOM.functions("alter")
+def load_functions() -> Sequence[Any]:
+    from featurestack.rooms.copies.functions import alter
+
+    return (alter,)
+
+
 @ROOM.capabilities("copies")
 def load_copies() -> Sequence[Any]:
     from featurestack.rooms.copies import alter
