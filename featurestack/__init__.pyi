@@ -748,9 +748,8 @@ def sweep(
         name@key=value,key=value sets its own options; a+b is the ensemble of two
         that take images, b@weight=0.6 the weight of the second in its answer; the
         default is mlp if every channel is a vector, such as an embedding
-    task: [auto] labels to predict: classes, their categories, or tags (several
-        labels a clip, or none); auto is tags if the table has such clips, else
-        classes
+    task: [auto] labels to predict: classes, their categories, tags (several labels
+        per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
     epochs: [40] epochs of training; PATIENCE may end it earlier
@@ -1296,7 +1295,7 @@ def curve(
     features: [mel] feature sets separated by blanks
     out: CSV file of the curves; a figure is put beside it
     model: [linear] linear or texture, perhaps with its own options
-    task: [auto] labels to predict: classes, categories or tags; auto asks the table
+    task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     epochs: [40] epochs of MODEL=texture
     seed: [0] seed of the parts and of texture's weights
     quiet: print nothing; warnings stay
