@@ -28,7 +28,7 @@ from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
-from featurestack.train.choose_compute import candidates, fastest
+from featurestack.train.choose_compute import preferred
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import draw_batches, load_fold, measure_clips
 from featurestack.train.options import RunOptions
@@ -69,13 +69,7 @@ def training(options: TrainingBenchOptions) -> int:
         folder = Path(scratch)
         run = make_run(folder / "noise", options.clips)
         plan = make_plan(run)
-        x, y = (
-            torch.zeros(run.batch, *plan.input_shape),
-            torch.eye(CLASSES)[torch.arange(run.batch) % CLASSES],
-        )
-        compute = fastest(
-            candidates(run, "cpu", x.shape), draw_network(plan, 1), (x, y)
-        )
+        compute = preferred(run, "cpu", (run.batch, *plan.input_shape))
         loops = compare_loops(
             run, compute, save_arrays(folder / "saved", options.clips), options.rounds
         )

@@ -378,9 +378,10 @@ def train(
         as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
-    precision: [auto] number format of the network's arithmetic; auto measures which
-        is faster
-    threads: [auto] threads of the network's arithmetic on a CPU; auto measures
+    precision: [auto] number format of the network's arithmetic; auto is bf16 if the
+        processor has instructions for it
+    threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
+        for images
     compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
         to repay it
     folds: test folds to train, all by default; later calls may add others
@@ -528,9 +529,10 @@ def own_run(
         as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
-    precision: [auto] number format of the network's arithmetic; auto measures which
-        is faster
-    threads: [auto] threads of the network's arithmetic on a CPU; auto measures
+    precision: [auto] number format of the network's arithmetic; auto is bf16 if the
+        processor has instructions for it
+    threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
+        for images
     compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
         to repay it
     folds: test folds to train, all by default; later calls may add others

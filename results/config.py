@@ -41,7 +41,6 @@ Plain = str | int | float | bool | None
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
-Chosen = Literal["measured", "given"]
 T = TypeVar("T")
 Traits = Mapping[str, Any]  # a field's metadata: bounds, check
 
@@ -194,10 +193,9 @@ class WayChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Computed:
-    """How the trainer computes a run, and how that was chosen."""
+    """How the trainer computes a run."""
 
     way: Way  # the present one
-    chosen: Chosen  # measured by this run, or given
     checked: Mapping[str, str]  # way -> why it was refused, '' if it was not
     changes: tuple[WayChange, ...] = ()  # in order
 

@@ -223,12 +223,13 @@ class Training(Options):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
         "auto",
-        "number format of the network's arithmetic; auto measures which is faster",
+        "number format of the network's arithmetic; auto is bf16 if the"
+        " processor has instructions for it",
         label="",
     )
     threads: str = of_networks(
         "auto",
-        "threads of the network's arithmetic on a CPU; auto measures",
+        "threads of the network's arithmetic on a CPU; auto is every core for images",
     )
     compile: Literal["auto", "on", "off"] = of_networks(
         "auto",

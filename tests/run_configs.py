@@ -89,7 +89,7 @@ def ensemble_of(config, kind=EnsembleConfig, **given):
 
 def computed(**way):
     """The trainer's way to compute: one thread of the processor, but for `way`."""
-    return Computed(way=replace(CPU, **way), chosen="given", checked={})
+    return Computed(way=replace(CPU, **way), checked={})
 
 
 def importance_config(*features, **given):

@@ -1,5 +1,5 @@
-"""The choice of how a run computes: the fastest way, if it agrees with plain fp32 on
-the run's own network.
+"""The choice of how a run computes: the way that suits the processor, if it agrees with
+plain fp32 on the run's own network.
 
 Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some
 shapes (docs/explanation/reproducibility.md). The check does not need to know which: it
@@ -19,7 +19,6 @@ import torch
 from torch import nn
 
 from featurestack.commandline.terminal import tell
-from featurestack.results.config import Chosen
 from featurestack.results.training_options import Training
 from featurestack.train.compute import (
     TYPES,
@@ -30,10 +29,6 @@ from featurestack.train.compute import (
 )
 from featurestack.train.optimisation import CrossEntropy
 
-ROUNDS = 3  # rounds of a race, at most; each way's fastest step counts
-CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
-# a later way must be this many times as fast as an earlier one: noise must not choose
-GAIN = 1.15
 # A run on a GPU of at least so many steps is compiled; compiling takes a minute or
 # more. On a CPU it does not pay: compiling ResNet-18 in bf16 took 161 s, and each step
 # then took 1.1 times as long.
@@ -62,7 +57,6 @@ class Choice(NamedTuple):
 
     compute: Compute
     checked: dict[str, str]  # way to compute -> why it was refused; empty if it agreed
-    source: Chosen
 
 
 class Step(NamedTuple):
@@ -101,60 +95,29 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
     return Step(value, gradients, seconds)
 
 
-def candidates(training: Training, device: str, shape: Sequence[int]) -> list[Compute]:
-    """The ways to compute that PRECISION and THREADS leave open, the preferred ones
-    first.
+def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
+    """The way to compute by PRECISION and THREADS, or by the processor's features.
 
-    The fast format comes before fp32, and on a CPU one thread before all cores. Kernels
-    for images are fastest channels last. A network on vectors (H and W are 1) is too
-    small to gain by any of these.
+    A GPU computes in bf16, else in fp16; a processor in bf16 if it has instructions for
+    it, on all cores. Kernels for images are fastest channels last. A network on vectors
+    (H and W are 1) is too small to gain by any of these.
     """
     vectors = tuple(shape[2:]) == (1, 1)
-    formats = ["fp32"]
+    precision = "fp32"
     if training.precision != "auto":
-        formats = [training.precision]
+        precision = training.precision
     elif device == "cuda" and not vectors:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        formats = ["bf16" if bf16 else "fp16", "fp32"]
+        precision = "bf16" if bf16 else "fp16"
     elif device == "cpu" and not vectors:
         instructions = torch.cpu.get_capabilities()
         if any(instructions.get(name) for name in BF16_INSTRUCTIONS):
-            formats = ["bf16", "fp32"]
-    most = threads_of(training.threads)
-    if training.threads != "auto":
-        threads = [most]
-    elif vectors or device != "cpu":
-        threads = [1]
-    else:
-        threads = sorted({1, most})
+            precision = "bf16"
+    threads = threads_of(training.threads)
+    if training.threads == "auto" and (vectors or device != "cpu"):
+        threads = 1
     channels_last = device != "mps" and not vectors
-    return [
-        Compute(device, precision, channels_last, count)
-        for precision in formats
-        for count in threads
-    ]
-
-
-def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Compute:
-    """The fastest of these ways, or an earlier one that is nearly as fast.
-
-    The number format is chosen first, on all threads, then the threads. Steps are timed
-    in rounds, until one way is clearly ahead or ROUNDS are done.
-    """
-    seconds = dict.fromkeys(ways, math.inf)
-
-    def race(left: list[Compute]) -> Compute:
-        for _ in range(ROUNDS):
-            for way in left:
-                seconds[way] = min(seconds[way], step(network, way, batch).seconds)
-            ahead = min(seconds[way] for way in left)
-            if sum(seconds[way] < CLEAR * ahead for way in left) == 1:
-                break
-        return next(way for way in left if seconds[way] <= GAIN * ahead)
-
-    threads = max(way.threads for way in ways)
-    chosen = race([way for way in ways if way.threads == threads])
-    return race([way for way in ways if way.precision == chosen.precision])
+    return Compute(device, precision, channels_last, threads)
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
@@ -280,14 +243,13 @@ def choose_compute(
     steps: int,
     begun: Compute | None,
 ) -> Choice:
-    """Choose how to compute: as the run began on this device, else the fastest way.
+    """Choose how to compute: as the run began on this device, else as `preferred`.
 
     Anything but plain fp32 must agree with it on this batch.
 
     steps  training steps of the run
     begun  how the run has computed so far; None for a new run
     """
-    source: Chosen = "given"
     if begun and begun.device == device:  # the run continues with the same bits
         proposed = begun
     else:
@@ -296,13 +258,10 @@ def choose_compute(
                 f"this run began on {begun.device} and continues on {device}: the last"
                 " digits will differ"
             )
-        ways = candidates(training, device, batch[0].shape)
-        if len(ways) > 1:
-            ways = [fastest(ways, network, batch)]
-            source = "measured"
+        way = preferred(training, device, batch[0].shape)
         long = device == "cuda" and steps >= WORTH_COMPILING
         asked = training.compile
         compiled = long if asked == "auto" else asked == "on"
-        proposed = replace(ways[0], compiled=compiled)
+        proposed = replace(way, compiled=compiled)
     compute, checked = agreed(proposed, network, batch)
-    return Choice(compute, checked, source)
+    return Choice(compute, checked)

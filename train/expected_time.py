@@ -80,7 +80,7 @@ def measured_clip(plan: Plan) -> tuple[float, float]:
     """
     import torch
 
-    from featurestack.train.choose_compute import candidates, largest_step
+    from featurestack.train.choose_compute import largest_step, preferred
     from featurestack.train.compute import device_of
     from featurestack.train.trainer import first_network
 
@@ -97,8 +97,7 @@ def measured_clip(plan: Plan) -> tuple[float, float]:
             x = front_end(x)[..., None, None]
             once = (time.perf_counter() - begun) / len(x)
         x = x.clone()
-    ways = candidates(plan.training, device, x.shape)
-    way = [way for way in ways if way.precision == ways[0].precision][-1]
+    way = preferred(plan.training, device, x.shape)
     batch = x.to(device), y.to(device)
     _, batch = largest_step(network, way, batch)  # the first step also warms up
     taken, (x, _) = largest_step(network, way, batch)

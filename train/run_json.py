@@ -110,7 +110,7 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
     way = Way(**asdict(choice.compute))
     with Lock(plan.path / LOCK):
         if not (plan.path / "run.json").is_file():
-            computed = Computed(way=way, chosen=choice.source, checked=choice.checked)
+            computed = Computed(way=way, checked=choice.checked)
             config = first_config(plan, way.device)
             config = replace(config, parameters=parameters, computed=computed)
             write_config(plan.path, config)

@@ -133,10 +133,10 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
     import torch
     from torch import nn
 
-    from featurestack.train.models.resnet import Ends, ResNet, basic_block
+    from featurestack.train.models.resnet import ResNet, basic_block
     from featurestack.train.pretrained import adapt, read_weights
 
-    network = ResNet(basic_block, 1, (2, 2, 2, 2), 1, 1, ROWS, Ends())
+    network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=1, classes=1)
     network.layer4 = nn.Sequential()
     network.fc = nn.Identity()  # type: ignore[assignment]
     state = read_weights(path)

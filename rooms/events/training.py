@@ -120,7 +120,7 @@ class FrameTrainer(Trainer):
         threads = 1 if given == "auto" else int(given)
         compute = Compute(device, threads=threads)
         parameters = sum(weight.numel() for weight in network.parameters())
-        run_json.record(data.plan, Choice(compute, {}, "given"), parameters)
+        run_json.record(data.plan, Choice(compute, {}), parameters)
         compute.prepare()
         return compute, compute.place(network)
 

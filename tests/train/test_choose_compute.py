@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from featurestack.train import choose_compute
-from featurestack.train.choose_compute import agreed, candidates, measure
+from featurestack.train.choose_compute import agreed, measure, preferred
 from featurestack.train.compute import Compute
 from featurestack.train.models.registry import MODELS, Model
 from featurestack.train.options import RunOptions
@@ -23,65 +23,26 @@ def batch(shape=(2, 16, 16), size=6):
     return x, nn.functional.one_hot(torch.arange(size) % 3, 3).float()
 
 
-def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypatch):
+def test_the_way_follows_from_options_input_and_processor(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr(
         choose_compute, "threads_of", lambda text: 4 if text == "auto" else int(text)
     )
-    assert candidates(RunOptions(), "cpu", NUMBERS) == [Compute()]
-    assert [
-        way.precision
-        for way in candidates(RunOptions(precision="bf16"), "cpu", NUMBERS)
-    ] == ["bf16"]
-    ways = [
-        (way.precision, way.threads) for way in candidates(RunOptions(), "cpu", MAPS)
-    ]
-    assert ways == [("bf16", 1), ("bf16", 4), ("fp32", 1), ("fp32", 4)]
+    for options, shape, way in (
+        (RunOptions(), NUMBERS, ("fp32", 1)),
+        (RunOptions(precision="bf16"), NUMBERS, ("bf16", 1)),
+        (RunOptions(), MAPS, ("bf16", 4)),
+        (RunOptions(precision="fp32", threads="2"), MAPS, ("fp32", 2)),
+    ):
+        chosen = preferred(options, "cpu", shape)
+        assert (chosen.precision, chosen.threads) == way
 
 
-@pytest.mark.parametrize(
-    ("seconds", "chosen", "steps"),
-    [
-        # one thread is nearly as fast
-        ({"fp32 1": 1.1, "fp32 4": 1.0}, "fp32 1", 1 + 6),
-        ({"fp32 1": 1.4, "fp32 4": 1.0}, "fp32 4", 1 + 6),
-        # all threads are clearly ahead
-        ({"fp32 1": 2.0, "fp32 4": 1.0}, "fp32 4", 1 + 2),
-        ({"bf16 1": 1.2, "bf16 4": 1.0, "fp32 1": 0.5, "fp32 4": 4.0}, "bf16 4", 2 + 6),
-    ],
-)
-def test_the_fastest_way_is_chosen_and_measuring_stops_if_it_is_clearly_ahead(
-    monkeypatch, seconds, chosen, steps
-):
-    """Steps of a number format on some threads take these seconds."""
-    timed = []
-
-    def step(network, way, batch):
-        timed.append(f"{way.precision} {way.threads}")
-        return choose_compute.Step(0, {}, seconds[timed[-1]])
-
-    monkeypatch.setattr(choose_compute, "step", step)
-    ways = {
-        name: Compute(precision=name.split()[0], threads=int(name.split()[1]))
-        for name in seconds
-    }
-    assert (
-        choose_compute.fastest([*ways.values()], nn.Identity(), batch()) == ways[chosen]
-    )
-    assert len(timed) == steps
-
-
-def test_a_run_measures_its_way_unless_it_is_given_and_keeps_it(options, monkeypatch):
-    monkeypatch.setattr(
-        choose_compute, "threads_of", lambda text: 2 if text == "auto" else int(text)
-    )
+def test_a_run_keeps_the_way_in_which_it_began(options, monkeypatch):
     brief = change(options, threads="auto", folds=(1,), epochs=1)
     first = execute(brief).config.computed
-    monkeypatch.setattr(choose_compute, "fastest", None)
-    further = execute(brief, folds=(1, 2)).config.computed
-    given = execute(brief, seed=2, threads="1").config.computed
-    assert (first.chosen, given.chosen) == ("measured", "given")
-    assert further.way == first.way
+    monkeypatch.setattr(choose_compute, "preferred", None)
+    assert execute(brief, folds=(1, 2)).config.computed.way == first.way
 
 
 class Wrong(nn.Module):

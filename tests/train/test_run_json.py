@@ -124,7 +124,7 @@ def test_of_two_processes_that_begin_a_run_the_second_finds_the_way_of_the_first
 ):
     plan = make_plan(options)
     for threads in (1, 2, 2):
-        choice = Choice(Compute("cpu", threads=threads), {}, "given")
+        choice = Choice(Compute("cpu", threads=threads), {})
         run_json.record(plan, choice, parameters=7)
     computed = RunFolder(plan.path).training.computed
     (change,) = computed.changes

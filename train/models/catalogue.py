@@ -23,20 +23,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int]
 DROPOUT = {"dropout": (0.0, 0.9999)}
-ENDS = {
-    "rows": (1, 8),
-    "frames": (1, 8),
-    "maxpool": (0, 1),
-    "maxima": (0, 1),
-    "apart": (0, 1),
-}
-ENDS_MEAN = """
-
-    rows, frames: the stride of the first convolution, 2 and 2 as published.
-    maxpool: 0 leaves out the max pooling after it. maxima: 1 adds the maximum over time
-    to the mean before the last layer. apart: 1 averages over time alone there, so that
-    rows stay apart.
-    """
 
 
 def resnet(
@@ -44,33 +30,16 @@ def resnet(
 ) -> None:
     """Enter the ResNet of so many layers; `blocks` are those of each of its stages."""
 
-    def build(
-        channels: int,
-        classes: int,
-        shape: Shape,
-        *,
-        rows: int = 2,
-        frames: int = 2,
-        maxpool: int = 1,
-        maxima: int = 0,
-        apart: int = 0,
-    ) -> nn.Module:
-        from featurestack.train.models.resnet import (
-            Ends,
-            ResNet,
-            basic_block,
-            bottleneck,
-        )
+    def build(channels: int, classes: int, shape: Shape) -> nn.Module:
+        from featurestack.train.models.resnet import ResNet, basic_block, bottleneck
 
-        ends = Ends((rows, frames), bool(maxpool), bool(maxima), bool(apart))
         block, expansion = (bottleneck, 4) if bottlenecks else (basic_block, 1)
-        return ResNet(block, expansion, blocks, channels, classes, shape[0], ends)
+        return ResNet(block, expansion, blocks, channels, classes)
 
     kind = " with bottlenecks" if bottlenecks else ""
-    summary = f"ResNet of {layers} layers{kind}; torchvision's weights load."
-    build.__doc__ = summary + ENDS_MEAN
+    build.__doc__ = f"ResNet of {layers} layers{kind}; torchvision's weights load."
     build.__name__ = f"resnet{layers}"
-    model(kind="image", bounds=ENDS)(build)
+    model(kind="image")(build)
 
 
 resnet(18, (2, 2, 2, 2))

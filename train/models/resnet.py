@@ -3,10 +3,8 @@
 A state dict of torchvision's resnet18, 34 or 50 loads key by key.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -71,40 +69,6 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
-class Ends(NamedTuple):
-    """Layers before and behind the four layers; the defaults are the published ones."""
-
-    stride: tuple[int, int] = (2, 2)  # first convolution's: rows, frames
-    maxpool: bool = True  # max pooling after it, which halves rows and frames
-    maxima: bool = False  # each channel's maximum over time is added to its mean
-    apart: bool = False  # the last layer's rows are not averaged
-
-    def last_rows(self, rows: int) -> int:
-        """Rows behind the four layers, for an input of `rows`."""
-        halved = (2, 2, 2, 2) if self.maxpool else (2, 2, 2)
-        for stride in (self.stride[0], *halved):
-            rows = math.ceil(rows / stride)
-        return rows
-
-
-class OverTime(nn.Module):
-    """The mean over frames, to which `maxima` adds the maximum: (B, C, H, W) to (B, C,
-    1, 1), or to (B, C, H, 1) with the rows `apart`.
-
-    A maximum keeps an event that is short beside the silence around it (PANNs, Kong et
-    al. 2020, arXiv:1912.10211). Rows apart tell a low sound from a high one.
-    """
-
-    def __init__(self, ends: Ends) -> None:
-        super().__init__()
-        self.maxima, self.apart = ends.maxima, ends.apart
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        rows = x if self.apart else x.mean(2, keepdim=True)
-        mean = rows.mean(3, keepdim=True)
-        return mean + rows.amax(3, keepdim=True) if self.maxima else mean
-
-
 class ResNet(nn.Module):
     """Four layers of blocks, each half as large and twice as wide as the one before it,
     then the mean.
@@ -117,12 +81,8 @@ class ResNet(nn.Module):
         depths: tuple[int, int, int, int],
         channels: int,
         classes: int,
-        rows: int,
-        ends: Ends,
     ) -> None:
-        """A block gives `expansion` times as many channels as it is wide; the input has
-        so many `rows`.
-        """
+        """A block gives `expansion` times as many channels as it is wide."""
 
         def layer(inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
             first = block(inputs, width, stride)
@@ -130,26 +90,22 @@ class ResNet(nn.Module):
             return nn.Sequential(first, *others)
 
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 64, 7, ends.stride, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = (
-            nn.MaxPool2d(3, stride=2, padding=1) if ends.maxpool else nn.Identity()
-        )
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = layer(64, 64, depths[0], stride=1)
         self.layer2 = layer(64 * expansion, 128, depths[1], stride=2)
         self.layer3 = layer(128 * expansion, 256, depths[2], stride=2)
         self.layer4 = layer(256 * expansion, 512, depths[3], stride=2)
-        published = not (ends.maxima or ends.apart)
-        self.avgpool = nn.AdaptiveAvgPool2d(1) if published else OverTime(ends)
-        read = ends.last_rows(rows) if ends.apart else 1
-        self.fc = nn.Linear(512 * expansion * read, classes)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(512 * expansion, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # The published order is ReLU, then pooling. This order gives the same bits,
         # and ReLU has a quarter of the work.
         x = self.bn1(self.conv1(x))
-        x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4) by default
+        x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)

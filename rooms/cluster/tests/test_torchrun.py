@@ -11,7 +11,7 @@ from featurestack.commandline.terminal import progress
 from featurestack.results import run_folder
 from featurestack.rooms.cluster import torchrun
 from featurestack.train import checkpoint
-from featurestack.train.choose_compute import candidates
+from featurestack.train.choose_compute import preferred
 from featurestack.train.options import RunOptions
 from featurestack.train.trainer import Trainer, draw_network
 from tests.processes import python
@@ -41,7 +41,7 @@ class Halves(nn.Module):
 def reference(options):
     """The network that one process trains in halves."""
     data = load(options, 1)
-    (compute,) = candidates(options, "cpu", (options.batch, *data.plan.input_shape))
+    compute = preferred(options, "cpu", (options.batch, *data.plan.input_shape))
     network = compute.place(draw_network(data.plan, 1))
     trainer = Trainer(data, network, compute, Halves(network))
     while not trainer.finished:
