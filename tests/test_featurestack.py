@@ -313,3 +313,15 @@ def test_a_file_of_a_clone_is_one_module():
         "assert first is second"
     )
     python("-c", script)
+
+
+def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path):
+    table = write_dataset(tmp_path / "sounds")
+    place = {"data": str(tmp_path / "data"), "runs": str(tmp_path / "runs")}
+    assert fs.check(str(table), data=place["data"], quiet=True) is True
+    fs.extract("rms", str(table), data=place["data"], jobs=1)
+    sounds = {"dataset": str(table), **place, "quiet": True}
+    assert fs.sweep(features=["rms"], model="linear", **sounds)
+    bundle = tmp_path / "sounds.pt"
+    assert fs.bundle("last", out=bundle, **place) and bundle.is_file()
+    assert {"export", "curve", "verify", "plan"} <= {*dir(fs)}

@@ -15,6 +15,7 @@ from typing import Literal
 
 import pytest
 
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import main
 from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import (
@@ -22,6 +23,7 @@ from featurestack.commandline.options import (
     SEED,
     DatasetOptions,
     fields,
+    from_values,
     kind_of,
     option,
     option_words,
@@ -258,3 +260,17 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
 )
 def test_a_value_is_written_as_a_user_types_it(value, text):
     assert written(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("dataset", ["s", "my sounds"], "s 'my sounds'"),  # as a shell reads it
+        ("dataset", "my sounds", "my sounds"),
+        ("run", ["a run", "b"], ("a run", "b")),
+        ("run", "a b", ("a", "b")),
+        ("figures", 2, 2),
+    ],
+)
+def test_python_values_are_taken_as_they_are(name, value, kept):
+    assert getattr(from_values(AnalysisOptions, {name: value}), name) == kept
