@@ -598,7 +598,7 @@ def report(
     audio: str | Path | None = None,
     label: str = '',
     group: str = '',
-    columns: str | Sequence[str] = (),
+    columns: str = '',
     task: Literal['auto', 'classes', 'tags'] = 'auto',
     paper: bool = False,
     model: str = '',
@@ -1339,7 +1339,7 @@ def analyse(
     predictions: str | Path | Sequence[str | Path] = (),
     truth: str | Path | None = None,
     audio: str | Path | None = None,
-    columns: str | Sequence[str] = (),
+    columns: str = '',
     task: Literal['auto', 'classes', 'tags'] = 'auto',
     reports: str | Path = 'reports',
     runs: str | Path = 'runs',
@@ -1375,8 +1375,8 @@ def analyse(
     audio: folder of the audio files that PREDICTIONS names, for players and checks
     label: column of true labels in PREDICTIONS
     group: column of source recordings in PREDICTIONS
-    columns: other columns of PREDICTIONS that have no usual name: clip=, start=,
-        predicted=, score=, fold=, model=
+    columns: other columns of PREDICTIONS that have no usual name, separated by
+        blanks: clip=, start=, predicted=, score=, fold=, model=
     task: [auto] of PREDICTIONS: one label per clip, or several and none; auto asks
         the table
     reports: [reports] folder of reports

@@ -23,10 +23,10 @@ class PredictionsOptions(Options):
     )
     label: str = option("", "column of true labels in PREDICTIONS")
     group: str = option("", "column of source recordings in PREDICTIONS")
-    columns: tuple[str, ...] = option(
-        (),
-        "other columns of PREDICTIONS that have no usual name: clip=, start=,"
-        " predicted=, score=, fold=, model=",
+    columns: str = option(
+        "",
+        "other columns of PREDICTIONS that have no usual name, separated by blanks:"
+        " clip=, start=, predicted=, score=, fold=, model=",
     )
     task: Literal["auto", "classes", "tags"] = option(
         "auto",

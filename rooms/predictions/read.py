@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from featurestack.commandline.errors import RequestError, nearest, shortened
+from featurestack.commandline.errors import RequestError, shortened
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.storage.files import CLOSED
 
@@ -40,6 +40,7 @@ UNUSED = re.compile(
     "|scientific_name|end|end_time|end_[(]s[)]|window_end)?"
 )
 PREFIX = re.compile(r"^(prob|proba|probability|p|score)[_ .:]")  # of class columns
+SCIENTIFIC = "Scientific name"
 OF_RUN = "fold*/predictions.csv"
 FOLD = re.compile(r"fold[_-]?(\d+)", re.IGNORECASE)
 TOLD = ("split", "selection")  # columns of a run's own predictions.csv
@@ -96,7 +97,7 @@ def read_table(file: Path, columns: Mapping[str, str]) -> Table:
     header = text.partition("\n")[0]
     separator = max(",;\t", key=header.count)
     names = [name.strip('"\r ') for name in header.split(separator)]
-    as_text = dict.fromkeys([*roles_of(names, columns, file).values(), *TOLD], str)
+    as_text = dict.fromkeys([*roles_of(names, columns).values(), *TOLD], str)
     expected = f"expected {len(names)} as in the header, and decimal points"
     try:
         frame = pd.read_csv(
@@ -123,22 +124,17 @@ def read_table(file: Path, columns: Mapping[str, str]) -> Table:
     return Table(str(file), frame, model, fold[1] if fold else "1", header=2)
 
 
-def roles_of(
-    names: Sequence[str], given: Mapping[str, str], source: object
-) -> dict[str, str]:
+def roles_of(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
     """What a table's columns hold -> their names; `given` are those that the user
-    names.
+    names, which another table may have.
     """
-    free = [name for name in names if name not in given.values()]
+    roles = {role: name for role, name in given.items() if name in names}
+    free = [name for name in names if name not in roles.values()]
     usual = {str(name).strip().lower().replace(" ", "_"): name for name in free}
-    roles = dict(given)
     for role, words in ROLES.items():
         found = [usual[word] for word in words.split() if word in usual]
-        if role not in given and found:
+        if role not in roles and found:
             roles[role] = found[0]
-    for name in given.values():
-        if name not in names:
-            raise RequestError(f"{source}: {nearest('column', name, names)}")
     return roles
 
 
@@ -152,7 +148,7 @@ def answers_in(
     tags   whether a clip may have no label
     """
     frame = table.frame
-    roles = roles_of([*frame], given, table.name)
+    roles = roles_of([*frame], given)
     if "split" in frame and (frame["split"] == "test").any():
         frame = frame[frame["split"] == "test"]
     parts = {table.model: frame}
@@ -188,6 +184,9 @@ def answers_of(
             f"{table.name} has neither a column of probabilities for each class, called"
             " as the class, nor one of predicted classes (COLUMNS=predicted=NAME)"
         )
+    scientific = {*table.frame.get(SCIENTIFIC, ())}  # of BirdNET, beside common names
+    if labels & scientific and not classes:
+        roles = {**roles, "predicted": SCIENTIFIC}
     clips = clips_of(table, roles)
     if truth is not None:
         clips = with_truth(table, clips, truth)

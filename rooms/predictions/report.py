@@ -4,6 +4,7 @@ With AUDIO or DATASET the report has players and what `check` finds in the audio
 cache without features, in the report's folder, holds the paths.
 """
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -61,7 +62,8 @@ def jobs(options: Any) -> list[ReportJob]:
 def columns_of(options: Any) -> dict[str, str]:
     """What a column holds -> its name, as LABEL, GROUP and COLUMNS say."""
     columns = {"label": options.label, "group": options.group}
-    for word in options.columns:
+    words = re.split(r"\s+(?=\w+=)", options.columns) if options.columns else []
+    for word in words:  # names may have blanks
         role, _, name = word.partition("=")
         if role not in ROLES:
             raise RequestError(f"COLUMNS={word}: {nearest('meaning', role, ROLES)}")
@@ -70,17 +72,21 @@ def columns_of(options: Any) -> dict[str, str]:
 
 
 def job_of(
-    options: Any, tables: Sequence[Table], name: str, inputs: Sequence[Path]
+    options: Any, tables: Sequence[Table], title: str, inputs: Sequence[Path]
 ) -> ReportJob:
-    """The report on these tables."""
+    """The report on these tables, called `title`."""
     columns = columns_of(options)
+    names = {str(name) for table in tables for name in table.frame}
+    for name in columns.values():
+        if name not in names:
+            raise RequestError(nearest("column", name, names))
     dataset = dataset_of(options) if options.dataset else None
     truth = None
     if options.truth:
         truth = labels_in(read_table(options.truth, columns), columns)
         inputs = [*inputs, options.truth]
     elif dataset and not any(
-        "label" in roles_of([*table.frame], columns, table.name) for table in tables
+        "label" in roles_of([*table.frame], columns) for table in tables
     ):
         truth = labels_of(dataset)
     several = truth is not None and not truth["target"].str.fullmatch("[^;]+").all()
@@ -88,20 +94,20 @@ def job_of(
     answers = [
         own for table in tables for own in answers_in(table, columns, truth, tags=tags)
     ]
-    runs = foreign_runs(answers, name, options.task, truth)
-    folder = options.reports / name
-    if (options.runs / name).is_dir() and not options.name:
+    runs = foreign_runs(answers, title, options.task, truth)
+    folder = options.reports / title
+    if (options.runs / title).is_dir() and not options.name:
         raise RequestError(
-            f"{folder} is the report of the runs of {name}: give this one another name,"
-            " NAME=second-opinion"
+            f"{folder} is the report of the runs of {title}: give this one another"
+            " name, NAME=second-opinion"
         )
     if options.audio:
-        dataset = with_audio(options, answers, folder, name)
+        dataset = with_audio(options, answers, folder, title)
     cache = checked_cache(dataset, folder) if dataset else None
     words = option_words(options, [*OWN, "columns", "task"])
     notes = [Problem(run.name, note) for run in runs for note in run.notes]
     return ReportJob(
-        dataset=name,
+        dataset=title,
         runs=tuple(runs),
         cache=cache,
         folder=folder,
@@ -128,8 +134,7 @@ def proposal(
 def labels_in(table: Table, given: Mapping[str, str]) -> pd.DataFrame:
     """The true labels in a table: a column, or a column of 0 and 1 for each class."""
     frame = table.frame
-    named = {role: name for role, name in given.items() if name in frame}
-    roles = roles_of([*frame], named, table.name)
+    roles = roles_of([*frame], given)
     clips = clips_of(table, roles)
     if "target" not in clips:
         labels = class_columns(frame, roles, {*map(str, frame)})

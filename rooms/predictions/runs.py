@@ -86,8 +86,10 @@ def foreign_runs(
     runs = []
     for model, parts in models.items():
         clips = pd.concat([part.clips for part in parts], ignore_index=True)
-        values = pd.concat(scores[model], ignore_index=True)
-        values = values.reindex(columns=classes, fill_value=0.0)
+        every = [
+            part.reindex(columns=classes, fill_value=0.0) for part in scores[model]
+        ]
+        values = pd.concat(every, ignore_index=True)
         table = pd.concat(
             [clips.assign(split="test")[[*PREDICTION_COLUMNS]], values], axis=1
         )

@@ -66,6 +66,11 @@ def runs_of(folder, truth="", given=None, **texts):
     ("text", "truth", "predicted"),
     [
         (BIRDNET, TRUE, ["owl", "jay", NOTHING]),
+        (
+            BIRDNET.replace("Strix aluco", "owl").replace("Garrulus glandarius", "jay"),
+            TRUE,
+            ["owl", "jay", NOTHING],
+        ),
         (HOPLITE, TRUE, ["owl", "owl", "jay"]),
         (OPENSOUNDSCAPE, TRUE, ["owl", "jay", "jay"]),
         (OPENSOUNDSCAPE, ONE_HOT, ["owl", "jay", "jay"]),
@@ -79,7 +84,7 @@ def test_tables_are_read_as_programs_write_them(tmp_path, text, truth, predicted
     table = run.predictions().sort_values("clip_id")
     assert table["target"].tolist() == ["owl", "owl", "jay"]
     assert table[run.classes].idxmax(axis=1).tolist() == predicted
-    assert table[run.classes].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert table[run.classes].to_numpy().sum(axis=1) == pytest.approx(1)
 
 
 def test_the_windows_of_a_file_are_clips_and_the_file_is_their_group(tmp_path):
@@ -150,7 +155,5 @@ def test_tables_that_do_not_fit_are_refused(tmp_path):
         runs_of(tmp_path / "classes", a=GOOD, b=other)
     with pytest.raises(RequestError, match=r"line 4: \./c\.wav is not among"):
         runs_of(tmp_path / "truth", TRUE.partition("c.wav")[0], a=OPENSOUNDSCAPE)
-    with pytest.raises(RequestError, match="unknown column 'netz'; did you mean"):
-        runs_of(tmp_path / "column", given={"model": "netz"}, a="net,y,cat\nx,cat,1\n")
     with pytest.raises(RequestError, match="there is no such file"):
         tables_in(tmp_path / "none.csv", {})

@@ -73,6 +73,9 @@ def test_a_report_says_what_the_table_lacks_and_what_to_add(tmp_path):
     assert unchanged(jobs(chosen)[0], chosen)
     rows.assign(group="g").to_csv(file, index=False)
     assert not unchanged(jobs(chosen)[0], chosen)
+    named = options(tmp_path, predictions=(file,), columns="model=my nett")
+    with pytest.raises(RequestError, match="unknown column 'my nett'"):
+        jobs(named)
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     with pytest.raises(RequestError, match="NAME=second-opinion"):
         jobs(chosen)
