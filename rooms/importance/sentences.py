@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from featurestack.rooms.importance.folder import ImportanceFolder
 
 NAMED = 4  # features of the kept set whose loss the first screen states
-AGREE = 0.7  # rank correlation from which orders of features agree
 
 Row = Mapping[str, Any]
 

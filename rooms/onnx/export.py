@@ -21,7 +21,7 @@ the cache has the features, else with the networks themselves on noise.
 import json
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +33,10 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.names import parse_set
+from featurestack.features_cache.names import Channel, parse_set
 from featurestack.results import select_runs
 from featurestack.results.config import to_json
+from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import SMALLEST_PROBABILITY
 from featurestack.rooms.onnx.model import CONFIG, open_session
 from featurestack.rooms.onnx.options import ExportOptions
@@ -52,6 +53,8 @@ from featurestack.train.options import refuse_inside
 
 OPSET = 18
 CHECKED = 64  # largest number of clips of each fold that are compared
+# number of the exported fold, one clip's stored features, that fold's probabilities
+Example = tuple[int, Values, Probabilities]
 
 
 class ExportedRun(nn.Module):
@@ -108,31 +111,12 @@ def export_run(options: ExportOptions) -> int:
     ]
     folder = options.cache_of(run.dataset)
     cache = Cache(folder) if is_cache(folder) else None
-    # (number of the exported fold, one clip's stored features, that fold's
-    # probabilities)
-    examples: list[tuple[int, Values, Probabilities]] = []
     if cache and all(channel in cache for channel in channels):
         source = "predictions.csv"
-        for number, fold in enumerate(model.folds):
-            rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
-            for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
-                filled = cache.filled[cache.positions([clip])]
-                whole = cache.batch(channels, [clip])
-                values = []
-                for channel, stored in zip(model.input.channels, whole):
-                    frames = model.input.own_frames(channel, filled)[0]
-                    values.append(stored[:, :, :frames])
-                examples.append((number, values, expected))
+        examples = tested_clips(run, model, selection, cache, channels)
     else:
         source = "the networks"
-        noise = np.random.default_rng(0)
-        values = [
-            noise.normal(size=(1, channel.rows, channel.frames))
-            for channel in model.input.channels
-        ]
-        for number, fold in enumerate(model.folds):
-            expected = model.probabilities(values, np.ones(1), fold)[0]
-            examples.append((number, values, expected))
+        examples = noise_clips(model)
     content = onnx_bytes(model, names)
     session = open_session(content)
     largest = 0.0
@@ -155,6 +139,37 @@ def export_run(options: ExportOptions) -> int:
         f" {agreement}"
     )
     return 0
+
+
+def tested_clips(
+    run: RunFolder,
+    model: TrainedModel,
+    selection: str,
+    cache: Cache,
+    channels: Sequence[Channel],
+) -> Iterator[Example]:
+    """Some test clips of each fold, with the probabilities in predictions.csv."""
+    for number, fold in enumerate(model.folds):
+        rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
+        for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
+            filled = cache.filled[cache.positions([clip])]
+            whole = cache.batch(channels, [clip])
+            values = []
+            for channel, stored in zip(model.input.channels, whole):
+                frames = model.input.own_frames(channel, filled)[0]
+                values.append(stored[:, :, :frames])
+            yield number, values, expected
+
+
+def noise_clips(model: TrainedModel) -> Iterator[Example]:
+    """Noise for each fold, with the probabilities of the fold's network."""
+    noise = np.random.default_rng(0)
+    values: Values = [
+        noise.normal(size=(1, channel.rows, channel.frames))
+        for channel in model.input.channels
+    ]
+    for number, fold in enumerate(model.folds):
+        yield number, values, model.probabilities(values, np.ones(1), fold)[0]
 
 
 def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
