@@ -283,6 +283,7 @@ def train(
     warmup: float = 0.0,
     ema: float = 0.0,
     clip: float = 0.0,
+    background_audio: str = '',
     val: Literal['none', 'next', 'group'] = 'none',
     select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] = 'val_loss',
     patience: int = 0,
@@ -361,6 +362,8 @@ def train(
     ema: [0] moving average of the weights: share of the old average kept at each
         step (0.999); 0 for none
     clip: [0] largest norm of a step's gradient; 0 for no limit
+    background_audio: folder of unannotated recordings of another place, whose
+        cached pieces are mixed under annotated events; make events cuts them
     val: [none] validation clips for model selection: the next fold, or 15 % of the
         training groups
     select: [val_loss] validation score that picks the best epoch
@@ -430,6 +433,7 @@ def own_run(
     warmup: float = 0.0,
     ema: float = 0.0,
     clip: float = 0.0,
+    background_audio: str = '',
     val: Literal['none', 'next', 'group'] = 'none',
     select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] = 'val_loss',
     patience: int = 0,
@@ -512,6 +516,8 @@ def own_run(
     ema: [0] moving average of the weights: share of the old average kept at each
         step (0.999); 0 for none
     clip: [0] largest norm of a step's gradient; 0 for no limit
+    background_audio: folder of unannotated recordings of another place, whose
+        cached pieces are mixed under annotated events; make events cuts them
     val: [none] validation clips for model selection: the next fold, or 15 % of the
         training groups
     select: [val_loss] validation score that picks the best epoch
@@ -1073,7 +1079,7 @@ def alter(
 
 def events(
     audio: str | Path,
-    tables: str | Path,
+    tables: str | Path | None = None,
     *,
     data: str | Path = 'data',
     block: float | None = None,
@@ -1097,7 +1103,8 @@ def events(
     data: [data] folder of datasets and their feature caches
     audio: recordings: a folder, or one file
     tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
-        of all recordings
+        of all recordings; without them the recordings are backgrounds, for
+        BACKGROUND_AUDIO of train
     block: seconds: each so long part of a recording is a group of its own, for a
         single long recording; by default a recording is a group
     column: column of labels in the tables; by default one of the names in use

@@ -20,7 +20,7 @@ from featurestack.results.tasks.registry import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
-Needs = Literal["steps", "grid", "padding", "views", "balance"]
+Needs = Literal["steps", "grid", "padding", "views", "balance", "background"]
 
 FIRST, MIDDLE, LAST = 0, 1, 2  # places among the loops of a sweep
 
@@ -166,6 +166,14 @@ class Training(Options):
         0.0,
         "largest norm of a step's gradient; 0 for no limit",
         least=0,
+    )
+
+    background_audio: str = option(
+        "",
+        "folder of unannotated recordings of another place, whose cached pieces are"
+        " mixed under annotated events; make events cuts them",
+        sweep=None,
+        needs="background",
     )
 
     val: Validation = option(

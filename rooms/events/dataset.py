@@ -43,6 +43,9 @@ LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 MUCH_PADDING = 0.1
 OVERLAP = 1.0  # seconds, at most a quarter of a piece
 DIGITS = 6  # decimals of seconds: finer than a sample
+BACKGROUNDS = (
+    "no TABLES: pieces of background, for train BACKGROUND_AUDIO= on annotated events"
+)
 SHOWN = 8  # at most so many recordings without a table are named
 
 
@@ -150,6 +153,12 @@ def annotated_recordings(
     lost   seconds that are missing at the end of recordings
     rates  samples a second of the recordings
     """
+    if options.tables is None:
+        readable = {name: lasts for name, lasts in seconds.items() if lasts > 0}
+        if not readable:
+            raise RequestError(f"AUDIO={options.audio} has no recording to read")
+        columns = [*COLUMNS]
+        return Annotated(readable, pd.DataFrame(columns=columns), (BACKGROUNDS,))
     # an event in a missing part is no mistake of the table
     promised = {
         name: math.inf if name in lost else own for name, own in seconds.items()
@@ -259,11 +268,14 @@ def events_summary(
             f"{counted(len(annotated.seconds), 'recording')}, {duration(seconds)},"
             f" {counted(len(events), 'event')}"
         ),
-        text_table(rows, ["label", "events", "median seconds"]),
     ]
-    exclude = "exclude each other" if are_exclusive(events) else "overlap"
     length = (pieces["end"] - pieces["start"]).max()
-    lines.append(f"labels {exclude}; {counted(len(pieces), 'piece')} of {length:g} s")
+    cut = f"{counted(len(pieces), 'piece')} of {length:g} s"
+    if not len(annotated.events):
+        return "\n".join([*lines, cut, *annotated.notes])
+    lines.append(text_table(rows, ["label", "events", "median seconds"]))
+    exclude = "exclude each other" if are_exclusive(events) else "overlap"
+    lines.append(f"labels {exclude}; {cut}")
     if ignored := len(annotated.events) - len(events):
         lines.append(f"not trained on, IGNORE: {counted(ignored, 'event')}")
     lines += annotated.notes

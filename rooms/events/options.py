@@ -14,10 +14,11 @@ class EventsCommand(DataOptions):
     """Options of `events`."""
 
     audio: Path = option(MISSING, "recordings: a folder, or one file")
-    tables: Path = option(
-        MISSING,
+    tables: Path | None = option(
+        None,
         "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
-        " recordings",
+        " recordings; without them the recordings are backgrounds, for BACKGROUND_AUDIO"
+        " of train",
     )
     block: float | None = option(
         None,

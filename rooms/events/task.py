@@ -184,7 +184,7 @@ FRAMES_OF_TIME: Mapping[str, Any] = {  # traits of the input of both models
 }
 
 
-@input_kind("steps", "balance", **FRAMES_OF_TIME)
+@input_kind("steps", "balance", "background", **FRAMES_OF_TIME)
 def frames_in_steps(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
     """The rows of each channel, one below the other."""
     return values[:, :, None, : grid[1]]

@@ -14,6 +14,7 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.results.scores import Floats
+from featurestack.rooms.events.background import Background
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.metric import jackknife_values
@@ -106,6 +107,10 @@ class FrameTrainer(Trainer):
         self.network.exclusive.fill_(self.targets.exclusive)
         if self.targets.own[data.train].sum() < CROP:
             raise self.ignored()
+        plan, place = data.plan, data.plan.training.background_audio
+        self.background: Background | None = None
+        if place:
+            self.background = Background(place, plan.cache, plan.channels)
         self.answered: tuple[Positions, NDArray[np.float32]] | None = None
 
     @classmethod
@@ -149,9 +154,13 @@ class FrameTrainer(Trainer):
         drawn = 0
         for _ in range(self.passes(batches)):
             for batch, (x, _) in zip(batches, self.data.batches(batches)):
-                for crop in self.crops(batch, x, generator):
+                for crop, targets in self.crops(batch, x, generator):
                     drawn += 1
-                    yield crop
+                    if self.background:
+                        events = targets.each.any(dim=2)
+                        given = self.data.statistics, generator
+                        crop = self.background.add(crop, events, *given)
+                    yield crop, targets
         if not drawn:
             raise self.ignored()
         bar.update(sum(map(len, batches)))

@@ -1,0 +1,91 @@
+"""Sounds of another place under annotated events."""
+
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from featurestack.pipeline.extract import extract_features
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.rooms.events.background import Background
+from featurestack.rooms.events.dataset import make_events
+from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.events.tests.field import (
+    MEL,
+    RATE,
+    make_dataset,
+    train,
+    write_recordings,
+)
+from featurestack.train.network_input import Statistics
+from tests.refusal import refused
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("field")
+    write_recordings(place)
+    make_dataset(place, features=f"{MEL} chroma")
+    (place / "new").mkdir()
+    noise = np.random.default_rng(0).normal(0, 0.05, 30 * RATE)
+    soundfile.write(place / "new" / "wind.wav", noise, RATE)
+    return place
+
+
+def compute_background(folder, rate=RATE, features=MEL):
+    given = {"data": folder / "data", "name": ""}
+    assert make_events(EventsCommand(audio=folder / "new", **given)) == 0
+    table = folder / "data" / "new" / "new.csv"
+    options = {"dataset": str(table), "data": folder / "data", "features": features}
+    assert not extract_features(FeaturesCommand(**options, sample_rate=rate, jobs=1))
+
+
+def test_what_the_cache_lacks_is_said_with_what_to_type(folder):
+    with refused(r"make events AUDIO=.*/new .*then make features .*SAMPLE_RATE=8000"):
+        train(folder, background_audio=str(folder / "new"))
+
+
+def test_a_run_with_backgrounds_finds_events_and_is_another_run(folder):
+    compute_background(folder)
+    run = train(folder, background_audio=str(folder / "new"), folds=(1,), epochs=4)
+    assert "background" in run.name
+    with refused("chroma cannot be mixed"):
+        train(folder, background_audio=str(folder / "new"), features="chroma")
+    linear = train(
+        folder, background_audio=str(folder / "new"), model="linear", folds=(1,)
+    )
+    assert "background" not in linear.name  # and says so
+
+
+def statistics(rows):
+    state = {"norm": "row", "centre": np.full(rows, -20.0), "scale": np.full(rows, 5.0)}
+    return [Statistics.restore(state)]
+
+
+def test_sounds_add_up_in_power_and_the_level_refers_to_the_event(monkeypatch):
+    background = object.__new__(Background)
+    background.power = torch.full((3, 4, 50), 2.0)
+    module = sys.modules[Background.__module__]
+    monkeypatch.setattr(module, "CLEAN", 0.0)
+    monkeypatch.setattr(module, "QUIETEST", 0.0)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.full((2, 4, 1, 70), (-10.0 + 20) / 5)  # -10 dB, longer than a piece
+    events = torch.zeros(2, 70, dtype=torch.bool)
+    events[:, :5] = True
+    mixed = background.add(x, events, statistics(4), generator)
+    # as loud as the event: 3 dB more
+    assert torch.allclose(mixed, torch.tensor((-10 + 3.0103 + 20) / 5), atol=1e-4)
+    assert x.unique().numel() == 1
+
+
+def test_half_of_the_crops_stay_clean():
+    background = object.__new__(Background)
+    background.power = torch.ones(1, 4, 50)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.zeros(1000, 4, 1, 10)
+    events = torch.ones(1000, 10, dtype=torch.bool)
+    mixed = background.add(x, events, statistics(4), generator)
+    clean = (mixed == x).flatten(1).all(dim=1)
+    assert 0.4 < clean.float().mean() < 0.6
