@@ -715,6 +715,7 @@ def sweep(
     warmup: float | Sequence[float] = 0.0,
     ema: float | Sequence[float] = 0.0,
     clip: float | Sequence[float] = 0.0,
+    background_audio: str | Sequence[str] = '',
     val: Literal['none', 'next', 'group'] | Sequence[Literal['none', 'next', 'group']] = 'none',
     select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] | Sequence[Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1']] = 'val_loss',
     patience: int | Sequence[int] = 0,
@@ -790,6 +791,8 @@ def sweep(
     ema: [0] moving average of the weights: share of the old average kept at each
         step (0.999); 0 for none
     clip: [0] largest norm of a step's gradient; 0 for no limit
+    background_audio: folder of unannotated recordings of another place, whose
+        cached pieces are mixed under annotated events; make events cuts them
     val: [none] validation clips for model selection: the next fold, or 15 % of the
         training groups
     select: [val_loss] validation score that picks the best epoch
@@ -807,9 +810,10 @@ def sweep(
         as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
-    precision: [auto] number format of the network's arithmetic; auto measures which
-        is faster
-    threads: [auto] threads of the network's arithmetic on a CPU; auto measures
+    precision: [auto] number format of the network's arithmetic; auto is bf16 if the
+        processor has instructions for it
+    threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
+        for images
     compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
         to repay it
     folds: test folds to train, all by default; later calls may add others
