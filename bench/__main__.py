@@ -25,6 +25,7 @@ BENCHES = Registry(
 # words after `python -m` -> description
 BY_THEMSELVES = {
     "bench.answers": "false sentences of `make answer` on useless or equal features",
+    "bench.checks": "intervals of the precision that CHECKED finds, simulated",
     "bench.kill features": (
         "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
     ),

@@ -166,7 +166,7 @@ def help_of(program: str, options: type[Options]) -> str:
     known = meanings(options)
     for name in dict.fromkeys([*options.leading, *known]):
         if len(lines) == len(options.leading) + heading and options.leading:
-            lines.append(f"Further options, {len(known) - len(options.leading)}:\n")
+            lines.append(f"Further options, {len(known) + 1 - len(options.leading)}:\n")
         flag = name.replace("_", "-")
         lines.append(f"  {name.upper()}=, --{flag}\n{_indented(known[name])}")
     lines.append(f"  LOAD=, --load\n{_indented(own_code.MEANING)}")

@@ -454,7 +454,7 @@ def demo(folders: Folders) -> Made:
 
 
 # line that docs/tutorials/own-sounds.md shows -> how it begins
-TUTORIAL = {
+TUTORIAL: dict[str, str | tuple[str, ...]] = {
     "measure": "warning  1 measure",
     "silent": "note     24 clips",
     "band": "note     58 clips",
@@ -463,7 +463,7 @@ TUTORIAL = {
     "trail": "  trail",
     "score": "my sounds: ",
     "chosen": "chosen: ",
-    "later": "for later use: ",
+    "later": ("for later use: ", "undecided: "),
     "alone": "alone, ",
     "report": "report: ",
     "next": "next: ",

@@ -6,6 +6,7 @@ import numpy as np
 
 from featurestack.results.config import (
     RUN_FORMAT,
+    ChoiceConfig,
     Computed,
     EnsembleConfig,
     ExtractionCost,
@@ -84,7 +85,10 @@ def ensemble_of(config, kind=EnsembleConfig, **given):
     """The configuration of an ensemble, or a choice, of runs like this one."""
     names = [own.name for own in fields(kind)]
     known = {name: getattr(config, name) for name in names if hasattr(config, name)}
-    return kind(**known | {"name": "both", "members": ("a", "b")} | given)
+    own = {"name": "both", "members": ("a", "b")}
+    if kind is ChoiceConfig:
+        own |= {"recommended_score": 0.5, "words": ()}
+    return kind(**known | own | given)
 
 
 def computed(**way):

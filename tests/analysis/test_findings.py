@@ -160,4 +160,5 @@ def test_another_model_may_beat_chance_where_the_best_features_do_not(made):
 
 def document(found):
     """The LaTeX document's text."""
-    return page.render("document.tex", f=found, methods="", figures=[])
+    given = {"methods": "", "figures": [], "title": "", "published": {}, "works": {}}
+    return page.render("document.tex", f=found, **given)

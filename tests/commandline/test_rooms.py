@@ -16,6 +16,7 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
     for module in ("export", "model"):
         name = f"featurestack.rooms.onnx.{module}"
         monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.delattr(name, raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
         rooms.load("capabilities", "export")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.features_cache import writer
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.feature_file import lock
 from featurestack.pipeline import extract, extraction_report, request
@@ -43,7 +44,7 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
     ended = []
     waits = threading.Event()
     told = []
-    monkeypatch.setattr(extract, "tell", lambda text: (told.append(text), waits.set()))
+    monkeypatch.setattr(writer, "tell", lambda text: (told.append(text), waits.set()))
     with claimed(folder, ["zcr"], (0, 4), wait=False), lock(folder, "zcr") as writing:
         writing.take(shared=True)
         with refused(rf"zcr\.h5 .*process {os.getpid()}.*WAIT=1"):
@@ -76,7 +77,9 @@ def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
     clips, seconds, jobs, longest
 ):
     dataset = SimpleNamespace(duration=seconds)
-    asked = SimpleNamespace(dataset=dataset, specs=[], sources=[None] * clips)
+    asked = SimpleNamespace(
+        dataset=dataset, fingerprints=lambda rows: [], sources=[None] * clips
+    )
     remaining = SimpleNamespace(clips=np.arange(clips), todo=np.empty((clips, 0)))
     made = list(extract.batches(asked, remaining, jobs))
     assert [task.row for batch in made for task in batch] == list(range(clips))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.pipeline import audio, verify
 from featurestack.pipeline.checks.run import check_dataset as check
@@ -52,7 +53,8 @@ def folder(tmp_path):
 
 def options(folder, name="windows", **given):
     defaults = {"data": folder / "data", "features": "rms mel", "jobs": 1}
-    return FeaturesCommand(dataset=str(folder / f"{name}.csv"), **defaults | given)
+    kind = with_rooms(FeaturesCommand)
+    return kind(dataset=str(folder / f"{name}.csv"), **defaults | given)
 
 
 def extracted(folder, name="windows", **given):

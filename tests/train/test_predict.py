@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 
+from featurestack.commandline.options import with_rooms
 from featurestack.results.calibration import rejection_threshold, scaled
 from featurestack.train.bundle import bundle_of_run
 from featurestack.train.checkpoint import load
@@ -31,7 +32,7 @@ def ask(trained, **given):
         "data": trained.path.parents[2] / "data",
         **given,
     }
-    return predict_audio(PredictOptions(threads="1", **given))  # type: ignore[arg-type]
+    return predict_audio(with_rooms(PredictOptions)(threads="1", **given))
 
 
 def write(file, label, **how):

@@ -16,7 +16,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache import Cache
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features.registry import resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.embeddings import imagenet, networks

@@ -133,16 +133,16 @@ def test_models_of_clips_and_of_frames_do_not_mix(folder):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "value", "given"),
     [
-        ("augment", "shift"),
-        ("balance", "loss"),
-        ("select", "val_map"),
+        ("augment", "shift", {}),
+        ("balance", "loss", {}),
+        ("select", "val_map", {"val": "next"}),
     ],
 )
-def test_options_that_frames_do_not_use_are_refused(folder, option, value):
+def test_options_that_frames_do_not_use_are_refused(folder, option, value, given):
     with refused(f"{option.upper()}={value}"):
-        train(folder, **{option: value})
+        train(folder, **{option: value}, **given)
 
 
 def test_a_damaged_table_of_events_is_named(folder, tmp_path):
