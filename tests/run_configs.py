@@ -87,7 +87,7 @@ def ensemble_of(config, kind=EnsembleConfig, **given):
     known = {name: getattr(config, name) for name in names if hasattr(config, name)}
     own = {"name": "both", "members": ("a", "b")}
     if kind is ChoiceConfig:
-        own |= {"recommended_score": 0.5, "words": ()}
+        own |= {"recommended_score": 0.5, "words": ("DATASET=made",)}
     return kind(**known | own | given)
 
 
