@@ -97,7 +97,7 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
     """RequestError if the folder holds another configuration; StaleRun if only clips or
     values differ, or if run.json cannot be read.
     """
-    if not (folder.path / "run.json").is_file():
+    if not (folder.path / "run.json").exists():
         return
     try:
         known = folder.config

@@ -269,3 +269,19 @@ def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_p
     with refused("has begun with 1 clip .*cannot be read now: .*or give TAG=… for a"):
         execute(options, folds=(2,))
     assert execute(options, folds=(2,), tag="without").training.left_out
+
+
+@pytest.mark.parametrize("damage", ["cut", "a named pipe"])
+def test_a_run_whose_run_json_is_damaged_is_retrained(options, damage):
+    options = change(options, model="linear")
+    trained = run.execute(options)
+    config = trained.path / "run.json"
+    if damage == "cut":
+        config.write_text(config.read_text()[:50])
+    else:
+        config.unlink()
+        os.mkfifo(config)
+    with refused("run.json cannot be read .*RETRAIN=1"):
+        run.execute(options)
+    again = run.execute(change(options, retrain=True))
+    assert len(again.predictions()) == 48
