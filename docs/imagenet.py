@@ -1,0 +1,156 @@
+"""ResNet-18 as trained on ImageNet, frozen and fine-tuned: the steps behind
+docs/tables/imagenet.csv and imagenet_sounds.csv.
+
+Feature sets were named before the first measurement; how a map enters the network and
+the settings of RECIPE=imagenet were chosen on folds 1 to 3. OUT/models has the weights,
+resnet18-*.pth.
+"""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from docs.made_tables import HELD_OUT, MAKERS, Folders, Made
+from docs.pretrained import YAMNET
+from featurestack.analysis.ranking import Ranking, rank
+from featurestack.analysis.runs import load_runs
+from featurestack.analysis.significance import LEVEL
+from featurestack.results.run_folder import find
+from featurestack.rooms.embeddings.networks import fetch_network
+
+FRAME = "@hop_length=256,n_fft=1024"  # FRAME=64 at 16 kHz
+BY_HAND = ("mel", "mfcc", "contrast", "modulation", "pcen", "gammatone")
+FROZEN = (
+    ("mel",),
+    ("mfcc",),
+    ("chroma",),
+    ("mel", "mfcc"),
+    ("mel", "mfcc", "chroma"),
+)
+FINE_TUNED = ("mel",)
+BASE = "mel, frozen"
+# folder or table -> row of imagenet_sounds.csv
+SOUNDS = {
+    "esc10": "ten of its classes at 44.1 kHz, ESC-10",
+    "fsdd/fsdd.csv": "spoken digits, a speaker left out",
+    "commands/commands.csv": "spoken commands, by speaker",
+}
+
+
+def frozen(*names: str) -> str:
+    return "+".join(f"imagenet{FRAME},of={name}" for name in names)
+
+
+def by_hand(*names: str) -> str:
+    return "+".join(f"{name}{FRAME}" for name in names)
+
+
+def wanted() -> dict[str, tuple[str, str]]:
+    """Name of the row -> feature set and model, of ESC-50 at 16 kHz."""
+    six = by_hand(*BY_HAND)
+    rows = {
+        f"{'+'.join(names)}, frozen": (frozen(*names), "linear") for names in FROZEN
+    }
+    for stack in FINE_TUNED:
+        rows[f"{stack}, fine-tuned"] = (by_hand(*stack.split("+")), "resnet18")
+    return rows | {
+        "mel": (by_hand("mel"), "linear"),
+        "six hand-crafted": (six, "linear"),
+        "YAMNet": (YAMNET, "linear"),
+        "six hand-crafted + mel, frozen": (f"{six}+{frozen('mel')}", "linear"),
+        "YAMNet + mel, frozen": (f"{YAMNET}+{frozen('mel')}", "linear"),
+        "all three": (f"{six}+{frozen('mel')}+{YAMNET}", "linear"),
+    }
+
+
+@MAKERS.register()
+def imagenet(folders: Folders) -> Made:
+    """A row for each of `wanted`: accuracies in percent, the gain over frozen mel in
+    points.
+    """
+    out = folders.out.resolve()
+    sounds = folders.sounds.resolve()
+    run = replace(folders, out=out).run
+    given = f"DATASET={sounds / 'esc50_16k'}"
+    sets: dict[str, list[str]] = {"linear": [], "resnet18": []}
+    for features, model in wanted().values():
+        sets[model].append(features)
+    names = " ".join(" ".join(each) for each in sets.values())
+    with contextlib.chdir(out):  # networks are looked for in models/
+        fetch_network("yamnet", file=sounds / "yamnet" / "yamnet.tflite")
+        run("pipeline features", given, f"FEATURES={names}")
+        run(
+            "train sweep", given, f"FEATURES={' '.join(sets['linear'])}", "MODEL=linear"
+        )
+        fine_tuned = f"FEATURES={' '.join(sets['resnet18'])}"
+        run("train sweep", given, fine_tuned, "RECIPE=imagenet", "THREADS=1")
+    results = load_runs(find(out / "runs", "esc50_16k"))
+    chosen = [each for each in results.runs if each.model in sets]
+    command = "python -m docs.tables SOUNDS OUT imagenet"
+    return rows_of(rank(chosen, LEVEL)), command, None
+
+
+def rows_of(ranking: Ranking) -> pd.DataFrame:
+    """The rows of those runs of `wanted` that the ranking has."""
+    found = {(run.features, run.model): at for at, run in enumerate(ranking.runs)}
+    places = {name: found[key] for name, key in wanted().items() if key in found}
+    others = [place for name, place in places.items() if name != BASE]
+    _, tests = ranking.compare([(places[BASE], place) for place in others])
+    gains = dict(zip(others, tests.numbers(ranking.unit)))
+    held_out = np.isin(ranking.folds, HELD_OUT)
+    rows = []
+    for name, place in places.items():
+        by_fold = 100 * ranking.fold_accuracy[place]
+        low, high = 100 * ranking.interval[place]
+        gain, gain_from, gain_to, p = gains.get(place, (np.nan,) * 4)
+        row = {
+            "features": name,
+            "accuracy": 100 * ranking.accuracy[place],
+            "accuracy_sd": by_fold.std(ddof=1),
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "chosen_on": by_fold[~held_out].mean(),
+            "held_out": by_fold[held_out].mean(),
+            "gain": 100 * gain,
+            "gain_from": 100 * gain_from,
+            "gain_to": 100 * gain_to,
+            "p": p,
+            "seconds": ranking.runs[place].config.seconds,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+@MAKERS.register()
+def imagenet_sounds(folders: Folders) -> Made:
+    """Frozen mel by `linear` on other sounds: accuracies in percent."""
+    out = folders.out.resolve()
+    run = replace(folders, out=out).run
+    rows = []
+    with contextlib.chdir(out):
+        for place, name in SOUNDS.items():
+            given = f"DATASET={folders.sounds.resolve() / place}"
+            run("pipeline features", given, "FEATURES=imagenet@of=mel")
+            run("train run", given, "FEATURES=imagenet@of=mel", "MODEL=linear")
+            rows.append(row_of_sounds(out, place, name))
+    command = "python -m docs.tables SOUNDS OUT imagenet_sounds"
+    return pd.DataFrame(rows), command, None
+
+
+def row_of_sounds(out: Path, place: str, name: str) -> dict[str, str | float]:
+    """The row of the run in OUT/runs of these sounds."""
+    found = load_runs(find(out / "runs", Path(place).stem))
+    of_mel = [run for run in found.runs if run.features == "imagenet@of=mel"]
+    ranking = rank(of_mel, LEVEL)
+    by_fold = 100 * ranking.fold_accuracy[0]
+    low, high = 100 * ranking.interval[0]
+    return {
+        "dataset": name,
+        "accuracy": 100 * ranking.accuracy[0],
+        "accuracy_sd": by_fold.std(ddof=1),
+        "accuracy_low": low,
+        "accuracy_high": high,
+    }
