@@ -367,10 +367,13 @@ def _entry_points() -> Iterator[Place]:
         text = (HOME / "pyproject.toml").read_text(encoding="utf-8")
         own = tomllib.loads(text)["project"]["entry-points"][GROUP]
         yield from (Place(name, target, NAME, "") for name, target in own.items())
-    for point in _installed():
-        of = point.dist
-        if of is not None and not (CLONE and of.name == NAME):
-            yield Place(point.name, point.value, of.name, of.version)
+    # our own come first: another distribution takes none of their names
+    places = [
+        Place(point.name, point.value, point.dist.name, point.dist.version)
+        for point in _installed()
+        if point.dist is not None and not (CLONE and point.dist.name == NAME)
+    ]
+    yield from sorted(places, key=lambda place: place.distribution != NAME)
 
 
 def _installed() -> "list[EntryPoint]":
