@@ -218,7 +218,8 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
 # table is needed
 NOT_HERE = re.compile(
     r"train listen|bench|demo|answer|"
-    r".* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=)"
+    r".* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=|CHECK(ED)?=)|"
+    r".* PREDICTIONS=|analysis .*MODEL="  # its models are not trained here
 )
 QUICK = (
     "EPOCHS=1 BATCH=6 GRID=64x108 FOLDS='1 2' PRECISION=fp32 THREADS=1 CURVE=0 PASSES=1"

@@ -60,7 +60,7 @@ def write_songs(folder):
             soundfile.write(folder / "audio" / f"{song}.wav", np.hstack(parts), RATE)
 
 
-def few(command, check):
+def few(command, check, **given):
     """Run a command here, with few features and one epoch."""
     module, *words = command[2:]
     words = [
