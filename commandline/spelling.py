@@ -52,7 +52,6 @@ FLAGS = {  # options of these functions that are True or False
     "overwrite",
     "prepare",
     "retrain",
-    "skip_checksums",
     "skip_test",
     "wait",
 }

@@ -126,9 +126,7 @@ class StoredFeature(FeatureFile):
         return self.status(self.row_of[positions], self.cache.keys[positions], True)
 
     def read(
-        self,
-        positions: NDArray[np.intp],
-        kept: slice = slice(None),
+        self, positions: NDArray[np.intp], kept: slice = slice(None)
     ) -> NDArray[np.floating]:
         """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
         rows of the feature.
@@ -174,10 +172,7 @@ class Cache:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        command: str = "",
-        data: Path = DataOptions.data,
+        self, folder: Path, command: str = "", data: Path = DataOptions.data
     ) -> None:
         self.folder, self.data = Path(folder), data
         require_readable(self.folder)
@@ -376,9 +371,7 @@ class Cache:
         )
 
     def batch(
-        self,
-        channels: Sequence[Channel | str],
-        ids: Ids,
+        self, channels: Sequence[Channel | str], ids: Ids
     ) -> list[NDArray[np.floating]]:
         """`read` of several channels for the same clips."""
         positions = self.positions(ids)

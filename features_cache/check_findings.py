@@ -17,9 +17,7 @@ CHECKED = "check.json"
 
 
 def write_check(
-    folder: Path,
-    clips: pd.DataFrame,
-    findings: Sequence[Attributes],
+    folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes]
 ) -> None:
     """Keep what `python -m pipeline check` found in these clips."""
     content = {

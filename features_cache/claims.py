@@ -130,11 +130,7 @@ def has_claims(folder: Path) -> bool:
 
 @contextmanager
 def claimed(
-    folder: Path,
-    features: Sequence[str],
-    rows: tuple[int, int],
-    *,
-    wait: bool,
+    folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool
 ) -> Iterator[Handle]:
     """Admit this run, else wait or raise RequestError; at its end flush its files and
     remove its claim.

@@ -109,9 +109,7 @@ def state_word(fingerprint: int, values: NDArray) -> int:
 
 
 def intact(
-    values: NDArray,
-    rows: Iterable[int],
-    states: NDArray[np.uint64],
+    values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]
 ) -> NDArray[np.bool_]:
     """Whether the values at these rows have the CRCs in their state words.
 
@@ -240,11 +238,7 @@ class FeatureFile(FeatureSpec):
         return ClipStatus(states, outdated, damaged, done & ~damaged)
 
     def write_clip(
-        self,
-        descriptor: int,
-        row: int,
-        values: NDArray,
-        state: int,
+        self, descriptor: int, row: int, values: NDArray, state: int
     ) -> None:
         """Write 0, the values, the state word: after a kill in between the clip counts
         as not done.

@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.location import (
-    INDEX,
-    cache_folders,
-)
+from featurestack.features_cache.location import INDEX, cache_folders
 from featurestack.features_cache.names import CHANNEL, NO_FEATURE_NAMES
-from featurestack.features_cache.table import (
-    INDEX_COLUMNS,
-)
+from featurestack.features_cache.table import INDEX_COLUMNS
 
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 

@@ -219,10 +219,8 @@ def _of_other_cache(wanted: Wanted, clips: FinishedClips) -> FinishedClips:
     return replace(clips, done=done if done.all() else clips.done, fits=done.all())
 
 
-def nothing_missing(wanted: Wanted, *, check: bool) -> Missing | None:
+def nothing_missing(wanted: Wanted) -> Missing | None:
     """The empty Missing of a run without work, if the index is current; else None.
-
-    check  whether files that are not verified are read
 
     It writes nothing and needs no lock, because finished work stays finished. A run
     that finds all clips of an unverified file intact notes this, if it may write.
@@ -240,11 +238,11 @@ def nothing_missing(wanted: Wanted, *, check: bool) -> Missing | None:
         return None
     paths = [wanted.path(stored) for stored in wanted.names]
     unverified = [path for path in paths if not is_verified(path)]
-    if unverified and check:
+    if unverified:
         lacking = missing(wanted)
         if not lacking.nothing:
             return None
-    if wanted.is_whole and check:
+    if wanted.is_whole:
         for folder in {path.parent for path in unverified}:
             with suppress(PermissionError):
                 note_verified(folder, wanted.names)

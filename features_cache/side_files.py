@@ -50,9 +50,7 @@ def read_rows(file: Path, header: Sequence[str]) -> list[list[str]]:
 
 
 def write_rows(
-    file: Path,
-    header: Sequence[str],
-    rows: Iterable[Iterable[object]],
+    file: Path, header: Sequence[str], rows: Iterable[Iterable[object]]
 ) -> None:
     """Replace a CSV file; the caller holds the cache's lock of the index."""
     with (
@@ -112,9 +110,7 @@ def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
 
 
 def write_costs(
-    folder: Path,
-    seconds_a_clip: Mapping[str, float],
-    clips: Mapping[str, int],
+    folder: Path, seconds_a_clip: Mapping[str, float], clips: Mapping[str, int]
 ) -> None:
     """Note the costs of these features, unless more clips were measured before; other
     costs stay.

@@ -89,11 +89,7 @@ def whole_split(table: pd.DataFrame) -> Split:
 
 
 def _with_copies(
-    table: pd.DataFrame,
-    trained: Ids,
-    validation: Ids,
-    tested: Ids,
-    left_out: Ids,
+    table: pd.DataFrame, trained: Ids, validation: Ids, tested: Ids, left_out: Ids
 ) -> Split:
     """The split of these originals, with the altered copies of those trained on."""
     copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)
@@ -112,9 +108,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_groups(
-    clips: pd.DataFrame,
-    share: float,
-    rng: np.random.Generator,
+    clips: pd.DataFrame, share: float, rng: np.random.Generator
 ) -> set[str]:
     """Draw a share of the groups, stratified by commonest class, but never all groups
     of a class.

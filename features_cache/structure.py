@@ -93,10 +93,7 @@ def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
 
 
 def allocated(
-    file: h5py.File,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
+    file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype
 ) -> h5py.Dataset:
     """A contiguous dataset that HDF5 allocates at once and never fills."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -158,10 +155,7 @@ def refresh(
 
 
 def updated(
-    folder: Path,
-    clips: pd.DataFrame,
-    settings: Mapping[str, object],
-    part: slice,
+    folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice
 ) -> tuple[pd.DataFrame, bool]:
     """The clip table that `refresh` would write, and whether the index holds it
     already, with these settings and a link to every feature file.

@@ -47,12 +47,7 @@ from featurestack.features_cache.feature_file import (
     lock,
     read_header,
 )
-from featurestack.features_cache.missing import (
-    FinishedClips,
-    Missing,
-    Wanted,
-    missing,
-)
+from featurestack.features_cache.missing import FinishedClips, Missing, Wanted, missing
 from featurestack.features_cache.side_files import (
     note_verified,
     write_costs,
@@ -68,9 +63,7 @@ Clips = Iterable[tuple[int, NDArray, int]]
 
 
 def write_batch(
-    files: Sequence[FeatureFile],
-    handle: Handle,
-    batch: Iterable[tuple[int, Clips]],
+    files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]
 ) -> None:
     """Write a worker's clips as they are computed.
 
@@ -161,18 +154,12 @@ class CacheWriter:
 
 
 @contextmanager
-def cache_writer(
-    wanted: Wanted,
-    *,
-    wait: bool,
-    check: bool = True,
-) -> Iterator[CacheWriter]:
+def cache_writer(wanted: Wanted, *, wait: bool) -> Iterator[CacheWriter]:
     """Admit a run to a cache. Until it has created its files, no other run creates
     any.
 
-    wait   whether the run waits for others that write the same clips of the same
-           features, or files that have to be made again; else RequestError
-    check  whether the CRCs of files that are not verified are compared
+    wait  whether the run waits for others that write the same clips of the same
+          features, or files that have to be made again; else RequestError
 
     RequestError if the disk lacks space.
     """
@@ -183,19 +170,19 @@ def cache_writer(
         ExitStack() as files,
         ExitStack() as preparing,
     ):
-        lacking = preparing.enter_context(_prepared(wanted, wait=wait, check=check))
+        lacking = preparing.enter_context(_prepared(wanted, wait=wait))
         refuse_full_disk(wanted.folder, sum(lacking.sizes.values()))
         yield CacheWriter(wanted, lacking, handle, preparing, files)
-        if wanted.is_whole and check:
+        if wanted.is_whole:
             note_verified(wanted.folder, wanted.names)
 
 
 @contextmanager
-def _prepared(wanted: Wanted, *, wait: bool, check: bool) -> Iterator[Missing]:
+def _prepared(wanted: Wanted, *, wait: bool) -> Iterator[Missing]:
     """What the cache lacks, under the lock for creating files."""
     while True:
         with lock(wanted.folder, "preparing"):
-            lacking = missing(wanted, check=check)
+            lacking = missing(wanted)
             writers = [
                 (name, who)
                 for name in lacking.sizes
@@ -259,9 +246,7 @@ def written_to(folder: Path, stored: str) -> str:
 
 @contextmanager
 def _ready(
-    wanted: Wanted,
-    spec: FeatureSpec,
-    stored: FinishedClips,
+    wanted: Wanted, spec: FeatureSpec, stored: FinishedClips
 ) -> Iterator[FeatureFile]:
     """The feature's file for these clips under a shared lock, made again if `stored`
     does not fit.
@@ -295,10 +280,7 @@ def _kept(stored: FinishedClips, keys: NDArray[np.uint64]) -> Clips:
 
 
 def install(
-    folder: Path,
-    spec: FeatureSpec,
-    clip_ids: NDArray[np.bytes_],
-    clips: Clips,
+    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
     """Make the file of a new feature; RequestError if it exists."""
     path = folder / f"{spec.stored}.h5"
@@ -311,10 +293,7 @@ def install(
 
 
 def _make(
-    path: Path,
-    spec: FeatureSpec,
-    clip_ids: NDArray[np.bytes_],
-    clips: Clips,
+    path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
     """Draft the file, reserve its space, copy the clips, rename it; the caller holds
     its lock.

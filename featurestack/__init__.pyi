@@ -172,10 +172,8 @@ def extract(
     frame: float | None = None,
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
-    timeout: float = 60,
     jobs: int | None = None,
     prepare: bool = False,
-    skip_checksums: bool = False,
     wait: bool = False,
     bad: str = '0',
     quiet: bool = False,
@@ -221,12 +219,8 @@ def extract(
         or hop_length; by default librosa's 2048 samples
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
-    timeout: [60] seconds that a pretrained network may take for one call, before it
-        is ended
     jobs: number of processes; by default one per core
     prepare: only create the files, so that several PART= can fill them in parallel
-    skip_checksums: do not check stored values for damage; for caches that take long
-        to read
     wait: wait for another run over the same features instead of being refused
     bad: [0] clips that may fail with exit status 0: a number, or a share such as 1%
     quiet: print nothing; warnings stay
@@ -955,7 +949,6 @@ def plan(
     frame: float | None = None,
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
-    timeout: float = 60,
     jobs: int | None = None,
     quiet: bool = False,
     copies: int | None = None,
@@ -992,8 +985,6 @@ def plan(
         or hop_length; by default librosa's 2048 samples
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
-    timeout: [60] seconds that a pretrained network may take for one call, before it
-        is ended
     jobs: number of processes; by default one per core
     quiet: print nothing; warnings stay
     """

@@ -150,10 +150,7 @@ WHOLE = 0.0, 0.0  # the span that means the whole file
 
 
 def load_clip(
-    path: str | Path,
-    sample_rate: int,
-    samples: int,
-    span: Span = WHOLE,
+    path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE
 ) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32;
     zeros behind its end.
@@ -365,9 +362,7 @@ def damaged_parts(files: Mapping[str, str]) -> list[str]:
 
 
 def file_infos(
-    paths: Sequence[str | Path],
-    *,
-    truncated: bool = False,
+    paths: Sequence[str | Path], *, truncated: bool = False
 ) -> list[Info | AudioError]:
     """`file_info` of each file, or its AudioError; `kept_info` if truncated files are
     used.
@@ -382,10 +377,7 @@ def file_infos(
     files = list(dict.fromkeys(paths))  # a recording has many windows
     with ThreadPoolExecutor(THREADS) as threads:
         infos = progress(
-            threads.map(info, files),
-            total=len(files),
-            label="headers",
-            unit="files",
+            threads.map(info, files), total=len(files), label="headers", unit="files"
         )
         answers = dict(zip(files, infos))
     return [answers[path] for path in paths]

@@ -64,12 +64,7 @@ def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
 
 
 def mel_edges(
-    sample_rate: int,
-    *,
-    n_mels: int,
-    fmin: float,
-    fmax: float | None,
-    **_: object,
+    sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
     """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k +
     1, ends at k + 2.
@@ -92,24 +87,14 @@ def mel_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
 
 
 def linear_edges(
-    sample_rate: int,
-    *,
-    n_bands: int,
-    fmin: float,
-    fmax: float | None,
-    **_: object,
+    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
     """(n_bands + 2,) Hz, evenly spaced; band k spans edges k to k + 2."""
     return np.linspace(fmin, upper_end(sample_rate, fmin, fmax), n_bands + 2)
 
 
 def erb_axis(
-    sample_rate: int,
-    *,
-    n_bands: int,
-    fmin: float,
-    fmax: float | None,
-    **_: object,
+    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
     """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1
     + 0.00437 f).
@@ -144,23 +129,14 @@ def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
 
 
 def constant_q_axis(
-    _: int,
-    *,
-    n_bins: int,
-    bins_per_octave: int,
-    **__: object,
+    _: int, *, n_bins: int, bins_per_octave: int, **__: object
 ) -> np.ndarray:
     """Hz of each bin, from the note C1 up."""
     return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
 
 
 def contrast_bands(
-    sample_rate: int,
-    *,
-    fmin: float,
-    n_bands: int,
-    n_fft: int,
-    **_: object,
+    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: object
 ) -> list[tuple[float, slice]]:
     """Hz of the lower end of each band, and its bins; the bands cover 0 Hz to half the
     rate.
@@ -189,22 +165,14 @@ def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
 
 
 def lag_axis(
-    sample_rate: int,
-    *,
-    win_length: int,
-    hop_length: int,
-    **_: object,
+    sample_rate: int, *, win_length: int, hop_length: int, **_: object
 ) -> np.ndarray:
     """Seconds of each lag of a tempogram."""
     return np.arange(win_length) * hop_length / sample_rate
 
 
 def tempo_axis(
-    sample_rate: int,
-    *,
-    win_length: int,
-    hop_length: int,
-    **_: object,
+    sample_rate: int, *, win_length: int, hop_length: int, **_: object
 ) -> np.ndarray:
     """Beats a minute of each bin of a Fourier tempogram."""
     return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
@@ -214,11 +182,7 @@ def tempo_axis(
 
 
 def centred_frames(
-    sample_rate: int,
-    samples: int,
-    *,
-    hop_length: int = 0,
-    **_: object,
+    sample_rate: int, samples: int, *, hop_length: int = 0, **_: object
 ) -> np.ndarray:
     """Times of frame centres (s); with a hop_length of 0 the times of all samples."""
     count = 1 + samples // hop_length if hop_length else samples
@@ -226,11 +190,7 @@ def centred_frames(
 
 
 def one_frame_more(
-    sample_rate: int,
-    samples: int,
-    *,
-    hop_length: int,
-    **_: object,
+    sample_rate: int, samples: int, *, hop_length: int, **_: object
 ) -> np.ndarray:
     """Times of a Fourier tempogram's frames (s): one frame more than its envelope
     has.
@@ -239,12 +199,7 @@ def one_frame_more(
 
 
 def sloped_frames(
-    sample_rate: int,
-    samples: int,
-    *,
-    width: int,
-    hop_length: int,
-    **_: object,
+    sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object
 ) -> np.ndarray:
     """Times of frame centres (s); Impossible if there are fewer frames than a slope
     needs.

@@ -166,9 +166,7 @@ class Clip:
 
     @shared
     def harmonic_percussive(
-        self,
-        framing: Framing,
-        kernel_size: int,
+        self, framing: Framing, kernel_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Energies of both parts, (1 + n_fft/2, frames) each: the squares of
         `librosa.decompose.hpss`.

@@ -40,9 +40,7 @@ def found(options: SourceOptions) -> Path:
 
 
 def state_of(
-    options: SourceOptions,
-    dataset: Dataset,
-    cache: Cache | None = None,
+    options: SourceOptions, dataset: Dataset, cache: Cache | None = None
 ) -> State:
     """Where a loaded dataset stands; `cache` is its cache, if that is open already."""
     state = State(
@@ -68,10 +66,7 @@ def state_of(
 
 
 def ready(
-    state: State,
-    options: SourceOptions,
-    dataset: Dataset,
-    frames: Mapping[str, int],
+    state: State, options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]
 ) -> State:
     """The state of a dataset that can be trained on these features; who has trained
     already is not sent to `check` first.

@@ -117,10 +117,9 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         options = FeaturesCommand(dataset="synth", features="mel")
         result = extract(request(options), options)
     """
-    check = not options.skip_checksums
     if options.prepare:
         asked = replace(asked, part=slice(0, 0))
-    if complete := nothing_missing(asked, check=check):
+    if complete := nothing_missing(asked):
         print(describe_work(asked, complete), flush=True)
         return ExtractionResult()
     if asked.shared:
@@ -129,9 +128,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             return ExtractionResult()
     try_own_features(asked)
     with ExitStack() as stack:
-        writer = stack.enter_context(
-            cache_writer(asked, wait=options.wait, check=check)
-        )
+        writer = stack.enter_context(cache_writer(asked, wait=options.wait))
         for note in writer.missing.notes():
             print(note)
         print(describe_work(asked, writer.missing), flush=True)
@@ -164,7 +161,7 @@ def own_features(asked: Request, options: FeaturesCommand) -> Request:
 
         join_cache(asked.folder, shared)
         print(f"{asked.folder} joins {shared}, and gets the features that it lacks")
-    found = missing(asked, check=not options.skip_checksums)
+    found = missing(asked)
     lacking = []
     for place, clips in enumerate(found.stored):
         in_shared = clips.file and clips.file.path.parent != asked.folder
@@ -178,9 +175,7 @@ def own_features(asked: Request, options: FeaturesCommand) -> Request:
 
 
 def compute_missing(
-    asked: Request,
-    writer: CacheWriter,
-    backend: Backend,
+    asked: Request, writer: CacheWriter, backend: Backend
 ) -> ExtractionResult:
     """Let the backend's workers fill the files, with a progress bar."""
     # workers need only the axis's length; a waveform's axis has megabytes
@@ -239,9 +234,7 @@ def try_own_features(asked: Request) -> None:
 
 
 def batches(
-    asked: Request,
-    lacking: Missing,
-    processes: int,
+    asked: Request, lacking: Missing, processes: int
 ) -> Iterator[list[ClipTask]]:
     """Batches of the clips that lack a feature, each made when it is needed.
 

@@ -42,11 +42,7 @@ def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Chan
     if not FEATURES.knows(channel.name) or given.keys() & FRAMING:
         return channel
     length = frame_samples(milliseconds, sample_rate)
-    scaled = {
-        "n_fft": length,
-        "frame_length": length,
-        "hop_length": length // OVERLAP,
-    }
+    scaled = {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
     known = FEATURES[channel.name].parameters
     for name, value in scaled.items():
         if name in known:

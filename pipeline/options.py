@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
-# environment variable that hands `timeout` on to worker processes
-TIMEOUT = "FEATURESTACK_TIMEOUT"
 
 
 class SourceOptions(DatasetOptions, RunsOptions):
@@ -48,9 +46,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
         " folds, or drawn ones; by default as in an earlier command",
     )
     sample_rate: int | None = option(
-        None,
-        "sample rate in Hz; by default the cache's, else the commonest",
-        **RATE,
+        None, "sample rate in Hz; by default the cache's, else the commonest", **RATE
     )
     duration: float | None = option(
         None,
@@ -80,12 +76,6 @@ class ExtractOptions(SourceOptions):
     dtype: Literal["float16", "float32"] = option(
         "float16", "type of the stored values"
     )
-    timeout: float = option(
-        60,
-        "seconds that a pretrained network may take for one call, before it is ended",
-        least=0.1,
-        most=86400,
-    )
     jobs: int | None = option(
         None, "number of processes; by default one per core", least=1, most=10000
     )
@@ -103,16 +93,11 @@ class FeaturesCommand(ExtractOptions):
     prepare: bool = option(
         False, "only create the files, so that several PART= can fill them in parallel"
     )
-    skip_checksums: bool = option(
-        False,
-        "do not check stored values for damage; for caches that take long to read",
-    )
     wait: bool = option(
         False, "wait for another run over the same features instead of being refused"
     )
     bad: str = option(
-        "0",
-        "clips that may fail with exit status 0: a number, or a share such as 1%",
+        "0", "clips that may fail with exit status 0: a number, or a share such as 1%"
     )
 
     def cluster(self) -> AbstractContextManager[Any] | None:

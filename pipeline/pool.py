@@ -92,9 +92,7 @@ class Backend:
             return function(batch)
 
     def compute(
-        self,
-        function: Function,
-        batches: Iterable[Batch],
+        self, function: Function, batches: Iterable[Batch]
     ) -> Iterator[ExtractionResult]:
         """The results of the batches, in the order in which they finish."""
         parallel = Parallel(

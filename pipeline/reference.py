@@ -45,10 +45,7 @@ BY_ESTIMATE = {
 
 
 def compute(
-    name: str,
-    y: np.ndarray,
-    sample_rate: int,
-    **parameters: str | float,
+    name: str, y: np.ndarray, sample_rate: int, **parameters: str | float
 ) -> np.ndarray:
     """(rows, frames) of the feature `name`, by its definition.
 
@@ -216,10 +213,7 @@ def pcen(y, sr, **more):
         gains[name] = more.pop(name)
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
     return librosa.pcen(
-        magnitude * 2**31,
-        sr=sr,
-        hop_length=more["hop_length"],
-        **gains,
+        magnitude * 2**31, sr=sr, hop_length=more["hop_length"], **gains
     )
 
 

@@ -3,7 +3,6 @@
 import functools
 import importlib.metadata
 import itertools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from featurestack.pipeline.features import (
     resolve_feature,
 )
 from featurestack.pipeline.frame_duration import long_frames_note, with_frames
-from featurestack.pipeline.options import TIMEOUT, ExtractOptions
+from featurestack.pipeline.options import ExtractOptions
 from featurestack.pipeline.worker import Source
 from featurestack.storage.files import content_hash
 
@@ -90,7 +89,6 @@ def request(options: ExtractOptions) -> Request:
 
     RequestError as in `load`, `wanted` and `part_of`, or if the dataset has no audio.
     """
-    os.environ[TIMEOUT] = str(options.timeout)
     dataset = load(options)
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
@@ -131,9 +129,7 @@ def request(options: ExtractOptions) -> Request:
 
 
 def wanted(
-    features: str,
-    dataset: Dataset,
-    frame: float | None = None,
+    features: str, dataset: Dataset, frame: float | None = None
 ) -> tuple[tuple[Variant, ...], list[str]]:
     """The variants in a list of features, and lines on those that are left out.
 

@@ -135,10 +135,7 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
             ax.set_ylabel(feature.units)
         else:
             drawn = ax.pcolormesh(
-                np.arange(len(frames)),
-                np.arange(len(rows)),
-                values,
-                rasterized=True,
+                np.arange(len(frames)), np.arange(len(rows)), values, rasterized=True
             )
             for axis, positions in ((ax.xaxis, frames), (ax.yaxis, rows)):
                 axis.set_ticks(*round_ticks(positions))

@@ -94,10 +94,7 @@ def seconds(duration: float) -> Samples:
 
 
 def harmonic_tone(
-    pitch: float,
-    partials: Sequence[int],
-    rolloff: float,
-    time: Samples,
+    pitch: float, partials: Sequence[int], rolloff: float, time: Samples
 ) -> Samples:
     """Sines at multiples n of a pitch, as loud as n^-rolloff, without those above 20
     kHz.
@@ -167,9 +164,7 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
 
 
 def chimes(
-    source: SourceRecording,
-    rng: np.random.Generator,
-    scale: Sequence[int],
+    source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]
 ) -> Samples:
     """The struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
@@ -187,9 +182,7 @@ def chimes(
 
 
 def beat(
-    source: SourceRecording,
-    rng: np.random.Generator,
-    pattern: Sequence[float],
+    source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]
 ) -> Samples:
     """Short bursts at the intervals of a repeated pattern, slightly off the beat."""
     beats = np.cumsum(np.tile(pattern, 20))
@@ -219,9 +212,7 @@ def drone(
 
 
 def steady_noise(
-    source: SourceRecording,
-    rng: np.random.Generator,
-    slope: float,
+    source: SourceRecording, rng: np.random.Generator, slope: float
 ) -> Samples:
     """Steady noise with its source's resonance and a slope near its class's."""
 
@@ -235,9 +226,7 @@ def steady_noise(
 
 
 def events(
-    source: SourceRecording,
-    rng: np.random.Generator,
-    backwards: bool,
+    source: SourceRecording, rng: np.random.Generator, backwards: bool
 ) -> Samples:
     """Eight long bursts at any time, forwards or backwards."""
     bursts = [
@@ -351,10 +340,7 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
                 (stage / part).mkdir()
             (stage / "meta" / name).write_text(listed)
             for row in progress(
-                rows.itertuples(),
-                total=len(rows),
-                label="synthesise",
-                unit="clips",
+                rows.itertuples(), total=len(rows), label="synthesise", unit="clips"
             ):
                 (stage / "audio" / row.filename).write_bytes(wav(clip(row)))
     return folder

@@ -58,10 +58,7 @@ def named_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replaced(
-    path: Path,
-    *,
-    locked: bool = True,
-    durable: bool = True,
+    path: Path, *, locked: bool = True, durable: bool = True
 ) -> Iterator[Path]:
     """A draft to fill, which then takes the place of `path`.
 

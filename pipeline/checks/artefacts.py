@@ -30,9 +30,7 @@ ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artef
 
 
 def linear_accuracies(
-    table: pd.DataFrame,
-    values: NDArray[np.floating],
-    strength: float = OF_ARTEFACTS,
+    table: pd.DataFrame, values: NDArray[np.floating], strength: float = OF_ARTEFACTS
 ) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), split
     as for training; `strength` is its C.

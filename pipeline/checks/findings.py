@@ -42,11 +42,7 @@ def report(findings: Sequence[Finding]) -> str:
     if not findings:
         return "nothing was found wrong"
     rows = [
-        (
-            found.severity,
-            found.about or counted(len(found.names), found.of),
-            found.what,
-        )
+        (found.severity, found.about or counted(len(found.names), found.of), found.what)
         for found in findings
     ]
     lines = ["", text_table(rows, ["", "where", "finding"])]

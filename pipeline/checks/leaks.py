@@ -51,9 +51,7 @@ def source_findings(table: pd.DataFrame) -> list[Finding]:
 
 
 def duplicate_findings(
-    table: pd.DataFrame,
-    fingerprints: Sequence[AudioFingerprint],
-    sample_rate: int,
+    table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int
 ) -> list[Finding]:
     """Findings about clips with the same or similar audio."""
     across_folds = list[str]()

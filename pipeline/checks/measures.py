@@ -92,20 +92,14 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
     """
     y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
     frequencies, power = scipy.signal.welch(
-        y,
-        sample_rate,
-        np.hanning(FRAME),
-        noverlap=0,
-        detrend=False,
-        scaling="spectrum",
+        y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
     )
     # a full-scale sine has power 1/2 = 0 dB
     return float(frequencies[2 * power > 10 ** (EMPTY / 10)].max(initial=0))
 
 
 def measure_clips(
-    table: pd.DataFrame,
-    sample_rate: int,
+    table: pd.DataFrame, sample_rate: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
     """The Measures of each clip, the `reason` why it cannot be read, the first error of
     a decoder that skipped damaged parts as `damaged`, and the clip's fingerprint.
@@ -115,8 +109,7 @@ def measure_clips(
     silence = np.zeros(1, np.float32)
 
     def measure_file(
-        path: str,
-        span: audio.Span,
+        path: str, span: audio.Span
     ) -> tuple[dict[str, object], AudioFingerprint]:
         try:
             info = file_info(path)

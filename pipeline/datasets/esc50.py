@@ -15,10 +15,7 @@ from featurestack.pipeline.datasets.download import (
     staged,
     unpack,
 )
-from featurestack.pipeline.datasets.readers import (
-    is_esc_layout,
-    read_csv,
-)
+from featurestack.pipeline.datasets.readers import is_esc_layout, read_csv
 from featurestack.pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"

@@ -37,9 +37,7 @@ PATTERNS = {
 
 
 def with_folds(
-    listing: Listing,
-    path: Path,
-    options: SourceOptions,
+    listing: Listing, path: Path, options: SourceOptions
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
@@ -98,47 +96,72 @@ def with_folds(
     return table, (*notes, f"folds: {note}, kept in {path}")
 
 
+def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
+    """The value that GROUP= or LABEL= gives each clip, '' for none: that of a column of
+    the source's table, or what the parentheses of a pattern match, without parentheses
+    the whole match.
+
+    A pattern is searched in file names without extension and, if it fits none of them,
+    in paths within the dataset.
+    """
+    if words in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):
+        return table[words].fillna("").astype(str).tolist()
+    try:
+        pattern = re.compile(words)
+    except re.error as error:
+        raise RequestError(
+            f"{option}={words} is no pattern: {error}; expected one as"
+            f" {option}='(.*)-[A-Z]'"
+        ) from None
+    values = list[str]()
+    for texts in (
+        table["path"].map(lambda path: PurePath(path).stem),
+        table["filename"],
+    ):
+        if not any(values):
+            matches = [pattern.search(text) for text in texts]
+            values = [
+                "-".join(match.groups("") or [match[0]]) if match else ""
+                for match in matches
+            ]
+    return values
+
+
+def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The table with the classes of LABEL=, see `stated`; RequestError if it does not
+    fit every clip.
+    """
+    if not label:
+        return table
+    found = stated(table, "LABEL", label)
+    lacking = [name for name, value in zip(table["filename"], found) if not value]
+    if lacking:
+        raise RequestError(
+            f"LABEL={label} gives {counted(len(lacking), 'clip')} of {len(table):,} no"
+            f" class, {lacking[0]!r} first: expected a column, or a pattern whose"
+            " parentheses hold the class of every file name"
+        )
+    return table.assign(label=found, category="")
+
+
 def with_groups(
-    table: pd.DataFrame,
-    group: str,
+    table: pd.DataFrame, group: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group, and a note if `group` does not fit all clips.
 
-    `group` is a column of the source's table, or a pattern whose parentheses match the
-    group; without parentheses, the whole match is the group. The pattern is searched in
-    file names without extension and, if it fits none of them, in paths within the
-    dataset. With '' the source's own groups are kept. A clip without a group is its own
-    group. RequestError if `group` fits no clip, or makes each class one group.
+    With '' the source's own groups are kept. A clip without a group is its own group.
+    RequestError if `group` fits no clip, or makes each class one group.
     """
     table = table.copy()
-    # columns of the source
-    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):
-        table["group"] = table[group].astype(str)
-    elif group:
-        try:
-            expression = re.compile(group)
-        except re.error as error:
+    if group:
+        table["group"] = stated(table, "GROUP", group)
+        if not table["group"].any():
             raise RequestError(
-                f"GROUP={group} is no pattern: {error}; expected one as"
-                " GROUP='(.*)-[A-Z]'"
-            ) from None
-        names = [PurePath(path).stem for path in table["path"]]
-        for texts in (names, table["filename"]):
-            matches = [expression.search(text) for text in texts]
-            if any(matches):
-                break
-        else:
-            raise RequestError(
-                f"GROUP={group} fits no file name, the first is {names[0]!r}, and no"
-                " path within the dataset; expected a column, or a pattern whose"
-                " parentheses hold the source recording;"
-                f" {make_command('pipeline check')} proposes one"
+                f"GROUP={group} fits no file name, the first is"
+                f" {table['filename'].iloc[0]!r}, and no path within the dataset;"
+                " expected a column, or a pattern whose parentheses hold the source"
+                f" recording; {make_command('pipeline check')} proposes one"
             )
-        found = []
-        for match in matches:
-            parts = match.groups("") or [match[0]] if match else []
-            found.append("-".join(parts))
-        table["group"] = found
     alone = table["group"] == ""
     table.loc[alone, "group"] = table["clip_id"]
     if not group:

@@ -3,13 +3,11 @@ duration.
 """
 
 import math
-import re
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +37,7 @@ from featurestack.features_cache.table import (
     too_few_classes,
 )
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.folds import with_folds
+from featurestack.pipeline.datasets.folds import with_folds, with_labels
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
@@ -60,13 +58,6 @@ LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
 OF_AUDIO = ("sample_rate", "duration", "group", "label", "folds_by", "copies")
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
-# names of folders that are where or when a recording was made
-SITE = re.compile(
-    r"(site|plot|place|station|location|loc|point|recorder|device|unit|session|day"
-    r"|night|week|date|visit|transect)[ _.-]*[a-z]?[0-9]*[a-z]?"
-    r"|(19|20)[0-9]{2}[-_. ]?[0-9]{2}[-_. ]?[0-9]{2}.*",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -137,7 +128,10 @@ def load(options: SourceOptions) -> Dataset:
         return load_cache(folder, options)
     listing = _read(options)
     label_file = options.data / name / "label.txt"
-    label = kept_label(options.label, label_file)
+    kept_label = ""
+    if label_file.is_file():
+        kept_label = label_file.read_text(encoding="utf-8")
+    label = options.label or kept_label
     listing = replace(listing, table=with_labels(listing.table, label))
     refuse_carriage_returns(listing.table)
     classes = by_label(listing.table)["label"].unique().tolist()
@@ -151,9 +145,14 @@ def load(options: SourceOptions) -> Dataset:
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
-    # the file names of datasets that are known by name are not searched
-    classes_note, fields = ("", ()) if word in NAMED else _in_names(table, label)
-    keep_label(label, label_file)
+    fields: tuple[NameField, ...] = ()
+    if word not in NAMED:
+        from featurestack.pipeline.datasets.name_fields import name_fields
+
+        fields = name_fields(table)
+    if label != kept_label:
+        label_file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(label_file, label)
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     if not round(duration * sample_rate):
         raise RequestError(
@@ -176,7 +175,6 @@ def load(options: SourceOptions) -> Dataset:
             *listing.notes,
             *fold_notes,
             *audio_notes,
-            *([classes_note] if classes_note else []),
             *(field.sentence for field in fields),
         ),
         published_test=listing.published_test if as_published else None,
@@ -210,9 +208,7 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
 
 
 def former_index(
-    folder: Path,
-    source: str,
-    name: str,
+    folder: Path, source: str, name: str
 ) -> tuple[pd.DataFrame | None, Attributes]:
     """The clips and settings of the cache that is there; None and no settings without
     one. RequestError if it has features of another source.
@@ -283,31 +279,8 @@ def no_dataset(file: Path) -> str:
     return f"DATASET={file} is one file, and no table: {remedy}"
 
 
-def _in_names(
-    table: pd.DataFrame,
-    label: str,
-) -> "tuple[str, tuple[NameField, ...]]":
-    """A note on classes, or fields that may be speakers, in the names of the files.
-
-    Names are searched only if the classes are sites or dates, or if no clips share a
-    group.
-    """
-    if not label and are_sites(table):
-        from featurestack.pipeline.datasets.name_fields import better_classes
-
-        if note := better_classes(table):
-            return note, ()
-    if table["group"].duplicated().any():
-        return "", ()
-    from featurestack.pipeline.datasets.name_fields import name_fields
-
-    return "", name_fields(table)
-
-
 def _audio_settings(
-    listing: Listing,
-    options: SourceOptions,
-    settings: Attributes,
+    listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[int, float, list[str]]:
     """Rate, duration and notes: from the options, else the cache, else the source, else
     the files.
@@ -420,65 +393,3 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
         f" {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')}"
         " (docs/howto/short-clips.md)"
     )
-
-
-def kept_label(given: str, file: Path) -> str:
-    """LABEL=, else the one of an earlier command, which `file` keeps."""
-    if not given and file.is_file():
-        return file.read_text(encoding="utf-8")
-    return given
-
-
-def keep_label(label: str, file: Path) -> None:
-    """Write LABEL= for later commands."""
-    if label and kept_label("", file) != label:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, label)
-
-
-def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    """The table with the classes of LABEL=: a column of the source's table, or a
-    pattern whose parentheses match the class; without parentheses, the whole match.
-
-    The pattern is searched in file names without extension and, if it fits none of
-    them, in paths within the dataset. RequestError if it does not fit every clip.
-    """
-    if not label:
-        return table
-    if label in table.columns:
-        found = table[label].fillna("").astype(str).tolist()
-    else:
-        try:
-            expression = re.compile(label)
-        except re.error as error:
-            raise RequestError(
-                f"LABEL={label} is no pattern: {error}; expected one as LABEL='(.+?)__'"
-            ) from None
-        names = [PurePath(path).stem for path in table["path"]]
-        found = matches(expression, names)
-        if not any(found):
-            found = matches(expression, table["filename"].tolist())
-    lacking = [name for name, value in zip(table["filename"], found) if not value]
-    if lacking:
-        raise RequestError(
-            f"LABEL={label} gives {counted(len(lacking), 'clip')} of {len(table):,} no"
-            f" class, {lacking[0]!r} first: expected a column, or a pattern whose"
-            " parentheses hold the class of every file name"
-        )
-    return table.assign(label=found, category="")
-
-
-def matches(expression: re.Pattern[str], texts: Sequence[str]) -> list[str]:
-    """The match of the parentheses in each text; '' if there is none."""
-    found = []
-    for text in texts:
-        match = expression.search(text)
-        parts = (match.groups("") or [match[0]]) if match else []
-        found.append("-".join(parts))
-    return found
-
-
-def are_sites(table: pd.DataFrame) -> bool:
-    """Whether all classes have names of sites or dates."""
-    labels = {*by_label(table)["label"]} - {""}
-    return all(SITE.fullmatch(label) for label in labels)

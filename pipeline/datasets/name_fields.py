@@ -10,13 +10,10 @@ It leaves out fields that count clips, anywhere (`is_counter`), the time of day 
 date, the two ends of a cut, and values that say how a clip was cut, measured or
 altered (`is_measure`). Two or three values are named only if they are words. A column
 is named if its heading is a word for such a thing.
-
-If the classes are sites or dates, a field of words may be the classes
-(`better_classes`).
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from shlex import quote
@@ -53,8 +50,6 @@ IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several class
 FOLDS_OF_GROUPS = 10  # most values for which each is proposed as a fold
 SHOWN_VALUES = 4
 NAMED = 1  # fields that are named: if several fit, at most one is right
-NAME = re.compile(r"[A-Za-z]{3,}(-[A-Za-z]+)*")  # a word, perhaps with hyphens
-MOST_CLASSES = 100  # words that may be classes
 WORD = re.compile(r"[A-Za-z]{3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
 
@@ -163,10 +158,7 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
 
 
 def _field(
-    where: str,
-    values: "pd.Series[str]",
-    table: pd.DataFrame,
-    group: str,
+    where: str, values: "pd.Series[str]", table: pd.DataFrame, group: str
 ) -> NameField | None:
     """The field, if its values are few enough, nearly all in several classes, and a
     GROUP= is known.
@@ -259,50 +251,4 @@ def field_pattern(stems: Sequence[str], values: Sequence[str], place: int) -> st
         matches = [re.search(pattern, stem) for stem in stems]
         if [match and match[1] for match in matches] == list(values):
             return pattern
-    return ""
-
-
-# ---- classes
-
-
-def fields_of_names(stems: Sequence[str]) -> Iterator[tuple[int, list[str], str]]:
-    """(place, values, pattern) of each field of the names; first those between two
-    underscores or one, which leave hyphens in a name, then the words.
-    """
-    for separator in ("__", "_"):
-        parts = [stem.split(separator) for stem in stems]
-        count = min(map(len, parts), default=0)
-        for place in range(count if count > 1 else 0):
-            before = f"(?:.*?{separator}){{{place}}}" if place else ""
-            pattern = (
-                f"^{before}(.+?)(?:{separator}|$)" if place else f"^(.+?){separator}"
-            )
-            yield place, [words[place] for words in parts], pattern
-    parts = [WORDS.findall(stem) for stem in stems]
-    for place in range(min(map(len, parts), default=0)):
-        values = [words[place] for words in parts]
-        yield place, values, field_pattern(stems, values, place)
-
-
-def better_classes(table: pd.DataFrame) -> str:
-    """A note if a field of the file names holds words that may be the classes, where
-    the classes are sites or dates; '' if not.
-    """
-    labels = sorted({*by_label(table)["label"]} - {""})
-    stems = [PurePath(path).stem for path in table["path"]]
-    for place, words, pattern in fields_of_names(stems):
-        values = pd.Series(words, index=table.index)
-        names = sorted(values.unique())
-        several = 1 < len(names) <= min(MOST_CLASSES, len(table) / FEWEST_CLIPS)
-        if not several or not all(map(NAME.fullmatch, names)):
-            continue
-        sites = table["label"].groupby(values).nunique()
-        if pattern and (values.map(sites) > 1).mean() >= IN_SEVERAL:
-            more = ", …" if len(names) > SHOWN_VALUES else ""
-            return (
-                f"the classes ({', '.join(labels[:2])}, …) look like sites or dates,"
-                f" and field {place + 1} of the names has {counted(len(names), 'word')}"
-                f" ({', '.join(names[:SHOWN_VALUES])}{more}): LABEL={quote(pattern)}"
-                " makes these the classes"
-            )
     return ""

@@ -20,11 +20,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.features_cache.table import (
-    SEPARATOR,
-    WINDOW_COLUMNS,
-    has_tags,
-)
+from featurestack.features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags
 
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
@@ -96,9 +92,7 @@ class Listing:
 
 
 def clip_table(
-    clips: pd.DataFrame,
-    folder: Path,
-    by_path: bool = False,
+    clips: pd.DataFrame, folder: Path, by_path: bool = False
 ) -> pd.DataFrame:
     """The table of a Listing, from filename, label and perhaps fold, group, category,
     start and end.
@@ -214,10 +208,7 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
     header = text.lstrip("\n").partition("\n")[0]
     separator = max(",;\t", key=header.count)
     reader = csv.reader(
-        io.StringIO(text),
-        delimiter=separator,
-        skipinitialspace=True,
-        strict=True,
+        io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True
     )
     names = list[str]()
     rows = list[list[str]]()
@@ -337,10 +328,7 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_table(
-    path: Path,
-    audio_dir: Path,
-    marked: str = "",
-    separator: str = "",
+    path: Path, audio_dir: Path, marked: str = "", separator: str = ""
 ) -> Listing:
     """The clips of a CSV with `filename,label` (or `labels`), or with ESC-50's or
     BirdCLEF's columns.

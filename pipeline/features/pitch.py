@@ -40,11 +40,7 @@ chroma_frames = functools.partial(
 
 
 @feature(
-    units="dB",
-    rows=constant_q_axis,
-    row_unit="Hz",
-    frames=wavelet_frames,
-    version=2,
+    units="dB", rows=constant_q_axis, row_unit="Hz", frames=wavelet_frames, version=2
 )
 def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     """Constant-Q transform: a spectrogram with one row per semitone, seven octaves
@@ -61,11 +57,7 @@ def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
 
 
 @feature(
-    units="dB",
-    rows=constant_q_axis,
-    row_unit="Hz",
-    frames=wavelet_frames,
-    version=2,
+    units="dB", rows=constant_q_axis, row_unit="Hz", frames=wavelet_frames, version=2
 )
 def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.ndarray:
     """Variable-Q transform: as cqt, with wider bands in the bass, as in the ear, and so
@@ -99,11 +91,7 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 
 @feature(
-    units="relative",
-    rows=12,
-    row_unit="pitch class",
-    frames=chroma_frames,
-    version=2,
+    units="relative", rows=12, row_unit="pitch class", frames=chroma_frames, version=2
 )
 def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """The strength of the twelve pitch classes, from a constant-Q transform in thirds
@@ -119,11 +107,7 @@ def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 
 
 @feature(
-    units="relative",
-    rows=12,
-    row_unit="pitch class",
-    frames=chroma_frames,
-    version=2,
+    units="relative", rows=12, row_unit="pitch class", frames=chroma_frames, version=2
 )
 def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in four steps of strength, smoothed over half a second: the harmony

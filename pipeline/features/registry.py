@@ -86,9 +86,7 @@ class Variant:
     # keyword arguments, kept because reading a signature is slow
     arguments: dict[str, object]
     shapes: dict[tuple[int, int], tuple[int, int]] = field(
-        default_factory=dict,
-        compare=False,
-        repr=False,
+        default_factory=dict, compare=False, repr=False
     )
 
     @property

@@ -48,10 +48,7 @@ def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 
 @feature(units="relative", rows=lag_axis, row_unit="s", version=2)
 def tempogram(
-    clip: Clip,
-    *,
-    win_length: EvenSamples = 384,
-    hop_length: Samples = 512,
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
 ) -> np.ndarray:
     """Autocorrelation of the onset envelope around each frame: which intervals recur.
 
@@ -66,17 +63,10 @@ def tempogram(
 
 
 @feature(
-    units="dB/frame",
-    rows=tempo_axis,
-    row_unit="BPM",
-    frames=one_frame_more,
-    version=2,
+    units="dB/frame", rows=tempo_axis, row_unit="BPM", frames=one_frame_more, version=2
 )
 def fourier_tempogram(
-    clip: Clip,
-    *,
-    win_length: EvenSamples = 384,
-    hop_length: Samples = 512,
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
 ) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 
@@ -99,10 +89,7 @@ def metre_axis(*_: object, **__: object) -> np.ndarray:
 
 @feature(units="relative", rows=metre_axis, row_unit="of the tempo", version=2)
 def tempogram_ratio(
-    clip: Clip,
-    *,
-    win_length: EvenSamples = 384,
-    hop_length: Samples = 512,
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
 ) -> np.ndarray:
     """The tempogram at thirteen simple multiples of the estimated tempo.
 

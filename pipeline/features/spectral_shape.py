@@ -46,10 +46,7 @@ def contrast(
     """
     magnitude = clip.magnitude(framing)
     bands = contrast_bands(
-        clip.sample_rate,
-        fmin=fmin,
-        n_bands=n_bands,
-        n_fft=framing.n_fft,
+        clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft
     )
     valleys = []
     peaks = []
@@ -97,10 +94,7 @@ def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 @feature(units="Hz", version=2)
 def rolloff(
-    clip: Clip,
-    *,
-    roll_percent: Fraction = 0.85,
-    framing: Framing,
+    clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing
 ) -> np.ndarray:
     """Spectral rolloff: the frequency below which 85 % of the magnitude lies.
 
@@ -153,10 +147,7 @@ def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
 
 @feature(units="amplitude")
 def rms(
-    clip: Clip,
-    *,
-    frame_length: EvenSamples = 2048,
-    hop_length: Samples = 512,
+    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512
 ) -> np.ndarray:
     """Root mean square: the level of each frame.
 
@@ -173,10 +164,7 @@ def rms(
 
 @feature(units="part of samples")
 def zcr(
-    clip: Clip,
-    *,
-    frame_length: EvenSamples = 2048,
-    hop_length: Samples = 512,
+    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512
 ) -> np.ndarray:
     """Zero-crossing rate: how often the waveform changes sign.
 

@@ -122,8 +122,7 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _filters(
-    frequency: tuple[float, ...],
-    length: tuple[float, ...],
+    frequency: tuple[float, ...], length: tuple[float, ...]
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
     """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra at
     these bins.
@@ -173,10 +172,7 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
 
 
 def estimate_tuning(
-    spectrogram: np.ndarray,
-    sample_rate: int,
-    n_fft: int,
-    bins_per_octave: int,
+    spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int
 ) -> float:
     """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`.
 

@@ -33,11 +33,7 @@ LOUDER = 2.0**16
 BLOCK = 32  # frames that scipy transforms at a time
 
 
-def magnitudes(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-) -> np.ndarray:
+def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
     """(1 + n_fft/2, frames) float32: `abs(librosa.stft(y, window=window))`, the window
     n_fft long.
     """
@@ -54,10 +50,7 @@ def magnitudes(
 
 
 def transforms(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-    bins: slice,
+    y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice
 ) -> np.ndarray:
     """(2, bins, frames) float32: real and imaginary parts of `librosa.stft(y,
     window=window)[bins]`.
@@ -67,12 +60,7 @@ def transforms(
     result = np.empty((2, bins.stop - bins.start, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
         _transforms(
-            padded,
-            hop_length,
-            window / 2,
-            _tables(n_fft, float),
-            bins.start,
-            result,
+            padded, hop_length, window / 2, _tables(n_fft, float), bins.start, result
         )
     else:
         spectrum = _by_scipy(frames, window)[:, bins].T
@@ -81,11 +69,7 @@ def transforms(
     return result
 
 
-def phase_slopes(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-) -> np.ndarray:
+def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
     """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' the transform by the window's
     derivative.
 
@@ -108,10 +92,7 @@ def phase_slopes(
 
 
 def autocorrelation(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-    lags: int,
+    y: np.ndarray, hop_length: int, window: np.ndarray, lags: int
 ) -> np.ndarray:
     """(lags, frames): `librosa.autocorrelate` of each frame of `y` times the window;
     frames are not centred.
@@ -136,11 +117,7 @@ def autocorrelation(
     return result
 
 
-def centred_frames(
-    y: np.ndarray,
-    frame_length: int,
-    hop_length: int,
-) -> np.ndarray:
+def centred_frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
     """(frames, frame_length) view of `y`, padded by half a frame at both ends:
     `librosa.util.frame`.
     """
@@ -149,10 +126,7 @@ def centred_frames(
 
 
 @functools.lru_cache(maxsize=64)
-def centred_window(
-    length: int,
-    n_fft: int,
-) -> np.ndarray:
+def centred_window(length: int, n_fft: int) -> np.ndarray:
     """A Hann window of `length` in the middle of n_fft samples:
     `librosa.util.pad_center`.
     """
@@ -163,35 +137,23 @@ def centred_window(
 
 
 def _centred(
-    y: np.ndarray,
-    frame_length: int,
-    hop_length: int,
+    y: np.ndarray, frame_length: int, hop_length: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The signal padded by half a frame at both ends, and a view of its frames."""
     padded = np.pad(y, frame_length // 2)
     return padded, _frames(padded, frame_length, hop_length)
 
 
-def _frames(
-    y: np.ndarray,
-    frame_length: int,
-    hop_length: int,
-) -> np.ndarray:
+def _frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
     every = np.lib.stride_tricks.sliding_window_view(y, frame_length)
     return every[::hop_length]
 
 
-def _is_compiled(
-    n_fft: int,
-    frames: int,
-) -> bool:
+def _is_compiled(n_fft: int, frames: int) -> bool:
     return n_fft in LENGTHS and frames >= LANES
 
 
-def _by_scipy(
-    frames: np.ndarray,
-    window: np.ndarray,
-) -> np.ndarray:
+def _by_scipy(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
     """Spectra (frames, 1 + n_fft/2), complex64, of the frames times the window."""
     result = np.empty((len(frames), 1 + len(window) // 2), np.complex64)
     for first in range(0, len(frames), BLOCK):
@@ -202,8 +164,7 @@ def _by_scipy(
 
 @functools.lru_cache(maxsize=32)
 def _tables(
-    n_fft: int,
-    dtype: np.dtype | type,
+    n_fft: int, dtype: np.dtype | type
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factors (n/4, 6) of the butterflies; for each bin its place (n + 1,) and exp(-pi
     i k / n) (n + 1, 2).

@@ -28,8 +28,7 @@ LANES = 64
 
 
 def harmonic_percussive(
-    magnitude: np.ndarray,
-    kernel_size: int,
+    magnitude: np.ndarray, kernel_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Energies of the harmonic and the percussive part: the squares of
     `librosa.decompose.hpss(magnitude)`.
@@ -41,9 +40,7 @@ def harmonic_percussive(
     along_frames = _turned(running_median(turned, kernel_size))
     along_bins = running_median(magnitude, kernel_size)
     _masked_energies(
-        magnitude.reshape(-1),
-        along_frames.reshape(-1),
-        along_bins.reshape(-1),
+        magnitude.reshape(-1), along_frames.reshape(-1), along_bins.reshape(-1)
     )
     return along_frames, along_bins
 

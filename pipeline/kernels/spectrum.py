@@ -22,11 +22,7 @@ def decibels(power: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def mel_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: MelBank,
-) -> scipy.sparse.csr_array:
+def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
     """(n_mels, bins): `librosa.filters.mel`; a band narrower than a bin is empty, as
     there.
     """
@@ -39,9 +35,7 @@ def mel_filters(
 
 @functools.lru_cache(maxsize=64)
 def linear_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: LinearBank,
+    sample_rate: int, n_fft: int, bank: LinearBank
 ) -> scipy.sparse.csr_array:
     """(n_bands, bins): triangles of height 1, evenly spaced in Hz."""
     edges = linear_edges(sample_rate, **dataclasses.asdict(bank))
@@ -49,11 +43,7 @@ def linear_filters(
     return scipy.sparse.csr_array(filters)
 
 
-def _triangles(
-    edges: np.ndarray,
-    sample_rate: int,
-    n_fft: int,
-) -> np.ndarray:
+def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
     """(bands, bins) float32: band k rises from edge k, is 1 at edge k + 1 and 0 again
     at edge k + 2.
     """
@@ -67,11 +57,7 @@ def _triangles(
 
 
 @functools.lru_cache(maxsize=64)
-def gammatone_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: ErbBank,
-) -> np.ndarray:
+def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray:
     """(n_bands, bins): magnitude responses of fourth-order gammatone filters, 1.019 ERB
     wide.
     """
@@ -85,11 +71,7 @@ def gammatone_filters(
 
 
 @functools.lru_cache(maxsize=256)
-def chroma_filters(
-    sample_rate: int,
-    n_fft: int,
-    tuning: float,
-) -> np.ndarray:
+def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
     """(12, bins): `librosa.filters.chroma`; cached, because only a hundred tunings can
     be estimated.
     """
@@ -113,10 +95,7 @@ def chroma_filters(
     return np.ascontiguousarray(from_c[:, :bins], np.float32)
 
 
-def fold_octaves(
-    magnitude: np.ndarray,
-    bins: int,
-) -> np.ndarray:
+def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
     """(12, frames) sums over octaves, with `bins` bins a semitone, by
     `librosa.filters.cq_to_chroma`.
     """
@@ -128,10 +107,7 @@ def fold_octaves(
     return np.einsum("cf,ft->ct", filters, magnitude, optimize=True)
 
 
-def normalised(
-    values: np.ndarray,
-    order: float = np.inf,
-) -> np.ndarray:
+def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
     """Each frame divided by its norm, unless that is tiny:
     `librosa.util.normalize(values, norm=order)`.
     """

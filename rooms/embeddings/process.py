@@ -32,10 +32,10 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.packages import HOME
 from featurestack.commandline.quantities import size
 from featurestack.pipeline.axes import Impossible
-from featurestack.pipeline.options import TIMEOUT, ExtractOptions
 from featurestack.rooms.embeddings.networks import LIBRARIES
 from featurestack.rooms.embeddings.serve import REFUSED
 
+SECONDS = 120.0  # of one call, before it is ended
 MOST_MEMORY = 4 * 10**9  # bytes of a network and its values
 # the libraries' words for it
 NO_MEMORY = re.compile(
@@ -108,9 +108,7 @@ class NetworkProcess:
         self.pipe, theirs = Pipe()
         free = psutil.virtual_memory().available // 2
         self.memory = min(MOST_MEMORY, free)
-        default = ExtractOptions.timeout
-        self.seconds = float(os.environ.get(TIMEOUT, default))
-        words = (theirs.fileno(), self.path, self.output, self.seconds, self.memory)
+        words = (theirs.fileno(), self.path, self.output, SECONDS, self.memory)
         folders = filter(None, [str(HOME), os.environ.get("PYTHONPATH")])
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", SERVE, *map(str, words)],
@@ -153,7 +151,7 @@ class NetworkProcess:
         """The reason of the process's end, from its exit status."""
         status = self.process.wait()
         if status == -signal.SIGALRM:
-            return f"a call did not end within {self.seconds:g} s (TIMEOUT=)"
+            return f"a call did not end within {SECONDS:g} s"
         if status == -signal.SIGKILL:
             return "its process was killed, as the system does if memory runs out"
         return (

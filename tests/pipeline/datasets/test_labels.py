@@ -1,13 +1,9 @@
 """Classes from file names, where folders are sites or dates."""
 
-import itertools
-import re
-
 import numpy as np
 import pytest
 import soundfile
 
-from featurestack.pipeline.datasets.name_fields import fields_of_names
 from tests.pipeline.datasets.folders import dataset
 from tests.refusal import refused
 
@@ -42,44 +38,3 @@ def test_a_pattern_that_lacks_a_clip_is_refused(sites, tmp_path):
         dataset(sites, tmp_path, label="(wren|robin)__")
     with refused("is no pattern"):
         dataset(sites, tmp_path, label="(wren")
-
-
-def test_folders_that_are_sites_are_named_with_a_pattern_that_works(sites, tmp_path):
-    before = dataset(sites, tmp_path)
-    (note,) = [note for note in before.notes if "look like sites" in note]
-    assert "3 words (robin, song-thrush, wren)" in note and not before.fields
-    pattern = note.partition("LABEL='")[2].partition("'")[0]
-    found = dataset(sites, tmp_path, label=pattern)
-    assert sorted({*found.table["label"]}) == ["robin", "song-thrush", "wren"]
-
-
-@pytest.mark.parametrize(
-    ("stems", "values", "pattern"),
-    [
-        (["great-tit__s-1", "wren__s-2"], ["great-tit", "wren"], "^(.+?)__"),
-        (["great-tit_s-1", "wren_s-2"], ["great-tit", "wren"], "^(.+?)_"),
-        (["s-1_great-tit", "s-2_wren"], ["s-1", "s-2"], "^(.+?)_"),
-    ],
-)
-def test_a_field_keeps_its_hyphens(stems, values, pattern):
-    place, words, found = next(fields_of_names(stems))
-    assert (place, words, found) == (0, values, pattern)
-    assert [re.search(found, stem)[1] for stem in stems] == values
-
-
-def test_a_later_field_is_matched_by_its_place():
-    stems = ["s-1_great-tit_3", "s-2_wren_12"]
-    for place, words, pattern in itertools.islice(fields_of_names(stems), 3):
-        assert [re.search(pattern, stem)[1] for stem in stems] == words, place
-
-
-def test_classes_that_are_words_or_digits_get_no_note(tmp_path):
-    for word in ("0", "1"):
-        tmp_path.joinpath("digits", word).mkdir(parents=True)
-        for speaker in ("george", "jackson"):
-            for take in range(4):
-                noise = np.random.default_rng([int(word), take]).normal(size=800)
-                name = tmp_path / "digits" / word / f"{word}_{speaker}_{take}.wav"
-                soundfile.write(name, 0.1 * noise, 8000)
-    notes = dataset(tmp_path / "digits", tmp_path).notes
-    assert not any("look like sites" in note for note in notes)
