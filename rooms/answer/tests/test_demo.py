@@ -1,9 +1,12 @@
 """The demo prints what it makes, in two lines a step."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
-from featurestack.commandline.commands import takes_all
 from featurestack.commandline.help import commands_of, options_of
+from featurestack.commandline.options import fields
 from featurestack.commandline.spelling import targets
 from featurestack.rooms.answer import demo as demos
 from featurestack.rooms.answer.demo import STEPS, DemoOptions, demo
@@ -18,24 +21,27 @@ def command_of(target):
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.command)
 def test_the_command_of_a_step_takes_its_words(step):
     options = options_of(command_of(step.command))
-    names = ["dataset", *step.given, *step.shared]
-    assert takes_all(options, [f"{name.upper()}=1" for name in names])
+    assert {"dataset", *step.given, *step.shared} <= fields(options).keys()
 
 
 def test_a_step_is_its_command_and_what_it_made_in_which_time(monkeypatch, capsys):
     taken = []
 
-    def take(given):
+    def take(**given):
         taken.append(given)
         return "nothing"
 
+    facts = {"remarks": (), "headline": "mel", "page": Path("p"), "whole": True}
+    built = SimpleNamespace(**facts, next_command="")
     monkeypatch.setattr(demos, "STEPS", [step._replace(take=take) for step in STEPS])
-    monkeypatch.setattr(demos, "conclude", lambda given: 0)
+    monkeypatch.setattr(demos.interface, "report", lambda **given: built)
     assert demo(DemoOptions.build({"data": "d", "jobs": "3"})) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")
-    assert len(lines) == 2 * len(STEPS)
-    assert lines[2].endswith("features DATASET=synth DATA=d JOBS=3")
-    assert lines[3] == "  nothing   (0.0 s)"
-    assert lines[-2].endswith("analysis DATASET=synth DATA=d")
+    steps = lines[: 2 * len(STEPS)]
+    assert steps[2].endswith("features DATASET=synth DATA=d JOBS=3")
+    assert steps[3] == "  nothing   (0.0 s)"
+    assert steps[-2].endswith("analysis DATASET=synth DATA=d")
+    assert taken[1]["jobs"] == 3
     assert taken[2]["features"] == "mel mel+chroma+tempogram"
+    assert lines[-3] == "synth: mel"
