@@ -1,6 +1,5 @@
 """The Python interface and the console command."""
 
-import importlib
 import inspect
 import os
 import re
@@ -164,13 +163,6 @@ def trained(tmp_path_factory):
     return cache, run
 
 
-def test_a_feature_of_a_cache_is_shown_in_one_line(trained):
-    cache, _ = trained
-    assert repr(cache["rms"]) == (
-        f"rms: {len(cache.clips)} x 1 x {cache['rms'].frames} float16, amplitude"
-    )
-
-
 def test_a_cache_is_shown_as_a_table_of_its_features(trained):
     cache, _ = trained
     heading, _, *rows = repr(cache).splitlines()
@@ -207,11 +199,6 @@ def test_a_quiet_call_prints_nothing(trained, tmp_path, capfd):
     shown = capfd.readouterr()
     assert shown.out == ""
     assert shown.err == ""
-
-
-def test_prediction_of_a_missing_file_raises(trained):
-    with refused("nothing.wav: there is no such file"):
-        fs.predict(trained[1], ["nothing.wav"])
 
 
 # The console command
@@ -290,15 +277,6 @@ def test_places_are_taken_by_every_command():
         "(.*)-",
     ]
     assert console(*console_words).returncode == 0
-
-
-def test_a_package_with_the_name_of_a_command_is_called_as_it():
-    for name in ("train",):
-        module = importlib.import_module(f"featurestack.{name}")
-        assert getattr(fs, name) is module
-        assert "dataset" in inspect.signature(module).parameters
-    with refused("unknown keyword 'dataste'; did you mean 'dataset'"):
-        fs.train(dataste="synth")
 
 
 def test_a_file_of_a_clone_is_one_module():

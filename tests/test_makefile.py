@@ -69,15 +69,6 @@ def test_an_unknown_variable_is_refused_with_the_nearest(target, meant):
     assert f"unknown variable 'DATASETT'; did you mean {meant!r}?" in done.stderr
 
 
-def test_a_line_break_in_a_variable_is_one_sentence():
-    done = make("train", "NOTE=one\ntwo")
-    assert done.returncode == 2 and done.stdout == ""
-    assert (
-        "a variable holds a line break, which make cannot hand on: give it in one line"
-        in done.stderr
-    )
-
-
 def test_a_variable_of_another_command_is_refused_unless_several_targets_are_given():
     for given, several in (["train"], False), (["features", "train"], True):
         assert (
@@ -184,10 +175,3 @@ def test_python_names_an_environment_that_is_used_and_no_other_is_made(tmp_path)
     assert done.returncode == 0 and done.stdout.startswith(
         f"{sys.executable} -m pip install"
     )
-
-
-def test_the_workflow_tries_the_pythons_that_the_package_names():
-    package = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-    matrix, _ = re.findall(r"python: \[(.*)\]", workflow)
-    assert re.findall(r"Python :: (3\.\d+)", package) == re.findall(r"[\d.]+", matrix)

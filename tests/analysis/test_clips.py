@@ -6,15 +6,11 @@ import base64
 from io import BytesIO
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
-from matplotlib.image import imread
 
 from featurestack.analysis import clips
 from featurestack.features_cache import Cache, external
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.structure import refresh
 from tests.golden.commands import flip_bit
 
 RATE = 8000
@@ -95,23 +91,6 @@ def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(
     ).links.keys()
 
 
-def test_pooling_takes_means_of_equal_stretches():
-    values = np.arange(12, dtype=np.float32).reshape(2, 6)
-    assert clips.shrink(values, (2, 3)).tolist() == [[0.5, 2.5, 4.5], [6.5, 8.5, 10.5]]
-    assert clips.shrink(values, (1, 9)).tolist() == [[3, 4, 5, 6, 7, 8]]
-
-
-def test_an_image_has_low_rows_at_the_bottom():
-    values = np.zeros((56, 144), np.float32)
-    values[:20] = 1
-    image = np.asarray(
-        imread(BytesIO(base64.b64decode(clips.small_image(values))), format="webp"),
-        float,
-    )
-    grey = image[..., :3].mean(axis=(1, 2))
-    assert image.shape[:2] == values.shape and grey[-5] > grey[5] + 50 / 255
-
-
 def test_features_to_show_are_those_that_were_trained_on(cache):
     assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == [
         "mel"
@@ -144,13 +123,6 @@ def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
         ] == expected
 
 
-def test_features_of_another_duration_are_one_line(cache):
-    table, settings = read_index(cache.folder)
-    refresh(cache.folder, table, settings | {"duration": 2.0, "samples": 2 * RATE})
-    _, usable, (problem,) = clips.readable_cache(cache.folder)
-    assert usable == [] and problem.startswith("mel, rms: another rate or duration")
-
-
 def test_a_broken_file_is_named_and_the_others_are_used(cache):
     (cache.folder / "rms.h5").write_bytes(b"broken")
     _, usable, (problem,) = clips.readable_cache(cache.folder)
@@ -158,13 +130,3 @@ def test_a_broken_file_is_named_and_the_others_are_used(cache):
     (cache.folder / "index.h5").write_bytes(b"broken")
     opened, usable, (problem,) = clips.readable_cache(cache.folder)
     assert opened is None and usable == [] and "index.h5" in problem
-
-
-def test_a_sample_takes_as_many_clips_of_each_class():
-    table = pd.DataFrame({"clip_id": list("abcdefgh"), "label": list("xxxxxxyy")})
-    drawn = clips.sample_by_class(table, 4, np.random.default_rng(0))
-    assert (
-        drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2}
-        and drawn.index.is_monotonic_increasing
-    )
-    assert clips.sample_by_class(table, 8, np.random.default_rng(0)) is table

@@ -1,18 +1,13 @@
 """The section about the data: class means, and what failed."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from featurestack.analysis.data_section import (
-    MOST_DRAWN,
     class_means,
     data_facts,
-    data_tables,
 )
-from featurestack.analysis.figures.data import SAMPLED_CLIPS
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.side_files import write_failures
 
@@ -52,33 +47,3 @@ def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
         facts["Clips that failed"] == "1, so 5 are tested"
         and "mel of 1" in facts["Features that failed"]
     )
-
-
-@pytest.mark.parametrize("more", [0, 1])
-def test_clips_per_fold_of_too_many_classes_are_a_table_alone(tmp_path, more):
-    names = [f"c{number:04d}" for number in range(MOST_DRAWN + more)]
-    labels = [";".join(names[start::2]) for start in (0, 1)]
-    table = {"clip_id": ["x", "y"], "label": labels, "fold": [1, 2]}
-    external.create_cache(tmp_path, table)
-    external.write_feature(tmp_path, "mel", np.zeros((2, 4, 5)), ["x", "y"])
-    drawn = []
-    writer = SimpleNamespace(submit=lambda name, **data: drawn.append(name))
-    tables = data_tables(Cache(tmp_path), ["mel"], writer, 0)
-    assert len(tables["clips"]) == MOST_DRAWN + more
-    assert drawn == ([] if more else ["clips_per_fold"])
-
-
-def test_class_means_of_many_classes_are_those_of_the_drawn_clips(tmp_path):
-    count = SAMPLED_CLIPS + 50
-    clips = [f"{number:04d}" for number in range(2 * count)]
-    labels = [f"c{clip}" for clip in clips[:count]] * 2
-    table = {"clip_id": clips, "label": labels, "fold": [1, 2] * count}
-    external.create_cache(tmp_path, table)
-    values = np.random.default_rng(0).normal(size=(len(clips), 4, 5))
-    external.write_feature(tmp_path, "mel", values, clips)
-    drawn = {}
-    writer = SimpleNamespace(submit=lambda name, **data: drawn.update({name: data}))
-    data_tables(Cache(tmp_path), ["mel"], writer, 0)
-    means = drawn["class_means"]["means"]
-    assert len(means) == SAMPLED_CLIPS and {*means.index} < {*labels}
-    assert (means != 0).all(axis=None)

@@ -9,7 +9,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import load_runs
 from featurestack.results.run_folder import RunFolder, find
-from tests.analysis.made_runs import MadeRun, of_sets
+from tests.analysis.made_runs import MadeRun
 from tests.refusal import refused
 
 NONE = {"own": 0.6}
@@ -63,27 +63,6 @@ def test_a_kill_leaves_no_ensemble_with_folds_of_before(made, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         combined(runs, tmp_path)
     assert ensemble.name not in [run.name for run in find(tmp_path)]
-
-
-def test_the_same_members_write_the_same_folder(made, tmp_path):
-    runs = made(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="zcr")).runs
-    first = combined(runs[:2], tmp_path)
-    file = first.folders[0].fold(1) / "predictions.csv"
-    content = file.read_bytes()
-    assert (
-        combined(runs[:2], tmp_path).name == first.name and file.read_bytes() == content
-    )
-    assert combined(runs[1:], tmp_path).name != first.name
-
-
-def test_ensembles_of_further_seeds_are_one_row(made, tmp_path):
-    runs = made(*of_sets(2, mel=0.7, zcr=0.7)).runs
-    for seed in (0, 1):
-        write_ensemble([run.folders[seed] for run in runs], tmp_path)
-    found = [
-        run.seeds for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"
-    ]
-    assert found == [(0, 1)]
 
 
 def test_an_ensemble_is_asked_for_by_names(made, tmp_path):

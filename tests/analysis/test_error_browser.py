@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from featurestack.analysis import error_browser, page, tables
-from featurestack.analysis.clips import Audio
+from featurestack.analysis import error_browser
 from tests.analysis.made_runs import MadeRun
-from tests.analysis.simulated import simulated_run
 
 
 def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
@@ -57,27 +55,3 @@ def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
     assert [clip["link"] for clip in data["clips"] if clip["id"] == hardest] == [
         "x.wav"
     ]
-
-
-def test_the_matrix_of_many_classes_has_those_of_the_most_frequent_errors():
-    classes, clips = 2000, 4000
-    target = np.arange(clips) % classes
-    predicted = target.copy()
-    predicted[target < 30] = 1999  # the only errors
-    labels = np.eye(classes, dtype=bool)[target]
-    probabilities = np.eye(classes, dtype=np.float32)[predicted]
-    folds = 1 + np.arange(clips) // classes
-    run = simulated_run("mel", np.arange(clips), folds, labels, probabilities)
-    difficulty = error_browser.clip_difficulty([run])
-    data = error_browser.browser_data([run], difficulty, [], {})
-    (tested,) = data["test_sets"]
-    assert len(tested["matrix"]) == 100
-    assert {*range(30), 1999} <= {*tested["matrix"]}
-    html = page.render(
-        "errors.html",
-        browser={"group": "recording", **data},
-        confusion=tables.confusion_counts(run),
-        wrong=[],
-        audio=Audio({}, {}, set()),
-    )
-    assert len(html) < 2e6 and "100 of 2,000 classes" in html

@@ -3,7 +3,6 @@ makes their files.
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,10 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
-from featurestack.analysis.figures.confusion import ERROR_SHADE
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from featurestack.analysis.figures.feature_maps import FeatureMap, SamplePrediction
-from featurestack.analysis.figures.saving import drawing_code
 from featurestack.commandline import rooms
 
-TEMPLATES = Path(drawing.__file__).parents[1] / "templates"
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
 NAMES = ["mel", "mel+mfcc", "chroma"]
@@ -236,21 +232,6 @@ def test_the_gallerys_axes_are_in_the_features_own_units():
     assert panel.get_xticks() == pytest.approx((np.array([0, 2, 3, 5]) + 0.5) * 16 / 6)
 
 
-def test_two_decimals_leave_out_a_leading_zero_alone():
-    assert texts(drawn("importance_by_class").texts) == [".25", "-.25", "10.25"] * 3
-
-
-def test_of_many_classes_those_are_drawn_in_which_the_features_differ_most():
-    shares = pd.DataFrame(
-        [(name, feature) for name in MANY[:30] for feature in ("mel", "mfcc")],
-        columns=["class", "feature"],
-    )
-    differing = shares["class"].isin(MANY[5:25]) & (shares["feature"] == "mel")
-    shares = shares.assign(mean=differing * 0.5, significant=False)
-    most = drawn("importance_by_class", classes=shares)
-    assert texts(most.get_yticklabels()) == MANY[5:25]
-
-
 def test_gains_stand_by_dataset_and_ties_are_hollow():
     first, second = drawn("across_gains").child_axes
     assert texts(first.get_yticklabels()) == ["birds", "digits", "rooms", "mean"]
@@ -263,13 +244,6 @@ def test_gains_stand_by_dataset_and_ties_are_hollow():
     assert left.get_xdata() == [-width] and right.get_xdata() == [width]
     assert first.get_xlabel() == "gain, points"
     assert texts(second.get_yticklabels()) == [""] * 4
-
-
-def test_a_heat_map_of_gains_counts_verdicts_and_leaves_out_what_cannot_exist():
-    axes = drawn("across_heat_map")
-    assert " ".join(texts(axes.texts)) == "−3 +12 · 1 / 1 / 1 +2 · 0 / 2 / 0"
-    bold = [text.get_text() for text in axes.texts if text.get_weight() == "bold"]
-    assert bold == ["−3", "+12"]
 
 
 def test_every_figure_has_an_example_here():
@@ -310,20 +284,6 @@ def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories():
     assert texts(seeds.texts) == ["2.5", "0.5", "3"]
 
 
-def test_a_confusion_matrix_of_many_classes_names_those_with_errors_and_sums_others():
-    counts = np.diag(np.full(30, 9))
-    counts[3, 28] = 4
-    axes = drawn("confusion_matrix", counts=counts, classes=MANY[:30])
-    names = texts(axes.get_xticklabels())
-    assert (
-        len(names) == 21
-        and {MANY[3], MANY[28]} < set(names)
-        and names[-1] == "10 other classes"
-    )
-    cells = texts(axes.texts)
-    assert (cells.count("9"), cells.count("4"), cells[-1]) == (20, 1, "90")
-
-
 def test_recall_is_of_the_best_set_and_of_the_others_its_differences():
     assert (
         " ".join(texts(drawn("recall_by_set").texts))
@@ -333,22 +293,6 @@ def test_recall_is_of_the_best_set_and_of_the_others_its_differences():
     recall[1, 5:25], recall[::2, 5:25] = 0.0, 0.5
     most = drawn("recall_by_set", recall=pd.DataFrame(recall, NAMES, MANY[:30]))
     assert texts(most.get_xticklabels()) == MANY[5:25]
-
-
-def test_projections_of_hundreds_of_classes_colour_the_largest_and_fit(tmp_path):
-    """A legend of all left the panels no room, and matplotlib said so in a warning,
-    which is an error here.
-    """
-    labels = np.array([f"class {number % 150}" for number in range(160)])
-    points = {f"{name}, PCA": RNG.normal(size=(160, 2)) for name in "abcd"}
-    given = {"points": points, "labels": dict.fromkeys(points, labels)}
-    writer = FigureWriter(tmp_path, paper=True)
-    writer.submit("projections", **given)
-    writer.close()
-    ax = drawn("projections", **given)
-    legend = [text.get_text() for text in ax.figure.legends[0].texts]
-    assert len(legend) == 21 and "130 other classes" in legend
-    assert {f"class {number}" for number in range(10)} < set(legend)
 
 
 def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():
@@ -389,13 +333,6 @@ def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies():
     above, below = drawn("reliability").child_axes
     assert above.lines[-1].get_xdata().tolist() == [60, 90]
     assert [bar.get_height() for bar in below.patches] == [9, 10, 40]
-
-
-@pytest.mark.parametrize("sheet", ["style.css", "first_screen.css"])
-def test_figure_and_page_shade_errors_alike(sheet):
-    text = (TEMPLATES / sheet).read_text(encoding="utf-8")
-    factors = re.findall(r"var\(--error\).* sqrt\(.*\) \* ([0-9.]+)\)", text)
-    assert [float(factor) for factor in factors] == [ERROR_SHADE]
 
 
 def test_text_has_the_contrast_that_readers_need_on_every_shade():
@@ -478,8 +415,3 @@ def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_draw
     (tmp_path / "figures" / "intervals.svg").unlink()
     assert written(first[0]) == first
     assert "another label" in written(first[0], label="another label")[1]
-
-
-def test_the_code_of_every_figure_has_a_hash():
-    """One of a room may be a shared function with labels of its own."""
-    assert all(len(drawing_code(name)) == 32 for name in FIGURES.complete())

@@ -2,8 +2,6 @@
 compare the rest.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -29,15 +27,6 @@ def test_uneven_classes_threaten_the_accuracy(hand_run):
         pytest.approx(0.79),
         1,
     )
-
-
-def test_unequal_recordings_are_counted_by_their_effective_number(made):
-    (run,) = made(MadeRun(), clips=100).runs
-    groups = [f"long{n // 20}" if n < 60 else f"short{n}" for n in range(100)]
-    found = findings(Results([replace(run, groups=np.array(groups))], []))
-    assert found.threats == [
-        Threat("unequal recordings", round(100**2 / (3 * 400 + 40)), 43)
-    ]
 
 
 def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
@@ -123,39 +112,6 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     assert comparison.tolist() == accuracy == sorted(accuracy, reverse=True)
     text = document(found)
     assert text.index(headline.replace("%", r"\%")) < text.index("Of the 4 feature")
-
-
-def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):
-    weak = of_sets(model="mlp", mel=0.2, mfcc=0.3, chroma=0.25)
-    two = of_sets(model="linear", mel=0.4, mel_mfcc=0.5)
-    found = findings(made(*weak, *two))
-    assert [row["label"] for row in found.alike] == [
-        "mel+mfcc (linear)",
-        "mel (linear)",
-    ]
-    assert page.say("headline", found).startswith(
-        "Best configuration: mel+mfcc (linear), 50.0 %"
-    )
-
-
-def test_the_better_model_leads_if_both_have_all_feature_sets(made):
-    linear = of_sets(model="linear", mel=0.4, mfcc=0.3)
-    found = findings(made(*linear, *of_sets(model="texture", mel=0.7, mfcc=0.6)))
-    assert [row["model"] for row in found.alike] == ["texture"] * 2
-    assert found.state == "winner"
-
-
-def test_models_of_one_feature_set_each_are_configurations(made):
-    found = findings(made(*of_sets(mel=0.9), *of_sets(model="linear", mfcc=0.5)))
-    assert page.say("headline", found).startswith("Best configuration: mel (resnet18)")
-    assert not found.alike and page.say("features", found) == ""
-
-
-def test_another_model_may_beat_chance_where_the_best_features_do_not(made):
-    chance = of_sets(model="linear", mel=0.1, mfcc=0.1)
-    found = findings(made(*chance, *of_sets(model="texture", mel=0.9)))
-    assert found.state != "chance"
-    assert "Nothing is better than chance" not in page.say("headline", found)
 
 
 def document(found):

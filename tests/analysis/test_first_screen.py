@@ -37,20 +37,6 @@ def test_a_panel_a_model_the_best_first_and_labels_that_say_as_much_as_is_needed
     ]
 
 
-def test_the_first_panel_has_all_runs_best_first(made):
-    runs = [
-        MadeRun(features="mel+mfcc", skill=0.95, model="cnn4"),
-        MadeRun(features="mel", skill=0.7, model="cnn4"),
-        *of_sets(mel=0.75, mfcc=0.8),
-    ]
-    panels = panels_of(made(*runs))
-    assert list(panels) == ["all", "cnn4", "resnet18"]
-    assert [row["name"] for row in panels["all"]] == [
-        *("mel+mfcc (cnn4)", "mfcc (resnet18)", "mel (resnet18)", "mel (cnn4)"),
-    ]
-    assert [row["name"] for row in panels["cnn4"]] == ["mel+mfcc", "mel"]
-
-
 def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
     (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50).runs
     counts = tables.confusion_counts(run)

@@ -1,6 +1,5 @@
 """The entry page to all reports: what it holds, and when it is made again."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,6 @@ import featurestack as fs
 from featurestack.analysis.overview import build_overview
 from featurestack.commandline.spelling import CONSOLE, called_as
 from tests.analysis.made_datasets import NAMES, made_options, overview, train
-from tests.golden.commands import done
 
 
 @pytest.fixture
@@ -28,16 +26,6 @@ def test_two_datasets_have_an_entry_and_no_comparison(options):
     assert (
         built.headline == "2 reports. A comparison needs 3 datasets; 2 have runs here."
     )
-
-
-def test_one_dataset_leaves_the_comparison_of_the_others_as_it_was(options):
-    for name in NAMES:
-        train(options, name)
-    several = replace(options, dataset=" ".join(NAMES))
-    overview(several)
-    train(options, "birds", {"mel_chroma": 0.7})
-    one = replace(options, dataset="birds")
-    assert overview(one).comparison.datasets == NAMES
 
 
 def test_datasets_that_are_reported_one_by_one_are_compared(options):
@@ -74,29 +62,3 @@ def test_an_unchanged_page_has_the_comparison_of_the_first_call(options):
     assert second.comparison.datasets == NAMES
     assert_frame_equal(second.gains, first.gains)
     assert_frame_equal(second.pooled, first.pooled)
-
-
-def test_a_model_that_was_compared_and_is_gone_stops_no_other_report(options):
-    for name in NAMES:
-        train(options, name)
-    overview(replace(options, model="linear"))
-    for name in NAMES:
-        shutil.rmtree(options.runs / name)
-        train(options, name, model="texture")
-    one = replace(options, dataset="birds", model="")
-    assert "No 3 of these 3 datasets share a model" in overview(one).headline
-
-
-def test_python_gets_the_tables_and_the_command_prints_the_answer(options):
-    for name in NAMES:
-        train(options, name)
-    folders = {name: getattr(options, name) for name in ("data", "runs", "reports")}
-    built = fs.report([*NAMES], **folders, figures=0, quiet=True)
-    assert len(built.gains) == 6
-    shutil.rmtree(options.reports)
-    words = {name.upper(): folder for name, folder in folders.items()}
-    printed = done("analysis", FIGURES=0, **words).out
-    assert (
-        "all datasets: mel+mfcc has the largest gain over mel on these 3 datasets"
-        in printed
-    )

@@ -132,34 +132,6 @@ def test_class_names_are_text_and_the_page_asks_for_nothing(reported):
     assert "<script>alert" not in html and "default-src 'none'" in html
 
 
-def test_numbers_lists_and_ids():
-    assert [page.CELLS["percent"](value) for value in (0.8765, float("nan"))] == [
-        "87.6",
-        "–",
-    ]
-    assert [page.CELLS["number"](value) for value in (31.0, 2.5, 0.25)] == [
-        "31",
-        "2.5",
-        "0.2",
-    ]
-    assert page.listed(["a"]) == "a" and page.listed(list("abcd")) == "a, b, c and d"
-    assert page.listed(list("abcdef")) == "a, b, c and 3 more"
-    assert page.slug("a+b") != page.slug("a b")
-    assert (
-        str(page.breakable("mel+mfcc <b>, +1.2 %"))
-        == "mel+<wbr>mfcc &lt;b&gt;, +1.2\u00a0%"
-    )
-    broken = str(
-        page.breakable("/tmp/door_wood-left.side_2 & mel@n_mels=64: 0.5, 1-19")
-    )
-    assert broken == (
-        "/tmp/<wbr>door_<wbr>wood-<wbr>left.<wbr>side_<wbr>2 &amp;"
-        " mel@n_<wbr>mels=64: 0.5, 1-19"
-    )
-    with pytest.raises(Exception, match="undefined"):
-        page.render("page.html")
-
-
 if __name__ == "__main__":
     import tempfile
 

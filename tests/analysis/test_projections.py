@@ -38,10 +38,3 @@ def test_projections_keep_classes_together_and_are_repeatable(project):
         and neighbour_accuracy(places, target, np.arange(60)) > 0.9
     )
     assert project(components) == pytest.approx(places)
-
-
-@pytest.mark.parametrize("project", [pca_projection, tsne_projection])
-@pytest.mark.parametrize("shape", [(10, 0), (3, 1), (1, 0)])
-def test_few_clips_or_components_have_places_too(project, shape):
-    places = project(np.ones(shape))
-    assert places.shape == (shape[0], 2) and np.isfinite(places).all()

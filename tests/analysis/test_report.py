@@ -18,12 +18,10 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import Manifest, jobs, unchanged
 from featurestack.analysis.sections import elsewhere
 from featurestack.commandline import spelling
-from featurestack.features_cache import external
 from featurestack.features_cache.check_findings import write_check
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.structure import refresh
 from featurestack.features_cache.table import complete
-from featurestack.rooms.paper.options import PaperOptions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done
 from tests.processes import files_end_at
@@ -99,62 +97,6 @@ def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
     }
     page = built.page.read_text()
     assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
-
-
-def test_the_document_of_a_paper_has_one_table_and_at_most_five_figures(
-    workshop, tmp_path
-):
-    built = build(workshop.options(reports=tmp_path, paper=True))
-    document = (built.page.parent / "latex" / "main.tex").read_text(encoding="utf-8")
-    assert document.count("\\begin{table}") == 1
-    assert 1 <= document.count("\\begin{figure}") <= 5
-
-
-def test_few_speakers_are_shown_each_and_called_so_without_figures_of_no_intervals(
-    tmp_path,
-):
-    clips = made_clips(clips=24, classes=2, folds=3).assign(
-        group=[f"s{n // 4}" for n in range(24)]
-    )
-    cache = tmp_path / "data" / "said" / "features"
-    external.create_cache(cache, clips, dataset="said")
-    table, settings = read_index(cache)
-    refresh(cache, table, settings | {"groups": "speaker"})
-    for run in of_sets(mel_mfcc=0.9, mel=0.6):
-        make_run(tmp_path / "runs", clips, run, "said")
-    built = build(PaperOptions(dataset="said", **within(tmp_path), paper=True))
-    text = " ".join(
-        re.sub(
-            r"<(script|style)\b.*?</\1>|<[^>]+>",
-            " ",
-            built.page.read_text(),
-            flags=re.S,
-        ).split()
-    )
-    assert "mel+ mfcc is better than mel" in text and "of 6 speakers" in text
-    assert (
-        "too few speakers for intervals of differences" in text
-        and "recording" not in text
-    )
-    assert "(too few speakers for an interval)" in text and "−100.0" not in text
-    files = files_of(built.page.parent)
-    assert (
-        "tables/accuracy_by_recording.csv" in files
-        and "figures/additions.svg" not in files
-    )
-
-
-def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported):
-    data = json.loads(
-        reported.read_text().split('id="browser-data">')[1].split("</script>")[0]
-    )
-    links = {clip["id"]: clip["link"] for clip in data["clips"]}
-    embedded = reported.read_text().count('id="audio-')
-    assert (
-        embedded
-        and sum(map(bool, links.values())) == 39 - embedded
-        and data["features"] == ["mel"]
-    )
 
 
 def test_nothing_is_done_while_nothing_changes(workshop, reported):
@@ -271,17 +213,6 @@ def test_a_manifest_removes_nothing_but_what_a_report_writes(tmp_path):
     assert [name for name in names if (folder / name).exists()] == [*names[:3]]
 
 
-def test_a_link_out_of_the_report_is_not_followed(tmp_path):
-    folder = tmp_path / "report"
-    (tmp_path / "mine").mkdir()
-    folder.mkdir()
-    (folder / "tables").symlink_to(tmp_path / "mine")
-    (tmp_path / "mine" / "a.csv").touch()
-    Manifest(folder).replace(["tables/a.csv"], inputs="abc")
-    Manifest(folder).replace([], inputs="abd")
-    assert (tmp_path / "mine" / "a.csv").exists()
-
-
 def test_a_manifest_that_was_written_elsewhere_counts_for_nothing(tmp_path):
     folder = tmp_path / "report"
     folder.mkdir()
@@ -351,30 +282,6 @@ def test_a_measured_price_is_a_threat_and_silences_the_suspicion(suspected):
     assert shown in header and "speakers?" not in header + rest
 
 
-def test_a_field_without_a_price_is_no_alarm(suspected):
-    what = "by clip 89.0, by column licence 89.0 %"
-    header, rest = suspected({"kind": "price", "severity": "note", "what": what})
-    assert what not in header and "speakers?" not in header + rest
-
-
-def test_a_report_is_made_again_after_a_clip_was_added(workshop, tmp_path):
-    sounds = tmp_path / "sounds"
-    sounds.mkdir()
-    paths = [str(sounds / Path(path).name) for path in workshop.table["path"]]
-    for path in paths:
-        Path(path).touch()
-    shutil.copytree(workshop.root / "data", tmp_path / "data")
-    cache = tmp_path / "data" / "tones" / "features"
-    table, settings = read_index(cache)
-    refresh(cache, table.assign(path=paths), settings | {"source": str(sounds)})
-    options = workshop.options(**(within(tmp_path) | {"runs": workshop.root / "runs"}))
-    build(options)
-    (job,) = jobs(options)
-    assert not unchanged(job, options).fresh
-    (sounds / "new.wav").touch()
-    assert unchanged(job, options) is None
-
-
 @pytest.mark.parametrize("cut", [0, 300, -9])
 def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, cut):
     for name in ("runs", "data"):
@@ -403,26 +310,6 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, 
     assert built.headline.startswith(
         "One configuration so far: mel with resnet18, 80.0 % accuracy"
     )
-
-
-def test_a_damaged_feature_of_the_best_run_stops_no_report(workshop, tmp_path):
-    for name in ("runs", "data"):
-        shutil.copytree(workshop.root / name, tmp_path / name)
-    (tmp_path / "data" / "tones" / "features" / "mel.h5").write_bytes(b"no")
-    built = build(workshop.options(**within(tmp_path)))
-    assert "mel" in "\n".join(built.remarks) and not built.whole
-    assert built.headline.startswith("Best features: mel, 80.0 % accuracy")
-
-
-def test_a_dataset_whose_name_is_not_utf8_is_named_and_the_others_are_reported(
-    tmp_path,
-):
-    make_run(tmp_path / "runs", made_clips(clips=40, classes=4), MadeRun(), "tones")
-    name = os.fsdecode(b"b\xe9te")
-    shutil.copytree(tmp_path / "runs" / "tones", tmp_path / "runs" / name)
-    answer = done("analysis", 1, **within(tmp_path, str.upper))
-    assert r"'b\udce9te' is left out, its name is not UTF-8" in answer.out
-    assert (tmp_path / "reports" / "tones" / "index.html").is_file()
 
 
 def test_runs_of_a_dataset_that_may_not_be_read_are_named_and_others_reported(
@@ -454,12 +341,6 @@ def test_a_dataset_of_any_name_has_its_scores_elsewhere(tmp_path, trained):
     write_scores(tmp_path, trained, low="0.25")
     section = elsewhere(tmp_path, trained)
     assert section.tables["elsewhere"]["value"].tolist() == [0.5]
-
-
-def test_a_score_that_is_no_number_is_named(tmp_path):
-    write_scores(tmp_path, "tones", low="0,25")
-    (problem,) = elsewhere(tmp_path, "tones").problems
-    assert "scores.csv is left out, it cannot be read" in problem.text
 
 
 def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
@@ -595,23 +476,7 @@ def test_a_page_of_34_runs_has_at_most_2500_words(page_of_many):
     assert len(visible_words(text)) <= 2500
 
 
-def test_every_run_of_many_has_its_settings_in_a_table(page_of_many):
-    settings = (page_of_many.parent / "tables" / "settings.csv").read_text()
-    assert settings.count("\n") == 1 + 34
-
-
 def test_the_rows_after_the_first_wait_for_a_reader(page_of_many):
     text = page_of_many.read_text(encoding="utf-8")
     kept = re.search(r'data-rows="comparison-table">(.*?)</script>', text)[1]
     assert len(json.loads(kept)) == 34 - 12
-
-
-def test_data_that_may_not_be_read_are_named(tmp_path, monkeypatch):
-    """As for another user, who would be told of a report on nothing."""
-    data = tmp_path / "data"
-    data.mkdir()
-    monkeypatch.setattr(
-        "featurestack.storage.files.may_read", lambda folder: folder != data
-    )
-    error = done("analysis", 2, **within(tmp_path, str.upper)).err
-    assert f"{data} may not be read: change its permissions" in error

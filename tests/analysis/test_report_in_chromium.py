@@ -138,17 +138,6 @@ def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_a_name_that_may_break_over_lines_is_copied_as_it_is(page):
-    names = page.find_elements(
-        By.CSS_SELECTOR, "#small-matrix tbody th, #matrix tbody th"
-    )
-    assert len(names) == 8 and page.find_elements(By.CSS_SELECTOR, "#matrix th wbr")
-    for name in names:
-        page.execute_script("getSelection().selectAllChildren(arguments[0])", name)
-        copied = page.execute_script("return getSelection().toString()")
-        assert copied.strip() == name.get_attribute("title").strip()
-
-
 def test_embedded_audio_plays(page):
     audio = page.find_element(By.CSS_SELECTOR, "#clips audio[src^='data:audio/mpeg']")
     page.execute_script("arguments[0].play()", audio)
@@ -195,12 +184,3 @@ def test_axe_finds_no_violation(page, scheme):
     page.set_script_timeout(60)
     assert page.execute_async_script(VIOLATIONS) == []
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-def test_paper_shows_what_is_folded_and_the_screen_folds_it_again(page):
-    folded = "details.more:not([open]):not(details.run *)"
-    before = len(page.find_elements(By.CSS_SELECTOR, folded))
-    page.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert before > 0 and not page.find_elements(By.CSS_SELECTOR, folded)
-    page.execute_script("dispatchEvent(new Event('afterprint'))")
-    assert len(page.find_elements(By.CSS_SELECTOR, folded)) == before

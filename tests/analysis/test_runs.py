@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from featurestack.analysis.runs import load_runs, outdated_runs
-from featurestack.analysis.tables import USED_BY_EXACT, settings
-from featurestack.commandline.options import fields
 from featurestack.results.run_folder import find
-from featurestack.results.training_options import Training
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
 CLASSES = ["dog", "rain"]
@@ -76,17 +73,6 @@ def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
     assert [problem.text for problem in results.problems] == [
         "not counted beside kept: its seed is there already"
     ]
-
-
-def test_settings_are_numbers_or_words_as_they_were_given(made):
-    (run,) = made(MadeRun()).runs
-    assert settings(run).items() >= {
-        ("PASSES", "1"),
-        ("COPIES", "0"),
-        ("SKIP_TEST", "no"),
-        ("WEIGHTS", "–"),
-        ("EMA", "0.0"),
-    }
 
 
 DOUBLED = r"\1,last,\2\n\1,best,\2"  # a row of the best epoch beside each row
@@ -174,19 +160,3 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
     (problem,) = outdated_runs(runs, table.drop(index=[4, 5, 6]))
     assert (problem.run, problem.kind) == (runs[0].name, "")
     assert "5 of its test clips are gone or have another class or fold" in problem.text
-
-
-def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses():
-    used = {
-        name
-        for name, field in fields(Training).items()
-        if field.metadata.get("needs", "droppable") == "droppable"
-    }
-    # a linear model is not trained in steps
-    assert set(USED_BY_EXACT) >= used - {"seed", "select"}
-
-
-def test_a_run_of_a_variant_with_two_parameters_is_read(made):
-    variant = "mel@hop_length=128,n_fft=512"
-    (run,) = made(MadeRun(features=variant)).runs
-    assert run.features == variant

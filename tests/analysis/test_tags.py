@@ -7,14 +7,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from featurestack.analysis import page, tables
+from featurestack.analysis import tables
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
-from featurestack.analysis.runs import Results, outdated_runs
+from featurestack.analysis.runs import Results
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.tags import random_order_precision
-from featurestack.rooms.paper.methods import methods_text
 from featurestack.rooms.paper.options import PaperOptions
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
@@ -106,17 +105,6 @@ def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
     assert [*row["members"].values()] == pytest.approx(each) and each[0] > each[1] + 0.1
 
 
-@pytest.mark.parametrize(("recordings", "swapped"), [(8, True), (60, False)])
-def test_the_method_says_how_runs_are_compared(loaded, recordings, swapped):
-    groups = np.char.mod("r%d", np.arange(CLIPS) % recordings)
-    runs = [replace(run, groups=groups) for run in loaded.runs]
-    found = findings(Results(runs, []))
-    swapping = "in whole source recordings, in every pattern"
-    for text in (page.say("method", found), methods_text(found)):
-        assert (swapping in text) == swapped
-        assert ("jackknife" in text) != swapped
-
-
 def test_errors_are_listed_by_class_and_by_what_was_there(loaded):
     run = loaded.runs[0]
     decided = run.decisions[0]
@@ -133,12 +121,6 @@ def test_errors_are_listed_by_class_and_by_what_was_there(loaded):
     assert of_bird.loc["false positive", "probability"].is_monotonic_decreasing
     assert of_bird.loc["missed", "labels"].str.contains("bird").all()
     assert not of_bird.loc["false positive", "labels"].str.contains("bird").any()
-
-
-def test_other_labels_today_make_a_run_outdated(loaded, clips):
-    assert not outdated_runs(loaded.runs, clips)
-    clips.loc[:2, "label"] = "bird;dog;rain;wind"
-    assert len(outdated_runs(loaded.runs, clips)) == 2
 
 
 def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):

@@ -15,7 +15,6 @@ from typing import Literal
 
 import pytest
 
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import main
 from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import (
@@ -23,12 +22,10 @@ from featurestack.commandline.options import (
     SEED,
     DatasetOptions,
     fields,
-    from_values,
     kind_of,
     option,
     option_words,
     texts,
-    written,
 )
 from featurestack.commandline.spelling import make_command
 from tests.golden.commands import ROOT
@@ -252,25 +249,3 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
                 kind in (str, int, float, bool, Path)
                 or typing.get_origin(kind) is Literal
             )
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(2.0, "2"), (0.5, "0.5"), ((1, 3), "1 3"), (float("inf"), "inf"), (7, "7")],
-)
-def test_a_value_is_written_as_a_user_types_it(value, text):
-    assert written(value) == text
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "kept"),
-    [
-        ("dataset", ["s", "my sounds"], "s 'my sounds'"),  # as a shell reads it
-        ("dataset", "my sounds", "my sounds"),
-        ("run", ["a run", "b"], ("a run", "b")),
-        ("run", "a b", ("a", "b")),
-        ("figures", 2, 2),
-    ],
-)
-def test_python_values_are_taken_as_they_are(name, value, kept):
-    assert getattr(from_values(AnalysisOptions, {name: value}), name) == kept

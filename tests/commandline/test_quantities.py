@@ -9,7 +9,6 @@ from featurestack.commandline.quantities import (
     percent,
     points,
     size,
-    whole_number,
 )
 
 
@@ -31,11 +30,3 @@ from featurestack.commandline.quantities import (
 )
 def test_numbers_read_naturally(shown, values, texts):
     assert [shown(value) for value in values] == texts.split("|")
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("016", 16), ("", -1), ("-1", -1), ("1.5", -1), ("9" * 5000, -1)],
-)
-def test_a_whole_number_has_few_digits(text, number):
-    assert whole_number(text) == number

@@ -5,11 +5,9 @@ import shutil
 
 import pytest
 
-from featurestack.commandline import rooms
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
-from tests.refusal import refused
 
 
 def test_a_missing_library_is_named_with_what_to_install():
@@ -21,11 +19,6 @@ def test_a_missing_library_is_named_with_what_to_install():
     done = python("-c", code, check=False)
     said = r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"
     assert re.search(said, done.stderr)
-
-
-def test_a_name_that_no_room_adds_is_refused():
-    with refused("^teleport is in no room$"):
-        rooms.load("capabilities", "teleport")
 
 
 ENTRY = "[featurestack.rooms]\nwhales = whales:ROOM\n"
@@ -112,14 +105,6 @@ def test_a_broken_room_is_one_line_and_the_command_goes_on(broken, tmp_path):
     assert "whales" in told[0] and "left out" in told[0]
 
 
-def test_the_package_of_somebody_else_adds_a_command(tmp_path):
-    write_room(tmp_path, added("commands", "pipeline whales", "return [whales]"))
-    words = ["-m", "featurestack.pipeline"]
-    assert "Count whales." in python(*words, "--help", cwd=tmp_path).stdout
-    done = python(*words, "whales", "DEPTH=20", cwd=tmp_path)
-    assert done.stdout == "whales at 20\n"
-
-
 @pytest.fixture(scope="module")
 def ocean(tmp_path_factory):
     """A folder in which the room of tests/whales is installed, with a trained run."""
@@ -148,11 +133,6 @@ def test_another_distributions_feature_and_model_are_listed_and_predict(ocean):
     assert "siren " in predicted
     call(ocean, "train", "bundle", "last", "OUT=small.pt")
     assert call(ocean, "predict", f"AUDIO={clip}", "RUN=small.pt") == predicted
-
-
-def test_all_means_another_distributions_feature_too(ocean):
-    planned = call(ocean, "pipeline", "plan", "DATASET=easy", "FEATURES=all")
-    assert "song " in planned and "embedding" not in planned
 
 
 def test_another_distributions_section_and_option_are_on_the_page(ocean):

@@ -8,11 +8,9 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import rooms, spelling
 from featurestack.commandline.options import fields, with_rooms
 from featurestack.commandline.spelling import (
-    CONSOLE,
     MAKE,
     CommandLine,
     called_as,
-    make_command,
 )
 from featurestack.features_cache.cache import open_cache
 from featurestack.pipeline.options import FeaturesCommand
@@ -65,20 +63,6 @@ def test_a_script_is_told_the_call_of_a_function(script, command, given, call):
 def test_a_message_of_a_script_has_calls(script, tmp_path):
     with refused(r'yet: run fs\.extract\(dataset="synth", data="'):
         open_cache("synth", tmp_path)
-
-
-def test_a_command_without_a_function_stays_one(script, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    command = make_command("data", "FEATURES=mel mfcc", "WAIT=1")
-    assert command == "python -m featurestack data 'FEATURES=mel mfcc' WAIT=1"
-
-
-def test_a_command_is_spelled_when_it_is_printed():
-    command = CommandLine("features", ("DATASET=a b",))
-    called_as(CONSOLE)
-    assert str(command) == "featurestack features 'DATASET=a b'"
-    called_as(MAKE)
-    assert str(command) == "make features 'DATASET=a b'"
 
 
 def test_all_switches_of_the_functions_are_known():

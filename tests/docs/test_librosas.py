@@ -6,7 +6,6 @@ import pytest
 from docs import librosas, tables
 from docs.librosas import EVERY, LibrosasOptions
 from tests.docs.conftest import write_esc50
-from tests.refusal import refused
 
 
 @pytest.fixture
@@ -48,11 +47,6 @@ def test_both_sides_are_computed_from_the_same_clips(two, tmp_path):
         ours, theirs = values[f"ours {name}"], values[f"theirs {name}"]
         assert len(ours) == 2
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
-
-
-def test_no_other_python_is_refused():
-    with refused("OTHER is empty: give a Python with another librosa"):
-        librosas.librosas(LibrosasOptions(dataset="synth"))
 
 
 def test_every_feature_that_librosa_defines_has_a_row():

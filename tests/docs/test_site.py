@@ -7,10 +7,9 @@ import inspect
 import re
 
 import pytest
-from matplotlib.figure import Figure
 
 import featurestack as fs
-from docs import first_figure, generate, tables
+from docs import generate
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
@@ -160,11 +159,3 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(
         encoding="utf-8"
     )
-
-
-def test_the_first_figure_shows_the_accuracies_of_its_file():
-    axes = Figure().subplots()
-    first_figure.draw_forest(axes)
-    rows = tables.read("esc10")
-    shown = [rows[name]["texture"] for name in reversed(first_figure.SETS)]
-    assert [text.get_text() for text in axes.texts] == [f"{one:.1f}" for one in shown]

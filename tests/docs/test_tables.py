@@ -145,12 +145,3 @@ def test_a_written_file_is_read_again(files):
     row = tables.read("speed")["mel"]
     assert row["ms"] == pytest.approx(1 / 3, rel=1e-5)
     assert row["seconds"] == 61 and len(row["commit"]) == 8
-
-
-def test_a_row_with_an_origin_of_its_own_keeps_it(files):
-    import pandas as pd
-
-    rows = pd.DataFrame({"features": ["mel", "mfcc"], "commit": ["0123abcd", None]})
-    tables.write("speed", rows, "python -m bench.features", 61.2)
-    assert tables.read("speed")["mel"]["commit"] == "0123abcd"
-    assert tables.read("speed")["mfcc"]["commit"] == tables.commit()

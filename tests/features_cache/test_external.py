@@ -5,7 +5,7 @@ import pytest
 
 from featurestack.features_cache import external
 from featurestack.features_cache.feature_file import read_header
-from tests.features_cache.conftest import CLIPS, TABLE
+from tests.features_cache.conftest import CLIPS
 from tests.processes import files_end_at
 from tests.refusal import refused
 
@@ -52,12 +52,6 @@ def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(
     with refused(message):
         external.write_feature(cache.folder, **arguments)
     assert sorted(cache.folder.glob("*.*")) == before
-
-
-def test_a_cache_has_a_place_of_its_own(cache):
-    with refused("is a cache already"):
-        external.create_cache(cache.folder, TABLE)
-    assert (cache.sample_rate, cache.duration, cache.synthetic) == (8000, 1.0, False)
 
 
 @pytest.mark.parametrize("kilobytes", [1, 30])

@@ -133,9 +133,3 @@ def test_clips_that_cannot_be_trained_on_have_a_reason_and_a_way_out(changes, re
     given = {"start": 0.0, "end": 0.0, **changes}
     said = untrainable(table.assign(**given))
     assert said.startswith(reason) and bool(said) == bool(reason)
-
-
-def test_many_groups_in_one_fold_are_not_proposed_as_a_fold_each():
-    many = [str(number) for number in range(40)]
-    table = clip_table(list("ab") * 20, many, [1] * 40).assign(start=0.0, end=0.0)
-    assert "without the column fold in the table" in untrainable(table)

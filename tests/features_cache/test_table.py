@@ -10,7 +10,6 @@ from featurestack.features_cache.table import (
     has_tags,
     label_indicator,
     originals,
-    spans,
 )
 from tests.refusal import refused
 
@@ -44,10 +43,6 @@ def test_missing_columns_are_empty_and_a_blank_group_is_the_clips_own_or_its_ori
         "b",
         "rec",
     ]
-
-
-def test_a_clip_without_start_and_end_is_its_whole_file():
-    assert spans(complete(PLAIN)) == [(0.0, 0.0)] * 3
 
 
 def test_each_label_of_a_clip_counts_and_no_label_is_none():

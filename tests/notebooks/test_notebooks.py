@@ -121,13 +121,6 @@ def test_kept_outputs_are_figures_tables_and_text():
 # What they call
 
 
-def test_a_clip_is_written_as_it_is(tmp_path):
-    clip = fs.tone(440, seconds=0.1)
-    for name, error in (("tone.wav", 0), ("tone.flac", 2**-22)):
-        fs.write(clip, tmp_path / name)
-        assert np.abs(fs.read(tmp_path / name).y - clip.y).max() <= error
-
-
 def test_the_table_of_stacks_is_that_of_its_file():
     name = "4b_what_resnet18_does"
     (cell,) = [cell for cell in store.load(name).cells if cell.id == "part-stacks"]

@@ -2,12 +2,9 @@
 
 import os
 
-import numpy as np
-
-from featurestack.features_cache.feature_file import read_header
 from featurestack.pipeline import extract
 from featurestack.pipeline.checks.run import check_dataset as check
-from featurestack.pipeline.dataset_state import is_done, next_lines, state_of
+from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import load
 from featurestack.results.run_writer import write_config
 from featurestack.results.training_data import clips_digest, values_digest
@@ -67,18 +64,6 @@ def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
     extract.extract_features(asked)
     assert check(asked) == 0
     assert "RETRAIN=1 FEATURES=rms MODEL=resnet18" in proposal(asked)
-
-
-def test_a_clip_that_failed_is_not_waited_for(sounds):
-    asked = options(sounds)
-    (sounds.folder / "clip00003.wav").write_bytes(b"no audio")
-    assert extract.extract_features(asked) == 1
-    table = load(asked).table
-    assert is_done(cache(sounds), table)
-    sounds.remove(1)
-    assert not is_done(cache(sounds), load(asked).table)
-    read_header(cache(sounds).folder / "zcr.h5").forget(np.array([0]))
-    assert not is_done(cache(sounds), table)
 
 
 def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsys):

@@ -3,11 +3,9 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from featurestack.features_cache import Cache, cache_folder
-from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.location import JOINED, is_cache
 from featurestack.features_cache.source_changes import outdated_own
 from featurestack.pipeline import request
@@ -75,11 +73,6 @@ def test_no_audio_is_hashed_again(sounds, shared, monkeypatch):
     assert run(sounds, **beside(shared, features="flatness")) == {"flatness": 8}
 
 
-def test_nothing_is_made_if_the_shared_cache_lacks_nothing(sounds, shared):
-    run(sounds, **beside(shared))
-    assert not beside(shared)["data"].exists()
-
-
 def test_a_kill_after_the_joining_leaves_the_shared_features(sounds, shared):
     run(sounds, **beside(shared, features="flatness"))
     for path in own(shared).glob("*"):
@@ -115,34 +108,6 @@ def test_audio_that_the_shared_cache_does_not_know_is_not_computed(sounds, share
     ((_, _, reason),) = result.failures
     assert "changed since the cache noted it" in reason
     assert Cache(own(shared)).readable(["flatness"]).sum() == 7
-
-
-def test_a_feature_that_is_incomplete_there_is_completed_here(sounds, shared):
-    Cache(shared)["rms"].forget(np.array([2, 5]))
-    assert run(sounds, **beside(shared)) == {"rms": 2, "zcr": 0}
-    assert contents(Cache(own(shared)), "rms") == anew(sounds, "rms", features="rms")
-
-
-def test_clips_that_failed_there_are_not_tried_again(sounds):
-    path = sounds.folder / f"{sounds.ids[3]}.wav"
-    path.write_bytes(b"no audio")
-    chosen = extraction.options(sounds)
-    assert len(extraction.extract(request.request(chosen), chosen).failures) == 1
-    shared = cache(sounds).folder
-    assert run(sounds, **beside(shared)) == {"rms": 0, "zcr": 0}
-    assert not beside(shared)["data"].exists()
-
-
-def test_copies_of_the_shared_cache_have_own_features(sounds, shared):
-    extracted(sounds, copies=1, alter="gain")
-    assert run(sounds, **beside(shared, features="flatness")) == {"flatness": 16}
-
-
-def test_external_features_join_a_shared_cache(sounds, shared):
-    run(sounds, **beside(shared, features="flatness"))
-    write_feature(own(shared), "mine", np.ones((8, 3)), sounds.ids)
-    assert Cache(own(shared)).features == ["flatness", "mine", "rms", "zcr"]
-    assert not (own(shared) / "index.h5").exists()
 
 
 def test_another_cache_in_the_place_of_the_own_folder_is_refused(sounds, shared):

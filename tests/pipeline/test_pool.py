@@ -49,10 +49,6 @@ def die_at_one(batch):
     return ExtractionResult(clips=len(batch))
 
 
-def fail(item):
-    raise ValueError(f"not {item}")
-
-
 def test_libraries_use_one_thread_in_a_worker(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with Workers(1) as workers:
@@ -60,47 +56,10 @@ def test_libraries_use_one_thread_in_a_worker(monkeypatch):
     assert "OMP_NUM_THREADS" not in os.environ
 
 
-OTHER_SERVER = """
-import multiprocessing
-from featurestack.pipeline.pool import Workers
-from tests.pipeline.test_pool import threads
-if __name__ == "__main__":
-    context = multiprocessing.get_context("forkserver")
-    process = context.Process(target=print)
-    process.start()
-    process.join()
-    with Workers(1) as workers:
-        print(workers.call(threads, None))
-"""
-
-
-def test_a_worker_of_a_fork_server_started_before_has_one_thread_too(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(OTHER_SERVER)
-    environment = {
-        name: value for name, value in os.environ.items() if "_THREADS" not in name
-    }
-    process = subprocess.run(
-        [sys.executable, script],
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.stdout.split("\n")[-2] == "({1}, '1')", process.stderr
-
-
 @pytest.fixture
 def quick(monkeypatch):
     """Forked workers: a spawned one loads its libraries anew."""
     monkeypatch.setattr(pool, "START_METHOD", "fork")
-
-
-def test_an_exception_arrives_and_the_worker_goes_on(quick):
-    with Workers(1) as workers:
-        with pytest.raises(ValueError, match="not this"):
-            workers.call(fail, "this")
-        assert workers.call(os.path.basename, "a/b") == "b"
 
 
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
@@ -243,19 +202,3 @@ def few_files():
 def test_too_few_open_files_for_workers_are_refused_before_one_starts(few_files):
     with pytest.raises(Failed, match=r"ulimit -n, or compute without, JOBS=1"):
         Workers(2)
-
-
-def test_a_worker_that_cannot_start_ends_the_others_with_what_to_do(quick, monkeypatch):
-    started = []
-    fork = os.fork
-
-    def fork_once():
-        if started:
-            raise BlockingIOError(11, "Resource temporarily unavailable")
-        started.append(fork())
-        return started[0]
-
-    monkeypatch.setattr(os, "fork", fork_once)
-    with pytest.raises(Failed, match=r"temporarily unavailable\): compute without, JO"):
-        Workers(2)
-    assert not psutil.pid_exists(started[0])

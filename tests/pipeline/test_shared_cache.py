@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.pipeline import extract, synth
+from featurestack.pipeline import extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.synth import clip_rows
 from tests.golden.commands import ROOT
 from tests.pipeline.changing import SAMPLE_RATE
 from tests.pipeline.extraction import cache, run
@@ -78,17 +77,6 @@ def test_a_user_who_may_not_write_finds_everything_done(sounds, not_writable):
     assert "next: " in process.stdout and "pipeline check" not in process.stdout
 
 
-def test_an_unverified_cache_is_checked_by_a_user_who_may_not_write(
-    sounds, not_writable
-):
-    table = cache(sounds).folder / "verified.csv"
-    table.parent.chmod(0o755)
-    table.unlink()
-    table.parent.chmod(0o555)
-    process = features(sounds, not_writable, "rms zcr")
-    assert process.returncode == 0, process.stderr
-
-
 def test_what_may_not_be_written_is_one_sentence(sounds, not_writable):
     process = features(sounds, not_writable, "rms flatness")
     assert process.returncode == 2
@@ -111,16 +99,6 @@ def test_features_that_a_shared_cache_lacks_go_beside_it(
     )
     assert process.returncode == 0, process.stderr
     assert state(not_writable) == before
-
-
-def test_a_missing_feature_is_proposed_for_a_folder_of_ones_own(
-    sounds, not_writable, tmp_path
-):
-    folder = cache(sounds).folder
-    where = [f"DATASET={folder}", f"DATA={tmp_path / 'mine'}"]
-    process = command("train", *where, "FEATURES=flatness", "MODEL=linear")
-    proposed = f"features DATASET={folder} FEATURES=flatness DATA={tmp_path / 'mine'}"
-    assert process.returncode == 2 and proposed in process.stderr
 
 
 @pytest.fixture
@@ -183,18 +161,3 @@ def test_a_cache_as_dataset_is_only_read(sounds, data):
             FeaturesCommand(**given, data=data, features="rms flatness")
         )
     assert state(data) == before
-
-
-def test_a_made_dataset_is_found_without_its_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr(synth, "clip_rows", lambda mix: clip_rows(mix).head(2))
-    synth.write_dataset(tmp_path)
-    (tmp_path / ".making.lock").unlink()
-    before = state(tmp_path)
-    synth.write_dataset(tmp_path)
-    assert state(tmp_path) == before
-
-
-def test_a_dataset_that_may_not_be_made_is_one_sentence(tmp_path):
-    (tmp_path / "synth").touch()
-    with refused(r"synth may not be written .*DATA="):
-        synth.write_dataset(tmp_path / "synth")

@@ -9,8 +9,7 @@ import soundfile
 from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.pipeline import audio, verify
-from featurestack.pipeline.checks.run import check_dataset as check
-from featurestack.pipeline.extract import extract, extract_features
+from featurestack.pipeline.extract import extract
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
 from featurestack.pipeline.request import request
 from tests.pipeline.datasets.folders import csv, dataset, write
@@ -121,15 +120,6 @@ def test_a_window_that_moves_is_computed_again_and_no_other(folder):
     assert Cache(folder / "data" / "windows" / "features").filled[4] == 0.75
 
 
-def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys):
-    lines = (folder / "windows.csv").read_text()
-    csv(folder / "windows.csv", lines + "\nr0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
-    assert check(options(folder)) == 0
-    shown = capsys.readouterr().out
-    # a window's level is no artefact
-    assert "same audio" not in shown and "artefacts" not in shown
-
-
 def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(
     tmp_path,
 ):
@@ -151,9 +141,3 @@ def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(
     }.items():
         with refused(words):
             dataset(csv(tmp_path / "t.csv", rows + wrong), tmp_path)
-
-
-def test_pieces_of_recordings_are_called_pieces(folder, capsys):
-    assert extract_features(options(folder)) == 0
-    shown = capsys.readouterr().out
-    assert "windows: 15 pieces, 2 features;" in shown and "ms per piece" in shown

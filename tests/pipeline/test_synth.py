@@ -2,8 +2,6 @@
 that names it.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +10,7 @@ from featurestack.pipeline import audio, synth
 from featurestack.pipeline.checks.artefacts import linear_accuracies
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.download import UNFINISHED
-from featurestack.pipeline.synth import wav, write_dataset
+from featurestack.pipeline.synth import write_dataset
 from tests.pipeline.datasets.folders import dataset
 from tests.pipeline.test_features import variant
 
@@ -49,28 +47,6 @@ def statistics(sounds):
     return {feature: np.array(known) for feature, known in rows.items()}
 
 
-@pytest.mark.slow
-def test_it_has_esc50s_layout_and_is_called_synthetic(clips):
-    rows = synth.clip_rows()
-    assert list(rows.columns) == [
-        "filename",
-        "fold",
-        "target",
-        "category",
-        "esc10",
-        "src_file",
-        "take",
-    ]
-    assert (pd.crosstab(rows["category"], rows["fold"]) == 4).all(axis=None)
-    assert rows.groupby("src_file")[["fold", "category"]].nunique().max().tolist() == [
-        1,
-        1,
-    ]
-    assert (rows.groupby("src_file").size() == 2).all()  # takes of every source
-    assert (clips.synthetic, clips.source, clips.samples) == (True, "synth", 220_500)
-    assert set(clips.table["category"]) == set(NAMED)
-
-
 def test_a_mix_has_one_to_three_classes_of_different_pairs_each_in_every_fold():
     rows = synth.clip_rows(mix=True)
     names = list(synth.CLASSES)
@@ -84,33 +60,11 @@ def test_a_mix_has_one_to_three_classes_of_different_pairs_each_in_every_fold():
 
 
 @pytest.mark.slow
-def test_a_clip_depends_on_its_row_and_the_seed_alone(clips):
-    for number, row in list(enumerate(synth.clip_rows().itertuples()))[::40]:
-        assert wav(synth.clip(row)) == Path(clips.table["path"][number]).read_bytes()
-
-
-@pytest.mark.slow
-def test_all_classes_are_equally_loud_and_none_is_clipped(clips, sounds):
-    rms = pd.Series([y.std() for y in sounds])
-    assert rms.max() / rms.min() < 2.1
-    assert rms.groupby(clips.table["label"]).mean().std() < 0.05 * rms.mean()
-    assert max(np.abs(y).max() for y in sounds) < 0.95
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("pair", NAMED)
 def test_the_feature_that_names_a_pair_separates_it(clips, statistics, pair):
     chosen = (clips.table["category"] == pair).to_numpy()
     table = clips.table[chosen].reset_index(drop=True)
     assert linear_accuracies(table, statistics[NAMED[pair]][chosen]).mean() > 0.8
-
-
-@pytest.mark.slow
-def test_one_feature_is_not_enough_and_a_second_helps(clips, statistics):
-    mel, onset = (statistics[name] for name in ("mel", "onset"))
-    alone = linear_accuracies(clips.table, mel).mean()
-    assert 0.5 < alone < 0.85
-    assert linear_accuracies(clips.table, np.hstack([mel, onset])).mean() > alone + 0.03
 
 
 def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(

@@ -68,12 +68,6 @@ def test_as_many_clips_as_allowed_may_fail(sounds, bad, status):
     assert extract.extract_features(options(sounds, bad=bad)) == status
 
 
-@pytest.mark.parametrize("bad", ["", "%", "-1", "1.5", "few"])
-def test_bad_is_a_number_or_a_share(sounds, bad):
-    with refused("expected a number of clips, or a share"):
-        extract.extract_features(options(sounds, bad=bad))
-
-
 def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, capsys):
     for name in ("clip00003.wav", "clip00005.wav"):
         (sounds.folder / name).write_bytes(b"no sound that is read")

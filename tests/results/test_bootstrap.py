@@ -9,7 +9,6 @@ from scipy import stats
 from featurestack.results import bootstrap
 from featurestack.results.bootstrap import (
     accuracy_interval,
-    recording_sums,
     widened,
 )
 
@@ -37,10 +36,6 @@ def test_a_wider_interval_keeps_its_mean_and_its_bounds():
         np.array([[0.4, 0.7], [0.5, 1.0]]), np.array([0.5, 0.9]), np.full(2, 2)
     )
     assert wide == pytest.approx(np.array([[0.3, 0.9], [0.1, 1.0]]))
-
-
-def test_one_recording_has_no_interval():
-    assert np.isnan(interval(np.array([1.0, 0.0]), np.array(["a", "a"]))).all()
 
 
 @pytest.mark.parametrize(
@@ -72,12 +67,6 @@ def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, wide
         widths.append(high - low)
     assert stats.binomtest(held, 150, 0.95, alternative="less").pvalue > 0.01
     assert np.mean(widths) < widest
-
-
-def test_sums_are_in_the_order_of_the_recordings():
-    assert recording_sums(
-        np.array([[1.0], [2], [4]]), np.array(["b", "a", "b"])
-    ).tolist() == [[2], [5]]
 
 
 def test_many_recordings_have_the_interval_that_the_bootstrap_tends_to(monkeypatch):

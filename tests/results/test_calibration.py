@@ -52,12 +52,6 @@ def test_too_few_clips_give_no_temperature_and_perfect_ones_a_finite():
     assert 0.1 < calibration.fit_temperature(np.zeros(100, int), sure) < 0.3
 
 
-def test_a_class_without_a_positive_clip_is_never_predicted():
-    target, scores = drawn(1, classes=3)
-    target[:, 0] = False
-    assert calibration.fit_thresholds(target, scores)[0] == calibration.NEVER
-
-
 def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     target, scores = drawn(5, equals=True)
     fitted = calibration.fit_thresholds(target, scores)
@@ -74,16 +68,6 @@ def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
         crossed[folds == 1]
         == calibration.fit_thresholds(target[others], scores[others])
     ).all()
-
-
-def test_a_clip_between_two_others_is_predicted_above_the_middle():
-    target = np.array([[True], [False], [True], [False]])
-    assert calibration.fit_thresholds(
-        target, np.array([[0.9], [0.2], [0.6], [0.1]])
-    ) == pytest.approx(0.4)
-    assert calibration.fit_thresholds(target[:1], np.array([[0.9]])) == pytest.approx(
-        0.45
-    )
 
 
 def confident(clips, rng):

@@ -25,12 +25,3 @@ def test_other_sets_of_them_are_not(tmp_path):
 def test_the_best_two_of_three_may_have_been_named_beforehand(tmp_path):
     runs = single_runs(tmp_path, mel=0.8, mfcc=0.7, rms=0.5)
     assert composed_from(["mel", "mfcc"], runs, "classes") == 0
-
-
-def test_runs_of_another_task_do_not_count(tmp_path):
-    runs = single_runs(tmp_path, **SKILLS)
-    assert composed_from(["mel", "mfcc"], runs, "categories") == 0
-
-
-def test_a_folder_without_runs_has_nothing_to_compose_from(tmp_path):
-    assert composed_from(["mel", "mfcc"], tmp_path / "none", "classes") == 0

@@ -91,11 +91,6 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
     assert file.read_bytes() == whole
 
 
-def test_a_column_that_history_does_not_have_is_refused():
-    with refused(r"unknown column of history\.csv 'train_los'.*train_loss"):
-        run_writer.history_row({"epoch": 1, "train_los": 0.5})
-
-
 def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
     run = RunFolder(runs / "two" / "mel-cnn8")
     assert run.history(1).empty and list(run.history(1)) == list(
@@ -117,14 +112,6 @@ def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
 )
 def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
     assert [run.name for run in select_runs.select(runs, wanted)] == names
-
-
-@pytest.mark.parametrize("name", ["birds [2024]", "a?", "*"])
-def test_a_dataset_of_any_name_has_its_own_runs_alone(runs, name):
-    run_writer.write_config(runs / name / "mel-cnn4", run_config())
-    assert [run.path for run in run_folder.find(runs, name)] == [
-        runs / name / "mel-cnn4"
-    ]
 
 
 def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
@@ -214,19 +201,6 @@ def test_damaged_predictions_are_named(run, change, message):
         run.predictions()
 
 
-def test_predictions_of_thousands_of_labels_are_read_without_a_warning(tmp_path):
-    """A table with a column a label and a row a label of a clip was warned about."""
-    classes = [f"c{number}" for number in range(2_000)]
-    run_writer.write_config(tmp_path, run_config(classes=named(*classes), task="tags"))
-    run = RunFolder(tmp_path)
-    run_writer.start_history(run.fold(1))
-    rows = {"clip_id": ["x", "y"], "group": "", "split": "test", "selection": "last"}
-    table = pd.DataFrame({**rows, "target": [";".join(classes[:300]), ""]})
-    probabilities = np.full((2, 2_000), 0.5, np.float32)
-    run_writer.write_predictions(run.fold(1), table, probabilities, classes)
-    assert run.predictions(1)["target"].tolist() == table["target"].tolist()
-
-
 def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
     runs, monkeypatch
 ):
@@ -241,27 +215,6 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
         _ = select_runs.select_one(runs, str(closed)).config
     os.utime(closed / "run.json", (2e9, 2e9))
     assert select_runs.select_one(runs, "last").path != closed
-
-
-@pytest.mark.parametrize("closed", ["", "two"])
-@pytest.mark.parametrize("dataset", ["", "two"])
-def test_a_folder_of_runs_that_may_not_be_read_is_named(
-    tmp_path, monkeypatch, closed, dataset
-):
-    """As for another user, who sees no run in it."""
-    (tmp_path / "two").mkdir()
-    unreadable = tmp_path / closed
-    for module in (files, select_runs):
-        monkeypatch.setattr(module, "may_read", lambda folder: folder != unreadable)
-    with refused(f"{unreadable} may not be read: change its permissions"):
-        select_runs.select_one(tmp_path, "last", dataset)
-
-
-def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
-    """As for another user, whose listing would be empty."""
-    monkeypatch.setattr(files, "may_read", lambda folder: folder != tmp_path)
-    with refused(f"{tmp_path} may not be read: change its permissions"):
-        run_folder.find(tmp_path)
 
 
 def test_a_file_of_a_run_that_may_not_be_read_has_a_remedy(tmp_path, monkeypatch):

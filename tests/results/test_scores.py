@@ -51,12 +51,6 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     )
 
 
-def test_top3_gives_a_uniform_guess_three_classes_only():
-    assert all_metrics(np.arange(10), np.full((10, 10), 0.1))["top3"] == pytest.approx(
-        3 / 10
-    )
-
-
 def test_calibration_error_by_hand():
     # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both
     # are: gaps 0.4 and 0.4.

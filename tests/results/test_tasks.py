@@ -1,13 +1,11 @@
 """The tasks: names, targets, predictions, scores."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results.tasks.classes import CATEGORIES, CLASSES
-from featurestack.results.tasks.registry import TASKS, task_choices, task_of
+from featurestack.results.tasks.classes import CLASSES
+from featurestack.results.tasks.registry import task_choices, task_of
 from featurestack.results.tasks.tags import TAGS
 from tests.commandline.test_rooms import write_room
 from tests.processes import python
@@ -33,47 +31,6 @@ def test_a_task_is_ranked_by_a_score_of_its_history(task):
     }
 
 
-def test_targets_of_classes_are_numbers():
-    assert CLASSES.targets(pd.Series(["rain", "cat"]), NAMES).tolist() == [1, -1]
-
-
-def test_targets_of_tags_are_a_column_a_class():
-    targets = TAGS.targets(pd.Series(["dog;rain", ""]), NAMES)
-    assert targets.tolist() == [[1, 1], [0, 0]]
-
-
-def test_categories_are_classes_of_another_column():
-    clips = pd.DataFrame({"label": ["dog", "cow"], "category": ["animal"] * 2})
-    (entry,) = CATEGORIES.class_entries(clips)
-    assert entry["name"] == "animal"
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_a_task_is_found_by_its_name(name):
-    assert task_of(name).name == name
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_a_task_is_the_same_in_another_process(name):
-    assert pickle.loads(pickle.dumps(task_of(name))) == task_of(name)
-
-
-@pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
-def test_labels_say_which_classes_a_clip_has(task):
-    labels = task.labels(pd.Series(["rain", "dog"]), NAMES)
-    assert labels.tolist() == [[False, True], [True, False]]
-
-
-def test_a_target_of_classes_is_one_of_them():
-    known = CLASSES.known(pd.Series(["rain", "cow", ""]), NAMES)
-    assert known.tolist() == [True, False, False]
-
-
-def test_a_target_of_tags_is_made_of_them_or_empty():
-    known = TAGS.known(pd.Series(["dog;rain", "dog;cow", ""]), NAMES)
-    assert known.tolist() == [True, False, True]
-
-
 def test_probabilities_of_classes_sum_to_one():
     given = np.array([[0.5, 0.5], [0.9, 0.9]])
     assert CLASSES.sound(given).tolist() == [True, False]
@@ -84,18 +41,9 @@ def test_probabilities_of_tags_are_at_most_one():
     assert TAGS.sound(given).tolist() == [True, False]
 
 
-def test_the_most_probable_class_is_predicted():
-    above = np.zeros((3, 2), bool)
-    assert CLASSES.predicted(PROBABILITIES, above, NAMES) == ["dog", "rain", "dog"]
-
-
 def test_every_tag_above_its_threshold_is_predicted():
     above = np.array([[True, True], [False, True], [False, False]])
     assert TAGS.predicted(PROBABILITIES, above, NAMES) == ["dog;rain", "rain", ""]
-
-
-def test_a_temperature_changes_no_probability_of_tags():
-    assert TAGS.scaled(PROBABILITIES, 2.0) is PROBABILITIES
 
 
 def test_decisions_about_tags_of_a_fold_do_not_depend_on_its_labels():
@@ -113,11 +61,6 @@ def test_decisions_about_tags_of_a_fold_do_not_depend_on_its_labels():
 def test_an_unknown_task_is_refused_with_the_nearest():
     with refused("unknown task 'tag'; did you mean 'tags'?"):
         task_of("tag")
-
-
-@pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
-def test_numbers_that_are_not_finite_are_no_probabilities(task):
-    assert task.sound(np.array([[0.5, np.nan], [-0.5, 1.5]])).tolist() == [False, False]
 
 
 ROOM = """

@@ -43,26 +43,6 @@ def test_text_of_other_code_reaches_the_screen(capfd):
     assert sorted(told) == ["afterwards", "disk is full", "from Python"]
 
 
-def test_calls_at_the_same_time_get_each_others_errors_and_no_former_ones():
-    with decoder_messages.kept() as first:
-        print_in_c(DECODERS[1])
-        with decoder_messages.kept() as second:
-            print_in_c(DECODERS[1])
-    with decoder_messages.kept() as third:
-        pass
-    assert len(first) == 2 and len(second) in (1, 2) and third == []
-
-
-def test_more_text_than_the_pipe_holds_is_no_wait():
-    with decoder_messages.kept() as errors:
-        for _ in range(5000):
-            print_in_c(DECODERS[1])
-    assert 100 < len(errors) < 5000
-    with decoder_messages.kept() as errors:
-        print_in_c(DECODERS[1])
-    assert errors == ["big_values too large"]
-
-
 def in_child(check):
     """Whether `check()` holds in a fork of this process."""
     child = os.fork()

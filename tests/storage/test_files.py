@@ -143,16 +143,3 @@ def test_without_a_lock_only_drafts_of_processes_that_are_gone_are_removed(tmp_p
     replace_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert [draft.exists() for draft in drafts] == [True, False]
-
-
-def test_a_draft_of_a_host_whose_name_begins_with_this_hosts_name_stays(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(socket, "gethostname", lambda: "n1")
-    others = tmp_path / ".file.n1.cluster.4194305"
-    ended = tmp_path / ".file.n1.4194305"  # above the largest id of a process
-    for draft in (others, ended):
-        draft.write_bytes(b"half")
-    replace_file(tmp_path / "file", b"whole")
-    assert others.exists()
-    assert not ended.exists()

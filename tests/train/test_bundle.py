@@ -69,14 +69,6 @@ def test_a_choice_an_ensemble_and_lost_weights_are_refused_with_what_helps(
             fs.Model(run.path)
 
 
-def test_no_file_of_a_run_is_replaced(sounding):
-    weights = sounding.fold(1) / "last.pt"
-    before = weights.read_bytes()
-    with refused("is a run or a cache"):
-        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=weights))
-    assert weights.read_bytes() == before
-
-
 def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(
     sounding, file, tmp_path
 ):
@@ -91,26 +83,6 @@ def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(
     assert half.stat().st_size < 0.6 * file.stat().st_size
     kept = bundle.read_bundle(half).folds[1]["network"]["head.weight"]
     assert kept.dtype == torch.float32 and kept.max() == 1e6
-
-
-def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
-    matmul = torch.backends.cuda.matmul
-    backends = matmul, torch.backends.cudnn
-    seen = set()
-    model = bundle.TrainedModel(bundle.read_bundle(file))
-    for fold in model.folds.values():
-        fold.network.register_forward_pre_hook(
-            lambda *_: seen.update(b.allow_tf32 for b in backends)
-        )
-    before = matmul.allow_tf32
-    matmul.allow_tf32 = True
-    try:
-        model.probabilities(
-            [np.zeros((2, rows, 32), np.float32) for rows in (128, 19, 12)], np.ones(2)
-        )
-    finally:
-        matmul.allow_tf32 = before
-    assert seen == {False}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Clips that change after training: the messages, and RETRAIN=1."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.feature_file import read_header
-from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
@@ -23,7 +21,6 @@ from featurestack.results.training_data import is_changed, values_changed
 from featurestack.train import run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
 from tests.golden.commands import flip_bit
-from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
 from tests.train.little import (
     FRAMES,
@@ -104,29 +101,6 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     assert "runs of the clips before" not in capsys.readouterr().out
 
 
-def test_train_names_own_features_whose_clips_changed_in_the_shared_cache(
-    tmp_path, capsys
-):
-    table = write_dataset(tmp_path / "sounds")
-    made = {"dataset": str(table), "data": tmp_path / "data"}
-    extract(FeaturesCommand(features="rms", jobs=1, **made))
-    shared = tmp_path / "data" / table.stem / "features"
-    own = {"dataset": str(shared), "data": tmp_path / "mine"}
-    extract(FeaturesCommand(features="zcr", jobs=1, **own))
-    clips = Cache(shared).clips
-    shutil.copy(clips["path"].iloc[0], clips["path"].iloc[1])
-    given = {"features": "rms+zcr", "model": "linear", "runs": tmp_path / "runs", **own}
-    run.train_folds(RunOptions(**given))
-    said = capsys.readouterr().err
-    assert f"(1 clip changed): who made {shared} extracts them again" in said
-    extract(FeaturesCommand(features="rms", jobs=1, **made))
-    with refused("RETRAIN=1"):
-        run.train_folds(RunOptions(**given))
-    assert (
-        f"zcr of 1 clip, of which {shared} has other audio" in capsys.readouterr().err
-    )
-
-
 def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table())
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
@@ -156,70 +130,12 @@ def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
     assert table["reason"].to_dict() == {new.name: "alone", old.name: "cache"}
 
 
-def test_clips_that_were_added_change_no_run(tmp_path):
-    given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
-    table = write_dataset(tmp_path / "sounds")
-    lines = table.read_text().splitlines()
-    table.write_text("\n".join(lines[:-1]))
-    given["dataset"] = str(table)
-    extract(FeaturesCommand(features="rms", jobs=1, **given))
-    old = run.execute(RunOptions(features="rms", model="linear", **given))
-    table.write_text("\n".join(lines))
-    extract(FeaturesCommand(features="rms", jobs=1, **given))
-    cache = Cache(tmp_path / "data" / table.stem / "features")
-    assert is_changed(old.config, cache)
-    assert not values_changed(old.config, cache, old.predictions()["clip_id"])
-
-
-def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
-    assert source_changes(Cache(cache_folder)) == ""
-
-
-def test_audio_that_a_table_leaves_out_is_not_new_and_copied_audio_is_not_changed(
-    tmp_path,
-):
-    folder = esc_layout(tmp_path / "esc", "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2")
-    given = {
-        "dataset": str(folder),
-        "data": tmp_path / "data",
-        "sample_rate": 8000,
-        "duration": 0.1,
-    }
-    assert not extract(FeaturesCommand(features="rms", jobs=1, **given))
-    shutil.copy(folder / "audio" / "1-1-A-0.wav", folder / "audio" / "unlisted.wav")
-    cache = Cache(tmp_path / "data" / "esc" / "features")
-    second = folder / "audio" / "2-2-A-1.wav"
-    os.utime(second, (0, 0))
-    assert source_changes(cache) == ""
-    second.write_bytes(second.read_bytes()[::-1])
-    assert source_changes(cache) == "1 clip changed"
-    (folder / "audio" / "1-1-A-0.wav").unlink()
-    assert source_changes(cache) == "1 clip removed, 1 clip changed"
-
-
 def test_a_sweep_looks_at_the_audio_once(changed, monkeypatch):
     looked = []
     monkeypatch.setattr(run, "source_changes", lambda cache: looked.append(cache) or "")
     given = texts(SweepOptions, option_words(change(changed, features="mel", seed=0)))
     sweep.run_sweep(SweepOptions.build({**given, "retrain": "1", "lr": "0.001 0.002"}))
     assert len(looked) == 1
-
-
-def test_a_run_on_features_that_were_brought_anew_with_other_values_is_named(
-    tmp_path,
-):
-    folder = fill(tmp_path / "little" / "features", clip_table())
-    ids = clip_table()["clip_id"]
-    random = np.random.default_rng(0)
-    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
-    options = change(
-        little_options(folder, tmp_path / "runs"), model="linear", features="one"
-    )
-    run.execute(options)
-    (folder / "one.h5").unlink()
-    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
-    with refused("RETRAIN=1"):
-        run.execute(options)
 
 
 @pytest.fixture
@@ -269,19 +185,3 @@ def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_p
     with refused("has begun with 1 clip .*cannot be read now: .*or give TAG=… for a"):
         execute(options, folds=(2,))
     assert execute(options, folds=(2,), tag="without").training.left_out
-
-
-@pytest.mark.parametrize("damage", ["cut", "a named pipe"])
-def test_a_run_whose_run_json_is_damaged_is_retrained(options, damage):
-    options = change(options, model="linear")
-    trained = run.execute(options)
-    config = trained.path / "run.json"
-    if damage == "cut":
-        config.write_text(config.read_text()[:50])
-    else:
-        config.unlink()
-        os.mkfifo(config)
-    with refused("run.json cannot be read .*RETRAIN=1"):
-        run.execute(options)
-    again = run.execute(change(options, retrain=True))
-    assert len(again.predictions()) == 48

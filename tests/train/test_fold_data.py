@@ -2,7 +2,6 @@
 cache.
 """
 
-import weakref
 from functools import partial
 from types import SimpleNamespace
 
@@ -15,14 +14,12 @@ from featurestack.features_cache import Cache, parse_set
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.train import fold_data
 from featurestack.train.augment import AUGMENTS, Batch
 from featurestack.train.fold_data import (
     FLOOR,
     ClipMoments,
     Resident,
     Streamed,
-    choose_residence,
     describe_channels,
     load_fold,
     measure_clips,
@@ -117,50 +114,12 @@ def test_memory_holds_what_is_smaller_and_gives_the_same_bits(
     assert all(map(torch.equal, data.source.batches(wanted), stream))
 
 
-def test_statistics_computed_once_are_freed_part_by_part(options, monkeypatch):
-    monkeypatch.setattr(fold_data, "CHUNK", 4)
-    plan = make_plan(change(options, features="mel", model="texture"))
-    data = load_fold(plan, 1, plan.split(1), measure_clips(plan, EVERY), "cpu")
-    parts = weakref.WeakSet()
-    held = []
-
-    class Part(np.ndarray):
-        """An array that a set may refer to; the tensor of its memory keeps it alive."""
-
-        __hash__ = object.__hash__
-
-    def statistics(x):
-        part = np.arange(2 * len(x), dtype=np.float32).reshape(-1, 2).view(Part)
-        parts.add(part)
-        held.append(len(parts))
-        return torch.from_numpy(part)
-
-    once = data.computed_once(statistics)
-    assert len(held) == len(EVERY) / 4
-    assert max(held) <= 2  # the present part, and the last one
-    (x,) = once.source.batches([EVERY[:4]])
-    assert x.shape == (4, 2, 1, 1)
-
-
-def test_what_does_not_fit_is_streamed(cache):
-    large = planned(cache, grid=(50_000, 50_000))
-    assert choose_residence(large, 48, "cpu") == "ram"  # the stored values fit
-    assert choose_residence(planned(cache), 10**12, "cpu") == "stream"
-
-
 def test_rows_are_told_to_the_augmentations(cache):
     plan = planned(cache, "mel+chroma+blank+mel:3-3")
     statistics = measure_clips(plan, np.arange(4)).statistics(np.arange(4), "row")
     described = describe_channels(plan, statistics)
     assert described.axes == ("frequency", "cyclic", "none", "none")
     assert described.timed == plan.input.timed
-
-
-def test_samples_are_told_to_the_augmentations(cache):
-    samples = cache["waveform"].frames
-    plan = planned(cache, "waveform", grid=(1, samples), kind="wave")
-    statistics = measure_clips(plan, np.arange(4)).statistics(np.arange(4), "row")
-    assert describe_channels(plan, statistics).axes == ("wave",)
 
 
 SOFTER = -6.0  # dB

@@ -1,23 +1,18 @@
 """Known answers of the way from stored values to a network's input."""
 
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from featurestack.commandline.options import fields
-from featurestack.results.training_options import Needs
 from featurestack.train.network_input import (
     KINDS,
     InputSpec,
     example_channel,
-    input_kind,
     resize,
     resizing,
 )
-from featurestack.train.options import RunOptions
 
 MEL = example_channel("mel", rows=2, frames=431)
 
@@ -73,18 +68,3 @@ def test_resizing_is_linear_between_values_and_the_same_when_exported():
     ramp = torch.arange(8.0).view(1, 1, 8)
     assert torch.equal(resize(ramp, (4, 8)), ramp.expand(1, 4, 8))
     assert resize(ramp, (1, 16))[0, 0, 1:-1].diff().allclose(torch.tensor(0.5))
-
-
-def test_a_kind_has_one_grid():
-    with pytest.raises(TypeError, match="uses GRID, or has a grid of its own"):
-        input_kind("steps")
-    with pytest.raises(TypeError, match="uses GRID, or has a grid of its own"):
-        input_kind("steps", "grid", grid="1x1")
-
-
-def test_kinds_use_what_options_need():
-    known = fields(RunOptions).values()
-    needs = {field.metadata.get("needs") for field in known} - {None}
-    assert needs == {*get_args(Needs)}
-    for kind in KINDS.values():
-        assert kind.uses <= needs

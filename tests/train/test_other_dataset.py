@@ -13,16 +13,12 @@ import soundfile
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs, unchanged
-from featurestack.results.scores import Score
 from featurestack.results.tasks.classes import CLASSES
 from featurestack.train.options import PredictOptions
 from featurestack.train.other_dataset import (
-    ComparedScores,
-    change_sentence,
     compare_scores,
     score_elsewhere,
 )
-from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 
@@ -114,12 +110,6 @@ def test_a_composed_run_is_compared_with_its_choice_or_not_at_all(
         file.write_text(before)
 
 
-def test_the_score_falls_if_labels_are_others_there(elsewhere, rows, tmp_path):
-    swapped = {"tone": "hiss", "hiss": "tone"}
-    elsewhere([(name, swapped[label]) for name, label in rows])
-    assert scores(tmp_path)["value"] == 0.0
-
-
 def test_clips_of_an_unknown_class_are_counted_and_left_out(
     elsewhere, rows, tmp_path, capsys
 ):
@@ -138,13 +128,6 @@ def test_a_missing_file_is_named_and_the_others_are_scored(
     assert scores(tmp_path)["clips"] == 4
     shown = capsys.readouterr().err
     assert "absent.wav" in shown and "dangling.wav" in shown
-
-
-@pytest.mark.parametrize("inside", ["", "fold1", "fold1/new"])
-def test_no_file_of_a_run_is_replaced(sounding, tmp_path, inside):
-    run = shutil.copytree(sounding.path, tmp_path / "run")
-    with refused("is a run or a cache"):
-        predict_audio(PredictOptions(run=str(run), dataset="other", out=run / inside))
 
 
 def test_files_that_the_run_was_trained_on_do_not_count(
@@ -170,10 +153,6 @@ def test_the_runs_own_dataset_is_refused(sounding, tmp_path):
         score_elsewhere(options)
 
 
-def test_another_dataset_may_have_the_name_of_the_runs_own(elsewhere, rows, sounding):
-    assert elsewhere(rows, name=sounding.dataset) == 0
-
-
 def answers(rows, fold=1):
     """A model's predictions: (target, whether it is right) for each clip."""
     table = pd.DataFrame({"clip_id": [f"c{n}" for n in range(len(rows))], "fold": fold})
@@ -192,21 +171,6 @@ def test_each_folds_model_is_scored_alone_and_averaged():
     second = answers([("tone", 0), ("tone", 1), ("hiss", 1), ("hiss", 1)])
     compared = compare_scores([first, second], first, ["tone", "hiss"], CLASSES)
     assert (compared.name, compared.elsewhere.mean) == ("accuracy", 0.75)
-
-
-def test_other_shares_of_classes_make_no_fall():
-    """Every recall is the same: 100 % of tone, 50 % of hiss."""
-    home = answers([("tone", 1)] * 40 + [("hiss", 1), ("hiss", 0)] * 20)
-    there = answers([("tone", 1)] * 10 + [("hiss", 1), ("hiss", 0)] * 35)
-    compared = compare_scores([there], home, ["tone", "hiss"], CLASSES)
-    assert compared.name == "balanced accuracy"
-    assert compared.change == pytest.approx(0)
-
-
-def test_the_fall_has_an_interval():
-    scores = [Score(mean, mean - 0.03, mean + 0.03, pd.Series()) for mean in (0.6, 0.7)]
-    compared = ComparedScores("accuracy", *scores)
-    assert change_sentence(compared) == "−10.0 points (−14.2 to −5.8)"
 
 
 def test_files_of_another_origin_are_not_replaced(elsewhere, rows, sounding, tmp_path):

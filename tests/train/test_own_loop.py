@@ -84,11 +84,6 @@ def test_workers_that_start_afresh_read_the_same_clips(own, start):
         assert torch.equal(y, targets)
 
 
-def test_waveforms_have_their_own_shape(options):
-    own = OwnRun("mine", change(options, features="waveform", augment="auto"))
-    assert own.shape == (1, 1, 4000)
-
-
 def uneven(*changes):
     """Probabilities of 16 clips, one of them changed."""
     probabilities = np.full((16, 4), 0.25, np.float32)
@@ -113,20 +108,3 @@ def test_what_is_no_probability_is_refused(own, probabilities, message):
     with refused(message):
         own.write(1, probabilities)
     assert not own.plan.path.exists()
-
-
-@pytest.mark.parametrize(
-    ("fold", "side", "message"),
-    [
-        (1, "tests", "unknown side 'tests'; did you mean 'test'"),
-        (9, "test", "fold 9: expected one of 1 2 3"),
-    ],
-)
-def test_an_unknown_side_or_fold_is_refused(own, fold, side, message):
-    with refused(message):
-        own.clips(fold, side)
-
-
-def test_without_validation_there_are_no_clips_of_val(options):
-    with refused("val has no clips: give val='next' or val='group'"):
-        OwnRun("mine", options).clips(1, "val")

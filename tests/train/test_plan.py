@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.commandline import rooms
 from featurestack.commandline.options import fields
 from featurestack.features_cache import external
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.side_files import write_failures
 from featurestack.features_cache.structure import refresh
 from featurestack.results.config import digest
-from featurestack.results.tasks.classes import Classes
 from featurestack.results.training_options import Training
 from featurestack.train import run
 from featurestack.train.models.architecture import Architecture
@@ -54,17 +52,6 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     assert not list(options.runs.glob("*/*"))
 
 
-def test_of_rooms_only_claims_are_loaded_for_clips(options, monkeypatch):
-    load = rooms.load
-
-    def claim(kind, name):
-        assert kind == "claims", name
-        return load(kind, name)
-
-    monkeypatch.setattr(rooms, "load", claim)
-    assert make_plan(options).task.name == "classes"
-
-
 def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
     class Broken(torch.nn.Module):
         def forward(self, x):
@@ -76,26 +63,6 @@ def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
     frame = raised.traceback[-1]
     assert frame.name == "forward"
     assert Path(frame.path).name == "test_plan.py"
-
-
-def test_classes_that_are_typed_are_the_run_of_the_default(options):
-    typed = make_plan(change(options, task="classes"))
-    default = make_plan(options)
-    assert typed.identity == default.identity
-    assert typed.identity.command == default.identity.command
-
-
-def test_the_task_is_in_neither_name_nor_command_of_classes(options):
-    plan = make_plan(options)
-    assert plan.training.task == "classes"
-    assert "classes" not in plan.path.name
-    assert "TASK=classes" not in plan.identity.command
-
-
-def test_the_native_grid_is_the_largest_channels(options):
-    assert make_plan(
-        change(options, features="chroma+mel", grid="native")
-    ).input.grid == (ROWS, FRAMES)
 
 
 @pytest.mark.parametrize(
@@ -156,17 +123,6 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
         dataset=options.dataset, runs=options.runs, features="mel", model="linear"
     )
     assert run.execute(bare) == plain
-
-
-def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
-    file = tmp_path / "given.pth"
-    file.touch()
-    asked = change(options, model=RunOptions.model, weights=str(file))
-    assert make_plan(asked).model.name == "resnet18"
-    assert (
-        make_plan(change(asked, model="resnet18+texture@weight=0.67")).model.name
-        == "resnet18+texture"
-    )
 
 
 def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
@@ -249,15 +205,6 @@ def lasting(options, tmp_path):
         return change(options, dataset=str(folder), **given)
 
     return changed
-
-
-def test_targets_keep_the_numbers_of_their_task(options, monkeypatch):
-    def halves(task, text, classes):
-        return np.full(len(text), 0.5)
-
-    monkeypatch.setattr(Classes, "targets", halves)
-    plan = make_plan(options)
-    assert set(plan.targets[plan.table.index]) == {0.5}
 
 
 def test_select_without_validation_is_told_and_changes_no_hash(options):

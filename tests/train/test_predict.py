@@ -19,7 +19,7 @@ from featurestack.train.bundle import bundle_of_run
 from featurestack.train.checkpoint import load
 from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
-from featurestack.train.rejection import Rejection, loudest_level
+from featurestack.train.rejection import Rejection
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.refusal import refused
 from tests.train.little import execute
@@ -144,19 +144,6 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys
         ask(unlike, test_clips=True, data=data)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"audio": Path("x.wav"), "test_clips": True}, "give AUDIO="),
-    ],
-)
-def test_a_wrong_request_is_refused(sounding, tmp_path, monkeypatch, given, message):
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "sound" / "tone.wav", "tone")
-    with refused(message):
-        ask(sounding, **given)
-
-
 def test_the_threshold_keeps_what_is_right_often_enough():
     probabilities = np.array(
         [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4], [0.45, 0.55]]
@@ -167,12 +154,6 @@ def test_the_threshold_keeps_what_is_right_often_enough():
     assert rejection_threshold(1 - target, probabilities, 0.9) == 1.0
     # equal probabilities are answered alike
     assert rejection_threshold(np.array([0, 1]), np.full((2, 2), 0.5), 0.9) == 1.0
-
-
-def test_the_level_is_that_of_the_loudest_part():
-    sine = np.sin(np.arange(8000) * 0.3).astype(np.float32)
-    soft = np.append(np.zeros(8000, np.float32), 0.1 * sine)
-    assert loudest_level(soft, 8000) == pytest.approx(-23, abs=0.1)
 
 
 def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(options):

@@ -18,7 +18,6 @@ from featurestack.train.pretrained import (
     adapt,
     fetch,
     fill,
-    set_norms,
     start_from,
 )
 from tests.processes import serving
@@ -84,20 +83,6 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
 def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
     kernel = torch.ones(4, 3, 7, 7)
     assert torch.allclose(adapt(kernel, channels).sum(1), kernel.sum(1))
-
-
-def test_old_names_of_densenet_are_understood(tmp_path):
-    state = build("densenet121", 3, 1000, (128, 216)).state_dict()
-    old = {
-        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): state[key]
-        for key in state
-    }
-    assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    torch.save(old, tmp_path / "densenet.pth")
-    network = build("densenet121", 3, 10, (128, 216))
-    start_from(network, resolve("densenet121"), str(tmp_path / "densenet.pth"))
-    layer = "features.denseblock4.denselayer16.conv2.weight"
-    assert torch.equal(network.state_dict()[layer], state[layer])
 
 
 def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch):
@@ -173,25 +158,6 @@ def test_loaded_layers_wait_and_then_take_their_share_of_the_rate(imagenet):
     assert rates[id(network.layer1[0].conv1.weight)] == [0.0, 0.2]
     assert rates[id(network.fc.weight)] == [0.8, 0.8]
     assert len(rates) == len(list(network.parameters()))
-
-
-def test_norms_that_are_the_identity_are_set_and_the_function_stays():
-    network = build("resnet18", 1, 10, (64, 108))
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.running_var.fill_(1 - layer.eps)
-            torch.nn.init.uniform_(layer.bias)
-    network.loaded = frozenset(without(network.state_dict(), "layer4"))
-    x = torch.randn(16, 1, 64, 108)
-    with torch.no_grad():
-        before = network.eval()(x)
-        set_norms(network, [x[:8], x[8:]])
-        after = network.eval()(x)
-        trained = network.train().bn1(network.conv1(x))
-        kept = network.eval().bn1(network.conv1(x))
-    assert torch.allclose(before, after, rtol=1e-3, atol=1e-4)
-    assert torch.allclose(trained, kept, rtol=1e-3, atol=1e-3)
-    assert network.layer4[0].bn1.running_mean.eq(0).all()
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/resnet18_imagenet")

@@ -87,17 +87,6 @@ def test_each_window_of_each_recording_has_its_class(sounding, tmp_path, capsys)
     assert out.splitlines()[0].split() == ["file", "start", "end", "1.", "2.", "3."]
 
 
-def test_nothing_is_kept_between_two_calls(sounding, tmp_path, monkeypatch, capsys):
-    """A changed file changes the answer, and no call writes a file."""
-    monkeypatch.chdir(tmp_path)
-    file = record(tmp_path / "in" / "a.wav", sound("tone", 50, seconds=2))
-    given = {"audio": file, "hop": 1.0}
-    assert windows(sounding, capsys, **given)["predicted"].tolist() == ["tone"] * 2
-    record(file, sound("hiss", 50, seconds=2))
-    assert windows(sounding, capsys, **given)["predicted"].tolist() == ["hiss"] * 2
-    assert [path.name for path in tmp_path.iterdir()] == ["in"]
-
-
 def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(
     short, tmp_path, capsys
 ):

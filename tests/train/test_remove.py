@@ -1,17 +1,13 @@
 """`train remove` names what it deletes; a run in training stays."""
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
-from featurestack.results.config import to_json
 from featurestack.results.run_folder import RETRAINING, find, mark
 from featurestack.storage.files import Lock
-from featurestack.train.listing import list_all
-from featurestack.train.options import ListOptions, RemoveOptions
+from featurestack.train.options import RemoveOptions
 from featurestack.train.remove import remove_runs
 from tests.refusal import refused
-from tests.run_configs import importance_config
 
 
 def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys):
@@ -21,25 +17,6 @@ def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys)
     assert remove_runs(options) == 1 and find(runs) == [finished]
     assert f"{finished.path}: " in capsys.readouterr().out
     assert remove_runs(replace(options, yes=True)) == 0 and not finished.path.exists()
-
-
-def test_an_importance_folder_is_listed_and_removed_by_its_name(tmp_path, capsys):
-    folder = tmp_path / "made" / "importance-linear-0"
-    folder.mkdir(parents=True)
-    (folder / "importance.json").write_text(
-        json.dumps(to_json(importance_config("mel", "rms")))
-    )
-    list_all(ListOptions(runs=str(tmp_path)))
-    assert "importance-linear-0" in capsys.readouterr().out
-    with refused("did you mean 'importance-linear-0'"):
-        remove_runs(RemoveOptions(runs=tmp_path, run="importance-lnear", yes=True))
-    assert (
-        remove_runs(RemoveOptions(runs=tmp_path, run="importance-lin", yes=True)) == 0
-    )
-    capsys.readouterr()
-    list_all(ListOptions(runs=str(tmp_path)))
-    assert not folder.exists()
-    assert "importance-linear-0" not in capsys.readouterr().out
 
 
 def test_a_run_in_training_is_refused(finished):

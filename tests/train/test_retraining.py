@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from featurestack.results.run_folder import RETRAINED, RETRAINING, find, mark
-from featurestack.results.run_writer import write_config
 from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
 from tests.refusal import refused
-from tests.run_configs import ensemble_of
 from tests.train.little import execute
 
 
@@ -74,25 +72,6 @@ def test_an_old_run_whose_retraining_was_deleted_by_hand_comes_back(changed):
     assert len(found.predictions()) == 48
 
 
-def test_a_run_or_a_copy_whose_name_ends_as_a_retraining_does_stays(changed):
-    (run,) = find(changed.runs)
-    endings = (".replaced", ".retraining")
-    for ending in endings:
-        shutil.copytree(run.path, f"{run.path}{ending}")
-    names = [run.name, *(f"{run.name}{ending}" for ending in endings)]
-    assert [found.name for found in find(changed.runs)] == names
-    with refused(r"linear\.replaced was not made by RETRAIN=1.*: rename the folder"):
-        execute(changed, retrain=True)
-    assert all(len(found.predictions()) == 48 for found in find(changed.runs))
-
-
-def test_a_copy_of_a_folder_of_a_retraining_is_no_such_folder(changed):
-    (run,) = find(changed.runs)
-    mark(run.path, RETRAINED)
-    shutil.copytree(run.path, f"{run.path}.replaced")
-    assert len(find(changed.runs)) == 2
-
-
 def test_a_run_of_an_earlier_form_of_the_model_is_told_from_other_weights(
     options, finished, monkeypatch
 ):
@@ -114,12 +93,6 @@ def test_a_run_whose_run_json_is_damaged_is_trained_again_in_its_place(
         execute(options)
     assert execute(options, retrain=True).finished == [1, 2, 3]
     assert [path.name for path in finished.path.parent.iterdir()] == [finished.name]
-
-
-def test_retraining_does_not_replace_a_run_of_another_kind(finished, options):
-    write_config(finished.path, ensemble_of(finished.training))
-    with refused("is an ensemble of finished runs"):
-        execute(options, retrain=True)
 
 
 def test_a_retraining_for_other_clips_is_not_deleted_while_it_is_trained(changed):

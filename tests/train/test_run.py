@@ -15,7 +15,6 @@ from featurestack.results.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.texture import TextureStatistics
-from featurestack.train.summary import run_summary
 from featurestack.train.trainer import Trainer
 from tests.processes import python
 from tests.refusal import refused
@@ -160,15 +159,6 @@ def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch
         run.execute(options)
 
 
-def test_weights_of_another_shape_are_not_continued(options, finished):
-    (finished.fold(1) / "predictions.csv").unlink()
-    state = checkpoint.load(finished.fold(1) / "last.pt")
-    state["network"][next(iter(state["network"]))] = torch.zeros(3)
-    checkpoint.save(finished.fold(1) / "last.pt", state)
-    with refused(r"of another model, .*Size\(\[3\]\)"):
-        execute(options, folds=(1,))
-
-
 def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(
     options, finished
 ):
@@ -224,20 +214,6 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     # the weights have seen none of these clips
     other = fill(tmp_path / "other" / "features", table.assign(group=""))
     assert execute(started, dataset=str(other), folds=(2,)).finished == [2]
-
-
-def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
-    folder = execute(options, model="cnn4+texture", grid="64x108", folds=(1,))
-    assert folder.members == ("cnn4", "texture")
-    alone = [
-        100 * folder.scores(member=member)["accuracy"][1] for member in folder.members
-    ]
-    said = "accuracy: cnn4 alone {:.1f}, texture alone {:.1f}, together".format(*alone)
-    assert said in (text := run_summary(folder)) and said in capsys.readouterr().err
-    assert all(
-        word in text
-        for word in ("1 of 3 folds", "loss", "f1", "most confused:", "protocol: ")
-    )
 
 
 def test_a_score_below_the_least_one_is_status_1(options, monkeypatch, capsys):

@@ -132,15 +132,6 @@ def test_of_two_processes_that_begin_a_run_the_second_finds_the_way_of_the_first
     assert computed.way == change.after and {*change.epochs_done.values()} == {0}
 
 
-def test_a_finished_run_is_not_written_to(options, finished):
-    """Its folder may be another's, who lets us read it."""
-    lock = finished.path / run_json.LOCK
-    lock.unlink()
-    execute(options)
-    assert not lock.exists()
-    assert execute(options, note="ours").training.note == "ours"
-
-
 def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys):
     file = finished.path / "run.json"
     file.write_text(

@@ -10,7 +10,6 @@ import pytest
 from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.quantities import percent
 from featurestack.train import recipes, run, sweep
-from featurestack.train.expected_time import expected_seconds
 from featurestack.train.options import RunOptions, SweepOptions
 
 
@@ -91,15 +90,6 @@ def test_a_sweep_tells_its_time_before_the_first_run(several, capsys):
     assert second.startswith("run 1 of 4")
     assert sweep.run_sweep(wanted) == 0
     assert "about" not in capsys.readouterr().err.splitlines()[0]
-
-
-def test_more_epochs_and_folds_are_expected_to_take_longer(several):
-    def expected(*given):
-        jobs = sweep.product(change(several, "FEATURES=mel", *given))
-        return expected_seconds(jobs)[0]
-
-    few = expected("MODEL=cnn4", "EPOCHS=10", "FOLDS=1")
-    assert expected("MODEL=cnn4", "EPOCHS=1000") > 10 * few
 
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(

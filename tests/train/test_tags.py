@@ -5,13 +5,9 @@ exports.
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
-from featurestack.analysis.findings import findings
-from featurestack.analysis.runs import load_runs
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
@@ -19,8 +15,6 @@ from featurestack.results import tags
 from featurestack.results.calibration import fit_thresholds
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
-from featurestack.results.tasks.tags import TAGS
-from featurestack.rooms.importance import measure as importance
 from featurestack.rooms.importance.measure import measure_importance
 from featurestack.rooms.importance.options import ImportanceOptions
 from featurestack.rooms.onnx.options import ExportOptions
@@ -33,11 +27,9 @@ from featurestack.train.bundle import (
 )
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.options import BundleOptions, TrainedOptions
-from featurestack.train.own_loop import OwnRun
-from featurestack.train.plan import make_plan
 from featurestack.train.rejection import Rejection
 from featurestack.train.run_json import UNFITTED, calibrate
-from featurestack.train.summary import run_summary, score_lines
+from featurestack.train.summary import run_summary
 from tests.refusal import refused
 from tests.train.little import CLASSES, change, execute, little_options
 
@@ -87,12 +79,6 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
     assert list(thresholds.values()) == fit_thresholds(known > 0, everything).tolist()
 
 
-def test_all_labels_are_named_if_every_clip_has_the_same():
-    table = pd.DataFrame({"label": ["cat;dog"] * 4})
-    with refused(r"all clips have the same labels \(cat;dog\)"):
-        TAGS.refuse_clips(table)
-
-
 def without_labels(finished, tmp_path, folds, labels):
     """A copy of the run whose clips in these folds lack these labels."""
     copy = RunFolder(shutil.copytree(finished.path, tmp_path / "copy"))
@@ -105,13 +91,6 @@ def without_labels(finished, tmp_path, folds, labels):
         ]
         write_predictions(copy.fold(fold), rows, probabilities, copy.classes)
     return RunFolder(copy.path)
-
-
-def test_a_fold_without_a_label_has_no_score_in_the_summary(finished, tmp_path):
-    run = without_labels(finished, tmp_path, [1], CLASSES)
-    assert "map unknown, f1 unknown" in score_lines(run, [1])[0]
-    known = f"map {run.scores()['map'].mean():.3f} ± "
-    assert known in run_summary(run) and "nan" not in run_summary(run)
 
 
 def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(
@@ -134,20 +113,6 @@ def test_the_table_of_a_sweep_has_their_average_precision(finished):
     assert "test mAP %" in header
     assert f" {score} ±" in row
     assert f" {low} to {high}" in row
-
-
-def test_a_sweep_and_a_report_print_the_same_map_of_several_seeds(options):
-    seeds = [execute(options, seed=seed, epochs=1) for seed in (0, 1, 2)]
-    found = findings(load_runs(seeds))
-    score, low, high = (
-        percent(found.best[name])
-        for name in ("accuracy", "accuracy_low", "accuracy_high")
-    )
-    row = sweep.table(seeds).splitlines()[1]
-    assert f" {score} ±" in row
-    assert f" {low} to {high}" in row
-    assert found.best["accuracy_low"] < found.best["accuracy"]
-    assert found.best["accuracy"] < found.best["accuracy_high"]
 
 
 def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets():
@@ -182,61 +147,9 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     assert answers == pytest.approx(together, abs=2e-4)
 
 
-def test_a_loop_of_ones_own_writes_a_run_of_tags(options):
-    own = OwnRun("mine", options)
-    clips = own.clips(1, "test")
-    x, y = next(iter(DataLoader(own.clips(1, "train"), batch_size=4)))
-    _, mixed = own.clips(1, "train").augment(x, y, torch.Generator())
-    assert mixed.tolist() == y.tolist()
-    folder = own.write(1, clips.targets.astype(np.float32))
-    assert folder.history(1)["test_map"].tolist() == [1.0]
-    assert folder.predictions(1)["target"].isin(["", "bell;cat"]).any()
-
-
-@pytest.mark.parametrize("model", ["linear", "texture"])
-def test_importance_is_the_sum_of_the_classes_log_probabilities_and_of_map(
-    options, model
-):
-    names = ["mel:0-7", "mel:8-15"]
-    given = {
-        "dataset": options.dataset,
-        "runs": options.runs,
-        "model": model,
-        "epochs": 2,
-    }
-    folder = measure_importance(ImportanceOptions(**given, features=" ".join(names)))
-    folds = folder.clips["fold"].to_numpy()
-    for subset in (["mel:0-7"], names):
-        trained = execute(
-            options,
-            model=model,
-            epochs=2,
-            grid="64x216",
-            batch=32,
-            features="+".join(subset),
-        )
-        rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
-        target = trained.numbers(rows["target"]) > 0
-        probabilities = rows[trained.classes].to_numpy(np.float32)
-        values = folder.values()[frozenset(subset)]
-        assert values == pytest.approx(
-            tags.log_probabilities(target, probabilities).sum(axis=1), abs=1e-5
-        )
-        known = tags.macro(
-            tags.average_precision(target, tags.fold_ranks(probabilities, folds))
-        )
-        parts = folder.values("correct")[frozenset(subset)]
-        assert parts.mean() == pytest.approx(known)
-    assert "points of mAP" in importance.importance_summary(folder)
-
-
 def test_classes_of_clips_with_several_labels_are_refused(options):
     with refused("clips have several labels or none: give TASK=tags"):
         execute(options, task="classes")
-
-
-def test_tags_that_are_typed_are_the_run_that_the_table_chooses(options, finished):
-    assert make_plan(change(options, task="tags")).path == finished.path
 
 
 def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):

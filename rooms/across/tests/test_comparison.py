@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
-from featurestack.analysis.report_inputs import dataset_words, jobs
+from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
@@ -18,7 +17,6 @@ from featurestack.rooms.across import comparison, sentences
 from featurestack.rooms.across.comparison import (
     DatasetGains,
     compared,
-    inside_others,
 )
 from tests.analysis.made_datasets import (
     NAMES,
@@ -91,14 +89,6 @@ def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
     assert "mel+chroma" not in comparison_alone(options).gains["feature_set"].tolist()
 
 
-def test_a_feature_that_one_dataset_lacks_is_absent_there(options):
-    for name in NAMES:
-        train(options, name)
-    train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8})
-    gains = comparison_alone(options).gains
-    assert "office" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
-
-
 def test_the_model_of_most_datasets_is_compared_unless_one_is_named(options):
     for name in NAMES:
         train(options, name)
@@ -154,49 +144,12 @@ def test_another_base_turns_the_gains_round(options):
     assert turned.headline.startswith("No feature set is better than mel+mfcc")
 
 
-def test_a_dataset_of_few_recordings_is_not_tested(options):
-    for name in NAMES:
-        train(options, name)
-    train(options, "office", {"mel": 0.5, "mel_mfcc": 1.0}, clips=12)
-    built = comparison_alone(options)
-    office = built.gains.query("dataset == 'office'")
-    assert office["verdict"].tolist() == ["not tested"]
-    assert "1 has too few recordings for a test" in sentences.on_these(built.comparison)
-
-
-def test_a_base_that_no_dataset_has_is_said(options):
-    for name in NAMES:
-        train(options, name)
-    headline = comparison_alone(replace(options, base="chroma")).headline
-    assert "No 3 of these 3 datasets share a model, the base" in headline
-
-
 def test_a_dataset_without_the_base_is_named(options):
     for name in NAMES:
         train(options, name)
     train(options, "office", {"chroma": 0.6, "mfcc": 0.8})
     text = problems(options)["office"]
     assert text == "not compared: linear was not trained on mel and another feature set"
-
-
-def test_another_protocol_is_named_and_left_out(options):
-    for name in NAMES:
-        train(options, name)
-    train(options, "office", val="group")
-    built = comparison_alone(options)
-    texts = [problem.text for problem in built.problems if problem.run == "office"]
-    assert "another protocol" in " ".join(texts)
-    assert "office" not in built.gains["dataset"].tolist()
-
-
-def test_a_damaged_run_is_left_out_and_the_rest_compared(options):
-    for name in NAMES:
-        train(options, name)
-    file = next(options.runs.glob("birds/mel+cqt*/run.json"))
-    file.write_text("{", encoding="utf-8")
-    gains = comparison_alone(options).gains
-    assert "birds" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
-    assert "birds" in gains[gains["feature_set"] == "mel+mfcc"]["dataset"].tolist()
 
 
 def test_a_dataset_whose_base_is_damaged_names_the_run(options):
@@ -210,35 +163,6 @@ def test_a_dataset_whose_base_is_damaged_names_the_run(options):
     said = problems(options)
     assert said["birds"].endswith(f"or in runs that are damaged: {file.parent.name}")
     assert said["office"].endswith(f"that are damaged: {lines.parents[1].name}")
-
-
-def test_two_datasets_of_each_score_are_not_compared(options):
-    for name in ("birds", "digits"):
-        train(options, name)
-    for name in ("rooms", "office"):
-        train(options, name, task="tags")
-    headline = comparison_alone(options).headline
-    assert "No 3 of these 4 datasets share" in headline
-    assert "the score (accuracy or mAP)" in headline
-
-
-def test_a_dataset_inside_one_that_cannot_be_compared_is_compared(options, monkeypatch):
-    """The larger one has no run on the base."""
-    for name in NAMES:
-        train(options, name)
-    train(options, "all", {"chroma": 0.6, "mfcc": 0.8})
-    contents = {"all": Clips("a", "b", "c"), "birds": Clips("a", "b")}
-    monkeypatch.setattr(
-        comparison,
-        "inside_others",
-        lambda caches: inside_others(
-            {
-                **caches,
-                **{name: clips for name, clips in contents.items() if name in caches},
-            }
-        ),
-    )
-    assert comparison_alone(options).comparison.datasets == NAMES
 
 
 def test_runs_of_outdated_clips_are_named_and_left_out(options):
@@ -276,11 +200,6 @@ def test_a_dataset_inside_another_is_found_by_its_content():
     )
 
 
-def test_of_a_dataset_under_two_names_the_first_is_compared():
-    caches = {"a": Clips("1", "2"), "b": Clips("1", "2"), "c": Clips("2", "1")}
-    assert [*comparison.inside_others(caches)] == ["b", "c"]
-
-
 def copies(*ids):
     """Clips of other files, such as those of another sample rate."""
     clips = Clips(*[f"{id(ids)} {name}" for name in ids])
@@ -296,11 +215,6 @@ def test_a_resampled_copy_is_found_by_its_clip_ids():
     assert comparison.inside_others(caches) == {
         "esc10": "not compared: 8 of its 8 clip ids are in esc50 too, which is compared"
     }
-
-
-def test_clips_that_are_only_counted_are_not_the_same():
-    ids = [f"dog/{n:03d}" for n in range(20)]
-    assert not comparison.overlaps({"a": copies(*ids), "b": copies(*ids)})
 
 
 def test_an_overlap_of_more_than_a_tenth_is_named():
@@ -367,31 +281,6 @@ def test_mean_average_precision_is_listed_and_no_part_of_a_mean():
     assert made.gains["dataset"].tolist() == ["a", "b", "c", "tagged"]
     assert made.best["gain"] == pytest.approx(0.1)
     assert made.pooled["datasets"].tolist() == [3]
-
-
-@pytest.mark.parametrize(
-    ("dataset", "words"),
-    [
-        ("", []),
-        ("fsdd", ["fsdd"]),
-        ("fsdd finch", ["fsdd", "finch"]),
-        ("'my sounds' finch", ["my sounds", "finch"]),
-        ("fsdd fsdd", ["fsdd"]),
-    ],
-)
-def test_several_datasets_are_words_as_a_shell_reads_them(dataset, words):
-    assert dataset_words(AnalysisOptions(dataset=dataset)) == words
-
-
-def test_a_folder_with_a_blank_in_its_name_is_one_dataset(tmp_path):
-    (tmp_path / "my sounds").mkdir()
-    given = AnalysisOptions(dataset=str(tmp_path / "my sounds"))
-    assert len(dataset_words(given)) == 1
-
-
-def test_a_name_for_several_datasets_is_refused(options):
-    with refused("NAME=x"):
-        jobs(replace(options, dataset="a b", name="x"))
 
 
 def test_synthetic_datasets_are_named(options, monkeypatch):

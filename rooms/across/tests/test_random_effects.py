@@ -56,18 +56,6 @@ def test_a_new_gain_is_predicted_from_five_data_sets_on():
     assert five.new_low < five.low < five.high < five.new_high
 
 
-def test_one_data_set_has_no_mean():
-    assert np.isnan(pooled([0.1], [0.01]).mean)
-
-
-def test_the_prediction_interval_is_the_same_for_the_same_generator():
-    drawn = [
-        prediction_interval(*map(np.array, APART), np.random.default_rng(seed))
-        for seed in (1, 1, 2)
-    ]
-    assert drawn[0] == drawn[1] != drawn[2]
-
-
 def test_the_prediction_interval_holds_new_gains():
     rng = np.random.default_rng(5)
     held = []

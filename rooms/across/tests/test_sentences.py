@@ -2,8 +2,6 @@
 
 from types import SimpleNamespace
 
-import numpy as np
-
 from featurestack.rooms.across import sentences
 from featurestack.rooms.across.page import not_compared
 
@@ -27,12 +25,3 @@ def test_the_largest_of_several_means_is_said_to_be_too_high():
         " points, so it may go either way."
     )
     assert "so too high" not in sentences.on_unseen(comparison_of(1), 5)
-
-
-def test_few_datasets_say_nothing_of_a_new_one():
-    built = comparison_of(2)
-    built.best["new_low"] = np.nan
-    assert sentences.on_unseen(built, 5) == (
-        "nothing can be said yet: an estimate needs 5 datasets."
-        " mel+mfcc is better on 4 of 5."
-    )

@@ -3,14 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.features_cache import external
-from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.rooms.answer import chosen_run
 from featurestack.rooms.answer.answer import find_answer
@@ -22,15 +20,8 @@ from featurestack.rooms.answer.choice import (
     recommend,
 )
 from featurestack.rooms.answer.options import AnswerOptions
-from featurestack.rooms.answer.sentences import (
-    as_sentence,
-    chosen,
-    recommended,
-    surer,
-)
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from tests.refusal import refused
 
 CLASSES = 3
 
@@ -138,17 +129,6 @@ def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
     assert chosen_for == {None, *range(1, folds + 1)}
 
 
-def test_each_fold_and_later_use_have_as_many_fits_as_folds_allow(tmp_path):
-    brought(tmp_path / "d", noise(0, 1))
-    parts = clips_of(tmp_path / "d", tmp_path, ["f0"]).parts
-    outers = [outer for part in parts for outer in part.scored]
-    assert len(parts) == 5 + 10
-    assert {outer: outers.count(outer) for outer in outers} == {
-        None: 5,
-        **dict.fromkeys(range(1, 6), 4),
-    }
-
-
 def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
     names = [f"f{place}" for place in range(6)]
 
@@ -227,17 +207,6 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     )
 
 
-def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
-    place, _ = useless
-    choice = RunFolder(place / "runs" / "d" / "answer")
-    run = RunFolder(place / "runs" / "d" / choice.config.recommended_run)
-    assert run.training.features == choice.config.recommended
-    assert run.finished == run.folds and run.training.composed_from == 6
-    assert isinstance(choice.config, ChoiceConfig) and choice.config.composed_from == 0
-    with refused("answer is a choice of features: give the run that it recommends"):
-        choice.training  # noqa: B018
-
-
 def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
     place, found = useless
     choice = RunFolder(place / "runs" / "d" / "answer")
@@ -294,62 +263,6 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     assert answered(place).lines[0] == found.lines[0]
 
 
-@pytest.mark.slow
-def test_useless_features_are_rarely_called_better_than_chance(tmp_path):
-    """T1's design in small; bench.false_claims TASK=answer has more."""
-    folder = tmp_path / "d"
-    brought(folder, noise(0))
-    names = [f"f{place}" for place in range(6)]
-    clips = clips_of(folder, tmp_path, names)
-    target = clips.plan.targets
-    rng = np.random.default_rng(0)
-    accuracy = []
-    for number in range(8):
-        for name in names:
-            numbers = clips.numbers[name]
-            numbers[:] = rng.normal(size=numbers.shape)
-        (tmp_path / str(number)).mkdir()
-        scores = Scores(clips, tmp_path / str(number))
-        scores.read()
-        for name in names:
-            scores.add(name, clips.plan.folds)
-        correct = []
-        for fold in clips.plan.folds:
-            x = clips.x(choose(scores, names, fold))
-            tested = clips.tested(fold)
-            logits = clips.fitted(x, clips.trained(fold))(x[tested])
-            correct.append(logits.argmax(axis=1) == target[tested])
-        accuracy.append(np.mean(correct))
-    # of 480 clips a third is right, with a standard error of 2 points
-    assert abs(np.mean(accuracy) - 1 / CLASSES) < 0.07
-
-
-BOTH = "modulation+mfcc"
-
-
-@pytest.mark.parametrize(
-    ("sets", "chance", "said"),
-    [
-        (
-            (BOTH, "modulation", BOTH),
-            False,
-            "from the scores of all folds together (2 of 3 folds chose it alone);",
-        ),
-        (
-            (BOTH, "modulation", "mfcc+modulation"),
-            False,
-            "undecided: 3 folds chose 3 sets; for later use modulation+mfcc, which has",
-        ),
-        ((BOTH,) * 3, True, "no set is recommended: nothing is better than chance"),
-    ],
-)
-def test_sentences_say_how_sure_a_choice_is(sets, chance, said):
-    config = ChoiceConfig.__new__(ChoiceConfig)
-    vars(config).update(sets=sets, recommended=BOTH, recommended_score=0.896)
-    assert chosen(config) == f"chosen: modulation in 3 of 3 folds, mfcc in {chance + 2}"
-    assert said in recommended(config, chance=chance)
-
-
 def made_scores(by_set):
     return SimpleNamespace(
         clips=SimpleNamespace(maps=set(), plan=SimpleNamespace(channel_names=[])),
@@ -397,35 +310,6 @@ def test_a_feature_whose_removal_does_not_lower_the_score_is_removed():
     scores = made_scores({"mel": 0.8, "cqt": 0.7, "mel+cqt": 0.8, "mel+cqt+vqt": 0.85})
     assert pruned(scores, "mel+cqt+vqt", 1) == "mel+cqt+vqt"
     assert pruned(scores, "mel+cqt", 1) == "mel"
-
-
-GROUPS = "If clips share a speaker, a site or a recording, name it with GROUP=."
-
-
-@pytest.mark.parametrize(
-    ("groups", "candidates", "said"),
-    [
-        ("", ("mfcc",), ["8 recordings instead of 2 would halve the interval", GROUPS]),
-        (
-            "speaker",
-            ("mfcc",),
-            ["8 speakers instead of 2 would", "A pretrained network"],
-        ),
-        ("speaker", ("mfcc", "embedding@model=yamnet"), ["8 speakers instead of 2"]),
-    ],
-)
-def test_sentences_say_what_makes_an_answer_surer(groups, candidates, said):
-    clips = pd.DataFrame({"copy_of": ["", ""], "group": ["a", "b"]})
-    cache = SimpleNamespace(clips=clips, groups=groups, sample_rate=16_000)
-    text = surer(candidates, cache)
-    assert all(part in text for part in said)
-    assert ("A pretrained" in text) == (len(candidates) == 1)
-
-
-def test_names_in_a_sentence_keep_their_capitals():
-    assert as_sentence("chosen: embedding@model=BirdNET") == (
-        "Chosen: embedding@model=BirdNET."
-    )
 
 
 def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):

@@ -78,16 +78,6 @@ def test_a_process_that_is_not_the_first_does_not_score(monkeypatch):
     assert torchrun.SharedTrainer.predict(None, None) == "of the first"
 
 
-@pytest.mark.slow
-def test_folds_spread_over_devices_are_the_same_run(options):
-    spread = execute(options, device="cpu cpu")
-    alone = execute(options, runs=options.runs / "alone")
-    assert alone.name == spread.name
-    for number in (1, 2, 3):
-        files = [one.fold(number) / "predictions.csv" for one in (spread, alone)]
-        assert files[0].read_bytes() == files[1].read_bytes()
-
-
 def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
     recipe = tmp_path / "own.txt"
     recipe.write_text("EPOCHS=7\nAUGMENT=mask\n")

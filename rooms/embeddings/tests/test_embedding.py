@@ -13,7 +13,6 @@ import soundfile
 from featurestack.features_cache import Cache
 from featurestack.interface import tone
 from featurestack.pipeline.extract import extract_features as extract
-from featurestack.pipeline.features import Impossible
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.embeddings import networks
 from featurestack.rooms.embeddings.networks import find_network
@@ -91,20 +90,6 @@ def test_without_pooling_windows_stay_in_order_of_time():
     assert variant(name).frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
 
 
-def test_pooling_can_be_asked_for():
-    write_network("net", window=0.5)
-    values = compute("embedding@model=net,pooling=max", RAMP, RATE)
-    np.testing.assert_allclose(values[:, 0], [0.7495, 0.999], atol=1e-4)
-    with refused("pooling=median: expected one of mean, max, mean_std, none"):
-        compute("embedding@model=net,pooling=median", RAMP, RATE)
-
-
-def test_the_padding_of_a_short_clip_is_not_pooled():
-    write_network("net", window=0.5)
-    padded = np.concatenate([RAMP + 1, np.zeros(3000)])
-    assert embedded(padded) == pytest.approx(embedded(RAMP + 1))
-
-
 def test_audio_is_brought_to_the_networks_rate():
     write_network("net", window=0.5)
     slow = np.sin(2 * np.pi * np.arange(8000) / 8000)  # a period of a second
@@ -127,14 +112,6 @@ def test_a_wrong_card_is_refused(card, message):
         embedded()
 
 
-def test_windows_of_another_length_than_the_network_takes_cannot_exist():
-    write_network("net", shape="w, 500", window=0.25)
-    with pytest.raises(
-        Impossible, match=r"refuses an input of \(1, 250\): .*Expected: 500"
-    ):
-        embedded()
-
-
 def test_what_is_not_there_says_what_to_do():
     write_network("net")
     with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; docs/howto"):
@@ -144,11 +121,6 @@ def test_what_is_not_there_says_what_to_do():
         embedded()
     with refused("embedding@model=NAME"):
         compute("embedding", RAMP)
-
-
-def test_an_own_network_comes_before_a_known_one():
-    write_network("speech")
-    assert find_network("speech").network == networks.FOLDER / "speech.onnx"
 
 
 def write_front_end(frames=4):
@@ -194,14 +166,6 @@ def test_a_front_end_comes_before_the_network():
     largest = np.array([3, 5, 7])
     values = compute("embedding@model=net", rising, RATE)
     np.testing.assert_allclose(values, [largest + 1, 2 * largest + 1])
-
-
-def test_a_clip_shorter_than_a_window_has_zeros_in_front():
-    write_front_end()
-    session = embedding.open_network("net")
-    assert session.shortest == 4
-    windows = session.windows(np.array([5, 6], np.float32))
-    np.testing.assert_array_equal(windows[0, :, 0], [1, 1, 6, 7])
 
 
 def test_a_front_end_that_is_not_there_or_fills_no_window_is_named():
@@ -277,11 +241,6 @@ def test_speech_has_the_values_of_its_packages_own_code(seconds):
     np.testing.assert_allclose(ours[:, 0], theirs.mean(axis=0), rtol=0, atol=1e-5)
 
 
-@speech
-def test_speech_exists_for_a_clip_shorter_than_its_window():
-    assert compute("embedding@model=speech", tone(440, 0.1).y, RATE).shape == (96, 1)
-
-
 @pytest.fixture
 def where(here):
     """Options of eight clips of two loudnesses."""
@@ -327,34 +286,3 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     again = Cache(here / "mine" / "features")[name]
     assert again.parameters["file"] != before.parameters["file"]
     assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
-
-
-def test_a_bundle_computes_it_for_new_audio(here, where, capsys):
-    from featurestack.train import run
-    from featurestack.train.bundle import make_bundle
-    from featurestack.train.options import BundleOptions, PredictOptions, RunOptions
-    from featurestack.train.predict import predict_audio
-
-    write_network("net", window=0.25)
-    name = "embedding@model=net"
-    extract(FeaturesCommand(**where, features=name, jobs=1))
-    folder = run.execute(RunOptions(**where, features=name, model="linear"))
-    made = here / "model.pt"
-    assert make_bundle(BundleOptions(run=str(folder.path), out=made)) == 0
-    capsys.readouterr()
-    ask = PredictOptions(run=str(made), audio=here / "1.wav", top=1, threads="1")
-    assert predict_audio(ask) == 0
-    assert capsys.readouterr().out.startswith("b ")
-
-
-def test_it_has_its_share_beside_other_features(here, where):
-    import featurestack as fs
-
-    write_network("net", window=0.25)
-    features = "rms embedding@model=net"
-    extract(FeaturesCommand(**where, features=features, jobs=1))
-    given = {key: str(value) for key, value in where.items()}
-    table = fs.importance(features, **given, runs=here / "runs")["features"]
-    shares = table[table.measure == "shapley"].set_index("feature").points
-    # from chance to all correct, half each: each alone tells the classes apart
-    assert shares.to_dict() == pytest.approx(dict.fromkeys(features.split(), 25.0))

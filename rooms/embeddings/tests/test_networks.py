@@ -110,14 +110,3 @@ def test_installed_networks_are_chosen_by_the_clips_rate(
     assert chosen == [f"embedding@model={name}" for name in fitting]
     left_out = "high is left out: it was trained at 48,000 Hz"
     assert (left_out in remark) == ("high" not in fitting)
-
-
-def test_networks_that_could_be_had_are_named_with_the_command(here, monkeypatch):
-    monkeypatch.setattr(networks, "is_installed", lambda _: False)
-    (networks.FOLDER / "bad.onnx").touch()
-    (networks.FOLDER / "bad.json").write_text("[]")
-    chosen, remark = networks.choose_networks(16_000)
-    assert not chosen and "\n" not in remark
-    assert "bad is left out: models/bad.json is no card" in remark
-    assert re.search(r"speech could be had: .*pip install \S*\[embeddings\]", remark)
-    assert "yamnet could be had: python -m pipeline network yamnet" in remark

@@ -9,16 +9,11 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
 
 from conftest import ROOT
-from featurestack.features_cache import Cache
 from featurestack.pipeline.datasets import download
-from featurestack.pipeline.extract import extract_features as extract
-from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.embeddings import networks
 from featurestack.rooms.embeddings.networks import KNOWN, fetch_network, find_network
-from tests.pipeline.datasets.folders import csv
 from tests.pipeline.test_features import compute, variant
 from tests.processes import serving
 from tests.refusal import refused
@@ -89,24 +84,6 @@ def test_a_clips_values_depend_on_no_clip_before(installed):
     np.testing.assert_array_equal(forward, backward[::-1])
 
 
-def test_every_number_of_processes_gives_the_same_values(installed):
-    rows = ["filename,label,fold"]
-    for number in range(8):
-        soundfile.write(installed / f"{number}.wav", clip(number, 1), RATE)
-        rows.append(f"{number}.wav,{'ab'[number % 2]},{1 + number // 4}")
-    dataset = csv(installed / "mine.csv", "\n".join(rows))
-    stored = []
-    for jobs in (1, 3):
-        data = installed / str(jobs)
-        extract(
-            FeaturesCommand(
-                dataset=dataset, data=data, features=NAME, jobs=jobs, dtype="float32"
-            )
-        )
-        stored.append(Cache(data / "mine" / "features")[NAME].read(np.arange(8)))
-    np.testing.assert_array_equal(*stored)
-
-
 def test_a_file_is_known_by_its_checksum(installed):
     assert find_network("yamnet").read_card().output.endswith("Mean")
     with (networks.FOLDER / "yamnet.tflite").open("ab") as file:
@@ -116,19 +93,6 @@ def test_a_file_is_known_by_its_checksum(installed):
     card = {"sample_rate": RATE, "hop": 0.48, "output": "121"}
     (networks.FOLDER / "yamnet.json").write_text(json.dumps(card))
     assert compute(NAME, clip(1), RATE).shape == (1024, 1)
-
-
-def test_without_an_output_named_the_first_is_taken(installed):
-    (networks.FOLDER / "yamnet.tflite").rename(networks.FOLDER / "classes.tflite")
-    card = {"sample_rate": RATE}
-    (networks.FOLDER / "classes.json").write_text(json.dumps(card))
-    scores = compute("embedding@model=classes", clip(1), RATE)
-    assert scores.shape == (521, 1) and 0 <= scores.min() <= scores.max() <= 1
-    (networks.FOLDER / "classes.json").write_text(
-        json.dumps(card | {"output": "no such"})
-    )
-    with refused("ai_edge_litert opens: it has no tensor no such"):
-        compute("embedding@model=classes", clip(1), RATE)
 
 
 @pytest.fixture
@@ -175,12 +139,6 @@ def test_a_file_that_is_there_is_copied(here):
     assert find_network("yamnet").network == networks.FOLDER / "yamnet.tflite"
     with refused("unknown network 'yamnt'; did you mean 'yamnet'"):
         fetch_network("yamnt")
-
-
-def test_without_the_library_it_says_what_to_install(installed, monkeypatch):
-    monkeypatch.setitem(networks.LIBRARIES, ".tflite", "no_such_library")
-    with refused(r"needs no_such_library: .*pip install .*\[embeddings\]"):
-        compute(NAME, clip(1), RATE)
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeros", "text", "empty", "flipped"])

@@ -4,7 +4,6 @@ wrong line is named.
 
 import pytest
 
-from featurestack.commandline.errors import RequestError
 from featurestack.rooms.events.annotations import read_events
 from tests.refusal import refused
 
@@ -79,13 +78,6 @@ def test_frequencies_are_read(tmp_path, text):
     (tmp_path / "dawn.txt").write_text(text)
     (event,) = read_events(tmp_path, RECORDINGS).events.to_dict("records")
     assert (event["label"], event["low"], event["high"]) == ("dog", 500, 9000)
-
-
-@pytest.mark.parametrize("text", ["1\t2\tdog\n", "1\t2\tdog\n\\\t-1\t-1\n"])
-def test_unknown_frequencies_are_no_numbers(tmp_path, text):
-    (tmp_path / "dawn.txt").write_text(text)
-    events = read_events(tmp_path, RECORDINGS).events
-    assert events[["low", "high"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252", "latin-1"])
@@ -198,43 +190,15 @@ def test_a_cell_with_several_labels_is_an_event_of_each(tmp_path):
     assert read == [("dawn.flac", 1, 2, "cat"), ("dawn.flac", 1, 2, "dog")]
 
 
-def test_a_cell_of_separators_alone_is_named_by_its_line(tmp_path):
-    with refused(r"dawn\.txt, line 2: the label ';' has separators alone"):
-        events(tmp_path, "1\t2\tdog\n3\t4\t;\n")
-
-
 def test_an_unquoted_comma_is_named_by_its_line(tmp_path):
     text = "start,end,label\n0,1,dog, big\n2,3,cat, small\n"
     with refused(r"dawn\.txt, line 2: the row has 4 cells, the header 3"):
         events(tmp_path, text)
 
 
-def test_lines_are_counted_through_line_breaks_in_cells(tmp_path):
-    text = 'start,end,label,note\n0,1,dog,"two\nlines"\n3,2,dog,\n'
-    with refused(r"dawn\.txt, line 4: the event lasts from 3 to 2 s"):
-        events(tmp_path, text)
-
-
-@pytest.mark.parametrize("row", ["{},1,dog", "0,1,;{};"])
-def test_a_long_cell_does_not_fill_a_message(tmp_path, row):
-    text = "start,end,label\n" + row.format(
-        "x" * 100_000 if row[0] == "{" else ";" * 100_000
-    )
-    with pytest.raises(RequestError) as error:
-        events(tmp_path, text)
-    assert len(str(error.value)) < 1000
-
-
 SEASON = (
     "file,start,end,label\ndawn.flac,1,2.5,dog\nnoon.wav,1,2,owl\nnoon.wav,3,4,owl\n"
 )
-
-
-def test_recordings_of_a_table_that_are_missing_are_refused_with_the_words_to_type(
-    tmp_path,
-):
-    with refused(r"line 3: the recording noon\.wav is not in AUDIO=.*MISSING=ignore"):
-        events(tmp_path, SEASON)
 
 
 def test_recordings_of_a_table_that_are_missing_are_left_out_and_counted(tmp_path):

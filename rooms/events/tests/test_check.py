@@ -12,7 +12,6 @@ from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.results.config import DetectionRule
 from featurestack.rooms.events.check import (
     candidates,
-    check_folder,
     tell_checked,
     write_check,
 )
@@ -78,18 +77,6 @@ def test_answers_and_sounds_of_the_user_are_kept(found, folder):
     assert len([*check.glob("0.*.wav")]) == 1
 
 
-def test_a_folder_of_the_user_is_left_alone(tmp_path):
-    (tmp_path / "check").mkdir()
-    assert check_folder(tmp_path).name == "check2"
-
-
-def test_every_score_is_heard_and_no_detection_twice():
-    scores = np.append(np.full(1000, 0.2), np.linspace(0.5, 0.99, 30))
-    drawn = draw(scores, 60, np.random.default_rng(0))
-    assert len(set(drawn)) == len(drawn) == 60
-    assert (scores[drawn] >= 0.5).sum() == 30
-
-
 def study(rng, recordings=40, each=25, ease=0.7):
     """Scores, right and recordings of detections that are right together."""
     recording = np.repeat(np.arange(recordings), each)
@@ -109,13 +96,6 @@ def test_intervals_hold_the_precision_of_these_detections():
         (row,) = precision_above(fit, scores, np.array([0.5])).itertuples()
         held.append(row.low <= right[scores > 0.5].mean() <= row.high)
     assert 0.92 <= np.mean(held) <= 0.98
-
-
-def test_sure_answers_have_an_interval():
-    scores = np.linspace(0.1, 0.9, 40)
-    fit = fit_precision(scores, scores > 0.5, np.arange(40) % 5)
-    row = precision_above(fit, scores, np.array([0.5])).iloc[0]
-    assert 0.7 < row["low"] < row["precision"] < row["high"] < 1
 
 
 def table(path, answered, seed=0):

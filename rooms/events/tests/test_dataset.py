@@ -1,7 +1,5 @@
 """The command `events`: recordings in pieces, and the events beside them."""
 
-import tracemalloc
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +12,6 @@ from featurestack.rooms.events.dataset import (
     make_events,
     piece_length,
 )
-from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
 from tests.refusal import refused
@@ -27,11 +24,6 @@ def test_pieces_cover_a_recording_and_overlap():
     assert (pieces["end"] - pieces["start"]).tolist() == pytest.approx([10] * 3)
     overlaps = pieces["end"].to_numpy()[:-1] - pieces["start"].to_numpy()[1:]
     assert (overlaps >= 1 - 1e-6).all()
-
-
-def test_a_recording_shorter_than_a_piece_is_one_piece():
-    pieces = cut_pieces(cut_blocks({"a.wav": 0.3}, None), 10.0)
-    assert pieces[["start", "end"]].to_numpy().tolist() == [[0, 0.3]]
 
 
 def test_one_truncated_recording_does_not_choose_the_length_of_all_pieces():
@@ -58,26 +50,6 @@ def test_a_piece_has_the_labels_that_occur_in_it():
     assert label_pieces(pieces, events).tolist() == ["a;b", "a;b", "a;p"]
 
 
-def test_memory_does_not_grow_with_the_number_of_events_at_one_time():
-    """An hour has 20 labels for all of it and 3,000 events of a minute."""
-    start = np.linspace(0, 3540, 3000)
-    minutes = pd.DataFrame({"start": start, "end": start + 60, "label": "minute"})
-    names = [f"l{number}" for number in range(20)]
-    hours = pd.DataFrame({"start": 0.0, "end": 3600.0, "label": names})
-    events = pd.concat([hours, minutes], ignore_index=True).assign(file="a.wav")
-    pieces = cut_pieces(cut_blocks({"a.wav": 3600.0}, None), 10.0)
-    tracemalloc.start()
-    try:
-        labels = label_pieces(pieces, events)
-        exclusive = are_exclusive(events)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert (labels == ";".join(sorted([*names, "minute"]))).all()
-    assert not exclusive
-    assert peak < 20e6  # bytes
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("recordings")
@@ -100,12 +72,6 @@ def test_ignored_events_are_kept_without_a_label(folder):
     assert {*events["label"]} == {"high", ""}
     with refused("IGNORE=lo: .*did you mean 'low'"):
         annotated_recordings(options(folder, ignore="lo"), seconds)
-
-
-def test_tables_without_an_event_to_use_are_refused(folder):
-    seconds = {f"r{number}.wav": 12.0 for number in range(4)}
-    with refused("holds no event to use"):
-        annotated_recordings(options(folder, ignore="low,high"), seconds)
 
 
 def test_another_dataset_is_not_replaced(folder, capsys):
@@ -139,16 +105,3 @@ def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
     own = table[table["file"].str.endswith("r0.wav")]
     assert own["end"].max() <= 6.0
-
-
-def test_frequencies_of_the_tables_are_kept(tmp_path):
-    table = write_recordings(tmp_path, recordings=2)
-    bands = table["label"].map({"high": 1900, "low": 400})
-    table = table.assign(low=bands, high=bands + 200)
-    table.to_csv(tmp_path / "events.csv", index=False)
-    make_events(options(tmp_path))
-    kept = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
-    assert kept.groupby("label")["high"].median().to_dict() == {
-        "high": 2100,
-        "low": 600,
-    }

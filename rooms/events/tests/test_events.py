@@ -6,13 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.commandline.errors import Failed
-from featurestack.rooms.events.models import LinearFrames
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
 from featurestack.rooms.events.tests.field import make_dataset, train, write_recordings
-from featurestack.train.optimisation import WeightAverage
 from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 
@@ -75,47 +72,12 @@ def test_overlapping_labels_are_found_side_by_side(tmp_path):
     assert f1(train(tmp_path, epochs=12, folds=(1, 2))) > 0.85
 
 
-def test_points_are_matched_by_the_collar(tmp_path):
-    write_recordings(tmp_path, points=True)
-    make_dataset(tmp_path)
-    run = train(tmp_path, epochs=12, folds=(1, 2))
-    assert all(rule.points for rule in run.training.rules.values())
-    assert f1(run) > 0.85
-
-
 def test_ignored_events_count_neither_for_nor_against(tmp_path):
     write_recordings(tmp_path)
     make_dataset(tmp_path, ignore="low")
     run = train(tmp_path, model="linear", folds=(1, 2))
     assert run.classes == ["high"]
     assert read_tested(run).scores().loc[ALL, "f1"] > 0.85
-
-
-def test_a_fold_whose_training_frames_are_all_ignored_is_refused(tmp_path):
-    write_recordings(tmp_path)
-    table = pd.read_csv(tmp_path / "events.csv")
-    whole = table[["file"]].drop_duplicates().assign(start=0.0, end=12.0, label="noise")
-    pd.concat([table, whole]).to_csv(tmp_path / "events.csv", index=False)
-    make_dataset(tmp_path, ignore="noise")
-    with refused(
-        "nearly every frame of its training recordings lies in an event of IGNORE"
-    ):
-        train(tmp_path, folds=(1,), epochs=1)
-
-
-@pytest.mark.parametrize("model", ["frames", "linear"])
-def test_weights_that_the_last_step_made_infinite_are_not_kept(
-    folder, tmp_path, monkeypatch, model
-):
-    def broken(network):
-        next(network.parameters()).data.fill_(np.inf)
-
-    monkeypatch.setattr(
-        WeightAverage, "update", lambda average: broken(average.network)
-    )
-    monkeypatch.setattr(LinearFrames, "fit", lambda network, x, y: broken(network))
-    with pytest.raises(Failed, match="the loss became"):
-        train(folder, model=model, runs=tmp_path, folds=(1,))
 
 
 def test_channels_of_other_frames_are_refused(folder):

@@ -64,11 +64,6 @@ def test_events_of_one_class_stay_apart_without_a_frame_between_them():
     assert np.flatnonzero(target[:, 0]).tolist() == [2, 3, 5, 6, 7]
 
 
-def test_events_of_other_files_and_labels_are_left_out():
-    target = frames(1).targets(events(("other", 0, 1, "a"), ("r0", 0, 1, "b")))
-    assert not target.any()
-
-
 def test_an_event_across_the_edge_of_a_block_counts_in_both():
     table = pd.DataFrame(
         {"file": "r0", "start": [0.0, 1], "end": [1.0, 2], "fold": [1, 2], "frames": 10}
@@ -99,11 +94,6 @@ def test_detections_with_a_frame_between_them_meet_in_its_middle():
     assert second == ["r0", pytest.approx(0.45), 0.8]
     apart = [0, 0, 1, 1, 0, 0, 1, 1, 0, 0]
     assert detections(frames(1), apart) == [["r0", 0.2, 0.4], ["r0", 0.6, 0.8]]
-
-
-def test_detections_end_with_their_recording():
-    found = detections(frames(1, 1), np.ones(20))
-    assert found == [["r0", 0.0, 1.0], ["r1", 0.0, 1.0]]
 
 
 def test_a_point_is_the_mean_time_of_its_run():
@@ -181,18 +171,6 @@ def test_a_fold_has_no_part_in_its_own_rule():
     assert counts.chosen(without=1) == other.chosen(without=1)
 
 
-def test_a_rule_that_is_better_by_chance_is_not_chosen():
-    every, probability, table = example(0.3)
-    counts = count_rules(every, probability, table)
-    default = counts.rules["a"][0]
-    counts.detected[:] = counts.events[..., None]
-    counts.matched[:] = 0.8 * counts.detected
-    counts.matched[..., 5] *= 1.04  # 18 of 90 events are missed, or 15
-    assert counts.chosen()["a"] == default
-    counts.matched[..., 5] *= 1.1
-    assert counts.chosen()["a"] == counts.rules["a"][5]
-
-
 def test_the_default_rule_joins_frames_unless_labels_exclude_each_other():
     every, _, table = example(0)
     spans = every.spans(table)
@@ -226,10 +204,3 @@ def test_the_default_rule_is_one_for_scores_and_for_new_audio(exclusive):
     probabilities = every.targets(events).astype(float)
     chosen = count_rules(every, probabilities, events).chosen()
     assert chosen == default_rules(every.spans(events), exclusive)
-
-
-def test_rules_are_chosen_without_detections_on_ignored_events():
-    every = frames(10, 10)
-    probabilities = every.targets(two_events(("a", "a"))).astype(float)
-    counts = count_rules(every, probabilities, two_events(("a", "")))
-    assert counts.detected[:, 0, 0].tolist() == counts.events[:, 0].tolist() == [1, 1]

@@ -5,13 +5,10 @@ import pandas as pd
 import pytest
 
 from featurestack.analysis.significance import sign_flip_tests
-from featurestack.results.scores import Score
-from featurestack.results.tasks.registry import task_of
 from featurestack.rooms.events.frames import Frames
-from featurestack.rooms.events.metric import EVENT_F1, jackknife_values
+from featurestack.rooms.events.metric import jackknife_values
 from featurestack.rooms.events.scores import f1_interval, f1_of
 from featurestack.rooms.events.tested import ScoredFrames
-from featurestack.rooms.importance.curve import curve_summary
 
 
 def counts(partners, events, detections):
@@ -90,35 +87,3 @@ def test_the_loss_of_frames_is_that_of_what_is_true():
     assert losses[2:5] == pytest.approx(-np.log(0.25))
     assert losses[5:] == pytest.approx(-np.log(0.75))
     assert own.log_losses(exclusive=False) == pytest.approx(losses)
-
-
-def test_a_score_by_block_says_that_it_holds_for_these_recordings_alone():
-    by_fold = pd.Series([0.8, 0.9])
-    ends = "(95 % CI 80.0 to 90.0"
-    assert str(Score(0.85, 0.8, 0.9, by_fold, "recording")) == f"85.0 % {ends})"
-    assert str(Score(0.85, 0.8, 0.9, by_fold, "block")) == (
-        f"85.0 % {ends}, by block, for these recordings alone)"
-    )
-
-
-def test_a_curve_by_block_says_so():
-    row = {"features": "mel", "recordings": 1.0, "clips": 2.0, "event_f1": 0.5}
-    ends = {"low": 0.4, "high": 0.6, "unit": "block"}
-    curve = pd.DataFrame([row | {"part": part} | ends for part in ("1/2", "all")])
-    assert "intervals by block, for these recordings alone" in curve_summary(curve)
-    recordings = curve.assign(unit="recording")
-    assert "intervals by recording\n" in curve_summary(recordings)
-
-
-def test_intervals_of_blocks_are_named_so():
-    own = two_stretches(np.zeros(20), [("a", 0.2, 0.5, "x")])
-    assert own.unit == "recording"
-    own.frames.stretches["file"] = "a"
-    assert own.unit == "block"
-
-
-def test_runs_of_events_are_ranked_by_their_f1():
-    task = task_of("events")
-    assert task.metric is EVENT_F1
-    assert f"test_{task.score}" in task.history_columns
-    assert {*EVENT_F1.sentences} == {"chance", "classes", "method", "statistics"}

@@ -1,7 +1,5 @@
 """Models of frames."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,6 @@ from featurestack.rooms.events.models import (
     with_context,
 )
 from featurestack.rooms.events.task import frames, linear_frames
-from featurestack.rooms.events.training import CROP, CROPS, FrameTrainer
 
 
 @pytest.mark.parametrize("build", [frames, linear_frames])
@@ -40,22 +37,6 @@ def test_unused_frames_have_no_part_in_the_loss():
     assert network.loss(logits, targets, used) == whole
 
 
-def test_a_training_step_has_a_used_frame():
-    clips, length = 3 * CROPS, 2 * CROP
-    own = np.zeros((clips, length), bool)
-    own[0, :CROP] = True
-    each = np.zeros((clips, length, 2), bool)
-    targets = SimpleNamespace(own=own, each=each, by_piece=2)
-    steps = FrameTrainer.crops(
-        SimpleNamespace(targets=targets),
-        np.arange(clips),
-        torch.zeros(clips, 1, 1, length),
-        torch.Generator().manual_seed(0),
-    )
-    used = [targets.used.any().item() for _, targets in steps]
-    assert used and all(used)
-
-
 def test_background_is_the_class_of_a_frame_without_an_event():
     targets = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
     assert class_numbers(targets).tolist() == [1, 2, 0]
@@ -80,11 +61,3 @@ def test_the_linear_model_finds_what_its_context_tells(exclusive):
     network.fit(with_context(x.squeeze(2))[0].double().numpy(), targets)
     answers = network.probabilities(network(x))[0].detach().numpy() > 0.5
     assert (answers == targets).mean() > 0.95
-
-
-def test_the_linear_model_never_predicts_a_class_that_it_has_not_seen():
-    x = np.random.default_rng(0).normal(size=(200, len(CONTEXT)))
-    network = linear_frames(1, 2, (1, 200))
-    network.fit(x, np.column_stack([x[:, 4] > 0, np.zeros(200, bool)]))
-    logits = network(torch.randn(1, 1, 1, 50))
-    assert (network.probabilities(logits)[..., 1] == 0).all()

@@ -9,13 +9,11 @@ from featurestack.commandline.errors import RequestError
 from featurestack.rooms.events.scores import (
     ALL,
     Spans,
-    differing,
     event_scores,
     f1_interval,
     lie_on,
     match,
     overlapping,
-    union,
 )
 from featurestack.rooms.events.tests.simulated import interval_and_truth
 
@@ -84,13 +82,6 @@ def test_points_match_within_the_collar():
     assert (event.tolist(), detection.tolist()) == ([0], [0])
 
 
-def test_the_union_joins_what_overlaps_and_the_difference_is_the_rest():
-    start, end = union(np.array([0.0, 1, 5]), np.array([3.0, 2, 6]))
-    assert (start.tolist(), end.tolist()) == ([0, 5], [3, 6])
-    start, end = differing(spans((0, 2)), spans((1, 3)))
-    assert (start.tolist(), end.tolist()) == ([0, 2], [1, 3])
-
-
 def test_a_right_time_under_a_wrong_name_is_no_false_alarm():
     events = {"a": spans((0, 1)), "b": spans((10, 11))}
     detections = {"a": spans((0, 1), (10, 11), (20, 21)), "b": spans()}
@@ -108,11 +99,6 @@ def test_the_onset_error_is_that_of_partners_and_the_segment_error_of_all_time()
     row = event_scores(events, detections, np.array([10.0])).loc[ALL]
     assert row["onset_ms"] == pytest.approx(100)
     assert row["segment_error"] == pytest.approx((0.1 + 1 + 1) / 10)
-
-
-def test_a_class_without_events_and_detections_has_no_score():
-    row = event_scores({"a": spans()}, {"a": spans()}, np.array([10.0])).loc["a"]
-    assert np.isnan(row["f1"]) and row["false_alarms"] == 0
 
 
 def test_intervals_come_from_recordings():

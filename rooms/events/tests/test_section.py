@@ -80,14 +80,6 @@ def test_a_sweep_compares_runs_by_the_f1_of_events(runs):
     assert text.index("linear_frames") < text.index("frames-events")
 
 
-def test_history_has_the_scores_of_what_is_stored(runs):
-    _, (_, run) = runs
-    for fold in run.finished:
-        last = run.history(fold)[["test_event_f1", "test_loss"]].iloc[-1]
-        scores = run.scores().loc[fold, ["event_f1", "loss"]]
-        assert last.tolist() == pytest.approx(scores.tolist(), rel=1e-12)
-
-
 def test_a_run_on_other_events_than_those_of_today_is_named(runs):
     folder, trained = runs
     cache = open_cache(str(folder / "data" / "field" / "field.csv"), folder / "data")
@@ -103,17 +95,6 @@ def test_a_run_on_other_events_than_those_of_today_is_named(runs):
         file.write_text(text)
     assert [problem.run for problem in problems] == [run.name for run in read.runs]
     assert "other events" in problems[0].text
-
-
-def test_a_fold_without_an_event_has_a_report(tmp_path):
-    table = write_recordings(tmp_path)
-    table[table["file"] != "r0.wav"].to_csv(tmp_path / "events.csv", index=False)
-    dataset = make_dataset(tmp_path, features=MEL, empty=True)
-    clips = open_cache(str(dataset), tmp_path / "data").clips
-    (fold,) = {*clips.loc[clips["group"] == "r0", "fold"].tolist()}
-    train(tmp_path, model="linear", folds=(fold,))
-    built = report_on(tmp_path)
-    assert "event F1" in built.headline
 
 
 def test_a_damaged_file_of_frames_costs_one_fold(report, runs):

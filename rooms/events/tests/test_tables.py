@@ -1,7 +1,6 @@
 """Tables of detections read back the same, and replace only what predict wrote."""
 
 import errno
-import json
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from featurestack.rooms.events.tables import (
     raven_tables,
     read_detections,
 )
-from featurestack.storage.files import hash_of, replace_file
+from featurestack.storage.files import replace_file
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
 LABELS = ("+call", "-trill", "=song", "@x")
@@ -78,13 +77,6 @@ def test_a_recording_without_a_detection_has_a_header_alone(tmp_path):
     assert read.annotated == {"a.wav", "b.wav"} and len(read.events) == 1
 
 
-def test_the_tables_of_the_last_call_are_replaced_and_removed(tmp_path):
-    write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
-    write(tmp_path, ["b.wav"], ["z"])
-    assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
-    assert events_of(tmp_path / "raven") == ["z"]
-
-
 def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, capsys):
     (tmp_path / "scores.csv").write_text("mine")
     (tmp_path / "counts.csv").write_text("mine too")
@@ -127,16 +119,6 @@ def test_files_before_a_full_disk_are_replaced_by_the_next_call(
     assert (tmp_path / "a").read_text() == "7"
 
 
-def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
-    own = tmp_path / "own"
-    (tmp_path / "mine").write_text("mine")
-    OwnFiles(own, ".record").write({})
-    digest = hash_of(b"mine")
-    (own / ".record").write_text(json.dumps({"../mine": [digest]}))
-    OwnFiles(own, ".record").write({})
-    assert (tmp_path / "mine").is_file()
-
-
 def test_a_night_is_counted_by_the_hour_of_the_clock():
     name = "site_20240601_233000.flac"
     columns = ["file", "start", "end", "label"]
@@ -159,10 +141,3 @@ def test_a_night_is_counted_by_the_hour_of_the_clock():
     assert counts["detections"].tolist()[:-1] == [2, 0, 1, 0, 1, 0]
     assert counts["recorded_seconds"].tolist() == [1800, 3600, 1800, 3600, 400, 5, 0]
     assert counts["problem"].tolist() == [*5 * [""], *problems.values()]
-
-
-def test_detections_have_the_time_of_the_clock(tmp_path):
-    name = "site_20240601_233000.flac"
-    write(tmp_path, [name, "a.wav"], ["x", "y"])
-    read = read_detections(tmp_path / "detections.csv")
-    assert read["time"].tolist() == ["2024-06-01T23:30:00.500", ""]

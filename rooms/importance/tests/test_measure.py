@@ -4,10 +4,7 @@ are lacking.
 
 import itertools
 import math
-import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +14,6 @@ from featurestack.commandline.errors import RequestError
 from featurestack.rooms.importance.folder import Fit, ImportanceFolder
 from featurestack.rooms.importance.measure import (
     LoadedFolds,
-    cost,
-    fill,
     importance_summary,
     measure_importance,
 )
@@ -90,15 +85,6 @@ def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     # a report shows the larger call
     assert ImportanceFolder(wider.path).features == wider.features
     assert narrower.redundancy[0, 1] == wider.redundancy[1, 0] < 1
-
-
-def test_the_time_of_a_call_is_told_after_its_first_fit(measure, capsys):
-    measure("mel chroma")
-    assert re.search(r"\d more fits, about \d.* s; if it is", capsys.readouterr().err)
-
-
-def test_a_fit_of_half_the_recordings_costs_half():
-    assert cost(Fit(frozenset({"mel", "rms"}), "1/2")) == 1.0
 
 
 def test_a_second_call_is_refused_or_waits(measure):
@@ -210,15 +196,3 @@ def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
     )
     hsic = np.trace(first @ second) / np.linalg.norm(first) / np.linalg.norm(second)
     assert table[0] == pytest.approx([1, 1, hsic])
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
-    scores = tmp_path / "scores.csv"
-    scores.symlink_to("/dev/full")
-    folds = SimpleNamespace(
-        importance=SimpleNamespace(path=tmp_path), score=lambda fit: np.ones((2, 3))
-    )
-    with pytest.raises(OSError, match="No space left") as raised:
-        fill(folds, [Fit(frozenset({"mel"}))])
-    assert raised.value.filename == str(scores)

@@ -15,7 +15,6 @@ FOLDER = SimpleNamespace(
     ),
     fitted_sets=7,
 )
-NONE = float("nan")
 
 
 def kept(features, **values):
@@ -31,25 +30,6 @@ def test_the_kept_set_is_named_with_what_it_lacks():
     )
     often = sentences.what_matters([kept("mel", folds=0.6)], FOLDER, ["mel"])
     assert often.endswith("on the other folds; 60 % of the folds chose this one.")
-
-
-def test_all_features_are_kept_if_no_smaller_set_suffices():
-    assert sentences.what_matters([kept("mel+mfcc+chroma")], FOLDER, []) == (
-        "No smaller set keeps 95 % of what all 3 features, by linear, give above chance"
-        " (80.0 % accuracy)."
-    )
-
-
-def test_features_of_the_best_run_that_were_not_measured_are_named():
-    text = sentences.what_matters([kept("mel")], FOLDER, ["pcen", "mel"])
-    assert text.endswith(
-        " Importance was not measured for pcen, which the best configuration has."
-    )
-
-
-def test_a_negative_loss_is_a_gain():
-    assert sentences.lost_points(-0.02, -0.03, -0.01) == "2.0 points more, 1.0 to 3.0"
-    assert sentences.lost_points(0.02, NONE, NONE) == "2.0 points less"
 
 
 def loss(without, lost, low, high, clear):
@@ -119,8 +99,3 @@ def test_losses_are_ordered_as_far_as_they_differ(rows, said):
 def test_the_next_doubling_has_a_bound_if_the_last_brought_a_gain(low, high, said):
     last = {"gain": 0.05, "gain_low": low, "gain_high": high}
     assert sentences.doubling(last, "recordings") == said
-
-
-def test_sets_that_were_not_fitted_are_counted():
-    assert sentences.fitted_sets(143, 12) == "of the 143 of 4,095 sets that were fitted"
-    assert sentences.fitted_sets(7, 3) == ""

@@ -208,16 +208,6 @@ def test_the_kept_set_says_what_it_keeps_and_what_each_of_its_features_is_worth(
     assert "open" not in text.partition("Without loud")[2].partition("\n")[0]
 
 
-def test_no_set_is_kept_if_all_features_are_not_clearly_better_than_none(tmp_path):
-    fits = [
-        " ".join(names)
-        for size in range(4)
-        for names in itertools.combinations(FEATURES, size)
-    ]
-    folder = with_hits(made_folder(tmp_path), dict.fromkeys(fits, 1 / 3))
-    assert kept_set(folder, best_by_size(folder)).empty
-
-
 def test_intervals_of_the_kept_set_hold_what_is_true():
     """Two redundant features and a complementary one, 120 clips of 60 recordings."""
     rng = np.random.default_rng(3)
@@ -247,20 +237,6 @@ def test_the_learning_curve_says_what_the_last_doubling_brought(tables):
     assert curve["gain"].isna().tolist() == [True, True, True, False]
 
 
-@pytest.mark.parametrize("recordings", [[7, 14, 28, 56], [10, 10, 20, 40]])
-def test_a_learning_curve_needs_eight_recordings_and_four_parts_that_differ(
-    tmp_path, recordings
-):
-    folder = made_folder(tmp_path, recordings=recordings)
-    assert importance_tables(folder)["recordings"].empty
-    built = build_report(*job_of(folder, tmp_path))
-    page = built.page.read_text()
-    assert (
-        "A learning curve is left out" in page
-        and 'id="figure-run-importance_5fsets"' in page
-    )
-
-
 def test_the_call_with_all_classes_then_the_most_features_then_the_newest_is_shown(
     tmp_path,
 ):
@@ -280,17 +256,6 @@ def test_the_call_with_all_classes_then_the_most_features_then_the_newest_is_sho
         ("importance-linear-2", "2 features, by linear"),
         ("importance-linear-3", "3 features, by linear, for 1 of 2 classes"),
     ]
-
-
-def test_an_unfinished_call_is_a_note_that_says_how_to_remove_it(tmp_path):
-    folder = made_folder(tmp_path)
-    scores = pd.read_csv(folder.path / "scores.csv", dtype=str)
-    scores.iloc[:-1].to_csv(folder.path / "scores.csv", index=False)
-    built = build_report(*job_of(folder, tmp_path))
-    assert built.whole  # exit status 0
-    page = built.page.read_text().replace("<wbr>", "")
-    assert "a call of importance is unfinished, 1 fit left: repeat it" in page
-    assert f"train remove RUN={folder.path}" in page
 
 
 @pytest.mark.parametrize("damaged", ["clips.csv", "importance.json", "scores.csv"])

@@ -10,7 +10,7 @@ from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train.bundle import make_bundle
 from featurestack.train.options import BundleOptions
 from tests.refusal import refused
-from tests.train.sounds import CLASSES, RATE, sound, train_run
+from tests.train.sounds import CLASSES, RATE, sound
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -49,18 +49,6 @@ def test_an_onnx_file_has_the_answers_of_the_bundle(sounding, tmp_path):
     assert_same(model, exported)
     with refused("2.00 s of audio: the model takes clips of at most 1 s"):
         exported.predict(np.zeros(2 * RATE), RATE)
-
-
-def test_clips_without_padding_have_their_own_length(short, tmp_path):
-    run = train_run(
-        short.path.parents[2],
-        model="texture",
-        features="mel+modulation",
-        padding="drop",
-        augment="auto",
-        tta=1,
-    )
-    assert_same(*both(run, tmp_path))
 
 
 def test_another_onnx_file_gets_a_sentence(sounding, tmp_path):

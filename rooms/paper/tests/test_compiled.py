@@ -6,11 +6,8 @@ import subprocess
 
 import pytest
 
-from featurestack.analysis.findings import findings
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
-from featurestack.analysis.runs import Results
-from featurestack.rooms.paper import latex
 from featurestack.rooms.paper.options import PaperOptions
 from featurestack.rooms.paper.tests.test_latex import ODD
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
@@ -83,19 +80,3 @@ def test_fifty_classes_and_many_configurations_of_long_names(tmp_path):
     ]
     folder = report(tmp_path, made_clips(clips=1000), runs, "a_b 100%")
     assert faults(compiled(folder)) == []
-
-
-def test_five_categories_and_one_run(tmp_path):
-    runs = [MadeRun(task="categories", model="linear", folds=(1, 2))]
-    folder = report(tmp_path, made_clips(clips=400), runs, "made")
-    assert faults(compiled(folder)) == []
-
-
-def test_several_labels(tmp_path, hand_run):
-    rows = [
-        (f"c{n}", f"g{n // 2}", n % 3 + 1, ("a", "b;c", "", "c")[n % 4], p)
-        for n, p in enumerate([[0.8, 0.1, 0.3], [0.2, 0.7, 0.6]] * 30)
-    ]
-    run = hand_run("mel", ("a", "b", "c"), rows, task="tags")
-    latex.write_document(tmp_path, findings(Results([run], [])), [], "")
-    assert faults(compiled(tmp_path / "latex")) == []

@@ -66,10 +66,3 @@ def test_the_document_is_whole(made, tmp_path):
     assert "not compared" not in main and "no fold" not in main  # notes for the desk
     references = (tmp_path / "latex" / "references.bib").read_text()
     assert balanced(references)
-
-
-def test_one_figure_of_each_subject_is_shown(tmp_path):
-    names = ["class_means", "learning_curves", "accuracy_heat_map", "accuracy_by_set"]
-    saved = [SavedFigure(name, "", name, "", (), {}) for name in [*names, *names]]
-    shown = [figure.name for figure in latex.shown_figures(saved)]
-    assert shown == ["accuracy_by_set", "learning_curves", "class_means"]

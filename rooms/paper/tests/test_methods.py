@@ -2,11 +2,6 @@
 
 import re
 from dataclasses import replace
-from types import SimpleNamespace
-
-import numpy as np
-import pandas as pd
-import soundfile
 
 from featurestack.analysis.findings import findings
 from featurestack.results.config import Machine
@@ -56,30 +51,6 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     ):
         assert words in text, words
     assert not re.search(r"[a-z0-9]\.[A-Z]", text)  # a blank after each sentence
-
-
-def test_real_durations_and_rates_are_told(made, tmp_path):
-    found = findings(made(*of_sets(mel=0.9), clips=40, classes=4))
-    rewrite(
-        found.main.best.folders[0],
-        **(RECORDED | {"duration": 2.99, "sample_rate": 16000}),
-    )
-    ids = found.main.best.clip_ids
-    path = tmp_path / "other.wav"
-    soundfile.write(path, np.zeros(8), 8000)
-    columns = {
-        "clip_id": ids,
-        "path": [str(path), *[""] * 39],
-        "source_seconds": np.linspace(1.2, 3, 40),
-    }
-    text = methods_text(
-        found, SimpleNamespace(sources=pd.DataFrame(columns), sample_rate=16000)
-    )
-    assert (
-        "40 test clips of 1.2 to 3 s, padded or cut to 2.99 s at 16,000 Hz; 1 of 40"
-        " resampled" in text
-    )
-    assert "resampled from 8,000 Hz, of 20 source recordings" in text
 
 
 def test_what_a_linear_model_does_not_use_is_not_told(made):

@@ -55,14 +55,6 @@ def test_predicted_classes_and_frames_are_compared_too():
     assert of_classes.table["p"][1] == of_frames.table["p"][1] < 0.01
 
 
-def test_several_labels_per_clip_are_ranked_by_map():
-    labels, groups, folds, given = made_arrays(2.0, 0.2)
-    indicator = labels[:, None] == np.array(CLASSES)
-    indicator[::3, 0] = True
-    compared = fs.compare(given, indicator, groups, folds, classes=CLASSES)
-    assert compared.score == "mAP" and compared.table["model"][0] == "m0"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

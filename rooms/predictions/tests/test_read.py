@@ -87,17 +87,6 @@ def test_tables_are_read_as_programs_write_them(tmp_path, text, truth, predicted
     assert table[run.classes].to_numpy().sum(axis=1) == pytest.approx(1)
 
 
-def test_the_windows_of_a_file_are_clips_and_the_file_is_their_group(tmp_path):
-    text = OPENSOUNDSCAPE.replace("b.wav,0.0", "a.wav,5.0").replace("jay", "label,jay")
-    for number, label in (("0.1", "owl"), ("0.7", "owl"), ("0.8", "jay")):
-        text = text.replace(f".0,{number}", f".0,{label},{number}")
-    (run,) = runs_of(tmp_path, mine=text)
-    table = run.predictions()
-    assert table["clip_id"].tolist() == ["./a.wav@0", "./a.wav@5", "./c.wav@0"]
-    assert table["group"].tolist() == ["./a.wav", "./a.wav", "./c.wav"]
-    assert not any("GROUP" in note for note in run.notes)
-
-
 def test_a_table_per_recording_is_one_model_and_other_tables_are_models(tmp_path):
     header, *rows = BIRDNET.splitlines(keepends=True)
     parts = {"a": header + rows[0], "b": header + rows[3]}

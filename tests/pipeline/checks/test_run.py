@@ -121,13 +121,6 @@ def test_clips_with_damaged_mp3_frames_are_found_by_name_alone(tmp_path, capfd):
     assert "libmpg123" not in capfd.readouterr().err
 
 
-def test_a_dataset_of_which_nothing_can_be_read_is_told_so(tmp_path):
-    path = make(tmp_path, CLEAN)
-    for file in tmp_path.glob("*.wav"):
-        file.write_bytes(b"no sound")
-    assert list(findings(path, sample_rate=RATE)) == ["unreadable"]
-
-
 @pytest.mark.parametrize(
     ("labels", "metric", "accuracy"),
     [
@@ -233,22 +226,6 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     assert "1-100032-A-0" in found["padded"].names
 
 
-def test_recordings_that_esc50_itself_has_in_two_folds_are_a_note(tmp_path):
-    rows = ["filename,label,fold,group"]
-    for n in range(8):
-        fold = 1 + n // 2 % 2
-        source = "234879" if n in (1, 3) else str(n)
-        name = f"{fold}-{source}-A-{n}.wav"
-        soundfile.write(tmp_path / name, noise(n), RATE)
-        rows.append(f"{name},{'ab'[n % 2]},{fold},{source}")
-    table = tmp_path / "own.csv"
-    table.write_text("\n".join(rows))
-    found = findings(table)["source_across_folds"]
-    assert (found.severity, found.remedy) == (NOTE, "")
-    table.write_text("\n".join(rows).replace(",234879", ",x").replace(",0", ",x"))
-    assert findings(table)["source_across_folds"].severity == LEAK
-
-
 def test_many_leaks_are_folded_after_ten_lines():
     pairs = [f"pair {n}" for n in range(240)]
     leak = Finding("duplicates_across_folds", LEAK, "the same audio", pairs, of="pair")
@@ -256,26 +233,6 @@ def test_many_leaks_are_folded_after_ten_lines():
     assert text.count("\n  pair") == 10 and "\n  and 230 more" in text
     few = report([replace(leak, severity=WARNING, names=pairs[:12])])
     assert few.endswith("pair 7, and 4 more")
-
-
-def test_clips_that_cannot_be_read_are_grouped_by_reason():
-    """200 missing files were 200 times the same words."""
-    missing = "missing: there is no such file"
-    reasons = {f"m{n}": missing for n in range(200)}
-    reasons |= {f"t{n}": f"truncated: 900 bytes, it holds {n}" for n in range(4)}
-    reasons |= {"e": "empty: the file has 0 bytes"}
-    found = Finding(
-        "unreadable",
-        WARNING,
-        "cannot be read",
-        [*reasons],
-        reasons=[*reasons.values()],
-    )
-    assert report([found]).splitlines()[-3:] == [
-        f"  200 clips: {missing}: m0, m1, m2, and 197 more",
-        "  4 clips: truncated: … bytes, it holds …: t0, t1, t2, t3",
-        "  1 clip: empty: the file has 0 bytes: e",
-    ]
 
 
 def test_names_of_classes_that_look_the_same_are_named(tmp_path):
@@ -297,8 +254,3 @@ def test_names_of_classes_that_look_the_same_are_named(tmp_path):
         "'cafe\\u0301' = 'caf\\xe9'",
         "'cat' = 'c\\u0430t'",
     ]
-
-
-def test_a_finding_that_counts_nothing_says_what_it_is_about():
-    table = report([Finding("field", NOTE, "a site?", ["GROUP"], about="file names")])
-    assert table.split("\n")[-1].split() == ["note", "file", "names", "a", "site?"]

@@ -107,30 +107,6 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("columns", "given", "called"),
-    [
-        ("speaker", {"group": "speaker"}, "speaker"),
-        ("speaker", {"group": "(.).wav|^(.)"}, "group"),
-        ("group", {}, "group"),
-        ("speaker", {}, ""),
-    ],
-)
-def test_groups_have_the_name_of_their_column_also_for_later_commands(
-    tmp_path, columns, given, called
-):
-    rows = "".join(
-        f"{write(tmp_path / f'{n}.wav').name},{'xy'[n % 2]},s{n // 2}\n"
-        for n in range(8)
-    )
-    table = csv(tmp_path / "clips.csv", f"filename,label,{columns}\n{rows}")
-    assert (
-        dataset(table, tmp_path, **given).groups
-        == dataset(table, tmp_path).groups
-        == called
-    )
-
-
-@pytest.mark.parametrize(
     ("each", "options", "reason"),
     [
         (2, {"group": "(-)"}, "makes each class one group, as '-'"),
@@ -175,18 +151,6 @@ def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed
     assert (names.str.extract(pattern)[0].tolist() if pattern else []) == groups
 
 
-def test_no_pattern_is_proposed_that_joins_the_class_with_a_speaker():
-    rows = [
-        (digit, speaker, take)
-        for digit in range(3)
-        for speaker in ("george", "lucas", "theo", "yweweler")
-        for take in range(5)
-    ]
-    names = [f"{digit}_{speaker}_{take}" for digit, speaker, take in rows]
-    table = pd.DataFrame({"path": [f"/x/{name}.wav" for name in names]})
-    assert not propose_group(table.assign(label=[str(digit) for digit, *_ in rows]))
-
-
 def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
     folder = class_folders(tmp_path / "mine", each=7, takes="AB")
     first = folds_of(folder, tmp_path, group=r"g?(\d+)-", folds_by="group")
@@ -200,19 +164,6 @@ def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
     again = folds_of(folder, tmp_path, folds_by="dataset")
     assert set(again.values()) == {1, 2, 3, 4, 5}
     assert folds_of(folder, tmp_path) == again
-
-
-def test_official_folds_give_way_to_folds_by_group_and_come_back(tmp_path):
-    rows = [
-        f"{number}.wav,{'ab'[number % 2]},{1 + number % 2},site{number % 3}"
-        for number in range(6)
-    ]
-    for row in rows:
-        write(tmp_path / row.split(",")[0])
-    path = csv(tmp_path / "mine.csv", "\n".join(["filename,label,fold,group", *rows]))
-    for folds_by, modulus in (("group", 3), (None, 3), ("dataset", 2), (None, 2)):
-        expected = {str(number): 1 + number % modulus for number in range(6)}
-        assert folds_of(path, tmp_path, folds_by=folds_by) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.pipeline.datasets.layouts import files_below
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 from tests.refusal import refused
 
@@ -175,13 +174,3 @@ def test_fsd50k_with_all_its_labels_grouped_by_uploader(tmp_path):
     file.unlink()
     with refused(rf"{truth}: 10 has split 'tarin'; expected val or train"):
         dataset(fsd50k, tmp_path)
-
-
-def test_a_link_takes_no_folders_place(tmp_path):
-    folder = tmp_path / "mine"
-    for name in ("cat/0.wav", "dog/1.wav"):
-        file = folder / name
-        file.parent.mkdir(parents=True)
-        file.touch()
-    (folder / "alias").symlink_to("cat")
-    assert files_below(folder) == ["cat/0.wav", "dog/1.wav"]

@@ -43,12 +43,6 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
         dataset(word, tmp_path)
 
 
-def test_a_table_of_events_gets_the_command_that_makes_a_dataset_of_it(tmp_path):
-    table = csv(tmp_path / "events.csv", "file,start,end,label\na.wav,0,1,call\n")
-    with refused(f"make events AUDIO=FOLDER TABLES={table}"):
-        dataset(str(table), tmp_path)
-
-
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     table = {
         "clip_id": ["a", "b"],
@@ -114,15 +108,6 @@ def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
         dataset(tmp_path / "a.wav", tmp_path, audio_dir=str(tmp_path))
 
 
-def test_more_copies_or_clips_change_none_that_are_there(tmp_path):
-    folder = class_folders(tmp_path / "mine", each=5)
-    few = dataset(folder, tmp_path, copies=2, seed=4).table.set_index("clip_id")
-    assert few.groupby("copy_of")["alteration"].nunique().tolist() == [1, *[2] * 10]
-    write(folder / "dog" / "a first one.wav")
-    many = dataset(folder, tmp_path, copies=4, seed=4).table.set_index("clip_id")
-    assert many["alteration"][few.index].equals(few["alteration"])
-
-
 @pytest.mark.parametrize(
     ("seconds", "longest", "chosen"),
     [
@@ -174,17 +159,6 @@ def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys
     assert "my sounds: 4 clips, 2 classes, 2 folds, 3 source recordings\n" in shown
     assert "balance: 1 to 3 clips per class" in shown
     assert f"{folder / 'audio' / 'missing.wav'}: missing" in shown
-
-
-def test_a_clip_has_a_sample_at_least(tmp_path):
-    class_folders(tmp_path / "mine", each=2)
-    with refused("at 100 Hz has no sample"):
-        dataset(tmp_path / "mine", tmp_path, sample_rate=100, duration=0.001)
-
-
-def test_ordinary_words_as_classes_are_not_called_synthetic(tmp_path):
-    folder = class_folders(tmp_path / "mine", classes="hiss rumble", each=2)
-    assert not dataset(folder, tmp_path).synthetic
 
 
 def test_a_folder_in_esc_50s_layout_has_five_seconds_at_the_commonest_rate(tmp_path):

@@ -89,12 +89,6 @@ def test_counts_takes_and_classes_are_no_speakers(names):
     ]
 
 
-def test_nothing_is_named_if_clips_have_groups():
-    table = clips(DIGITS)
-    table["group"] = table["label"] + "x"
-    assert not name_fields(table)
-
-
 def test_a_name_of_one_word_in_each_folder_is_a_field():
     names = [f"{word}/{speaker}" for word in "abc" for speaker in ("george", "lucas")]
     table = clips(names).assign(label=[name[0] for name in names])
@@ -226,14 +220,6 @@ def speech_commands():
     ]
 
 
-def xeno_canto():
-    numbers = np.random.default_rng(0).permutation(900_000)[:200]
-    return [
-        (f"XC{number + 100_000} - {WORDS[place % 5]}", WORDS[place % 5])
-        for place, number in enumerate(numbers)
-    ]
-
-
 @pytest.mark.parametrize(
     ("rows", "where", "values"),
     [
@@ -250,21 +236,3 @@ def test_speakers_of_published_datasets_are_named(rows, where, values):
     table = clips(list(names)).assign(label=labels)
     (field,) = name_fields(table)
     assert (field.where, len(field.values)) == (where, values)
-
-
-def test_numbers_of_xeno_canto_are_no_recordists():
-    names, labels = zip(*xeno_canto())
-    assert not name_fields(clips(list(names)).assign(label=labels))
-
-
-def test_a_column_is_named_if_its_heading_is_a_word_for_it():
-    names = [f"{label}_{n}" for label in ("a", "b") for n in range(6)]
-    table = clips(names, licence=["CC0", "CC-BY"] * 6, quality=["A", "B", "C"] * 4)
-    assert not name_fields(table)
-
-
-def test_a_heading_with_an_apostrophe_is_a_shell_word():
-    names = [f"{label}_{n}" for label in ("a", "b") for n in range(12)]
-    table = clips(names, **{"bird's site": list("pqrs") * 6})
-    (field,) = name_fields(table)
-    assert """GROUP='bird'"'"'s site'""" in field.sentence

@@ -46,17 +46,6 @@ def test_image_models_take_any_grid_and_one_channel(name):
         ).shape == (1, 3)
 
 
-def test_no_stride_of_cnn8_skips_more_than_there_is():
-    wanted = {
-        (64, 108): [(2, 1), (1, 1)],
-        (64, 216): [(2, 2), (1, 1)],
-        (128, 431): [(2, 2), (1, 2)],
-    }
-    for grid, last in wanted.items():
-        layers = build("cnn8", 3, 10, grid).layers
-        assert [layer[0].stride for layer in layers] == [(2, 2), (1, 2)] * 3 + last
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,8 +11,6 @@ from featurestack.train.models.texture import (
     RANGES,
     TextureNet,
     TextureStatistics,
-    patterns,
-    range_edges,
 )
 from featurestack.train.network_input import Plane
 
@@ -43,11 +40,6 @@ def test_rows_that_the_grid_repeats_are_averaged_back():
     rows = torch.nn.functional.adaptive_avg_pool2d(x[:, 0], (40, FRAMES))
     torch.testing.assert_close(statistics[:, :40], rows.mean(2))
     assert statistics.shape == (2, 3 * 40 + BANDS * RANGES)
-
-
-def test_a_channel_of_one_row_has_statistics_of_every_band():
-    statistics = TextureStatistics((SINGLE,), FRAMES)(maps(1))
-    assert statistics.shape == (2, BANDS * (3 + RANGES))
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
@@ -91,42 +83,12 @@ def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods):
     assert (modulation[4] == modulation[4][0]).all()
 
 
-def test_patterns_are_cosines_in_windows_of_a_quarter_and_of_half_of_the_rows():
-    quarter, half = patterns(ROWS)[:6], patterns(ROWS)[-8:]
-    assert not quarter[:, 16:].any()
-    assert not half[:, :32].any()
-    for order, pattern in enumerate(quarter, 1):
-        changes = np.diff(np.sign(pattern[:16])) != 0
-        assert changes.sum() == order
-
-
-@pytest.mark.parametrize("bins", [2, 3, 10, 54, 108, 215])
-def test_ranges_cover_every_modulation_frequency_once(bins):
-    edges = range_edges(bins)
-    assert edges[0] == 0 and edges[-1] == bins
-    assert edges == sorted(set(edges))
-
-
 def test_statistics_are_computed_in_full_precision_under_autocast():
     network = TextureNet((SPECTRUM,), 3, FRAMES, 16, members=2).eval()
     x = maps(1)
     expected = network(x)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(network(x), expected)
-
-
-def test_the_answer_is_the_mean_of_the_networks_logits():
-    network = TextureNet((SPECTRUM,), 3, FRAMES, 16, members=3).eval()
-    x = maps(1)
-    statistics = network.shift_invariant(x)
-    logits = torch.stack([member(statistics) for member in network.members])
-    torch.testing.assert_close(network(x), logits.mean(0))
-    assert not torch.equal(logits[0], logits[1])
-
-
-def test_in_training_every_network_has_logits_of_its_own():
-    network = TextureNet((SPECTRUM,), 3, FRAMES, 16, members=3)
-    assert network(maps(1)).shape == (2, 3, 3)
 
 
 def test_both_members_of_an_ensemble_have_half_of_the_loss():
