@@ -106,7 +106,7 @@ runs      RUNS={world}/runs
 of_run    RUN=mel+rms-cnn4 RUNS={world}/runs
 audio     AUDIO={world}/sounds/bell/bell0-A.wav REPORTS={world}/reports
 training  FEATURES=mel+rms MODEL=cnn4 GRID=64x108 EPOCHS=1 BATCH=8 {plain} AUGMENT=shift TAG=
-plain     PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off
+plain     PRECISION=fp32 THREADS=1 DEVICE=cpu
 linear    FEATURES=mel+rms MODEL=linear
 report    RUNS={world}/runs REPORTS={world}/reports
 """

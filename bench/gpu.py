@@ -97,9 +97,9 @@ def check_model(run: RunOptions) -> Checks:
         yield f"{run.model}: the same bits with RESIDENT={place}", same
     if run.model == "linear":  # an exact solution, on the CPU
         return
-    ways = [{"precision": "bf16"}, {"precision": "fp16"}]
+    ways: list[dict[str, object]] = [{"precision": "bf16"}, {"precision": "fp16"}]
     if run.model == RunOptions.model:  # compiling takes minutes
-        ways.append({"compile": "on"})
+        ways.append({"compile": True})
     for way in ways:  # a run compares its way to compute with fp32 before it trains
         untrained = RunOptions(**vars(run) | way | {"epochs": 1})
         computed = begin(untrained, run.device).training.computed

@@ -67,10 +67,9 @@ PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # probabilities
 WORKER_LINES = 1000
 IN_A_ROW = (1, 1, 2, 3)  # kills before a training may end
 TRAINING = (
-    "FEATURES=mel GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off"
-    " AUGMENT=none"
+    "FEATURES=mel GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu AUGMENT=none"
 )
-CARRIED = "EMA=0.9 SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
+CARRIED = "SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
 VARIANTS = {
     "cnn8": "MODEL=cnn8@width=4 EPOCHS=6 FOLDS=1",
     "validated": f"MODEL=cnn8@width=4 EPOCHS=6 VAL=group FOLDS=1 {CARRIED}",

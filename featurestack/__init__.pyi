@@ -261,21 +261,19 @@ def train(
     task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
-    passes: int = 1,
     batch: int = 32,
     grid: str = '64x216',
     padding: Literal['auto', 'keep', 'drop'] = 'auto',
-    norm: Literal['feature', 'row', 'clip', 'none'] = 'row',
+    norm: Literal['feature', 'row', 'none'] = 'row',
     augment: str = 'auto',
     smoothing: float = 0.1,
     copies: int = 0,
-    balance: Literal['none', 'loss', 'sample'] = 'none',
+    balance: Literal['none', 'loss'] = 'none',
     optimizer: Literal['adamw', 'sgd'] = 'adamw',
     lr: float | None = None,
     decay: float | None = None,
     schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] = 'onecycle',
     warmup: float = 0.0,
-    ema: float = 0.0,
     clip: float = 0.0,
     background_audio: str = '',
     val: Literal['none', 'next', 'group'] = 'none',
@@ -285,18 +283,16 @@ def train(
     tta: int = 1,
     weights: str = '',
     weights_lr: float = 0.2,
-    freeze: int = 0,
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
     threads: str = 'auto',
-    compile: Literal['auto', 'on', 'off'] = 'auto',
+    compile: bool = False,
     folds: int | Sequence[int] = (),
     recipe: str = '',
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     wait: bool = False,
-    min_accuracy: float = 0.0,
     tag: str = '',
     note: str = '',
     quiet: bool = False,
@@ -327,7 +323,6 @@ def train(
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
     epochs: [40] epochs of training; PATIENCE may end it earlier
-    passes: [1] passes over the training clips in one epoch
     batch: [32] clips in one training step; batch norm needs two
     grid: [64x216] rows x frames to which every channel is resized; native is the
         size of the largest channel
@@ -335,7 +330,7 @@ def train(
         clip's own frames to the grid, keep leaves them in; auto drops them for
         convolutional networks and their ensembles if they are more than a fifth of
         the time
-    norm: [row] standardisation by feature, by row of a feature, by clip, or none
+    norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
         for no change
@@ -343,8 +338,7 @@ def train(
         evenly among all classes
     copies: [0] cached altered copies of each clip to train on, besides the clip
         itself
-    balance: [none] weight of rare classes: loss counts them more, sample draws them
-        more often (not with linear)
+    balance: [none] weight of rare classes: loss counts them more
     optimizer: [adamw] adamw, or sgd with Nesterov momentum 0.9; weight decay spares
         norms and biases in both
     lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
@@ -353,8 +347,6 @@ def train(
         rate by ten if SELECT stops improving, and needs VAL
     warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
         onecycle has its own
-    ema: [0] moving average of the weights: share of the old average kept at each
-        step (0.999); 0 for none
     clip: [0] largest norm of a step's gradient; 0 for no limit
     background_audio: folder of unannotated recordings of another place, whose
         cached pieces are mixed under annotated events; make events cuts them
@@ -371,16 +363,13 @@ def train(
         imagenet: the model's file in models/, else the published one, which is
         fetched
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
-    freeze: [0] epochs at the beginning in which the layers that WEIGHTS filled stay
-        as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
     precision: [auto] number format of the network's arithmetic; auto is bf16 if the
         processor has instructions for it
     threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
         for images
-    compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
-        to repay it
+    compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
     recipe: named setting, or a .txt file of your own: its values replace the
         defaults of other options
@@ -392,8 +381,6 @@ def train(
         old one stays until the new one is finished
     wait: wait for another process that trains the same fold instead of being
         refused
-    min_accuracy: [0] exit status 1 if the score of the finished folds is below
-        this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     quiet: print nothing; warnings stay
@@ -411,21 +398,19 @@ def own_run(
     task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
-    passes: int = 1,
     batch: int = 32,
     grid: str = '64x216',
     padding: Literal['auto', 'keep', 'drop'] = 'auto',
-    norm: Literal['feature', 'row', 'clip', 'none'] = 'row',
+    norm: Literal['feature', 'row', 'none'] = 'row',
     augment: str = 'auto',
     smoothing: float = 0.1,
     copies: int = 0,
-    balance: Literal['none', 'loss', 'sample'] = 'none',
+    balance: Literal['none', 'loss'] = 'none',
     optimizer: Literal['adamw', 'sgd'] = 'adamw',
     lr: float | None = None,
     decay: float | None = None,
     schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] = 'onecycle',
     warmup: float = 0.0,
-    ema: float = 0.0,
     clip: float = 0.0,
     background_audio: str = '',
     val: Literal['none', 'next', 'group'] = 'none',
@@ -435,18 +420,16 @@ def own_run(
     tta: int = 1,
     weights: str = '',
     weights_lr: float = 0.2,
-    freeze: int = 0,
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
     threads: str = 'auto',
-    compile: Literal['auto', 'on', 'off'] = 'auto',
+    compile: bool = False,
     folds: int | Sequence[int] = (),
     recipe: str = '',
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     wait: bool = False,
-    min_accuracy: float = 0.0,
     tag: str = '',
     note: str = '',
     quiet: bool = False,
@@ -481,7 +464,6 @@ def own_run(
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
     epochs: [40] epochs of training; PATIENCE may end it earlier
-    passes: [1] passes over the training clips in one epoch
     batch: [32] clips in one training step; batch norm needs two
     grid: [64x216] rows x frames to which every channel is resized; native is the
         size of the largest channel
@@ -489,7 +471,7 @@ def own_run(
         clip's own frames to the grid, keep leaves them in; auto drops them for
         convolutional networks and their ensembles if they are more than a fifth of
         the time
-    norm: [row] standardisation by feature, by row of a feature, by clip, or none
+    norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
         for no change
@@ -497,8 +479,7 @@ def own_run(
         evenly among all classes
     copies: [0] cached altered copies of each clip to train on, besides the clip
         itself
-    balance: [none] weight of rare classes: loss counts them more, sample draws them
-        more often (not with linear)
+    balance: [none] weight of rare classes: loss counts them more
     optimizer: [adamw] adamw, or sgd with Nesterov momentum 0.9; weight decay spares
         norms and biases in both
     lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
@@ -507,8 +488,6 @@ def own_run(
         rate by ten if SELECT stops improving, and needs VAL
     warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
         onecycle has its own
-    ema: [0] moving average of the weights: share of the old average kept at each
-        step (0.999); 0 for none
     clip: [0] largest norm of a step's gradient; 0 for no limit
     background_audio: folder of unannotated recordings of another place, whose
         cached pieces are mixed under annotated events; make events cuts them
@@ -525,16 +504,13 @@ def own_run(
         imagenet: the model's file in models/, else the published one, which is
         fetched
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
-    freeze: [0] epochs at the beginning in which the layers that WEIGHTS filled stay
-        as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
     precision: [auto] number format of the network's arithmetic; auto is bf16 if the
         processor has instructions for it
     threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
         for images
-    compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
-        to repay it
+    compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
     recipe: named setting, or a .txt file of your own: its values replace the
         defaults of other options
@@ -546,8 +522,6 @@ def own_run(
         old one stays until the new one is finished
     wait: wait for another process that trains the same fold instead of being
         refused
-    min_accuracy: [0] exit status 1 if the score of the finished folds is below
-        this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     quiet: print nothing; warnings stay
@@ -693,21 +667,19 @@ def sweep(
     task: str | Sequence[str] = 'auto',
     seed: int | Sequence[int] = 0,
     epochs: int | Sequence[int] = 40,
-    passes: int | Sequence[int] = 1,
     batch: int | Sequence[int] = 32,
     grid: str | Sequence[str] = '64x216',
     padding: Literal['auto', 'keep', 'drop'] | Sequence[Literal['auto', 'keep', 'drop']] = 'auto',
-    norm: Literal['feature', 'row', 'clip', 'none'] | Sequence[Literal['feature', 'row', 'clip', 'none']] = 'row',
+    norm: Literal['feature', 'row', 'none'] | Sequence[Literal['feature', 'row', 'none']] = 'row',
     augment: str | Sequence[str] = 'auto',
     smoothing: float | Sequence[float] = 0.1,
     copies: int | Sequence[int] = 0,
-    balance: Literal['none', 'loss', 'sample'] | Sequence[Literal['none', 'loss', 'sample']] = 'none',
+    balance: Literal['none', 'loss'] | Sequence[Literal['none', 'loss']] = 'none',
     optimizer: Literal['adamw', 'sgd'] | Sequence[Literal['adamw', 'sgd']] = 'adamw',
     lr: float | None | Sequence[float | None] = None,
     decay: float | None | Sequence[float | None] = None,
     schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] | Sequence[Literal['onecycle', 'cosine', 'step', 'plateau', 'constant']] = 'onecycle',
     warmup: float | Sequence[float] = 0.0,
-    ema: float | Sequence[float] = 0.0,
     clip: float | Sequence[float] = 0.0,
     background_audio: str | Sequence[str] = '',
     val: Literal['none', 'next', 'group'] | Sequence[Literal['none', 'next', 'group']] = 'none',
@@ -717,18 +689,16 @@ def sweep(
     tta: int | Sequence[int] = 1,
     weights: str | Sequence[str] = '',
     weights_lr: float | Sequence[float] = 0.2,
-    freeze: int | Sequence[int] = 0,
     device: str | Sequence[str] = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] | Sequence[Literal['auto', 'fp32', 'bf16', 'fp16']] = 'auto',
     threads: str | Sequence[str] = 'auto',
-    compile: Literal['auto', 'on', 'off'] | Sequence[Literal['auto', 'on', 'off']] = 'auto',
+    compile: bool | Sequence[bool] = False,
     folds: int | Sequence[int] = (),
     recipe: str | Sequence[str] = '',
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     wait: bool = False,
-    min_accuracy: float = 0.0,
     tag: str = '',
     note: str = '',
     max: int = 1,
@@ -756,7 +726,6 @@ def sweep(
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
     epochs: [40] epochs of training; PATIENCE may end it earlier
-    passes: [1] passes over the training clips in one epoch
     batch: [32] clips in one training step; batch norm needs two
     grid: [64x216] rows x frames to which every channel is resized; native is the
         size of the largest channel
@@ -764,7 +733,7 @@ def sweep(
         clip's own frames to the grid, keep leaves them in; auto drops them for
         convolutional networks and their ensembles if they are more than a fifth of
         the time
-    norm: [row] standardisation by feature, by row of a feature, by clip, or none
+    norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
         for no change
@@ -772,8 +741,7 @@ def sweep(
         evenly among all classes
     copies: [0] cached altered copies of each clip to train on, besides the clip
         itself
-    balance: [none] weight of rare classes: loss counts them more, sample draws them
-        more often (not with linear)
+    balance: [none] weight of rare classes: loss counts them more
     optimizer: [adamw] adamw, or sgd with Nesterov momentum 0.9; weight decay spares
         norms and biases in both
     lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
@@ -782,8 +750,6 @@ def sweep(
         rate by ten if SELECT stops improving, and needs VAL
     warmup: [0] epochs of linear warm-up before cosine, step, plateau or constant;
         onecycle has its own
-    ema: [0] moving average of the weights: share of the old average kept at each
-        step (0.999); 0 for none
     clip: [0] largest norm of a step's gradient; 0 for no limit
     background_audio: folder of unannotated recordings of another place, whose
         cached pieces are mixed under annotated events; make events cuts them
@@ -800,16 +766,13 @@ def sweep(
         imagenet: the model's file in models/, else the published one, which is
         fetched
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
-    freeze: [0] epochs at the beginning in which the layers that WEIGHTS filled stay
-        as they are, while the others warm up
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
     precision: [auto] number format of the network's arithmetic; auto is bf16 if the
         processor has instructions for it
     threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
         for images
-    compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
-        to repay it
+    compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
     recipe: named setting, or a .txt file of your own: its values replace the
         defaults of other options
@@ -821,8 +784,6 @@ def sweep(
         old one stays until the new one is finished
     wait: wait for another process that trains the same fold instead of being
         refused
-    min_accuracy: [0] exit status 1 if the score of the finished folds is below
-        this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     max: [1] most named features in one set: 2 adds every pair
@@ -1128,7 +1089,7 @@ def detections(
     threads: str = 'auto',
     window: float = 0.0,
     gate: float | None = None,
-    reject: str = '',
+    reject: float = 0.0,
     test_clips: bool = False,
     top: int = 5,
     json: bool = False,
@@ -1169,8 +1130,7 @@ def detections(
         the length of a training clip, the median if many were padded
     gate: level in dB of full scale, such as -50; a window that is never louder gets
         no answer
-    reject: probability below which there is no answer, such as 0.7; auto for the
-        one fitted to the run's validation clips
+    reject: [0] probability below which there is no answer, such as 0.7
     audio: audio file, or a folder of them with its sub-folders
     test_clips: predict the dataset's clips instead of AUDIO, each by the model of
         the fold that tested it, and compare with predictions.csv

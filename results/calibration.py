@@ -4,8 +4,7 @@ not trained. Arrays in, arrays out. No torch.
 
 The temperature divides the logits of one label a clip (Guo et al. 2017); it changes
 confidences, not predictions. A class's threshold decides whether a clip with several
-labels, or a window of a recording, has the class. An answer whose probability is below
-the rejection threshold is withheld.
+labels, or a window of a recording, has the class.
 
 Conventions: N clips, K classes; class numbers (N,), or with several labels `target` (N,
 K) bool; `probabilities` (N, K).
@@ -25,7 +24,6 @@ FEWEST_CLIPS = 30  # with fewer clips the temperature is 1
 # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
 CALIBRATION_BINS = 15
 NEVER = 1.0  # no probability is above it
-WANTED_ACCURACY = 0.95  # accuracy of predictions above the rejection threshold
 
 
 def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
@@ -183,29 +181,3 @@ def cross_fitted_thresholds(
         others = folds != fold
         thresholds[~others] = fit_thresholds(target[others], probabilities[others])
     return thresholds
-
-
-def rejection_threshold(
-    target: Ints,
-    probabilities: Probabilities,
-    accuracy: float = WANTED_ACCURACY,
-) -> float:
-    """The least threshold at which the remaining answers reach this accuracy on these
-    clips; 1 if none does.
-
-    An answer is withheld if its highest probability is below the threshold. New clips
-    reach a lower accuracy, because the threshold is chosen on these: one or two points
-    with 40 clips of a confident model, several points if few answers are sure.
-    """
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    surest = confidence[order]
-    correct = probabilities.argmax(axis=1) == target
-    kept = np.arange(1, len(order) + 1)
-    hits = np.cumsum(correct[order])
-    accurate = hits / kept >= accuracy
-    # equals are kept or withheld together
-    falls = np.diff(surest) != 0
-    last_of_equals = np.append(falls, True)
-    possible = surest[accurate & last_of_equals]
-    return float(possible.min(initial=1.0))

@@ -34,7 +34,7 @@ from featurestack.results.training_options import (
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
-RUN_FORMAT = 4  # raised if an older run.json can no longer be read
+RUN_FORMAT = 5  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train this run again with RETRAIN=1, or remove its folder"
 
 Plain = str | int | float | bool | None
@@ -166,8 +166,6 @@ class Calibration:
     clips: int = field(metadata=bounds(1))  # number of clips in the fit
     # class -> value; for several labels per clip
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
-    # fitted to validation clips: predictions of lower probability are withheld
-    rejection: float | None = field(default=None, metadata=bounds(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -483,11 +481,3 @@ class BundleConfig(RunConfig):
         """Each class's threshold for these weights; empty if there are none."""
         fitted = self.calibration.get(self.selection)
         return (fitted.thresholds or {}) if fitted else {}
-
-    @property
-    def rejection(self) -> float | None:
-        """The probability below which answers of these weights are withheld; None
-        before it is fitted.
-        """
-        fitted = self.calibration.get(self.selection)
-        return fitted.rejection if fitted else None

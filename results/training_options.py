@@ -33,7 +33,7 @@ class Training(Options):
     """The options that can change a run's predictions.
 
     In a plan and in run.json names are resolved, and `auto` is replaced if the cache
-    decides it; DEVICE, PRECISION, THREADS and COMPILE stay `auto`.
+    decides it; DEVICE, PRECISION and THREADS stay `auto`.
     """
 
     features: str = option(
@@ -73,11 +73,6 @@ class Training(Options):
         least=1,
         label="e",
     )
-    passes: int = of_networks(
-        1,
-        "passes over the training clips in one epoch",
-        least=1,
-    )
     batch: int = of_networks(
         32,
         "clips in one training step; batch norm needs two",
@@ -98,9 +93,9 @@ class Training(Options):
         " networks and their ensembles if they are more than a fifth of the time",
         needs="padding",
     )
-    norm: Literal["feature", "row", "clip", "none"] = of_networks(
+    norm: Literal["feature", "row", "none"] = of_networks(
         "row",
-        "standardisation by feature, by row of a feature, by clip, or none",
+        "standardisation by feature, by row of a feature, or none",
     )
     augment: str = of_networks(
         "auto",
@@ -120,10 +115,9 @@ class Training(Options):
         "cached altered copies of each clip to train on, besides the clip itself",
         least=0,
     )
-    balance: Literal["none", "loss", "sample"] = option(
+    balance: Literal["none", "loss"] = option(
         "none",
-        "weight of rare classes: loss counts them more, sample draws them more often"
-        " (not with linear)",
+        "weight of rare classes: loss counts them more",
         needs="balance",
     )
 
@@ -154,13 +148,6 @@ class Training(Options):
         "epochs of linear warm-up before cosine, step, plateau or constant; onecycle"
         " has its own",
         least=0,
-    )
-    ema: float = of_networks(
-        0.0,
-        "moving average of the weights: share of the old average kept at each step"
-        " (0.999); 0 for none",
-        least=0,
-        most=0.99999,
     )
     clip: float = of_networks(
         0.0,
@@ -217,12 +204,6 @@ class Training(Options):
         least=0,
         most=1,
     )
-    freeze: int = of_networks(
-        0,
-        "epochs at the beginning in which the layers that WEIGHTS filled stay as they"
-        " are, while the others warm up",
-        least=0,
-    )
     device: str = of_networks(
         "auto",
         "cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the folds",
@@ -239,9 +220,9 @@ class Training(Options):
         "auto",
         "threads of the network's arithmetic on a CPU; auto is every core for images",
     )
-    compile: Literal["auto", "on", "off"] = of_networks(
-        "auto",
-        "torch.compile; auto uses it on a GPU if the run is long enough to repay it",
+    compile: bool = of_networks(
+        False,
+        "torch.compile, which takes minutes: for long runs on a GPU",
     )
 
     @property

@@ -260,11 +260,6 @@ def gain(batch: Batch, strength: float) -> Batch:
     """
     gains = batch.uniform(-strength, strength)
     decibels = 20 * batch.each(gains)
-    return louder(batch, decibels)
-
-
-def louder(batch: Batch, decibels: Tensor) -> Batch:
-    """The batch as if the sound were louder by `decibels` (B, 1 or C, 1 or H, 1)."""
     per_decibel, exponent, zero = batch.channels.loudness.to(batch.x)
     factor = 10 ** (decibels / 20 * exponent)
     offset = zero * (1 - factor) + decibels * per_decibel

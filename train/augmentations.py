@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from featurestack.train.augment import (
@@ -13,20 +12,17 @@ from featurestack.train.augment import (
     augment,
     centre,
     keep_untimed,
-    louder,
     take_frames,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FILTER_BANDS = 4  # bands of filteraugment; the paper draws 3 to 6
 # number of time masks, and of frequency masks, in SpecAugment's best policies
 MASKS = 2
 # octaves from cqt's first row to its last (mel has about nine); a cyclic channel has
 # one
 OCTAVES = 7
-NEPERS = math.log(10) / 10  # natural logarithm of a power in a decibel
 SILENCE = 1e-4  # level below which a standardised waveform counts as silent
 # spare noise values, so that two clips of a batch rarely get the same window
 NOISE_OFFSETS = 1 << 16
@@ -191,40 +187,6 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
 # Changes of values: places stay.
 
 
-@augment(default=0.3, maximum=3.0, kinds=("image",))
-def filteraugment(batch: Batch, strength: float) -> Batch:
-    """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times
-    `strength` by band.
-
-    Random rows get random gains, as in another room or from another microphone; the
-    decibels of the rows between them are interpolated. Only channels whose rows are
-    frequencies change.
-    """
-    import torch
-
-    rows = batch.places(2)
-    height = len(rows)
-    inner = [batch.uniform() * height for _ in range(FILTER_BANDS - 1)]
-    places = torch.stack(inner, dim=1)
-    places = places.sort(dim=1).values
-    places = torch.nn.functional.pad(places, (1, 1))
-    places[:, -1] = height - 1
-    edges = places.split(1, dim=1)  # (B, 1) each, from the first row to the last
-    gains = [20 * batch.uniform(-strength, strength)[:, None] for _ in edges]
-    decibels = gains[0]  # (B, H) in the end
-    for band in range(FILTER_BANDS):
-        low = edges[band]
-        high = edges[band + 1]
-        width = (high - low).clamp_min(1)
-        share = (rows - low) / width
-        rise = gains[band + 1] - gains[band]
-        decibels = decibels + rise * share.clamp(0, 1)
-    decibels = decibels.to(batch.x.dtype)
-    decibels = decibels[:, None, :, None]
-    decibels = decibels.where(batch.where("frequency"), 0)
-    return louder(batch, decibels)
-
-
 @augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
 def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
@@ -272,33 +234,6 @@ def mixup(batch: Batch, strength: float) -> Batch:
     partners = batch.x.index_select(0, other)
     blended = batch.x.lerp(partners, batch.each(weight))
     return batch.mixed(blended, other, weight)
-
-
-@augment(default=0.5, maximum=0.5, kinds=("image",))
-def mixpower(batch: Batch, strength: float) -> Batch:
-    """Mixup of powers: levels in decibels are mixed as the sound of both clips would
-    be.
-
-    A channel of decibels by frequency is mixed before its logarithm, so that a loud
-    event stays where the other clip is silent. Other channels are blended as in mixup,
-    which is also the weight's distribution.
-    """
-    import torch
-
-    weight = batch.uniform(0, strength)
-    other = batch.partners()
-    partners = batch.x.index_select(0, other)
-    blended = batch.x.lerp(partners, batch.each(weight))
-    per_decibel = batch.channels.loudness[0].to(batch.x)  # (1, C, H, 1)
-    levels = batch.where("frequency") & (per_decibel > 0)
-    nepers = NEPERS / per_decibel.where(
-        levels, 1
-    )  # nepers of power per standardised unit
-    share = batch.each(weight)
-    own = batch.x * nepers + torch.log1p(-share)
-    partner = partners * nepers + share.log()
-    mixed = torch.logaddexp(own, partner) / nepers
-    return batch.mixed(mixed.where(levels, blended), other, weight)
 
 
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
@@ -358,24 +293,3 @@ def cutmix(batch: Batch, strength: float) -> Batch:
     x = partners.where(inside_x, batch.x)
     share = inside.to(batch.y.dtype).mean(1)
     return batch.mixed(batch.in_time(x), other, share)
-
-
-@augment(default=0.2, maximum=0.9, kinds=("image",))
-def dropchannel(batch: Batch, strength: float) -> Batch:
-    """Each channel of a clip becomes 0 with probability `strength`; a clip that would
-    lose all keeps all.
-
-    A network then cannot rely on one channel of a stack alone.
-    """
-    import torch
-
-    clips, channels = batch.x.shape[:2]
-    draw = torch.rand(
-        clips,
-        channels,
-        generator=batch.generator,
-        device=batch.generator.device,
-    )
-    kept = draw.to(batch.x.device) >= strength
-    kept = kept | ~kept.any(1, keepdim=True)
-    return batch._replace(x=batch.x * kept[:, :, None, None])

@@ -29,10 +29,6 @@ from featurestack.train.compute import (
 )
 from featurestack.train.optimisation import CrossEntropy
 
-# A run on a GPU of at least so many steps is compiled; compiling takes a minute or
-# more. On a CPU it does not pay: compiling ResNet-18 in bf16 took 161 s, and each step
-# then took 1.1 times as long.
-WORTH_COMPILING = 5_000
 # allowed relative difference of a step's loss; sound steps differed by at most 0.018
 LOSS = 0.05
 # allowed ratio of the lengths of a parameter's two gradients; sound ones reached 1.35
@@ -117,7 +113,7 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
     if training.threads == "auto" and (vectors or device != "cpu"):
         threads = 1
     channels_last = device != "mps" and not vectors
-    return Compute(device, precision, channels_last, threads)
+    return Compute(device, precision, channels_last, threads, training.compile)
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
@@ -240,14 +236,12 @@ def choose_compute(
     network: nn.Module,
     batch: Batch,
     device: str,
-    steps: int,
     begun: Compute | None,
 ) -> Choice:
     """Choose how to compute: as the run began on this device, else as `preferred`.
 
     Anything but plain fp32 must agree with it on this batch.
 
-    steps  training steps of the run
     begun  how the run has computed so far; None for a new run
     """
     if begun and begun.device == device:  # the run continues with the same bits
@@ -258,10 +252,6 @@ def choose_compute(
                 f"this run began on {begun.device} and continues on {device}: the last"
                 " digits will differ"
             )
-        way = preferred(training, device, batch[0].shape)
-        long = device == "cuda" and steps >= WORTH_COMPILING
-        asked = training.compile
-        compiled = long if asked == "auto" else asked == "on"
-        proposed = replace(way, compiled=compiled)
+        proposed = preferred(training, device, batch[0].shape)
     compute, checked = agreed(proposed, network, batch)
     return Choice(compute, checked)

@@ -70,8 +70,7 @@ def clips_seconds(plan: Plan, clips: int, known: Known) -> float:
     if key not in known:
         known[key] = measured_clip(plan)
     step, once = known[key]
-    passes = plan.epochs * training.passes
-    return clips * (passes * step * (1 + SCORING_SHARE) + once)
+    return clips * (plan.epochs * step * (1 + SCORING_SHARE) + once)
 
 
 def measured_clip(plan: Plan) -> tuple[float, float]:

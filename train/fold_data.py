@@ -79,11 +79,10 @@ class ClipMoments:
             by_norm = {
                 "row": (mean, row_deviations),
                 "feature": (mean.mean(), deviation),
-                "clip": (0.0, smallest),
                 "none": (0.0, 1.0),
             }
             centre, scale = by_norm[norm]
-            state = {"norm": norm, "centre": centre, "scale": scale}
+            state = {"centre": centre, "scale": scale}
             statistics.append(Statistics.restore(state))
         return statistics
 
@@ -162,14 +161,8 @@ def channel_loudness(
     feature: StoredFeature,
     statistics: Statistics,
 ) -> torch.Tensor:
-    """(3, rows): per_decibel, exponent and zero of `Channels.loudness`.
-
-    With NORM=clip they are 0: standardising by clip removes loudness (in cepstra, such
-    as mfcc, only a part of it).
-    """
+    """(3, rows): per_decibel, exponent and zero of `Channels.loudness`."""
     loudness = torch.zeros(3, channel.rows)
-    if statistics.norm == "clip":
-        return loudness
     decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
     centre = torch.from_numpy(statistics.centre)
     scale = torch.from_numpy(statistics.scale)
@@ -225,37 +218,9 @@ class Resident:
         return Resident(self.index.to_numpy(), [values], values.device, self.device)
 
 
-class StoredClips:
-    """Clips in RAM as the cache stores them: less memory if the grid is larger than
-    their maps.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        positions: Positions,
-        chunks: Iterable[Positions],
-    ) -> None:
-        """`chunks` are `positions` in parts."""
-        self.index = pd.Index(positions)
-        self.values: list[Numbers] = [
-            np.empty((len(positions), channel.rows, channel.frames), channel.dtype)
-            for channel in plan.channels
-        ]
-        for chunk in chunks:
-            places = self.index.get_indexer(chunk)
-            for values, part in zip(self.values, plan.values(chunk), strict=True):
-                values[places] = part
-
-    def read(self, positions: Positions) -> list[Numbers]:
-        places = self.index.get_indexer(positions)
-        return [values[places] for values in self.values]
-
-
 @dataclass(frozen=True)
 class Streamed:
-    """Clips prepared batch by batch from stored values, in memory or in the cache's
-    memory map.
+    """Clips prepared batch by batch from the cache's memory map.
 
     One thread prepares the next batches while the network works.
     """
@@ -263,7 +228,6 @@ class Streamed:
     plan: Plan
     statistics: list[Statistics]
     device: str = "cpu"
-    stored: StoredClips | None = None
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         rest = iter(wanted)
@@ -284,28 +248,9 @@ class Streamed:
         works.
         """
         plan = self.plan
-        stored = self.stored
-        values = stored.read(positions) if stored else plan.values(positions)
         filled = plan.cache.filled[positions]
-        x = plan.input.prepare(values, self.statistics, filled)
+        x = plan.input.prepare(plan.values(positions), self.statistics, filled)
         return x.pin_memory() if self.device == "cuda" else x
-
-
-def holds_stored(plan: Plan) -> bool:
-    """Whether clips take less memory as the cache stores them than resized to the
-    grid.
-    """
-    prepared_bytes = 2 * math.prod(plan.input.shape)
-    return plan.input.kind.resized and stored_bytes(plan) < prepared_bytes
-
-
-def stored_bytes(plan: Plan) -> int:
-    """Bytes of a clip in the cache, all channels together."""
-    total = 0
-    for channel in plan.channels:
-        values = channel.rows * channel.frames
-        total += values * np.dtype(channel.dtype).itemsize
-    return total
 
 
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
@@ -315,9 +260,8 @@ def choose_residence(plan: Plan, clips: int, device: str) -> str:
         free, _ = torch.cuda.mem_get_info()
         if prepared < SHARE_OF_GPU * free:
             return "gpu"
-    needed = clips * stored_bytes(plan) if holds_stored(plan) else prepared
     available = psutil.virtual_memory().available
-    return "ram" if needed < SHARE_OF_RAM * available else "stream"
+    return "ram" if prepared < SHARE_OF_RAM * available else "stream"
 
 
 @dataclass(frozen=True)
@@ -380,9 +324,6 @@ def load_fold(
 ) -> FoldData:
     """The clips of `split`, kept where RESIDENT says, standardised by the training
     originals' statistics.
-
-    RAM holds the clips as the network takes them or as the cache stores them, whichever
-    is smaller.
     """
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
@@ -399,11 +340,8 @@ def load_fold(
     source: Resident | Streamed = streamed
     if place != "stream":
         chunks = progress(chunked(every), label="loading features", unit="batches")
-        if place == "ram" and holds_stored(plan):
-            source = replace(streamed, stored=StoredClips(plan, every, chunks))
-        else:
-            where = device if place == "gpu" else "cpu"
-            source = Resident(every, map(streamed.read, chunks), where, device)
+        where = device if place == "gpu" else "cpu"
+        source = Resident(every, map(streamed.read, chunks), where, device)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
 
@@ -421,25 +359,16 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
 
 
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
-    """The training clips, PASSES times, in this epoch's order, in batches whose sizes
-    differ by one at most.
+    """The training clips in this epoch's order, in batches whose sizes differ by one at
+    most.
 
     Each process gets at least two clips of a batch, if there are enough: batch norm
-    needs them. BALANCE=sample draws the same number of clips with replacement, every
-    class equally often on average.
+    needs them.
     """
     training = data.plan.training
     rng = np.random.default_rng([training.seed, data.fold, epoch])
-    drawn = training.passes * len(data.train)
-    if training.balance == "sample":
-        targets = data.plan.targets[data.train]
-        weight = data.class_weights()[targets].astype(np.float64)
-        probability = weight / weight.sum()
-        order = rng.choice(data.train, size=drawn, p=probability)
-    else:
-        passes = [rng.permutation(data.train) for _ in range(training.passes)]
-        order = np.concatenate(passes)
-    of_full_size = math.ceil(drawn / training.batch)
-    of_two_a_process = drawn // (2 * processes)
+    order = rng.permutation(data.train)
+    of_full_size = math.ceil(len(order) / training.batch)
+    of_two_a_process = len(order) // (2 * processes)
     batches = min(of_full_size, of_two_a_process)
     return np.array_split(order, max(1, batches))

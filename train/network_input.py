@@ -324,11 +324,9 @@ class Statistics:
     """The standardisation of a channel's values (rows, frames): (values - centre) /
     scale.
 
-    centre and scale are (rows,), or (1,) for the whole feature. With norm `clip` each
-    clip has its own mean and deviation, and scale is the smallest deviation allowed.
+    centre and scale are (rows,), or (1,) for the whole feature.
     """
 
-    norm: str
     centre: NDArray[np.float32]
     scale: NDArray[np.float32]
 
@@ -338,26 +336,17 @@ class Statistics:
 
         centre = torch.from_numpy(self.centre)[:, None]
         scale = torch.from_numpy(self.scale)[:, None]
-        if self.norm == "clip":
-            exact = values.double()
-            centre = exact.mean((1, 2), keepdim=True).float()
-            deviation = exact.std((1, 2), correction=0, keepdim=True).float()
-            scale = torch.maximum(deviation, scale)
         return (values - centre) / scale
 
     def state(self) -> dict[str, Any]:
         """Plain lists for a checkpoint; `Statistics.restore` reads them."""
-        return {
-            "norm": self.norm,
-            "centre": self.centre.tolist(),
-            "scale": self.scale.tolist(),
-        }
+        return {"centre": self.centre.tolist(), "scale": self.scale.tolist()}
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Statistics:
         centre = np.array(state["centre"], np.float32, ndmin=1)
         scale = np.array(state["scale"], np.float32, ndmin=1)
-        return cls(state["norm"], centre, scale)
+        return cls(centre, scale)
 
 
 @dataclass(frozen=True)

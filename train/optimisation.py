@@ -1,6 +1,5 @@
-"""Loss, optimiser, learning-rate schedule, early stopping and weight average."""
+"""Loss, optimiser, learning-rate schedule and early stopping."""
 
-import copy
 import inspect
 import math
 from abc import ABC, abstractmethod
@@ -16,8 +15,6 @@ from featurestack.results.scores import Floats, Ints
 from featurestack.results.training_options import Training
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-# step n keeps at most (1 + n) / (10 + n) of the average, to forget the first steps
-AVERAGE_RAMP = 10
 MOMENTUM = 0.9  # of sgd, by Nesterov
 
 
@@ -157,7 +154,6 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
             "params": weights,
             "weight_decay": training.resolved_decay if kernels else 0.0,
             "share": training.weights_lr if filled else 1.0,
-            "frozen": training.freeze if filled else 0,
         }
         for (filled, kernels), weights in sorted(groups.items(), reverse=True)
     ]
@@ -176,13 +172,10 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
     return unwrapped(described, lr=1.0, fused=fused, **settings)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float, epoch: int) -> None:
-    """Set the learning rate of a step, of which each group takes its share; `epoch` is
-    the number of epochs done.
-    """
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of a step, of which each group takes its share."""
     for group in optimiser.param_groups:
-        share = 0.0 if epoch < group["frozen"] else group["share"]
-        group["lr"] = rate * share
+        group["lr"] = rate * group["share"]
 
 
 def cosine(begin: float, end: float, share: float) -> float:
@@ -266,28 +259,3 @@ class EarlyStopping:
     @property
     def stop(self) -> bool:
         return 0 < self.patience <= self.since
-
-
-class WeightAverage:
-    """Moving average of a network's weights and batch statistics; `network` itself if
-    `kept` is 0.
-    """
-
-    def __init__(self, network: nn.Module, kept: float) -> None:
-        self.trained = network
-        self.kept = kept
-        self.updates = 0
-        self.network = copy.deepcopy(network) if kept else network
-
-    @torch.no_grad()
-    def update(self) -> None:
-        if not self.kept:
-            return
-        kept = min(self.kept, (1 + self.updates) / (AVERAGE_RAMP + self.updates))
-        self.updates += 1
-        trained = self.trained.state_dict()
-        for name, average in self.network.state_dict().items():
-            if average.is_floating_point():
-                average.lerp_(trained[name], 1 - kept)
-            else:
-                average.copy_(trained[name])

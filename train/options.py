@@ -66,13 +66,6 @@ class Execution(Options):
         False,
         "wait for another process that trains the same fold instead of being refused",
     )
-    min_accuracy: float = option(
-        0.0,
-        "exit status 1 if the score of the finished folds is below this, as 0.8; for"
-        " tests of a program",
-        least=0,
-        most=1,
-    )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
 
@@ -211,10 +204,11 @@ class TrainedOptions(EpochOptions):
         least=-200,
         most=0,
     )
-    reject: str = option(
-        "",
-        "probability below which there is no answer, such as 0.7; auto for the one"
-        " fitted to the run's validation clips",
+    reject: float = option(
+        0.0,
+        "probability below which there is no answer, such as 0.7",
+        least=0,
+        most=1,
     )
 
 

@@ -327,12 +327,6 @@ def resolve_options(
         unused = needed is not None and needed not in model.kind.uses
         if unused and getattr(asked, name) != field.default:
             ignored[name] = field.default
-    exact = "balance" in model.kind.uses and not model.kind.in_steps
-    if asked.balance == "sample" and exact:
-        raise RequestError(
-            f"BALANCE=sample draws clips, and {model.name} is trained on all at once:"
-            " give BALANCE=loss"
-        )
     messages = []
     if asked.model == RunOptions.model != model.name and not model.kind.framed:
         messages.append(

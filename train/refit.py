@@ -62,7 +62,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     forward = compute.compile(compute.place(network))
     kind = Trainer if plan.model.kind.in_steps else LinearTrainer
     trainer = kind(fold_data, network, compute, forward)
-    total = plan.epochs * plan.training.passes * len(fold_data.train)
+    total = plan.epochs * len(fold_data.train)
     with TemporaryDirectory() as name:
         folder = Path(name)
         run_writer.start_history(folder, [], plan.task.history_columns)

@@ -1,8 +1,5 @@
 """Thresholds below which predictions are withheld: the audio's level, the probability,
 each class's own.
-
-REJECT=auto takes the probability above which predictions of validation clips reach
-`results.calibration.WANTED_ACCURACY`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,26 +29,15 @@ class Rejection:
 
     @classmethod
     def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
-        """The options' thresholds for this model; RequestError if one is invalid or was
-        not fitted.
+        """The options' thresholds for this model; RequestError for REJECT with several
+        labels.
         """
-        level = -np.inf if options.gate is None else options.gate
         if options.reject and not task_of(config.task).by_temperature:
             raise RequestError(
                 "REJECT withholds one class; with several labels give THRESHOLD="
             )
-        if options.reject == "auto":
-            if config.rejection is None:
-                raise RequestError(
-                    "REJECT=auto takes the threshold chosen on validation clips, and"
-                    " this model has none: train with VAL=group, or give a probability,"
-                    " as REJECT=0.7"
-                )
-            return cls(config.rejection, level)
-        refusal = (
-            f"REJECT={options.reject}: expected a probability from 0 to 1, or auto"
-        )
-        return cls(parse_number(options.reject or "0", refusal), level)
+        level = -np.inf if options.gate is None else options.gate
+        return cls(options.reject, level)
 
     def answers(
         self,

@@ -5,23 +5,17 @@ imported only if a fold is left to train.
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import percent
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.next_step import State, next_step, predict_by
-from featurestack.results.run_folder import (
-    RunFolder,
-    configuration_score,
-    finish_switch,
-)
+from featurestack.results.run_folder import RunFolder, finish_switch
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
@@ -32,31 +26,13 @@ OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 
 def train_folds(options: RunOptions) -> int:
-    """Train or continue the run of these options, and print its summary; 1 if its score
-    is below MIN_ACCURACY.
-    """
+    """Train or continue the run of these options, and print its summary; returns 0."""
     tell_dataset_changes(options)
     folder = execute(options)
-    if not first_process():
-        return 0
-    print(run_summary(folder))
-    print(next_steps(options, folder))
-    return int(bool(below_least([folder], options.min_accuracy)))
-
-
-def below_least(runs: Sequence[RunFolder], least: float) -> list[RunFolder]:
-    """The runs whose score is below MIN_ACCURACY, which are named."""
-    found = []
-    for run in runs if least else ():
-        score = configuration_score([run]).mean
-        if score < least:
-            title = run.task.metric.title
-            tell(
-                f"{run.name}: {title} {percent(score)} % is below"
-                f" MIN_ACCURACY={least:g}"
-            )
-            found.append(run)
-    return found
+    if first_process():
+        print(run_summary(folder))
+        print(next_steps(options, folder))
+    return 0
 
 
 def next_steps(options: RunOptions, folder: RunFolder) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from featurestack.commandline import own_code
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
-from featurestack.results.calibration import fit_temperature, scaled
+from featurestack.results.calibration import fit_temperature
 from featurestack.results.composition import composed_from
 from featurestack.results.config import (
     RUN_FORMAT,
@@ -180,8 +180,7 @@ def versions() -> dict[str, str]:
 def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
     """Selection -> calibration for new audio, fitted to all clips tested so far.
 
-    The rejection threshold is fitted to the validation clips; a task without a
-    temperature has none, and the temperature 1. Tags have thresholds.
+    A task without a temperature has the temperature 1. Tags have thresholds.
     """
     task = run.task
     fitted: dict[Epoch, Calibration] = {}
@@ -190,16 +189,8 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         labels = task.labels(tested["target"], run.classes)
         probabilities = tested[run.classes].to_numpy(np.float32)
         temperature = 1.0
-        rejection = None
         if task.by_temperature:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
-        if task.by_temperature and run.validated:
-            from featurestack.results.calibration import rejection_threshold
-
-            rows = run.scored(split="val", selection=selection)
-            known = task.labels(rows["target"], run.classes).argmax(axis=1)
-            answers = rows[run.classes].to_numpy(np.float32)
-            rejection = rejection_threshold(known, scaled(answers, temperature))
         thresholds = None
         if task.multilabel:
             thresholds = thresholds_of_run(run, selection)
@@ -207,7 +198,6 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
             temperature=temperature,
             clips=len(tested),
             thresholds=thresholds,
-            rejection=rejection,
         )
     return fitted
 

@@ -54,7 +54,7 @@ class Model:
              prefix, or `last`; or a run of `fs.train` or `fs.run`
     folder   the runs that a name is looked for in
     device   as DEVICE=
-    reject   as REJECT=: a probability, or "auto"; less probable answers are withheld
+    reject   as REJECT=: less probable answers are withheld
     gate     as GATE=: dB of full scale; clips that are never louder get no answer
 
     Attributes: `classes`; `features`, each stored feature of the feature set with its
@@ -70,11 +70,11 @@ class Model:
         trained: Path | str | RunFolder,
         folder: Path | str = "runs",
         device: str = "cpu",
-        reject: float | str = "",
+        reject: float = 0.0,
         gate: float | None = None,
     ) -> None:
         self._model = audio_model(trained, Path(folder), device_of(device))
-        limits = TrainedOptions(reject=str(reject or ""), gate=gate)
+        limits = TrainedOptions(reject=reject, gate=gate)
         self._model.rejection = Rejection.of(limits, self._model.config)
         config = self._model.config
         if self._model.task.predictor:

@@ -47,7 +47,6 @@ from featurestack.train.fold_data import (
 from featurestack.train.optimisation import (
     OBJECTIVES,
     EarlyStopping,
-    WeightAverage,
     learning_rate,
     make_optimiser,
     set_rate,
@@ -90,7 +89,7 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
     # in predictions of one clip: the cost of training, and that of scoring once
-    fitting = FORWARD_PASSES * training.epochs * training.passes * trained
+    fitting = FORWARD_PASSES * training.epochs * trained
     scoring = max(1, tested) * training.tta
     affordable = int(SCORING_SHARE * fitting / scoring)
     times = min(most, affordable)
@@ -121,7 +120,6 @@ class Trainer:
         self.network, self.data, self.compute = network, data, compute
         # `forward or network` would raise: a compiled module has no truth value
         self.forward = network if forward is None else forward
-        self.average = WeightAverage(network, training.ema)
         self.optimiser = make_optimiser(network, training)
         # scales the loss in fp16, so that small gradients do not become 0
         self.scaler = torch.amp.GradScaler(
@@ -149,13 +147,12 @@ class Trainer:
         batches, generator = cls.draw(data, 1)
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
-        steps = plan.training.epochs * len(plan.wanted_folds) * len(batches)
         parameters = sum(weight.numel() for weight in network.parameters())
         begun = None
         if (plan.path / "run.json").is_file():
             computed = RunFolder(plan.path).training.computed
             begun = Compute(**asdict(computed.way)) if computed else None
-        choice = choose_compute(plan.training, network, batch, device, steps, begun)
+        choice = choose_compute(plan.training, network, batch, device, begun)
         run_json.record(plan, choice, parameters)
         compute = choice.compute
         compute.prepare()
@@ -293,7 +290,7 @@ class Trainer:
         """One training step at this learning rate on a batch (B, D, H, W); returns the
         loss and the logits, without gradients.
         """
-        set_rate(self.optimiser, rate, self.epoch)
+        set_rate(self.optimiser, rate)
         x = x.contiguous(memory_format=self.compute.layout)
         with self.compute.autocast():
             logits = self.forward(x).float()
@@ -305,7 +302,6 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        self.average.update()
         return loss.detach(), logits.detach()
 
     def refuse_divergence(self, losses: Sequence[torch.Tensor]) -> None:
@@ -316,7 +312,7 @@ class Trainer:
 
     def refuse_broken_weights(self) -> None:
         """Failed if the last step broke the weights: no loss was computed after it."""
-        if not_finite(self.average.network.state_dict()):
+        if not_finite(self.network.state_dict()):
             raise self.diverged(math.nan)
 
     def diverged(self, loss: float) -> Failed:
@@ -330,14 +326,13 @@ class Trainer:
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(A, N, K) probabilities by the averaged network, as means over each clip's
-        views.
+        """(A, N, K) probabilities, as means over each clip's views.
 
         A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain
         fp32, whatever the training used, so that another machine gives nearly the same
         probabilities.
         """
-        network = self.average.network.eval()
+        network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
         batches = np.array_split(clips, count)
         timed = self.data.channels.timed
@@ -425,7 +420,7 @@ class Trainer:
             "fold": self.data.fold,
             "epoch": self.epoch,
             "rows": self.rows,
-            "network": self.average.network.state_dict(),
+            "network": self.network.state_dict(),
             "statistics": [channel.state() for channel in self.data.statistics],
         }
 
@@ -439,10 +434,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "early_stopping": dict(vars(self.early_stopping)),
-            "average_updates": self.average.updates,
         }
-        if self.training.ema:
-            unfinished["plain"] = self.network.state_dict()
         return self.weights() | {"progress": unfinished}
 
     def resume(self, file: Path) -> None:
@@ -450,19 +442,16 @@ class Trainer:
         from featurestack.train.checkpoint import load, load_weights
 
         state = load(file)
-        load_weights(self.average.network, state["network"], file)
+        load_weights(self.network, state["network"], file)
         self.epoch = state["epoch"]
         self.rows = state["rows"]
         if "progress" not in state:
             self.epochs = self.epoch  # it was finished, perhaps by early stopping
             return
         unfinished = state["progress"]
-        if self.training.ema:
-            load_weights(self.network, unfinished["plain"], file)
         self.optimiser.load_state_dict(unfinished["optimiser"])
         self.scaler.load_state_dict(unfinished["scaler"])
         vars(self.early_stopping).update(unfinished["early_stopping"])
-        self.average.updates = unfinished["average_updates"]
 
 
 class LinearTrainer(Trainer):
@@ -529,7 +518,7 @@ def train_run(
     if trainer is Trainer:
         trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
-    total = plan.epochs * plan.training.passes * trained
+    total = plan.epochs * trained
     bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None
     for fold, split in splits.items():
@@ -615,7 +604,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     folder = run.fold(fold)
     if (folder / "last.pt").is_file():
         trainer.resume(folder / "last.pt")
-    clips = plan.training.passes * len(trainer.data.train)
+    clips = len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_writer.start_history(folder, trainer.rows, run.task.history_columns)
     trackers = plan.execution.trackers(run, fold, trainer.epoch)
@@ -639,7 +628,7 @@ def explanation(error: Exception, batch: int, device: str) -> str:
         smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
         return f"out of memory on {device} with BATCH={batch}: {smaller}"
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-        return "torch.compile does not work here: give COMPILE=off"
+        return "torch.compile does not work here: leave COMPILE out"
     if isinstance(error, OSError):
         return f"{error}; the same command continues from the last epoch saved"
     return ""
@@ -664,7 +653,7 @@ def write_results(trainer: Trainer, folder: Path) -> None:
         if selection == "best":
             from featurestack.train.checkpoint import load, load_weights
 
-            load_weights(trainer.average.network, load(best)["network"], best)
+            load_weights(trainer.network, load(best)["network"], best)
         for side, clips in (("val", data.val), ("test", data.test)):
             if len(clips):
                 tables.append(plan.scored(clips, split=side, selection=selection))

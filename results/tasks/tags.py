@@ -47,9 +47,6 @@ class Tags(Task):
     fewest_classes = 1
     unfit: Mapping[tuple[str, str], str] = {
         ("select", "val_accuracy"): (": TASK=tags has no such score; val_loss is one"),
-        ("balance", "sample"): (
-            " draws clips by their class; with tags give BALANCE=loss"
-        ),
     }
 
     @property

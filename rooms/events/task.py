@@ -56,10 +56,7 @@ class Events(Tags):
             ("select", name): ": TASK=events has no such score; val_loss is one"
             for name in ("val_accuracy", "val_map", "val_f1")
         },
-        **{
-            ("balance", way): " weighs clips by their class, and these are frames"
-            for way in ("loss", "sample")
-        },
+        ("balance", "loss"): " weighs clips by their class, and these are frames",
     }
     trainer = "train events"
     predictor = "predict events"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -237,7 +237,7 @@ class FrameTrainer(Trainer):
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         """(1, N, K) the highest probability of each piece's frames."""
-        network = cast(FrameModel, self.average.network.eval())
+        network = self.network.eval()
         shape = len(clips), *self.targets.each.shape[1:]
         answers = np.zeros(shape, np.float32)
         chunks = chunked(np.arange(len(clips)))

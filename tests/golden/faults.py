@@ -217,11 +217,6 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py"
         " golden:masked",
     ),
-    "average_unused": Fault(  # EMA averages weights and predicts without them
-        "network = self.average.network.eval()",
-        "network = self.network.eval()",
-        "golden:ema",
-    ),
     # the epoch with the largest validation loss is the best
     "largest_loss_is_best": Fault(
         "better = score < self.best",

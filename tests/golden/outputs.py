@@ -220,22 +220,19 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "copies": {"COPIES": 1, "FEATURES": "mel"},
     "loss": {"BALANCE": "loss", "MODEL": "texture", "SEED": 3},
-    "sample": {"BALANCE": "sample", "MODEL": "texture", "FEATURES": "mel:0-63+mel"},
+    "rows": {"MODEL": "texture", "FEATURES": "mel:0-63+mel"},
     "drop": {"PADDING": "drop", "NORM": "feature"},
     "keep": {
         "PADDING": "keep",
-        "NORM": "clip",
         "OPTIMIZER": "sgd",
         "SCHEDULE": "cosine",
         "WARMUP": 1,
     },
-    "ema": {
-        "EMA": 0.8,
+    "step": {
         "TTA": 2,
         "MODEL": "texture",
         "CLIP": 1,
         "SCHEDULE": "step",
-        "PASSES": 2,
     },
     "mixed": {"AUGMENT": "shift,gain,crop=0.2,mixup=0.4", "TTA": 3, "FOLDS": "1 3"},
     "masked": {

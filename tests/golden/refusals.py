@@ -148,7 +148,7 @@ train predict last RUNS=runs/plain AUDIO=easy/bell HOP=1 WINDOW=100 -> WINDOW 10
 train predict last RUNS=runs/plain AUDIO=easy/bell HOP=1 TABLES=easy -> TABLES events
 train predict last RUNS=runs/plain AUDIO=easy/bell GATE=3 -> GATE 3
 train predict last RUNS=runs/plain AUDIO=easy/bell REJECT=2 -> REJECT 2
-train predict last RUNS=runs/plain AUDIO=easy/bell REJECT=auto -> REJECT VAL
+train predict last RUNS=runs/plain AUDIO=easy/bell REJECT=auto -> REJECT number
 train predict last RUNS=runs/plain AUDIO=easy/bell SELECTION=best -> best
 train predict last RUNS=runs/plain AUDIO=easy/bell TOP=0 -> TOP 0
 train predict last RUNS=torn AUDIO=easy/bell -> run.json

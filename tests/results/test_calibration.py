@@ -1,4 +1,4 @@
-"""Temperature, thresholds and rejection: known answers, and nothing from the tested
+"""Temperature and thresholds: known answers, and nothing from the tested
 fold.
 """
 
@@ -68,29 +68,3 @@ def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
         crossed[folds == 1]
         == calibration.fit_thresholds(target[others], scores[others])
     ).all()
-
-
-def confident(clips, rng):
-    """Targets drawn from five probabilities, of which most are near 0 or 1."""
-    logits = rng.normal(scale=3, size=(clips, 5))
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    below = probabilities.cumsum(axis=1) < rng.random((clips, 1))
-    return below[:, :-1].sum(axis=1), probabilities
-
-
-@pytest.mark.parametrize(
-    ("clips", "least", "most"), [(40, 0.92, 0.945), (400, 0.945, 0.955)]
-)
-def test_a_rejection_from_few_clips_keeps_less_than_it_says_on_new_ones(
-    clips, least, most
-):
-    rng = np.random.default_rng(0)
-    target, probabilities = confident(20_000, rng)
-    correct = probabilities.argmax(axis=1) == target
-    accuracies = []
-    for _ in range(200):
-        threshold = calibration.rejection_threshold(*confident(clips, rng), 0.95)
-        kept = probabilities.max(axis=1) >= threshold
-        if kept.any():
-            accuracies.append(correct[kept].mean())
-    assert least < np.mean(accuracies) < most

@@ -150,20 +150,6 @@ def test_mixup_and_cutmix_weigh_targets_as_values():
     assert set(run("cutmix", x, axes)[0].unique().tolist()) == {0.0, 1.0}
 
 
-def test_mixpower_adds_the_powers_of_spectra_and_blends_the_rest():
-    # silence, and a tone that is 60 dB louder in one row
-    x = torch.full((2, 3, 64, 10), -2.0)
-    x[1, :, 20] = 1.0  # a decibel is 0.05
-    after, targets = run("mixpower=0.5", x, seed=4)
-    assert targets[0, 1] > 0.05  # the partner of each is the other clip
-    for clip, share in zip(after, targets[:, 1]):
-        power = (1 - share) * 10 ** (-60 / 10) + share
-        tone = 1 + 0.05 * 10 * torch.log10(power)
-        assert torch.allclose(clip[0, 20], tone, atol=1e-4)
-        assert torch.allclose(clip[0, 21], torch.tensor(-2.0), atol=1e-4)
-        assert torch.allclose(clip[1:, 20], -2 + 3 * share, atol=1e-5)
-
-
 def test_between_mixes_by_loudness():
     """Clips have levels of their own and do not overlap in time, so their shares can be
     read from a mix.

@@ -24,7 +24,7 @@ def state(**changes):
         "scale": torch.linspace(1, 2, 8),
         "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8),
     }
-    statistics = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
+    statistics = [{"centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
     known = {
         "fold": 1,
         "epoch": 1,

@@ -62,7 +62,7 @@ def test_large_memory_is_not_mapped_anew_each_time():
 )
 def test_a_compiled_run_answers_as_one_that_is_not(options):
     brief = change(options, folds=(1,), curve=0)
-    eager, compiled = (execute(brief, compile=word) for word in ("off", "on"))
+    eager, compiled = (execute(brief, compile=word) for word in (False, True))
     assert compiled.config.computed.way.compiled
     tables = [folder.predictions(1)[list(CLASSES)] for folder in (eager, compiled)]
     np.testing.assert_allclose(*tables, atol=2e-3)

@@ -18,7 +18,6 @@ from featurestack.train.augment import AUGMENTS, Batch
 from featurestack.train.fold_data import (
     FLOOR,
     ClipMoments,
-    Resident,
     Streamed,
     describe_channels,
     load_fold,
@@ -50,9 +49,7 @@ def planned(
     return plan
 
 
-@pytest.mark.parametrize(
-    ("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2)), ("clip", (1, 2))]
-)
+@pytest.mark.parametrize(("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2))])
 def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
     some = np.arange(3, 20)
     measured = measure_clips(planned(cache), EVERY)
@@ -70,7 +67,7 @@ def statistics_of(norm, mean, square):
     )[0]
 
 
-@pytest.mark.parametrize("norm", ["row", "feature", "clip"])
+@pytest.mark.parametrize("norm", ["row", "feature"])
 def test_what_is_constant_becomes_zero_and_does_not_explode(norm):
     found = statistics_of(norm, np.array([3.0]), np.array([9.0]))
     assert not found.apply(torch.full((2, 1, 4), 3.0)).any()
@@ -97,16 +94,12 @@ def test_without_padding_statistics_count_no_value_of_it_and_other_clips_stay(
     np.testing.assert_allclose(dropped.moments[0][::2, 0], own.mean(axis=2), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("grid", "kind"), [("64x216", Streamed), ("8x8", Resident)])
-def test_memory_holds_what_is_smaller_and_gives_the_same_bits(
-    options, monkeypatch, grid, kind
-):
+def test_memory_gives_the_same_bits(options, monkeypatch):
     plan = make_plan(
-        change(options, features="mel+chroma", grid=grid, resident="ram", val="group")
+        change(options, features="mel+chroma", resident="ram", val="group")
     )
     split = plan.split(1)
     data = load_fold(plan, 1, split, measure_clips(plan, EVERY), "cpu")
-    assert isinstance(data.source, kind)
     wanted = [data.train[::-1], data.test, data.test[1:2], data.val]
     stream = list(Streamed(plan, data.statistics).batches(wanted))
     assert torch.equal(stream[1][1:2], stream[2]) and stream[0].dtype == torch.float32
@@ -146,9 +139,7 @@ def softer(tmp_path_factory):
 LOUDNESS = [
     (name, norm)
     for name in (*FEATURES, "mfcc:0-12", "mfcc:1-19")
-    for norm in ("row", "feature", "none", "clip")
-    # row 0 moves the clip's own mean
-    if norm != "clip" or name not in ("mfcc", "mfcc:0-12", "gfcc", "lfcc")
+    for norm in ("row", "feature", "none")
 ]
 
 

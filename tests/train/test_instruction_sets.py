@@ -37,7 +37,6 @@ def test_bf16_agrees_with_fp32_under_every_instruction_set(options):
     options = change(
         options, model="cnn8@width=8", grid="64x108", folds=(1,), epochs=1, batch=6
     )
-    options = change(options, compile="off")
     expected = probabilities(options)
     best = torch.backends.cpu.get_cpu_capability().lower()
     for name, kernels in zip(SETS, ("avx2", best)):  # torch runs what it is told to

@@ -14,12 +14,10 @@ import soundfile
 import torch
 
 from featurestack.commandline.options import with_rooms
-from featurestack.results.calibration import rejection_threshold, scaled
 from featurestack.train.bundle import bundle_of_run
 from featurestack.train.checkpoint import load
 from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
-from featurestack.train.rejection import Rejection
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.refusal import refused
 from tests.train.little import execute
@@ -86,7 +84,7 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
     assert ask(sounding, audio=tmp_path, gate=-60.0) == 0
     lines = [line.split()[1:3] for line in capsys.readouterr().out.splitlines()]
     assert lines[1][0] == "tone" and lines[2] == ["no", "answer"]
-    assert ask(sounding, audio=tmp_path / "1.wav", reject="1", top=2) == 0
+    assert ask(sounding, audio=tmp_path / "1.wav", reject=1.0, top=2) == 0
     doubt, best, second = capsys.readouterr().out.splitlines()
     assert doubt == "no answer; it would be"
     assert best.startswith("tone") and float(best.split()[1]) > 0.5 > float(
@@ -144,32 +142,13 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys
         ask(unlike, test_clips=True, data=data)
 
 
-def test_the_threshold_keeps_what_is_right_often_enough():
-    probabilities = np.array(
-        [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4], [0.45, 0.55]]
-    )
-    target = np.array([0, 1, 0, 1, 1])  # the fourth is wrong
-    assert rejection_threshold(target, probabilities, 1.0) == 0.7
-    assert rejection_threshold(target, probabilities, 0.8) == 0.55
-    assert rejection_threshold(1 - target, probabilities, 0.9) == 1.0
-    # equal probabilities are answered alike
-    assert rejection_threshold(np.array([0, 1]), np.full((2, 2), 0.5), 0.9) == 1.0
-
-
-def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(options):
+def test_a_bundle_has_the_epoch_that_counts(options):
     run = execute(options, val="group")
     made = bundle_of_run(run)
     torch.testing.assert_close(
         made.folds[1]["network"], load(run.fold(1) / "best.pt")["network"]
     )
     assert made.config.temperature == run.config.calibration["best"].temperature
-    probabilities, target = run.answers(split="val")
-    threshold = rejection_threshold(
-        target, scaled(probabilities, made.config.temperature), 0.95
-    )
-    assert Rejection.of(PredictOptions(reject="auto"), made.config) == Rejection(
-        threshold
-    )
 
 
 @pytest.mark.parametrize("hop", [0, 0.5])

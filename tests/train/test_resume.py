@@ -19,11 +19,8 @@ from tests.train.little import change, little_options
 
 
 def thorough(options, **changes):
-    """A run that carries an average, momentum, a best epoch and a plateau from epoch to
-    epoch.
-    """
+    """A run that carries momentum, a best epoch and a plateau from epoch to epoch."""
     carried = {
-        "ema": 0.9,
         "val": "group",
         "schedule": "plateau",
         "augment": "mask,shift,gain,mixup=0.4",

@@ -216,14 +216,6 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     assert execute(started, dataset=str(other), folds=(2,)).finished == [2]
 
 
-def test_a_score_below_the_least_one_is_status_1(options, monkeypatch, capsys):
-    change_options = {"model": "linear", "features": "mel"}
-    assert run.train_folds(replace(options, **change_options, min_accuracy=0.2)) == 0
-    worse = replace(options, **change_options | {"features": "blank"}, min_accuracy=0.9)
-    assert run.train_folds(worse) == 1
-    assert "% is below MIN_ACCURACY=0.9" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("killed", ["the answers", "a member's table"])
 def test_a_fold_is_finished_when_everything_else_of_it_is_written(
     options, monkeypatch, killed

@@ -38,8 +38,6 @@ OPTIONAL = {
     "parameters",
     "calibration.last",
     "calibration.best",
-    "calibration.last.rejection",
-    "calibration.best.rejection",
     "extraction.seconds",
 }
 # their keys are names of features, libraries or ways to compute

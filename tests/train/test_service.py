@@ -119,8 +119,7 @@ def test_a_service_withholds_what_predict_withholds(model, sounding):
         )
         assert len(answer.probabilities) == 3
     for limits, message in (
-        ({"reject": "auto"}, "REJECT=auto takes the threshold chosen on validation"),
-        ({"reject": 7}, "REJECT=7: expected a probability"),
+        ({"reject": 7}, "REJECT=7: expected at most 1"),
         ({"gate": 3}, "GATE=3: expected at most 0"),
     ):
         with pytest.raises(RequestError, match=message):

@@ -155,11 +155,9 @@ def test_classes_of_clips_with_several_labels_are_refused(options):
 def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
         execute(options, select="val_accuracy", val="group")
-    with refused("BALANCE=sample draws clips by their class"):
-        execute(options, balance="sample")
     with refused("REJECT withholds one class"):
         Rejection.of(
-            TrainedOptions(run=str(finished.path), reject="0.5"),
+            TrainedOptions(run=str(finished.path), reject=0.5),
             bundle_of_run(finished).config,
         )
     with refused("CLASSES chooses clips by their one class"):
