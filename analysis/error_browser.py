@@ -80,17 +80,7 @@ def browser_data(
             test_set += 1
         if test_set == len(tested):
             tested.append(run)
-            counts = tables.confusion_counts(run)[np.ix_(order, order)]
-            test_sets.append(
-                {
-                    "classes": [run.classes[place] for place in order],
-                    "categories": [run.categories[place] for place in order],
-                    "matrix": classes_shown(counts, MATRIX_CLASSES),
-                    "clips": clips.index.get_indexer(run.clip_ids).tolist(),
-                    "target": np.argsort(order)[run.target].tolist(),
-                    "folds": run.folds.tolist(),
-                }
-            )
+            test_sets.append(test_set_of(run, clips))
         seeds = len(run.seeds)
         if seeds > 1:
             places = list(range(len(entries), len(entries) + seeds))
@@ -105,22 +95,30 @@ def browser_data(
             views.append({"name": f"{folder.name}{which}", "runs": [len(entries)]})
             answers = top(probabilities, run.target, order)
             entries.append({"name": folder.name, "test_set": test_set, "top": answers})
-    described = []
-    for number, (clip, group) in enumerate(clips["group"].items()):
-        described.append(
-            {
-                "id": clip,
-                "group": group,
-                "number": number,
-                "link": links.get(clip, ""),
-            }
-        )
+    described = [
+        {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
+        for number, (clip, group) in enumerate(clips["group"].items())
+    ]
     return {
         "features": list(features),
         "clips": described,
         "test_sets": test_sets,
         "runs": entries,
         "views": views,
+    }
+
+
+def test_set_of(run: Run, clips: pd.DataFrame) -> dict[str, Any]:
+    """The test set of a run; `clips` as in `browser_data`."""
+    order = run.class_order
+    counts = tables.confusion_counts(run)[np.ix_(order, order)]
+    return {
+        "classes": [run.classes[place] for place in order],
+        "categories": [run.categories[place] for place in order],
+        "matrix": classes_shown(counts, MATRIX_CLASSES),
+        "clips": clips.index.get_indexer(run.clip_ids).tolist(),
+        "target": np.argsort(order)[run.target].tolist(),
+        "folds": run.folds.tolist(),
     }
 
 

@@ -208,13 +208,10 @@ def findings(
     }
     report = reports[main.best.name][:-2].query("support > 0")
     chance, chance_p = main.chance
-    detectable = np.nan
-    if main.testable and len(main.runs) > 1:
-        from featurestack.analysis.power import power_of_second
-
-        detectable, _ = power_of_second(main)
+    state = state_of(main, table[: len(main.runs)])
+    detectable, needed = power_facts(main, table[: len(main.runs)])
     return Findings(
-        state=state_of(main, table[: len(main.runs)]),
+        state=state,
         problems=problems,
         excluded=excluded,
         threats=[*threats, *uneven_parts(main, report)],
@@ -228,7 +225,7 @@ def findings(
         chance=chance,
         chance_p=chance_p,
         detectable=detectable,
-        recordings_needed=recordings_needed(main, table[: len(main.runs)]),
+        recordings_needed=needed,
         nested=nested,
         nested_low=nested_low,
         nested_high=nested_high,
@@ -279,7 +276,7 @@ def excluded_runs(
 
 def hardest_classes(main: Ranking, report: pd.DataFrame) -> list[Row]:
     """The classes with the lowest scores; `report` as in `uneven_parts`."""
-    lowest = report.nsmallest(HARDEST, class_score(main), keep="all")
+    lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
     return lowest.to_dict("records")
 
 
@@ -298,11 +295,6 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
                     text = "not compared: part of a choice that has not ended"
             problems.append(Problem(run.name, text))
     return problems
-
-
-def class_score(main: Ranking) -> str:
-    """The score of a class by which classes are compared."""
-    return main.metric.class_score
 
 
 def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
@@ -336,7 +328,7 @@ def classes_table(
         reports[run.name][:-2].assign(run=run.name, category=run.categories)
         for run in main.runs
     ]
-    score = class_score(main)
+    score = main.metric.class_score
     columns = ["run", "class", "category", score]
     name = f"{score.removeprefix('average_')}_by_class"
     return {name: pd.concat(by_run)[columns]}
@@ -391,22 +383,24 @@ def state_of(main: Ranking, table: pd.DataFrame) -> State:
     return "tie" if "tied" in table["verdict"].array else "winner"
 
 
-def recordings_needed(main: Ranking, table: pd.DataFrame) -> int:
-    """The recordings that a verdict takes; 0 if there are enough, or if unknown.
+def power_facts(main: Ranking, table: pd.DataFrame) -> tuple[float, int]:
+    """The smallest difference to the second run that is found with a power of 80 %,
+    NaN without a test, and the recordings that a verdict takes; 0 if there are enough,
+    or if unknown.
 
     `table` as in `state_of`.
     """
     if not main.testable:
-        return FEWEST_RECORDINGS
-    if "tied" not in table["verdict"].array:
-        return 0
+        return np.nan, FEWEST_RECORDINGS
+    if len(main.runs) == 1:
+        return np.nan, 0
     from featurestack.analysis.power import power_of_second
 
-    _, ratio = power_of_second(main)
-    if ratio <= 1:
-        return 0
+    detectable, ratio = power_of_second(main)
+    if ratio <= 1 or "tied" not in table["verdict"].array:
+        return detectable, 0
     # two digits of an estimate
-    return ceil(float(f"{ratio * len(main.shares):.1e}"))
+    return detectable, ceil(float(f"{ratio * len(main.shares):.1e}"))
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
@@ -461,13 +455,21 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         part[["difference", "difference_low", "difference_high", "p"]] = differences
         part["error"] = errors
         parts.append(part)
+    return with_metrics(pd.concat(parts, ignore_index=True), ranked, metrics)
+
+
+def with_metrics(
+    table: pd.DataFrame, ranked: Sequence[Ranking], metrics: pd.DataFrame
+) -> pd.DataFrame:
+    """The table with a column for each metric, and the folds' own scores of the one
+    that ranks.
+    """
     scores = {ranking.best.task.score for ranking in ranked}
     ranked_by = metrics["metric"].isin(scores)
     accuracy = metrics[ranked_by].rename(
         columns={"sd": "accuracy_sd", "fold_mean": "accuracy_fold_mean"}
     )
     means = metrics[~ranked_by].pivot(index="run", columns="metric", values="score")
-    table = pd.concat(parts, ignore_index=True)
     return table.merge(
         accuracy[["run", "accuracy_fold_mean", "accuracy_sd", "n"]]
     ).merge(means, on="run")

@@ -3,9 +3,8 @@ that a room adds to it.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +39,6 @@ class ComparedDatasets:
     """Additions of a comparison of several datasets to the page."""
 
     headline: str
-    comparison: Any = None  # None if the datasets cannot be compared
     leads: Mapping[str, str] = field(default_factory=dict)  # heading -> sentences
     templates: Mapping[str, str] = field(default_factory=dict)  # id -> word in the menu
     values: Mapping[str, object] = field(default_factory=dict)  # the templates' values
@@ -52,23 +50,13 @@ class ComparedDatasets:
 class Overview:
     """The entry page to all reports.
 
-    compare  returns the comparison of the datasets, None if they cannot be compared
-    fresh    False if the page already existed and nothing had changed
+    `fresh` is False if the page already existed and nothing had changed
     """
 
     page: Path
     headline: str
     problems: Sequence[Problem]
-    compare: Callable[[], Any]
     fresh: bool = True
-
-    @cached_property
-    def comparison(self) -> Any:
-        """The comparison of the datasets. None if they cannot be compared.
-
-        If nothing had changed since the page was made, it is computed when it is asked.
-        """
-        return self.compare()
 
     @property
     def gains(self) -> pd.DataFrame:
@@ -151,14 +139,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
     if not options.overwrite and manifest.holds(inputs):
         printed = manifest.content["printed"]
         problems = [Problem(**problem) for problem in printed["problems"]]
-
-        def compare_again() -> Any:
-            if module is None:
-                return None
-            given, _ = compared_jobs(compared_options, {*entries})
-            return module.compare_datasets(given, choices)[0]
-
-        return Overview(target, printed["headline"], problems, compare_again, False)
+        return Overview(target, printed["headline"], problems, fresh=False)
 
     known_figures = {} if options.overwrite else manifest.content.get("figures", {})
     writer = FigureWriter(options.reports, known_figures)
@@ -170,9 +151,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
         )
         compared = replace(compared, problems=[*problem, *compared.problems])
     writer.close()
-    files = {target.name, *write_overview_tables(options.reports, compared.tables)}
-    for figure in writer.saved.values():
-        files |= {f"figures/{file.name}" for file in figure.files}
+    tables = write_overview_tables(options.reports, compared.tables)
     given_words = [*option_words(compared_options), *words_of(choices)]
     html = page.render(
         "reports.html",
@@ -186,18 +165,16 @@ def build_overview(options: AnalysisOptions) -> Overview:
     )
     replace_file(target, html)
     manifest.replace(
-        files,
+        {target.name, *tables, *writer.files},
         inputs=inputs,
         choices=choices,
-        figures={stem: figure.digest for stem, figure in writer.saved.items()},
+        figures=writer.digests,
         printed={
             "headline": compared.headline,
             "problems": [asdict(problem) for problem in compared.problems],
         },
     )
-    return Overview(
-        target, compared.headline, compared.problems, lambda: compared.comparison
-    )
+    return Overview(target, compared.headline, compared.problems)
 
 
 def words_of(choices: Mapping[str, str]) -> list[str]:

@@ -113,7 +113,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     manifest.replace(
         files,
         inputs=hashed,
-        figures={stem: figure.digest for stem, figure in writer.saved.items()},
+        figures=writer.digests,
         printed={
             name: value
             for name, value in asdict(built).items()
@@ -331,18 +331,18 @@ def write(
     figures = writer.saved
     tables = dict(found.tables)
     values: dict[str, object] = {}
-    files = {
-        f"figures/{file.name}" for figure in figures.values() for file in figure.files
-    }
+    leads: dict[str, str] = {}
+    files = writer.files
     problems = [*found.problems]
     for section in sections:
         tables |= section.tables
         values |= section.values
+        leads |= section.leads
         files |= {*section.files}
         problems += section.problems
     files |= write_tables(job.folder, tables, found)
     methods, of_paper = options.write_paper(
-        inputs.job.folder, found, list(figures.values()), cache
+        job.folder, found, list(figures.values()), cache
     )
     files |= of_paper
     reasons = runs_by_text(problems)
@@ -354,7 +354,7 @@ def write(
         sections={
             section.template: section.title for section in sections if section.template
         },
-        leads=leads_of(sections),
+        leads=leads,
         reasons=reasons,
         next=command,
         reason=reason,
@@ -383,14 +383,6 @@ def write(
         facts=entry_facts(found, cache),
     )
     return built, files | {target.name}
-
-
-def leads_of(sections: Sequence[Section]) -> dict[str, str]:
-    """The sentences of all sections on the first screen, by heading."""
-    leads: dict[str, str] = {}
-    for section in sections:
-        leads |= section.leads
-    return leads
 
 
 def printed_headline(found: Findings) -> str:

@@ -1,6 +1,7 @@
 """The section of one run, its figures and settings, and the figures of several."""
 
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -106,28 +107,28 @@ def submit_run(
     archives = sorted(run.folders[0].path.glob("fold*/augmented.npz"))
     if not archives:
         return []
-    pairs = []  # (augmentation, before, after), each of one clip's first channel
     try:
-        with (
-            archives[0].open("rb") as opened,
-            np.load(opened, allow_pickle=False) as stored,
-        ):
-            before = stored["before"].astype(np.float32)
-            for place, name in enumerate(stored["augment"]):
-                clip = place % len(before)
-                after = stored[f"after_{place}"][clip, 0].astype(np.float32)
-                pairs.append((str(name), before[clip, 0], after))
+        pairs = augmented_pairs(archives[0])
     except DAMAGED as error:
-        return [
-            Problem(
-                run.name,
-                f"{archives[0]} is left out, it cannot be read ({error})",
-                "damaged",
-            )
-        ]
+        text = f"{archives[0]} is left out, it cannot be read ({error})"
+        return [Problem(run.name, text, "damaged")]
     if pairs:
         writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
     return []
+
+
+def augmented_pairs(archive: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """(augmentation, before, after) of augmented.npz, each of one clip's first
+    channel.
+    """
+    pairs = []
+    with archive.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+        before = stored["before"].astype(np.float32)
+        for place, name in enumerate(stored["augment"]):
+            clip = place % len(before)
+            after = stored[f"after_{place}"][clip, 0].astype(np.float32)
+            pairs.append((str(name), before[clip, 0], after))
+    return pairs
 
 
 def submit_comparison(writer: FigureWriter, found: Findings) -> None:
@@ -154,16 +155,6 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
                 intervals=intervals,
                 line=found.chance,
                 label=f"{found.score}, %",
-            )
-        if rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
-            best = rows.drop_duplicates(["features", "model"]).set_index(
-                ["features", "model"]
-            )
-            grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
-            writer.submit(
-                "accuracy_heat_map",
-                accuracy=grid["accuracy"],
-                deviation=grid["accuracy_sd"],
             )
     if len(rows) > 1 and "recall_by_class" in found.tables:
         best_run = found.runs[0]

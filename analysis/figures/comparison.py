@@ -11,7 +11,6 @@ from featurestack.analysis.figures.drawing import (
     INK,
     MUTED,
     PAPER,
-    RATES,
     SERIES,
     differing_most,
     figure,
@@ -79,38 +78,6 @@ figure(
     row_height("intervals", 0.7, 0.2),
     name="accuracy_by_set",
 )(partial(draw_intervals, label="accuracy, %"))
-
-
-@figure(
-    "Accuracy in %, one row per feature set, one column per model; bold: the best",
-    row_height("accuracy", 1.0, 0.22),
-)
-def draw_accuracy_heat_map(
-    ax: Axes,
-    *,
-    accuracy: pd.DataFrame,
-    deviation: pd.DataFrame,
-) -> Axes:
-    """Draw `accuracy` and its `deviation` over folds, both (features, models), with NaN
-    if not trained.
-    """
-    values = accuracy.to_numpy()
-    low = np.nanmin(values)
-    high = np.nanmax(values)
-    span = high - low
-    above_low = np.nan_to_num(values) - low
-    # neither the palest colours nor the darkest
-    colours = RATES((above_low + 0.1 * span) / (1.6 * span or 1))
-    colours[np.isnan(values)] = 0  # transparent
-
-    def plus_minus(value: float) -> str:
-        if np.isnan(value):
-            return ""
-        return f" ± {percent(value)}"
-
-    means = accuracy.map(percent, na_action="ignore")
-    texts = means + deviation.map(plus_minus)
-    return heat_map(ax, texts, colours, bold=values == high, top=True)
 
 
 @figure(

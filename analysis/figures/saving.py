@@ -148,6 +148,20 @@ class FigureWriter:
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
         return self.saved[stem]
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Stem -> digest of each figure."""
+        return {stem: figure.digest for stem, figure in self.saved.items()}
+
+    @property
+    def files(self) -> set[str]:
+        """Paths of all files, relative to the report's folder."""
+        return {
+            f"figures/{file.name}"
+            for figure in self.saved.values()
+            for file in figure.files
+        }
+
     def close(self) -> None:
         """Draw and write every figure that changed or lacks a file."""
         self.folder.mkdir(parents=True, exist_ok=True)

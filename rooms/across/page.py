@@ -101,7 +101,6 @@ def page_of(
     templates = {"gains": "Gains", "every": "Every feature set"}
     return ComparedDatasets(
         sentences.headline(comparison),
-        comparison,
         leads,
         templates,
         values={"c": comparison},

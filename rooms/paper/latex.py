@@ -26,7 +26,7 @@ PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
 # names of figures, one of each line, the first that is drawn; the best run's comes
 # before other runs'
 WANTED = (
-    ("accuracy_by_set", "accuracy_heat_map"),
+    ("accuracy_by_set",),
     ("confusion_matrix", "precision_recall"),
     ("importance", "additions"),
     ("learning_curves",),

@@ -8,6 +8,7 @@ from featurestack.analysis.overview import build_overview
 from featurestack.analysis.report import ENTRY_FACTS, build_report
 from featurestack.analysis.report_inputs import Manifest, jobs
 from featurestack.commandline.options import with_rooms
+from featurestack.rooms.across import page
 from tests.analysis.made_runs import made_clips, make_run, of_sets
 
 NAMES = ("birds", "digits", "rooms")
@@ -34,6 +35,11 @@ def overview(options):
     for job in jobs(options):
         build_report(job, options)
     return build_overview(options)
+
+
+def comparison_of(options):
+    """The comparison of the datasets, without a page."""
+    return page.compare_datasets(jobs(options), page.choices(options))[0]
 
 
 def comparison_alone(options):

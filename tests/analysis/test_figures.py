@@ -85,14 +85,6 @@ EXAMPLES = {
         ),
     },
     "accuracy_by_set": INTERVALS | {"line": 0.25},
-    "accuracy_heat_map": {
-        "accuracy": pd.DataFrame(
-            [[0.8, np.nan], [0.7, 0.9], [0.2, 0.3]], NAMES, MODELS
-        ),
-        "deviation": pd.DataFrame(
-            [[0.01, np.nan], [np.nan, 0.02], [0.1, 0.1]], NAMES, MODELS
-        ),
-    },
     "precision_recall": {
         "target": RNG.random((60, 12)) < 0.3,
         "ranks": RNG.random((60, 12)),
@@ -305,20 +297,6 @@ def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():
     assert by_set.lines[0].get_xdata() == [25, 25] and by_set.lines[
         2
     ].get_xdata().tolist() == [3]
-
-
-def test_a_heat_map_leaves_out_what_was_not_trained_and_marks_the_best():
-    axes = drawn("accuracy_heat_map")
-    assert texts(axes.texts) == [
-        "80.0 ± 1.0",
-        "70.0",
-        "90.0 ± 2.0",
-        "20.0 ± 10.0",
-        "30.0 ± 10.0",
-    ]
-    assert texts(text for text in axes.texts if text.get_weight() == "bold") == [
-        "90.0 ± 2.0"
-    ]
 
 
 def test_curves_are_means_over_folds_and_named():

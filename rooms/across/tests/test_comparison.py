@@ -21,6 +21,7 @@ from featurestack.rooms.across.comparison import (
 from tests.analysis.made_datasets import (
     NAMES,
     comparison_alone,
+    comparison_of,
     made_options,
     overview,
     train,
@@ -68,8 +69,8 @@ def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
     for name in NAMES:
         train(options, name, {"mel": 0.6, "mel_mfcc": skill})
     built = comparison_alone(options)
-    assert built.comparison.best["clear"] == (skill == 0.75)
-    assert words in sentences.on_these(built.comparison)
+    assert comparison_of(options).best["clear"] == (skill == 0.75)
+    assert words in sentences.on_these(comparison_of(options))
     assert built.headline.endswith(", not clearly") == (skill == 0.61)
 
 
@@ -79,7 +80,7 @@ def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     built = comparison_alone(options)
     (row,) = built.pooled.to_dict("records")
     assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
-    assert "so it may go either way" in sentences.on_unseen(built.comparison, 5)
+    assert "so it may go either way" in sentences.on_unseen(comparison_of(options), 5)
 
 
 def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
@@ -94,11 +95,9 @@ def test_the_model_of_most_datasets_is_compared_unless_one_is_named(options):
         train(options, name)
         train(options, name, model="texture")
     train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8}, model="texture")
-    assert comparison_alone(options).comparison.model == "texture"
+    assert comparison_of(options).model == "texture"
     named = replace(options, model="linear")
-    assert comparison_alone(named).comparison.model == "linear"
-    one = replace(options, dataset=NAMES[0], model="texture")
-    assert comparison_alone(one).comparison.model == "texture"
+    assert comparison_of(named).model == "linear"
 
 
 def test_a_wrong_model_or_base_is_refused_before_any_report(options):

@@ -50,7 +50,7 @@ def test_the_document_is_whole(made, tmp_path):
     figure.add_subplot().plot([1, 2])
     files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
     figure.savefig(files[1])
-    saved = SavedFigure("accuracy_heat_map", "Accuracy in %", "a+b@c=1", "", files, {})
+    saved = SavedFigure("accuracy_by_set", "Accuracy in %", "a+b@c=1", "", files, {})
     written = latex.write_document(tmp_path, found, [saved], "100 % of it & more")
     assert all((tmp_path / name).is_file() for name in written)
     main = (tmp_path / "latex" / "main.tex").read_text()
