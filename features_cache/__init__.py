@@ -56,9 +56,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import the reader when it is first used, so that `--help` waits for no
-    library.
-    """
+    """Import the reader when it is first used: `--help` waits for no library."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from featurestack.features_cache import cache

@@ -68,15 +68,11 @@ PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a folder or table that is prop
 
 
 class OutdatedFeature(RequestError):
-    """A feature that was made from audio of another rate or length than the cache's
-    clips have now.
-    """
+    """A feature made from audio of another rate or length than the clips have now."""
 
 
 class UnreadableClips(RequestError):
-    """Clips that cannot be read; its arguments are the feature and {clip_id:
-    reason}.
-    """
+    """Clips that cannot be read: the feature, and {clip_id: reason}."""
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -114,15 +110,11 @@ class StoredFeature(FeatureFile):
         return f"{self.stored}: {shape} {self.dtype}, {self.units or 'no unit'}"
 
     def done(self) -> NDArray[np.bool_]:
-        """(N,) whether the state word of each clip says that it holds what the index
-        describes.
-        """
+        """(N,) whether each clip's state word fits what the index describes."""
         return self.status(self.row_of, self.cache.keys).done
 
     def status_of(self, positions: NDArray[np.intp]) -> ClipStatus:
-        """The status of clips, given by row of the clip table, with their CRCs
-        compared.
-        """
+        """The status of clips by their rows in the clip table; CRCs are compared."""
         return self.status(self.row_of[positions], self.cache.keys[positions], True)
 
     def read(
@@ -255,9 +247,7 @@ class Cache:
 
     @cached_property
     def filled(self) -> NDArray[np.float64]:
-        """(N,) the fraction of each clip that is not padding, 1 if its length is
-        unknown.
-        """
+        """(N,) the fraction of each clip that is not padding, 1 if unknown."""
         seconds = self.sources["source_seconds"].to_numpy()
         lasts = (self.sources["end"] - self.sources["start"]).to_numpy()
         seconds = np.where(lasts > 0, lasts, seconds)
@@ -269,29 +259,21 @@ class Cache:
 
     @property
     def published_test(self) -> int | None:
-        """The one fold that the dataset's publishers test; None if each fold is tested
-        in turn.
-        """
+        """The one fold that the publishers test; None if each is tested in turn."""
         return self.settings.get("published_test")
 
     @property
     def groups(self) -> str:
-        """The dataset's word for a group, such as `speaker`; '' for a source
-        recording.
-        """
+        """The dataset's word for a group, as `speaker`; '' for source recording."""
         return self.settings.get("groups", "")
 
     @property
     def fields(self) -> list[str]:
-        """Sentences on fields of the file names that may be speakers, sites or devices;
-        empty if the clips have groups.
-        """
+        """Sentences on fields of file names that may be speakers or sites."""
         return str(self.settings.get("fields", "")).splitlines()
 
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
-        """The published test fold if it is among these clips' folds, else all of these
-        folds.
-        """
+        """The published test fold if these clips have it, else all their folds."""
         folds = sorted(int(fold) for fold in clips["fold"].unique())
         return [self.published_test] if self.published_test in folds else folds
 
@@ -329,9 +311,7 @@ class Cache:
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of this channel's file: its own, or one whose name omits
-        default parameters.
-        """
+        """The stored name of a channel's file, which may omit default parameters."""
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
@@ -343,9 +323,7 @@ class Cache:
         return self._of_other_frames(channel)
 
     def _of_other_frames(self, channel: Channel) -> str | None:
-        """The stored name of the only variant that differs in its frames alone, as
-        FRAME= makes; None if there is none or several.
-        """
+        """The stored name of the only variant with other frames; None if not one."""
         same = []
         for stored in self.features:
             other = parse_channel(stored)
@@ -378,15 +356,11 @@ class Cache:
         return [self.read(channel, positions) for channel in channels]
 
     def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
-        """(N,) whether a clip is done in all of these; damage shows only when a clip is
-        read.
-        """
+        """(N,) whether a clip is done in all of these; reading shows damage."""
         return np.all([self[channel].done() for channel in channels], axis=0)
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
-        """Megabytes, and if known seconds, that these features take for all clips, each
-        feature once.
-        """
+        """Megabytes, and if known seconds, of these features for all clips."""
         from featurestack.features_cache.side_files import read_costs
 
         clip_bytes = {
@@ -401,9 +375,7 @@ class Cache:
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
-        """Rows of `clips` for ids; rows are returned as they are. RequestError for an
-        unknown id.
-        """
+        """Rows of `clips` for ids or rows; RequestError for an unknown id."""
         given = np.asarray(ids)
         if given.dtype.kind in "iu":
             return given.astype(np.intp, copy=False)
@@ -420,9 +392,7 @@ class Cache:
         return pd.Index(self.sources["clip_id"])
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
-        """RequestError for channels that the cache lacks: misspelt, or not extracted
-        yet.
-        """
+        """RequestError for channels that the cache lacks."""
         lacking = [
             channel for channel in dict.fromkeys(channels) if channel not in self
         ]
@@ -450,9 +420,7 @@ class Cache:
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
     def remedy(self, stored: str, *more: str) -> str:
-        """The remedy for missing or outdated features: the command to type, with the
-        words `more`.
-        """
+        """The command for missing or outdated features, with the words `more`."""
         source = self.settings["source"]
         name = self.settings["dataset"]
         data = self.folder.parent.parent
@@ -500,9 +468,7 @@ def unknown_dataset(dataset: str, data: Path) -> str:
 
 
 def open_cache(dataset: str, data: Path, name: str = "") -> Cache:
-    """The cache of a dataset in the folder `data`; RequestError names the nearest
-    dataset, or the command that makes the cache.
-    """
+    """The cache of a dataset; RequestError names the nearest dataset or a command."""
     folder = cache_folder(dataset, data, name)
     if not (is_cache(folder) or dataset in NAMED or Path(dataset).exists()):
         raise RequestError(unknown_dataset(dataset, data))

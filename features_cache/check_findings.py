@@ -62,9 +62,7 @@ def audio_state(file: Path) -> str:
 
 
 def _audio_digest(clips: pd.DataFrame, describe: Callable[[Path], str]) -> str:
-    """Digest of the description of each clip's audio file, '' for one that cannot be
-    read.
-    """
+    """Digest of what describes each clip's audio file, '' if it cannot be read."""
     table = originals(clips).sort_values("clip_id")
     described = {}
     for path in table["path"].unique():

@@ -132,9 +132,7 @@ def has_claims(folder: Path) -> bool:
 def claimed(
     folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool
 ) -> Iterator[Handle]:
-    """Admit this run, else wait or raise RequestError; at its end flush its files and
-    remove its claim.
-    """
+    """Admit this run, else wait or raise RequestError; at its end sync its files."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
     marker = (
@@ -182,9 +180,7 @@ def claimed(
 
 
 def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
-    """Remove a dead run's claim; check its features' clips if another boot or machine
-    wrote them.
-    """
+    """Remove a dead run's claim; check clips of another boot or machine."""
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
             tell(

@@ -102,9 +102,7 @@ def planes_of(values: ArrayLike, clips: int, name: str) -> NDArray:
 
 
 def rows_of(ids: pd.Index, clips: pd.DataFrame, name: str) -> NDArray[np.intp]:
-    """(B,) the rows of these clips in the cache's table; RequestError for ids that are
-    unknown or occur twice.
-    """
+    """(B,) the clips' rows in the cache; RequestError for unknown or repeated ids."""
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
     for wrong, what in (
         (ids.duplicated(), "clip ids that occur twice"),

@@ -68,9 +68,7 @@ def lock(folder: Path, name: str, *, create: bool = True) -> Lock:
 
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
-    """(N,) a hash of each clip's id, alteration and source content, and of a window's
-    place in its file.
-    """
+    """(N,) a hash of each clip's id, alteration, source content and window."""
     places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
     placed = clips["clip_id"] + "\0" + places
     ids = clips["clip_id"].where(clips["end"] == 0, placed)
@@ -121,9 +119,7 @@ def intact(
 
 @dataclass(frozen=True)
 class ClipStatus:
-    """The status of B clips in a feature's file: missing, outdated, damaged or done;
-    all arrays are (B,).
-    """
+    """The status of B clips in a feature's file; all arrays are (B,)."""
 
     states: NDArray[np.uint64]
     """State words, 0 for a clip without a row."""
@@ -135,9 +131,7 @@ class ClipStatus:
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """The clip has no row, or its state word is 0: it was never written,
-        interrupted or forgotten.
-        """
+        """The clip has no row, or its state word is 0."""
         return self.states == 0
 
 
@@ -188,9 +182,7 @@ class FeatureSpec:
 
     @property
     def key(self) -> np.uint64:
-        """A hash of the FINGERPRINTED fields, the feature's part of every
-        fingerprint.
-        """
+        """A hash of the FINGERPRINTED fields, part of every fingerprint."""
         covered = {name: getattr(self, name) for name in FINGERPRINTED}
         covered["parameters"] = as_text(self.parameters)
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
@@ -198,9 +190,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureFile(FeatureSpec):
-    """A feature file's header, and the offsets of its values and state words in the
-    file.
-    """
+    """A feature file's header, and the offsets of its values and state words."""
 
     path: Path
     clips: int
@@ -209,9 +199,7 @@ class FeatureFile(FeatureSpec):
 
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
-        """(N,) UTF-8, in the file's own order; read when first used, since each batch
-        pickles the header.
-        """
+        """(N,) UTF-8, in the file's order; read when first used."""
         with hdf5.opened(self.path) as file:
             return hdf5.read_column(file, "clip_id")
 
@@ -240,9 +228,7 @@ class FeatureFile(FeatureSpec):
     def write_clip(
         self, descriptor: int, row: int, values: NDArray, state: int
     ) -> None:
-        """Write 0, the values, the state word: after a kill in between the clip counts
-        as not done.
-        """
+        """Write 0, the values, the state word: until then the clip is not done."""
         place = self.state_offset + row * STATE.itemsize
         write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)

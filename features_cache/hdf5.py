@@ -28,9 +28,7 @@ CHUNK = 1 << 16  # elements in a chunk of a small dataset
 
 
 class DamagedFile(RequestError):
-    """A cache file that cannot be read: `reason` names it and says why, the message
-    adds the remedy.
-    """
+    """A cache file that cannot be read; `reason` names it and says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -42,9 +40,7 @@ class DamagedFile(RequestError):
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; FileNotFoundError if there is none, DamagedFile if
-    reading it fails.
-    """
+    """The file, open for reading; FileNotFoundError or DamagedFile if that fails."""
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not (is_file(path) and os.access(path, os.R_OK)):
@@ -77,9 +73,7 @@ def read_attributes(group: h5py.Group) -> Attributes:
 
 
 def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
-    """A dataset or group in this file; ValueError if it, or its values, lie in another
-    file.
-    """
+    """A member of this file; ValueError if it, or its values, lie in another."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is a link to somewhere else")
     member = group[name]
@@ -101,9 +95,7 @@ def read_column(group: h5py.Group, name: str) -> NDArray:
 
 
 def as_stored(column: NDArray) -> NDArray:
-    """Numbers unchanged; texts, such as clip ids, as UTF-8 of the longest one's
-    length.
-    """
+    """Numbers unchanged; texts as UTF-8 of the longest one's length."""
     if column.dtype.kind not in "SOUT":
         return np.ascontiguousarray(column)
     texts = [text if isinstance(text, bytes) else str(text).encode() for text in column]
@@ -113,9 +105,7 @@ def as_stored(column: NDArray) -> NDArray:
 
 
 def decoded(column: NDArray) -> list[str] | NDArray:
-    """Numbers unchanged, texts as str; equal texts, such as labels, share one object in
-    memory.
-    """
+    """Numbers unchanged, texts as str; equal texts share one object in memory."""
     return (
         [sys.intern(text.decode()) for text in column.tolist()]
         if column.dtype.kind == "S"

@@ -21,9 +21,7 @@ CLIPS = "clips"  # the table's group; every other name is a feature's link
 
 
 def can_hold_feature(path: Path) -> bool:
-    """Whether a file has the name of a feature's file; a copy such as mel-old.h5 has
-    not.
-    """
+    """Whether a file has a feature file's name; a copy as mel-old.h5 has not."""
     return (
         path.suffix == ".h5"
         and path.stem not in NO_FEATURE_NAMES
@@ -37,9 +35,7 @@ def feature_names(folder: Path) -> list[str]:
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
-    """(clips with INDEX_COLUMNS, attributes), of the joined cache if the folder joins
-    one; FileNotFoundError or DamagedFile if it cannot be read.
-    """
+    """(clips, attributes), perhaps of the joined cache; as `opened` if that fails."""
     with hdf5.opened(cache_folders(folder)[-1] / INDEX) as file:
         group = hdf5.read_member(file, CLIPS)
         columns = {

@@ -36,9 +36,7 @@ SAMPLED_CLIPS = 16  # clips whose largest value gives the rounding error
 
 
 def describe_cache(cache: Cache) -> str:
-    """The content of a cache in several lines; a line for each file that cannot be
-    read.
-    """
+    """The content of a cache in several lines; one for each unreadable file."""
     settings = cache.settings
     copies = int((cache.clips["copy_of"] != "").sum())
     first = (

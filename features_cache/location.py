@@ -64,9 +64,7 @@ def cache_folders(folder: Path) -> list[Path]:
 
 
 def feature_path(folders: Sequence[Path], stored: str) -> Path:
-    """The file of a feature in the first of these folders that has it; its place in the
-    first folder if none has.
-    """
+    """A feature's file in the first folder that has it, else its place in the first."""
     paths = [folder / f"{stored}.h5" for folder in folders]
     return next((path for path in paths if path.exists()), paths[0])
 
@@ -100,9 +98,7 @@ def dataset_name(dataset: str, name: str = "") -> str:
 
 
 def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
-    """The folder of the features: data/<name>/features, but the dataset itself if it
-    is a cache that this folder does not join.
-    """
+    """data/<name>/features, or the dataset itself if it is a cache not joined there."""
     own = data / dataset_name(dataset, name) / "features"
     if dataset in NAMED or not is_cache(Path(dataset)):
         return own

@@ -55,9 +55,7 @@ class Channel:
         return f"{self.name}@{','.join(texts)}"
 
     def kept_rows(self, count: int) -> slice:
-        """The rows that the channel takes of a feature's `count` rows; RequestError if
-        it names others.
-        """
+        """The rows taken of a feature's `count` rows; RequestError for others."""
         if self.rows is None:
             return slice(count)
         first, last = self.rows
@@ -71,9 +69,7 @@ class Channel:
 
 @lru_cache(maxsize=1024)
 def parse_channel(text: str) -> Channel:
-    """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError if it is
-    malformed.
-    """
+    """`mel@n_mels=64:0-31` as a Channel; RequestError if it is malformed."""
     match = CHANNEL.fullmatch(text)
     if match is None:
         raise RequestError(

@@ -44,9 +44,7 @@ def over_time(maps: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def column_means(rows: int, frames: int) -> NDArray[np.float32]:
-    """(frames, kept columns): weights that average neighbouring columns; the identity
-    if all are kept.
-    """
+    """(frames, kept columns): weights that average neighbouring columns."""
     kept = kept_columns(rows, frames)
     neighbours = np.array_split(np.arange(frames), kept)
     weights = np.zeros((frames, kept), np.float32)

@@ -66,16 +66,12 @@ def _file_state(path: Path) -> list[str]:
 
 
 def is_verified(path: Path) -> bool:
-    """Whether a feature's file is unchanged since all its clips were known to be
-    intact.
-    """
+    """Whether a file is unchanged since all its clips were known to be intact."""
     return _file_state(path) in read_rows(path.parent / VERIFIED, VERIFIED_HEADER)
 
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
-    """Note size and time of these features' files, in which the caller knows all clips
-    to be intact.
-    """
+    """Note size and time of these features' files, whose clips are all intact."""
     with lock(folder, "index"):
         known = read_rows(folder / VERIFIED, VERIFIED_HEADER)
         rows = []
@@ -88,17 +84,13 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
 
 
 def forget_verified(folder: Path) -> None:
-    """Remove verified.csv after damage was found, so that the next run looks for
-    more.
-    """
+    """Remove verified.csv after damage was found: the next run looks for more."""
     with suppress(OSError):
         (folder / VERIFIED).unlink(missing_ok=True)
 
 
 def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
-    """Stored name -> seconds a clip, number of clips measured; those of a joined cache
-    too. A missing or damaged file has none.
-    """
+    """Stored name -> seconds a clip, clips measured; also of a joined cache."""
     costs: dict[str, tuple[float, int]] = {}
     for place in reversed(cache_folders(folder)):
         with suppress(ValueError):
@@ -112,9 +104,7 @@ def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
 def write_costs(
     folder: Path, seconds_a_clip: Mapping[str, float], clips: Mapping[str, int]
 ) -> None:
-    """Note the costs of these features, unless more clips were measured before; other
-    costs stay.
-    """
+    """Note these features' costs, unless more clips were measured before."""
     with lock(folder, "index"):
         costs = read_costs(folder)
         for name, seconds in seconds_a_clip.items():
@@ -133,9 +123,7 @@ def read_failures(folder: Path) -> list[list[str]]:
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
-    """Feature, or WHOLE -> ids of failed clips, also of a joined cache; a clip under
-    WHOLE stands under no feature.
-    """
+    """Feature, or WHOLE alone -> ids of failed clips, also of a joined cache."""
     rows = [row for place in cache_folders(folder) for row in read_failures(place)]
     whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
     failed = defaultdict(set)

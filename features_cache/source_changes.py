@@ -71,9 +71,7 @@ def audio_state(file: Any) -> str:
 
 
 def rows_of_table(table: Path) -> int:
-    """The number of rows below the header of a CSV; quoted cells may hold line
-    breaks.
-    """
+    """The rows below the header of a CSV; quoted cells may hold line breaks."""
     text = table.read_text(encoding="utf-8-sig", errors="replace")
     header = text.partition("\n")[0]
     separator = max(",;\t", key=header.count)
@@ -82,9 +80,7 @@ def rows_of_table(table: Path) -> int:
 
 
 def new_files(folder: Path, known: Collection[str]) -> int:
-    """The number of files beside known ones, with endings of known ones, that are not
-    known; hidden files do not count.
-    """
+    """The number of unknown files beside known ones with endings of known ones."""
     if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
         return 0
     endings = {Path(path).suffix for path in known}
@@ -97,9 +93,7 @@ def new_files(folder: Path, known: Collection[str]) -> int:
 
 
 def outdated_own(cache: Cache) -> str:
-    """A sentence that names own features with clips that the joined cache has made from
-    other audio since; '' if there are none.
-    """
+    """A sentence on own features made from other audio than the joined cache's."""
     if len(cache.folders) == 1:
         return ""
     outdated = {}

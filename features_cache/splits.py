@@ -110,9 +110,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 def draw_groups(
     clips: pd.DataFrame, share: float, rng: np.random.Generator
 ) -> set[str]:
-    """Draw a share of the groups, stratified by commonest class, but never all groups
-    of a class.
-    """
+    """Draw a share of the groups by commonest class, never all of a class."""
     counts = by_label(clips).groupby(["group", "label"]).size()
     # by group, then by name of the label: the first of equally common classes counts
     commonest = counts.sort_values(ascending=False, kind="stable")

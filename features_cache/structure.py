@@ -41,9 +41,7 @@ from featurestack.storage.files import replaced
 
 
 class _Drafted(io.FileIO):
-    """A file that keeps its first write error for later: HDF5 crashes if one occurs
-    while it closes.
-    """
+    """A file that keeps its first error: HDF5 crashes if one occurs on closing."""
 
     failed: OSError | None = None
 
@@ -59,9 +57,7 @@ class _Drafted(io.FileIO):
 
 @contextmanager
 def created(path: Path, **options: int) -> Iterator[h5py.File]:
-    """A new file in the format of HDF5 1.10, whose indexes have checksums; OSError if
-    the disk is full.
-    """
+    """A new file of HDF5 1.10, whose indexes have checksums; OSError if full."""
     with _Drafted(path, "w+b") as draft:
         try:
             with h5py.File(draft, "w", libver=("v110", "v110"), **options) as file:
@@ -157,9 +153,7 @@ def refresh(
 def updated(
     folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice
 ) -> tuple[pd.DataFrame, bool]:
-    """The clip table that `refresh` would write, and whether the index holds it
-    already, with these settings and a link to every feature file.
-    """
+    """The clip table that `refresh` would write, and whether the index has it all."""
     try:
         before, made = read_index(folder)
         known = with_sources(clips, before)

@@ -88,9 +88,7 @@ def has_tags(table: pd.DataFrame) -> bool:
 
 
 def by_label(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a row for each label of each clip; a clip without a label keeps
-    one row, labelled ''.
-    """
+    """The table with a row for each label of each clip; one labelled '' for none."""
     labels = table["label"].str.split(SEPARATOR)
     return table.assign(label=labels).explode("label")
 
@@ -216,9 +214,7 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
 
 
 def refuse_carriage_returns(table: pd.DataFrame) -> None:
-    """RequestError if a clip, a class or a group has a name with a carriage return,
-    which a CSV file does not keep.
-    """
+    """RequestError for a name with a carriage return, which no CSV file keeps."""
     for column in ("clip_id", "label", "category", "group"):
         if column not in table:
             continue
@@ -231,9 +227,7 @@ def refuse_carriage_returns(table: pd.DataFrame) -> None:
 
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
-    """The table with SOURCE_COLUMNS, carried over by clip id from `known`, else 0 and
-    ''.
-    """
+    """The table with SOURCE_COLUMNS, carried over by clip id from `known`."""
     sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS])
     sources = sources.set_index("clip_id")
     columns = {}

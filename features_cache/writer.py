@@ -112,9 +112,7 @@ class CacheWriter:
     files: ExitStack  # holds the features' shared locks
 
     def create_files(self) -> list[FeatureFile]:
-        """(F,) the features' files, made where they are missing; their clips that are
-        computed next count as not done.
-        """
+        """(F,) the features' files, made if missing; clips to compute are forgotten."""
         wanted = self.wanted
         files = [
             self.files.enter_context(_ready(wanted, spec, clips))
@@ -224,9 +222,7 @@ def _remove_empty(wanted: Wanted) -> None:
 
 
 def written_to(folder: Path, stored: str) -> str:
-    """The run that is writing this feature, whose file must not be replaced; '' if
-    there is none.
-    """
+    """The run that is writing this feature; '' if there is none."""
     try:
         probe = lock(folder, stored, create=False)
     except FileNotFoundError:
@@ -248,9 +244,7 @@ def written_to(folder: Path, stored: str) -> str:
 def _ready(
     wanted: Wanted, spec: FeatureSpec, stored: FinishedClips
 ) -> Iterator[FeatureFile]:
-    """The feature's file for these clips under a shared lock, made again if `stored`
-    does not fit.
-    """
+    """The feature's file under a shared lock, made again if `stored` does not fit."""
     path = wanted.folder / f"{spec.stored}.h5"
     own_lock = lock(wanted.folder, spec.stored)
     try:
@@ -295,9 +289,7 @@ def install(
 def _make(
     path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
-    """Draft the file, reserve its space, copy the clips, rename it; the caller holds
-    its lock.
-    """
+    """Draft the file, reserve its space, copy the clips, rename it, under its lock."""
     try:
         with replaced(path) as draft:
             write_structure(draft, spec, clip_ids)

@@ -129,9 +129,7 @@ class OpenFile(soundfile.SoundFile):
 
 
 class UnclosedWav(io.FileIO):
-    """A WAV whose recorder never wrote its sizes: libsndfile reads it to the file's end
-    if the size of the whole is 8.
-    """
+    """A WAV without sizes: libsndfile reads it whole if its size is said to be 8."""
 
     def readinto(self, buffer: Any) -> int:
         begin = self.tell()
@@ -283,9 +281,7 @@ def _reach(rate: int) -> int:
 
 
 def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Samples:
-    """The next `frames` of an open file, mono; AudioError if that is more than
-    MOST_SAMPLES.
-    """
+    """The next `frames`, mono; AudioError for more than MOST_SAMPLES."""
     most = frames * max(1.0, sample_rate / file.samplerate)
     if most > MOST_SAMPLES:
         raise AudioError(
@@ -295,17 +291,13 @@ def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Sample
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
-    """A whole file, however long, as mono blocks at its own rate; AudioError as in
-    `load_clip`.
-    """
+    """A whole file as mono blocks at its own rate; AudioError as in `load_clip`."""
     with _opened(path) as file:
         yield from _mono_blocks(file, file.frames)
 
 
 def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
-    """`librosa.resample(y, orig_sr=rate, target_sr=sample_rate)`: soxr's high quality,
-    length rounded up.
-    """
+    """`librosa.resample(y, orig_sr=rate, target_sr=sample_rate)`, by soxr."""
     if rate == sample_rate:
         return y
     resampled = soxr.resample(y, rate, sample_rate, quality="HQ")
@@ -314,9 +306,7 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
 
 
 def file_info(path: str | Path) -> Info:
-    """Rate, length and channels; AudioError if the file cannot be opened or is found
-    damaged.
-    """
+    """Rate, length and channels; AudioError if the file is found damaged."""
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
@@ -339,9 +329,7 @@ def kept_info(path: str | Path) -> Info:
 
 
 def version(path: str | Path) -> tuple[int, int]:
-    """Size of a file, and time of its last change in ns; zeros if they cannot be
-    read.
-    """
+    """Size and time of a file, in ns; zeros if they cannot be read."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):  # ValueError: a name with a zero byte
@@ -364,9 +352,7 @@ def damaged_parts(files: Mapping[str, str]) -> list[str]:
 def file_infos(
     paths: Sequence[str | Path], *, truncated: bool = False
 ) -> list[Info | AudioError]:
-    """`file_info` of each file, or its AudioError; `kept_info` if truncated files are
-    used.
-    """
+    """`file_info`, or of truncated files `kept_info`, or the AudioError."""
 
     def info(path: str | Path) -> Info | AudioError:
         try:
@@ -425,9 +411,7 @@ def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
 
 
 def _with_stated_length(file: OpenFile, path: Path, whole: bool) -> OpenFile:
-    """An open MP3 file, opened again if its header does not state its length; `whole`
-    as in `_opened`.
-    """
+    """An open MP3, opened again if its header does not state its length."""
     from featurestack.pipeline import mp3
 
     try:
@@ -456,9 +440,7 @@ def _refuse_damaged(file: soundfile.SoundFile) -> None:
 
 
 def _promised(file: soundfile.SoundFile, path: Path) -> list[tuple[int, int]]:
-    """Bytes that a header promises, and those that the file holds, if these are
-    fewer.
-    """
+    """Bytes that a header promises, and those in the file, if these are fewer."""
     lacking = []
     size = path.stat().st_size
     for promised, actual in PROMISED.findall(file.extra_info):
@@ -502,9 +484,7 @@ def _refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
 
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
-    """The mean of the channels in blocks, `limit` frames in all; AudioError for fewer,
-    or unfit samples.
-    """
+    """The mean of the channels, `limit` frames in all; AudioError for fewer."""
     size = max(1, BLOCK // file.channels)
     left = limit
     while left > 0:

@@ -40,9 +40,7 @@ JUST = np.array(
 
 
 class Impossible(RequestError):
-    """A feature that cannot exist for clips of this rate or duration; the message says
-    why.
-    """
+    """A feature that cannot exist for clips of this rate or duration."""
 
 
 # Rows
@@ -54,9 +52,7 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
 
 
 def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
-    """The upper end (Hz) of bands that begin at `fmin`; Impossible if it is not above
-    `fmin`.
-    """
+    """The upper end (Hz) of bands; Impossible if it is not above `fmin`."""
     top = sample_rate / 2 if fmax is None else fmax
     if fmin >= top:
         raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
@@ -66,9 +62,7 @@ def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
 def mel_edges(
     sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
-    """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k +
-    1, ends at k + 2.
-    """
+    """(n_mels + 2,) Hz, evenly spaced in mel: band k spans edges k to k + 2."""
     linear = 200 / 3  # Hz of a mel below 1 kHz
     top = upper_end(sample_rate, fmin, fmax)
     step = np.log(6.4) / 27  # logarithm of the ratio of mels above 1 kHz
@@ -96,9 +90,7 @@ def linear_edges(
 def erb_axis(
     sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
-    """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1
-    + 0.00437 f).
-    """
+    """Hz of each gammatone band's centre, even in 21.4 log10(1 + 0.00437 f)."""
     top = upper_end(sample_rate, fmin, fmax)
     return (
         np.expm1(
@@ -138,9 +130,7 @@ def constant_q_axis(
 def contrast_bands(
     sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: object
 ) -> list[tuple[float, slice]]:
-    """Hz of the lower end of each band, and its bins; the bands cover 0 Hz to half the
-    rate.
-    """
+    """Hz of the lower end of each band, and its bins; from 0 Hz to half the rate."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
     if edges[-2] >= sample_rate / 2:
@@ -192,18 +182,14 @@ def centred_frames(
 def one_frame_more(
     sample_rate: int, samples: int, *, hop_length: int, **_: object
 ) -> np.ndarray:
-    """Times of a Fourier tempogram's frames (s): one frame more than its envelope
-    has.
-    """
+    """Times of a Fourier tempogram's frames (s), one more than its envelope's."""
     return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
 
 
 def sloped_frames(
     sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object
 ) -> np.ndarray:
-    """Times of frame centres (s); Impossible if there are fewer frames than a slope
-    needs.
-    """
+    """Times of frame centres (s); Impossible if too few for a slope."""
     seconds = centred_frames(sample_rate, samples, hop_length=hop_length)
     if len(seconds) < width:
         raise Impossible(
@@ -224,9 +210,7 @@ def modulation_edges(
     hop_length: int,
     **_: object,
 ) -> np.ndarray:
-    """(ranges + 1,) Hz in equal ratios, from `low` to `high` or half the frame rate,
-    whichever is lower.
-    """
+    """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
     top = min(high, sample_rate / hop_length / 2)
     if low >= top:
         raise Impossible(
@@ -270,9 +254,7 @@ class Bank(Wavelets):
         return np.sort(octaves[: self.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
 
     def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each
-        band.
-        """
+        """(n_bins,) `_relative_bandwidth` of librosa, and Hz that widen each band."""
         # bins an octave near each frequency
         steps = 1 / np.gradient(np.log2(frequency))
         alpha = (2.0 ** (2 / steps) - 1) / (2.0 ** (2 / steps) + 1)
@@ -304,9 +286,7 @@ class Bank(Wavelets):
 
 
 def wavelet_frames(sample_rate: int, samples: int, **parameters: Any) -> np.ndarray:
-    """Seconds of each frame of a bank with these parameters; halving rounds the number
-    of samples up.
-    """
+    """Seconds of each frame of a bank; halving rounds the number of samples up."""
     bank = Bank(**parameters)
     halves = 2 ** bank.halvings_beforehand(sample_rate)
     return centred_frames(

@@ -70,9 +70,7 @@ class Clip:
         self.accounted = 0  # sum of these times
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
-        """The value of `compute`; its own time and the intermediates that it used are
-        noted under `key`.
-        """
+        """`compute()`; its own time and the intermediates used stand under `key`."""
         outer = self.used
         self.used = []
         before = self.accounted
@@ -88,9 +86,7 @@ class Clip:
             self.used = outer
 
     def costs(self, features: Iterable[str]) -> Counter[str]:
-        """feature -> nanoseconds; features divide the time of intermediates that they
-        share.
-        """
+        """feature -> nanoseconds; shared intermediates are divided."""
         needed: dict[str, set[object]] = {}
         for feature in features:
             needed[feature] = set()
@@ -128,9 +124,7 @@ class Clip:
         return kernels.spectrum.decibels(bands)
 
     def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
-        """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`, as a
-        sparse product.
-        """
+        """(n_mels, frames): `melspectrogram(S=spectrogram)`, a sparse product."""
         n_fft = 2 * (len(spectrogram) - 1)
         filters = kernels.spectrum.mel_filters(self.sample_rate, n_fft, bank)
         return filters @ spectrogram
@@ -152,9 +146,7 @@ class Clip:
 
     @shared
     def mean_and_spread(self, framing: Framing) -> tuple[np.ndarray, np.ndarray]:
-        """Mean frequency of the spectrum and standard deviation about it, in Hz,
-        (frames,) each.
-        """
+        """Mean and standard deviation of the spectrum in Hz, (frames,) each."""
         frequency = frequency_axis(self.sample_rate, n_fft=framing.n_fft)
         powers = np.vander(frequency, 3, increasing=True).T.copy()
         moments = kernels.spectrum.weighted_sums(powers, self.magnitude(framing))
@@ -168,16 +160,12 @@ class Clip:
     def harmonic_percussive(
         self, framing: Framing, kernel_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Energies of both parts, (1 + n_fft/2, frames) each: the squares of
-        `librosa.decompose.hpss`.
-        """
+        """(bins, frames) each: the squares of `librosa.decompose.hpss`."""
         return kernels.hpss.harmonic_percussive(self.magnitude(framing), kernel_size)
 
     @shared
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
-        """Deviation from A440 in bins: `librosa.estimate_tuning` of the magnitude or of
-        the power.
-        """
+        """Deviation from A440 in bins: `librosa.estimate_tuning`."""
         spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
         return kernels.constantq.estimate_tuning(
             spectrogram, self.sample_rate, framing.n_fft, bins_per_octave
@@ -205,9 +193,7 @@ class Clip:
 
     @shared
     def constant_q(self, bank: Bank) -> np.ndarray:
-        """(n_bins, frames) magnitudes: `abs(librosa.vqt(y))`; cqt is the case
-        gamma=0.
-        """
+        """(n_bins, frames): `abs(librosa.vqt(y))`; cqt is the case gamma=0."""
         beforehand, octaves = kernels.constantq.octaves(bank, self.sample_rate)
         responses = []
         for octave in octaves:
@@ -219,18 +205,14 @@ class Clip:
 
     @shared
     def pitch_classes(self, hop_length: int) -> np.ndarray:
-        """(12, frames) magnitudes summed over octaves, from three bins a semitone, at
-        the clip's tuning.
-        """
+        """(12, frames) magnitudes over octaves, at the clip's tuning."""
         tuning = self.tuning(36, Framing(), power=1)
         bank = Bank(*THIRDS, hop_length=hop_length, tuning=tuning)
         return kernels.spectrum.fold_octaves(self.constant_q(bank), 3)
 
     @shared
     def onset(self, hop_length: int) -> np.ndarray:
-        """(frames,) mean rise of the mel bands in dB:
-        `librosa.onset.onset_strength(y)`.
-        """
+        """(frames,) mean rise of mel bands: `librosa.onset.onset_strength(y)`."""
         framing = Framing(hop_length=hop_length)
         decibels = self.mel_db(MelBank(), framing)
         rise = np.maximum(0, np.diff(decibels, axis=1))

@@ -68,9 +68,7 @@ def state_of(
 def ready(
     state: State, options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]
 ) -> State:
-    """The state of a dataset that can be trained on these features; who has trained
-    already is not sent to `check` first.
-    """
+    """The state of a dataset that can be trained on these features."""
     former = [trained(run) for run in former_runs(options, dataset)]
     state = replace(state, incomplete=False, frames=frames, former=former)
     return state if former else unchecked(state, options, dataset)
@@ -95,9 +93,7 @@ def trained(run: "RunFolder") -> Trained:
 
 
 def next_lines(state: State, dataset: Dataset) -> str:
-    """Lines on the next step: the command and, if so, why the dataset cannot be trained
-    on or what comes first.
-    """
+    """Lines on the next command, and why there is no training yet."""
     command, reason = next_step(state)
     lines = [f"next: {command}"]
     if reason == "untrainable":
@@ -112,9 +108,7 @@ def next_lines(state: State, dataset: Dataset) -> str:
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
-    """Whether the cache has all its features for these clips, except for clips that
-    failed.
-    """
+    """Whether the cache has all its features for these clips that can be done."""
     present = {*originals(clips)["clip_id"]}
     cached = {*originals(cache.clips)["clip_id"]}
     if present != cached or not cache.features:

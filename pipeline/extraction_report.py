@@ -50,9 +50,7 @@ def describe_work(asked: Request, lacking: Missing) -> str:
 def extraction_summary(
     asked: Request, result: ExtractionResult, seconds: float
 ) -> list[str]:
-    """Lines on the cost of each feature, the speed and failures; none if there was
-    nothing to compute.
-    """
+    """Lines on costs, speed and failures; none without work."""
     if not result.clips:
         return []
     took = result.seconds_a_clip()
@@ -97,9 +95,7 @@ def usable_clips(asked: Request, failed: int) -> str:
 
 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
-    """The next commands: extraction of parts that are missing, else training, unless no
-    clip is usable.
-    """
+    """The next commands: missing parts, else training."""
     frames = {spec.stored: spec.frames for spec in asked.specs}
     cache = Cache(asked.cached)
     missing = missing_clips(cache, [*frames])

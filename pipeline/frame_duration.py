@@ -52,9 +52,7 @@ def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Chan
 
 
 def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
-    """A line that says how long frames last and how to ask for shorter ones; '' if none
-    is long.
-    """
+    """A line that says how long frames last; '' if they are not long."""
     lengths = [variant.parameters.get("n_fft") for variant in variants]
     samples = max((int(length) for length in lengths if length), default=0)
     milliseconds = 1000 * samples / sample_rate

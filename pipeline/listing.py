@@ -78,9 +78,7 @@ def card(name: str) -> dict[str, str]:
 
 
 def feature_table(sample_rate: int, seconds: float) -> str:
-    """Every feature that can exist at this rate and duration, with its size for one
-    clip.
-    """
+    """Every feature at this rate and duration, with its size for one clip."""
     lines = list[tuple[object, ...]]()
     remarks = []
     samples = round(seconds * sample_rate)

@@ -63,9 +63,7 @@ def with_length(content: bytes) -> bytes | None:
 
 
 def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
-    """(position, length in bytes) of each frame that touches another; all other bytes
-    are skipped.
-    """
+    """(position, length in bytes) of each frame that touches another."""
     at = 0
     if content.startswith(b"ID3"):
         length = 0  # seven bits a byte

@@ -81,9 +81,7 @@ class ExtractOptions(SourceOptions):
     )
 
     def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
-        """The clips with a room's altered copies of them; None if the copies stay that
-        are in the cache.
-        """
+        """The clips with altered copies of a room; None to keep the cache's."""
         return None
 
 

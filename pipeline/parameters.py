@@ -23,9 +23,7 @@ KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}
 
 @dataclass(frozen=True)
 class Within:
-    """The range of a number, both ends included; a `step` other than 0 counts from
-    `low`.
-    """
+    """The range of a number, both ends included; steps count from `low`."""
 
     low: float
     high: float
@@ -163,9 +161,7 @@ def arguments(
 ) -> Iterator[
     tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]
 ]:
-    """(name, group, fields) of each keyword-only argument; one without a group is its
-    own field.
-    """
+    """(name, group or None, fields) of each keyword-only argument."""
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:
             group = argument.annotation

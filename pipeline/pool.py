@@ -71,15 +71,11 @@ def keep_freed_arrays() -> None:
 
 
 class WorkerDied(Exception):
-    """A worker ended during its work: killed, out of memory, or a crash in a
-    library.
-    """
+    """A worker ended during its work: killed, out of memory, or a crash."""
 
 
 class Backend:
-    """Computes batches: this class in this process, one after the other; subclasses in
-    other processes.
-    """
+    """Computes batches in this process; subclasses do so in others."""
 
     processes = 1
     in_flight = 1  # batches that are sent and not yet answered
@@ -105,9 +101,7 @@ class Backend:
         return parallel(delayed(self.finish)(function, batch) for batch in batches)
 
     def finish(self, function: Function, batch: Batch) -> ExtractionResult:
-        """The batch's result; if workers die, it is tried again, then halved until a
-        single clip fails.
-        """
+        """The batch's result; if workers die, it is halved until one clip fails."""
         for _ in range(self.attempts):
             with contextlib.suppress(WorkerDied):
                 return self.call(function, batch)
@@ -159,18 +153,14 @@ class Worker:
         return result
 
     def end(self) -> None:
-        """Kill the process, which is safe at any moment: see
-        features_cache/writer.py.
-        """
+        """Kill the process: safe at any moment, see features_cache/writer.py."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
 
 class Workers(Backend):
-    """Processes of this machine, each used by one thread at a time and replaced if it
-    dies.
-    """
+    """Processes of this machine, one thread each, replaced if they die."""
 
     attempts = 2
 
@@ -248,9 +238,7 @@ def refuse_few_files(workers: int) -> None:
 
 @contextlib.contextmanager
 def _script_hidden() -> Iterator[None]:
-    """A process started in this context does not import the caller's script, which
-    would run it again.
-    """
+    """A process started here does not import, and so run, the caller's script."""
     main = vars(sys.modules["__main__"])
     with STARTING:
         known: dict[str, object] = {
@@ -282,9 +270,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
-    """A room's cluster, processes of this machine (as many as cores by default), or
-    this process.
-    """
+    """A room's cluster, processes of this machine, or this process."""
     if cluster := options.cluster():
         return cluster
     jobs = options.jobs or cpu_count()

@@ -65,18 +65,14 @@ def compute(
 
 
 class Agreement(NamedTuple):
-    """Whether two computations of a feature agree over the same clips, and their
-    distance in words.
-    """
+    """Whether two computations of a feature agree, and their distance."""
 
     holds: bool
     text: str
 
 
 def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
-    """(rows, 1) scale s of the tolerance: the largest |value| of a row, at least 1/1000
-    of the feature's.
-    """
+    """(rows, 1) scale s of the tolerance: see RELATIVE_TOLERANCE."""
     largest = np.abs(theirs).max(axis=(0, 2))
     largest = largest.astype(float)
     scale = np.maximum(largest, SMALLEST_SCALE * largest.max())

@@ -43,9 +43,7 @@ THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
 
 @dataclass(frozen=True, kw_only=True)
 class Request(Wanted):
-    """The clips and features of a run: clips with their sources, features with their
-    functions.
-    """
+    """The clips of a run with their sources, features with their functions."""
 
     dataset: Dataset
     variants: tuple[Variant, ...]  # F, in the order in which they were given
@@ -240,9 +238,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
 
 def read_source(path: str) -> tuple[str, float]:
-    """Hash of a file's content, and seconds of audio; '' and 0 if it cannot be
-    opened.
-    """
+    """Hash of a file, and seconds of audio; '' and 0 if it cannot be opened."""
     try:
         info = audio.file_info(path)
         return content_hash(Path(path)), info.frames / info.sample_rate
@@ -279,9 +275,7 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_of(part: str, count: int) -> slice:
-    """The rows of a part: `3/16` is the third sixteenth of `count` rows; RequestError
-    for another form.
-    """
+    """The rows of a part, as `3/16`; RequestError for another form."""
     first, _, second = part.partition("/")
     number, total = whole_number(first), whole_number(second)
     if not 1 <= number <= total:

@@ -62,9 +62,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def panels(names: list[Channel], sample_rate: int) -> Iterator[Channel]:
-    """The features, each cepstrum in two parts: its row 0, the level, would take all of
-    the colours.
-    """
+    """The features, each cepstrum without its row 0, the level, which is apart."""
     for name in names:
         variant = resolve_feature(name)
         first, last = name.rows or (0, len(variant.row_axis(sample_rate)) - 1)

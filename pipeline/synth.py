@@ -61,9 +61,7 @@ C4 = 261.63  # Hz
 
 
 class SourceRecording:
-    """The properties that all takes of one source recording share: register, tempo,
-    room, background.
-    """
+    """The properties that all takes of one source recording share."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         reverberation = rng.uniform(0.05, 0.3)
@@ -96,9 +94,7 @@ def seconds(duration: float) -> Samples:
 def harmonic_tone(
     pitch: float, partials: Sequence[int], rolloff: float, time: Samples
 ) -> Samples:
-    """Sines at multiples n of a pitch, as loud as n^-rolloff, without those above 20
-    kHz.
-    """
+    """Sines at multiples n of a pitch, as loud as n^-rolloff."""
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
         if number * pitch < SAMPLE_RATE / 2.2:
@@ -115,9 +111,7 @@ def filtered(
     centre: float,
     lowest: float = 1,
 ) -> Samples:
-    """Filter with a gain that depends on the octaves above a centre (Hz), constant
-    below `lowest` (Hz).
-    """
+    """Filter with a gain by octaves above a centre (Hz), constant below `lowest`."""
     frequency = scipy.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     octaves = np.log2(np.maximum(frequency, lowest) / centre)
     spectrum = scipy.fft.rfft(samples) * gain(octaves)
@@ -347,9 +341,7 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
 
 
 def wav(samples: Samples) -> bytes:
-    """A WAV file of 16 bits, as bytes: libsndfile does not notice a full disk when it
-    writes a file.
-    """
+    """A 16-bit WAV as bytes: libsndfile does not notice a full disk."""
     file = io.BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     return file.getvalue()

@@ -42,9 +42,7 @@ def verify_features(options: VerifyCommand) -> int:
 
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
-    """Compare random clips with `pipeline.reference`; True if a clip was read and every
-    feature agrees.
-    """
+    """Whether random clips agree with `pipeline.reference`, one at least."""
     table = cache.clips
     chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
     sources = list(map(Source, table["path"], table["alteration"], spans(table)))

@@ -38,9 +38,7 @@ class Source(NamedTuple):
     version: tuple[int, int] = (0, 0)
 
     def load(self, sample_rate: int, samples: int) -> audio.Samples:
-        """(samples,) float32, mono, altered if the clip is a copy; AudioError as in
-        `load_clip`.
-        """
+        """(samples,) float32, altered if a copy; AudioError as in `load_clip`."""
         y = audio.load_clip(self.path, sample_rate, samples, self.span)
         if self.alteration:
             alter = rooms.load("capabilities", "copies")
@@ -97,9 +95,7 @@ class Computation:
     specs: Sequence[FeatureSpec]
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
-        """The features that one clip lacks, to be written; failures and times are added
-        to `result`.
-        """
+        """The features that a clip lacks; failures and times go to `result`."""
         source = task.source
         try:
             y = source.load(self.sample_rate, self.samples)
@@ -151,9 +147,7 @@ class Computation:
 
 @dataclass(frozen=True)
 class Job(Computation):
-    """One run's work: calling it with a batch computes and writes the features that the
-    clips lack.
-    """
+    """One run's work: computes and writes the features of a batch."""
 
     specs: Sequence[FeatureFile]
     handle: Handle

@@ -34,9 +34,7 @@ class DecoderMessages:
         self.begin()
 
     def begin(self) -> None:
-        """Take a pipe. A child of a fork begins too: it has none of its parent's
-        calls.
-        """
+        """Take a pipe, in a fork's child too: it has none of its parent's calls."""
         if self.readers and self.variable is not None:
             self.variable.value = self.screen
         self.lock = threading.Lock()
@@ -68,9 +66,7 @@ class DecoderMessages:
 
     @contextmanager
     def kept(self) -> Iterator[list[str]]:
-        """A call of the decoder; the list gets its errors, and those of calls in other
-        threads.
-        """
+        """A call of the decoder; the list gets its errors and other threads'."""
         errors = list[str]()
         if self.variable is None:
             yield errors

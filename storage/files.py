@@ -18,9 +18,7 @@ CLOSED = "may not be read: change its permissions (chmod)"
 
 
 def draft_of(path: Path) -> Path:
-    """The name of the draft of a file that a lock guards; only the holder of the lock
-    fills it.
-    """
+    """The name of a file's draft, which only the holder of a lock fills."""
     return path.with_name(path.name + ".tmp")
 
 
@@ -45,9 +43,7 @@ def ended_drafts(folder: Path, name: str) -> list[Path]:
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """An OSError names `path`: that of a write to an open file, on a full disk, names
-    none.
-    """
+    """An OSError names `path`: that of a write to an open file names none."""
     try:
         yield
     except OSError as error:
@@ -92,17 +88,13 @@ def replaced(
 
 
 def replace_file(file: Path, content: bytes | str, *, durable: bool = True) -> None:
-    """Write a file whole or not at all, even while others write it; text becomes
-    UTF-8.
-    """
+    """Write a file whole or not at all, even while others do; text as UTF-8."""
     with replaced(file, locked=False, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def refuse_special(path: Path) -> None:
-    """RequestError if `path` is there but no regular file, is in /proc or /sys, or
-    lacks its folder.
-    """
+    """RequestError if `path` is no regular file, or its folder is missing."""
     if not path.parent.is_dir():
         raise RequestError(
             f"{path}: there is no folder {path.parent}, make it or give another"
@@ -138,9 +130,7 @@ class Lock:
         self.descriptor = os.open(path, access | (os.O_CREAT if create else 0), 0o666)
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
-        """Take the lock; whether it was granted. A lock that this object already holds
-        is given up first.
-        """
+        """Take the lock; whether it was granted. One held is given up first."""
         return system.flock(self.descriptor, shared=shared, wait=wait)
 
     def drop(self) -> None:
@@ -149,9 +139,7 @@ class Lock:
             system.release_flock(self.descriptor)
 
     def release(self) -> None:
-        """Give the lock up and close its file; the file stays, since removing it would
-        let two hold it.
-        """
+        """Close the file, which stays: removing it would let two hold it."""
         os.close(self.descriptor)
 
     def __enter__(self) -> Self:
@@ -199,9 +187,7 @@ def hash_of(content: bytes) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """Hash of a file's content, 32 hexadecimal digits; OSError for a named pipe, which
-    one would wait for, and other special files.
-    """
+    """Hash of a regular file's content, 32 hexadecimal digits; else OSError."""
     if not path.is_file():
         raise OSError(errno.EINVAL, "no regular file", str(path))
     with path.open("rb") as file:

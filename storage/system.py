@@ -36,9 +36,7 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk; skip anything else, since
-    opening a FIFO waits.
-    """
+    """Flush a file, or the names in a folder, to the disk; skip anything else."""
     if path.is_file() or path.is_dir():
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -71,9 +69,7 @@ def is_running(process: str) -> bool:
 
 
 def allocate(path: Path) -> None:
-    """Reserve disk space for every byte of a file, so that a full disk fails here and
-    not in mid-run.
-    """
+    """Reserve a file's disk space, so that a full disk fails now."""
     with path.open("r+b", buffering=0) as file:
         length = os.fstat(file.fileno()).st_size
         try:

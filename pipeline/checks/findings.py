@@ -17,9 +17,7 @@ NUMBER = re.compile(r"\d[\d,.]*")
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding, with the names of its clips, pairs, recordings, classes or measures,
-    or with the name of the option that it proposes.
-    """
+    """One finding, with the names of its clips, pairs, classes or options."""
 
     kind: str
     severity: str  # one of SEVERITIES
@@ -36,9 +34,7 @@ class Finding:
 
 
 def report(findings: Sequence[Finding]) -> str:
-    """The table of findings, then the names and the remedy of each finding that counts
-    something.
-    """
+    """The table of findings, then the names and remedy of those that count."""
     if not findings:
         return "nothing was found wrong"
     rows = [

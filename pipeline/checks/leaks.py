@@ -25,9 +25,7 @@ KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 
 
 def source_findings(table: pd.DataFrame) -> list[Finding]:
-    """The source recordings that lie in several folds: a leak, but a note if the folds
-    are ESC-50's own, which nobody changes.
-    """
+    """Recordings in several folds: a leak, but a note if ESC-50 has them so."""
     folds_of = table.groupby("group")["fold"].unique()
     across = folds_of[folds_of.map(len) > 1]
     clips = table[table["group"].isin(across.index)]

@@ -87,9 +87,7 @@ def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
 
 
 def bandwidth(y: audio.Samples, sample_rate: int) -> float:
-    """The highest frequency (Hz) whose mean level over the clip is above EMPTY; 0 if
-    there is none.
-    """
+    """The highest frequency (Hz) whose mean level is above EMPTY, 0 without one."""
     y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
     frequencies, power = scipy.signal.welch(
         y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
@@ -153,9 +151,7 @@ def damaged_clips(table: pd.DataFrame) -> list[str]:
 
 
 def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """Findings about single clips, their duration, and classes that are missing in a
-    fold.
-    """
+    """Findings about clips, their duration, and classes missing in a fold."""
     return [*clip_warnings(table), *clip_notes(table, dataset)]
 
 

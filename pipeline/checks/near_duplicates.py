@@ -159,8 +159,6 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
 
 
 def sample_differences(y: Samples) -> NDArray[np.float64]:
-    """Differences of neighbouring samples; the first is 0, so that a clip never begins
-    with a click.
-    """
+    """Differences of neighbouring samples; the first is 0, no click."""
     precise = y.astype(np.float64)
     return np.diff(precise, prepend=precise[:1])

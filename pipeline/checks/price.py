@@ -96,9 +96,7 @@ def price(
 
 
 def by_field(table: pd.DataFrame, field: NameField) -> pd.DataFrame:
-    """The table with the field's values as groups: a fold each if they are few, else
-    FOLDS drawn ones.
-    """
+    """The table with the field's values as groups, and folds of these groups."""
     groups = field.of_clips(table)
     folds = pd.factorize(groups, sort=True)[0] + 1
     if len(field.values) > FOLDS_OF_GROUPS:

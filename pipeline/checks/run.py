@@ -61,9 +61,7 @@ def check_dataset(options: SourceOptions) -> int:
 
 
 def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
-    """Write the findings to check.json, for the report and the next command; those in
-    a cache that is only read to the folder of own features.
-    """
+    """Write the findings to check.json in a folder that may be written."""
     folder = dataset.own or dataset.folder
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     try:
@@ -139,9 +137,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
 
 
 def same_classes(table: pd.DataFrame) -> Finding:
-    """Classes whose names are the same but for case, blanks or the form of Unicode:
-    mostly one class.
-    """
+    """Classes whose names differ in case, blanks or Unicode alone."""
     alike: dict[str, list[str]] = {}
     for name in sorted({*by_label(table)["label"]} - {""}):
         folded = unicodedata.normalize("NFKC", name).casefold().translate(LOOK_LATIN)

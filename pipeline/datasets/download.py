@@ -78,9 +78,7 @@ def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Append the missing bytes of `url` to `part`, or begin `part` again if the server
-    cannot resume.
-    """
+    """Append the missing bytes of `url`, or begin again if that is impossible."""
     import requests
 
     refuse_special(part)
@@ -140,9 +138,7 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 
 def making(folder: Path) -> Lock:
-    """The lock of the process that makes the dataset in `folder`; other processes wait
-    for it. RequestError if nothing may be written there.
-    """
+    """The lock for making a dataset; RequestError if nothing may be written."""
     try:
         return Lock(folder / ".making.lock")
     except OSError as error:

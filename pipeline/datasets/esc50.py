@@ -94,9 +94,7 @@ def _install(archive: Path, folder: Path) -> None:
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """Yield each difference between a folder and ESC-50: table, file names, lengths,
-    sample rates.
-    """
+    """Yield each difference of a folder from ESC-50."""
     audio_dir = folder / "audio"
     try:
         rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)

@@ -128,9 +128,7 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
 
 
 def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    """The table with the classes of LABEL=, see `stated`; RequestError if it does not
-    fit every clip.
-    """
+    """The table with the classes of LABEL=; RequestError if a clip lacks one."""
     if not label:
         return table
     found = stated(table, "LABEL", label)
@@ -208,9 +206,7 @@ def propose_group(table: pd.DataFrame) -> str:
 
 
 def holds_class(groups: "pd.Series[str]", labels: "pd.Series[str]") -> bool:
-    """Whether a field of the groups' names is the class, and a word beside it occurs in
-    several classes.
-    """
+    """Whether names hold the class, and a word beside it of several classes."""
     matched = groups.notna().to_numpy()  # a clip with several labels has several rows
     fields = groups[matched].str.split(r"[_\- .]+", expand=True, regex=True).fillna("")
     of = labels[matched]

@@ -52,9 +52,7 @@ LAYOUTS: Registry[Callable[[Path], Listing]] = Registry("layout")
 @LAYOUTS.register("UrbanSound8K.csv")  # Kaggle's copy: no folders metadata and audio
 @LAYOUTS.register("metadata/UrbanSound8K.csv")
 def read_urbansound8k(folder: Path) -> Listing:
-    """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips of up to 4 s, ten
-    classes, ten folds.
-    """
+    """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips, ten folds."""
     table = folder
     audio = folder
     if (folder / "metadata").is_dir():
@@ -72,9 +70,7 @@ def read_urbansound8k(folder: Path) -> Listing:
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
-    """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes; labels include the
-    classes they imply.
-    """
+    """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes."""
     lists = []
     uploaders = dict[str, str]()
     truth = folder / "FSD50K.ground_truth"
@@ -146,9 +142,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def find_recordings(source: Path) -> dict[str, Path]:
-    """The audio files of the folder AUDIO=, by their paths below it, or of the file
-    AUDIO=, by its name.
-    """
+    """The audio file or files of AUDIO=, by name or path below the folder."""
     if source.is_file():
         return {source.name: source}
     below = files_below(source) if source.is_dir() else []
@@ -163,9 +157,7 @@ def find_recordings(source: Path) -> dict[str, Path]:
 def tables_beside(
     folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
 ) -> str:
-    """The command to type for audio at the top of a folder with tables beside it: a CSV
-    of classes, or a table of events for each recording; "" without any.
-    """
+    """The command to type for audio at the top with tables beside it, or ""."""
     recordings = {Path(name).stem for name in audio}
     events = make_command("events", f"AUDIO={folder}", f"TABLES={folder}")
     ways = []

@@ -160,9 +160,7 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
 def _field(
     where: str, values: "pd.Series[str]", table: pd.DataFrame, group: str
 ) -> NameField | None:
-    """The field, if its values are few enough, nearly all in several classes, and a
-    GROUP= is known.
-    """
+    """The field, if its few values are nearly all in several classes."""
     names = sorted(values.unique())
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
     if not group or len(names) < 2 or few or len(table) < FEWEST_CLIPS * len(names):
@@ -181,9 +179,7 @@ def _field(
 
 
 def is_measure(values: Sequence[str]) -> bool:
-    """Whether these values say how a clip was cut, measured or altered: `10dB`, `v2`,
-    `fold3`, `pitch`, letters or channels in sequence.
-    """
+    """Whether these values say how a clip was cut, measured or altered."""
     names = [value.lower() for value in values]
     letters = [chr(ord("a") + place) for place in range(len(names))]
     return names == letters or all(MEASURE.fullmatch(name) for name in names)
@@ -231,9 +227,7 @@ def is_counter(
 
 
 def field_pattern(stems: Sequence[str], values: Sequence[str], place: int) -> str:
-    """The shortest GROUP= whose parentheses match these values, field number `place` of
-    the names; '' if there is none.
-    """
+    """The shortest GROUP= that matches these values; '' if there is none."""
     found = {separator for stem in stems for separator in re.findall(SEPARATOR, stem)}
     separators = sorted(found) or ["_"]
     escaped = re.sub(r"([\[\]-])", r"\\\1", "".join(separators))

@@ -249,18 +249,14 @@ def unique_names(header: Sequence[str]) -> list[str]:
 
 
 def audio_path(audio: Path, name: str) -> str:
-    """The absolute path of an audio file; the disk may spell its accents in another
-    Unicode form.
-    """
+    """The absolute path; the disk may spell accents in another Unicode form."""
     path = str(audio.absolute() / name)
     spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
     return next(filter(os.path.exists, spellings), path)
 
 
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
-    """The column `fold` as whole numbers from 1 to LARGEST_FOLD; RequestError for
-    others.
-    """
+    """The column `fold`, from 1 to LARGEST_FOLD; RequestError for others."""
     folds = pd.to_numeric(frame["fold"], errors="coerce")
     wrong = frame[~(folds.between(1, LARGEST_FOLD) & (folds % 1 == 0))]
     if len(wrong):
@@ -296,9 +292,7 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
 
 
 def tags_note(labels: "pd.Series[str]") -> str:
-    """A note that clips of a table have several labels, or none: it counts clips with
-    several, with one and with none.
-    """
+    """A note on the number of clips with several labels, one or none."""
     sizes = labels.str.count(SEPARATOR) + (labels != "")
     return (
         f"several labels per clip, or none: {counted((sizes > 1).sum(), 'clip')} with"
@@ -307,9 +301,7 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a CSV with `start` and `end` in seconds, 0 if both are blank;
-    RequestError names a line.
-    """
+    """The rows with `start` and `end` in seconds; RequestError names a line."""
     text = clips[list(WINDOW_COLUMNS)]
     seconds = text.apply(
         lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce")
@@ -388,9 +380,7 @@ def is_esc_layout(folder: Path) -> bool:
 
 
 def read_esc_layout(folder: Path, marked: str = "") -> Listing:
-    """The clips of a folder in ESC-50's layout, see `read_table`; groups are the source
-    recordings.
-    """
+    """The clips of a folder in ESC-50's layout; groups are the recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
     tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
     if len(tables) != 1:

@@ -68,9 +68,7 @@ def counts(dataset: Dataset, table: pd.DataFrame) -> str:
 
 
 def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
-    """Size, format, notes, and balance of classes and folds; `table` has the readable
-    originals.
-    """
+    """Size, notes, and balance of classes; `table` has the readable originals."""
     lines = [counts(dataset, table)]
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"

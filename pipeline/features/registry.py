@@ -28,9 +28,7 @@ Defined = TypeVar("Defined", bound=Function)
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature type: its function, and the units of its values, rows and frames; see
-    `feature`.
-    """
+    """A feature type: its function, and units of values, rows and frames."""
 
     name: str
     function: Function
@@ -91,9 +89,7 @@ class Variant:
 
     @property
     def recorded(self) -> dict[str, Value]:
-        """The parameters and other facts that the values depend on, as the cache and
-        run.json keep them.
-        """
+        """All that the values depend on, as the cache and run.json keep it."""
         more = self.feature.recorded
         return self.parameters | (more(**self.parameters) if more else {})
 
@@ -109,9 +105,7 @@ class Variant:
         return values
 
     def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
-        """(rows, frames) for clips of this rate and length; raises Impossible with the
-        reason.
-        """
+        """(rows, frames) for clips of this rate and length; raises Impossible."""
         audio = sample_rate, samples
         if audio not in self.shapes:
             try:
@@ -135,16 +129,12 @@ class Variant:
         )
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
-        """(frames,) the frame axis, in the feature's `frame_unit`; raises
-        Impossible.
-        """
+        """(frames,) the frame axis, in `frame_unit`; raises Impossible."""
         return self.feature.frames(sample_rate, samples, **self.parameters)
 
 
 def resolve_feature(channel: Channel) -> Variant:
-    """The variant that `channel` names; RequestError for an unknown feature or
-    parameter, or a wrong value.
-    """
+    """The variant that `channel` names; RequestError for unknown or wrong words."""
     name = channel.name
     feature = FEATURES[name]
     values = {key: parameter.default for key, parameter in feature.parameters.items()}

@@ -29,9 +29,7 @@ BARS = 100  # bars of the histogram in librosa.pitch_tuning
 
 @dataclass(frozen=True)
 class Octave:
-    """Wavelets of one octave, for a signal whose rate has been halved `halvings`
-    times.
-    """
+    """Wavelets of one octave, for a signal halved in rate `halvings` times."""
 
     halvings: int  # halvings of the first octave's rate
     hop_length: int  # in samples of the halved signal
@@ -59,9 +57,7 @@ class Octave:
 
 @compiled
 def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
-    """`abs(filters @ (spectrum[0] + 1j * spectrum[1])) / norm[:, None]`, the filters
-    sparse, row by row.
-    """
+    """`abs(filters @ spectrum) / norm[:, None]`, the filters sparse."""
     wavelets = len(norm)
     frames = spectrum.shape[2]
     result = np.empty((wavelets, frames), np.float32)
@@ -83,9 +79,7 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
 
 @functools.lru_cache(maxsize=512)
 def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
-    """The number of halvings that `librosa.vqt` makes beforehand, and the octaves,
-    highest first.
-    """
+    """The halvings that librosa makes beforehand, and the octaves, highest first."""
     frequency = bank.frequencies()
     beforehand = bank.halvings_beforehand(sample_rate)
     alpha, gamma = bank.bandwidths(frequency)
@@ -114,9 +108,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
 
 
 def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
-    """Rounded values: octaves that differ only by the rounding of logarithms have the
-    same key.
-    """
+    """Rounded values, so that octaves alike but for rounding have one key."""
     return tuple(np.round(values, digits))
 
 
@@ -159,9 +151,7 @@ def _filters(
 
 
 def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
-    """A complex tone under a Hann window, with magnitudes that sum to 1, in the middle
-    of n_fft samples.
-    """
+    """A tone under a Hann window of sum 1, in the middle of n_fft samples."""
     time = np.arange(-length // 2, length // 2)
     tone = np.exp(2j * np.pi * frequency * time)
     wavelet = tone * scipy.signal.get_window("hann", len(time))

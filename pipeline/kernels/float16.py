@@ -42,9 +42,7 @@ def to_float16(values: NDArray) -> NDArray[np.float16] | None:
 
 @compiled
 def _to_odd(values, single, bits):
-    """Make the last digit 1 if float32 lost digits: rounding again then gives what
-    rounding once gives.
-    """
+    """Make the last digit 1 if digits were lost, so that rounding twice is exact."""
     for i in range(len(values)):
         rounded = abs(np.float64(single[i]))
         exact = abs(values[i])
@@ -57,9 +55,7 @@ def _to_odd(values, single, bits):
 
 @compiled
 def _cast(values, bits, halves):
-    """Write the bits of float16; return whether all values are finite and fit. No
-    branch: eight at once.
-    """
+    """Write float16's bits without a branch; return whether all values fit."""
     fits = True
     for i in range(len(values)):
         size = abs(values[i])

@@ -34,9 +34,7 @@ BLOCK = 32  # frames that scipy transforms at a time
 
 
 def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
-    """(1 + n_fft/2, frames) float32: `abs(librosa.stft(y, window=window))`, the window
-    n_fft long.
-    """
+    """(1 + n_fft/2, frames) float32: `abs(librosa.stft(y, window=window))`."""
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
@@ -52,9 +50,7 @@ def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray
 def transforms(
     y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice
 ) -> np.ndarray:
-    """(2, bins, frames) float32: real and imaginary parts of `librosa.stft(y,
-    window=window)[bins]`.
-    """
+    """(2, bins, frames) float32: real and imaginary parts of `librosa.stft`."""
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((2, bins.stop - bins.start, len(frames)), np.float32)
@@ -118,18 +114,14 @@ def autocorrelation(
 
 
 def centred_frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
-    """(frames, frame_length) view of `y`, padded by half a frame at both ends:
-    `librosa.util.frame`.
-    """
+    """(frames, frame_length) view of padded `y`: `librosa.util.frame`."""
     _, frames = _centred(y, frame_length, hop_length)
     return frames
 
 
 @functools.lru_cache(maxsize=64)
 def centred_window(length: int, n_fft: int) -> np.ndarray:
-    """A Hann window of `length` in the middle of n_fft samples:
-    `librosa.util.pad_center`.
-    """
+    """A Hann window in the middle of n_fft samples: `librosa.util.pad_center`."""
     window = scipy.signal.get_window("hann", length)
     missing = n_fft - length
     left = missing // 2
@@ -253,9 +245,7 @@ _pass_of_1, _pass_of_4, _pass_of_16, _pass_of_64, _pass_of_256 = map(
 
 @inlined
 def _transform(x, factors):
-    """The transforms of 16 to 2048 points, in place; bin k is at the place of its
-    reversed bits.
-    """
+    """The transforms of 16 to 2048 points, in place and in reversed order."""
     points = len(x) // ROW
     # these are not powers of four: a pass of radix 2, with factors 1
     if points in (32, 128, 512, 2048):
@@ -274,9 +264,7 @@ def _transform(x, factors):
 
 @inlined
 def _load(y, first, hop_length, window, x):
-    """Fill `x` with the frames from number `first` on, times the window, then with
-    zeros.
-    """
+    """Fill `x` with frames from number `first` on, times the window."""
     for n in range(len(window)):
         samples = y[first * hop_length + n :]
         weight = window[n]
@@ -289,9 +277,7 @@ def _load(y, first, hop_length, window, x):
 
 @inlined
 def _pair(points, tables, k):
-    """The points k and n - k, which make bin k of the real frames, and exp(-pi i k /
-    n).
-    """
+    """The points k and n - k, of bin k, and exp(-pi i k / n)."""
     _, places, turns = tables
     return (
         points[places[k]],
@@ -302,9 +288,7 @@ def _pair(points, tables, k):
 
 @inlined
 def _bin(a, b, i, turn):
-    """Twice bin k of real frame i, from the points k and n - k of the complex one and
-    exp(-pi i k / n).
-    """
+    """Twice bin k of real frame i, from the points of `_pair`."""
     j = i + LANES
     odd = _product((a[j] + b[j], b[i] - a[i]), turn)
     real = a[i] + b[i] + odd[0]
@@ -333,9 +317,7 @@ def _magnitudes(y, hop_length, window, tables, result):
 
 @compiled
 def _phase_slopes(y, hop_length, tables, result):
-    """A bin with a Hann window is a sum of three bins without a window, with its
-    derivative of two.
-    """
+    """A bin under a Hann window is a sum of three, its derivative of two."""
     n = len(tables[1]) - 1
     frames = result.shape[1]
     x = np.empty(n * ROW)
@@ -390,9 +372,7 @@ def _transforms(y, hop_length, window, tables, lowest, result):
 
 @compiled
 def _autocorrelation(y, hop_length, window, tables, result):
-    """The power spectrum is real and even, so it is transformed back by the same
-    transform of real frames.
-    """
+    """The real, even power spectrum is transformed back by the same transform."""
     n = len(tables[1]) - 1
     lags, frames = result.shape
     x = np.empty(n * ROW, window.dtype)

@@ -60,9 +60,7 @@ def _turned(rows):
 
 @compiled
 def _masked_energies(magnitude, harmonic, percussive):
-    """Replace both medians by (magnitude * mask) ** 2, the mask being
-    `librosa.util.softmask(power=2)`.
-    """
+    """Replace both medians by (magnitude * mask) ** 2 of `librosa.util.softmask`."""
     for i in range(magnitude.size):
         larger = max(harmonic[i], percussive[i])
         nothing = larger < NOTHING
@@ -100,9 +98,7 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
 
 @compiled
 def _medians(rows, reflected, medians):
-    """Medians tile by tile, because the compiler vectorises only arrays that it knows
-    to be contiguous.
-    """
+    """Medians tile by tile: only contiguous arrays are vectorised."""
     tile = np.empty(NEEDED * LANES, np.float32)
     done = np.empty(WINDOWS * LANES, np.float32)
     for row in range(0, len(rows), WINDOWS):
@@ -179,18 +175,14 @@ def _merged(a, b):
 
 @inlined
 def _middle(a, b):
-    """The middle third, sorted, of the values of `a` and `b`; `a` has twice as many as
-    `b`.
-    """
+    """The middle third, sorted, of `a` and of `b`, half as long."""
     low = _ordered(_low_high(a[1], _reversed(b))[0])
     return _ordered(_low_high(a[0], _reversed(low))[1])
 
 
 @inlined
 def _ordered(a):
-    """A sequence that rises and then falls, sorted: compare its halves value by value,
-    then sort each.
-    """
+    """A sequence that rises and then falls, sorted by halves."""
     if len(a) == 1:
         return a
     low, high = _low_high(a[0], a[1])

@@ -18,9 +18,7 @@ DEEP = 0.1  # a trough of the difference below this counts as periodic
 def yin(
     y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int
 ) -> np.ndarray:
-    """(frames,) period in samples, from `shortest` to `longest`; the rate divided by it
-    is `librosa.yin`.
-    """
+    """(frames,) period in samples; the rate divided by it is `librosa.yin`."""
     window = np.ones(frame_length, np.float32)
     correlation = autocorrelation(y, hop_length, window, longest + 1)
     return _yin(y, hop_length, correlation, shortest)
@@ -64,9 +62,7 @@ def _yin(y, hop_length, correlation, shortest):
 
 @inlined
 def _trough(difference):
-    """Interpolated position of the first trough below DEEP; without one, of the least
-    value.
-    """
+    """Interpolated position of the first trough below DEEP, else of the least."""
     last = len(difference) - 1
     chosen = -1
     for k in range(last + 1):

@@ -23,9 +23,7 @@ def decibels(power: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
-    """(n_mels, bins): `librosa.filters.mel`; a band narrower than a bin is empty, as
-    there.
-    """
+    """(n_mels, bins): `librosa.filters.mel`, empty bands included."""
     edges = mel_edges(sample_rate, **dataclasses.asdict(bank))
     filters = _triangles(edges, sample_rate, n_fft)
     area_one = 2 / (edges[2:] - edges[:-2])
@@ -44,9 +42,7 @@ def linear_filters(
 
 
 def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
-    """(bands, bins) float32: band k rises from edge k, is 1 at edge k + 1 and 0 again
-    at edge k + 2.
-    """
+    """(bands, bins) float32: band k is 0, 1, 0 at the edges k, k + 1, k + 2."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     ramps = np.subtract.outer(edges, frequency)
     width = np.diff(edges)[:, None]
@@ -58,9 +54,7 @@ def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray:
-    """(n_bands, bins): magnitude responses of fourth-order gammatone filters, 1.019 ERB
-    wide.
-    """
+    """(n_bands, bins): fourth-order gammatone magnitude responses."""
     centre = erb_axis(sample_rate, **dataclasses.asdict(bank))
     centre = centre[:, None]
     width = 1.019 * 24.7 * (1 + 0.00437 * centre)
@@ -72,9 +66,7 @@ def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray
 
 @functools.lru_cache(maxsize=256)
 def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
-    """(12, bins): `librosa.filters.chroma`; cached, because only a hundred tunings can
-    be estimated.
-    """
+    """(12, bins): `librosa.filters.chroma` at one of a hundred tunings."""
     frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)
     frequency = frequency[1:]
     lowest = 440 * 2 ** (tuning / 12) / 16
@@ -96,9 +88,7 @@ def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
 
 
 def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
-    """(12, frames) sums over octaves, with `bins` bins a semitone, by
-    `librosa.filters.cq_to_chroma`.
-    """
+    """(12, frames) sums over octaves, by `librosa.filters.cq_to_chroma`."""
     each = np.eye(12, dtype=np.float32)
     classes = np.repeat(each, bins, axis=1)
     classes = np.roll(classes, -(bins // 2), axis=1)
@@ -108,9 +98,7 @@ def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
 
 
 def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
-    """Each frame divided by its norm, unless that is tiny:
-    `librosa.util.normalize(values, norm=order)`.
-    """
+    """`librosa.util.normalize(values, norm=order)`."""
     norm = np.linalg.norm(values.astype(float), order, axis=0)
     tiny = norm < np.finfo(values.dtype).tiny
     quotient = values / np.where(tiny, 1, norm)
