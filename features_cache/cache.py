@@ -90,10 +90,7 @@ class UnreadableClips(RequestError):
 
 @dataclass(frozen=True)
 class StoredFeature(FeatureFile):
-    """One feature of an opened cache: `cache["mel"]`.
-
-    Values come from the file that was opened, even if another one takes its place.
-    """
+    """One feature of an opened cache, `cache["mel"]`, even if its file is replaced."""
 
     cache: "Cache"
     row_of: NDArray[np.intp]
@@ -281,10 +278,9 @@ class Cache:
         return self._find(parse_channel(str(channel))) is not None
 
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
-        """The feature behind a name or channel; its range of rows is not applied here.
+        """The feature behind a name or channel, with all its rows.
 
-        RequestError if it is not there, damaged, or made from audio of another rate or
-        length.
+        RequestError if it is not there, damaged, or of another rate or length.
         """
         wanted = parse_channel(str(channel))
         if wanted.stored not in self._open:
@@ -446,9 +442,7 @@ class Cache:
 
 def unknown_dataset(dataset: str, data: Path) -> str:
     """The message for a dataset that is not there: the nearest name, all names, and a
-    similar path.
-
-    If a cache has this name, the message says that its audio is needed.
+    similar path; for a cache's name, that its audio is needed.
     """
     cached = {path.parent.name for path in data.glob("*/features") if is_cache(path)}
     if dataset in cached:

@@ -32,12 +32,10 @@ def write_check(
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
-    """The findings of `python -m pipeline check`, leaks first; those of a joined cache
-    if the folder has none.
+    """The findings of `python -m pipeline check`, leaks first; None without any.
 
-    None if it has not been run, if clips, labels, folds, recordings or audio files have
-    changed since, or if the file is damaged. Audio files that do not exist count as
-    unchanged, because the cache may be used on another machine.
+    None too if clips or audio files have changed since, or if the file is damaged.
+    Audio files that do not exist count as unchanged: see `source_changes`.
     """
     files = [place / CHECKED for place in cache_folders(folder)]
     file = next((file for file in files if file.is_file()), files[0])

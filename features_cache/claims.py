@@ -83,10 +83,7 @@ class Handle:
 
 
 class Writing:
-    """A worker's side of a claim: the worker writes each clip inside `with writing:`.
-
-    RunIsGone if the run has ended.
-    """
+    """A worker's side of a claim: clips are written in `with writing:`."""
 
     def __init__(self, handle: Handle) -> None:
         self._locked = handle.locked

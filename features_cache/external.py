@@ -53,9 +53,8 @@ def create_cache(
     """Create a cache without features; `write_feature` adds them.
 
     folder       the new cache; RequestError if it is a cache already
-    table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (the
-                 source recording;
-                 by default every clip is its own), `category`, `path`, `copy_of`,
+    table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (by
+                 default every clip is its own), `category`, `path`, `copy_of`,
                  `alteration`
     dataset      the name in run folders and reports; by default the folder's name
     sample_rate  Hz, of the audio behind the features; 0 if there is none
@@ -86,11 +85,7 @@ def values_hash(array: NDArray, ids: Iterable[str]) -> str:
 
 
 def planes_of(values: ArrayLike, clips: int, name: str) -> NDArray:
-    """Values (B,), (B, rows) or (B, rows, frames) as (B, rows, frames); RequestError
-    for another shape.
-
-    clips  the number B that is expected
-    """
+    """Values of B `clips` as (B, rows, frames); RequestError for another shape."""
     array = np.asarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != clips or 0 in array.shape:
         raise RequestError(
@@ -126,20 +121,15 @@ def write_feature(
 
     folder    the cache
     name      the new feature's name, one word
-    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; write several
-              planes as one
-              feature each, which FEATURES=a+b+c joins
+    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; several planes
+              are one feature each, which FEATURES=a+b+c joins
     clip_ids  (B,) ids of the cache's clips; training leaves out the others
     dtype     float16 or float32, the type of the stored values
-    about     fields of FeatureSpec: `units` of the values; `row_axis` (rows,) and
-              `frame_axis` (frames,), the
-              position of each row and frame, by default its number; `row_unit` and
-              `frame_unit`, their units; `parameters`, recorded in the file and part of
-              every fingerprint
+    about     fields of FeatureSpec: `units`, `row_axis` (rows,), `frame_axis` (frames,)
+              and their units, and `parameters`, part of every fingerprint
 
-    RequestError for a bad or existing name, another shape, unknown ids, ids that occur
-    twice, NaN, infinity, overflow of `dtype`; OSError, with the file and its size, for
-    a full disk; the cache then stays as it was.
+    RequestError for a bad or existing name, another shape, unknown or repeated ids,
+    NaN, infinity, overflow; OSError for a full disk; the cache then stays as it was.
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """

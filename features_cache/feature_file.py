@@ -83,10 +83,7 @@ def as_text(parameters: Mapping[str, object]) -> str:
 
 
 def fingerprints(clips: NDArray[np.uint64], feature: np.uint64) -> NDArray[np.uint64]:
-    """(N,) the fingerprint of each clip in a feature: 32 bits, never 0.
-
-    The multiplications of splitmix64's finaliser spread every bit of both keys.
-    """
+    """(N,) each clip's fingerprint: splitmix64's upper 32 bits, never 0."""
     mixed = clips ^ feature
     mixed = mixed ^ (mixed >> np.uint64(30))
     mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
@@ -109,10 +106,7 @@ def state_word(fingerprint: int, values: NDArray) -> int:
 def intact(
     values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]
 ) -> NDArray[np.bool_]:
-    """Whether the values at these rows have the CRCs in their state words.
-
-    Reads one clip after the other: together they may not fit into memory.
-    """
+    """Whether the values at these rows have the CRCs in their state words."""
     crcs = (zlib.crc32(values[row].data) for row in rows)
     return np.fromiter(crcs, np.uint64, len(states)) == states & CRC
 
@@ -255,12 +249,9 @@ class FeatureFile(FeatureSpec):
 
 
 def read_header(path: Path, stored: str = "") -> FeatureFile:
-    """The header of a file; DamagedFile if it cannot be read or holds another feature
-    than `stored`.
+    """The header of a file, of the feature `stored`, by default that of its name.
 
-    stored  the feature's stored name; by default the file's name without `.h5`
-
-    FileNotFoundError if there is no file.
+    FileNotFoundError without a file, DamagedFile for another feature or format.
     """
     stored = stored or path.stem
     with hdf5.opened(path) as file:

@@ -114,11 +114,7 @@ class Verdict(NamedTuple):
 
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
-    """Verdicts on the index and each feature's file with all its clips; on a damaged
-    index alone.
-
-    features  stored names; None for all
-    """
+    """Verdicts on the index and each file of `features` (None: all)."""
     cache = Cache(folder)
     try:
         verdicts = [

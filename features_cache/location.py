@@ -36,10 +36,7 @@ def is_same(folder: Path, other: Path) -> bool:
 
 
 def join_cache(own: Path, shared: Path) -> None:
-    """Make `own` a folder of features that joins the cache `shared`.
-
-    RequestError if it is a cache itself, or joins another one.
-    """
+    """Make `own` a folder of features that joins `shared`, else RequestError."""
     joined = joined_cache(own)
     if joined and is_same(joined, shared):
         return
@@ -71,10 +68,7 @@ def feature_path(folders: Sequence[Path], stored: str) -> Path:
 
 def dataset_name(dataset: str, name: str = "") -> str:
     """`name` if it is given, else a NAMED dataset's name, else the folder's name or the
-    file's stem.
-
-    A cache folder called `features` has the name of its parent folder. RequestError for
-    a slash in `name`, or a dot at its start.
+    file's stem; for a cache folder called `features` the name of its parent folder.
     """
     if name:
         if Path(name).name != name or name.startswith("."):

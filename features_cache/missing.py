@@ -115,10 +115,8 @@ def stored_clips(
     keys: NDArray[np.uint64],
     check: slice | None = None,
 ) -> FinishedClips:
-    """The state of these clips in the file of `spec`, by id and fingerprint.
-
-    check  clips whose CRC is compared too, unless the file is unchanged since its last
-           verification
+    """The state of these clips in the file of `spec`; those in `check` with their CRC,
+    unless the file is unchanged since its last verification.
     """
     none = np.zeros(len(clip_ids), bool)
     nothing = FinishedClips(none, none, np.full(len(clip_ids), -1))
@@ -174,11 +172,7 @@ class Missing:
 
 
 def missing(wanted: Wanted, *, check: bool = True) -> Missing:
-    """Compare every wanted feature with its file.
-
-    check  whether the CRCs of the part's clips are compared too, in files that are not
-           verified
-    """
+    """Compare every wanted feature with its file, with `check` also its CRCs."""
     # a CRC releases the interpreter's lock
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
         checked = wanted.part if check else None
@@ -207,9 +201,8 @@ def missing(wanted: Wanted, *, check: bool = True) -> Missing:
 
 
 def _of_other_cache(wanted: Wanted, clips: FinishedClips) -> FinishedClips:
-    """The finished clips of a feature; those in a file of a cache that is only read are
-    enough if only clips that failed there are missing, else the run's own file needs
-    all clips.
+    """The finished clips of a feature: those of a cache that is only read are enough if
+    only clips that failed there are missing, else the run's own file needs all clips.
     """
     if clips.file is None or clips.file.path.parent == wanted.folder:
         return clips

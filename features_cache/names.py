@@ -102,11 +102,7 @@ def parse_set(text: str) -> tuple[Channel, ...]:
 
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
-    """The feature sets of a list separated by blanks, each once; RequestError if there
-    is none.
-
-    `all` stands for `singles`, `small` for those of them that are not LARGE.
-    """
+    """The feature sets of a list, each once; `all` and `small` stand for `singles`."""
     small = [name for name in singles if parse_channel(name).name not in LARGE]
     words = {"all": singles, "small": small}
     sets = [

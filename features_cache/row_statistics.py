@@ -13,8 +13,7 @@ MOST_VALUES = 4096
 
 
 def is_time(frame_unit: str) -> bool:
-    """Whether frames of this unit are time. An index has no known unit and counts as
-    time.
+    """Whether frames of this unit are time; those of an index count as time.
 
     >>> [is_time(unit) for unit in ("s", "index", "Hz")]
     [True, True, False]

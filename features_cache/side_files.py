@@ -140,11 +140,9 @@ def write_failures(
     features: Iterable[str],
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Replace the tried clips' failures, as a whole or in these features; drop those of
-    clips that are gone.
+    """Replace the tried clips' failures, as a whole or in the features asked for.
 
     tried     rows of the clips
-    features  stored names of the features asked for
     failures  (row, feature or WHOLE, reason)
     """
     ids = clips["clip_id"].to_numpy()

@@ -23,9 +23,8 @@ from featurestack.storage.files import content_hash
 
 
 def source_changes(cache: Cache) -> str:
-    """The changes of a cache's dataset, such as `3 clips new`; empty if there are none.
-
-    It is empty too if no audio file is there: the cache may be used on another machine.
+    """The changes of a cache's dataset, such as `3 clips new`; empty without any, or if
+    no audio file is there: the cache may be used on another machine.
     """
     clips = originals(cache.sources)
     clips = clips[clips["path"] != ""]
@@ -51,10 +50,7 @@ def source_changes(cache: Cache) -> str:
 
 
 def audio_state(file: Any) -> str:
-    """`same`, `changed` or `removed`, for a row of the clip table with SOURCE_COLUMNS.
-
-    A file that was missing at extraction counts as the same.
-    """
+    """`same`, `changed` or `removed`; a file missing at extraction is the same."""
     if not (file.source_size or file.source_time_ns):
         return "same"
     path = Path(file.path)

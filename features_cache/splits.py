@@ -21,11 +21,11 @@ VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group set
 
 @dataclass(frozen=True)
 class Split:
-    """Clip ids of one fold's split; each side keeps the table's order.
+    """Clip ids of one fold's split, in the table's order.
 
-    `train` holds originals, then their altered copies. `statistics` are the originals
-    in `train`: they alone give means and deviations. `left_out` are the other originals
-    outside the tested fold: their group is tested or validated.
+    `train` holds originals, then their altered copies; `statistics` the originals
+    alone, which give means and deviations; `left_out` originals whose group is tested
+    or validated.
     """
 
     train: Ids
@@ -42,11 +42,10 @@ def fold_split(
     val: Literal["none", "next", "group"] = "none",
     seed: int = 0,
 ) -> Split:
-    """The split in which `fold` is tested.
+    """The split in which `fold` is tested; RequestError if a side would be empty.
 
     `val` sets clips aside for model selection: the next fold, or 15 % of the training
-    groups (stratified, drawn from `seed`). RequestError if the table has no such fold,
-    or no clip would be left to train or to validate on.
+    groups (stratified, drawn from `seed`).
     """
     clips = originals(table)
     folds = sorted(clips["fold"].unique().tolist())

@@ -28,10 +28,7 @@ CSV, PARQUET = ".csv", ".parquet"
 
 
 def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
-    """The clips that have all these features, with their row statistics.
-
-    features  names of features in the cache
-    """
+    """The clips that have all these features, with their row statistics."""
     done = np.flatnonzero(cache.readable(features))
     parts = [cache.clips.iloc[done].reset_index(drop=True)]
     for name in progress(features, label="statistics", unit="features"):
@@ -75,9 +72,8 @@ def is_statistics(file: Path) -> bool:
 
 
 def write_table(table: pd.DataFrame, target: Path) -> None:
-    """Write a table as CSV, or as Parquet if the name ends so; RequestError if Parquet
-    needs a package that is not here, for another ending, and for a file that is there
-    and is no such table.
+    """Write a table as CSV or Parquet; RequestError without Parquet's package, for
+    another ending, and for a file that is there and is no such table.
     """
     if target.suffix not in (CSV, PARQUET):
         raise RequestError(

@@ -128,11 +128,8 @@ def refresh(
     settings: Mapping[str, object],
     part: slice = slice(0, 0),
 ) -> None:
-    """Rewrite the index for these clips and the present feature files, unless nothing
-    changed, or the folder joins another cache and has none.
-
-    Outside `part` the SOURCE_COLUMNS stay as they are: another run may have written
-    them.
+    """Rewrite the index for these clips and the present files, unless nothing changed
+    or the folder joins a cache; outside `part` the SOURCE_COLUMNS stay as they are.
     """
     if joined_cache(folder):
         return

@@ -121,11 +121,7 @@ def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
 
 
 def untrainable(clips: pd.DataFrame) -> str:
-    """Why no model can be trained and tested on these clips, and what helps; '' if one
-    can.
-
-    Every command asks it before it extracts or trains anything.
-    """
+    """Why no model can be trained and tested on these clips, and what helps, or ''."""
     clips = originals(clips)
     if reason := too_few_classes(clips):
         return reason
@@ -144,9 +140,8 @@ def untrainable(clips: pd.DataFrame) -> str:
 
 
 def too_few_classes(clips: pd.DataFrame) -> str:
-    """Why these clips have too few classes to learn, and what helps; '' if they have
-    two, or are parts of recordings: these may all hold the one sound that is looked
-    for.
+    """Why these clips have too few classes to learn, or ''; parts of recordings may all
+    hold the one sound that is looked for.
     """
     labels = clips["label"].unique()
     if len(labels) > 1 or has_windows(clips):
@@ -159,11 +154,9 @@ def too_few_classes(clips: pd.DataFrame) -> str:
 
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
-    """The table's CLIP_COLUMNS, strings as str and folds as int, and WINDOW_COLUMNS;
-    RequestError names what is wrong.
+    """The table's CLIP_COLUMNS and WINDOW_COLUMNS; RequestError names what is wrong.
 
-    Absent optional columns become '', absent WINDOW_COLUMNS 0. A blank group becomes
-    the clip's own id, or its original's group.
+    Absent columns become '' or 0, a blank group the clip's id or its original's group.
     """
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(

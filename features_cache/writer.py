@@ -65,12 +65,10 @@ Clips = Iterable[tuple[int, NDArray, int]]
 def write_batch(
     files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]
 ) -> None:
-    """Write a worker's clips as they are computed.
+    """Write a worker's clips as they are computed; RunIsGone if their run has ended.
 
     batch  each clip's row in the files, and its values as (place of the feature in
            `files`, values, state)
-
-    RunIsGone if the run that claimed them has ended.
     """
     writing = Writing(handle)
     descriptors = [os.open(file.path, os.O_RDWR) for file in files]
@@ -86,10 +84,7 @@ def write_batch(
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """The values cast to the stored type by numpy, which takes a tenth of HDF5's time.
-
-    ValueError for another shape, NaN, infinity or overflow.
-    """
+    """The values cast to the stored type; ValueError for another shape or no number."""
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     wrong = ~np.isfinite(values)
@@ -131,8 +126,7 @@ class CacheWriter:
         clips: Mapping[str, int],
         failures: Sequence[tuple[int, str, str]],
     ) -> None:
-        """Note costs and failures; remove files without a single clip after
-        failures.
+        """Note costs and failures; remove files without a single clip after failures.
 
         seconds_a_clip  core seconds by feature, measured on `clips`
         failures        (row, feature or WHOLE, reason)
@@ -153,13 +147,9 @@ class CacheWriter:
 
 @contextmanager
 def cache_writer(wanted: Wanted, *, wait: bool) -> Iterator[CacheWriter]:
-    """Admit a run to a cache. Until it has created its files, no other run creates
-    any.
+    """Admit a run to a cache; no other creates files until it has created its own.
 
-    wait  whether the run waits for others that write the same clips of the same
-          features, or files that have to be made again; else RequestError
-
-    RequestError if the disk lacks space.
+    wait  whether it waits for runs that write the same clips or files, or is refused
     """
     wanted.folder.mkdir(parents=True, exist_ok=True)
     rows = wanted.part.start, wanted.part.stop

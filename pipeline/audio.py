@@ -96,11 +96,8 @@ damaged: dict[str, str] = {}
 
 
 class OpenFile(soundfile.SoundFile):
-    """A file that is read block by block, without a seek in between.
-
-    soundfile seeks to its own position after each block. In an MP3 of a low bit rate
-    the decoder then loses the data that earlier frames hold for later ones, and some
-    milliseconds are wrong.
+    """A file that is read block by block, without the seek of soundfile after each
+    block: in an MP3 of a low bit rate the decoder then loses some milliseconds.
     """
 
     def __init__(self, file: Any, path: str | Path) -> None:
@@ -153,10 +150,9 @@ def load_clip(
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32;
     zeros behind its end.
 
-    AudioError if the file is missing, empty, damaged or not audio; if it ends more than
-    ROUNDED before the span does, or is truncated and no span is given; if more than
-    MOST_SAMPLES would be read; if the part that is read has NaN or samples beyond
-    LARGEST_SAMPLE.
+    AudioError if the file is missing, empty, damaged, not audio or truncated, ends more
+    than ROUNDED before the span does, has more than MOST_SAMPLES, or samples that are
+    NaN or beyond LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
@@ -173,9 +169,7 @@ def decode(
     span: Span = WHOLE,
 ) -> Samples:
     """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least
-    its first `seconds`.
-
-    AudioError as in `load_clip`.
+    its first `seconds`; AudioError as in `load_clip`.
     """
     start, end = span
     if end:
@@ -195,16 +189,11 @@ def decode(
 
 
 class Recording:
-    """An open file that windows are read from; a window reuses samples that were read
-    for the one before it.
+    """An open file that windows are read from; a window reuses the samples before it.
 
-    Each window equals the same span of the whole resampled recording, to 1e-6. It is
-    read with a margin on each side, for the filters of the resampling and for a decoder
-    after a seek. Reading begins at a sample that the resampling maps to a whole sample.
-
-    The last bits of an MP3's samples depend on where its decoder began. So that a
-    window never depends on the windows before it, an MP3 is decoded anew from the
-    beginning of each MP3_PART.
+    Each window equals the same span of the whole resampled recording, to 1e-6: it is
+    read with a margin on each side, from a sample that maps to a whole sample. So that
+    an MP3's window depends on no other, it is decoded anew from each MP3_PART.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -370,10 +359,7 @@ def file_infos(
 
 
 def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
-    """The open file; AudioError if it cannot be opened or disagrees with its header.
-
-    whole  whether a truncated file is refused; else it is read as far as it goes
-    """
+    """The open file; AudioError if that fails, or if `whole` and it is truncated."""
     path = Path(name)
     try:
         status = path.stat()

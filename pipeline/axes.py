@@ -263,10 +263,7 @@ class Bank(Wavelets):
         )
 
     def halvings_beforehand(self, sample_rate: int) -> int:
-        """How often librosa halves the rate before it computes the highest octave.
-
-        Impossible if the highest band reaches beyond half the rate.
-        """
+        """How often librosa halves the rate before the first octave; or Impossible."""
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
         top = np.max(

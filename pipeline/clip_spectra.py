@@ -29,11 +29,9 @@ Method = Callable[Concatenate["Clip", Arguments], Value]
 
 
 def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
-    """Decorator: a method that computes once for each clip and call, then returns the
-    same object.
+    """Decorator: a method that computes once for each clip and call.
 
-    Equal arguments count as another call if they are given by name instead of by
-    position.
+    Equal arguments by name and by position count as two calls.
     """
 
     @functools.wraps(method)
@@ -175,10 +173,9 @@ class Clip:
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
         """The samples at a lower rate, for one octave of a constant-Q transform.
 
-        The first step lowers the rate by 2**beforehand, each of `halvings` further
-        steps by 2. A step equals `librosa.resample(y, orig_sr=factor, target_sr=1,
-        scale=True)` to the last bit, because far below a clip's strongest partials the
-        level is rounding error alone.
+        The first step lowers the rate by 2**beforehand, each further one by 2, equal to
+        `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit:
+        far below a clip's strongest partials the level is rounding error alone.
         """
         if halvings:
             faster = self.octave(beforehand, halvings - 1)

@@ -44,10 +44,8 @@ BATCHES_LEFT = 4
 
 def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
     """The command `features`: extract the features that the cache lacks; 1 if more
-    clips failed than BAD allows, Failed if every clip did.
-
-    options  dataset, features, copies and backend: see FeaturesCommand
-    propose  whether the summary ends with the next command
+    clips failed than BAD allows, Failed if every clip did; `propose` a next command or
+    not.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
@@ -113,9 +111,6 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
 
     RequestError if the disk lacks space; without WAIT=1 also if another run works on
     the same clips and features.
-
-        options = FeaturesCommand(dataset="synth", features="mel")
-        result = extract(request(options), options)
     """
     if options.prepare:
         asked = replace(asked, part=slice(0, 0))
@@ -144,9 +139,8 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
 
 def own_features(asked: Request, options: FeaturesCommand) -> Request:
     """The part of a request that a cache lacks which is only read: features for a
-    folder of one's own, which joins it.
-
-    RequestError if that folder is the cache itself, or another cache.
+    folder of one's own, which joins it; RequestError if that is the cache or another
+    one.
     """
     shared = asked.shared
     assert shared
@@ -202,10 +196,7 @@ def compute_missing(
 
 
 def try_own_features(asked: Request) -> None:
-    """Compute each feature of the user's own for the first readable clip.
-
-    RequestError with file and line if one raises: it would fail for every clip.
-    """
+    """Compute the user's own features for a clip; RequestError names the line."""
     dataset = asked.dataset
     own = [
         variant
@@ -236,10 +227,8 @@ def try_own_features(asked: Request) -> None:
 def batches(
     asked: Request, lacking: Missing, processes: int
 ) -> Iterator[list[ClipTask]]:
-    """Batches of the clips that lack a feature, each made when it is needed.
-
-    Batches become shorter towards the end, so that all processes end at about the same
-    time.
+    """Batches of the clips that lack a feature, shorter towards the end, so that all
+    processes end at about the same time.
     """
     left = lacking.clips
     most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))

@@ -122,11 +122,8 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
 
 
 def print_plan(options: ExtractOptions) -> int:
-    """The command `plan`: print the clips to compute, seconds and megabytes of each
-    feature.
-
-    Seconds are those that were last measured in this cache, else measured on a few
-    clips.
+    """The command `plan`: print the clips to compute, megabytes of each feature, and
+    seconds as last measured in this cache, else on a few clips.
     """
     asked = request(options)
     lacking = missing(asked)

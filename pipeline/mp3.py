@@ -22,12 +22,11 @@ class CutOff(Exception):
 
 
 def with_length(content: bytes) -> bytes | None:
-    """The frames of an MP3 behind a new Xing header, which states their number.
+    """The frames of an MP3 behind a new Xing header, which states their number; None if
+    its own does, or without frames; CutOff if the last frame is cut off.
 
-    None if its own header states the number, or if there is no frame; CutOff if the
-    last frame is cut off. Without the number libsndfile estimates the length from the
-    first frame: it may silently drop the end of a file with a variable bit rate, and
-    promises too much for a constant one.
+    Without the number libsndfile estimates the length from the first frame, and may
+    drop the end of a file with a variable bit rate.
     """
     frames = list(frames_in(content))
     if not frames:

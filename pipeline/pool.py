@@ -60,11 +60,8 @@ Function = Callable[[Batch], ExtractionResult]
 
 
 def keep_freed_arrays() -> None:
-    """Keep freed arrays for the next clip, if the C library is glibc; else do nothing.
-
-    Without this glibc returns large arrays to the system at once, and the system hands
-    out the next array page by page, zeroed. A clip needs a hundred such arrays, which
-    took a fifth of its time.
+    """Keep freed arrays for the next clip, if the C library is glibc: asking the system
+    for a clip's hundred arrays took a fifth of its time.
     """
     system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
     system.set_malloc(system.TRIM_THRESHOLD, KEPT)

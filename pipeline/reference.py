@@ -47,13 +47,9 @@ BY_ESTIMATE = {
 def compute(
     name: str, y: np.ndarray, sample_rate: int, **parameters: str | float
 ) -> np.ndarray:
-    """(rows, frames) of the feature `name`, by its definition.
+    """(rows, frames) of the feature `name`, by its definition with these parameters.
 
-    y            (samples,) float32, mono
-    sample_rate  Hz
-    parameters   those that differ from the feature's defaults
-
-        compute("mel", y, 44100, n_mels=64)  # (64, 431)
+    compute("mel", y, 44100, n_mels=64)  # (64, 431)
     """
     variant = resolve_feature(Channel(name, tuple(parameters.items())))
     with warnings.catch_warnings():
@@ -86,10 +82,7 @@ def agreement(
     stored: object = None,
 ) -> Agreement:
     """Compare `ours`, a feature of several clips, (rows, frames) each, with the
-    definition's `theirs`.
-
-    stored  the type that `ours` were rounded to; the tolerance grows by half a unit in
-            its last place
+    definition's `theirs`; the tolerance grows by the rounding to the type `stored`.
     """
     mine = np.array(ours, float)
     other = np.array(theirs, float)  # (clips, rows, frames)

@@ -83,10 +83,7 @@ def index_attributes(dataset: Dataset) -> dict[str, str | int]:
 
 
 def request(options: ExtractOptions) -> Request:
-    """Load the dataset, resolve the features, find audio files that changed.
-
-    RequestError as in `load`, `wanted` and `part_of`, or if the dataset has no audio.
-    """
+    """Load the dataset, resolve the features, find audio files that changed."""
     dataset = load(options)
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
@@ -129,11 +126,10 @@ def request(options: ExtractOptions) -> Request:
 def wanted(
     features: str, dataset: Dataset, frame: float | None = None
 ) -> tuple[tuple[Variant, ...], list[str]]:
-    """The variants in a list of features, and lines on those that are left out.
+    """The variants in a list of features, and lines on those left out of `all` and
+    `small`, which cannot exist here; RequestError if one is named, or none is left.
 
-    A variant that cannot exist at this rate or duration is left out of `all` and
-    `small`. RequestError if it is named, or if no variant is left. `frame` is the
-    duration of frames in milliseconds, None for librosa's 2048 samples.
+    frame  duration of frames in milliseconds, None for librosa's 2048 samples
     """
     variants = {}
     left_out = []
@@ -208,8 +204,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     """The clips with up-to-date SOURCE_COLUMNS in `part`.
 
     A file is read again only if its size or time changed, or if it could not be opened
-    before. A missing file keeps its values: features that were computed from it stay
-    done.
+    before. A missing file keeps its values: its features stay done.
     """
     # copies share their original's
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
@@ -261,11 +256,8 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
 
 
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
-    """The originals of `table` followed by the copies in `cached` whose original is
-    still there.
-
-    A copy keeps its id and its alteration; its other columns are those of its original
-    in `table`.
+    """The originals of `table`, then the copies in `cached` of those, each with its own
+    id and alteration and its original's other columns.
     """
     copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]

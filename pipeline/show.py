@@ -109,9 +109,7 @@ def round_ticks(positions: Numbers) -> tuple[Numbers, list[str]]:
 
 def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
     """Draw the features below each other: rows upwards, frames to the right; a single
-    row is a curve, and row 0 of a cepstrum a curve of its own.
-
-    RequestError for an unknown feature, or one that cannot exist for this clip.
+    row, as row 0 of a cepstrum, is a curve.
 
     draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
     """

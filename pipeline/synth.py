@@ -252,8 +252,7 @@ CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = 
 def clip_rows(mix: bool = False) -> pd.DataFrame:
     """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`.
 
-    Clips of a `mix` have one to three labels, at most one of a pair; `target` is the
-    number of labels.
+    Clips of a `mix` have `target` labels, one to three, at most one of a pair.
     """
     rows = []
     of_class = FOLDS * SOURCES
@@ -289,10 +288,8 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
 
 
 def clip(row: Any) -> Samples:
-    """One clip: its sounds in their room, over the background; the level (rms) does not
-    depend on the class.
-
-    The samples depend only on the row of the table and SEED.
+    """One clip: its sounds in their room, over the background, at a level (rms) that
+    does not depend on the class. The samples depend on the row and SEED alone.
     """
     source = SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
@@ -310,10 +307,8 @@ def clip(row: Any) -> Samples:
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:
-    """Write audio/ and meta/synth.csv into `folder` unless they are there; return the
-    folder.
-
-    mix  whether clips have several classes, in the table meta/synth_mix.csv
+    """Write audio/ and meta/synth.csv, of a `mix` meta/synth_mix.csv, unless they are
+    there; return the folder.
     """
     rows = clip_rows(mix)
     listed = rows.to_csv(index=False)

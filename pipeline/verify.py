@@ -23,9 +23,7 @@ from featurestack.pipeline.worker import Source
 def verify_features(options: VerifyCommand) -> int:
     """The command `verify`: check every stored clip; 0 if all are intact and agree.
 
-    options  dataset, features and the number of clips to recompute: see VerifyCommand
-
-        verify_features(VerifyCommand(dataset="esc10", features="mel"))
+    verify_features(VerifyCommand(dataset="esc10", features="mel"))
     """
     cache = open_cache(options.dataset, options.data, options.name)
     for channel in itertools.chain(*parse_list(options.features, cache.features)):

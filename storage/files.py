@@ -56,16 +56,12 @@ def named_errors(path: Path) -> Iterator[None]:
 def replaced(
     path: Path, *, locked: bool = True, durable: bool = True
 ) -> Iterator[Path]:
-    """A draft to fill, which then takes the place of `path`.
+    """A draft to fill, which then takes the place of `path`; an OSError names `path`.
 
     locked   whether the caller holds a lock: all holders use one draft, and overwrite
              that of a killed run. Otherwise this process has its own draft, and drafts
              of ended processes are removed
-    durable  whether the file survives a power cut, which takes 10 ms more; it always
-             survives a kill
-
-    RequestError as in `refuse_special`. An OSError names `path`, which is as it was
-    unless the last sync failed.
+    durable  whether the file survives a power cut, in 10 ms more; a kill it always does
     """
     refuse_special(path)
     draft = draft_of(path)
@@ -110,14 +106,15 @@ def refuse_special(path: Path) -> None:
 
 
 class Lock:
-    """An flock, exclusive or shared; as a context manager it is exclusive.
+    """An flock, exclusive or shared, dropped when its process ends; exclusive in
+    `with`.
 
     create  whether the file is made if it is not there, else FileNotFoundError
     busy    text of a RequestError: `with` raises it if another process holds the lock,
             and does not wait
 
-    The system drops the lock when the process that holds it ends. On a file system
-    without locks every request is granted: there PREPARE=1 and PART= keep runs apart.
+    On a file system without locks every request is granted: there PREPARE=1 and PART=
+    keep runs apart.
     """
 
     def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:

@@ -96,10 +96,7 @@ def boot_id() -> str:
 
 def become_child() -> None:
     """Make this process a worker: it ignores Ctrl-C, which its parent answers, and ends
-    with its parent.
-
-    Linux's kernel ends it; on other systems, and if the parent died before this call, a
-    thread does.
+    with its parent, by Linux's kernel or, elsewhere, by a thread.
     """
     parent = multiprocessing.parent_process()
     assert parent

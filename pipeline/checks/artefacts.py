@@ -33,11 +33,9 @@ def linear_accuracies(
     table: pd.DataFrame, values: NDArray[np.floating], strength: float = OF_ARTEFACTS
 ) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), split
-    as for training; `strength` is its C.
+    as for training; for tags macro AUROC over the classes that every side has.
 
-    For tags, macro AUROC over the classes with positive and negative clips on both
-    sides of every split. RequestError if no class is left, or a fold leaves fewer than
-    two classes to train on.
+    RequestError if a fold leaves fewer than two classes to train on.
     """
     tagged = has_tags(table)
     if tagged:
@@ -71,11 +69,10 @@ def linear_accuracies(
 
 
 def artefact_findings(table: pd.DataFrame) -> list[Finding]:
-    """A finding on the accuracy of a linear classifier of artefacts alone, on the
-    dataset's folds.
+    """A finding on the accuracy of a linear classifier of artefacts alone.
 
-    No finding for windows of recordings, whose level shows whether they hold an event,
-    which is no artefact; none either if there are too few folds or classes.
+    None for windows of recordings, whose level shows whether they hold an event, and
+    none if there are too few folds or classes.
     """
     if has_windows(table):
         return []

@@ -131,10 +131,8 @@ def measure_clips(
 
 
 def damaged_clips(table: pd.DataFrame) -> list[str]:
-    """The first error of the decoder in each clip, or "".
-
-    Files that threads read at the same time share their errors, so clips of files with
-    an error are read again, one after the other.
+    """The first error of the decoder in each clip, or ""; read again one by one,
+    because threads share their errors.
     """
     suspects = {*audio.damaged}
     if not suspects:

@@ -91,11 +91,8 @@ def find_near_duplicates(
     files: Sequence[str],
     load: Callable[[int], Samples],
 ) -> list[Pair]:
-    """Pairs of clips with similar audio; `load` gives the samples of a clip by its
-    number.
-
-    files  the path of each clip; clips of one file are no pair, since windows may
-           overlap
+    """Pairs of clips of different `files` with similar audio; `load` gives a clip's
+    samples by its number.
     """
     # the clip and the position of each landmark
     clips = list[int]()
@@ -137,9 +134,8 @@ def find_near_duplicates(
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation of two clips over their common time if `b` lags by `shift` samples.
-
-    0 if that time holds no more than the share SHARED of either clip's energy.
+    """Correlation of two clips if `b` lags by `shift` samples; 0 if their common time
+    has no more than the share SHARED of either energy.
     """
     whole = sample_differences(a)
     shifted = sample_differences(b)

@@ -26,10 +26,7 @@ MOST_PRICED = 2000  # clips of which the price is measured; the fits take half a
 
 def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     """The price of a leak: scores of a linear model by clip, and by group or by each
-    field of the names that may be one.
-
-    There is no price for more than MOST_PRICED clips, for clips without groups and
-    fields, or if a fold has too few classes.
+    field of the names that may be one; none for too many clips or too few classes.
     """
     alone = not table["group"].duplicated().any()
     if not 0 < len(table) <= MOST_PRICED or (alone and not dataset.fields):
@@ -58,11 +55,8 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
 
 
 def by_clip(split: pd.DataFrame) -> pd.DataFrame:
-    """The table with folds that keep no clips together and have as many clips of each
-    class as the split's.
-
-    A speaker who says one word more often than others leaves few of it to train on;
-    that is a loss of the mixture and not of the speaker, so both splits have it.
+    """The table with folds that keep no clips together and have the split's clips of
+    each class: a loss by an unlike mixture of classes is none by the speaker.
     """
     rng = np.random.default_rng(0)
     folds = split.groupby("label")["fold"].transform(rng.permutation)
@@ -70,10 +64,7 @@ def by_clip(split: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
-    """Whether an accuracy by clip is more than two standard errors above one by group.
-
-    The error is that of independent clips, which they are if there is no leak.
-    """
+    """Whether accuracy by clip is over two standard errors above that by group."""
     variance = (by_clip * (1 - by_clip) + by_group * (1 - by_group)) / clips
     return by_clip - by_group > 2 * np.sqrt(variance)
 

@@ -44,12 +44,9 @@ UNSEEN = ("Zs", "Cf", "Cc")
 
 
 def check_dataset(options: SourceOptions) -> int:
-    """The command `check`: print and keep the findings about a dataset; 1 if there is a
-    leak.
+    """The command `check`: print and keep the findings; 1 if there is a leak.
 
-    options  the dataset: see SourceOptions
-
-        check_dataset(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
+    check_dataset(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
     """
     dataset = load(options)
     measured, findings = findings_in(dataset)
@@ -77,11 +74,7 @@ def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
-    """The originals that can be read, with their Measures, and every finding, leaks
-    first.
-
-    RequestError for a cache of external features.
-    """
+    """The originals that can be read, with Measures, and every finding, leaks first."""
     table = originals(dataset.table).reset_index(drop=True)
     if (table["path"] == "").any():
         raise RequestError(

@@ -41,12 +41,11 @@ DAMAGED = (
 
 
 def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
-    """Download `url` to the file `to`, which appears when it is complete.
+    """Download `url` to the file `to`, which appears when it is complete, else
+    RequestError.
 
-    A broken connection is tried again after PAUSES. The bytes that arrived stay in
-    `<to>.part`. If the server supports range requests, the next call continues from
-    them; otherwise it begins again. The server's file may change in between, so callers
-    must check the content. RequestError if the file cannot be fetched.
+    A broken connection is tried again after PAUSES, and continued from `<to>.part` if
+    the server can. Its file may change in between: callers must check the content.
     """
     import requests
 
@@ -118,11 +117,9 @@ def _fetch(url: str, part: Path) -> None:
 
 @contextmanager
 def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """Yield an empty folder to fill; then move its `parts` into `folder`, in this
-    order.
+    """Yield an empty folder to fill; then move its `parts` into `folder` in this order.
 
-    A failure before the moves leaves `folder` as it was. The next call removes what a
-    killed process left. The caller must hold `making(folder)`.
+    A failure before leaves `folder` as it was. The caller holds `making(folder)`.
     """
     stage = folder / UNFINISHED
     try:
@@ -170,15 +167,10 @@ def listed_bytes(archive: Path) -> int:
 
 
 def unpack(archive: Path, into: Path, most: float = MOST_UNPACKED) -> None:
-    """Unpack a zip into the new folder `into`.
-
-    most  the largest number of bytes of all files together
+    """Unpack a zip of at most `most` bytes into the new folder `into`.
 
     Refused if it is no regular file, damaged or too large, or if it holds anything but
-    plain files and folders; RequestError if the disk has too little room.
-
-    zipfile writes no more of an entry than the zip declares; longer content fails its
-    CRC and is refused.
+    plain files and folders. zipfile writes no more of an entry than the zip declares.
     """
     if not archive.is_file():  # reading a device or a FIFO may never end
         raise Refused(f"{archive} is no regular file; expected a zip archive")

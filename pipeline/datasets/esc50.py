@@ -35,11 +35,9 @@ Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Att
 
 
 def obtain(options: SourceOptions) -> Path:
-    """The folder of ESC-50; if it is missing, ESC-50 is unpacked from ARCHIVE= or
-    downloaded.
+    """The folder of ESC-50, unpacked from ARCHIVE= or downloaded if it is missing.
 
-    RequestError if the archive is damaged, unsafe or not ESC-50's; nothing of it is
-    then in the folder.
+    RequestError if the archive is unsafe or not ESC-50's; nothing of it then stays.
     """
     folder = options.data / "esc50"
     if is_esc_layout(folder):

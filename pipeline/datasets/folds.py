@@ -41,10 +41,9 @@ def with_folds(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
-    With FOLDS_BY=group each group is a fold. Otherwise the source's folds are kept; if
-    it has none, folds are drawn by group, stratified, from the seed. A group keeps its
-    drawn fold in later calls, even if its clips are missing for a while. The column
-    `grouped_by` holds the GROUP= that made the groups, '' for the source's own.
+    With FOLDS_BY=group each group is a fold. Otherwise the source's folds are kept, or
+    drawn by group. A group keeps its drawn fold in later calls, even if its clips are
+    missing for a while.
 
     path  the dataset's folds.csv; it gives GROUP= and FOLDS_BY= if the options lack
           them, and is written if folds or groups are not the source's
@@ -97,12 +96,9 @@ def with_folds(
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
-    """The value that GROUP= or LABEL= gives each clip, '' for none: that of a column of
-    the source's table, or what the parentheses of a pattern match, without parentheses
-    the whole match.
-
-    A pattern is searched in file names without extension and, if it fits none of them,
-    in paths within the dataset.
+    """The value that GROUP= or LABEL= gives each clip, '' for none: that of a column,
+    or what a pattern's parentheses (else all of it) match in file names without
+    extension or, if it fits none of them, in paths within the dataset.
     """
     if words in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):
         return table[words].fillna("").astype(str).tolist()
@@ -145,9 +141,8 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
 def with_groups(
     table: pd.DataFrame, group: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table with every group, and a note if `group` does not fit all clips.
+    """The table with every group, its own for a clip without one, and a note on these.
 
-    With '' the source's own groups are kept. A clip without a group is its own group.
     RequestError if `group` fits no clip, or makes each class one group.
     """
     table = table.copy()
@@ -180,13 +175,10 @@ def with_groups(
 def propose_group(table: pd.DataFrame) -> str:
     """The first of PATTERNS whose groups may be source recordings; '' if there is none.
 
-    The pattern must fit over half of the file names, and enough clips must share their
-    group. Each class needs three groups or more, and each group less than a fifth of
-    all clips. No pattern joins the class with something that occurs in several classes,
-    as `0_george` for the digit 0 of a speaker.
-
-        propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for
-            "yard-A.wav", "yard-B.wav"
+    The pattern must fit over half of the file names, and enough clips share their
+    group. Each class needs three groups or more, each group less than a fifth of all
+    clips. No pattern joins the class with a word of several classes, as `0_george` of a
+    speaker.
     """
     names = table["path"].map(lambda path: PurePath(path).stem)
     for pattern, least in PATTERNS.items():
@@ -234,12 +226,10 @@ def draw_folds(
     """Draw a fold from 1 to `folds` for each clip: one fold for each group, classes
     spread evenly.
 
-    A clip counts for each of its labels; clips without a label count as one more class.
-
-    `kept` maps groups to the folds that they keep; a fold above `folds` is drawn anew.
-    The other groups are drawn from the largest to the smallest, each into the fold that
-    has least of its classes. scikit-learn's StratifiedGroupKFold, which is also greedy,
-    cannot keep given folds.
+    A clip counts for each of its labels, without any as one more class. `kept` maps
+    groups to the folds that they keep, which scikit-learn's StratifiedGroupKFold
+    cannot. The others are drawn from the largest on, each into the fold with least of
+    its classes.
     """
     table = pd.DataFrame({"label": pd.Series([*labels], dtype=object)})
     split = by_label(table)["label"]

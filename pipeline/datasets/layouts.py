@@ -114,11 +114,8 @@ def read_fsd50k(folder: Path) -> Listing:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Sorted paths of the files below `folder`, relative to it.
-
-    Links are followed, but no folder is read twice: a folder comes before the links
-    beside it. Hidden files and folders are left
-    out, and folders with a file NO_DATA. OSError if a folder cannot be read.
+    """Sorted paths of the files below `folder`, relative to it, but hidden ones and
+    those in a folder with a file NO_DATA; links are followed, each folder is read once.
     """
 
     def refuse(error: OSError) -> None:
@@ -172,10 +169,7 @@ def tables_beside(
 
 def read_folder(folder: Path) -> Listing:
     """The clips of a published dataset, or of class folders at the top or within
-    train/, val/ and test/.
-
-    Class folders may have sub-folders at any depth. Notes count the files that were
-    left out. RequestError if no sub-folder holds audio files.
+    train/, val/ and test/; RequestError if no sub-folder holds audio files.
     """
     for file, reader in LAYOUTS.items():
         if (folder / file).is_file():

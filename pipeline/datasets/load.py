@@ -64,10 +64,9 @@ STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 class Dataset:
     """Clips of one rate and duration.
 
-    `table` has CLIP_COLUMNS and WINDOW_COLUMNS of `features_cache.table`, one row for
-    each clip: originals in the order of their source, then altered copies, if any.
-    `source` distinguishes datasets of the same name: a known name, an absolute path, or
-    EXTERNAL for a cache without audio.
+    `table` has CLIP_COLUMNS and WINDOW_COLUMNS, originals in the order of their source,
+    then altered copies. `source` distinguishes datasets of the same name: a known name,
+    an absolute path, or EXTERNAL for a cache without audio.
     """
 
     name: str
@@ -110,13 +109,11 @@ def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
 
 
 def load(options: SourceOptions) -> Dataset:
-    """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a
-    cache folder.
+    """A dataset by its name, downloaded or synthesised if it is missing, or from a
+    folder of clips, a CSV, or a cache folder.
 
-    A missing named dataset is downloaded or synthesised. Folds that are not the
-    dataset's own are kept in `<data>/<name>/folds.csv`. RequestError if there are fewer
-    than two classes, or if the name belongs to features of another source; folds.csv is
-    then not written.
+    RequestError if there are fewer than two classes, or if the name belongs to features
+    of another source; folds.csv is then not written.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
@@ -210,10 +207,8 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
 def former_index(
     folder: Path, source: str, name: str
 ) -> tuple[pd.DataFrame | None, Attributes]:
-    """The clips and settings of the cache that is there; None and no settings without
-    one. RequestError if it has features of another source.
-
-    name  of the dataset
+    """The clips and settings of the cache that is there, None and {} without one;
+    RequestError if it has features of another source than dataset `name`.
     """
     cached = None
     settings: Attributes = {}
@@ -283,10 +278,7 @@ def _audio_settings(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[int, float, list[str]]:
     """Rate, duration and notes: from the options, else the cache, else the source, else
-    the files.
-
-    The files give the commonest rate (the higher of two equally common ones) and the
-    longest clip's duration, LONGEST at most, or a shorter one, see `held_whole`.
+    the files: their commonest rate, their longest duration or `held_whole`.
     """
     known = listing.sample_rate, listing.duration
     if settings:
@@ -347,8 +339,6 @@ def padding(seconds: NDArray[np.floating], duration: float) -> float:
 def held_whole(seconds: NDArray[np.floating], longest: float) -> float:
     """The shortest duration that holds HELD_WHOLE of the clips whole, if more than
     MOST_PADDING of `longest` would be padding, else `longest`.
-
-    seconds  length of each clip, at least one
     """
     if padding(seconds, longest) <= MOST_PADDING:
         return longest
@@ -357,11 +347,7 @@ def held_whole(seconds: NDArray[np.floating], longest: float) -> float:
 
 
 def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
-    """A note that names the clips that are longer than `duration`, longest first, and
-    says how to keep them; '' if none is.
-
-    seconds  length of each clip, by clip id
-    """
+    """A note that names the clips longer than `duration`, and says how to keep them."""
     cut = seconds[seconds > duration].sort_values(ascending=False, kind="stable")
     if cut.empty:
         return ""
@@ -379,11 +365,7 @@ def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
-    """A note that proposes the duration of `held_whole` in the place of a cache's, an
-    option's or a layout's; '' if it is not shorter.
-
-    seconds  length of each clip, at least one
-    """
+    """A note that proposes the duration of `held_whole`; '' if it is not shorter."""
     shorter = held_whole(seconds, duration)
     if shorter >= duration:
         return ""

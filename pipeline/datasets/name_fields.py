@@ -97,11 +97,8 @@ def one_line(value: str) -> str:
 
 
 def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
-    """The field that may be speakers, sites or devices, if there is one: a column, else
-    words, else numbers.
-
-    table  clips with path, label, group and the source's further columns. There are no
-           fields if clips share groups: their user has said what a recording is.
+    """The field that may be speakers, sites or devices: a column, else words, else
+    numbers; none if clips share groups, for their user has said what a recording is.
     """
     if table["group"].duplicated().any():
         return ()
@@ -210,10 +207,8 @@ def is_counter(
     others: Sequence["pd.Series[str]"],
     labels: "pd.Series[str]",
 ) -> bool:
-    """Whether a number counts the clips of a class, or those of a class and of a value
-    of one other field: it is nearly always another one.
-
-    A speaker's number occurs several times in a class, whatever one other field says.
+    """Whether a number counts the clips of a class, or of a class and one other field:
+    it is nearly always another one, where a speaker's occurs several times.
     """
     if not values.str.isdecimal().all():
         return False

@@ -76,11 +76,9 @@ NAMINGS: tuple[Callable[[PurePath], str], ...] = (
 class Listing:
     """Original clips as their source lists them.
 
-    `table` has CLIP_COLUMNS, WINDOW_COLUMNS and other columns of the source, among them
-    `filename`. A
-    `fold` of 0, a `group` of '', and a rate or duration of None are not known yet.
-    `published_test` is the one fold that the publishers test; None if each is tested in
-    turn. `groups` is the noun for a group; '' means source recording.
+    `table` has CLIP_COLUMNS, WINDOW_COLUMNS and columns of the source, as `filename`. A
+    `fold` of 0, a `group` of '', and None are not known yet. `groups` is the noun for a
+    group; '' means source recording.
     """
 
     table: pd.DataFrame
@@ -95,11 +93,9 @@ def clip_table(
     clips: pd.DataFrame, folder: Path, by_path: bool = False
 ) -> pd.DataFrame:
     """The table of a Listing, from filename, label and perhaps fold, group, category,
-    start and end.
+    start and end; a missing category is filled in if all classes are ESC-50's or ours.
 
     File names are absolute or relative to `folder`; `by_path` is passed to `clip_ids`.
-    The index of `clips` may be their lines, that of the table counts from 0.
-    A missing `category` is filled in if all classes are ESC-50's or synthetic.
     """
     clips = clips.reset_index(drop=True)
     categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
@@ -123,13 +119,10 @@ def clip_table(
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """An id for each clip: its file name without extension.
+    """An id for each clip: its file name without extension, or its path if `by_path`.
 
-    Equal ids become file names with extension; ids that are still equal become paths
-    without extension, then paths with it. RequestError if a name is empty or a path is
-    listed twice.
-
-    by_path  begin with paths without extension, such as `dog/bark 1`
+    Equal ids get their extension, then paths without and with it. RequestError if a
+    name is empty or a path is listed twice.
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
@@ -153,10 +146,7 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
 
 def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[str]":
     """An id for each clip: `rec` for all of rec.wav, `rec@12.5` for a part that begins
-    at 12.5 s.
-
-    If several parts begin there, they become `rec@12.5-15.5`. RequestError if a part is
-    listed twice.
+    at 12.5 s, `rec@12.5-15.5` if several begin there.
     """
     written = clips[list(WINDOW_COLUMNS)].map(
         lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip(".")
@@ -173,10 +163,8 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The table of a CSV, all cells as text; the header decides if comma, semicolon or
-    tab separates them. The index has the line of each row.
-
-    RequestError if the file cannot be read or lacks one of `columns`.
+    """The table of a CSV, all cells as text, indexed by line; RequestError if it cannot
+    be read or lacks one of `columns`.
     """
     if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
         raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
@@ -196,11 +184,10 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def parse_csv(path: Path, text: str) -> pd.DataFrame:
-    """The table of a CSV's text, as in `read_csv`; `path` is for errors.
+    """The table of a CSV's text, separated as its header; `path` is for errors.
 
-    Its index has the line on which each row begins. A cell that a row lacks is ''.
-    RequestError if a row has more cells than the header, as an unquoted comma makes
-    them.
+    The index has the line on which each row begins. A cell that a row lacks is '', one
+    more than the header, as an unquoted comma makes, is refused.
     """
     first, _, rest = text.partition("\n")
     if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is no header
@@ -269,10 +256,7 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
 
 
 def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
-    """The labels of each cell as `dog;rain`: sorted, each once, without blanks around
-    them.
-
-    In a cell, labels are separated by `;` or by `separator`, or they are a list.
+    """The labels of each cell as `dog;rain`: sorted, each once, of lists too.
 
     >>> split_labels(pd.Series(["rain; dog", "['dog', 'rain']", "[]", "owl"])).tolist()
     ['dog;rain', 'dog;rain', '', 'owl']
@@ -322,8 +306,7 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
 def read_table(
     path: Path, audio_dir: Path, marked: str = "", separator: str = ""
 ) -> Listing:
-    """The clips of a CSV with `filename,label` (or `labels`), or with ESC-50's or
-    BirdCLEF's columns.
+    """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
 
     audio_dir  the folder from which relative file names begin
     marked     a column of True and False: only clips with True are read

@@ -14,11 +14,8 @@ FAULTS_SHOWN = 10
 
 
 def summarise_dataset(options: SourceOptions) -> int:
-    """Download or synthesise a missing dataset, print a summary of the readable clips,
-    and name faults.
-
-    For esc50 and esc10, differences from ESC-50 as it is published are faults too. The
-    status is 1 if there are faults, else 0.
+    """Get a dataset ready, print a summary of the readable clips, and name faults: also
+    differences from ESC-50 as it is published; 1 if there are any.
     """
     dataset = load(options)
     table = originals(dataset.table)

@@ -138,10 +138,7 @@ def mfcc_delta2(
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
     """`librosa.feature.delta`: derivatives of polynomials fitted to `width` frames,
-    both of order `order`.
-
-    This derivative of a polynomial is constant, so the ends repeat the first and the
-    last value.
+    both of order `order`, so constant: the ends repeat the first and the last value.
     """
     taps = taps_of(width, order).astype(values.dtype)
     inner = values.shape[1] - width + 1

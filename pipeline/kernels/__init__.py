@@ -31,10 +31,9 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def compiled(function: Kernel) -> Kernel:
-    """`numba.njit` of a function, with x / 0 infinite; RequestError if the compiled
-    code cannot be kept.
+    """`numba.njit` with x / 0 infinite: with Python's error no division is vectorised.
 
-    With Python's error for x / 0, a loop with a division is not vectorised.
+    RequestError if the compiled code cannot be kept.
     """
     from numba import njit
 
@@ -51,11 +50,9 @@ def compiled(function: Kernel) -> Kernel:
 
 
 def inlined(function: Kernel) -> Kernel:
-    """Mark a function that only compiled functions call; it gets no entry from Python,
-    and is inlined.
-
-    The entry would take a third of the compile time. If LLVM decided what to inline,
-    loops over medians would not be vectorised.
+    """Mark a function that only compiled functions call: no entry from Python, which
+    takes a third of the compile time, and inlined, so that loops over medians are
+    vectorised.
     """
     from numba.extending import register_jitable
 

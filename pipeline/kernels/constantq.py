@@ -39,11 +39,7 @@ class Octave:
     norm: np.ndarray  # (wavelets,) divisors of the responses
 
     def response(self, y: np.ndarray) -> np.ndarray:
-        """(wavelets, frames) magnitudes for the halved signal `y`.
-
-        Spectra are not kept for other banks: computing them again is as fast as
-        fetching them from memory.
-        """
+        """(wavelets, frames) magnitudes for the halved signal `y`."""
         rectangle = np.ones(self.n_fft)
         spectrum = transforms(y, self.hop_length, rectangle, self.bins)
         return _magnitudes_of_products(
@@ -116,15 +112,11 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 def _filters(
     frequency: tuple[float, ...], length: tuple[float, ...]
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
-    """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra at
-    these bins.
+    """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra there,
+    for frequencies in cycles a sample and lengths in samples.
 
     They are those of `librosa.filters.wavelet` and `librosa.util.sparsify_rows`, with
-    the same roundings to complex64: the response to a strong partial outside a
-    wavelet's band comes from its rounding error.
-
-    frequency  cycles a sample
-    length     samples
+    the same roundings to complex64, which decide the response to strong partials.
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
     wavelets = [
@@ -164,10 +156,8 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
 def estimate_tuning(
     spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int
 ) -> float:
-    """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`.
-
-    librosa interpolates at all bins and then picks the peaks; here only peaks are
-    interpolated. The tuning is the lower end of a histogram's fullest bar.
+    """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`,
+    the lower end of a histogram's fullest bar. Only peaks are interpolated.
     """
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
@@ -189,11 +179,9 @@ def estimate_tuning(
 
 @compiled
 def _peaks(spectrogram, least, first, last):
-    """Position in bins and height of each local maximum above `least`, as in
-    `librosa.piptrack`.
-
-    A parabola goes through the maximum and its two neighbours, in the precisions of
-    librosa's compiled stencil.
+    """Position in bins and height of each local maximum above `least`:
+    `librosa.piptrack`, a parabola through three bins, in the precisions of its compiled
+    stencil.
     """
     frames = spectrogram.shape[1]
     where = np.empty((last - first) * frames // 2 + frames)

@@ -21,13 +21,7 @@ DROPPED = np.uint32(13)  # binary digits by which float16 is shorter
 
 
 def to_float16(values: NDArray) -> NDArray[np.float16] | None:
-    """`values.astype(np.float16)`, contiguous; None if a value is not finite or does
-    not fit.
-
-    values  float32 or float64, of any shape and order
-
-        to_float16(np.array([[1.0, 2.5]]))  # array([[1. , 2.5]], dtype=float16)
-    """
+    """`values.astype(np.float16)`; None if a value is not finite or does not fit."""
     flat = values.ravel()
     bits = np.empty(len(flat), np.uint16)
     # too large a value becomes infinite, which `_cast` refuses

@@ -66,11 +66,9 @@ def transforms(
 
 
 def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
-    """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' the transform by the window's
-    derivative.
+    """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' by the window's derivative.
 
-    Divided by |X|^2 it is the distance of a bin's content from the bin's frequency, in
-    radians a sample.
+    Over |X|^2 it is the content's distance from a bin's frequency, radians a sample.
     """
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
@@ -90,10 +88,8 @@ def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarr
 def autocorrelation(
     y: np.ndarray, hop_length: int, window: np.ndarray, lags: int
 ) -> np.ndarray:
-    """(lags, frames): `librosa.autocorrelate` of each frame of `y` times the window;
-    frames are not centred.
-
-    The window is as long as a frame; the result has its precision.
+    """(lags, frames): `librosa.autocorrelate` of each frame times the window, which has
+    its length and precision; frames are not centred.
     """
     length = len(window)
     frames = _frames(y, length, hop_length)
@@ -158,10 +154,8 @@ def _by_scipy(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
 def _tables(
     n_fft: int, dtype: np.dtype | type
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Factors (n/4, 6) of the butterflies; for each bin its place (n + 1,) and exp(-pi
-    i k / n) (n + 1, 2).
-
-    n = n_fft/2 is the number of points.
+    """Factors (n/4, 6) of the butterflies of n = n_fft/2 points; for each bin its place
+    (n + 1,) and exp(-pi i k / n) (n + 1, 2).
     """
     n = n_fft // 2
     turns = _reversed_bits(n // 4) / (n // 2)
@@ -201,10 +195,8 @@ def _sum_and_difference(a, b):
 
 
 def _butterflies(distance):
-    """One pass over all points: each butterfly joins four points, `distance` apart.
-
-    Each distance has its own function, because the compiler vectorises only distances
-    that it knows.
+    """One pass over all points: each butterfly joins four points, `distance` apart,
+    which the compiler has to know to vectorise.
     """
     second = distance * ROW
     third = 2 * distance * ROW

@@ -30,11 +30,8 @@ LANES = 64
 def harmonic_percussive(
     magnitude: np.ndarray, kernel_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Energies of the harmonic and the percussive part: the squares of
-    `librosa.decompose.hpss(magnitude)`.
-
-    `magnitude` is (bins, frames) float32, not negative. Harmonic energy is smooth along
-    frames, percussive energy along bins.
+    """Energies of the part smooth along frames and of that along bins: the squares of
+    `librosa.decompose.hpss(magnitude)`, (bins, frames) float32, not negative.
     """
     turned = _turned(magnitude)
     along_frames = _turned(running_median(turned, kernel_size))
@@ -74,12 +71,9 @@ def _masked_energies(magnitude, harmonic, percussive):
 
 
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
-    """The median of each `size` neighbouring rows: `scipy.ndimage.median_filter(rows,
-    (size, 1))`.
-
-    `rows` is (rows, frames) float32 without NaN; the ends are reflected, d c b a | a b
-    c d | d c b a. (For two rows, scipy 1.17's result depends on their order in memory;
-    here it is their median.)
+    """The median of each `size` neighbouring rows, (rows, frames) float32 without NaN:
+    `scipy.ndimage.median_filter(rows, (size, 1))`, whose result for two rows depends on
+    their order in memory.
     """
     if size != SIZE:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")

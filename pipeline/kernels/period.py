@@ -26,11 +26,9 @@ def yin(
 
 @compiled
 def _yin(y, hop_length, correlation, shortest):
-    """(frames,) periods at the trough (`_trough`) of the cumulative mean normalised
-    difference.
+    """(frames,) periods at the trough of the cumulative mean normalised difference.
 
-    Sums are float32 in librosa's order and quotients float64, because rounding decides
-    between minima.
+    Sums are float32 in librosa's order: rounding decides between minima.
     """
     longest = len(correlation) - 1
     frames = correlation.shape[1]
@@ -94,9 +92,7 @@ def at_multiples_of_tempo(
     `librosa.feature.tempogram_ratio`.
 
     The tempo of a frame is that of `librosa.feature.tempo(aggregate=None)`, 120 BPM
-    preferred. librosa adds logarithms; multiplying their arguments takes a third of the
-    time. librosa interpolates frame by frame; here all frames are looked up at once.
-    Tempi outside the tempogram give 0.
+    preferred, by products instead of logarithms. Tempi outside the tempogram give 0.
     """
     lags, frames = tempogram.shape
     tempo = 60 * sample_rate / (hop_length * np.arange(1.0, lags))

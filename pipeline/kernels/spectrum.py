@@ -107,11 +107,8 @@ def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
 
 @compiled
 def weighted_sums(weights, spectrogram):
-    """(n, frames): `weights @ spectrogram.astype(float)` without the copy; weights are
-    (n, bins) float64.
-
-    Sums run in the order of the bins, so that they do not depend on the processor's
-    BLAS.
+    """(n, frames): `weights @ spectrogram.astype(float)`, weights (n, bins) float64, in
+    the order of the bins, which no processor's BLAS changes.
     """
     bins, frames = spectrogram.shape
     sums = np.zeros((len(weights), frames))
@@ -125,10 +122,8 @@ def weighted_sums(weights, spectrogram):
 
 @compiled
 def first_bin_reaching(spectrogram, part):
-    """(frames,) the first bin at which the running sum reaches `part` of the whole.
-
-    Sums are float32 from the lowest bin up, like `np.cumsum` in
-    `librosa.feature.spectral_rolloff`.
+    """(frames,) the first bin at which the running sum reaches `part` of the whole, in
+    float32 as `np.cumsum` in `librosa.feature.spectral_rolloff`.
     """
     bins, frames = spectrogram.shape
     total = np.zeros(frames, np.float32)
