@@ -1,36 +1,25 @@
 """The feature cache: a folder of ordinary HDF5 files, one a feature, that survives
-kills and detects damage.
+kills and detects damage; docs/reference/formats.md describes the files.
 
     index.h5      the clip table and links to the values of the features
     mel.h5        values, state words, clip ids, axes
-    locks/        a lock for each feature, a claim for each running extraction, and a
-                  few others
-    check.json    what `python -m pipeline check` found
-    failures.csv  clips that could not be done
-    costs.csv     the time that each feature took to compute
-    verified.csv  which files need not be read again to look for damage
+    locks/        a lock for each feature, a claim for each running extraction
+    *.csv, check.json   see side_files.py and check_findings.py
 
-docs/reference/formats.md describes the files. The modules that write and read them, in
-reading order:
+The modules that write and read them, in reading order:
 
     missing.py       what a run wants and the cache lacks
-    writer.py        who writes what in which order, and why a kill between any two
-                     steps is harmless
-    claims.py        which run may write which clips, and why nobody writes for a run
-                     that has ended
-    feature_file.py  a feature's file; the state word, which says whether a clip is done
-                     and intact
-    hdf5.py          HDF5 with checksums on everything but the values and state words
+    writer.py        who writes what in which order, and why no kill does harm
+    claims.py        which run may write which clips
+    feature_file.py  a feature's file; the state word of a clip
+    hdf5.py          HDF5 with checksums on everything but values and state words
     index.py         the clip table and the links, replaced whole
-    structure.py     new files: what is written through HDF5
     cache.py         reading; missing, damaged or outdated clips are refused
 
 Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a
 DATASET; table.py, the clips; splits.py, each fold's train, validation and test clips;
-external.py, features from elsewhere; side_files.py and check_findings.py, the small
-files beside the features; row_statistics.py, numbers that describe a feature map;
-inspect.py, the commands.
-storage/files.py has the locks and the replacing of whole files.
+external.py, features from elsewhere; row_statistics.py, numbers that describe a feature
+map; inspect.py, the commands. storage/files.py has the locks.
 """
 
 from typing import TYPE_CHECKING

@@ -1,21 +1,17 @@
 """A cache folder, opened for reading.
 
     cache = Cache(cache_folder("esc50", Path("data")))
-    cache.clips                                         the clip table, one row a clip
-    cache.read("mel", ["1-100032-A-0"])                 (1, 128, 431)
-    cache.read(parse_channel("mfcc:1-19"), rows)        rows of cache.clips instead of
-        ids
-    cache["mel"].row_axis                               Hz of each row
+    cache.clips                                    the clip table, one row a clip
+    cache.read("mel", ["1-100032-A-0"])            (1, 128, 431)
+    cache.read(parse_channel("mfcc:1-19"), rows)   rows of cache.clips instead of ids
+    cache["mel"].row_axis                          Hz of each row
 
 Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are
-matched by id, and each clip's CRC is checked when it is first read. `read` raises
-UnreadableClips for missing, damaged or outdated clips. `done` leaves out missing and
-outdated clips; only reading shows damage. No lock is needed, because the state word is
-compared again after the values were copied: a clip that was written meanwhile has
-another word, or 0, and is checked again.
+matched by id, and each clip's CRC is checked when it is first read. `done` leaves out
+missing and outdated clips; only reading shows damage. The state word is compared again
+after the values were copied: a clip that was written meanwhile is checked again.
 
-A folder of own features that joins a cache (location.py) is opened as one cache: the
-clips of the joined one, and the features of both.
+A folder that joins a cache is opened as one cache, with the features of both.
 """
 
 import os

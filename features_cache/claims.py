@@ -140,15 +140,8 @@ def claimed(
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
-            blocking = next(
-                (
-                    other
-                    for _, other, lives in others
-                    if lives and other.overlaps(claim)
-                ),
-                None,
-            )
-            if blocking is None:
+            rivals = [c for _, c, lives in others if lives and c.overlaps(claim)]
+            if not rivals:
                 for draft in (folder / LOCKS).glob("run-*.tmp"):
                     draft.unlink()  # a run was killed while it was admitted
                 for path, other, lives in others:
@@ -164,10 +157,10 @@ def claimed(
                 break
         if not wait:
             raise RequestError(
-                f"these clips are being written by {blocking}; wait for it to end, or"
+                f"these clips are being written by {rivals[0]}; wait for it to end, or"
                 " add WAIT=1"
             )
-        tell_once(f"waiting for {blocking}")
+        tell_once(f"waiting for {rivals[0]}")
         time.sleep(POLL_SECONDS)
     with own_lock:
         try:

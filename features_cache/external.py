@@ -1,17 +1,12 @@
 """External features: feature maps from an array, and caches without audio.
 
-    from featurestack.features_cache import external
-
-    external.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds,
-      "group": speakers})
-    external.write_feature(folder, "embedding", vectors, ids)         # (B, D), (B,
-        rows, frames)
+    external.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds})
+    external.write_feature(folder, "embedding", vectors, ids)   # (B, D)
 
     make train DATASET=<folder> FEATURES=embedding
 
 A feature can also join a cache that `make features` made. Training leaves out clips
-that the feature lacks. If a clip's audio changes later, its row no longer counts as
-done.
+that it lacks. If a clip's audio changes later, its row no longer counts as done.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,10 +27,9 @@ from featurestack.features_cache.feature_file import (
     fingerprints,
     state_word,
 )
-from featurestack.features_cache.index import read_index, stored_ids
+from featurestack.features_cache.index import read_index, refresh, stored_ids
 from featurestack.features_cache.location import EXTERNAL, is_cache
 from featurestack.features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
-from featurestack.features_cache.structure import refresh
 from featurestack.features_cache.table import complete, with_sources
 from featurestack.features_cache.writer import install, to_stored
 

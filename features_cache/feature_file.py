@@ -282,3 +282,21 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
                 f" {state.shape}; expected {shape} {header.dtype}"
             )
     return header
+
+
+def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
+    """Make the file without its clips: no byte of `values` or `state` is written."""
+    with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
+        described = {key: value for key, value in vars(spec).items() if key not in AXES}
+        described["format_version"] = FORMAT
+        described["parameters"] = as_text(spec.parameters)
+        hdf5.write_attributes(file, described)
+        hdf5.write_column(file, "clip_id", clip_ids)
+        row_axis = hdf5.write_column(file, "row_axis", spec.row_axis)
+        hdf5.write_attributes(row_axis, {"units": spec.row_unit})
+        frame_axis = hdf5.write_column(file, "frame_axis", spec.frame_axis)
+        hdf5.write_attributes(frame_axis, {"units": spec.frame_unit})
+        hdf5.allocated(file, "state", (len(clip_ids),), STATE)
+        shape = (len(clip_ids), spec.rows, spec.frames)
+        values = hdf5.allocated(file, "values", shape, np.dtype(spec.dtype))
+        hdf5.write_attributes(values, {"units": spec.units})

@@ -5,17 +5,25 @@ All but that of a cache without audio can be made again. It is replaced whole, b
 rename, under a lock, so that a reader sees the old file or the new one.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.features_cache import hdf5
-from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.location import INDEX, cache_folders
+from featurestack.features_cache.feature_file import FORMAT, lock
+from featurestack.features_cache.hdf5 import Attributes, DamagedFile
+from featurestack.features_cache.location import INDEX, cache_folders, joined_cache
 from featurestack.features_cache.names import CHANNEL, NO_FEATURE_NAMES
-from featurestack.features_cache.table import INDEX_COLUMNS
+from featurestack.features_cache.table import (
+    INDEX_COLUMNS,
+    SOURCE_COLUMNS,
+    with_sources,
+)
+from featurestack.storage.files import replaced
 
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 
@@ -47,3 +55,49 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
 def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
     """(N,) clip ids as stored in a file."""
     return hdf5.as_stored(clips["clip_id"].to_numpy())
+
+
+def refresh(
+    folder: Path,
+    clips: pd.DataFrame,
+    settings: Mapping[str, object],
+    part: slice = slice(0, 0),
+) -> None:
+    """Rewrite the index for these clips and the present files, unless nothing changed
+    or the folder joins a cache; outside `part` the SOURCE_COLUMNS stay as they are.
+    """
+    if joined_cache(folder):
+        return
+    attributes = {**settings, "format_version": FORMAT}
+    with lock(folder, "index"):
+        known, current = updated(folder, clips, settings, part)
+        if current:
+            return
+        with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
+            hdf5.write_attributes(file, attributes)
+            group = file.create_group(CLIPS)
+            for name in INDEX_COLUMNS:
+                hdf5.write_column(group, name, known[name].to_numpy())
+            for name in feature_names(folder):
+                file[name] = h5py.ExternalLink(f"{name}.h5", "/values")
+
+
+def updated(
+    folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice
+) -> tuple[pd.DataFrame, bool]:
+    """The clip table that `refresh` would write, and whether the index has it all."""
+    try:
+        before, made = read_index(folder)
+        known = with_sources(clips, before)
+        for name in SOURCE_COLUMNS:
+            known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
+        with hdf5.opened(folder / INDEX) as file:
+            linked = set(file) == {CLIPS, *feature_names(folder)}
+    except (FileNotFoundError, DamagedFile):
+        return clips, False
+    same = (
+        linked
+        and made == {**settings, "format_version": FORMAT}
+        and all(np.array_equal(before[name], known[name]) for name in INDEX_COLUMNS)
+    )
+    return known, same

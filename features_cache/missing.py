@@ -24,7 +24,7 @@ from featurestack.features_cache.feature_file import (
     read_header,
 )
 from featurestack.features_cache.hdf5 import DamagedFile
-from featurestack.features_cache.index import stored_ids
+from featurestack.features_cache.index import stored_ids, updated
 from featurestack.features_cache.location import (
     cache_folders,
     feature_path,
@@ -37,7 +37,6 @@ from featurestack.features_cache.side_files import (
     is_verified,
     note_verified,
 )
-from featurestack.features_cache.structure import updated
 from featurestack.features_cache.table import rows_of
 
 

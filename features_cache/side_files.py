@@ -1,15 +1,12 @@
 """The CSV files of a cache: rows of text below a fixed header.
 
-verified.csv  size and time of each feature's file when all its clips were intact. A run
-              does not read an unchanged file to look for damage. Whoever finds damage
-              removes verified.csv.
+verified.csv  size and time of each feature's file when all its clips were intact: an
+              unchanged file is not read to look for damage
 costs.csv     seconds of one core that a feature took for a clip, and on how many clips
-              they were measured. Features divide the time of a spectrum that they
-              share.
-failures.csv  clips that could not be done, and why; they keep their rows, with state 0.
+              they were measured; features divide the time of a shared spectrum
+failures.csv  clips that could not be done, and why; they keep their rows, with state 0
 
-A cache works without these files. Each is replaced whole, by rename, under the lock of
-the index, so that a reader sees the old file or the new one.
+A cache works without them. Each is replaced whole under the lock of the index.
 """
 
 import csv

@@ -2,8 +2,7 @@
 
 Audio files are compared by size and time, those of another time by content; a table by
 its number of rows. New files are looked for beside known ones, but not in a folder with
-a CSV table, which may leave files out on purpose. Own features that join a cache are
-outdated if it has other audio since.
+a CSV table, which may leave files out on purpose.
 """
 
 import csv

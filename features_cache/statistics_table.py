@@ -1,9 +1,7 @@
 """Row statistics of clips as one table, for R, pandas and spreadsheets.
 
-A row is a clip. Its columns are those of the clip table, then `mel_mean_0`,
-`mel_sd_0`, …: mean and standard deviation over the frames of each row of each feature.
-A feature whose columns are not time has its values instead, as `modulation_3_0`: row 3,
-column 0.
+A row is a clip: the columns of the clip table, then `mel_mean_0`, `mel_sd_0`, … over
+the frames of each row of each feature, or its values if frames are not times.
 """
 
 from collections.abc import Sequence

@@ -5,18 +5,13 @@ The order of writing, and why a kill between any two steps is harmless:
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
 2. Under the feature's exclusive lock the run drafts a file under another name, reserves
    its disk space, copies the clips that are still up to date, synchronises and renames
-   it. A kill before the rename leaves a draft that the next run overwrites; a kill
-   after it leaves a whole file.
+   it. A kill before the rename leaves a draft that the next run overwrites.
 3. index.h5 is replaced in the same way, after the files that it links to
-   (structure.py).
-   After a kill before this, the next run does it. Until then the old labels hold, and
-   rows are found by clip id, so no clip gets another's label.
+   (index.py). Until then the old labels hold, and rows are found by clip id.
 4. Workers write each clip at its own place: 0 as state word, the values, the final
-   state word (feature_file.py). After a kill in between the state is 0, and the clip
-   counts as not done.
+   state word (feature_file.py). After a kill in between the clip counts as not done.
 5. failures.csv and costs.csv are replaced, under the lock of index.h5.
-6. At the end all files are synchronised and the claim is removed. A kill before this:
-   see claims.py.
+6. At the end all files are synchronised and the claim is removed (claims.py).
 
 After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its
 structure half-written.
@@ -46,14 +41,15 @@ from featurestack.features_cache.feature_file import (
     FeatureSpec,
     lock,
     read_header,
+    write_structure,
 )
+from featurestack.features_cache.index import refresh
 from featurestack.features_cache.missing import FinishedClips, Missing, Wanted, missing
 from featurestack.features_cache.side_files import (
     note_verified,
     write_costs,
     write_failures,
 )
-from featurestack.features_cache.structure import refresh, write_structure
 from featurestack.storage.files import draft_of, replaced
 from featurestack.storage.system import allocate
 

@@ -175,7 +175,6 @@ def extract(
     jobs: int | None = None,
     prepare: bool = False,
     wait: bool = False,
-    bad: str = '0',
     quiet: bool = False,
     copies: int | None = None,
     alter: str = 'pitch,stretch,noise,gain,shift',
@@ -222,7 +221,6 @@ def extract(
     jobs: number of processes; by default one per core
     prepare: only create the files, so that several PART= can fill them in parallel
     wait: wait for another run over the same features instead of being refused
-    bad: [0] clips that may fail with exit status 0: a number, or a share such as 1%
     quiet: print nothing; warnings stay
     """
 

@@ -1,15 +1,11 @@
 """Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded
 or cut.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, with one
-exception: an MP3 whose header does not state its length. There librosa may lose the end
-and keeps about 12 ms of the encoder's delay; here the frames are counted. Files are
-decoded in blocks, and no further than a clip needs. A file that is found damaged is
-refused with the reason.
-
-Only regular files are opened. `decode` refuses to read more than MOST_SAMPLES, before
-or after resampling, because a small file may unpack to a huge one. `blocks` has no such
-limit: it holds one block at a time.
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, but for
+an MP3 whose header does not state its length: there librosa may lose the end. Files
+are decoded in blocks, and no further than a clip needs. Only regular files are opened.
+`decode` refuses to read more than MOST_SAMPLES, because a small file may unpack to a
+huge one. `blocks` has no such limit: it holds one block at a time.
 """
 
 import io
@@ -197,12 +193,8 @@ class Recording:
     """
 
     def __init__(self, path: str | Path) -> None:
-        try:
-            self.file = _opened(path)
-            self.frames = self.file.frames
-        except Truncated:  # a window of the part that is there can be read
-            self.file = _opened(path, whole=False)
-            self.frames = kept_info(path).frames
+        self.frames = kept_info(path).frames
+        self.file = _opened(path, whole=False)
         # place in the file where the samples `y` begin; -1 after an error
         self.begin = 0
         self.y = np.empty(0, np.float32)  # the samples that were read last

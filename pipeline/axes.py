@@ -1,11 +1,10 @@
 """Row and frame axes of features by formula; their lengths are the numbers of rows and
 frames.
 
-Formulas of librosa's features are those of librosa 0.11 and 1.0. They are copied
-because importing librosa compiles for ten seconds in a new environment; tests compare
-them with librosa's. Row axes take (sample_rate, **parameters), frame axes (sample_rate,
-samples, **parameters); both raise Impossible if the feature cannot exist at this rate
-or length.
+Row axes take (sample_rate, **parameters), frame axes (sample_rate, samples,
+**parameters); both raise Impossible if the feature cannot exist at this rate or length.
+Formulas are those of librosa 0.11 and 1.0, copied because importing librosa compiles
+for ten seconds in a new environment.
 """
 
 from dataclasses import dataclass

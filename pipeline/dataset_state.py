@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache, cache_folder
 from featurestack.features_cache.check_findings import read_check
-from featurestack.features_cache.location import NAMED, is_cache
+from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import originals, untrainable
@@ -34,11 +33,6 @@ PLACES = ("name", "data", "runs")
 OF_LEAK = "duplicates_across_folds"  # kind of finding
 
 
-def found(options: SourceOptions) -> Path:
-    """The cache folder, which may have joined a cache since the dataset was loaded."""
-    return cache_folder(options.dataset, options.data, options.name)
-
-
 def state_of(
     options: SourceOptions, dataset: Dataset, cache: Cache | None = None
 ) -> State:
@@ -51,25 +45,37 @@ def state_of(
     )
     # no cache yet, a damaged one, or features of another rate or duration
     with suppress(RequestError):
-        cache = Cache(found(options)) if cache is None else cache
-        computed = []
-        for name in cache.features:
-            if FEATURES.knows(parse_channel(name).name):
-                computed.append(name)
+        if cache is None:  # it may have joined one since the dataset was loaded
+            cache = Cache(cache_folder(options.dataset, options.data, options.name))
+        features = cache.features
+        computed = [
+            name for name in features if FEATURES.knows(parse_channel(name).name)
+        ]
         if computed and {*computed} != {*FEATURES.everything()}:
             state = replace(state, features=" ".join(computed))
         if dataset.own or is_done(cache, dataset.table):
-            frames = {name: cache[name].frames for name in cache.features}
+            frames = {name: cache[name].frames for name in features}
+            runs = former_runs(options, dataset, cache)
             state = replace(state, framed=is_framed(cache))
-            return ready(state, options, dataset, frames)
+            return ready(state, options, dataset, frames, runs)
     return unchecked(state, options, dataset)
 
 
 def ready(
-    state: State, options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]
+    state: State,
+    options: SourceOptions,
+    dataset: Dataset,
+    frames: Mapping[str, int],
+    runs: "Sequence[RunFolder]",
 ) -> State:
-    """The state of a dataset that can be trained on these features."""
-    former = [trained(run) for run in former_runs(options, dataset)]
+    """The state of a dataset that can be trained on these features, with its runs of
+    other clips: who has trained already is not sent to `check` first.
+    """
+    former = []
+    for run in runs:
+        config = run.training
+        own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
+        former.append(Trained(config.features, tuple(own), (config.seed,)))
     state = replace(state, incomplete=False, frames=frames, former=former)
     return state if former else unchecked(state, options, dataset)
 
@@ -83,13 +89,6 @@ def unchecked(state: State, options: SourceOptions, dataset: Dataset) -> State:
     # findings that cannot be kept would be asked for again and again
     missing = findings is None and may_write(dataset.folder)
     return replace(state, unchecked=missing, leak=leak)
-
-
-def trained(run: "RunFolder") -> Trained:
-    """A run, as a proposal names it."""
-    config = run.training
-    own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
-    return Trained(config.features, tuple(own), (config.seed,))
 
 
 def next_lines(state: State, dataset: Dataset) -> str:
@@ -127,12 +126,13 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
     return ~cache.readable(features) & ~has_failed
 
 
-def former_runs(options: SourceOptions, dataset: Dataset) -> "list[RunFolder]":
+def former_runs(
+    options: SourceOptions, dataset: Dataset, cache: Cache
+) -> "list[RunFolder]":
     """The dataset's runs whose clips or values have changed since, sorted."""
-    folder = found(options)
-    if not is_cache(folder) or not (options.runs / dataset.name).is_dir():
+    if not (options.runs / dataset.name).is_dir():
         return []
     # a dataset without runs needs no reader of runs
     from featurestack.results.training_data import changed_runs
 
-    return changed_runs(options.runs, dataset.name, Cache(folder))
+    return changed_runs(options.runs, dataset.name, cache)

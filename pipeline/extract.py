@@ -5,7 +5,6 @@ parallel.
 files, and sends batches of clips to workers, which write the values.
 """
 
-import re
 import time
 import traceback
 from collections.abc import Iterator
@@ -34,7 +33,6 @@ from featurestack.pipeline.pool import Backend, open_backend
 from featurestack.pipeline.request import Request, request
 from featurestack.pipeline.worker import ClipTask, ExtractionResult, Job
 
-BAD = re.compile(r"(\d+)|(\d+(?:\.\d+)?)%")
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 # seconds of audio in a batch; the progress bar moves when a batch is done
 LONGEST_AUDIO = 160
@@ -43,14 +41,12 @@ BATCHES_LEFT = 4
 
 
 def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
-    """The command `features`: extract the features that the cache lacks; 1 if more
-    clips failed than BAD allows, Failed if every clip did; `propose` a next command or
-    not.
+    """The command `features`: extract the features that the cache lacks; 1 if a clip
+    failed, Failed if every clip did; `propose` a next command or not.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
     begun = time.perf_counter()
-    bad_allowed(options.bad, 0)  # refused before the work
     asked = request(options)
     for note in asked.notes:
         print(note)
@@ -76,11 +72,9 @@ def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
         if propose:
             lines.append(next_after(asked, options))
         if result.failures:
-            failed = {row for row, *_ in result.failures}
-            lines.append(usable_clips(asked, len(failed)))
+            lines.append(usable_clips(asked, result))
         print(*lines, sep="\n")
-    failed = {row for row, *_ in result.failures}
-    return int(len(failed) > bad_allowed(options.bad, len(asked.clips)))
+    return int(bool(result.failures))
 
 
 def not_writable(folder: Path, reason: str | None) -> str:
@@ -90,20 +84,6 @@ def not_writable(folder: Path, reason: str | None) -> str:
         f"{folder} may not be written ({reason}): {own}DATA= names a folder of your"
         " own for what is missing"
     )
-
-
-def bad_allowed(bad: str, clips: int) -> float:
-    """The number of clips that BAD allows to fail, of so many; RequestError for another
-    form.
-
-    >>> bad_allowed("6", 3000), bad_allowed("1%", 3000)
-    (6.0, 30.0)
-    """
-    form = BAD.fullmatch(bad)
-    if not form:
-        raise RequestError(f"BAD={bad}: expected a number of clips, or a share as 1%")
-    number, share = form.groups()
-    return float(share) / 100 * clips if share else float(number)
 
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:

@@ -87,11 +87,12 @@ def extraction_summary(
     return lines
 
 
-def usable_clips(asked: Request, failed: int) -> str:
-    """A line on the clips that have every feature; `failed` is the number of others."""
-    done = Cache(asked.cached).readable([spec.stored for spec in asked.specs])
+def usable_clips(asked: Request, result: ExtractionResult) -> str:
+    """A line on the clips that have every feature, and the number of failed ones."""
+    done = Cache(asked.cached).readable(asked.names)
     usable = counted(int(done.sum()), asked.noun)
-    return f"usable: {usable}; {failed:,} left out, see {FAILURES}"
+    failed = {row for row, *_ in result.failures}
+    return f"usable: {usable}; {len(failed):,} left out, see {FAILURES}"
 
 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
@@ -112,13 +113,15 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         return f"{still}\n{next_lines(state, asked.dataset)}"
     if not cache.readable([*frames]).any():
         return f"no {asked.noun} is usable: nothing to train on"
-    state = ready(state, options, asked.dataset, frames)
-    lines = [next_lines(state, asked.dataset)]
-    before = [run.name for run in former_runs(options, asked.dataset)]
-    if asked.changed and before:
-        named = ", ".join(before[:SHOWN_RUNS]) + (" …" if before[SHOWN_RUNS:] else "")
-        lines.insert(0, f"runs of the clips before: {named}")
-    return "\n".join(lines)
+    runs = former_runs(options, asked.dataset, cache)
+    lines = next_lines(
+        ready(state, options, asked.dataset, frames, runs), asked.dataset
+    )
+    if not (asked.changed and runs):
+        return lines
+    named = ", ".join(run.name for run in runs[:SHOWN_RUNS])
+    more = " …" if runs[SHOWN_RUNS:] else ""
+    return f"runs of the clips before: {named}{more}\n{lines}"
 
 
 def print_plan(options: ExtractOptions) -> int:

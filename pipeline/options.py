@@ -94,9 +94,6 @@ class FeaturesCommand(ExtractOptions):
     wait: bool = option(
         False, "wait for another run over the same features instead of being refused"
     )
-    bad: str = option(
-        "0", "clips that may fail with exit status 0: a number, or a share such as 1%"
-    )
 
     def cluster(self) -> AbstractContextManager[Any] | None:
         """The `pipeline.pool.Backend` of a room; None for this machine."""

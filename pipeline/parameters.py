@@ -1,9 +1,8 @@
 """Parameters of features: typed, range-checked, read from a function's signature.
 
 A feature declares a parameter as a keyword-only argument with an annotated type,
-`n_mels: Count = 128`. Parameters that many features share come in groups, frozen
-dataclasses such as `Framing`: an argument `framing: Framing` gives the feature `n_fft`,
-`hop_length` and `win_length`, each with the default that the group states once. If
+`n_mels: Count = 128`, or several as a group: an argument `framing: Framing` gives it
+`n_fft`, `hop_length` and `win_length`, each with the default that the group states. If
 librosa has a parameter, its name and meaning are librosa's.
 """
 

@@ -1,15 +1,11 @@
 """Backends that compute batches: this process, worker processes, a Dask cluster; joblib
 dispatches.
 
-Worker processes end with their parent and leave nothing behind. joblib's own processes
-(loky) were tried: after a SIGKILL of the parent they went on writing, a SIGKILL of all
-of them left eight semaphores and two folders in /dev/shm each time, and the death of
-one ended the whole run. A worker here is a process and a pipe: no semaphore, no shared
-memory, and the pipe closes when the parent dies. joblib's threads send batches to the
-workers, which are forked from a fork server that has loaded the kernels.
-
-Workers write their own clips into the cache and return a few numbers per batch. A batch
-is made shortly before it is needed, so only a few are in memory.
+Worker processes end with their parent and leave nothing behind, as joblib's own (loky)
+did not after a SIGKILL: a worker is a process and a pipe, which closes when the parent
+dies. joblib's threads send batches to the workers, which are forked from a fork server
+that has loaded the kernels, write their own clips into the cache and return a few
+numbers per batch.
 """
 
 import contextlib
@@ -182,9 +178,7 @@ class Workers(Backend):
         finally:
             for name in settings:
                 del os.environ[name]
-            os.environ |= {
-                name: before[name] for name in settings.keys() & before.keys()
-            }
+            os.environ |= before
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self.workers:
             self.idle.put(worker)

@@ -1,9 +1,8 @@
 """The definition of every built-in feature for one clip, in calls of librosa, numpy and
-scipy.
+scipy, for tests, `python -m pipeline verify` and `bench`.
 
-Tests, `python -m pipeline verify` and `bench` compare with these. A definition is
-called with (y, sr, **parameters), where all parameters of the feature are given. It
-returns (rows, frames), or (frames,) for one row.
+A definition is called with (y, sr, **parameters), where all parameters of the feature
+are given. It returns (rows, frames), or (frames,) for one row.
 """
 
 # mypy: allow-untyped-defs

@@ -1,24 +1,17 @@
 """A small synthetic dataset: ten classes of sound, in five pairs.
 
-    pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that
-                  share no pitch class
-    rhythm        steady_beat     galloping_beat      equally many beats a second, even
-                  or short-short-long
-    timbre        hollow_drone    bright_drone        odd partials, or all partials and
-                  brighter
-    noise colour  hiss            rumble              noise that falls by about 2 or 5
-                  dB an octave
-    envelope      knocks          swells              bursts that begin abruptly and
-                  fade, or run backwards
-
-`synth_mix` mixes sounds of the first four pairs: one to three classes a clip, from
-different pairs.
+    pitch         chimes_in_c   chimes_in_f_sharp   scales that share no pitch class
+    rhythm        steady_beat   galloping_beat      even or short-short-long
+    timbre        hollow_drone  bright_drone        odd partials, or all and brighter
+    noise colour  hiss          rumble              falling by about 2 or 5 dB an octave
+    envelope      knocks        swells              bursts that fade, or run backwards
 
 Each pair differs in one property, and one feature separates it: chroma the first, the
 tempogram the second, MFCC the third, mel the fourth, onset strength the last, whose
 classes have the same average spectrum. Everything else is drawn alike for all classes:
 register, room and background once for each source recording, the level once for each
-clip. A source gives several takes (one in a mix) and is in one fold.
+clip. A source gives several takes and is in one fold. `synth_mix` mixes sounds of the
+first four pairs: one to three classes a clip, from different pairs.
 
 Samples are (n,) float64 at SAMPLE_RATE. Functions that take a generator draw all their
 randomness from it.

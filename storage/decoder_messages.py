@@ -1,12 +1,10 @@
 """Messages of mpg123, libsndfile's decoder of MP3, on standard error.
 
-mpg123 prints without the file's name, and libsndfile has no option that keeps it
-silent. C code prints to the variable `stderr` of the C library, so this variable is a
-pipe while an MP3 is read. Python's own messages and progress bars do not use the
-variable. Text of another C library that comes meanwhile is passed on.
-
-All threads share the variable: a message may belong to any MP3 that is read at the
-time. With a C library that has no such variable the messages stay on the screen.
+mpg123 prints without the file's name, also about whole files after a seek, and no
+option keeps it silent. C code prints to the variable `stderr` of the C library, so this
+variable is a pipe while an MP3 is read; text of other C code is passed on. All threads
+share the variable: a message may belong to any MP3 that is read at the time. A C
+library without such a variable goes on printing.
 """
 
 import ctypes

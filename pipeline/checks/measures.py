@@ -148,11 +148,6 @@ def damaged_clips(table: pd.DataFrame) -> list[str]:
     return errors
 
 
-def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """Findings about clips, their duration, and classes missing in a fold."""
-    return [*clip_warnings(table), *clip_notes(table, dataset)]
-
-
 def clip_warnings(table: pd.DataFrame) -> list[Finding]:
     """Findings about clips that are silent, clipped or damaged, and missing classes."""
     labels = by_label(table)

@@ -2,7 +2,6 @@
 scaled.
 
 A clip's fingerprint describes its loudest moments, called landmarks after Wang (2003).
-Clips with the same audio share landmarks at one shift, even if one clip was scaled.
 Pairs of clips that share a landmark are candidates, and their correlation at that shift
 decides. All steps use differences of neighbouring samples, because low rumble would
 make all clips similar.

@@ -1,10 +1,8 @@
 """`python -m pipeline check`: find faults of a dataset.
 
-Every original clip is decoded, and possible duplicates again. The exit status is 1 if
-there is a leak between folds: a source recording, or the same audio, in two folds. The
-recordings that ESC-50's own folds share are a note: nobody changes these folds. The
-user judges all other findings. check.json in the cache keeps the findings for the
-report and for the proposal of the next command.
+Every original clip is decoded, and possible duplicates again. A leak between folds is
+exit status 1; the user judges all other findings. check.json in the cache keeps the
+findings for the report and for the proposal of the next command.
 """
 
 import unicodedata
@@ -29,7 +27,11 @@ from featurestack.pipeline.checks.findings import (
     report,
 )
 from featurestack.pipeline.checks.leaks import duplicate_findings, source_findings
-from featurestack.pipeline.checks.measures import clip_findings, measure_clips
+from featurestack.pipeline.checks.measures import (
+    clip_notes,
+    clip_warnings,
+    measure_clips,
+)
 from featurestack.pipeline.checks.price import price_findings
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.folds import propose_group
@@ -95,7 +97,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             f"convert or replace the files, then {make_command('features')}",
             reasons=unreadable["reason"].tolist(),
         ),
-        *clip_findings(measured, dataset),
+        *clip_warnings(measured),
+        *clip_notes(measured, dataset),
         *name_findings(dataset),
         *price_findings(measured, dataset),
         *artefact_findings(measured),

@@ -1,9 +1,9 @@
 """Groups and folds: the clips of one source recording are a group; a dataset without
 folds gets drawn ones.
 
-Folds are drawn by group and kept beside the cache in `folds.csv`, one row for each
-clip: clip_id, group, fold, grouped_by (the GROUP= that made the groups) and folds_by
-(`group` if each group is a fold). So later commands need no GROUP= and FOLDS_BY=.
+They are kept beside the cache in `folds.csv`, one row for each clip: clip_id, group,
+fold, grouped_by (the GROUP= that made the groups) and folds_by (`group` if each group
+is a fold). So later commands need no GROUP= and FOLDS_BY=.
 """
 
 import re

@@ -1,15 +1,8 @@
-"""Folders as clip tables: one sub-folder for each class, or a published dataset as it
-is unpacked.
+"""Folders as clip tables: one sub-folder for each class, perhaps within train/, val/
+and test/, or a published dataset as it is unpacked (but ESC-50: readers.py).
 
-    UrbanSound8K     metadata/UrbanSound8K.csv, audio/fold1 to fold10: ten folds; a
-                     group is a recording of Freesound
-    FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (val), 2 (train)
-                     and 3 (eval); all labels of a clip; a group is an uploader if
-                     FSD50K.metadata is there
-
-FSD50K's fold 3 alone is tested, as its publishers ask. Training uses all other clips.
-With VAL=next it uses fold 2 and validates on fold 1. Class folders may also lie within
-train/, val/ and test/, with folds as in FSD50K. readers.py reads ESC-50's layout.
+Of a split, fold 3 (test) alone is tested, by models of all other clips; with VAL=next
+they are trained on fold 2 (train) and validated on fold 1 (val).
 """
 
 import json

@@ -1,15 +1,11 @@
 """Fields of file names and further columns of a table that may be speakers, sites or
 devices.
 
-A name is split at `_`, `-`, blanks, dots and brackets, or between numbers and letters.
-A field whose values nearly all occur in several classes, each in several
-clips, may be what new recordings differ in: a speaker who is trained and tested makes
-the score too high. Only the user knows: one field is named, never used.
-
-It leaves out fields that count clips, anywhere (`is_counter`), the time of day after a
-date, the two ends of a cut, and values that say how a clip was cut, measured or
-altered (`is_measure`). Two or three values are named only if they are words. A column
-is named if its heading is a word for such a thing.
+A field whose values nearly all occur in several classes, each in several clips, may be
+what new recordings differ in: a speaker who is trained and tested makes the score too
+high. Only the user knows: one field is named, never used. Left out are fields that
+count clips, the time of day after a date, the ends of a cut, and values that say how a
+clip was cut, measured or altered. Few values are named only if they are words.
 """
 
 import re

@@ -5,8 +5,7 @@
         ...
 
 The function's name is the feature's, its keyword-only arguments are its parameters, its
-docstring is its card, its result has shape (rows, frames). A feature needs nothing
-else.
+docstring is its card, its result has shape (rows, frames).
 """
 
 import functools

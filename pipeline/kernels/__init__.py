@@ -1,14 +1,10 @@
 """Small compiled loops; a docstring names the librosa, scipy or numpy call with the
 same result, if any.
 
-numba compiles them when they are first called and keeps them on disk: beside their
-module, or in the user's own folder if that place cannot be written. `python -m
-pipeline.kernels` calls all of them. Arrays are (rows, frames), C-contiguous, so that
-the inner loop runs over neighbouring frames and one instruction serves eight or sixteen
-of them. Compiled functions declare no types: numba finds them when they are called.
-
-The modules are loaded on first use (`kernels.hpss`): importing numba takes longer than
-printing a list of features.
+numba compiles them when they are first called and keeps them on disk. Arrays are (rows,
+frames), C-contiguous, so that the inner loop runs over neighbouring frames and one
+instruction serves eight or sixteen of them. The modules are loaded on first use
+(`kernels.hpss`): importing numba takes longer than printing a list of features.
 """
 
 import importlib

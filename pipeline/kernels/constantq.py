@@ -1,10 +1,9 @@
 """Filter banks of constant-Q and variable-Q transforms, octave by octave, and the
 tuning they follow.
 
-librosa transforms the highest octave, halves the sample rate, and continues an octave
-lower, so that the wavelets of every octave are short. In samples, all octaves of a
-constant-Q bank have the same wavelets, which are built once. `pipeline.clip_spectra`
-keeps the halved signals, which banks share.
+As in librosa, the sample rate is halved after each octave, highest first, so that the
+wavelets of every octave are short. In samples, all octaves of a constant-Q bank have
+the same wavelets, which are built once.
 """
 
 # mypy: allow-untyped-defs

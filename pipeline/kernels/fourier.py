@@ -2,17 +2,16 @@
 side.
 
 scipy transforms a frame of 2,048 doubles in 4.6 us, with the instructions that every
-x86-64 processor has. Here each operation is one loop over sixteen frames, which the
-compiler vectorises as the processor allows: 1.4 us with AVX2. The order of operations
-is always the same, so that no digit depends on the processor. Lengths other than powers
-of two from 32 to 4,096, and fewer than sixteen frames, go to scipy.
+x86-64 processor has. Here each operation is one loop over sixteen frames: 1.4 us with
+AVX2, in an order that no processor changes. Lengths other than powers of two from 32 to
+4,096, and fewer than sixteen frames, go to scipy.
 
 A real frame of 2n samples is treated as n complex points: even samples are real, odd
 ones imaginary. Butterflies of radix 4 transform the points in place. Each pass splits a
 polynomial, whose coefficients are the points, into its remainders modulo four
 polynomials x^m - w of a fourth of its length (Bernstein, Multidigit multiplication for
-mathematicians, 2001, section 2). Three factors serve a whole block of butterflies, and
-bin k ends at the place that is k with its bits reversed.
+mathematicians, 2001, section 2). Bin k ends at the place that is k with its bits
+reversed.
 """
 
 # mypy: allow-untyped-defs

@@ -2,13 +2,11 @@
 bins.
 
 Neighbouring windows share the work of the running median of 31, without a branch.
-Sixteen neighbouring windows have sixteen values in common, which are sorted once. Then
-the block of windows is halved again and again: eight windows share eight more values,
-four share four more, two share two, and at last each window gets one of its own. Every
-step keeps only the ranks that can still become the median: the middle 8 of 24 values, 4
-of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a median, which the
-compiler does for eight or sixteen frames at once (after A. Adams, Fast median filters
-using separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
+Sixteen have sixteen values in common, which are sorted once; then the block of windows
+is halved again and again, each half sharing more values. Every step keeps only the
+ranks that can still become the median: the middle 8 of 24 values, 4 of 28, 2 of 30, 1
+of 31. All of it is minima and maxima, about 28 a median (after A. Adams, Fast median
+filters using separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
 """
 
 # mypy: allow-untyped-defs

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache import Cache, UnreadableClips, external
-from featurestack.features_cache.index import read_index
+from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.structure import refresh
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.structure import refresh
+from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.table import INDEX_COLUMNS, complete, with_sources
 
 

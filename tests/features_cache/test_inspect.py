@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.features_cache import Cache, external, structure
+from featurestack.features_cache import Cache, external, hdf5
 from featurestack.features_cache.feature_file import read_header
 from featurestack.features_cache.inspect import describe_cache, verify_cache
 from featurestack.features_cache.side_files import write_failures
@@ -94,7 +94,7 @@ def lengthened(cache):
     with h5py.File(cache.folder / "mine.h5", "r+") as file:
         longer = np.append(file["row_axis"][()], 0)
         del file["row_axis"]
-        structure.write_column(file, "row_axis", longer)
+        hdf5.write_column(file, "row_axis", longer)
 
 
 def linked(cache):

@@ -3,8 +3,8 @@
 import pytest
 
 from featurestack.features_cache import Cache
+from featurestack.features_cache.index import refresh
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.features_cache.structure import refresh
 from featurestack.features_cache.table import complete, with_sources
 
 

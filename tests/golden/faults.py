@@ -106,8 +106,8 @@ FAULTS: dict[str, Fault] = {
         f"{CACHE}test_writer.py",
     ),
     "two_runs_admitted": Fault(  # two extractions write the same clips
-        "            if blocking is None:\n",
-        "            blocking = None\n            if blocking is None:\n",
+        "            if not rivals:\n",
+        "            blocking = None\n            if not rivals:\n",
         f"{CACHE}test_claims.py",
     ),
     "other_boot_trusted": Fault(  # after a power cut done clips are trusted unread

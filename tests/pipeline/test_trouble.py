@@ -59,15 +59,6 @@ def test_what_is_damaged_is_refused_and_nothing_else_computed_again(
     assert {name: stored(sounds, name) for name in computed} == good
 
 
-@pytest.mark.parametrize(
-    ("bad", "status"), [("0", 1), ("1", 1), ("2", 0), ("24%", 1), ("25%", 0)]
-)
-def test_as_many_clips_as_allowed_may_fail(sounds, bad, status):
-    for name in ("clip00003.wav", "clip00005.wav"):
-        (sounds.folder / name).write_bytes(b"no sound that is read")
-    assert extract.extract_features(options(sounds, bad=bad)) == status
-
-
 def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, capsys):
     for name in ("clip00003.wav", "clip00005.wav"):
         (sounds.folder / name).write_bytes(b"no sound that is read")

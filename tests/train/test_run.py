@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from featurestack.commandline.errors import Failed
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.structure import refresh
+from featurestack.features_cache.index import read_index, refresh
 from featurestack.results import run_folder, run_writer
 from featurestack.results.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
