@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
-from featurestack.rooms.events.checked import draw, fit_precision, precision_above
+from featurestack.rooms.events.check import draw, fit_precision, precision_above
 
 THRESHOLDS = (0.3, 0.7)
 RECORDINGS = ((12, 100), (60, 30), (300, 10))  # number, detections in each

@@ -54,9 +54,14 @@ def stub() -> str:
 
 def returned_types(functions: Sequence[Callable[..., typing.Any]]) -> dict[str, str]:
     """Name of a type that one of the functions takes or returns -> its module, as their
-    modules import it for types.
+    modules define it or import it for types.
     """
     modules = {}
+    for function in functions:
+        name = str(inspect.signature(function).return_annotation)
+        defined = getattr(inspect.getmodule(function), name, None)
+        if isinstance(defined, type):
+            modules[name] = defined.__module__
     for home in {inspect.getmodule(function) for function in functions}:
         assert home
         _, _, after = inspect.getsource(home).partition("if TYPE_CHECKING:\n")

@@ -1036,13 +1036,13 @@ def events(
     tables: str | Path | None = None,
     *,
     data: str | Path = 'data',
-    block: float | None = None,
     column: str = '',
     label: str = '',
-    empty: bool = False,
-    ignore: str = '',
     missing: Literal['refuse', 'ignore'] = 'refuse',
     truncated: Literal['refuse', 'keep'] = 'refuse',
+    block: float | None = None,
+    empty: bool = False,
+    ignore: str = '',
     name: str = '',
     quiet: bool = False,
 ) -> str | Path:
@@ -1055,21 +1055,21 @@ def events(
     Options, each with its default and meaning:
 
     data: [data] folder of datasets and their feature caches
-    audio: recordings: a folder, or one file
     tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
-        of all recordings; without them the recordings are backgrounds, for
-        BACKGROUND_AUDIO of train
-    block: seconds: each so long part of a recording is a group of its own, for a
-        single long recording; by default a recording is a group
+        of all recordings; predict scores its detections against them; events
+        without them makes backgrounds, for BACKGROUND_AUDIO of train
     column: column of labels in the tables; by default one of the names in use
     label: label of events that have none
-    empty: use recordings without a table, as free of events; by default left out
-    ignore: labels separated by commas; frames of such events are neither trained on
-        nor scored
     missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
         out
     truncated: [refuse] recordings that end before their header says: left out, or
         used as far as they go
+    audio: recordings: a folder, or one file
+    block: seconds: each so long part of a recording is a group of its own, for a
+        single long recording; by default a recording is a group
+    empty: use recordings without a table, as free of events; by default left out
+    ignore: labels separated by commas; frames of such events are neither trained on
+        nor scored
     name: name of the dataset; by default that of AUDIO
     quiet: print nothing; warnings stay
     """
@@ -1095,14 +1095,14 @@ def detections(
     hop: float = 0.0,
     threshold: str = '',
     out: str | Path | None = None,
-    check: int = 0,
-    checked: str | Path | None = None,
-    promise: float = 0.9,
     tables: str | Path | None = None,
     column: str = '',
     label: str = '',
     missing: Literal['refuse', 'ignore'] = 'refuse',
     truncated: Literal['refuse', 'keep'] = 'refuse',
+    check: int = 0,
+    checked: str | Path | None = None,
+    promise: float = 0.9,
     quiet: bool = False,
 ) -> pd.DataFrame:
     """`make predict` by a run of events: a row for each detection in the recordings.
@@ -1141,19 +1141,20 @@ def detections(
         events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
         0.5
     out: folder of detections and scores; by default that of the dataset in REPORTS
+    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
+        of all recordings; predict scores its detections against them; events
+        without them makes backgrounds, for BACKGROUND_AUDIO of train
+    column: column of labels in the tables; by default one of the names in use
+    label: label of events that have none
+    missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
+        out
+    truncated: [refuse] recordings that end before their header says: left out, or
+        used as far as they go
     check: [0] detections to listen to, drawn by score: so many, as a page that
         works offline and writes a table of the answers
     checked: this table with answers, instead of AUDIO: precision by score, the
         number of right detections, and the threshold that keeps PROMISE
     promise: [0.9] precision that CHECKED finds a threshold for
-    tables: annotation tables that detections are scored against: a folder, or one
-        table of all recordings
-    column: column of labels in the tables; by default one of the usual names
-    label: label of events in tables without labels
-    missing: [refuse] rows of the tables about recordings that are not in AUDIO: an
-        error, or left out
-    truncated: [refuse] recordings that end before their header says, by a run of
-        events: left out, or predicted as far as they go
     quiet: print nothing; warnings stay
     """
 

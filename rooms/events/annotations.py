@@ -12,16 +12,16 @@ recordings.
 
 If a row names no recording, the table's own name does: `a.txt` and
 `a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in the unit that
-a header names: `Start (ms)`, `onset_samples`.
+a header names: `Start (ms)`, `onset_ms`.
 """
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -30,7 +30,8 @@ from featurestack.commandline.errors import RequestError, nearest, shortened
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.pipeline.datasets.readers import parse_csv
-from featurestack.rooms.events.recordings import Recordings
+from featurestack.rooms.events.options import TableOptions
+from featurestack.rooms.events.recordings import Measured, Recordings
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -60,15 +61,11 @@ COLUMNS = {
 KNOWN = frozenset(" ".join(COLUMNS.values()).split())
 FREQUENCIES = ("low", "high")
 TIMES = ("start", "end", "duration", "file offset")
-# unit in a header, in lower case -> seconds
-SECONDS = {
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 0.001),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
-}
-SAMPLES = ("sample", "samples")
+# unit in a header, in lower case -> seconds or Hz
+SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
+SECONDS |= {"sec": 1.0, "secs": 1.0, "seconds": 1.0}
 HERTZ = {"": 1.0, "hz": 1.0, "khz": 1000.0}
+UNITS = {**dict.fromkeys(TIMES, SECONDS), **dict.fromkeys(FREQUENCIES, HERTZ)}
 # 1,000 or 1,000,000: the comma may separate thousands
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
@@ -100,22 +97,6 @@ class Row(NamedTuple):
     label: str
     low: float = math.nan  # Hz
     high: float = math.nan
-    in_samples: bool = False  # start and end are samples
-
-    def at_rate(self, rate: int | None, where: str) -> "Row":
-        """The row in seconds, of a recording with so many samples a second."""
-        if not self.in_samples:
-            return self
-        if not rate:
-            raise RequestError(
-                f"{where}: times are samples, and the recording's sample rate is not"
-                " known: write seconds"
-            )
-        return self._replace(start=self.start / rate, end=self.end / rate)
-
-    @property
-    def has_frequencies(self) -> bool:
-        return not (math.isnan(self.low) and math.isnan(self.high))
 
 
 class UnknownTable(RequestError):
@@ -128,7 +109,6 @@ def read_events(
     column: str = "",
     label: str = "",
     missing: Literal["refuse", "ignore"] = "refuse",
-    rates: Mapping[str, int] = MappingProxyType({}),
 ) -> Annotations:
     """Read the events of annotation tables.
 
@@ -138,7 +118,6 @@ def read_events(
     column      the column of labels; by default one of the names in use
     label       the label of events that have none
     missing     whether rows of a recording that is not there are refused or left out
-    rates       samples a second of the recordings, for tables that count samples
 
     An event that is listed twice counts once, with the frequencies of the first. An
     event that lasts beyond its recording ends with it. A RequestError about a row names
@@ -150,72 +129,62 @@ def read_events(
     known = Recordings(recordings)
     events: dict[tuple[str, float, float, str], tuple[float, float]] = {}
     annotated = set[str]()
-    strange = list[str]()
-    empty = list[str]()
-    beyond = list[str]()
-    absent = list[str]()
+    noted = defaultdict[str, list[str]](list)  # remark -> its tables, lines or files
     alone = len(names) == 1
     for name in names:
         path = folder / name
         own = known.of_table(path, name, alone=alone)
-        rows = read_rows(path, column, label, optional=not (own or alone))
+        try:
+            rows = read_rows(path, column, label)
+        except UnknownTable:
+            if own or alone:
+                raise
+            rows = []
         if not own and not any(row.file for row in rows):
-            strange.append(name)
+            noted["tables that fit no recording"].append(name)
             continue
         if own:
             annotated.add(own)
         if not rows:
-            empty.append(name)
+            noted["tables without an event"].append(name)
         for row in rows:
             where = f"{path}, line {row.line}"
-            if missing == "ignore" and row.file and not known.named(row.file, where):
-                absent.append(row.file)
+            file = known.named(row.file, where) if row.file else own
+            if row.file and not file and missing == "ignore":
+                noted["recordings that are not in AUDIO=, left out"].append(row.file)
                 continue
-            file = known.of_row(row.file, own, where)
+            if not file:
+                raise known.unknown(row.file, where)
             annotated.add(file)
             seconds = recordings[file]
             if math.isnan(row.start):  # a recording without an event
                 continue
-            row = row.at_rate(rates.get(file), where)
             if row.end > seconds:
-                beyond.append(where)
+                noted["events that end with their recording"].append(where)
             for own_label in labels_of_event(row, label, file, seconds, where):
                 event = file, row.start, min(row.end, seconds), own_label
                 events.setdefault(event, (row.low, row.high))
     if not annotated:
-        raise no_table_fits(tables, names[0], next(iter(recordings)))
-    places = {
-        "tables that fit no recording": strange,
-        "tables without an event": empty,
-        "events that last beyond their recording and end with it": beyond,
-        "recordings that are not in AUDIO=, left out": absent,
-    }
+        raise RequestError(
+            f"no table of TABLES={tables} fits a recording: the first table is"
+            f" {names[0]}, the first recording {next(iter(recordings))}; expected names"
+            " as in a.wav and a.txt, or a column file"
+        )
     found = [(*event, *events[event]) for event in sorted(events)]
     table = pd.DataFrame(found, columns=[*EVENT_COLUMNS, *FREQUENCIES])
     table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
-    return Annotations(table, frozenset(annotated), remarks_of(places))
-
-
-def no_table_fits(tables: Path, name: str, recording: str) -> RequestError:
-    """The error if no table is one of a recording; `name` and `recording` are the first
-    of each.
-    """
-    return RequestError(
-        f"no table of TABLES={tables} fits a recording: the first table is {name}, the"
-        f" first recording {recording}; expected names as in a.wav and a.txt, or a"
-        " column file"
-    )
-
-
-def remarks_of(places: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """A remark for each kind of places that there are: their number, and the first."""
     remarks = []
-    for kind, names in places.items():
+    for what, names in noted.items():
         distinct = [*dict.fromkeys(names)]
-        if distinct:
-            first = shortened(distinct[0])
-            remarks.append(f"{kind}: {len(distinct):,}, the first {first}")
-    return tuple(remarks)
+        first = shortened(distinct[0])
+        remarks.append(f"{what}: {len(distinct):,}, the first {first}")
+    return Annotations(table, frozenset(annotated), tuple(remarks))
+
+
+def read_given(options: TableOptions, tables: Path, measured: Measured) -> Annotations:
+    """The events that a command's options name, in the measured recordings."""
+    given = options.column, options.label, options.missing
+    return read_events(tables, measured.promised, *given)
 
 
 def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
@@ -235,20 +204,13 @@ def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
     return tables, names
 
 
-def read_rows(path: Path, column: str, label: str, *, optional: bool) -> list[Row]:
-    """The rows of a table in any known format, see `read_events`.
-
-    optional  a file in no known format has no rows, instead of an UnknownTable
-    """
+def read_rows(path: Path, column: str, label: str) -> list[Row]:
+    """The rows of a table in any known format, see `read_events`."""
     text = read_text(path)
-    if is_label_track(text):
-        return list(label_track(path, text))
-    try:
-        return list(table_rows(path, text, column, label))
-    except UnknownTable:
-        if not optional:
-            raise
-        return []
+    first = text.lstrip("\n").partition("\n")[0]
+    if number_of(first.partition("\t")[0]) is not None:
+        return label_track(path, text)
+    return list(table_rows(path, text, column, label)) if text.strip() else []
 
 
 def labels_of_event(
@@ -296,96 +258,76 @@ def read_text(path: Path) -> str:
     raise RequestError(f"{path} is no text")
 
 
-def number_of(text: str, thousands: bool | None = False) -> float | None:
-    """The number in `1.5` or `1,5`, with `thousands` in `1,500`; None if the text is no
-    finite number, or if it has a comma and `thousands` is not known.
-    """
-    if thousands is None and "," in text:
-        return None
+def number_of(text: str) -> float | None:
+    """The number in `1.5` or `1,5`; None if the text is no finite number."""
     try:
-        number = float(text.replace(",", "" if thousands else ".").replace("_", "?"))
+        number = float(text.replace(",", ".").replace("_", "?"))
     except ValueError:
         return None
     return number if math.isfinite(number) else None
 
 
-def commas_are_thousands(numbers: Iterable[str]) -> bool | None:
-    """Whether commas in a table's numbers separate thousands, and not decimals; None if
-    the table does not tell: all have three digits behind each comma.
+def may_be_thousands(numbers: Iterable[str]) -> bool:
+    """Whether all commas in a table's numbers may separate thousands.
 
-    >>> commas_are_thousands(["1,5", "1,000"]), commas_are_thousands(["1,000", "2.5"])
-    (False, True)
+    >>> may_be_thousands(["1,000", "2"]), may_be_thousands(["1,000", "1,5"])
+    (True, False)
     """
-    texts = [text.strip() for text in numbers]
-    with_comma = [text for text in texts if "," in text]
-    if not all(map(GROUPED.fullmatch, with_comma)):
-        return False
-    if any("." in text or text.count(",") > 1 for text in texts):
-        return True
-    return None if with_comma else False
+    with_comma = [text for text in numbers if "," in text]
+    return bool(with_comma) and all(map(GROUPED.fullmatch, with_comma))
 
 
-def hertz_of(text: str, unit: float = 1.0, thousands: bool | None = False) -> float:
+def hertz_of(text: str, unit: float = 1.0) -> float:
     """NaN if the text is no frequency: Audacity writes -1."""
-    number = number_of(text, thousands)
+    number = number_of(text)
     return math.nan if number is None or number < 0 else number * unit
 
 
-def seconds_of(
-    where: str, column: str, text: str, thousands: bool | None = False
-) -> float:
-    number = number_of(text, thousands)
-    if number is not None:
-        return number
-    if thousands is None and "," in text:
+def seconds_of(where: str, column: str, text: str, *, unclear: bool) -> float:
+    """unclear  whether commas may separate thousands"""
+    number = number_of(text)
+    if unclear and "," in text:
         raise RequestError(
             f"{where}: {column} is {shortened(text)!r}, whose comma may separate"
-            " thousands or decimals: write the table's numbers with a point, as"
-            f" {shortened(text.replace(',', ''))} or"
-            f" {shortened(text.replace(',', '.', 1))}"
+            " thousands or decimals: write the table's numbers with a point"
         )
-    raise RequestError(
-        f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or 12,5"
-    )
+    if number is None:
+        raise RequestError(
+            f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or"
+            " 12,5"
+        )
+    return number
 
 
-def is_label_track(text: str) -> bool:
-    first = text.lstrip("\n").partition("\n")[0]
-    return number_of(first.partition("\t")[0]) is not None
-
-
-def label_track(path: Path, text: str) -> Iterator[Row]:
+def label_track(path: Path, text: str) -> list[Row]:
     """The events of an Audacity track; a label may be empty, cells after it are left
     out.
     """
-    event = None
-    lines = [line.split("\t") for line in text.split("\n")]
-    numbers = [cell for cells in lines for cell in cells[:2] if number_of(cell)]
-    thousands = commas_are_thousands(numbers)
-    for line, columns in enumerate(lines, 1):
-        first, *cells = (cell.strip() for cell in columns)
-        if first.startswith("\\") and event and not event.has_frequencies:
-            low, high, *_ = [*map(hertz_of, cells), *2 * [math.nan]]
-            event = event._replace(low=low, high=high)
-        if first.startswith("\\") or not "".join(columns).strip():
+    lines = [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
+    times = chain(*(cells[:2] for cells in lines))
+    unclear = may_be_thousands(cell for cell in times if number_of(cell) is not None)
+    rows: list[Row] = []
+    for line, (first, *cells) in enumerate(lines, 1):
+        if first.startswith("\\"):
+            if rows and math.isnan(rows[-1].low):
+                low, high, *_ = [*map(hertz_of, cells), *2 * [math.nan]]
+                rows[-1] = rows[-1]._replace(low=low, high=high)
             continue
-        if event:
-            yield event
+        if not first and not any(cells):
+            continue
         where = f"{path}, line {line}"
-        start = end = seconds_of(where, "the start", first, thousands)
+        start = end = seconds_of(where, "the start", first, unclear=unclear)
         if cells and (cells[0] == "" or number_of(cells[0]) is not None):
-            end = seconds_of(where, "the end", cells.pop(0) or first, thousands)
-        event = Row(line, "", start, end, cells[0] if cells else "")
-    if event:
-        yield event
+            last = cells.pop(0) or first
+            end = seconds_of(where, "the end", last, unclear=unclear)
+        rows.append(Row(line, "", start, end, cells[0] if cells else ""))
+    return rows
 
 
 def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
     """The rows below a header; a row without start and end means that its recording
     holds no event.
     """
-    if not text.strip():
-        return
     table = parse_csv(path, text)
     of = find_columns(path, list(table), column)
     if len(table) and not (of["label"] or label):
@@ -394,15 +336,15 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
             f" Annotation, Species, …); COLUMN= names one of {', '.join(table)}, or"
             " LABEL= gives all events one label"
         )
-    units, in_samples = units_of(path, of)
+    units = units_of(path, of)
     cells = {
         role: table[name].str.strip() if name else [""] * len(table)
         for role, name in of.items()
     }
-    thousands = commas_are_thousands(chain(*(cells[role] for role in units)))
+    unclear = may_be_thousands(chain(*(cells[role] for role in units)))
 
-    def seconds(role: str, cell: Mapping[str, str], where: str) -> float:
-        number = seconds_of(where, of[role], cell[role], thousands)
+    def seconds(role: str) -> float:
+        number = seconds_of(where, of[role], cell[role], unclear=unclear)
         return round(number * units[role], DIGITS)
 
     for line, row in zip(table.index, zip(*cells.values())):
@@ -412,24 +354,22 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
         where = f"{path}, line {line}"
         start = end = math.nan
         if cell["start"] or cell["end"]:
-            start = seconds("start", cell, where)
-            end = seconds("end", cell, where) if cell["end"] else start
+            start = seconds("start")
+            end = seconds("end") if cell["end"] else start
             if cell["duration"] and not cell["end"]:
-                end = round(start + seconds("duration", cell, where), DIGITS)
+                end = round(start + seconds("duration"), DIGITS)
             if cell["file offset"]:
-                begin = seconds("file offset", cell, where)
+                begin = seconds("file offset")
                 start, end = begin, round(begin + (end - start), DIGITS)
-        low, high = (
-            hertz_of(cell[edge], units[edge], thousands) for edge in FREQUENCIES
-        )
-        yield Row(line, cell["file"], start, end, cell["label"], low, high, in_samples)
+        low, high = (hertz_of(cell[edge], units[edge]) for edge in FREQUENCIES)
+        yield Row(line, cell["file"], start, end, cell["label"], low, high)
 
 
-def plain_name(header: str, known: Collection[str]) -> tuple[str, str]:
+def plain_name(header: str) -> tuple[str, str]:
     """A header in lower case without punctuation, and its unit: that in brackets, or
     the last word if the rest is a known name and the whole is not.
 
-    >>> plain_name("Begin Time (ms)", []), plain_name("onset_ms", ["onset"])
+    >>> plain_name("Begin Time (ms)"), plain_name("onset_ms")
     (('begintime', 'ms'), ('onset', 'ms'))
     """
     text = header.casefold()
@@ -438,7 +378,7 @@ def plain_name(header: str, known: Collection[str]) -> tuple[str, str]:
     bare = text.replace(brackets[0], "") if brackets else text
     words = re.findall(r"[a-z0-9]+", bare)
     name = "".join(words)
-    if name not in known and not brackets and "".join(words[:-1]) in known:
+    if name not in KNOWN and not brackets and "".join(words[:-1]) in KNOWN:
         return "".join(words[:-1]), words[-1]
     return name, unit
 
@@ -447,7 +387,7 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
     """Each key of COLUMNS -> this table's column, '' if it has none; UnknownTable
     without times.
     """
-    plain = {plain_name(name, KNOWN)[0]: name for name in reversed(header)}
+    plain = {plain_name(name)[0]: name for name in reversed(header)}
     of = {
         role: next((plain[name] for name in names.split() if name in plain), "")
         for role, names in COLUMNS.items()
@@ -467,28 +407,17 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
     return {**of, "label": column or of["label"]}
 
 
-def units_of(path: Path, of: Mapping[str, str]) -> tuple[dict[str, float], bool]:
-    """Role -> the seconds or Hz of its column's unit, and whether times are samples.
-
-    of  role -> column, as `find_columns` gives it
+def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:
+    """Role -> the seconds or Hz of its column's unit; `of` is that of
+    `find_columns`.
     """
-    units, counted_in = dict[str, float](), dict[str, bool]()
-    for role in (*TIMES, *FREQUENCIES):
-        known = SECONDS if role in TIMES else HERTZ
-        _, unit = plain_name(of[role], KNOWN)
-        samples = role in TIMES and unit in SAMPLES
-        if unit not in known and not samples:
-            expected = "s, ms, min, h or samples" if role in TIMES else "Hz or kHz"
+    units = {}
+    for role, known in UNITS.items():
+        _, unit = plain_name(of[role])
+        if unit not in known:
             raise RequestError(
                 f"{path}, line 1: the unit of {shortened(of[role])!r} is not known;"
-                f" expected {expected}"
+                f" expected {', '.join(filter(None, known))}"
             )
-        units[role] = 1.0 if samples else known[unit]
-        if role in TIMES and of[role]:
-            counted_in[of[role]] = samples
-    if len({*counted_in.values()}) > 1:
-        raise RequestError(
-            f"{path}, line 1: {', '.join(counted_in)}: some of these times are samples;"
-            " expected one unit"
-        )
-    return units, any(counted_in.values())
+        units[role] = known[unit]
+    return units

@@ -4,14 +4,6 @@ A model that was trained in one place meets other sounds in the next. Unannotate
 recordings of the new place are cut into pieces (`make events AUDIO=folder` without
 TABLES) and cached like others; training adds them to crops of the annotated
 recordings, in power, so that no audio is needed.
-
-What would flatter the numbers: backgrounds from the recordings that are scored later.
-The places that decided this were made from other sounds and seeds than those of
-`bench.new_place`. F1 at IoU 0.5 of a finch, trained on clean songs, rose from 0.44 to
-0.85 in one and from 0.63 to 0.94 in the other. Songs that the unannotated recordings
-hold, a sixth of their time, cost 0.03 or nothing. A level that keeps the background and
-moves the event gave 0.81 and 0.95. The rows' quiet frames at the new place as zero of
-standardisation, without training, lowered F1 to 0.32 and 0.31.
 """
 
 from collections.abc import Sequence
@@ -42,7 +34,12 @@ class Background:
         folder  the recordings, as BACKGROUND_AUDIO names them
         cache   that of the annotated recordings
         """
-        refuse_unmixable(channels)
+        wrong = [own.name for own in channels if own.channel.name not in POWERS]
+        if wrong:
+            raise RequestError(
+                f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
+                f" {' and '.join(POWERS)} can, which are decibels of power"
+            )
         other = background_cache(folder, cache, channels)
         clips = np.arange(len(other.clips))
         every = np.ceil(len(clips) / MOST_PIECES)
@@ -69,7 +66,11 @@ class Background:
         places = torch.nonzero(mixed)[:, 0]
         if not len(places):
             return x
-        centre, scale = rows_of(statistics, device)
+        rows = zip(*((own.centre, own.scale) for own in statistics))
+        centre, scale = (  # (D, 1) of the rows of all channels
+            torch.from_numpy(np.concatenate(parts)[:, None]).to(device)
+            for parts in rows
+        )
         power = 10 ** ((x[places, :, 0] * scale + centre) / 10)
         below = self.draw(len(places), power.shape[2], generator).to(device)
         inside = events[places].float()
@@ -96,30 +97,6 @@ class Background:
         begin = (begin * max(1, length - frames + 1)).long()
         within = (begin[:, None] + torch.arange(frames)) % length
         return self.power[piece[:, None], :, within].transpose(1, 2)
-
-
-def rows_of(
-    statistics: Sequence[Statistics],
-    device: torch.device,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(D, 1) the centre and the scale of the rows of all channels."""
-    columns = []
-    for name in ("centre", "scale"):
-        rows = [np.ravel(getattr(own, name)) for own in statistics]
-        column = np.concatenate(rows).astype(np.float32)[:, None]
-        columns.append(torch.from_numpy(column).to(device))
-    centre, scale = columns
-    return centre, scale
-
-
-def refuse_unmixable(channels: Sequence[StoredChannel]) -> None:
-    """RequestError for a feature whose values do not add up."""
-    wrong = [own.name for own in channels if own.channel.name not in POWERS]
-    if wrong:
-        raise RequestError(
-            f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
-            f" {' and '.join(POWERS)} can, which are decibels of power"
-        )
 
 
 def background_cache(

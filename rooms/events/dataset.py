@@ -10,10 +10,9 @@ follows, and the frames there are taken from the other piece.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -30,11 +29,15 @@ from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.scores import Floats
-from featurestack.rooms.events.annotations import read_events
+from featurestack.rooms.events.annotations import read_given
 from featurestack.rooms.events.claim import COLUMNS, EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
-from featurestack.rooms.events.recordings import lost_in_words, measure_recordings
+from featurestack.rooms.events.recordings import (
+    Measured,
+    lost_in_words,
+    measure_recordings,
+)
 from featurestack.storage.files import Lock, replace_file
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which
@@ -47,11 +50,6 @@ BACKGROUNDS = (
     "no TABLES: pieces of background, for train BACKGROUND_AUDIO= on annotated events"
 )
 SHOWN = 8  # at most so many recordings without a table are named
-
-
-def overlap_of(length: float) -> float:
-    """Seconds that a piece shares with the one before."""
-    return min(OVERLAP, length / 4)
 
 
 def piece_length(seconds: Floats) -> float:
@@ -72,7 +70,7 @@ def cut_pieces(stretches: pd.DataFrame, length: float) -> pd.DataFrame:
     >>> cut_pieces(rows, 1.0)["start"].tolist()
     [0.0, 0.75, 1.5]
     """
-    step = length - overlap_of(length)
+    step = length - min(OVERLAP, length / 4)
     parts = []
     for row in stretches.to_dict("records"):
         last = max(row["start"], row["end"] - length)
@@ -141,47 +139,31 @@ def csv_path(options: EventsCommand) -> Path:
     return options.data / name / f"{name}.csv"
 
 
-def annotated_recordings(
-    options: EventsCommand,
-    seconds: Mapping[str, float],
-    lost: Mapping[str, float] = MappingProxyType({}),
-    rates: Mapping[str, int] = MappingProxyType({}),
-) -> Annotated:
-    """Recordings that last so many seconds, NaN if they cannot be read, with their
-    events; RequestError if none is left.
-
-    lost   seconds that are missing at the end of recordings
-    rates  samples a second of the recordings
-    """
+def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotated:
+    """The recordings in use and their events; RequestError if none is left."""
+    readable = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
     if options.tables is None:
-        readable = {name: lasts for name, lasts in seconds.items() if lasts > 0}
         if not readable:
             raise RequestError(f"AUDIO={options.audio} has no recording to read")
-        columns = [*COLUMNS]
-        return Annotated(readable, pd.DataFrame(columns=columns), (BACKGROUNDS,))
-    # an event in a missing part is no mistake of the table
-    promised = {
-        name: math.inf if name in lost else own for name, own in seconds.items()
-    }
-    annotations = read_events(
-        options.tables,
-        promised,
-        options.column,
-        options.label,
-        options.missing,
-        rates,
-    )
-    annotated = seconds.keys() if options.empty else annotations.annotated
-    used = {
-        name: lasts
-        for name, lasts in seconds.items()
-        if lasts > 0 and name in annotated
-    }
-    events = annotations.events[annotations.events["file"].isin(used)].copy()
+        return Annotated(readable, pd.DataFrame(columns=[*COLUMNS]), (BACKGROUNDS,))
+    annotations = read_given(options, options.tables, measured)
+    unannotated = [name for name in readable if name not in annotations.annotated]
+    notes = [*annotations.notes]
+    used = readable
+    if unannotated and not options.empty:
+        used = {name: readable[name] for name in readable if name not in unannotated}
+        first = ", ".join(unannotated[:SHOWN])
+        more = " …" if len(unannotated) > SHOWN else ""
+        number = counted(len(unannotated), "recording")
+        hint = "EMPTY=1 if they hold no event"
+        notes.insert(0, f"left out, no table: {number}, {first}{more}; {hint}")
+    events = annotations.events[annotations.events["file"].isin(used.keys())]
     lasts = events["file"].map(used)
-    gone = (events["start"] >= lasts) & events["file"].isin(lost)
-    events["end"] = events["end"].clip(upper=lasts)
-    events = events[~gone]
+    gone = (events["start"] >= lasts) & events["file"].isin(measured.lost.keys())
+    if measured.lost:
+        lost = lost_in_words(measured.lost)
+        notes.append(f"{lost}, with {counted(gone.sum(), 'event')}")
+    events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
     ignored = ignored_labels(options, {*events["label"]})
     events.loc[events["label"].isin(ignored), "label"] = ""
     if not events["label"].any():
@@ -190,10 +172,6 @@ def annotated_recordings(
             " read"
         )
     refuse_class_names(events["label"].unique())
-    unannotated = [name for name in seconds if name not in annotated]
-    notes = [*without_table(unannotated), *annotations.notes]
-    if lost:
-        notes.append(f"{lost_in_words(lost)}, with {counted(gone.sum(), 'event')}")
     return Annotated(used, events.reset_index(drop=True), tuple(notes))
 
 
@@ -205,15 +183,6 @@ def ignored_labels(options: EventsCommand, labels: set[str]) -> set[str]:
             f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}"
         )
     return names
-
-
-def without_table(names: Sequence[str]) -> list[str]:
-    """A line on the recordings without a table, if there are some."""
-    if not names:
-        return []
-    first = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
-    number = counted(len(names), "recording")
-    return [f"left out, no table: {number}, {first}; EMPTY=1 if they hold no event"]
 
 
 def write(
@@ -253,26 +222,17 @@ def events_summary(
 ) -> str:
     """Counts by label, how long events last, and what was left out."""
     events = annotated.events[annotated.events["label"] != ""]
-    lasts = (events["end"] - events["start"]).groupby(events["label"])
-    rows = [
-        [
-            label,
-            f"{len(of_label):,}",
-            f"{of_label.median():.3f}" if of_label.any() else "points",
-        ]
-        for label, of_label in lasts
-    ]
-    seconds = sum(annotated.seconds.values())
-    lines = [
-        (
-            f"{counted(len(annotated.seconds), 'recording')}, {duration(seconds)},"
-            f" {counted(len(events), 'event')}"
-        ),
-    ]
+    recordings = counted(len(annotated.seconds), "recording")
+    hours = duration(sum(annotated.seconds.values()))
+    lines = [f"{recordings}, {hours}, {counted(len(events), 'event')}"]
     length = (pieces["end"] - pieces["start"]).max()
     cut = f"{counted(len(pieces), 'piece')} of {length:g} s"
     if not len(annotated.events):
         return "\n".join([*lines, cut, *annotated.notes])
+    rows = []
+    for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
+        median = f"{lasts.median():.3f}" if lasts.any() else "points"
+        rows.append([label, f"{len(lasts):,}", median])
     lines.append(text_table(rows, ["label", "events", "median seconds"]))
     exclude = "exclude each other" if are_exclusive(events) else "overlap"
     lines.append(f"labels {exclude}; {cut}")
@@ -305,8 +265,7 @@ def make_events(options: EventsCommand) -> int:
     measured = measure_recordings(recordings, options.truncated)
     for name, problem in measured.problems.items():
         tell(f"{name}: {problem}")
-    seconds = {name: measured.seconds.get(name, math.nan) for name in recordings}
-    annotated = annotated_recordings(options, seconds, measured.lost, measured.rates)
+    annotated = annotated_recordings(options, measured)
     stretches = cut_blocks(annotated.seconds, options.block)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))

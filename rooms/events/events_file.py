@@ -13,15 +13,9 @@ from featurestack.features_cache import Cache
 from featurestack.rooms.events.claim import COLUMNS, EVENTS_FILE
 
 
-def events_file(cache: Cache) -> Path:
-    """events.csv of the dataset that filled the cache."""
-    return Path(str(cache.settings["source"])).with_name(EVENTS_FILE)
-
-
 def read_dataset_events(cache: Cache) -> pd.DataFrame:
     """COLUMNS of events.csv; RequestError if it is missing or damaged."""
-    file = events_file(cache)
-    remedy = "make events writes it again"
+    file = Path(str(cache.settings["source"])).with_name(EVENTS_FILE)
     try:
         events = pd.read_csv(
             file, dtype={"file": str, "label": str}, keep_default_na=False
@@ -34,5 +28,7 @@ def read_dataset_events(cache: Cache) -> pd.DataFrame:
         if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):
             raise ValueError("an event ends before it begins, or has no time")
     except (OSError, ValueError) as reason:
-        raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
+        raise RequestError(
+            f"{file} cannot be read ({reason}): make events writes it again"
+        ) from None
     return events

@@ -10,11 +10,10 @@ is a class of points.
                 them above its threshold, that lasts the least length or more; a point
                 is the mean time of the run, weighted by probability
 
-A rule that was chosen on the frames that it is scored on would flatter the scores. So
-`count_rules` counts in each fold alone, and the rules of a fold come from the other
-folds; only the median length of a class is that of all folds. The best of many rules on
-few events is the best by chance. So a rule takes the place of the default one only if
-it is better by MARGIN standard errors.
+A rule that was chosen on the frames that it is scored on would flatter the scores: the
+rules of a fold come from the other folds, and only the median length of a class is that
+of all folds. The best of many rules is best by chance too: a rule takes the place of
+the default one only if it is better by MARGIN standard errors.
 
 Conventions: T frames of all stretches together, S stretches, K classes, E events, D
 detections. `axis` times are seconds on one axis, on which stretches follow each other
@@ -171,9 +170,10 @@ class Frames:
         """Detections of each class as a table: file, start, end, label, score, sorted
         by file and start.
         """
-        parts = []
-        for name, found in detections.items():
-            parts.append(self.place(name, found.spans).assign(score=found.score))
+        parts = [
+            self.place(name, found.spans).assign(score=found.score)
+            for name, found in detections.items()
+        ]
         return pd.concat(parts).sort_values(
             ["file", "start", "label"], kind="stable", ignore_index=True
         )
@@ -205,15 +205,8 @@ def nearest(axis: Floats, moments: Floats) -> Ints:
 
 def are_exclusive(events: pd.DataFrame) -> bool:
     """Whether labels exclude each other: at nearly no time are there two of them."""
-    longest = events["end"].max() + GAP
-    shift = longest * events.groupby("file").ngroup()
-    table = pd.DataFrame(
-        {
-            "start": events["start"] + shift,
-            "end": events["end"] + shift,
-            "label": events["label"],
-        }
-    )
+    shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
+    table = events.assign(start=events["start"] + shift, end=events["end"] + shift)
     table = table.sort_values("start")
 
     def covered(spans: pd.DataFrame) -> float:
@@ -427,19 +420,22 @@ def cross_fitted(
 ) -> dict[str, Found]:
     """Detections by rules of the other folds."""
     fold = frames.stretches["fold"].to_numpy()
-    parts: dict[str, list[Found]] = {name: [] for name in frames.classes}
+    of_folds = []
     for tested in counts.folds.tolist():
         rules = counts.chosen(without=tested)
-        for name, found in detect_all(frames, probabilities, rules).items():
-            inside = fold[found.spans.stretch] == tested
-            parts[name].append(found.take(inside))
+        every = detect_all(frames, probabilities, rules)
+        of_folds.append(
+            {
+                name: found.take(fold[found.spans.stretch] == tested)
+                for name, found in every.items()
+            }
+        )
     joined = {}
-    for name, of_folds in parts.items():
-        columns = zip(*[part.spans for part in of_folds])
+    for name in frames.classes:
+        columns = zip(*(of_fold[name].spans for of_fold in of_folds))
         spans = Spans(*map(np.concatenate, columns))
-        score = np.concatenate([part.score for part in of_folds])
-        order = np.argsort(spans.start, kind="stable")
-        joined[name] = Found(spans, score).take(order)
+        score = np.concatenate([of_fold[name].score for of_fold in of_folds])
+        joined[name] = Found(spans, score).take(np.argsort(spans.start, kind="stable"))
     return joined
 
 
@@ -453,15 +449,8 @@ def scores_of_tables(
 
     seconds  file -> its duration; other files are left out, as are other classes
     """
-    stretches = pd.DataFrame(
-        {
-            "file": [*seconds],
-            "start": 0.0,
-            "end": [*seconds.values()],
-            "fold": 0,
-            "frames": 0,
-        }
-    )
+    stretches = pd.DataFrame({"file": [*seconds], "end": [*seconds.values()]})
+    stretches = stretches.assign(start=0.0, fold=0, frames=0)
     nothing = Frames(stretches, np.empty(0), 0.0, tuple(classes))
     return event_scores(
         nothing.spans(events), nothing.spans(detections), nothing.seconds

@@ -49,9 +49,7 @@ def detections(options: DetectionOptions) -> "pd.DataFrame":
         fs.detections("recordings", run="last", tables="labels")
     """
     from featurestack.pipeline.datasets.layouts import find_recordings
-    from featurestack.rooms.events.own_files import OwnFiles
-    from featurestack.rooms.events.predict import RECORD, predict_recordings
-    from featurestack.rooms.events.tables import read_detections
+    from featurestack.rooms.events.predict import find_detections
     from featurestack.train.audio_model import AudioModel
 
     if options.audio is None:
@@ -62,11 +60,8 @@ def detections(options: DetectionOptions) -> "pd.DataFrame":
             f"{model.config.dataset} is a dataset of clips: detections are found by a"
             " run on a dataset of fs.events()"
         )
-    recordings = find_recordings(options.audio)
-    predict_recordings(options, model, recordings)
-    folder = options.out or options.reports / model.config.dataset
-    own = OwnFiles(folder, RECORD)
-    return read_detections(folder / own.free_name("detections.csv"))
+    table, _ = find_detections(options, model, find_recordings(options.audio))
+    return table
 
 
 def event_scores(

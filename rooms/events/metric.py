@@ -5,18 +5,76 @@ no mean over recordings: runs are compared by jackknife values, as for mAP.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline.quantities import counted, percent, plural
 from featurestack.results.mean_average_precision import MeanAveragePrecision
 from featurestack.results.ranking_metric import Compared, TestedRun
 from featurestack.results.scores import Floats, Ints, Score
 from featurestack.results.tags import attributed
 from featurestack.rooms.events.scores import ALL, f1_interval, f1_of
-from featurestack.rooms.events.sentences import SENTENCES
-from featurestack.rooms.events.tested import SCORE_COLUMNS, ScoredFrames, read_tested
+from featurestack.rooms.events.tested import (
+    SCORE_COLUMNS,
+    ScoredFrames,
+    mean_scores,
+    read_tested,
+)
+
+if TYPE_CHECKING:
+    from featurestack.analysis.findings import Findings
+
+# ---- sentences of a report
+
+SAME_PLACE = (
+    "Groups are blocks of recordings: scores and intervals are for these recordings"
+    " alone, and optimistic for another day or place."
+)
+
+
+def chance(f: "Findings") -> str:
+    return "A model that finds nothing has an event F1 of 0 %"
+
+
+def classes(f: "Findings") -> str:
+    """The classes with the lowest F1."""
+    texts = [f"{row['class']} ({percent(row['f1'])} %)" for row in f.hardest[:3]]
+    absent = [row for row in f.hardest if row["support"] == 0]
+    assert not absent, "classes without an event are left out"
+    return f"Lowest F1: {', '.join(texts)}." if texts else ""
+
+
+def method(f: "Findings") -> str:
+    recordings = counted(f.recordings, f.unit)
+    return (
+        "Event F1 is that of all classes and folds together, by rules that were chosen"
+        " on the other folds. A detection is right if it and an event of its label"
+        " share half of the time that one of them lasts (IoU 0.5); points are right"
+        " within 50 ms. SD is that of the folds' own F1. The 95 % interval is Wilson’s"
+        f" with the standard error of a bootstrap over {recordings}; it does not"
+        " include the variation between trainings, nor that of the choice of rules, and"
+        " so is too narrow if there are few events. Runs are compared by jackknife"
+        f" values of F1 by {f.unit}. One {f.group} is never both trained on and tested."
+    )
+
+
+def statistics(f: "Findings") -> str:
+    return (
+        "Statistics: F1 of events at IoU 0.5, all classes and folds together, by rules"
+        f" of the other folds; the 95 % CI is from a bootstrap over {plural(f.unit)},"
+        " which holds the variation between recordings and not that of training again;"
+        f" tests use jackknife values of F1 by {f.unit}."
+    )
+
+
+SENTENCES: dict[str, Callable[["Findings"], str]] = {
+    function.__name__: function for function in (chance, classes, method, statistics)
+}
+
+
+# ---- the metric
 
 
 class EventF1(MeanAveragePrecision):
@@ -75,35 +133,25 @@ class EventF1(MeanAveragePrecision):
 
     def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
         """Scores of events, not of pieces; support is the number of events."""
-        table = class_table(run).fillna({"precision": 0.0, "recall": 0.0, "f1": 0.0})
-        scores = table[["precision", "recall", "f1", "events"]]
-        scores = scores.rename(columns={"events": "support"})
-        return {str(name): column.to_numpy(float) for name, column in scores.items()}
+        table = mean_scores(run.answers).fillna({"precision": 0, "recall": 0, "f1": 0})
+        table = table.rename(columns={"events": "support"}).loc[[*run.classes]]
+        names = "precision", "recall", "f1", "support"
+        return {name: table[name].to_numpy(float) for name in names}
 
     def class_scores(self, run: TestedRun) -> dict[str, Floats]:
-        table = class_table(run)
+        table = mean_scores(run.answers).loc[[*run.classes]]
         return {name: table[name].to_numpy(float) for name in SCORE_COLUMNS}
 
     def class_intervals(self, run: TestedRun) -> pd.DataFrame:
         """Intervals of F1, by bootstrap over recordings."""
-        rows = []
-        for name in run.classes:
-            counts = np.stack([seed.tallies[name].counts for seed in run.answers])
-            rows.append(f1_interval(counts))
-        return pd.DataFrame(rows, columns=["low", "high"])
+        table = mean_scores(run.answers).loc[[*run.classes], ["low", "high"]]
+        return table.reset_index(drop=True)
 
     def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
         return False
 
     def perfect(self, run: TestedRun) -> float:
         return 1.0
-
-
-def class_table(run: TestedRun) -> pd.DataFrame:
-    """`event_scores` of the classes, means over the seeds."""
-    seeds: Sequence[ScoredFrames] = run.answers
-    tables = pd.concat([seed.scores() for seed in seeds])
-    return tables.groupby("label").mean().loc[[*run.classes]]
 
 
 def jackknife_values(counts: Floats, sizes: Ints) -> Floats:

@@ -5,39 +5,24 @@ from pathlib import Path
 from typing import Literal
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import DataOptions, option
+from featurestack.commandline.options import DataOptions, Options, option
 from featurestack.commandline.spelling import make_command
 from featurestack.train.options import PredictOptions
 
 
-class EventsCommand(DataOptions):
-    """Options of `events`."""
+class TableOptions(Options):
+    """Annotation tables and their recordings."""
 
-    audio: Path = option(MISSING, "recordings: a folder, or one file")
     tables: Path | None = option(
         None,
         "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
-        " recordings; without them the recordings are backgrounds, for BACKGROUND_AUDIO"
-        " of train",
-    )
-    block: float | None = option(
-        None,
-        "seconds: each so long part of a recording is a group of its own, for a single"
-        " long recording; by default a recording is a group",
-        least=1,
+        " recordings; predict scores its detections against them; events without them"
+        " makes backgrounds, for BACKGROUND_AUDIO of train",
     )
     column: str = option(
         "", "column of labels in the tables; by default one of the names in use"
     )
     label: str = option("", "label of events that have none")
-    empty: bool = option(
-        False, "use recordings without a table, as free of events; by default left out"
-    )
-    ignore: str = option(
-        "",
-        "labels separated by commas; frames of such events are neither trained on nor"
-        " scored",
-    )
     missing: Literal["refuse", "ignore"] = option(
         "refuse", "rows of recordings that are not in AUDIO: an error, or left out"
     )
@@ -46,10 +31,30 @@ class EventsCommand(DataOptions):
         "recordings that end before their header says: left out, or used as far as they"
         " go",
     )
+
+
+class EventsCommand(TableOptions, DataOptions):
+    """Options of `events`."""
+
+    audio: Path = option(MISSING, "recordings: a folder, or one file")
+    block: float | None = option(
+        None,
+        "seconds: each so long part of a recording is a group of its own, for a single"
+        " long recording; by default a recording is a group",
+        least=0.01,
+    )
+    empty: bool = option(
+        False, "use recordings without a table, as free of events; by default left out"
+    )
+    ignore: str = option(
+        "",
+        "labels separated by commas; frames of such events are neither trained on nor"
+        " scored",
+    )
     name: str = option("", "name of the dataset; by default that of AUDIO")
 
 
-class DetectionOptions(PredictOptions):
+class DetectionOptions(TableOptions, PredictOptions):
     """Detections in recordings, and the tables that they are scored against."""
 
     check: int = option(
@@ -65,25 +70,6 @@ class DetectionOptions(PredictOptions):
     )
     promise: float = option(
         0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
-    )
-    tables: Path | None = option(
-        None,
-        "annotation tables that detections are scored against: a folder, or one table"
-        " of all recordings",
-    )
-    column: str = option(
-        "", "column of labels in the tables; by default one of the usual names"
-    )
-    label: str = option("", "label of events in tables without labels")
-    missing: Literal["refuse", "ignore"] = option(
-        "refuse",
-        "rows of the tables about recordings that are not in AUDIO: an error, or left"
-        " out",
-    )
-    truncated: Literal["refuse", "keep"] = option(
-        "refuse",
-        "recordings that end before their header says, by a run of events: left out, or"
-        " predicted as far as they go",
     )
 
     def answered(self) -> int | None:

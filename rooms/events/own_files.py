@@ -21,7 +21,11 @@ class OwnFiles:
         self.folder, self.record = folder, folder / record
         try:
             content = json.loads(self.record.read_text(encoding="utf-8"))
-            self.written = {name: [*hashes] for name, hashes in content.items()}
+            self.written = {
+                name: [*hashes]
+                for name, hashes in content.items()
+                if ".." not in Path(name).parts and not Path(name).is_absolute()
+            }
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
             self.written = {}
 
@@ -51,31 +55,24 @@ class OwnFiles:
             name: text.encode() if isinstance(text, str) else text
             for name, text in files.items()
         }
-        kept = [name for name in {**self.written, **encoded} if not self.is_own(name)]
-        hashes = {
+        old = self.written
+        kept = [name for name in {**old, **encoded} if not self.is_own(name)]
+        new = {
             name: [hash_of(content)]
             for name, content in encoded.items()
             if name not in kept
         }
-        old = {name: own for name, own in self.written.items() if self.is_inside(name)}
-        every = {
-            name: old.get(name, []) + hashes.get(name, []) for name in old | hashes
-        }
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.remember(every)
-        for name in hashes:
+        self.remember(
+            {name: old.get(name, []) + new.get(name, []) for name in old | new}
+        )
+        for name in new:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             replace_file(self.folder / name, encoded[name])
-        for name in old:
-            if name not in hashes and name not in kept:
-                (self.folder / name).unlink(missing_ok=True)
-        self.remember({**{name: old[name] for name in kept if name in old}, **hashes})
+        for name in old.keys() - new.keys() - {*kept}:
+            (self.folder / name).unlink(missing_ok=True)
+        self.remember({**{name: old[name] for name in kept if name in old}, **new})
         return kept
-
-    def is_inside(self, name: str) -> bool:
-        """Whether a name of the record is one of a file in the folder."""
-        path = PurePosixPath(name)
-        return not path.is_absolute() and ".." not in path.parts
 
     def remember(self, written: Mapping[str, list[str]]) -> None:
         """Write the record."""

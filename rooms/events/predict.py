@@ -8,7 +8,7 @@ of run.json. Memory does not grow with the number of recordings.
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import inf, isnan
+from math import isnan
 from pathlib import Path
 from typing import cast
 
@@ -24,23 +24,22 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
 from featurestack.results.config import DetectionRule
-from featurestack.rooms.events.annotations import Annotations, read_events
+from featurestack.rooms.events.annotations import Annotations, read_given
 from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
 from featurestack.rooms.events.frames import Frames, detect_all, scores_of_tables
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.own_files import OwnFiles
-from featurestack.rooms.events.recordings import (
-    Measured,
-    lost_in_words,
-    measure_recordings,
-)
+from featurestack.rooms.events.recordings import lost_in_words, measure_recordings
 from featurestack.rooms.events.tables import (
+    COLUMNS,
+    DIGITS,
+    RAVEN,
     as_text,
+    clock_times,
     count_detections,
     detection_tables,
-    raven_tables,
 )
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import score_lines
@@ -70,7 +69,18 @@ def predict_recordings(
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
     """
-    options = part_of(given, DetectionOptions)
+    _, problems = find_detections(part_of(given, DetectionOptions), model, files)
+    return int(bool(problems))
+
+
+def find_detections(
+    options: DetectionOptions,
+    model: AudioModel,
+    files: Mapping[str, Path],
+) -> tuple[pd.DataFrame, Mapping[str, str]]:
+    """The content of detections.csv, and why recordings could not be read; writes all
+    tables.
+    """
     if options.hop or options.window:
         raise RequestError(
             "HOP and WINDOW are for models of clips, and this run answers each frame:"
@@ -79,116 +89,90 @@ def predict_recordings(
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, options.truncated)
-    seconds, problems, lost, rates = measured
-    tell_low_rates(
-        {files[name]: rate for name, rate in rates.items()}, model.sample_rate
-    )
+    seconds, problems, lost, _ = measured
+    rates = {files[name]: rate for name, rate in measured.rates.items()}
+    tell_low_rates(rates, model.sample_rate)
     if lost:
         tell(lost_in_words(lost))
     # a wrong table is refused before the work
-    annotations = given_events(options, measured)
+    annotations = None
+    if options.tables and seconds:
+        annotations = read_given(options, options.tables, measured)
     parts, to_check = [], []
     for name in [*seconds]:
         try:
-            frames, probabilities = predict_frames(
-                model, name, files[name], seconds[name]
-            )
+            answers = predict_frames(model, name, files[name], seconds[name])
         except audio.AudioError as error:
             problems[name] = str(error)
             del seconds[name]
             continue
-        table = frames.table(detect_all(frames, probabilities, rules))
-        show_detections(name, table)
-        parts.append(table)
+        parts.append(answers[0].table(detect_all(*answers, rules)))
+        show_detections(name, parts[-1])
         if options.check:
-            to_check.append(candidates(frames, probabilities, rules))
-    tell_failures(
-        {files[name]: reason for name, reason in problems.items()}, len(files)
-    )
+            to_check.append(candidates(*answers, rules))
+    failures = {files[name]: reason for name, reason in problems.items()}
+    tell_failures(failures, len(files))
     if not parts:
-        return 1
-    detections = with_bands(pd.concat(parts, ignore_index=True), rules)
-    top = model.sample_rate / 2
-    tables = detection_tables(detections, files, seconds, top)
-    remarks = truncation_remarks(lost) | problems
-    counts = count_detections(detections, seconds, remarks, model.classes)
-    tables["counts.csv"] = as_text(counts, ",")
-    found = (
-        f"{counted(len(detections), 'detection')} in"
-        f" {counted(len(seconds), 'recording')}"
-    )
-    if annotations:
-        scores = score(model, detections, seconds, annotations)
-        tables[SCORES] = scores.to_csv(lineterminator="\n")
-    raven = raven_tables(detections, files, seconds, top)
-    names = write_detection_tables(folder, tables, raven)
-    if annotations:
-        show_scores(scores)
-    tell(f"{', '.join(str(folder / name) for name in names)}: {found}")
-    if options.check:
-        every = pd.concat(to_check, ignore_index=True)
-        write_check(every, options.check, files, model.sample_rate, folder)
-    return int(bool(problems))
-
-
-def write_detection_tables(
-    folder: Path,
-    tables: Mapping[str, str],
-    raven: Mapping[str, str],
-) -> list[str]:
-    """Write the tables of a call in the place of those of the last one; returns the
-    names of `tables`, with a number where the user has a file of this name. Names what
-    is kept.
-
-    tables, raven  name -> content; a table of `raven` that the user has corrected
-                   stays, and has none beside it
-    """
-    own = OwnFiles(folder, RECORD)
-    names = {name: own.free_name(name) for name in tables}
-    kept = own.write({**{names[name]: text for name, text in tables.items()}, **raven})
-    others = [name for name in (*tables, SCORES) if not own.is_own(name)]
-    for name in dict.fromkeys([*kept, *others]):
-        tell(f"{folder / name}: kept, it is not as predict wrote it")
-    return list(names.values())
-
-
-def given_events(options: DetectionOptions, measured: Measured) -> Annotations | None:
-    """The events in TABLES; None without tables or recordings. Those of a recording
-    that is cut off may lie beyond its end.
-    """
-    if not (options.tables and measured.seconds):
-        return None
-    promised = {
-        name: inf if name in measured.lost else own
-        for name, own in measured.seconds.items()
-    }
-    return read_events(
-        options.tables,
-        promised,
-        options.column,
-        options.label,
-        options.missing,
-        measured.rates,
-    )
-
-
-def with_bands(
-    detections: pd.DataFrame,
-    rules: Mapping[str, DetectionRule],
-) -> pd.DataFrame:
-    """The detections with the frequencies `low` and `high` of their class's rule."""
-    for edge in ("low", "high"):
-        bands = {name: getattr(rule, edge) for name, rule in rules.items()}
-        detections[edge] = detections["label"].map(bands).astype(float)
-    return detections
-
-
-def truncation_remarks(lost: Mapping[str, float]) -> dict[str, str]:
-    """Recording -> how much of it is lost; `lost` has seconds, NaN if unknown."""
-    return {
+        return pd.DataFrame(columns=[*COLUMNS]), problems
+    detections = pd.concat(parts, ignore_index=True)
+    written = written_table(detections, rules)
+    tables = detection_tables(written, files, seconds, model.sample_rate / 2)
+    remarks = {
         name: "truncated" if isnan(own) else f"truncated, {own:.1f} s lost"
         for name, own in lost.items()
     }
+    counts = count_detections(detections, seconds, remarks | problems, model.classes)
+    tables["counts.csv"] = as_text(counts, ",")
+    if annotations:
+        scores = score(model, detections, seconds, annotations)
+        tables[SCORES] = scores.to_csv(lineterminator="\n")
+    names = write_detection_tables(folder, tables)
+    if annotations:
+        show_scores(scores)
+    tell(
+        f"{', '.join(str(folder / name) for name in names)}:"
+        f" {counted(len(detections), 'detection')} in"
+        f" {counted(len(seconds), 'recording')}"
+    )
+    if options.check:
+        every = pd.concat(to_check, ignore_index=True)
+        write_check(every, options.check, files, model.sample_rate, folder)
+    return written, problems
+
+
+def written_table(
+    detections: pd.DataFrame, rules: Mapping[str, DetectionRule]
+) -> pd.DataFrame:
+    """The detections, rounded, with the frequencies of their class's rule and the time
+    of the clock: COLUMNS of detections.csv.
+    """
+    bands = {
+        edge: detections["label"].map(
+            {name: getattr(rule, edge) for name, rule in rules.items()}
+        )
+        for edge in ("low", "high")
+    }
+    table = detections.assign(**bands, time=clock_times(detections))
+    return table.astype({"low": float, "high": float}).round(DIGITS)
+
+
+def write_detection_tables(folder: Path, tables: Mapping[str, str]) -> list[str]:
+    """Write the tables of a call, name -> content, in the place of those of the last
+    one; returns their names without those in RAVEN. Names what is kept.
+
+    A file of the user's stays, and the table has a number; a table in RAVEN that the
+    user has corrected stays, and has none beside it.
+    """
+    own = OwnFiles(folder, RECORD)
+    names = {
+        name: name if name.startswith(RAVEN) else own.free_name(name) for name in tables
+    }
+    kept = own.write({names[name]: text for name, text in tables.items()})
+    main = [name for name in tables if not name.startswith(RAVEN)]
+    others = [name for name in (*main, SCORES) if not own.is_own(name)]
+    for name in dict.fromkeys([*kept, *others]):
+        tell(f"{folder / name}: kept, it is not as predict wrote it")
+    return [names[name] for name in main]
 
 
 def rules_of(model: AudioModel, threshold: str) -> dict[str, DetectionRule]:

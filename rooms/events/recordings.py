@@ -13,7 +13,7 @@ from featurestack.pipeline import audio
 
 
 class Measured(NamedTuple):
-    """The seconds of recordings."""
+    """What files of recordings hold."""
 
     seconds: dict[str, float]  # readable file -> its length
     problems: dict[str, str]  # why the others cannot
@@ -21,6 +21,14 @@ class Measured(NamedTuple):
     # known
     lost: dict[str, float]
     rates: dict[str, int]  # samples a second in the file
+
+    @property
+    def promised(self) -> dict[str, float]:
+        """Recording -> its seconds for tables: an event in a missing part, or in a file
+        that cannot be read, is no mistake of the table.
+        """
+        unknown = dict.fromkeys(self.problems, math.nan)
+        return self.seconds | unknown | dict.fromkeys(self.lost, math.inf)
 
 
 def measure_recordings(
@@ -73,19 +81,13 @@ class Recordings:
         RequestError for several.
         """
         fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
-
-        def shared(path: str) -> int:
-            """The number of folders, from the innermost on, that agree."""
-            folders = plain_path(path).parts[-2::-1]
-            count = 0
-            for wanted, folder in zip(name.parts[-2::-1], folders):
-                if wanted != folder:
-                    break
-                count += 1
-            return count
-
-        most = max(map(shared, fitting), default=0)
-        best = [path for path in fitting if shared(path) == most]
+        best = fitting
+        for depth in range(2, len(name.parts) + 1):  # folders from the innermost on
+            folders = name.parts[-depth:-1]
+            closer = [
+                path for path in best if plain_path(path).parts[-depth:-1] == folders
+            ]
+            best = closer or best
         if len(best) > 1:
             raise RequestError(
                 f"{where}: {name} may be {' or '.join(best[:3])}; expected one"
@@ -98,22 +100,17 @@ class Recordings:
         """The recording that a cell names; '' if there is none."""
         return self.find(plain_path(text.replace("\\", "/")), where)
 
-    def of_row(self, text: str, own: str, where: str) -> str:
-        """The recording of a row: the one that its cell names, or the table's `own` if
-        the cell is empty; RequestError if there is none.
-        """
-        recording = self.named(text, where) if text else own
-        if recording:
-            return recording
+    def unknown(self, text: str, where: str) -> RequestError:
+        """The error for a row whose cell, perhaps empty, names no recording."""
         if not text:
-            raise RequestError(
+            return RequestError(
                 f"{where}: neither the row nor the table's own name says which"
                 " recording"
             )
         names = [PurePosixPath(path).name for path in self.paths]
         meant = closest(plain_path(text.replace("\\", "/")).name, names)
         hint = f" (did you mean {meant}?)" if meant else ""
-        raise RequestError(
+        return RequestError(
             f"{where}: the recording {shortened(text)} is not in AUDIO={hint}; add it,"
             " remove the line, or give MISSING=ignore to leave out all that are"
             " missing"

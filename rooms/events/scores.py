@@ -177,29 +177,27 @@ def differing(events: Spans, detections: Spans) -> tuple[Floats, Floats]:
 class Tally:
     """The counts of one label, or of several together, in S stretches."""
 
-    partners: Floats  # (S,) at IOU
-    events: Floats  # (S,)
-    detections: Floats  # (S,)
-    at_other_ious: Ints  # partners at OTHER_IOUS
-    found: int  # events
-    false_alarms: int
-    wrong_names: int
+    # (8, S) partners at IOU, events, detections, partners at OTHER_IOUS, found events,
+    # false alarms, detections under a wrong name
+    by_stretch: Floats
     onsets: Floats  # seconds between the starts of partners
     differing: tuple[Floats, Floats]  # starts and ends, sorted
 
     @property
     def counts(self) -> Floats:
         """(3, S) partners, events and detections."""
-        return np.stack([self.partners, self.events, self.detections])
+        return self.by_stretch[:3]
 
     def scores(self, seconds: Floats) -> dict[str, float]:
         """The columns of `event_scores`; seconds (S,) of the stretches."""
-        partners, events, detections = self.counts.sum(axis=1)
+        sums = self.by_stretch.sum(axis=1).tolist()
+        partners, events, detections, *at_iou, found, false_alarms, wrong_names = sums
         both = events + detections
         hours = seconds.sum() / 3600
         low, high = f1_interval(self.counts[None])
         start, end = union(*self.differing)
-        scores = {
+        others = zip(OTHER_IOUS, at_iou)
+        return {
             "events": int(events),
             "detections": int(detections),
             "f1": ratio(2 * partners, both),
@@ -207,16 +205,14 @@ class Tally:
             "high": high,
             "precision": ratio(partners, detections),
             "recall": ratio(partners, events),
+            **{f"f1_iou_{iou:g}": ratio(2 * own, both) for iou, own in others},
+            "found": ratio(found, events),
+            "false_alarms": false_alarms / hours,
+            "wrong_names": wrong_names / hours,
+            "onset_ms": 1000 * quantile(self.onsets, 0.5),
+            "onset_90_ms": 1000 * quantile(self.onsets, 0.9),
+            "segment_error": (end - start).sum() / seconds.sum(),
         }
-        for iou, at_iou in zip(OTHER_IOUS, self.at_other_ious):
-            scores[f"f1_iou_{iou:g}"] = ratio(2 * at_iou, both)
-        scores["found"] = ratio(self.found, events)
-        scores["false_alarms"] = self.false_alarms / hours
-        scores["wrong_names"] = self.wrong_names / hours
-        scores["onset_ms"] = 1000 * quantile(self.onsets, 0.5)
-        scores["onset_90_ms"] = 1000 * quantile(self.onsets, 0.9)
-        scores["segment_error"] = (end - start).sum() / seconds.sum()
-        return scores
 
 
 def event_scores(
@@ -224,14 +220,17 @@ def event_scores(
     detections: Mapping[str, Spans],
     seconds: Floats,
 ) -> pd.DataFrame:
-    """Scores of each label, and of ALL together: events, detections, f1, low and high
-    (its 95 % interval by recording), precision, recall, f1_iou_0.3, f1_iou_0.7, found,
-    false_alarms and wrong_names an hour, onset_ms (median) and onset_90_ms,
-    segment_error.
+    """`score_table` of each label of `events`, which has `detections`, and of ALL."""
+    return score_table(tally_all(events, detections, len(seconds)), seconds)
 
-    seconds  (S,) of each stretch; every label of `events` has `detections`
+
+def score_table(tallies: Mapping[str, Tally], seconds: Floats) -> pd.DataFrame:
+    """Scores of each label: events, detections, f1, low and high (its 95 % interval by
+    recording), precision, recall, f1_iou_0.3, f1_iou_0.7, found, false_alarms and
+    wrong_names an hour, onset_ms (median) and onset_90_ms, segment_error.
+
+    seconds  (S,) of each stretch
     """
-    tallies = tally_all(events, detections, len(seconds))
     rows = {name: own.scores(seconds) for name, own in tallies.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
 
@@ -253,24 +252,17 @@ def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tal
     """The tally of one label; `every` are the events of all labels."""
     points = is_points(events)
     event, detection = match(events, detections, IOU, points=points)
-    at_other_ious = []
+    counted = [events.take(event), events, detections]
     for iou in OTHER_IOUS:
         partners, _ = match(events, detections, iou, points=points)
-        at_other_ious.append(len(partners))
-    on_own = lie_on(detections, events)
+        counted.append(events.take(partners))
     on_any = lie_on(detections, every)
+    wrong_name = on_any & ~lie_on(detections, events)
+    counted.append(events.take(lie_on(events, detections)))
+    counted += [detections.take(~on_any), detections.take(wrong_name)]
     onsets = events.start[event] - detections.start[detection]
-    return Tally(
-        partners=events.take(event).by_stretch(stretches),
-        events=events.by_stretch(stretches),
-        detections=detections.by_stretch(stretches),
-        at_other_ious=np.array(at_other_ious),
-        found=int(np.count_nonzero(lie_on(events, detections))),
-        false_alarms=int(np.count_nonzero(~on_any)),
-        wrong_names=int(np.count_nonzero(on_any & ~on_own)),
-        onsets=np.abs(onsets),
-        differing=differing(events, detections),
-    )
+    by_stretch = np.stack([spans.by_stretch(stretches) for spans in counted])
+    return Tally(by_stretch, np.abs(onsets), differing(events, detections))
 
 
 def summed(tallies: Sequence[Tally]) -> Tally:
@@ -278,17 +270,9 @@ def summed(tallies: Sequence[Tally]) -> Tally:
     starts = np.concatenate([own.differing[0] for own in tallies])
     ends = np.concatenate([own.differing[1] for own in tallies])
     order = np.argsort(starts, kind="stable")
-    return Tally(
-        partners=np.sum([own.partners for own in tallies], axis=0),
-        events=np.sum([own.events for own in tallies], axis=0),
-        detections=np.sum([own.detections for own in tallies], axis=0),
-        at_other_ious=np.sum([own.at_other_ious for own in tallies], axis=0),
-        found=sum(own.found for own in tallies),
-        false_alarms=sum(own.false_alarms for own in tallies),
-        wrong_names=sum(own.wrong_names for own in tallies),
-        onsets=np.concatenate([own.onsets for own in tallies]),
-        differing=(starts[order], ends[order]),
-    )
+    by_stretch = np.sum([own.by_stretch for own in tallies], axis=0)
+    onsets = np.concatenate([own.onsets for own in tallies])
+    return Tally(by_stretch, onsets, (starts[order], ends[order]))
 
 
 def is_points(events: Spans) -> bool:

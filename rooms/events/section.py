@@ -12,9 +12,9 @@ import soundfile
 
 from featurestack.analysis.clips import compressed
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.rooms.events.scores import ALL, f1_interval, f1_of, lie_on, together
-from featurestack.rooms.events.sentences import SAME_PLACE
-from featurestack.rooms.events.tested import ScoredFrames
+from featurestack.rooms.events.metric import SAME_PLACE
+from featurestack.rooms.events.scores import ALL, f1_of, lie_on, together
+from featurestack.rooms.events.tested import ScoredFrames, mean_scores
 
 EXCERPT = 20.0  # longest time line, seconds
 MOST_ERRORS = 10  # errors shown per class and kind
@@ -28,7 +28,7 @@ def events(page: PageInputs) -> Section | None:
     best = found.main.best
     seeds: tuple[ScoredFrames, ...] = best.answers
     first = seeds[0]
-    if not first.tallies[ALL].events.any():
+    if not first.tallies[ALL].counts[1].any():
         return None  # the tested recordings hold none
     file, begin, end = excerpt(first)
     detections = first.frames.table(first.detections)
@@ -59,16 +59,6 @@ def events(page: PageInputs) -> Section | None:
             }
         },
     )
-
-
-def mean_scores(seeds: tuple[ScoredFrames, ...]) -> pd.DataFrame:
-    """`event_scores`, means over the seeds, with the interval of the mean."""
-    tables = [seed.scores() for seed in seeds]
-    mean = pd.concat(tables).groupby("label", sort=False).mean()
-    for name in mean.index:
-        counts = np.stack([seed.tallies[name].counts for seed in seeds])
-        mean.loc[name, ["low", "high"]] = f1_interval(counts)
-    return mean
 
 
 def excerpt(tested: ScoredFrames) -> tuple[str, float, float]:

@@ -1,4 +1,4 @@
-"""Tables of detections: their content, and the reader of the own CSV.
+"""Tables of detections.
 
     detections.csv              file, start, end, label, score, low, high, time (of the
         clock, if the recording's name has one)
@@ -19,15 +19,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
 from featurestack.results.config import digest
 
 COLUMNS = ("file", "start", "end", "label", "score", "low", "high", "time")
+COUNTS = (
+    *("recording", "day", "hour", "start", "recorded_seconds", "class"),
+    *("detections", "seconds", "problem"),
+)
+RAVEN = "raven"  # folder
 LONGEST_NAME = 150  # bytes: 255 at most, less what is added to a name
 HOUR = 3600.0  # seconds
 DIGITS = {"start": 4, "end": 4, "score": 4, "low": 1, "high": 1}  # decimals
@@ -38,74 +41,50 @@ MOMENT = re.compile(
 )
 
 
-class Moment(NamedTuple):
-    """When a recording begins."""
+def begin_of(name: str) -> tuple[str, datetime | None]:
+    """The day in a recording's name, '' without one, and when it begins if the name
+    has the time.
 
-    begins: datetime
-    timed: bool  # the name has the time, and not only the day
-
-
-class Hour(NamedTuple):
-    """The part of a recording in one hour."""
-
-    day: str  # '' if the recording's name has none
-    hour: str  # of the clock, likewise
-    start: float  # seconds in the recording
-    end: float
-
-
-def moment_of(name: str) -> Moment | None:
-    """The day and the time in a recording's name.
-
-    >>> moment_of("north/SMU1_20260514_053000.wav").begins.isoformat()
-    '2026-05-14T05:30:00'
+    >>> begin_of("north/SMU1_20260514_053000.wav")
+    ('2026-05-14', datetime.datetime(2026, 5, 14, 5, 30))
     """
     match = MOMENT.search(Path(name).name)
     if not match:
-        return None
+        return "", None
     year, _, month, day, *clock = match.groups(default="0")
-    hour, minute, second = map(int, clock)
     try:
-        begins = datetime(int(year), int(month), int(day), hour, minute, second)
-        return Moment(begins, bool(match[5]))
+        begins = datetime(*map(int, (year, month, day, *clock)))  # type: ignore[arg-type]
     except ValueError:  # the 31st of February
-        return None
+        return "", None
+    return f"{begins:%Y-%m-%d}", begins if match[5] else None
 
 
-def hours_of(name: str, seconds: float) -> list[Hour]:
-    """The hours of the clock in a recording that lasts so long; if its name has no
-    time, hours from its beginning.
+def hours_of(name: str, seconds: float) -> list[tuple[str, str, float, float]]:
+    """Day, hour, start and end of the hours of the clock in a recording that lasts so
+    long; if its name has no time, of the hours from its beginning.
 
-    >>> [(part.hour, part.end) for part in hours_of("20260531_233000.wav", 5400)]
-    [('23', 1800.0), ('00', 5400)]
+    >>> hours_of("20260531_233000.wav", 5400)[1]
+    ('2026-06-01', '00', 1800.0, 5400)
     """
-    moment = moment_of(name)
-    first = HOUR
-    if moment and moment.timed:
-        first -= 60 * moment.begins.minute + moment.begins.second
+    day, begins = begin_of(name)
+    first = HOUR - (60 * begins.minute + begins.second if begins else 0)
     edges = [0.0, *np.arange(first, seconds, HOUR).tolist(), seconds]
     hours = []
     for start, end in pairwise(edges):
-        day = hour = ""
-        if moment:
-            now = moment.begins + timedelta(seconds=start)
-            day = f"{now if moment.timed else moment.begins:%Y-%m-%d}"
-            hour = f"{now:%H}" if moment.timed else ""
-        hours.append(Hour(day, hour, start, end))
+        now = begins + timedelta(seconds=start) if begins else None
+        clock = (f"{now:%Y-%m-%d}", f"{now:%H}") if now else (day, "")
+        hours.append((*clock, start, end))
     return hours
 
 
 def clock_times(detections: pd.DataFrame) -> list[str]:
     """The time of the clock at which each detection starts; '' if it is not known."""
-    moments = {name: moment_of(name) for name in detections["file"].unique()}
+    begins = {name: begin_of(name)[1] for name in detections["file"].unique()}
     times = []
     for name, start in zip(detections["file"], detections["start"]):
-        moment = moments[name]
-        if moment and moment.timed:
-            begins = moment.begins + timedelta(seconds=start)
-            times.append(begins.isoformat(timespec="milliseconds"))
-        else:
-            times.append("")
+        begin = begins[name]
+        now = begin + timedelta(seconds=start) if begin else None
+        times.append(now.isoformat(timespec="milliseconds") if now else "")
     return times
 
 
@@ -166,31 +145,20 @@ def count_detections(
     for name, lasts in seconds.items():
         own = detections[detections["file"] == name]
         hours = hours_of(name, lasts)
-        begins = [hour.start for hour in hours]
+        begins = [start for *_, start, _ in hours]
         number = np.searchsorted(begins, own["start"], side="right") - 1
-        for place, hour in enumerate(hours):
+        for place, (day, hour, start, end) in enumerate(hours):
             inside = own[number == place]
             lasting = (inside["end"] - inside["start"]).groupby(inside["label"])
-            recorded = round(hour.end - hour.start, 3)
-            of_hour = (name, hour.day, hour.hour, round(hour.start, 3), recorded)
             summed = lasting.agg(["size", "sum"]).reindex([*classes], fill_value=0)
+            of_hour = name, day, hour, round(start, 3), round(end - start, 3)
             for label, size, total in summed.itertuples():
-                problem = problems.get(name, "")
-                rows.append((*of_hour, label, int(size), round(total, 3), problem))
+                counts = label, int(size), round(total, 3)
+                rows.append((*of_hour, *counts, problems.get(name, "")))
     for name in problems.keys() - seconds.keys():
-        (hour,) = hours_of(name, 0.0)
-        rows.append(
-            (name, hour.day, hour.hour, 0.0, 0.0, "", None, None, problems[name])
-        )
-    columns = [
-        *("recording", "day", "hour", "start", "recorded_seconds", "class"),
-        *("detections", "seconds", "problem"),
-    ]
-    return pd.DataFrame(rows, columns=columns).astype({"detections": "Int64"})
-
-
-def as_text(table: pd.DataFrame, separator: str = "\t") -> str:
-    return table.to_csv(sep=separator, index=False, lineterminator="\n")
+        ((day, hour, *_),) = hours_of(name, 0.0)
+        rows.append((name, day, hour, 0.0, 0.0, "", None, None, problems[name]))
+    return pd.DataFrame(rows, columns=[*COUNTS]).astype({"detections": "Int64"})
 
 
 def detection_tables(
@@ -199,55 +167,30 @@ def detection_tables(
     seconds: Mapping[str, float],
     top: float,
 ) -> dict[str, str]:
-    """The tables of all detections in recordings that last `seconds`: name of the file
-    -> its content.
+    """The tables of detections (COLUMNS) in recordings that last `seconds`: name of
+    the file -> its content.
     """
-    rounded = detections.assign(time=clock_times(detections)).round(DIGITS)
     lasts = np.array([*seconds.values()])
     begins = dict(zip(seconds, np.cumsum(lasts) - lasts))
-    dcase = rounded[["file", "start", "end", "label"]].set_axis(
+    sequence = raven_table(detections, files, begins, top)
+    dcase = detections[["file", "start", "end", "label"]].set_axis(
         ["filename", "onset", "offset", "event_label"], axis=1
     )
-    return {
-        "detections.csv": as_text(rounded, ","),
-        "detections.selections.txt": as_text(raven_table(rounded, files, begins, top)),
+    tables = {
+        "detections.csv": as_text(detections, ","),
+        "detections.selections.txt": as_text(sequence),
         "detections.tsv": as_text(dcase),
         "detections.list.txt": "".join(
-            f"{files[name].absolute()}\n" for name in seconds
+            f"{files[name].absolute()}\n" for name in begins
         ),
     }
-
-
-def raven_tables(
-    detections: pd.DataFrame,
-    files: Mapping[str, Path],
-    seconds: Mapping[str, float],
-    top: float,
-) -> dict[str, str]:
-    """A Raven table for each recording: name of the file -> its content."""
-    rounded = detections.round(DIGITS)
-    nothing = dict.fromkeys(seconds, 0.0)
-    tables = {}
     for name in seconds:
-        own = rounded[rounded["file"] == name]
-        parent, base = Path(name).parent, file_name(Path(name).name)
-        place = Path("raven") / parent / f"{base}.Table.1.selections.txt"
-        tables[place.as_posix()] = as_text(raven_table(own, files, nothing, top))
+        own = detections[detections["file"] == name]
+        base = f"{file_name(Path(name).name)}.Table.1.selections.txt"
+        place = (Path(RAVEN) / name).with_name(base)
+        tables[place.as_posix()] = as_text(raven_table(own, files, {name: 0.0}, top))
     return tables
 
 
-def read_detections(file: Path) -> pd.DataFrame:
-    """COLUMNS of detections.csv; RequestError if it is missing or damaged."""
-    try:
-        table = pd.read_csv(
-            file,
-            dtype={"file": str, "label": str, "time": str},
-            keep_default_na=False,
-        )
-        if tuple(table) != COLUMNS:
-            raise ValueError(f"expected the columns {', '.join(COLUMNS)}")
-        for column in DIGITS:
-            table[column] = pd.to_numeric(table[column])
-    except (OSError, ValueError) as reason:
-        raise RequestError(f"{file} cannot be read ({reason}): predict again") from None
-    return table
+def as_text(table: pd.DataFrame, separator: str = "\t") -> str:
+    return table.to_csv(sep=separator, index=False, lineterminator="\n")

@@ -25,7 +25,6 @@ from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.metric import EVENT_F1
-from featurestack.rooms.events.scores import ALL, f1_of
 from featurestack.rooms.events.tested import (
     EVENT_COLUMNS,
     ScoredFrames,
@@ -121,7 +120,7 @@ class Events(Tags):
         selection: str,
         member: str,
     ) -> dict[str, float]:
-        return epoch_scores(read_tested(folder, [fold]))
+        return read_tested(folder, [fold]).epoch_scores()
 
     def fold_scores(self, run: TestedRun) -> pd.DataFrame:
         """Scores of events by rules of the other folds."""
@@ -152,14 +151,6 @@ class Events(Tags):
 
 
 EVENTS = Events()
-
-
-def epoch_scores(tested: ScoredFrames) -> dict[str, float]:
-    """The scores in history.csv: F1 at IoU 0.5 by rules that nothing was chosen for."""
-    tally = tested.tally(tested.by_default)[ALL]
-    f1 = f1_of(tally.counts.sum(axis=1))
-    loss = tested.log_losses(tested.exclusive).mean()
-    return {"loss": float(loss), "event_f1": float(f1)}
 
 
 def frequency_bands(events: pd.DataFrame) -> dict[str, dict[str, Any]]:

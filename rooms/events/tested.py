@@ -35,7 +35,14 @@ from featurestack.rooms.events.frames import (
     detect_all,
     without_ignored,
 )
-from featurestack.rooms.events.scores import ALL, Tally, tally_all
+from featurestack.rooms.events.scores import (
+    ALL,
+    Tally,
+    f1_interval,
+    f1_of,
+    score_table,
+    tally_all,
+)
 from featurestack.storage.files import replace_file
 
 FRAMES_FILE = "frames.npz"
@@ -108,9 +115,15 @@ class ScoredFrames:
 
     def scores(self) -> pd.DataFrame:
         """The table of `event_scores`."""
-        seconds = self.frames.seconds
-        rows = {name: own.scores(seconds) for name, own in self.tallies.items()}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
+        return score_table(self.tallies, self.frames.seconds)
+
+    def epoch_scores(self) -> dict[str, float]:
+        """The scores in history.csv: F1 at IoU 0.5 by rules that nothing was chosen
+        for.
+        """
+        f1 = f1_of(self.tally(self.by_default)[ALL].counts.sum(axis=1))
+        loss = self.log_losses(self.exclusive).mean()
+        return {"loss": float(loss), "event_f1": float(f1)}
 
     @cached_property
     def by_fold(self) -> pd.DataFrame:
@@ -155,14 +168,19 @@ class ScoredFrames:
         return -np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean(axis=1)
 
 
-def write_frames(
-    folder: Path,
-    frames: Frames,
-    probabilities: NDArray[np.floating],
-    events: pd.DataFrame,
-) -> None:
+def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
+    """`event_scores`, means over the seeds, with the interval of the mean."""
+    mean = pd.concat([seed.scores() for seed in seeds]).groupby("label", sort=False)
+    table = mean.mean()
+    for name in table.index:
+        counts = np.stack([seed.tallies[name].counts for seed in seeds])
+        table.loc[name, ["low", "high"]] = f1_interval(counts)
+    return table
+
+
+def write_frames(folder: Path, tested: ScoredFrames) -> None:
     """Write FRAMES_FILE into a fold's folder."""
-    stretches = frames.stretches
+    stretches, events = tested.frames.stretches, tested.events
     own = events[events["file"].isin(stretches["file"])]
     content = io.BytesIO()
     np.savez_compressed(
@@ -172,9 +190,9 @@ def write_frames(
         end=stretches["end"].to_numpy(float),
         group=stretches["group"].to_numpy(str),
         frames=stretches["frames"].to_numpy(np.int64),
-        time=frames.times,
-        probabilities=probabilities.astype(STORED),
-        hop=np.array(frames.hop),
+        time=tested.frames.times,
+        probabilities=tested.probabilities.astype(STORED),
+        hop=np.array(tested.frames.hop),
         event_file=own["file"].to_numpy(str),
         event_start=own["start"].to_numpy(float),
         event_end=own["end"].to_numpy(float),

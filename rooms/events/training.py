@@ -20,7 +20,7 @@ from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.metric import jackknife_values
 from featurestack.rooms.events.models import FrameModel, LinearFrames, with_context
 from featurestack.rooms.events.scores import ALL
-from featurestack.rooms.events.task import epoch_scores, place
+from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import STORED, ScoredFrames, write_frames
 from featurestack.train import run_json
 from featurestack.train.choose_compute import Choice
@@ -318,7 +318,7 @@ class FrameTrainer(Trainer):
         clips = getattr(self.data, side)
         self.predict(clips, exact=exact)
         assert self.answered is not None
-        scores = epoch_scores(self.targets.scored(*self.answered))
+        scores = self.targets.scored(*self.answered).epoch_scores()
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def write_answers(self, folder: Path) -> None:
@@ -331,5 +331,4 @@ class FrameTrainer(Trainer):
         if self.answered is None or self.answered[0] is not scored:
             self.predict(scored, exact=True)
         assert self.answered is not None
-        tested = self.targets.scored(*self.answered)
-        write_frames(folder, tested.frames, tested.probabilities, tested.events)
+        write_frames(folder, self.targets.scored(*self.answered))

@@ -136,18 +136,14 @@ def listen_live(options: ListenOptions) -> int:
                 f"FORMAT={options.format}: standard input holds no audio in this format"
             )
         ((_, probabilities, predicted),) = model.predict([(0, y)])
-        best = pd.Series(probabilities.astype(float), model.classes).nlargest(
-            options.top
-        )
+        every = pd.Series(probabilities.astype(float), model.classes)
+        best = every.nlargest(options.top).to_dict()
         if options.json:
             line = {"seconds": round(received / rate, 3), "predicted": predicted}
-            print(json.dumps({**line, "probabilities": best.to_dict()}), flush=True)
+            print(json.dumps({**line, "probabilities": best}), flush=True)
             continue
-        answer = (
-            "  ".join(f"{name} {p:.2f}" for name, p in best.items())
-            if predicted
-            else NO_ANSWER
-        )
+        named = "  ".join(f"{name} {p:.2f}" for name, p in best.items())
+        answer = named if predicted else NO_ANSWER
         print(f"{received / rate:8.1f} s  {answer}", flush=True)
     if not received:
         tell("standard input ended before there was any audio")

@@ -19,7 +19,8 @@ def load_options() -> Sequence[Any]:
 
 @ROOM.functions("analyse", "compare")
 def load_functions() -> Sequence[Any]:
-    from featurestack.rooms.predictions.functions import analyse, compare
+    from featurestack.rooms.predictions.compare import compare
+    from featurestack.rooms.predictions.report import analyse
 
     return analyse, compare
 

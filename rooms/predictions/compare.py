@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from featurestack.analysis import page
-from featurestack.analysis.findings import Findings, findings
+from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import SEPARATOR
@@ -46,53 +46,71 @@ class Comparison:
         return f"<p>{page.escape(self.headline)}</p>{table}"
 
 
-def comparison(
-    predictions: Mapping[str, Any],
-    labels: ArrayLike,
-    parts: Mapping[str, ArrayLike | None],
-    classes: Sequence[str] | None,
-) -> Comparison:
-    """`fs.compare`; `parts` are the group and fold of each clip, if given."""
-    several = np.ndim(labels) == 2
-    texts, names = text_labels(labels, classes)
-    clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(texts))]})
-    for name, given in {"label": texts, **parts}.items():
-        if given is None:
-            continue
-        values = np.asarray(given)
-        if len(values) != len(clips):
-            raise RequestError(
-                f"{name}: {len(values)} values for {len(clips)} clips; expected one"
-                " for each"
-            )
-        clips[name] = values.astype(str)
+def compare(
+    predictions: "Mapping[str, ArrayLike]",
+    labels: "ArrayLike",
+    groups: "ArrayLike | None" = None,
+    folds: "ArrayLike | None" = None,
+    classes: "Sequence[str] | None" = None,
+) -> "Comparison":
+    """Verdicts on models that predicted the same clips, with intervals, ties and power.
+
+    predictions  model -> probabilities (N, K), an array or a data frame whose columns
+                 are the classes, or predicted classes (N,)
+    labels       (N,) true classes; several labels per clip: (N, K) of 0 and 1
+    groups       (N,) source recordings, speakers or sites, which are drawn together; by
+                 default each clip is its own
+    folds        (N,) the fold that tested each clip; by default one
+    classes      (K,) of the columns of arrays; by default the labels, sorted
+
+        fs.compare({"a": p, "b": q}, labels, groups=recordings).table
+    """
+    values = np.asarray(labels)
+    several = values.ndim == 2
+    if several:
+        columns: Iterable[Any] = getattr(labels, "columns", range(values.shape[1]))
+        every = np.array([*map(str, classes or columns)])
+        values = np.array([SEPARATOR.join(every[row]) for row in values > 0])
+    else:
+        every = np.array([*map(str, classes or np.unique(values))])
+    clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
+    for name, given in (("label", values), ("group", groups), ("fold", folds)):
+        if given is not None:
+            refuse_shape(name, given, len(clips))
+            clips[name] = np.asarray(given).astype(str)
     answers = []
     for model, given in predictions.items():
-        frame = pd.concat([clips, columns_of(model, given, names, len(clips))], axis=1)
+        own = columns_of(model, given, every, len(clips))
+        frame = pd.concat([clips, own], axis=1)
         roles = {name: name for name in ROLES if name in frame}
         answers += answers_in(Table(model, frame, model), roles, None, tags=several)
     runs = foreign_runs(answers, "compared", "tags" if several else "classes")
-    return comparison_of(findings(load_runs(runs), named=True))
+    found = findings(load_runs(runs), named=True)
+    table = pd.DataFrame([*found.rows, *found.others])[COLUMNS]
+    table.columns = table.columns.str.replace("accuracy_", "")
+    return Comparison(
+        table=table.rename(columns={"run": "model", "accuracy": "score"}),
+        score=found.score,
+        headline=f"{page.say('headline', found)} {page.say('score', found)}",
+        tied=tuple(row["run"] for row in found.tied),
+        chance=found.chance,
+        chance_p=found.chance_p,
+        detectable=found.detectable,
+        groups=found.recordings,
+        groups_needed=found.recordings_needed,
+    )
 
 
-def text_labels(
-    labels: ArrayLike, classes: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """The label of each clip as text, and the classes of arrays' columns."""
-    values = np.asarray(labels)
-    if values.ndim == 1:
-        texts = values.astype(str).tolist()
-        return texts, [*map(str, classes or sorted({*values.tolist()}))]
-    if values.ndim != 2 or not len(values):
-        raise RequestError(f"labels of shape {values.shape}: expected (clips,)")
-    columns: Iterable[Any] = getattr(labels, "columns", [*range(values.shape[1])])
-    names = [*map(str, classes or columns)]
-    of_clips = [SEPARATOR.join(np.array(names)[row]) for row in values > 0]
-    return of_clips, names
+def refuse_shape(name: str, given: Any, clips: int) -> None:
+    """RequestError for another shape than (clips,)."""
+    if np.shape(given) != (clips,):
+        raise RequestError(
+            f"{name}: {len(given)} values for {clips} clips; expected one for each"
+        )
 
 
 def columns_of(
-    model: str, given: Any, classes: Sequence[str], clips: int
+    model: str, given: Any, classes: Iterable[str], clips: int
 ) -> pd.DataFrame:
     """A model's columns of a table; RequestError for another shape."""
     values = np.asarray(given)
@@ -105,22 +123,3 @@ def columns_of(
             f" {len(names)}), or ({clips},)"
         )
     return pd.DataFrame(values, columns=names)
-
-
-def comparison_of(found: Findings) -> Comparison:
-    """What a report's findings say about its models."""
-    rows = pd.DataFrame([*found.rows, *found.others])
-    table = rows[COLUMNS].rename(
-        columns=lambda name: name.replace("accuracy_", "").replace("accuracy", "score")
-    )
-    return Comparison(
-        table=table.rename(columns={"run": "model"}),
-        score=found.score,
-        headline=f"{page.say('headline', found)} {page.say('score', found)}",
-        tied=tuple(row["run"] for row in found.tied),
-        chance=found.chance,
-        chance_p=found.chance_p,
-        detectable=found.detectable,
-        groups=found.recordings,
-        groups_needed=found.recordings_needed,
-    )

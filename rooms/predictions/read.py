@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -277,24 +278,18 @@ def with_truth(table: Table, clips: pd.DataFrame, truth: pd.DataFrame) -> pd.Dat
     """The clips as `truth` has them, which may name files without folder or ending, and
     files whose windows the table has.
     """
-    ways: list[Callable[[str], str]] = [
-        str,
-        lambda name: PurePath(name).name,
-        lambda name: PurePath(name).stem,
-    ]
-    unknown = pd.Index([])
-    for way in ways:
-        for column in ("clip_id", "file"):
-            known = pd.Series(truth.index, truth[column].map(way))
-            known = known[~known.index.duplicated()]
-            places = clips[column].map(way).map(known)
-            unknown = clips.index[places.isna()]
-            if unknown.empty:
-                found = truth.loc[places].set_index(clips.index)
-                return clips.assign(**{name: found[name] for name in found})
+    ways: list[Callable[[str], str]]
+    ways = [str, lambda name: PurePath(name).name, lambda name: PurePath(name).stem]
+    for way, column in product(ways, ("clip_id", "file")):
+        known = pd.Series(truth.index, truth[column].map(way))
+        places = clips[column].map(way).map(known[~known.index.duplicated()])
+        if places.notna().all():
+            found = truth.loc[places].set_index(clips.index)
+            return clips.assign(**{name: found[name] for name in found})
+    unknown = clips.index[places.isna()][0]
     raise RequestError(
-        f"{table.at(unknown[0])}: {shortened(clips['file'][unknown[0]])} is not among"
-        f" the {len(truth):,} clips with a true label; expected the same file names"
+        f"{table.at(unknown)}: {shortened(clips['file'][unknown])} is not among the"
+        f" {len(truth):,} clips with a true label; expected the same file names"
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.report_inputs import ReportJob
+from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import Built, ReportJob
 from featurestack.analysis.runs import Problem
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import (
@@ -28,9 +29,11 @@ from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.external import create_cache
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import SEPARATOR, originals
+from featurestack.interface import takes
 from featurestack.pipeline.checks.run import findings_in, keep
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
+from featurestack.rooms.predictions.options import AnalyseOptions
 from featurestack.rooms.predictions.read import (
     ROLES,
     Answers,
@@ -47,7 +50,35 @@ from featurestack.rooms.predictions.read import (
 from featurestack.rooms.predictions.runs import foreign_runs
 from featurestack.storage.files import replace_file
 
+NAME = "predictions"  # of a report on frames
 OWN = ("dataset", "name", "data", "predictions", "truth", "audio", "label", "group")
+
+
+@takes(AnalyseOptions, "name", "group", "label")
+def analyse(
+    table: "pd.DataFrame | Mapping[str, pd.DataFrame] | Path | str",
+    options: AnalyseOptions,
+) -> "Built":
+    """`make analysis PREDICTIONS=`: the report on anybody's predictions.
+
+    `table` is a data frame, one for each model by name, a CSV file, or a folder of
+    them. It has one row per clip: its file, its true label, and a probability column
+    per class, or the predicted class and its score.
+
+        fs.analyse(frame, group="recording").headline
+        fs.analyse({"birdnet": a, "perch": b}).page
+    """
+    if isinstance(table, Path | str):
+        (job,) = jobs(replace(options, predictions=(Path(table),)))
+        return build_report(job, options)
+    frames = table if isinstance(table, Mapping) else {options.name or NAME: table}
+    tables = []
+    for model, frame in frames.items():
+        if not hasattr(frame, "columns") or not len(frame):
+            raise RequestError(f"{model}: expected a data frame with rows")
+        named = any(frame.index.names)
+        tables.append(Table(model, frame.reset_index(drop=not named), model))
+    return build_report(job_of(options, tables, options.name or NAME, []), options)
 
 
 def jobs(options: Any) -> list[ReportJob]:
@@ -55,8 +86,7 @@ def jobs(options: Any) -> list[ReportJob]:
     columns = columns_of(options)
     tables = [part for path in options.predictions for part in tables_in(path, columns)]
     name = options.name or options.predictions[0].stem
-    inputs = [Path(table.name) for table in tables]
-    return [job_of(options, tables, name, inputs)]
+    return [job_of(options, tables, name, [Path(table.name) for table in tables])]
 
 
 def columns_of(options: Any) -> dict[str, str]:
@@ -80,55 +110,47 @@ def job_of(
     for name in columns.values():
         if name not in names:
             raise RequestError(nearest("column", name, names))
-    dataset = dataset_of(options) if options.dataset else None
-    truth = None
-    if options.truth:
-        truth = labels_in(read_table(options.truth, columns), columns)
-        inputs = [*inputs, options.truth]
-    elif dataset and not any(
-        "label" in roles_of([*table.frame], columns) for table in tables
-    ):
-        truth = labels_of(dataset)
-    several = truth is not None and not truth["target"].str.fullmatch("[^;]+").all()
-    tags = options.task == "tags" or several
-    answers = [
-        own for table in tables for own in answers_in(table, columns, truth, tags=tags)
-    ]
-    runs = foreign_runs(answers, title, options.task, truth)
     folder = options.reports / title
     if (options.runs / title).is_dir() and not options.name:
         raise RequestError(
             f"{folder} is the report of the runs of {title}: give this one another"
             " name, NAME=second-opinion"
         )
+    dataset = truth = None
+    if options.dataset:
+        source = part_of(options, DatasetOptions)
+        dataset = load(SourceOptions(dataset=source.dataset, data=source.data))
+    labelled = any("label" in roles_of([*table.frame], columns) for table in tables)
+    if options.truth:
+        truth = labels_in(read_table(options.truth, columns), columns)
+        inputs = [*inputs, options.truth]
+    elif dataset and not labelled:
+        truth = labels_of(dataset)
+    several = truth is not None and truth["target"].str.contains("^$|;").any()
+    tags = options.task == "tags" or several
+    answers = [
+        own for table in tables for own in answers_in(table, columns, truth, tags=tags)
+    ]
+    runs = foreign_runs(answers, title, options.task, truth)
     if options.audio:
         dataset = with_audio(options, answers, folder, title)
-    cache = checked_cache(dataset, folder) if dataset else None
-    words = option_words(options, [*OWN, "columns", "task"])
     notes = [Problem(run.name, note) for run in runs for note in run.notes]
+    words = option_words(options, [*OWN, "columns", "task"])
+    proposal = "PAPER=1", "the files for a paper"
+    if not options.group and any("GROUP=" in note.text for note in notes):
+        proposal = "GROUP=COLUMN", "clips of one recording are drawn together"
+    elif not dataset:
+        proposal = "AUDIO=FOLDER", "players, leaks between folds, price of the split"
     return ReportJob(
         dataset=title,
         runs=tuple(runs),
-        cache=cache,
+        cache=checked_cache(dataset, folder) if dataset else None,
         folder=folder,
         given=tuple(words),
         tables=tuple(inputs),
         problems=tuple(notes),
-        proposal=proposal(options, words, notes),
+        proposal=(make_command("analysis", *words, proposal[0]), proposal[1]),
     )
-
-
-def proposal(
-    options: Any, words: Sequence[str], notes: Sequence[Problem]
-) -> tuple[str, str]:
-    """The next command, and its reason: what makes the report's sentences stronger."""
-    if not options.group and any("GROUP=" in note.text for note in notes):
-        command = make_command("analysis", *words, "GROUP=COLUMN")
-        return command, "clips of one recording are drawn together"
-    if not (options.audio or options.dataset):
-        command = make_command("analysis", *words, "AUDIO=FOLDER")
-        return command, "players, leaks between folds, the price of the split"
-    return make_command("analysis", *words, "PAPER=1"), "the files for a paper"
 
 
 def labels_in(table: Table, given: Mapping[str, str]) -> pd.DataFrame:
@@ -157,12 +179,6 @@ def labels_of(dataset: Dataset) -> pd.DataFrame:
             "fold": clips["fold"].astype(str),
         }
     )
-
-
-def dataset_of(options: Any) -> Dataset:
-    """The dataset that DATASET names."""
-    source = part_of(options, DatasetOptions)
-    return load(SourceOptions(dataset=source.dataset, data=source.data))
 
 
 def with_audio(

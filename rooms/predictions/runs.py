@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
@@ -61,41 +60,39 @@ def foreign_runs(
     truth  every clip, if another table or a dataset has the labels: a table with one
            row per prediction may leave clips out
     """
-    models = by_model(answers)
-    if truth is not None:
-        models = {
-            name: [*parts, *silent(parts, truth)] for name, parts in models.items()
-        }
-        answers = [part for parts in models.values() for part in parts]
-    texts = pd.concat([of_table.clips["target"] for of_table in answers])
-    if task == "auto":
-        task = "tags" if texts.str.contains(SEPARATOR).any() else "classes"
-    classes = shared_classes(answers)
-    if len({*texts}) < 2:
+    refuse_other_classes(answers)
+    models = {}
+    for name, parts in by_model(answers).items():
+        clips = pd.concat([part.clips for part in parts], ignore_index=True)
+        scores = pd.concat([part.scores for part in parts], ignore_index=True)
+        own = replace(parts[0], clips=clips, scores=scores.fillna(0.0))
+        models[name] = own if truth is None else with_silent(own, truth)
+    every = pd.concat([own.clips for own in models.values()])
+    if every["target"].nunique() < 2:
         raise RequestError(
-            f"{answers[0].table.name}: all clips have one label, {texts.iloc[0]!r}:"
-            " expected two classes or more"
+            f"{answers[0].table.name}: all clips have one label,"
+            f" {every['target'].iloc[0]!r}: expected two classes or more"
         )
-    scores = {}
-    for model, parts in models.items():
-        scores[model] = [complete(part, classes, task) for part in parts]
-    if any(NOTHING in part for parts in scores.values() for part in parts):
+    if task == "auto":
+        several = every["target"].str.contains(SEPARATOR).any()
+        task = "tags" if several else "classes"
+    classes = classes_of([*models.values()])
+    probabilities = {}
+    for model, own in models.items():
+        probabilities[model] = complete(own, classes, task)
+    if any(NOTHING in own for own in probabilities.values()):
         classes = [*classes, NOTHING]
     refuse_class_names(classes)
-    folds = fold_numbers([of_table.clips["fold"] for of_table in answers])
+    folds = fold_numbers(every["fold"])
     runs = []
-    for model, parts in models.items():
-        clips = pd.concat([part.clips for part in parts], ignore_index=True)
-        every = [
-            part.reindex(columns=classes, fill_value=0.0) for part in scores[model]
-        ]
-        values = pd.concat(every, ignore_index=True)
-        table = pd.concat(
-            [clips.assign(split="test")[[*PREDICTION_COLUMNS]], values], axis=1
-        )
-        numbers = clips["fold"].map(folds)
-        tested = {int(fold): part for fold, part in table.groupby(numbers)}
-        notes = notes_of(clips, parts, task)
+    for model, own in models.items():
+        clips = own.clips.assign(split="test")
+        values = probabilities[model].reindex(columns=classes, fill_value=0.0)
+        table = pd.concat([clips[[*PREDICTION_COLUMNS]], values], axis=1)
+        tested = {
+            int(fold): part for fold, part in table.groupby(clips["fold"].map(folds))
+        }
+        notes = notes_of(own, task)
         config = EnsembleConfig(
             format_version=RUN_FORMAT,
             dataset=dataset,
@@ -117,9 +114,8 @@ def foreign_runs(
             seconds=0,
             note="; ".join(notes),
         )
-        runs.append(
-            ForeignRun(Path(parts[0].table.name).parent / model, config, tested, notes)
-        )
+        path = Path(own.table.name).parent / model
+        runs.append(ForeignRun(path, config, tested, notes))
     return runs
 
 
@@ -148,23 +144,26 @@ def by_model(answers: Sequence[Answers]) -> dict[str, list[Answers]]:
     return models
 
 
-def silent(parts: Sequence[Answers], truth: pd.DataFrame) -> list[Answers]:
-    """The clips for which tables with one row per prediction have none."""
-    predicted = pd.concat([part.clips["clip_id"] for part in parts])
-    clips = truth[~truth["clip_id"].isin(predicted)].assign(selection="last")
-    if clips.empty or not all(part.listed for part in parts):
-        return []
-    labels = {name for text in clips["target"] for name in text.split(SEPARATOR)}
-    none = pd.DataFrame(0.0, clips.index, sorted(labels - {""}))
-    return [Answers(parts[0].table, clips, none, listed=True)]
+def with_silent(own: Answers, truth: pd.DataFrame) -> Answers:
+    """The predictions of a model, and the clips for which a table with one row per
+    prediction has none.
+    """
+    known = truth["clip_id"].isin(own.clips["clip_id"])
+    if known.all() or not own.listed:
+        return own
+    silent = truth[~known].assign(selection="last")
+    labels = {name for text in silent["target"] for name in text.split(SEPARATOR)}
+    none = pd.DataFrame(0.0, silent.index, sorted(labels - {""}))
+    clips = pd.concat([own.clips, silent], ignore_index=True)
+    scores = pd.concat([own.scores, none], ignore_index=True).fillna(0.0)
+    return replace(own, clips=clips, scores=scores)
 
 
-def shared_classes(answers: Sequence[Answers]) -> list[str]:
-    """The classes of all tables: those of columns must be the same in all."""
+def refuse_other_classes(answers: Sequence[Answers]) -> None:
+    """RequestError if the columns of classes differ between tables."""
     columns = [of_table for of_table in answers if not of_table.listed]
     for of_table in columns[1:]:
-        alone = {*of_table.scores} ^ {*columns[0].scores}
-        for name in sorted(alone):
+        for name in sorted({*of_table.scores} ^ {*columns[0].scores}):
             here, there = of_table.table.name, columns[0].table.name
             if name not in of_table.scores:
                 here, there = there, here
@@ -172,53 +171,53 @@ def shared_classes(answers: Sequence[Answers]) -> list[str]:
                 f"{here}: the class {name!r} is a column here alone, {there} has none;"
                 " expected the same classes"
             )
-    first = [*columns[0].scores] if columns else []
-    others = {name for of_table in answers for name in of_table.scores}
-    return [*first, *sorted(others - {*first})]
 
 
-def complete(part: Answers, classes: Sequence[str], task: str) -> pd.DataFrame:
+def classes_of(models: Sequence[Answers]) -> list[str]:
+    """The classes of all models, first those of columns in their order."""
+    columns = next(([*own.scores] for own in models if not own.listed), [])
+    others = {name for own in models for name in own.scores}
+    return [*columns, *sorted(others - {*columns})]
+
+
+def complete(own: Answers, classes: Sequence[str], task: str) -> pd.DataFrame:
     """Scores of all classes; with one label per clip, probabilities whose sum is 1.
 
     The rest of a predicted class's score belongs to all classes alike; a clip without
     a score is predicted as NOTHING.
     """
-    scores = part.scores.reindex(columns=classes, fill_value=0.0)
+    scores = own.scores.reindex(columns=classes, fill_value=0.0)
     if task == "tags":
         return scores
     sums = scores.sum(axis=1)
-    if part.listed:
+    if own.listed:
         rest = (1 - sums).clip(lower=0) / len(classes)
         scores = scores.add(rest.where(sums > 0, 0), axis=0)
         sums = scores.sum(axis=1)
     other = (sums - 1).abs() > TOLERANCE
-    if not other.any():
-        return scores
-    scores[other] = scores[other].div(sums[other].where(sums > 0, 1), axis=0)
+    if other.any():
+        scores[other] = scores[other].div(sums[other].where(sums > 0, 1), axis=0)
     if (sums == 0).any():
         scores[NOTHING] = (sums == 0).astype(float)
     return scores
 
 
-def notes_of(
-    clips: pd.DataFrame, parts: Sequence[Answers], task: str
-) -> tuple[str, ...]:
+def notes_of(own: Answers, task: str) -> tuple[str, ...]:
     """What a model's tables lack for a stronger sentence."""
-    notes = {part.note for part in parts} - {""}
-    if clips["group"].equals(clips["clip_id"]):
+    notes = {own.note} - {""}
+    if own.clips["group"].equals(own.clips["clip_id"]):
         notes.add("no group column: clips count as independent; name it with GROUP=")
-    if clips["fold"].nunique() == 1:
+    if own.clips["fold"].nunique() == 1:
         notes.add("one fold: no spread over folds; name it with COLUMNS=fold=NAME")
-    for part in parts:
-        apart = (part.scores.sum(axis=1) - 1).abs() > TOLERANCE
-        if task != "tags" and not part.listed and apart.any():
-            notes.add("scores of a row do not sum to 1: they are divided by their sum")
+    apart = (own.scores.sum(axis=1) - 1).abs() > TOLERANCE
+    if task != "tags" and not own.listed and apart.any():
+        notes.add("scores of a row do not sum to 1: they are divided by their sum")
     return tuple(sorted(notes))
 
 
-def fold_numbers(folds: Sequence["pd.Series[str]"]) -> dict[str, int]:
+def fold_numbers(folds: "pd.Series[str]") -> dict[str, int]:
     """The number of each fold: its own, else its place among the sorted names."""
-    names = sorted({*np.concatenate([part.unique() for part in folds])})
+    names = sorted(folds.unique())
     if all(re.fullmatch(r"\d{1,6}", name) for name in names):
         return {name: int(name) for name in names}
     return {name: place for place, name in enumerate(names, 1)}

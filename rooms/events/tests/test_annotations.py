@@ -8,7 +8,6 @@ from featurestack.rooms.events.annotations import read_events
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
-RATES = {"dawn.flac": 8000}
 DOGS = [("dawn.flac", 1.0, 2.5, "dog")]
 RAVEN = (
     "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
@@ -23,7 +22,7 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
     (folder / "tables").mkdir(exist_ok=True)
     (folder / "tables" / "empty.txt").touch()  # a second table, so that names count
     (folder / "tables" / name).write_bytes(text.encode(encoding))
-    read = read_events(folder / "tables", RECORDINGS, rates=RATES, **options)
+    read = read_events(folder / "tables", RECORDINGS, **options)
     return spans(read)
 
 
@@ -55,9 +54,7 @@ def spans(read):
         "IN FILE,OFFSET,DURATION,MANUAL ID\ndawn.flac,1.0,1.5,dog\n",
         "Start (ms),End (ms),label\n1000,2500,dog\n",
         "Begin Time (min),Duration (s),label\n0.016666666666667,1.5,dog\n",
-        "start_samples,end_samples,label\n8000,20000,dog\n",
         "Start [h],Duration (ms),label\n0.000277777777778,1500,dog\n",
-        'start_ms,end_ms,label\n"1,000","2,500.0",dog\n',
         "filename\tonset\toffset\tevent_label\nsite/dusk.wav\t\t\t\ndawn.flac\t1.0\t2.5\tdog\n",
     ],
 )
@@ -154,12 +151,8 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
         ),
         ("Low Freq (bins),start,end,label\n1,1,2,dog\n", "line 1: the unit of 'Low"),
         (
-            "Start (samples),End (s),label\n1,2,dog\n",
-            r"line 1: Start \(samples\), End \(s\): some of these times are samples",
-        ),
-        (
-            "file,start_samples,end_samples,label\ndusk.wav,1,2,dog\n",
-            "line 2: times are samples, and the recording's sample rate is not known",
+            'start_ms,end_ms,label\n"1,000","2,500.0",dog\n',
+            "line 2: start_ms is '1,000'",
         ),
         ('start,end,label\n"1,000","1,002",dog\n', "line 2: start is '1,000', whose"),
         ("1_0\t2\tdog\n", "line 1: '1_0.*' is no header of a known table"),

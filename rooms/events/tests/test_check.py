@@ -12,10 +12,12 @@ from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.results.config import DetectionRule
 from featurestack.rooms.events.check import (
     candidates,
+    draw,
+    fit_precision,
+    precision_above,
     tell_checked,
     write_check,
 )
-from featurestack.rooms.events.checked import draw, fit_precision, precision_above
 from featurestack.rooms.events.frames import Frames
 from tests.refusal import refused
 

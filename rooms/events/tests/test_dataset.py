@@ -13,6 +13,7 @@ from featurestack.rooms.events.dataset import (
     piece_length,
 )
 from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.events.recordings import Measured
 from featurestack.rooms.events.tests.field import write_recordings
 from tests.refusal import refused
 
@@ -67,11 +68,11 @@ def options(folder, **given):
 
 
 def test_ignored_events_are_kept_without_a_label(folder):
-    seconds = {f"r{number}.wav": 12.0 for number in range(4)}
-    events = annotated_recordings(options(folder, ignore="low"), seconds).events
+    measured = Measured({f"r{number}.wav": 12.0 for number in range(4)}, {}, {}, {})
+    events = annotated_recordings(options(folder, ignore="low"), measured).events
     assert {*events["label"]} == {"high", ""}
     with refused("IGNORE=lo: .*did you mean 'low'"):
-        annotated_recordings(options(folder, ignore="lo"), seconds)
+        annotated_recordings(options(folder, ignore="lo"), measured)
 
 
 def test_another_dataset_is_not_replaced(folder, capsys):
