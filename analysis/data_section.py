@@ -2,7 +2,7 @@
 projections.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -117,7 +117,19 @@ def data_tables(
     tables = {"clips": by_fold.reset_index()}
     if has_tags(clips):  # means and neighbours of a class need clips of one label
         return tables
-    classes = sorted(clips["label"].unique())
+    return tables | feature_tables(cache, clips, features, writer, seed)
+
+
+def feature_tables(
+    cache: Cache,
+    clips: pd.DataFrame,
+    features: Sequence[str],
+    writer: FigureWriter,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Submit the figures of clips of one label each, and return the accuracy of the
+    nearest neighbour by each feature; parameters as in `data_tables`.
+    """
     rng = np.random.default_rng(seed)
     sample = sample_by_class(clips, SAMPLED_CLIPS, rng).set_index("clip_id")
     shown = leading_feature(cache, features)
@@ -137,52 +149,30 @@ def data_tables(
             means = class_means(row_means, sample["label"])
             means.columns = pd.Index(map(format_plain, stored.row_axis))
             writer.submit(
-                "class_means",
-                means=means,
-                row_unit=stored.row_unit,
-                title=name,
+                "class_means", means=means, row_unit=stored.row_unit, title=name
             )
         summarised[name] = sample.loc[values.index]
-        target = np.searchsorted(classes, summarised[name]["label"].tolist())
+        target = summarised[name]["label"].to_numpy(str)
         recording = summarised[name]["group"].to_numpy(str)
-        columns = standardised(values.to_numpy())
-        components[name] = principal_components(columns)
+        components[name] = principal_components(standardised(values.to_numpy()))
         accuracy[name] = neighbour_accuracy(components[name], target, recording)
-    if len(classes) < 2 or not accuracy:
-        return tables
+    if clips["label"].nunique() < 2 or not accuracy:
+        return {}
     ranked = pd.Series(accuracy, name="neighbour_accuracy").rename_axis("feature")
     ranked = ranked.sort_values(ascending=False, kind="stable")
     writer.submit("separability", accuracy=ranked)
     categorised = (clips["category"] != "").all()
-    coloured_by = "label"
-    if len(classes) > len(POINT_COLOURS) and categorised:
-        coloured_by = "category"
-    projected = ranked.index[:PROJECTED_FEATURES]
-    points, labels = _projections(components, summarised, projected, coloured_by)
-    writer.submit("projections", points=points, labels=labels)
-    return tables | {"separability": ranked.reset_index()}
-
-
-def _projections(
-    components: Mapping[str, np.ndarray],
-    summarised: Mapping[str, pd.DataFrame],
-    features: Sequence[str],
-    coloured_by: str,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Points (N, 2) and labels (N,) of the clips by title, for each method and feature.
-
-    components   feature -> (N, D) principal components of its summary
-    summarised   feature -> the clips that have one
-    coloured_by  column of the clips that colours the points
-    """
+    many = clips["label"].nunique() > len(POINT_COLOURS)
+    coloured_by = "category" if many and categorised else "label"
     points = {}
     labels = {}
     for method, project in (("PCA", pca_projection), ("t-SNE", tsne_projection)):
-        for name in features:
+        for name in ranked.index[:PROJECTED_FEATURES]:
             title = f"{name}, {method}"
             points[title] = project(components[name])
             labels[title] = summarised[name][coloured_by].to_numpy(str)
-    return points, labels
+    writer.submit("projections", points=points, labels=labels)
+    return {"separability": ranked.reset_index()}
 
 
 def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:

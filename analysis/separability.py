@@ -3,7 +3,7 @@ nearest neighbour.
 
 `values` (N, D) describes each of N clips by D numbers: the mean and the standard
 deviation over time of each row of a feature, or, if its columns are not time, its
-values averaged over neighbouring columns. `target` (N,) holds class numbers. The D
+values averaged over neighbouring columns. `target` (N,) holds classes. The D
 numbers are standardised over the clips, so that a row in Hz and one in dB count alike;
 distances are computed on their leading principal `components`.
 """
@@ -72,7 +72,7 @@ def principal_components(columns: Floats) -> Floats:
 
 def neighbour_accuracy(
     components: Floats,
-    target: Ints,
+    target: NDArray[np.str_] | Ints,
     recording: NDArray[np.str_],
 ) -> float:
     """Share of the clips whose nearest clip of another source recording has their
