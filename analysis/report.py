@@ -21,7 +21,7 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import Built, Manifest, ReportJob, inputs_hash
-from featurestack.analysis.run_section import curves_note
+from featurestack.analysis.run_section import curves_note, run_facts
 from featurestack.analysis.runs import (
     Problem,
     Results,
@@ -364,6 +364,7 @@ def write(
         runs=found.runs,
         settings=settings,
         curves_note=curves_note,
+        run_facts=run_facts,
         train_again=lambda run: train_again(run, without(job.given, "RUN")),
         methods=methods,
         paper=options.for_papers,

@@ -8,10 +8,13 @@ import pandas as pd
 
 from featurestack.analysis import tables
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings
+from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.page import say
 from featurestack.analysis.runs import Problem, Run
+from featurestack.analysis.tables import decimals
+from featurestack.commandline.quantities import count, duration, percent
 from featurestack.results.calibration import reliability
+from featurestack.results.config import RunConfig
 from featurestack.results.scores import Prediction
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
@@ -28,6 +31,13 @@ DAMAGED = (
 )
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
+# column -> its heading among the facts of a run
+MEANS = {
+    "macro_auroc": "Macro AUROC, mean of folds",
+    "lwlrap": "lwlrap, mean of folds",
+    "macro_f1": "Macro F1, mean of folds",
+    "log_loss": "Log loss",
+}
 SETS_BY_CLASS = 10  # rows of the figure of recalls
 # kind of ablation -> its figure's file
 STEMS = {"features": "additions", "augmentation": "augmentation"}
@@ -61,6 +71,39 @@ def curves_note(run: Run) -> str:
         return ""
     augment = run.option_text("augment").replace("none", "")
     return say("curve_note", augment, run.folders[0].training.options.smoothing)
+
+
+def run_facts(run: Run, row: Row) -> dict[str, str]:
+    """Facts of one run that are known: heading -> text; `row` as in `Findings`."""
+    model = run.model
+    if pd.notna(row["parameters"]):
+        model += f", {count(row['parameters'])} parameters"
+    machine: list[str | None] = []
+    if isinstance(run.config, RunConfig):
+        at = run.config.machine
+        machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
+        if run.config.computed:
+            machine.append(run.config.computed.way.precision)
+    balanced = row.get("balanced_accuracy", np.nan)
+    unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
+    means = {
+        heading: decimals(row[name])
+        for name, heading in MEANS.items()
+        if pd.notna(row.get(name, np.nan))
+    }
+    seconds = row["fold_seconds"]
+    seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
+    facts = {
+        "Balanced accuracy, mean of folds": f"{percent(balanced)} %" if unlike else "",
+        **means,
+        "Folds": f"{row['n']} of {len(run.folders[0].folds)}",
+        "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.foreign else seeds,
+        "Protocol": run.protocol,
+        "Model": "" if run.foreign else model,
+        "Training, per fold": duration(seconds) if pd.notna(seconds) else "",
+        "Machine": ", ".join(filter(None, machine)),
+    }
+    return {heading: text for heading, text in facts.items() if text}
 
 
 def submit_run(

@@ -7,6 +7,7 @@ page has no such section.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -15,16 +16,33 @@ from featurestack.analysis import error_browser, first_screen
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
 from featurestack.analysis.data_section import data_facts, data_tables
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings
+from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.page import FIRST_ROWS
 from featurestack.analysis.report_inputs import SCORES_ELSEWHERE
 from featurestack.analysis.run_section import submit_run
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import accuracy_by_recording, confusion_table
 from featurestack.commandline import rooms
-from featurestack.commandline.quantities import plural
+from featurestack.commandline.quantities import percent, plural
 from featurestack.features_cache import Cache
 
+# columns of the comparison: of the data frame, heading, kind of cell
+SCORES = (
+    ("macro_f1", "Macro F1", "decimals"),
+    ("log_loss", "Log loss", "decimals"),
+    ("f1_iou_0.3", "F1 at IoU 0.3", "decimals"),
+    ("f1_iou_0.7", "F1 at IoU 0.7", "decimals"),
+    ("false_alarms", "False alarms an hour", "number"),
+    ("onset_ms", "Onset error, ms", "number"),
+)
+COSTS = (
+    ("parameters", "Parameters", "count"),
+    ("fold_seconds", "Training, per fold", "seconds"),
+    ("trained_on", "On", "text"),
+    ("extraction_seconds", "Extraction", "seconds"),
+    ("extraction_megabytes", "Cache MB", "count"),
+)
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
 
@@ -66,7 +84,35 @@ def comparison(writer: FigureWriter, found: Findings) -> Section:
         from featurestack.analysis.run_section import submit_comparison
 
         submit_comparison(writer, found)
-    return Section("comparison", "Comparison", values=first_screen.summary(found))
+    values = first_screen.summary(found) | comparison_values(found)
+    return Section("comparison", "Comparison", values=values)
+
+
+def comparison_values(found: Findings) -> dict[str, object]:
+    """The values of comparison.html: what the columns of its table are, and the grid of
+    feature sets by models, empty if there is one set or one model.
+    """
+    rows = pd.DataFrame(found.rows)
+    costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
+    balanced = rows.get("balanced_accuracy", rows["accuracy"]).fillna(rows["accuracy"])
+    grid: dict[str, list[Row | None]] = {}
+    models = [*rows["model"].unique()]
+    if len(models) > 1 and rows["features"].nunique() > 1:
+        lowest = rows["accuracy"].min()
+        span = max(rows["accuracy"].max() - lowest, 0.001)
+        rows["shade"] = ((rows["accuracy"] - lowest) / span).round(2)
+        best = rows.drop_duplicates(["features", "model"])
+        for features, of_set in best.groupby("features", sort=False):
+            of_model = {row["model"]: row for row in of_set.to_dict("records")}
+            grid[str(features)] = [of_model.get(model) for model in models]
+    return {
+        "grid": dict(islice(grid.items(), FIRST_ROWS)),
+        "grid_models": models,
+        "uneven": (balanced.map(percent) != rows["accuracy"].map(percent)).any(),
+        "no_intervals": rows["difference_low"].isna().all(),
+        "score_columns": [column for column in SCORES if column[0] in rows],
+        "cost_columns": [column for column in COSTS if column[0] in costs],
+    }
 
 
 def run_figures(
