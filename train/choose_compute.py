@@ -10,7 +10,6 @@ gradient of every parameter.
 
 import copy
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -27,7 +26,8 @@ from featurestack.train.compute import (
     poisoned_memory,
     threads_of,
 )
-from featurestack.train.optimisation import CrossEntropy
+from featurestack.train.optimisation import OBJECTIVES, CrossEntropy
+from featurestack.train.plan import Plan
 
 # allowed relative difference of a step's loss; sound steps differed by at most 0.018
 LOSS = 0.05
@@ -43,6 +43,7 @@ TURN, TIMES = 0.05, 4.0
 NEGLIGIBLE = 1e-3
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+CROSS_ENTROPY = OBJECTIVES["cross_entropy"]
 
 # (B, C, H, W) as the network takes it, (B, classes) targets
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -52,18 +53,19 @@ class Choice(NamedTuple):
     """How a run computes from here on."""
 
     compute: Compute
-    checked: dict[str, str]  # way to compute -> why it was refused; empty if it agreed
+    checked: dict[str, str]  # way to compute -> why it was refused; '' if it agreed
 
 
-class Step(NamedTuple):
-    """The results of one training step, and its time."""
+class TrialStep(NamedTuple):
+    """The results of one training step."""
 
     loss: float
     gradients: dict[str, torch.Tensor]  # fp32, by parameter
-    seconds: float
 
 
-def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
+def trial_step(
+    network: nn.Module, objective: CrossEntropy, compute: Compute, batch: Batch
+) -> TrialStep:
     """One training step of a copy of the network, without dropout and without a change
     of the weights.
     """
@@ -76,19 +78,17 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
     x, y = batch
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        start = time.perf_counter()
         with compute.autocast():
             logits = forward(x.contiguous(memory_format=compute.layout)).float()
         members = logits.view(len(x), -1, y.shape[1])
-        loss = CrossEntropy().loss(members, y, 0.0)
+        loss = objective.loss(members, y, 0.0)
         loss.backward()
         value = loss.item()  # waits for a GPU
-    seconds = time.perf_counter() - start
     gradients = {}
     for name, weight in trial.named_parameters():
         if weight.grad is not None:
             gradients[name] = weight.grad.float()
-    return Step(value, gradients, seconds)
+    return TrialStep(value, gradients)
 
 
 def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
@@ -116,12 +116,26 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
     return Compute(device, precision, channels_last, threads, training.compile)
 
 
-def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
+def disagreement(
+    network: nn.Module,
+    compute: Compute,
+    batch: Batch,
+    objective: CrossEntropy = CROSS_ENTROPY,
+) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
-    if they agree.
+    if they agree. The batch is halved until it fits in memory.
     """
     plain = Compute(compute.device)
-    exact, batch = largest_step(network, plain, batch)
+    while True:
+        try:
+            exact = trial_step(network, objective, plain, batch)
+            break
+        except (RuntimeError, MemoryError) as error:
+            x, y = batch
+            half = len(x) // 2
+            if half < 2 or not is_shortage(error):
+                raise
+            batch = x[:half], y[:half]
     rounded = exact
     if compute.precision != "fp32":
         # weights and batch rounded to it, the step in fp32
@@ -130,9 +144,9 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()
         x, y = batch
-        rounded = step(coarse, plain, (x.to(kind).float(), y))
+        rounded = trial_step(coarse, objective, plain, (x.to(kind).float(), y))
     with poisoned_memory(compute.device):
-        fast = step(network, compute, batch)
+        fast = trial_step(network, objective, compute, batch)
     tolerance = LOSS * max(exact.loss, 0.1)
     if not abs(fast.loss - exact.loss) <= tolerance:  # NaN fails too
         return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
@@ -148,25 +162,6 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
         if difference:
             return f"the gradient of {name} {difference}"
     return ""
-
-
-def largest_step(
-    network: nn.Module,
-    compute: Compute,
-    batch: Batch,
-) -> tuple[Step, Batch]:
-    """A step, and the part of the batch that it took: the batch is halved until it fits
-    in memory.
-    """
-    while True:
-        try:
-            return step(network, compute, batch), batch
-        except (RuntimeError, MemoryError) as error:
-            x, y = batch
-            half = len(x) // 2
-            if half < 2 or not is_shortage(error):
-                raise
-            batch = x[:half], y[:half]
 
 
 def gradient_difference(
@@ -209,11 +204,10 @@ def agreed(
     proposed: Compute,
     network: nn.Module,
     batch: Batch,
-) -> tuple[Compute, dict[str, str]]:
-    """The first that agrees with plain fp32: the proposed way, fp32 on its threads, or
-    plain fp32 itself.
-
-    The dictionary has a reason for each way that was checked, empty if it agreed.
+    objective: CrossEntropy = CROSS_ENTROPY,
+) -> Choice:
+    """The first way that agrees with plain fp32: the proposed one, fp32 on its threads,
+    or plain fp32 itself.
     """
     plain = Compute(proposed.device)
     checked = {}
@@ -221,22 +215,18 @@ def agreed(
     for compute in dict.fromkeys((proposed, exact)):
         if compute == plain:
             break
-        reason = measure(network, compute, batch)
+        reason = disagreement(network, compute, batch, objective)
         checked[str(compute)] = reason
         if not reason:
-            return compute, checked
+            return Choice(compute, checked)
         tell(
             f"{compute} disagrees with plain fp32 on this machine ({reason}): not used"
         )
-    return plain, checked
+    return Choice(plain, checked)
 
 
 def choose_compute(
-    training: Training,
-    network: nn.Module,
-    batch: Batch,
-    device: str,
-    begun: Compute | None,
+    plan: Plan, network: nn.Module, batch: Batch, device: str, begun: Compute | None
 ) -> Choice:
     """Choose how to compute: as the run began on this device, else as `preferred`.
 
@@ -247,11 +237,10 @@ def choose_compute(
     if begun and begun.device == device:  # the run continues with the same bits
         proposed = begun
     else:
+        proposed = preferred(plan.training, device, batch[0].shape)
         if begun:
             tell(
                 f"this run began on {begun.device} and continues on {device}: the last"
                 " digits will differ"
             )
-        proposed = preferred(training, device, batch[0].shape)
-    compute, checked = agreed(proposed, network, batch)
-    return Choice(compute, checked)
+    return agreed(proposed, network, batch, OBJECTIVES[plan.task.loss])

@@ -291,7 +291,7 @@ class FoldData:
             yield x, targets.float().to(x.device)
 
     def class_weights(self) -> NDArray[np.float32]:
-        """(K,) `Objective.class_weights` of the training clips."""
+        """(K,) `class_weights` of the loss for the training clips."""
         counts = self.plan.indicator(self.train).sum(axis=0)
         objective = OBJECTIVES[self.plan.task.loss]
         weights = objective.class_weights(counts, len(self.train))

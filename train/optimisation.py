@@ -2,7 +2,6 @@
 
 import inspect
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,14 +17,13 @@ WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "ste
 MOMENTUM = 0.9  # of sgd, by Nesterov
 
 
-class Objective(ABC):
-    """The loss that training minimises, and the training score of history.csv.
+class CrossEntropy:
+    """The loss and the training score of one label a clip, the accuracy.
 
     Conventions: logits (B, M, K) of M members, targets y (B, K). The classes share
     `smoothing` of a target evenly (Szegedy et al. 2016).
     """
 
-    @abstractmethod
     def loss(
         self,
         members: torch.Tensor,
@@ -33,39 +31,9 @@ class Objective(ABC):
         smoothing: float,
         weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The mean loss of all members' logits.
-
-        weight  (K,) class weights
-        """
-
-    @abstractmethod
-    def observed(self, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """The numbers of a batch that `score` needs, from targets and logits (B, K)."""
-
-    @abstractmethod
-    def score(self, observed: Sequence[torch.Tensor]) -> float:
-        """The training score of an epoch."""
-
-    @abstractmethod
-    def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """(K,) weights for BALANCE=loss, from the number of clips that have each
-        class.
-        """
-
-
-class CrossEntropy(Objective):
-    """One label a clip; the score is the accuracy."""
-
-    def loss(
-        self,
-        members: torch.Tensor,
-        y: torch.Tensor,
-        smoothing: float,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Class weights weigh each clip by the classes of its target. torch would weigh
-        each class's term of the cross-entropy, which pulls a clip towards the rare
-        classes that smoothing adds to its target.
+        """The mean loss of all members' logits; `weight` (K,) weighs each clip by the
+        classes of its target. torch would weigh each class's term of the cross-entropy,
+        which pulls a clip towards the rare classes that smoothing adds to its target.
         """
         logits, targets = flattened(members, y, smoothing)
         if weight is None:
@@ -76,20 +44,24 @@ class CrossEntropy(Objective):
         return (clip_weights * losses).mean()
 
     def observed(self, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """The numbers of a batch that `score` needs, from targets and logits (B, K)."""
         correct = logits.argmax(1) == y.argmax(1)
         return correct.float().mean()
 
     def score(self, observed: Sequence[torch.Tensor]) -> float:
+        """The training score of an epoch."""
         return torch.stack([*observed]).mean().item()
 
     def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """Inverse to the number of clips, 1 on average over the clips."""
+        """(K,) for BALANCE=loss, from the clips that have each class: inverse to their
+        number, 1 on average over the clips.
+        """
         present = np.count_nonzero(counts)
         return clips / present / np.maximum(counts, 1)
 
 
-class BinaryCrossEntropy(Objective):
-    """Several labels a clip, or none; the score is mAP."""
+class BinaryCrossEntropy(CrossEntropy):
+    """Those of several labels a clip, or none; the score is mAP."""
 
     def loss(
         self,
@@ -121,7 +93,7 @@ class BinaryCrossEntropy(Objective):
 
 
 # name that a task gives as its loss -> objective
-OBJECTIVES: Registry[Objective] = Registry(
+OBJECTIVES: Registry[CrossEntropy] = Registry(
     "loss",
     {"cross_entropy": CrossEntropy(), "binary_cross_entropy": BinaryCrossEntropy()},
 )

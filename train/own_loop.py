@@ -210,18 +210,11 @@ class OwnRun:
         """RequestError for logits and the like: probabilities lie between 0 and 1, and
         those of a clip sum to 1, except with tags.
         """
-        remedy = f"give {self.plan.task.activation_call}"
-        sound = ((answers >= 0) & (answers <= 1)).all(axis=1)  # NaN fails
-        if not sound.all():
-            row = int(np.argmin(sound))
-            raise RequestError(
-                f"row {row} holds {answers[row].min():.4g} to {answers[row].max():.4g},"
-                f" expected probabilities from 0 to 1: {remedy}"
-            )
         sound = self.plan.task.sound(answers)
         if not sound.all():
             row = int(np.argmin(sound))
             raise RequestError(
-                f"row {row} sums to {answers[row].sum():.4g}, expected probabilities"
-                f" that sum to 1: {remedy}"
+                f"row {row} holds {answers[row].min():.4g} to {answers[row].max():.4g}"
+                f" and sums to {answers[row].sum():.4g}, expected probabilities: give"
+                f" {self.plan.task.activation_call}"
             )

@@ -34,7 +34,6 @@ def run_sweep(options: SweepOptions) -> int:
     if len(jobs) > MANY and not options.yes:
         raise RequestError(f"{len(jobs)} runs: give YES=1, or fewer FEATURES")
     run.tell_dataset_changes(replace(jobs[0], features=options.runs()[0].features))
-    tell_time(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
         reason = f"{type(error).__name__}: {error}"
@@ -108,18 +107,6 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
         except RequestError as reason:
             tell_once(f"skipped: {text} with {options.model}: {reason}")
     return list(fitting)
-
-
-def tell_time(jobs: Sequence[RunOptions]) -> None:
-    """Tell about how long the runs will take, unless all are finished."""
-    from featurestack.train.expected_time import expected_seconds
-
-    if not run.first_process():
-        return
-    seconds, finished = expected_seconds(jobs)
-    if finished < len(jobs):
-        done = f", {finished} of them finished" if finished else ""
-        tell(f"{counted(len(jobs), 'run')}{done}: about {duration(seconds)}")
 
 
 def train_all(

@@ -152,7 +152,7 @@ class Trainer:
         if (plan.path / "run.json").is_file():
             computed = RunFolder(plan.path).training.computed
             begun = Compute(**asdict(computed.way)) if computed else None
-        choice = choose_compute(plan.training, network, batch, device, begun)
+        choice = choose_compute(plan, network, batch, device, begun)
         run_json.record(plan, choice, parameters)
         compute = choice.compute
         compute.prepare()

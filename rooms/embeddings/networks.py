@@ -379,53 +379,38 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
     registry = Registry("network", {**fetched, RESNET: None})
     known = registry[name]
     if known is None:
-        return _bring_resnet(url, file)
-    path = FOLDER / f"{name}.tflite"
-    draft = path.with_name(f"{path.name}.fetched")
-    origin = str(file or url or known.url)
+        published = published_name(RESNET)
+        path = FOLDER / published
+        address = PUBLISHED[RESNET]
+        files = {published.partition("-")[2].removesuffix(".pth"): RESNET_ABOUT}
+    else:
+        path = FOLDER / f"{name}.tflite"
+        address = known.url
+        files = {
+            each.sha256: f"{known.about}, {known.licence}; {each.about}"
+            for each in known.files
+        }
+    origin = str(file or url or address)
     from featurestack.pipeline.datasets.download import download_file, making
 
     with making(FOLDER):
         if path.is_file():
             return path
+        draft = path.with_name(f"{path.name}.fetched")
         if file:
             draft.write_bytes(_read(file))
         else:
             download_file(origin, draft, other_ways=f"{path} may be put there by hand")
         digest = hashlib.sha256(draft.read_bytes()).hexdigest()
-        named = [each for each in known.files if each.sha256 == digest]
-        if not named:
+        of_file = [about for start, about in files.items() if digest.startswith(start)]
+        if not of_file:
             draft.unlink()
-            expected = " or ".join(each.sha256 for each in known.files)
             raise RequestError(
-                f"{origin} is not used: its SHA-256 is {digest}, expected {expected}"
+                f"{origin} is not used: its SHA-256 is {digest}, expected"
+                f" {' or '.join(files)}"
             )
         draft.replace(path)
-    tell(f"{path}: {known.about}, {known.licence}; {named[0].about}")
-    return path
-
-
-def _bring_resnet(url: str, file: Path | None) -> Path:
-    """The file of ResNet-18's weights in FOLDER, known by the hash in its name."""
-    from featurestack.pipeline.datasets.download import download_file, making
-
-    name = published_name(RESNET)
-    path = FOLDER / name
-    draft = path.with_name(f"{name}.fetched")
-    origin = str(file or url or PUBLISHED[RESNET])
-    with making(FOLDER):
-        if path.is_file():
-            return path
-        if file:
-            draft.write_bytes(_read(file))
-        else:
-            download_file(origin, draft, other_ways=f"{path} may be put there by hand")
-        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
-        if digest[:8] not in name:
-            draft.unlink()
-            raise RequestError(f"{origin} is not used: its SHA-256 is {digest}")
-        draft.replace(path)
-    tell(f"{path}: {RESNET_ABOUT}")
+    tell(f"{path}: {of_file[0]}")
     return path
 
 

@@ -7,9 +7,16 @@ import torch
 from torch import nn
 
 from featurestack.train import choose_compute
-from featurestack.train.choose_compute import agreed, measure, preferred
+from featurestack.train.choose_compute import (
+    CROSS_ENTROPY,
+    agreed,
+    disagreement,
+    preferred,
+    trial_step,
+)
 from featurestack.train.compute import Compute
 from featurestack.train.models.registry import MODELS, Model
+from featurestack.train.optimisation import OBJECTIVES
 from featurestack.train.options import RunOptions
 from tests.train.little import build, change, execute
 
@@ -76,13 +83,28 @@ def network(*faults, channels=2, classes=3):
 def test_sound_networks_agree(name, precision):
     shape = (1, 4000) if name == "aclnet" else (32, 32)
     built = build(name, 2, 3, shape, generator=torch.Generator().manual_seed(0))
-    assert measure(built, change(BF16, precision=precision), batch((2, *shape))) == ""
+    assert (
+        disagreement(built, change(BF16, precision=precision), batch((2, *shape))) == ""
+    )
+
+
+def test_several_labels_are_compared_by_their_own_loss():
+    x, y = batch()
+    labels = y + y.roll(1, dims=1)  # of two classes each
+    built, binary = network(nn.Identity()), OBJECTIVES["binary_cross_entropy"]
+    by_loss = [
+        trial_step(built, each, Compute(), (x, labels)).loss
+        for each in (CROSS_ENTROPY, binary)
+    ]
+    assert by_loss[0] != by_loss[1]
+    assert disagreement(built, BF16, (x, labels), binary) == ""
+    assert disagreement(network(Wrong("sign")), BF16, (x, labels), binary)
 
 
 @pytest.mark.parametrize("fault", ["sign", "unwritten", "output"])
 def test_a_wrong_kernel_is_found(fault):
-    assert measure(network(nn.Identity()), BF16, batch()) == ""
-    assert measure(network(Wrong(fault)), BF16, batch())
+    assert disagreement(network(nn.Identity()), BF16, batch()) == ""
+    assert disagreement(network(Wrong(fault)), BF16, batch())
 
 
 @pytest.mark.skipif(
@@ -97,7 +119,7 @@ def test_onednns_unwritten_gradients_are_found():
     built = build(
         "resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0)
     )
-    assert measure(built, BF16, batch())
+    assert disagreement(built, BF16, batch())
 
 
 def test_a_wrong_way_is_refused_with_its_reason_and_plain_fp32_needs_no_check():

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import re
 
 import numpy as np
 import pytest
@@ -78,18 +77,6 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     ]
     by_path = RunOptions.build({"recipe": str(tmp_path / "short.txt"), "epochs": "1"})
     assert (by_path.epochs, by_path.batch) == (1, 5)
-
-
-def test_a_sweep_tells_its_time_before_the_first_run(several, capsys):
-    wanted = change(several, "MODEL=linear cnn4", "FEATURES=mel chroma", "FOLDS=1")
-    assert sweep.run_sweep(change(wanted, "MODEL=linear", "FEATURES=mel")) == 0
-    capsys.readouterr()
-    assert sweep.run_sweep(wanted) == 0
-    first, second, *_ = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"4 runs, 1 of them finished: about \d+\.\d s", first)
-    assert second.startswith("run 1 of 4")
-    assert sweep.run_sweep(wanted) == 0
-    assert "about" not in capsys.readouterr().err.splitlines()[0]
 
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
