@@ -58,6 +58,10 @@ class SourceOptions(DatasetOptions, RunsOptions):
     )
     seed: int = option(0, "seed of drawn folds and altered copies", **SEED)
 
+    def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
+        """The clips with altered copies of a room; None to keep the cache's."""
+        return None
+
 
 class ExtractOptions(SourceOptions):
     """Features, copies and clips to extract."""
@@ -79,10 +83,6 @@ class ExtractOptions(SourceOptions):
     jobs: int | None = option(
         None, "number of processes; by default one per core", least=1, most=10000
     )
-
-    def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
-        """The clips with altered copies of a room; None to keep the cache's."""
-        return None
 
 
 class FeaturesCommand(ExtractOptions):

@@ -231,12 +231,10 @@ ASKED_FOR = {
     "pipeline": {
         "featurestack.features_cache.splits",
         "featurestack.pipeline.datasets.layouts",
-        "featurestack.pipeline.datasets.name_fields",
         "featurestack.pipeline.mp3",
         "featurestack.results.next_run",
     },
     "train": {
-        "featurestack.features_cache.structure",
         "featurestack.features_cache.writer",
         "featurestack.results.accuracy",
         "featurestack.results.bootstrap",
@@ -247,7 +245,6 @@ ASKED_FOR = {
         "featurestack.train.models.linear",
     },
     "analysis": {
-        "featurestack.features_cache.structure",
         "featurestack.features_cache.writer",
         "featurestack.analysis.ablations",
         "featurestack.analysis.figures.comparison",

@@ -8,7 +8,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -38,17 +37,15 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds, with_labels
+from featurestack.pipeline.datasets.name_fields import NameField, name_fields
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
     read_esc_layout,
     read_table,
 )
-from featurestack.pipeline.options import ExtractOptions, SourceOptions
+from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.files import replace_file
-
-if TYPE_CHECKING:
-    from featurestack.pipeline.datasets.name_fields import NameField
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
@@ -83,7 +80,7 @@ class Dataset:
     published_test: int | None = None
     groups: str = ""  # noun for a group; '' means source recording
     # fields of names and columns that may be speakers, if each clip is a group
-    fields: "tuple[NameField, ...]" = ()
+    fields: tuple[NameField, ...] = ()
     # clips of the cache, with SOURCE_COLUMNS
     cached: pd.DataFrame | None = None
     # folder of the features that a cache lacks which DATASET= names and which is only
@@ -98,19 +95,14 @@ class Dataset:
 
 def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
     """A note that names the given options of OF_AUDIO; () if none is given."""
-    names = [
-        name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")
-    ]
-    return (
-        (f"{', '.join(names).upper()} ignored: a cache is used as it is",)
-        if names
-        else ()
-    )
+    given = [name for name in OF_AUDIO if getattr(options, name, None)]
+    if not given:
+        return ()
+    return (f"{', '.join(given).upper()} ignored: a cache is used as it is",)
 
 
 def load(options: SourceOptions) -> Dataset:
-    """A dataset by its name, downloaded or synthesised if it is missing, or from a
-    folder of clips, a CSV, or a cache folder.
+    """A dataset by its name, fetched if it is missing, or from a folder, CSV or cache.
 
     RequestError if there are fewer than two classes, or if the name belongs to features
     of another source; folds.csv is then not written.
@@ -118,35 +110,27 @@ def load(options: SourceOptions) -> Dataset:
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
     word = options.dataset
-    path = Path(word)
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
-    if joined_cache(folder) or (word not in NAMED and is_cache(path)):
+    if joined_cache(folder) or (word not in NAMED and is_cache(Path(word))):
         return load_cache(folder, options)
     listing = _read(options)
     label_file = options.data / name / "label.txt"
-    kept_label = ""
-    if label_file.is_file():
-        kept_label = label_file.read_text(encoding="utf-8")
+    kept_label = label_file.read_text("utf-8") if label_file.is_file() else ""
     label = options.label or kept_label
     listing = replace(listing, table=with_labels(listing.table, label))
     refuse_carriage_returns(listing.table)
-    classes = by_label(listing.table)["label"].unique().tolist()
-    refuse_class_names(classes)
+    refuse_class_names(by_label(listing.table)["label"])
     if reason := too_few_classes(listing.table):
         raise RequestError(f"DATASET={word}: {reason}")
-    source = word if word in NAMED else str(path.resolve())
+    source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name)
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
-    fields: tuple[NameField, ...] = ()
-    if word not in NAMED:
-        from featurestack.pipeline.datasets.name_fields import name_fields
-
-        fields = name_fields(table)
+    fields = () if word in NAMED else name_fields(table)
     if label != kept_label:
         label_file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(label_file, label)
@@ -156,9 +140,7 @@ def load(options: SourceOptions) -> Dataset:
             f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
             " or SAMPLE_RATE="
         )
-    with_copies = None
-    if isinstance(options, ExtractOptions):
-        with_copies = options.with_copies(table)
+    with_copies = options.with_copies(table)
     return Dataset(
         name=name,
         folder=folder,

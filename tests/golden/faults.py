@@ -107,7 +107,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "two_runs_admitted": Fault(  # two extractions write the same clips
         "            if not rivals:\n",
-        "            blocking = None\n            if not rivals:\n",
+        "            rivals = []\n            if not rivals:\n",
         f"{CACHE}test_claims.py",
     ),
     "other_boot_trusted": Fault(  # after a power cut done clips are trusted unread
