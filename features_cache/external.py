@@ -154,16 +154,19 @@ def write_feature(
         parameters=parameters,
         **about,
     )
-    rows = rows_of(ids, clips, name)
-    states = fingerprints(clip_keys(clips), spec.key)
-
-    def stored() -> Iterator[tuple[int, NDArray, int]]:
-        for clip, row, plane in zip(ids, rows.tolist(), array):
-            try:
-                converted = to_stored(plane, (spec.rows, spec.frames), dtype)
-            except (ValueError, TypeError) as error:
-                raise RequestError(f"{name}, {clip}: {error}") from None
-            yield row, converted, state_word(int(states[row]), converted)
-
-    install(folder, spec, stored_ids(clips), stored())
+    maps = zip(ids, rows_of(ids, clips, name).tolist(), array)
+    install(folder, spec, stored_ids(clips), _stored(spec, clips, maps))
     refresh(folder, clips, settings)
+
+
+def _stored(
+    spec: FeatureSpec, clips: pd.DataFrame, maps: Iterable[tuple[str, int, NDArray]]
+) -> Iterator[tuple[int, NDArray, int]]:
+    """(row, values as stored, state word) of (clip, row, values)."""
+    states = fingerprints(clip_keys(clips), spec.key)
+    for clip, row, plane in maps:
+        try:
+            converted = to_stored(plane, (spec.rows, spec.frames), spec.dtype)
+        except (ValueError, TypeError) as error:
+            raise RequestError(f"{spec.stored}, {clip}: {error}") from None
+        yield row, converted, state_word(int(states[row]), converted)

@@ -20,7 +20,6 @@ from featurestack.features_cache.side_files import (
     failed_clips,
     forget_verified,
 )
-from featurestack.features_cache.source_changes import outdated_own
 
 HEADER = (
     "feature",
@@ -49,7 +48,6 @@ def describe_cache(cache: Cache) -> str:
     if len(cache.folders) > 1:
         own = ", ".join(index.feature_names(cache.folder)) or "no feature"
         notes.append(f"{cache.folder} has {own}, and joins {cache.folders[-1]}")
-        notes += filter(None, [outdated_own(cache)])
     total = 0
     for name in cache.features:
         try:

@@ -107,21 +107,15 @@ class FinishedClips:
     """Why the file cannot be used; '' if it can or there is none."""
 
 
-def stored_clips(
-    folder: Path,
-    spec: FeatureSpec,
-    clip_ids: NDArray[np.bytes_],
-    keys: NDArray[np.uint64],
-    check: slice | None = None,
-) -> FinishedClips:
-    """The state of these clips in the file of `spec`; those in `check` with their CRC,
-    unless the file is unchanged since its last verification.
+def stored_clips(wanted: Wanted, spec: FeatureSpec, check: bool) -> FinishedClips:
+    """The state of the clips in the file of `spec`; with `check` those of the part with
+    their CRC, unless the file is unchanged since its last verification.
     """
-    none = np.zeros(len(clip_ids), bool)
-    nothing = FinishedClips(none, none, np.full(len(clip_ids), -1))
+    none = np.zeros(len(wanted.ids), bool)
+    nothing = FinishedClips(none, none, np.full(len(wanted.ids), -1))
     try:
-        file = read_header(folder / f"{spec.stored}.h5")
-        row_of = rows_of(clip_ids, file.clip_ids)
+        file = read_header(wanted.path(spec.stored))
+        row_of = rows_of(wanted.ids, file.clip_ids)
     except FileNotFoundError:
         return nothing
     except DamagedFile as damage:
@@ -130,16 +124,10 @@ def stored_clips(
         what = "other parameters, audio settings, code or type than asked for"
         return replace(nothing, note=f"{file.path.name} was made with {what}")
     checked = none.copy()
-    if check:
-        checked[check] = not is_verified(file.path)
-    status = file.status(row_of, keys, checked)
-    return FinishedClips(
-        status.done,
-        status.damaged,
-        row_of,
-        file,
-        fits=np.array_equal(file.clip_ids, clip_ids),
-    )
+    checked[wanted.part] = check and not is_verified(file.path)
+    status = file.status(row_of, wanted.keys, checked)
+    fits = np.array_equal(file.clip_ids, wanted.ids)
+    return FinishedClips(status.done, status.damaged, row_of, file, fits)
 
 
 @dataclass(frozen=True)
@@ -174,19 +162,8 @@ def missing(wanted: Wanted, *, check: bool = True) -> Missing:
     """Compare every wanted feature with its file, with `check` also its CRCs."""
     # a CRC releases the interpreter's lock
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
-        checked = wanted.part if check else None
-        stored = list(
-            threads.map(
-                lambda spec: stored_clips(
-                    wanted.path(spec.stored).parent,
-                    spec,
-                    wanted.ids,
-                    wanted.keys,
-                    checked,
-                ),
-                wanted.specs,
-            )
-        )
+        compare = functools.partial(stored_clips, wanted, check=check)
+        stored = list(threads.map(compare, wanted.specs))
     if wanted.shared:
         stored = [_of_other_cache(wanted, clips) for clips in stored]
     todo = ~np.stack([clips.done for clips in stored], axis=1)

@@ -8,13 +8,10 @@ a CSV table, which may leave files out on purpose.
 import csv
 import io
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache import index
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.table import originals
@@ -85,25 +82,3 @@ def new_files(folder: Path, known: Collection[str]) -> int:
         for file in place.glob("[!.]*"):
             new += file.suffix in endings and str(file) not in known
     return new
-
-
-def outdated_own(cache: Cache) -> str:
-    """A sentence on own features made from other audio than the joined cache's."""
-    if len(cache.folders) == 1:
-        return ""
-    outdated = {}
-    for name in index.feature_names(cache.folder):
-        with suppress(RequestError):  # damage is named where the feature is read
-            feature = cache[name]
-            status = feature.status(feature.row_of, cache.keys)
-            if count := int(status.outdated.sum()):
-                outdated[name] = count
-    if not outdated:
-        return ""
-    named = ", ".join(
-        f"{name} of {counted(count, 'clip')}" for name, count in outdated.items()
-    )
-    return (
-        f"outdated in {cache.folder}: {named}, of which {cache.folders[-1]} has other"
-        f" audio now: {cache.remedy(' '.join(outdated))}"
-    )

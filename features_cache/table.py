@@ -129,7 +129,7 @@ def untrainable(clips: pd.DataFrame) -> str:
         return ""
     groups = clips["group"].nunique()
     if has_windows(clips):
-        way = "events BLOCK=120 makes a group of each two minutes of a recording"
+        way = "give parts of a recording, as each two minutes, groups of their own"
     elif groups == 1:
         way = "add clips of a second source recording, or distinguish them by GROUP="
     elif groups <= FEW_GROUPS:

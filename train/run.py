@@ -73,11 +73,6 @@ def tell_dataset_changes(options: RunOptions) -> None:
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {remedy}"
         )
-    if len(cache.folders) > 1:
-        from featurestack.features_cache.source_changes import outdated_own
-
-        if outdated := outdated_own(cache):
-            tell(outdated)
 
 
 def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:

@@ -15,7 +15,6 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import (
@@ -24,6 +23,7 @@ from featurestack.pipeline.datasets.readers import (
     read_csv,
     split_labels,
     tags_note,
+    way_of_annotations,
 )
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # endings of annotation tables
@@ -149,15 +149,14 @@ def tables_beside(
 ) -> str:
     """The command to type for audio at the top with tables beside it, or ""."""
     recordings = {Path(name).stem for name in audio}
-    events = make_command("events", f"AUDIO={folder}", f"TABLES={folder}")
     ways = []
     for name in files[~files.str.contains("/")]:
         ending = Path(name).suffix.lower()
         if ending in TABLE_ENDINGS and name.split(".")[0] in recordings:
-            ways.append(f"a table of events for each recording: {events}")
+            ways.append(way_of_annotations(folder, folder))
         elif ending == ".csv":
             ways.append(f"a class for each file: DATASET={folder / name}")
-    return "".join(f"; {way}" for way in dict.fromkeys(ways))
+    return "".join(f"; {way}" for way in dict.fromkeys(filter(None, ways)))
 
 
 def read_folder(folder: Path) -> Listing:
@@ -201,14 +200,15 @@ def read_folder(folder: Path) -> Listing:
     known = {*HIDDEN_FOLDERS, *tops}
     folders = sorted(path.name for path in folder.glob("[!.]*/"))
     empty = [name for name in folders if name not in known]
-    not_audio = len(files) - len(audio)
-    not_in_class = len(audio) - len(clips)
-    notes = []
-    if not_audio:
-        notes.append(f"left out, not audio by name: {counted(not_audio, 'file')}")
-    if not_in_class:
-        count = counted(not_in_class, "audio file")
-        notes.append(f"left out, in no class folder: {count}")
+    left_out = {
+        "not audio by name": len(files) - len(audio),
+        "in no class folder": len(audio) - len(clips),
+    }
+    notes = [
+        f"left out, {what}: {counted(count, 'file')}"
+        for what, count in left_out.items()
+        if count
+    ]
     if empty:
         notes.append(f"no audio in the class folder {', '.join(empty)}")
     test = None

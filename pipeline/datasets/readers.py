@@ -17,9 +17,9 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags
 
 _ESC = {
@@ -284,6 +284,13 @@ def tags_note(labels: "pd.Series[str]") -> str:
     )
 
 
+def way_of_annotations(recordings: Path, tables: Path) -> str:
+    """What a room makes of tables of sounds within recordings; '' without the room."""
+    if "annotations" not in rooms.names("capabilities"):
+        return ""
+    return str(rooms.load("capabilities", "annotations")(recordings, tables))
+
+
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     """The rows with `start` and `end` in seconds; RequestError names a line."""
     text = clips[list(WINDOW_COLUMNS)]
@@ -329,10 +336,8 @@ def read_table(
         clips = clips.rename(columns={"file_name": "filename"})
     if not {"filename", "label"} <= set(clips):
         if {"file", *WINDOW_COLUMNS} <= set(clips):
-            command = make_command("events", "AUDIO=FOLDER", f"TABLES={path}")
-            raise RequestError(
-                f"{path} has events in recordings: {command} makes a dataset of them"
-            )
+            way = way_of_annotations(Path("FOLDER"), path)
+            raise RequestError(f"{path} has sounds within recordings; {way}")
         raise RequestError(
             f"{path} has the columns {', '.join(clips)}; expected filename,label"
             " (optionally fold, group, category, start, end), ESC-50's"

@@ -59,6 +59,13 @@ def load_claims() -> Sequence[Any]:
     return (has_events,)
 
 
+@ROOM.capabilities("annotations")
+def load_annotations() -> Sequence[Any]:
+    from featurestack.rooms.events.claim import way_of_annotations
+
+    return (way_of_annotations,)
+
+
 @ROOM.capabilities("train events")
 def load_trainer() -> Sequence[Any]:
     from featurestack.rooms.events.training import FrameTrainer

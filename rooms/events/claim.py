@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from featurestack.commandline.spelling import make_command
+
 EVENTS_FILE = "events.csv"
 COLUMNS = ("file", "start", "end", "label", "low", "high")
 
@@ -13,3 +15,9 @@ def has_events(source: str) -> bool:
         return False
     with file.open(encoding="utf-8", errors="replace") as lines:
         return lines.readline().strip() == ",".join(COLUMNS)
+
+
+def way_of_annotations(recordings: Path, tables: Path) -> str:
+    """The command that makes a dataset of annotation tables, with a reason."""
+    command = make_command("events", f"AUDIO={recordings}", f"TABLES={tables}")
+    return f"a table of events for each recording: {command}"

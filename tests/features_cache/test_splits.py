@@ -123,7 +123,7 @@ def test_an_impossible_request_is_reported(fold, val, message):
         ),
         (
             {"fold": 1, "group": "one", "end": 1.0},
-            "one fold only, and testing needs two: events BLOCK=120",
+            "one fold only, and testing needs two: give parts of a recording",
         ),
     ],
 )

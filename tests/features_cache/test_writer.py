@@ -5,13 +5,28 @@ import os
 import numpy as np
 import pytest
 
-from featurestack.features_cache.feature_file import FeatureSpec, clip_keys, lock
-from featurestack.features_cache.index import read_index, stored_ids
+from featurestack.features_cache.feature_file import FeatureSpec, lock
+from featurestack.features_cache.index import read_index
 from featurestack.features_cache.missing import Wanted, stored_clips
 from featurestack.features_cache.side_files import note_verified
 from featurestack.features_cache.writer import cache_writer, to_stored, written_to
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
+
+
+def whole(cache, spec):
+    """A feature wanted for all clips of a cache."""
+    clips, settings = read_index(cache.folder)
+    every = slice(0, len(clips))
+    return Wanted(
+        folder=cache.folder,
+        shared=None,
+        clips=clips,
+        settings=settings,
+        specs=(spec,),
+        part=every,
+        hashed=every,
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,12 +52,10 @@ def test_the_cast_is_numpys():
 def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(
     cache, file, spoil
 ):
-    clips, _ = read_index(cache.folder)
+    wanted = whole(cache, file)
 
     def kept():
-        return stored_clips(
-            cache.folder, file, stored_ids(clips), clip_keys(clips), slice(0, 8)
-        )
+        return stored_clips(wanted, file, check=True)
 
     note_verified(cache.folder, ["mine"])
     times = file.path.stat().st_atime_ns, file.path.stat().st_mtime_ns
@@ -62,7 +75,6 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
 
 def test_a_file_is_locked_while_its_clips_are_written(cache):
     """Another run that would make the file anew waits for this one."""
-    clips, settings = read_index(cache.folder)
     spec = FeatureSpec(
         stored="new",
         feature="new",
@@ -71,16 +83,7 @@ def test_a_file_is_locked_while_its_clips_are_written(cache):
         sample_rate=8000,
         samples=8000,
     )
-    every = slice(0, len(clips))
-    wanted = Wanted(
-        folder=cache.folder,
-        shared=None,
-        clips=clips,
-        settings=settings,
-        specs=(spec,),
-        part=every,
-        hashed=every,
-    )
+    wanted = whole(cache, spec)
     other = lock(cache.folder, "new")
     with cache_writer(wanted, wait=False) as writer:
         assert other.take()  # nothing is written yet
