@@ -12,7 +12,7 @@ the verdict is clear.
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any, Literal
 
@@ -175,13 +175,26 @@ def findings(
     """
     own = without_members(results.runs)
     ranked = rankings(own, named=named, outdated=outdated)
-    runs = [run for ranking in ranked for run in ranking.runs]
     problems = [*results.problems, *set_apart(ranked)]
     excluded = excluded_runs(ranked, problems)
     if not ranked:
         return Findings("none", problems, excluded, threats, groups=groups)
 
+    found = statistics(ranked)
+    return replace(
+        found,
+        problems=problems,
+        excluded=excluded,
+        threats=[*threats, *found.threats],
+        groups=groups,
+        outdated=outdated,
+    )
+
+
+def statistics(ranked: Sequence[Ranking]) -> Findings:
+    """The findings that the rankings themselves hold, the main one first."""
     main = ranked[0]
+    runs = [run for ranking in ranked for run in ranking.runs]
     metrics = tables.metrics(runs)
     details = tables.run_details(runs)
     table = compared(ranked, metrics)
@@ -207,20 +220,17 @@ def findings(
         **classes_table(main, reports),
     }
     report = reports[main.best.name][:-2].query("support > 0")
+    lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
     chance, chance_p = main.chance
-    state = state_of(main, table[: len(main.runs)])
     detectable, needed = power_facts(main, table[: len(main.runs)])
     return Findings(
-        state=state,
-        problems=problems,
-        excluded=excluded,
-        threats=[*threats, *uneven_parts(main, report)],
+        state=state_of(main, table[: len(main.runs)]),
+        threats=uneven_parts(main, report),
         main=main,
         runs=runs,
         rows=rows,
         others=every[len(rows) :],
         tables=kept_tables(made, runs, reports),
-        groups=groups,
         recordings=len(main.shares),
         chance=chance,
         chance_p=chance_p,
@@ -230,9 +240,8 @@ def findings(
         nested_low=nested_low,
         nested_high=nested_high,
         perfect=main.perfect,
-        hardest=hardest_classes(main, report),
+        hardest=lowest.to_dict("records"),
         gains=changes.to_dict("records"),
-        outdated=outdated,
     )
 
 
@@ -272,12 +281,6 @@ def excluded_runs(
     for ranking in ranked[1:]:
         reasons |= {run.name: ranking.reason for run in ranking.runs}
     return Counter(reasons.values())
-
-
-def hardest_classes(main: Ranking, report: pd.DataFrame) -> list[Row]:
-    """The classes with the lowest scores; `report` as in `uneven_parts`."""
-    lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
-    return lowest.to_dict("records")
 
 
 def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:

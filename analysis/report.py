@@ -7,10 +7,10 @@ with OVERWRITE=1. `analysis.report_inputs` decides whether the whole report is u
 date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -47,6 +47,7 @@ from featurestack.results.next_step import State, Trained, next_step, sweeps, wi
 from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import is_file, may_write, replace_file
 
+T = TypeVar("T")
 # facts of a report on the entry page; None if a fact is not known
 ENTRY_FACTS = (
     "clips",
@@ -329,21 +330,13 @@ def write(
     options = inputs.options
     cache = inputs.cache
     figures = writer.saved
-    tables = dict(found.tables)
-    values: dict[str, object] = {}
-    leads: dict[str, str] = {}
-    files = writer.files
-    problems = [*found.problems]
-    for section in sections:
-        tables |= section.tables
-        values |= section.values
-        leads |= section.leads
-        files |= {*section.files}
-        problems += section.problems
+    tables = joined(found.tables, *(section.tables for section in sections))
+    files = writer.files.union(*(section.files for section in sections))
+    parts = [found.problems, *(section.problems for section in sections)]
+    problems = [problem for part in parts for problem in part]
     files |= write_tables(job.folder, tables, found)
-    methods, of_paper = options.write_paper(
-        job.folder, found, list(figures.values()), cache
-    )
+    drawn = list(figures.values())
+    methods, of_paper = options.write_paper(job.folder, found, drawn, cache)
     files |= of_paper
     reasons = runs_by_text(problems)
     html = page.render(
@@ -351,10 +344,8 @@ def write(
         dataset=job.dataset,
         synthetic=any(run.synthetic for run in found.runs)
         or bool(cache and cache.synthetic),
-        sections={
-            section.template: section.title for section in sections if section.template
-        },
-        leads=leads,
+        sections={part.template: part.title for part in sections if part.template},
+        leads=joined(*(section.leads for section in sections)),
         reasons=reasons,
         next=command,
         reason=reason,
@@ -370,7 +361,7 @@ def write(
         paper=options.for_papers,
         command=make_command("analysis", *job.given),
         **page.imprint(),
-        **values,
+        **joined(*(section.values for section in sections)),
     )
     target = job.folder / "index.html"
     replace_file(target, html)
@@ -384,6 +375,14 @@ def write(
         facts=entry_facts(found, cache),
     )
     return built, files | {target.name}
+
+
+def joined(*parts: Mapping[str, T]) -> dict[str, T]:
+    """All these mappings as one."""
+    together: dict[str, T] = {}
+    for part in parts:
+        together |= part
+    return together
 
 
 def printed_headline(found: Findings) -> str:
