@@ -71,8 +71,8 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     return strided(channels, classes, shape, width)
 
 
-# docs/explanation/experiments.md explains the weight. Shift changes no statistic, and
-# gain did not help.
+# No weight was clearly better than texture alone (docs/explanation/accuracy.md). Shift
+# changes no statistic, and gain did not help.
 @model(
     kind="image",
     ensemble_weight=0.67,
