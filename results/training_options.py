@@ -161,6 +161,8 @@ class Training(Options):
         " mixed under annotated events; make events cuts them",
         sweep=None,
         needs="background",
+        by_content=True,
+        label="background=",
     )
 
     val: Validation = option(

@@ -200,7 +200,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     content = hashed_content(
         training, cache, channels, table, all_values, model.revisions
     )
-    content |= task.content(cache)
+    content |= task.content(cache, training, channels)
     standard = RunOptions.build({"recipe": options.recipe})
     if network:
         content["network"] = network

@@ -30,6 +30,7 @@ from featurestack.train.published_weights import local_weights, published_name
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default
 HASH_VERSION = 4
+PATHS = ("weights", "background_audio")  # named by their last part
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,13 @@ def weights_file(training: Training) -> Path | None:
 
 
 def hashed_options(training: Training) -> dict[str, Any]:
-    """The options that are not at their defaults."""
+    """The options that are not at their defaults; a task hashes the content of those
+    `by_content`.
+    """
     return {
         name: getattr(training, name)
         for name, own in fields(type(training)).items()
-        if getattr(training, name) != own.default
+        if getattr(training, name) != own.default and "by_content" not in own.metadata
     }
 
 
@@ -157,7 +160,8 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
         prefix = field.metadata.get("label", f"{name}=")
         value = getattr(options, name)
         if prefix is not None and value != getattr(standard, name):
-            parts.append(f"{prefix}{value}")
+            shown = Path(value).name if name in PATHS else value
+            parts.append(f"{prefix}{shown}")
     if options.tag:
         parts.append(options.tag)
     return parts

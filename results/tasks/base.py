@@ -155,7 +155,9 @@ class Task(ABC):
         """
         return
 
-    def content(self, cache: Cache) -> dict[str, Any]:
+    def content(
+        self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
+    ) -> dict[str, Any]:
         """Further content of a run's hash: all that predictions depend on besides
         options, features and clips.
         """

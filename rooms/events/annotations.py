@@ -86,9 +86,7 @@ class Annotations:
 
 
 class Row(NamedTuple):
-    """A row of a table; `label` and `file` are '' if it has none, start and end NaN if
-    it has no event.
-    """
+    """A row of a table: '' or NaN for what it lacks."""
 
     line: int
     file: str
@@ -220,9 +218,7 @@ def labels_of_event(
     seconds: float,
     where: str,
 ) -> list[str]:
-    """The labels of a row's event, several if its cell separates them by `;`;
-    RequestError if the event has none, or does not lie in its recording.
-    """
+    """The labels of a row's event, several if `;` separates them in its cell."""
     if row.start < 0 or row.end < row.start or row.start > seconds:
         raise RequestError(
             f"{where}: the event lasts from {row.start:g} to {row.end:g} s;"
@@ -300,9 +296,7 @@ def seconds_of(where: str, column: str, text: str, *, unclear: bool) -> float:
 
 
 def label_track(path: Path, text: str) -> list[Row]:
-    """The events of an Audacity track; a label may be empty, cells after it are left
-    out.
-    """
+    """The events of an Audacity track; cells after the label are left out."""
     lines = [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
     times = chain(*(cells[:2] for cells in lines))
     unclear = may_be_thousands(cell for cell in times if number_of(cell) is not None)
@@ -325,9 +319,7 @@ def label_track(path: Path, text: str) -> list[Row]:
 
 
 def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
-    """The rows below a header; a row without start and end means that its recording
-    holds no event.
-    """
+    """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
     of = find_columns(path, list(table), column)
     if len(table) and not (of["label"] or label):
@@ -384,9 +376,7 @@ def plain_name(header: str) -> tuple[str, str]:
 
 
 def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:
-    """Each key of COLUMNS -> this table's column, '' if it has none; UnknownTable
-    without times.
-    """
+    """Each key of COLUMNS -> this table's column, '' if it has none."""
     plain = {plain_name(name)[0]: name for name in reversed(header)}
     of = {
         role: next((plain[name] for name in names.split() if name in plain), "")
@@ -408,9 +398,7 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
 
 
 def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:
-    """Role -> the seconds or Hz of its column's unit; `of` is that of
-    `find_columns`.
-    """
+    """Role -> the seconds or Hz of its column's unit."""
     units = {}
     for role, known in UNITS.items():
         _, unit = plain_name(of[role])

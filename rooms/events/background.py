@@ -34,12 +34,6 @@ class Background:
         folder  the recordings, as BACKGROUND_AUDIO names them
         cache   that of the annotated recordings
         """
-        wrong = [own.name for own in channels if own.channel.name not in POWERS]
-        if wrong:
-            raise RequestError(
-                f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
-                f" {' and '.join(POWERS)} can, which are decibels of power"
-            )
         other = background_cache(folder, cache, channels)
         clips = np.arange(len(other.clips))
         every = np.ceil(len(clips) / MOST_PIECES)
@@ -104,9 +98,13 @@ def background_cache(
     cache: Cache,
     channels: Sequence[StoredChannel],
 ) -> Cache:
-    """The cache of unannotated recordings, with the channels' features of one rate and
-    hop; RequestError says what to type.
-    """
+    """The cache of unannotated recordings, of the same rate and features."""
+    wrong = [own.name for own in channels if own.channel.name not in POWERS]
+    if wrong:
+        raise RequestError(
+            f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
+            f" {' and '.join(POWERS)} can, which are decibels of power"
+        )
     name = dataset_name(folder)
     table = cache.data / name / f"{name}.csv"
     stored = " ".join(dict.fromkeys(own.stored for own in channels))

@@ -228,9 +228,7 @@ def precision_above(
 
 
 def draw(scores: Floats, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """The places of `count` of these scores (N,), as many from each of STRATA bands of
-    equal width in log-odds as there are.
-    """
+    """The places of `count` scores, evenly from STRATA bands of log-odds."""
     odds = design(scores)[:, 1]
     edges = np.linspace(odds.min(), odds.max(), STRATA + 1)
     band = np.searchsorted(edges[1:-1], odds)
@@ -331,9 +329,7 @@ def sentences(above: pd.DataFrame, promise: float, checked: int) -> Iterator[str
 
 
 def checks_for(row: pd.Series, promise: float, checked: int) -> int:
-    """The number of checks at which the lower end of the interval reaches `promise`;
-    the interval narrows with the root of the number.
-    """
+    """The number of checks at which the interval would reach `promise`."""
     mean, low, wanted = (
         np.log(p / (1 - p)) for p in (row["precision"], row["low"], promise)
     )

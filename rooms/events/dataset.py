@@ -83,9 +83,7 @@ def cut_pieces(stretches: pd.DataFrame, length: float) -> pd.DataFrame:
 
 
 def cut_blocks(seconds: Mapping[str, float], block: float | None) -> pd.DataFrame:
-    """The stretches that folds keep together: file, start, end, group. Without a block
-    they are the recordings; a rest of less than half a block joins the block before.
-    """
+    """The stretches (file, start, end, group) that folds keep together."""
     rows = []
     for (file, lasts), name in zip(seconds.items(), clip_ids(seconds)):
         number = max(1, round(lasts / block)) if block else 1
@@ -128,9 +126,7 @@ class Annotated:
 
 
 def csv_path(options: EventsCommand) -> Path:
-    """The CSV of clips that the command writes; RequestError if its name is that of a
-    known dataset.
-    """
+    """The CSV of clips that the command writes."""
     name = dataset_name(str(options.audio), options.name)
     if name in NAMED:
         raise RequestError(
@@ -191,9 +187,7 @@ def write(
     recordings: Mapping[str, Path],
     path: Path,
 ) -> None:
-    """Write the dataset's CSV and events.csv; RequestError if another dataset is there,
-    or if another process writes it.
-    """
+    """Write the dataset's CSV and events.csv, and replace no other dataset."""
     files = {name: str(file.absolute()) for name, file in recordings.items()}
     clips = pieces.assign(
         filename=pieces["file"].map(files),

@@ -28,9 +28,7 @@ def draw_time_line(
     begin: float,  # seconds
     end: float,
 ) -> Axes:
-    """Draw a row for each class: events in its upper half, detections in its lower
-    half.
-    """
+    """Draw a row for each class, events above its detections."""
     classes = sorted({*events["label"], *detections["label"]})
     for table, top, colour, name in (
         (events, 0.1, INK, "event"),

@@ -49,6 +49,7 @@ GAP = 10.0  # seconds; more than anything that is compared is apart
 # Labels exclude each other if they share less than this part of the events' time: marks
 # made by hand overlap by a few milliseconds.
 EXCLUSIVE = 0.01
+POINT = 0.02  # seconds that a point lasts beside others
 # the first of each make the default rule
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 SHARES = (0.5, 1.0, 0.25)
@@ -155,6 +156,8 @@ class Frames:
             empty = after <= first
             first[empty] = nearest(axis, spans.middle[empty])
             after[empty] = first[empty] + 1
+            if is_points(spans):
+                first, after = self.beside(first, spans.stretch)
             several = after - first > 1
             apart = spans.end[:-1] <= spans.start[1:]
             touch = after[:-1] == first[1:]
@@ -166,10 +169,20 @@ class Frames:
             targets[:, number] = np.cumsum(change)[:-1] > 0
         return targets
 
-    def table(self, detections: "Mapping[str, Found]") -> pd.DataFrame:
-        """Detections of each class as a table: file, start, end, label, score, sorted
-        by file and start.
+    def beside(self, centre: Ints, stretch: Ints) -> tuple[Ints, Ints]:
+        """The first frame and the one after the last of points: a single frame among
+        thousands is seldom answered, so that those beside it count too.
         """
+        numbers = self.stretches["frames"].to_numpy()
+        end = np.cumsum(numbers)[stretch]
+        first = np.maximum(centre - 1, end - numbers[stretch])
+        after = np.minimum(centre + 2, end)
+        after[:-1] = np.clip(centre[1:] - 1, centre[:-1] + 1, after[:-1])
+        first[1:] = np.clip(centre[:-1] + 2, first[1:], centre[1:])
+        return first, after
+
+    def table(self, detections: "Mapping[str, Found]") -> pd.DataFrame:
+        """Detections as a table: file, start, end, label, score; sorted."""
         parts = [
             self.place(name, found.spans).assign(score=found.score)
             for name, found in detections.items()
@@ -204,9 +217,10 @@ def nearest(axis: Floats, moments: Floats) -> Ints:
 
 
 def are_exclusive(events: pd.DataFrame) -> bool:
-    """Whether labels exclude each other: at nearly no time are there two of them."""
+    """Whether labels exclude each other: there are nearly never two at a time."""
     shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
-    table = events.assign(start=events["start"] + shift, end=events["end"] + shift)
+    end = np.maximum(events["end"], events["start"] + POINT)
+    table = events.assign(start=events["start"] + shift, end=end + shift)
     table = table.sort_values("start")
 
     def covered(spans: pd.DataFrame) -> float:
@@ -312,9 +326,7 @@ class RuleCounts:
     events: Floats  # (F, K)
 
     def chosen(self, without: int | None = None) -> dict[str, Rule]:
-        """The rule of each class with the best F1 in all folds but `without`; the
-        default one if none is better by MARGIN.
-        """
+        """The rule of each class with the best F1 in all folds but `without`."""
         used = np.full(len(self.folds), True)
         if without is not None:
             used = self.folds != without
@@ -380,9 +392,7 @@ def count_rules(
     probabilities: Numbers,
     events: pd.DataFrame,
 ) -> RuleCounts:
-    """Count what each rule finds at IoU 0.5, points within the collar; detections on
-    ignored events count as little as in the scores.
-    """
+    """Count what each rule finds at IoU 0.5, points within the collar."""
     folds, fold = np.unique(frames.stretches["fold"], return_inverse=True)
     spans = frames.spans(events)
     exclusive = are_exclusive(events[events["label"] != ""])

@@ -78,9 +78,7 @@ SENTENCES: dict[str, Callable[["Findings"], str]] = {
 
 
 class EventF1(MeanAveragePrecision):
-    """F1 of events at IoU 0.5. The methods of mAP that are not replaced score pieces of
-    recordings; no ranking uses their scores.
-    """
+    """F1 of events at IoU 0.5; no ranking uses what is left of mAP."""
 
     title = "event F1"
     heading = "Event F1 at IoU 0.5"

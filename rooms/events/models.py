@@ -22,9 +22,7 @@ DILATIONS = (1, 2, 4, 8)  # 61 frames together: 0.7 s at 44,100 Hz
 
 
 class FrameModel(nn.Module):
-    """The base of models of frames. It knows whether labels exclude each other, and
-    saves this with the weights.
-    """
+    """The base of models of frames; the weights say if labels exclude each other."""
 
     exclusive: Tensor
 
@@ -80,9 +78,7 @@ class LinearFrames(FrameModel):
 
     @torch.no_grad()
     def fit(self, x: NDArray[np.float32], targets: NDArray[np.bool_]) -> None:
-        """Set the weights from frames with their context, x (N, D * len(CONTEXT)), and
-        targets (N, K).
-        """
+        """Set the weights from x (N, D * len(CONTEXT)) and targets (N, K)."""
         wanted = np.column_stack([targets, ~targets.any(axis=1)])
         y = wanted.argmax(axis=1) if self.exclusive else wanted
         fitted = linear.fit(x, y, wanted.shape[1], self.strength)
@@ -104,9 +100,7 @@ def with_context(x: Tensor) -> Tensor:
 
 
 class ConvolutionalFrames(FrameModel):
-    """Dilated convolutions, each with batch norm, ReLU and, from the second on, a
-    residual connection.
-    """
+    """Dilated convolutions with batch norm, ReLU and residual connections."""
 
     def __init__(self, rows: int, classes: int, width: int) -> None:
         super().__init__()

@@ -1,6 +1,4 @@
-"""Files that a command writes into a user's folder, and replaces or removes later only
-if they are as it wrote them.
-"""
+"""Files of a command in a user's folder, which is the user's too."""
 
 import json
 from collections.abc import Mapping

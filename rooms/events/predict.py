@@ -78,9 +78,7 @@ def find_detections(
     model: AudioModel,
     files: Mapping[str, Path],
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
-    """The content of detections.csv, and why recordings could not be read; writes all
-    tables.
-    """
+    """The content of detections.csv, and failures; writes all tables."""
     if options.hop or options.window:
         raise RequestError(
             "HOP and WINDOW are for models of clips, and this run answers each frame:"
@@ -89,7 +87,7 @@ def find_detections(
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, options.truncated)
-    seconds, problems, lost, _ = measured
+    seconds, problems, lost, *_ = measured
     rates = {files[name]: rate for name, rate in measured.rates.items()}
     tell_low_rates(rates, model.sample_rate)
     if lost:
@@ -143,9 +141,7 @@ def find_detections(
 def written_table(
     detections: pd.DataFrame, rules: Mapping[str, DetectionRule]
 ) -> pd.DataFrame:
-    """The detections, rounded, with the frequencies of their class's rule and the time
-    of the clock: COLUMNS of detections.csv.
-    """
+    """The detections as in detections.csv, rounded: COLUMNS."""
     bands = {
         edge: detections["label"].map(
             {name: getattr(rule, edge) for name, rule in rules.items()}
@@ -193,9 +189,7 @@ def predict_frames(
     file: Path,
     seconds: float,
 ) -> tuple[Frames, NDArray[np.float32]]:
-    """The frames of one recording, and their probabilities (T, K), means over the
-    models of all folds; AudioError if it cannot be read.
-    """
+    """The frames of one recording, and their probabilities (T, K), mean of folds."""
     pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
     axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
     recording = audio.Recording(file)
@@ -248,9 +242,7 @@ def score(
     seconds: Mapping[str, float],
     annotations: Annotations,
 ) -> pd.DataFrame:
-    """The table of `event_scores` in the recordings that have a table; names what is
-    not scored.
-    """
+    """`event_scores` in recordings with a table; names what is not scored."""
     for note in annotations.notes:
         tell(note)
     remarks = {

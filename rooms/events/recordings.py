@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from featurestack.commandline.errors import RequestError, closest, shortened
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 
 
@@ -21,12 +22,11 @@ class Measured(NamedTuple):
     # known
     lost: dict[str, float]
     rates: dict[str, int]  # samples a second in the file
+    mixed: list[str]  # files of several channels
 
     @property
     def promised(self) -> dict[str, float]:
-        """Recording -> its seconds for tables: an event in a missing part, or in a file
-        that cannot be read, is no mistake of the table.
-        """
+        """Recording -> its seconds for tables, which may name a missing part."""
         unknown = dict.fromkeys(self.problems, math.nan)
         return self.seconds | unknown | dict.fromkeys(self.lost, math.inf)
 
@@ -35,10 +35,8 @@ def measure_recordings(
     recordings: Mapping[str, Path],
     truncated: Literal["refuse", "keep"] = "refuse",
 ) -> Measured:
-    """The seconds of each recording; of a truncated one those that can be decoded, if
-    it is kept.
-    """
-    measured = Measured({}, {}, {}, {})
+    """The seconds of recordings, of a truncated one what can be decoded."""
+    measured = Measured({}, {}, {}, {}, [])
     keep = truncated == "keep"
     infos = audio.file_infos(list(recordings.values()), truncated=keep)
     for name, info in zip(recordings, infos):
@@ -49,9 +47,17 @@ def measure_recordings(
             continue
         measured.seconds[name] = info.frames / info.sample_rate
         measured.rates[name] = info.sample_rate
+        if info.channels > 1:
+            measured.mixed.append(name)
         if info.lost is None or info.lost:
             lost = math.nan if info.lost is None else info.lost / info.sample_rate
             measured.lost[name] = lost
+    if measured.mixed:
+        tell(
+            f"{counted(len(measured.mixed), 'recording')} of several channels, first"
+            f" {measured.mixed[0]}: they are averaged, so that sounds in antiphase"
+            " cancel; write files of one channel if that matters"
+        )
     return measured
 
 
@@ -64,9 +70,7 @@ def lost_in_words(lost: Mapping[str, float]) -> str:
 
 
 class Recordings:
-    """Finds recordings by the names that tables give, perhaps with another folder or
-    extension.
-    """
+    """Finds recordings by the names that tables give them."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = list(paths)
@@ -77,9 +81,7 @@ class Recordings:
                 self.by_name[key].append(path)
 
     def find(self, name: PurePosixPath, where: str) -> str:
-        """The recording of this name whose folders agree best; '' without one,
-        RequestError for several.
-        """
+        """The recording of this name whose folders agree best; '' without one."""
         fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
         best = fitting
         for depth in range(2, len(name.parts) + 1):  # folders from the innermost on

@@ -73,9 +73,7 @@ def match(
     *,
     points: bool = False,
 ) -> tuple[Ints, Ints]:
-    """The events and detections that are partners: each has at most one, and as many as
-    possible have one.
-    """
+    """The events and detections that are partners, as many as possible."""
     pairs = (
         near_points(events, detections)
         if points
@@ -135,9 +133,7 @@ def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
 
 
 def lie_on(spans: Spans, others: Spans) -> Mask:
-    """Whether each span contains the middle of one of the others, or one of them its
-    middle.
-    """
+    """Whether a span and one of the others contain the other's middle."""
     if not len(others.start):
         return np.zeros(len(spans.start), bool)
     margin = COLLAR * (others.end == others.start)  # points
@@ -182,6 +178,7 @@ class Tally:
     by_stretch: Floats
     onsets: Floats  # seconds between the starts of partners
     differing: tuple[Floats, Floats]  # starts and ends, sorted
+    points: bool  # events have no length, so that there is no IoU
 
     @property
     def counts(self) -> Floats:
@@ -196,6 +193,7 @@ class Tally:
         hours = seconds.sum() / 3600
         low, high = f1_interval(self.counts[None])
         start, end = union(*self.differing)
+        whole = np.nan if self.points else both
         others = zip(OTHER_IOUS, at_iou)
         return {
             "events": int(events),
@@ -205,13 +203,15 @@ class Tally:
             "high": high,
             "precision": ratio(partners, detections),
             "recall": ratio(partners, events),
-            **{f"f1_iou_{iou:g}": ratio(2 * own, both) for iou, own in others},
+            **{f"f1_iou_{iou:g}": ratio(2 * own, whole) for iou, own in others},
             "found": ratio(found, events),
             "false_alarms": false_alarms / hours,
             "wrong_names": wrong_names / hours,
             "onset_ms": 1000 * quantile(self.onsets, 0.5),
             "onset_90_ms": 1000 * quantile(self.onsets, 0.9),
-            "segment_error": (end - start).sum() / seconds.sum(),
+            "segment_error": np.nan
+            if self.points
+            else (end - start).sum() / seconds.sum(),
         }
 
 
@@ -262,7 +262,8 @@ def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tal
     counted += [detections.take(~on_any), detections.take(wrong_name)]
     onsets = events.start[event] - detections.start[detection]
     by_stretch = np.stack([spans.by_stretch(stretches) for spans in counted])
-    return Tally(by_stretch, np.abs(onsets), differing(events, detections))
+    differences = differing(events, detections)
+    return Tally(by_stretch, np.abs(onsets), differences, points)
 
 
 def summed(tallies: Sequence[Tally]) -> Tally:
@@ -272,7 +273,8 @@ def summed(tallies: Sequence[Tally]) -> Tally:
     order = np.argsort(starts, kind="stable")
     by_stretch = np.sum([own.by_stretch for own in tallies], axis=0)
     onsets = np.concatenate([own.onsets for own in tallies])
-    return Tally(by_stretch, onsets, (starts[order], ends[order]))
+    points = all(own.points for own in tallies)
+    return Tally(by_stretch, onsets, (starts[order], ends[order]), points)
 
 
 def is_points(events: Spans) -> bool:

@@ -1,6 +1,4 @@
-"""The section of a report on events: scores of the best run's detections, a time line
-of one recording, and the surest errors.
-"""
+"""The section of a report on the detections of the best run."""
 
 import base64
 from contextlib import suppress
@@ -62,9 +60,7 @@ def events(page: PageInputs) -> Section | None:
 
 
 def excerpt(tested: ScoredFrames) -> tuple[str, float, float]:
-    """The recording with the median F1, and the seconds of it that are shown, from a
-    second before its first event.
-    """
+    """The recording with the median F1, and the seconds that are shown."""
     stretches = tested.frames.stretches
     f1 = f1_of(tested.tallies[ALL].counts.T)
     known = np.flatnonzero(~np.isnan(f1))
@@ -83,9 +79,7 @@ def within(table: pd.DataFrame, file: str, begin: float, end: float) -> pd.DataF
 
 
 def errors(tested: ScoredFrames) -> pd.DataFrame:
-    """The surest errors of each class: label, kind (false alarm | wrong name | missed),
-    file, start, end, score (of a missed event unknown).
-    """
+    """The surest errors of each class, by kind; a missed event has no score."""
     frames = tested.frames
     events = frames.spans(tested.events)
     every = together([*events.values()])

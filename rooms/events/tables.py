@@ -89,9 +89,7 @@ def clock_times(detections: pd.DataFrame) -> list[str]:
 
 
 def file_name(name: str) -> str:
-    """The name, shortened if files whose names begin with it would have too long
-    ones.
-    """
+    """The name, shortened if names that begin with it would be too long."""
     content = name.encode()
     if len(content) <= LONGEST_NAME:
         return name
@@ -167,9 +165,7 @@ def detection_tables(
     seconds: Mapping[str, float],
     top: float,
 ) -> dict[str, str]:
-    """The tables of detections (COLUMNS) in recordings that last `seconds`: name of
-    the file -> its content.
-    """
+    """Name of each table of detections (COLUMNS) -> its content."""
     lasts = np.array([*seconds.values()])
     begins = dict(zip(seconds, np.cumsum(lasts) - lasts))
     sequence = raven_table(detections, files, begins, top)

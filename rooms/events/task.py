@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import DetectionRule, StoredChannel, digest
@@ -37,19 +38,18 @@ from featurestack.train.network_input import Shape, input_kind
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
 # names of MODEL that mean another one for this task
 MODELS = {Training.model: "frames", "linear": "linear_frames"}
 
 
 class Events(Tags):
-    """Events in recordings: targets are frames x classes. Its clips are pieces of
-    recordings, which for everything but frames are clips with tags.
-    """
+    """Events in recordings, whose pieces are clips with tags to all but frames."""
 
     name = "events"
     score = "event_f1"
     history_names = ("loss", "event_f1")
-    printed_scores = history_names
+    printed_scores = ("loss",)  # `finish` prints the F1 by the chosen rules
     unfit: Mapping[tuple[str, str], str] = {
         **{
             ("select", name): ": TASK=events has no such score; val_loss is one"
@@ -68,7 +68,20 @@ class Events(Tags):
     def refuse_clips(self, table: pd.DataFrame) -> None:
         if not table["label"].any():
             raise RequestError("no event is in a recording that has the features")
-        refuse_class_names(by_label(table)["label"])
+        labels = by_label(table)
+        refuse_class_names(labels["label"])
+        groups = labels[labels["label"] != ""].groupby("label")["group"].nunique()
+        few = groups[groups < FEW_GROUPS]
+        if len(few):
+            named = ", ".join(f"{label} {count}" for label, count in few.items())
+            text = (
+                f"{len(few)} of {counted(len(groups), 'label')} are in fewer than"
+                f" {FEW_GROUPS} recordings, too few to train and test them:"
+                f" {shortened(named)}; add recordings, or leave them out by IGNORE"
+            )
+            if groups.max() < 2:
+                raise RequestError(text)
+            tell_once(text)
 
     def model_name(self, name: str) -> str:
         model, at, options = name.partition("@")
@@ -85,8 +98,19 @@ class Events(Tags):
                 f" piece: {shown}; give features with one hop_length"
             )
 
-    def content(self, cache: Cache) -> dict[str, Any]:
-        return {"events": digest(read_dataset_events(cache).to_csv())}
+    def content(
+        self,
+        cache: Cache,
+        training: Training | None = None,
+        channels: Sequence[StoredChannel] = (),
+    ) -> dict[str, Any]:
+        content = {"events": digest(read_dataset_events(cache).to_csv())}
+        if training and training.background_audio:
+            from featurestack.rooms.events.background import background_cache
+
+            other = background_cache(training.background_audio, cache, channels)
+            content["background"] = digest(other.keys.tolist())
+        return content
 
     def refuse_options(self, options: Any) -> None:
         super().refuse_options(options)
@@ -137,9 +161,7 @@ class Events(Tags):
         run: RunFolder,
         cache: Cache,
     ) -> dict[str, DetectionRule]:
-        """The rule of each class for new audio, chosen on all tested folds; prints the
-        scores by rules of the other folds.
-        """
+        """The rule of each class for new audio; prints scores by cross-fitted rules."""
         tested = read_tested(run)
         for line in tested_lines(tested):
             tell(line)

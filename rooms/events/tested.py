@@ -88,9 +88,7 @@ class ScoredFrames:
 
     @cached_property
     def detections(self) -> dict[str, Found]:
-        """The detections by rules of the other folds, without those on ignored
-        events; with one fold, by default.
-        """
+        """The detections by rules of the other folds; with one fold, by default."""
         if self.frames.stretches["fold"].nunique() == 1:
             return self.by_default
         found = cross_fitted(self.frames, self.probabilities, self.rules)
@@ -118,9 +116,7 @@ class ScoredFrames:
         return score_table(self.tallies, self.frames.seconds)
 
     def epoch_scores(self) -> dict[str, float]:
-        """The scores in history.csv: F1 at IoU 0.5 by rules that nothing was chosen
-        for.
-        """
+        """The scores in history.csv, by rules that nothing was chosen for."""
         f1 = f1_of(self.tally(self.by_default)[ALL].counts.sum(axis=1))
         loss = self.log_losses(self.exclusive).mean()
         return {"loss": float(loss), "event_f1": float(f1)}
@@ -153,9 +149,7 @@ class ScoredFrames:
         return sums.T
 
     def log_losses(self, exclusive: bool) -> Floats:
-        """(T,) minus the logarithm of the probability of what is true: of the class or
-        the background if labels exclude each other, else the mean over the classes.
-        """
+        """(T,) minus the log probability of what is true, a mean over labels."""
         targets = self.frames.targets(self.events)
         given = self.probabilities.astype(float)
         if exclusive:
@@ -202,9 +196,7 @@ def write_frames(folder: Path, tested: ScoredFrames) -> None:
 
 
 def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFrames:
-    """The frames of these folds, by default of all finished ones; RequestError if a
-    file is damaged.
-    """
+    """The frames of these folds, by default of all finished ones."""
     stretches, times, probabilities, events = [], [], [], []
     hop = 0.0
     for fold in run.finished if folds is None else folds:
@@ -260,9 +252,7 @@ def tested_lines(tested: ScoredFrames) -> list[str]:
 
 
 def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> list[str]:
-    """The scores of all classes in sentences: `what` was scored, and `unit` was drawn
-    for the interval.
-    """
+    """The scores of all classes in sentences; `what` was scored."""
     row = scores.loc[ALL]
     if not row["events"]:
         return ["no event is in the tested recordings, so that there is no score"]
@@ -270,16 +260,20 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
     if np.isfinite(row["low"]):
         ends = f"{row['low']:.3f} to {row['high']:.3f}"
         interval = f" (95 % CI {ends}, {by_unit(unit)})"
-    return [
-        (
-            f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"
+    f1 = f"F1 within 50 ms {row['f1']:.3f}{interval}"  # of points
+    differs = ""
+    if not np.isnan(row["segment_error"]):
+        f1 = (
+            f"F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"
             f" {row['f1_iou_0.3']:.3f}, 0.7 {row['f1_iou_0.7']:.3f}"
-        ),
+        )
+        differs = f"; {row['segment_error']:.1%} of the time differs"
+    return [
+        f"{what}: {f1}",
         (
             f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
             f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
             f" right events under a wrong name; onset error {row['onset_ms']:.1f} ms"
-            f" (median), {row['onset_90_ms']:.1f} (90 %); {row['segment_error']:.1%} of"
-            " the time differs"
+            f" (median), {row['onset_90_ms']:.1f} (90 %){differs}"
         ),
     ]

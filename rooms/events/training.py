@@ -69,9 +69,7 @@ class Targets:
             self.own[self._frames(rows)] = ~one.targets(marks)[:, 0]
 
     def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
-        """The frames of these pieces in their recordings; answers (n, T, K), as a run
-        stores them.
-        """
+        """The frames of these pieces as a run stores them; answers (n, T, K)."""
         placed = place(self.clips.iloc[clips], self.offsets, self.names)
         stored = answers[placed.order][placed.own].astype(STORED)
         probabilities = stored.astype(np.float32)
@@ -111,7 +109,7 @@ class FrameTrainer(Trainer):
         self.background: Background | None = None
         if place:
             self.background = Background(place, plan.cache, plan.channels)
-        self.answered: tuple[Positions, NDArray[np.float32]] | None = None
+        self.answered: tuple[Any, ...] = (None,)
 
     @classmethod
     def prepare(
@@ -178,9 +176,7 @@ class FrameTrainer(Trainer):
         x: torch.Tensor,
         generator: torch.Generator,
     ) -> Iterator[tuple[torch.Tensor, FrameTargets]]:
-        """The crops of a batch of pieces, in random order: x (b, D, 1, CROP). Some
-        frame is used: the loss of none is no number.
-        """
+        """The crops (b, D, 1, CROP) of a batch with a used frame, in random order."""
         frames = x.shape[3]
         length = min(CROP, frames)
         number = len(batch) * self.targets.by_piece
@@ -212,9 +208,7 @@ class FrameTrainer(Trainer):
         return {}
 
     def solve(self, bar: "Bar") -> dict[str, float]:
-        """The exact solution, from frames that are spread evenly over the training
-        pieces.
-        """
+        """The exact solution, from frames spread evenly over the training pieces."""
         start = time.perf_counter()
         train = self.data.train
         every = max(1, math.ceil(self.targets.own[train].sum() / MOST_FITTED))
@@ -235,20 +229,22 @@ class FrameTrainer(Trainer):
         bar.update(len(train))
         return {"epoch": 1, "seconds": time.perf_counter() - start}
 
-    def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(1, N, K) the highest probability of each piece's frames."""
+    def frame_answers(self, clips: Positions) -> NDArray[np.float32]:
+        """(n, T, K) probabilities of frames, kept for `write_answers`."""
         network = self.network.eval()
-        shape = len(clips), *self.targets.each.shape[1:]
-        answers = np.zeros(shape, np.float32)
+        answers = np.zeros((len(clips), *self.targets.each.shape[1:]), np.float32)
         chunks = chunked(np.arange(len(clips)))
         with torch.inference_mode(), self.compute.exact():
             batches = self.data.source.batches([clips[chunk] for chunk in chunks])
             for chunk, x in zip(chunks, batches):
-                logits = network(x)
-                answers[chunk] = network.probabilities(logits).cpu().numpy()
+                answers[chunk] = network.probabilities(network(x)).cpu().numpy()
         answers[~self.targets.own[clips]] = 0
         self.answered = clips, answers
-        return answers.max(axis=1)[None]
+        return answers
+
+    def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
+        """(1, N, K) the highest probability of each piece's frames."""
+        return self.frame_answers(clips).max(axis=1)[None]
 
     # ---- what importance and curve compare
 
@@ -268,9 +264,7 @@ class FrameTrainer(Trainer):
 
     def test_answers(self) -> NDArray[np.float32]:
         """(n, T, K) of the test pieces' frames."""
-        self.predict(self.data.test, exact=True)
-        assert self.answered is not None
-        return self.answered[1]
+        return self.frame_answers(self.data.test)
 
     @classmethod
     def clip_scores(
@@ -279,9 +273,7 @@ class FrameTrainer(Trainer):
         tested: Positions,
         answers: NDArray[np.float32],
     ) -> Floats:
-        """(2, N) of each piece: the geometric mean over its frames of the probability
-        of what is true, and its recording's part of the F1 of events.
-        """
+        """(2, N) of each piece: probability of the truth, part of the events' F1."""
         targets = Targets(plan)
         scored = targets.scored(tested, answers)
         losses = scored.log_losses(targets.exclusive)
@@ -304,9 +296,7 @@ class FrameTrainer(Trainer):
         tested: Positions,
         answers: NDArray[np.float32],
     ) -> dict[str, Any]:
-        """F1 of events by rules of the other folds, its interval, and the unit that the
-        interval draws.
-        """
+        """F1 of events by cross-fitted rules, its interval, and what that draws."""
         scored = Targets(plan).scored(tested, answers)
         row = scored.scores().loc[ALL]
         ends = {"low": row["low"], "high": row["high"]}
@@ -316,19 +306,14 @@ class FrameTrainer(Trainer):
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         clips = getattr(self.data, side)
-        self.predict(clips, exact=exact)
-        assert self.answered is not None
-        scores = self.targets.scored(*self.answered).epoch_scores()
+        scores = self.targets.scored(clips, self.frame_answers(clips)).epoch_scores()
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def write_answers(self, folder: Path) -> None:
-        """Write the frames of the test pieces, or of the validation pieces if the test
-        fold is skipped.
-        """
-        scored = self.data.test if len(self.data.test) else self.data.val
-        if not len(scored):
+        """Write the frames of the test pieces, without them of the validation's."""
+        clips = self.data.test if len(self.data.test) else self.data.val
+        if not len(clips):
             return
-        if self.answered is None or self.answered[0] is not scored:
-            self.predict(scored, exact=True)
-        assert self.answered is not None
+        if self.answered[0] is not clips:
+            self.frame_answers(clips)
         write_frames(folder, self.targets.scored(*self.answered))

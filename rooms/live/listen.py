@@ -72,9 +72,7 @@ def newest(
 
 
 def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
-    """A function that waits for a number of bytes of the default microphone and returns
-    them.
-    """
+    """A function that waits for a number of bytes of the microphone."""
     try:
         import sounddevice
 

@@ -1,6 +1,4 @@
-"""PREDICTIONS=: reports on tables of predictions that any program wrote, and
-`fs.compare` for arrays.
-"""
+"""Reports on tables of predictions of any program, and `fs.compare`."""
 
 from collections.abc import Sequence
 from typing import Any

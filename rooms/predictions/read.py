@@ -126,9 +126,7 @@ def read_table(file: Path, columns: Mapping[str, str]) -> Table:
 
 
 def roles_of(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """What a table's columns hold -> their names; `given` are those that the user
-    names, which another table may have.
-    """
+    """What a table's columns hold -> their names, `given` or usual ones."""
     roles = {role: name for role, name in given.items() if name in names}
     free = [name for name in names if name not in roles.values()]
     usual = {str(name).strip().lower().replace(" ", "_"): name for name in free}
@@ -275,9 +273,7 @@ def clips_of(table: Table, roles: Mapping[str, str]) -> pd.DataFrame:
 
 
 def with_truth(table: Table, clips: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """The clips as `truth` has them, which may name files without folder or ending, and
-    files whose windows the table has.
-    """
+    """The clips as `truth` has them, perhaps without folder or ending."""
     ways: list[Callable[[str], str]]
     ways = [str, lambda name: PurePath(name).name, lambda name: PurePath(name).stem]
     for way, column in product(ways, ("clip_id", "file")):
@@ -294,9 +290,7 @@ def with_truth(table: Table, clips: pd.DataFrame, truth: pd.DataFrame) -> pd.Dat
 
 
 def refuse_disagreement(table: Table, clips: pd.DataFrame, *, once: bool) -> None:
-    """RequestError for a clip with two labels or folds, or, if a clip has one row
-    (`once`), with two rows.
-    """
+    """RequestError for a clip with two labels, folds or, if `once`, rows."""
     rows = pd.Series(clips.index, clips.index)
     keys = [clips["clip_id"], clips["selection"]]
     first = rows.groupby(keys, sort=False).transform("first")
@@ -315,9 +309,7 @@ def refuse_disagreement(table: Table, clips: pd.DataFrame, *, once: bool) -> Non
 
 
 def listed(table: Table, roles: Mapping[str, str], clips: pd.DataFrame) -> Answers:
-    """The predictions of a table with a row for each: a clip's score for a class is
-    the highest, 0 if it has none.
-    """
+    """The predictions of a table with a row for each, the highest of a clip."""
     score = pd.Series(1.0, clips.index)
     lack = "no score column: calibration and log loss say nothing"
     if column := roles.get("score"):

@@ -205,9 +205,7 @@ def with_audio(
 
 
 def checked_cache(dataset: Dataset, folder: Path) -> Path:
-    """The dataset's cache, else one without features in `folder`, with the findings of
-    `check`.
-    """
+    """The dataset's cache, or one without features, with findings of `check`."""
     if not is_cache(dataset.folder):
         dataset = replace(dataset, folder=folder / "clips")
         shutil.rmtree(dataset.folder, ignore_errors=True)

@@ -120,9 +120,7 @@ def foreign_runs(
 
 
 def by_model(answers: Sequence[Answers]) -> dict[str, list[Answers]]:
-    """The tables of each model: those of one name, and all if no clip is in two of
-    them, such as a table per recording.
-    """
+    """The tables of each model; those without a common clip are one model's."""
     models: dict[str, list[Answers]] = {}
     for of_table in answers:
         name = re.sub(r'[<>:"/\\|?*\s]+', ".", of_table.table.model)
@@ -145,9 +143,7 @@ def by_model(answers: Sequence[Answers]) -> dict[str, list[Answers]]:
 
 
 def with_silent(own: Answers, truth: pd.DataFrame) -> Answers:
-    """The predictions of a model, and the clips for which a table with one row per
-    prediction has none.
-    """
+    """The predictions, also of clips for which a listing table has none."""
     known = truth["clip_id"].isin(own.clips["clip_id"])
     if known.all() or not own.listed:
         return own

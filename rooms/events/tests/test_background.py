@@ -1,5 +1,6 @@
 """Sounds of another place under annotated events."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -20,6 +21,8 @@ from featurestack.rooms.events.tests.field import (
     write_recordings,
 )
 from featurestack.train.network_input import Statistics
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
 from tests.refusal import refused
 
 
@@ -28,10 +31,22 @@ def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("field")
     write_recordings(place)
     make_dataset(place, features=f"{MEL} chroma")
-    (place / "new").mkdir()
-    noise = np.random.default_rng(0).normal(0, 0.05, 30 * RATE)
-    soundfile.write(place / "new" / "wind.wav", noise, RATE)
+    write_wind(place / "new", seed=0)
     return place
+
+
+def write_wind(folder, seed):
+    folder.mkdir(exist_ok=True)
+    noise = np.random.default_rng(seed).normal(0, 0.05, 30 * RATE)
+    soundfile.write(folder / "wind.wav", noise, RATE)
+
+
+def plan_of(folder):
+    options = {"dataset": str(folder / "data" / "field" / "field.csv"), "features": MEL}
+    background = str(folder / "new")
+    return make_plan(
+        RunOptions(**options, data=folder / "data", background_audio=background)
+    )
 
 
 def compute_background(folder, rate=RATE, features=MEL):
@@ -50,13 +65,22 @@ def test_what_the_cache_lacks_is_said_with_what_to_type(folder):
 def test_a_run_with_backgrounds_finds_events_and_is_another_run(folder):
     compute_background(folder)
     run = train(folder, background_audio=str(folder / "new"), folds=(1,), epochs=4)
-    assert "background" in run.name
+    assert "-background=new-" in run.name  # and not the path that was typed
     with refused("chroma cannot be mixed"):
         train(folder, background_audio=str(folder / "new"), features="chroma")
     linear = train(
         folder, background_audio=str(folder / "new"), model="linear", folds=(1,)
     )
     assert "background" not in linear.name  # and says so
+
+
+def test_other_backgrounds_of_the_same_name_are_another_run(folder):
+    compute_background(folder)
+    before = plan_of(folder).identity.hash
+    write_wind(folder / "new", seed=1)
+    shutil.rmtree(folder / "data" / "new")
+    compute_background(folder)
+    assert plan_of(folder).identity.hash != before
 
 
 def statistics(rows):

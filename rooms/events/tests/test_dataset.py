@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from featurestack.rooms.events.dataset import (
     annotated_recordings,
@@ -68,7 +69,7 @@ def options(folder, **given):
 
 
 def test_ignored_events_are_kept_without_a_label(folder):
-    measured = Measured({f"r{number}.wav": 12.0 for number in range(4)}, {}, {}, {})
+    measured = Measured({f"r{number}.wav": 12.0 for number in range(4)}, {}, {}, {}, [])
     events = annotated_recordings(options(folder, ignore="low"), measured).events
     assert {*events["label"]} == {"high", ""}
     with refused("IGNORE=lo: .*did you mean 'low'"):
@@ -106,3 +107,12 @@ def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
     own = table[table["file"].str.endswith("r0.wav")]
     assert own["end"].max() <= 6.0
+
+
+def test_channels_that_are_averaged_are_told(tmp_path, capsys):
+    write_recordings(tmp_path, recordings=2)
+    y, rate = soundfile.read(tmp_path / "audio" / "r1.wav")
+    soundfile.write(tmp_path / "audio" / "r1.wav", np.stack([y, -y], axis=1), rate)
+    make_events(options(tmp_path))
+    told = capsys.readouterr().err
+    assert "1 recording of several channels, first r1.wav" in told

@@ -120,6 +120,15 @@ def test_labels_exclude_each_other_if_two_at_a_time_are_rare():
     assert are_exclusive(events(*alone, ("r1", 14.9, 20, "a")))
     assert not are_exclusive(events(*alone, ("r1", 12, 20, "a")))
     assert are_exclusive(events(*alone, ("r0", 5, 8, "a")))  # one label twice
+    points = [("r0", 1, 1, "a"), ("r0", 2, 2, "b")]
+    assert are_exclusive(events(*points))
+    assert not are_exclusive(events(*points, ("r0", 1, 1, "b")))
+
+
+def test_points_have_the_frames_beside_them_in_their_recording():
+    rows = [("r0", 0.01, 0.01, "a"), ("r0", 0.45, 0.45, "a"), ("r0", 0.66, 0.66, "a")]
+    target = frames(1, 1).targets(events(*rows))
+    assert np.flatnonzero(target[:, 0]).tolist() == [0, 1, 3, 4, 6, 7]
 
 
 def example(noise):

@@ -8,7 +8,9 @@ from featurestack.analysis.significance import sign_flip_tests
 from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.metric import jackknife_values
 from featurestack.rooms.events.scores import f1_interval, f1_of
-from featurestack.rooms.events.tested import ScoredFrames
+from featurestack.rooms.events.task import EVENTS
+from featurestack.rooms.events.tested import ScoredFrames, score_lines
+from tests.refusal import refused
 
 
 def counts(partners, events, detections):
@@ -80,6 +82,15 @@ def test_each_fold_is_scored_by_its_own_recordings():
     assert own.by_group(["a", "b"]).tolist() == [[1, 0], [1, 1], [1, 0]]
 
 
+def test_points_have_no_score_at_an_iou():
+    own = two_stretches(np.zeros(20), [("a", 0.2, 0.2, "x"), ("b", 0.3, 0.3, "x")])
+    first, second = score_lines(own.scores(), "events")
+    assert "F1 within 50 ms 0.000" in first and "IoU" not in first
+    assert "differs" not in second
+    spans = two_stretches(np.zeros(20), [("a", 0.2, 0.5, "x")])
+    assert "F1 at IoU 0.5 0.000" in score_lines(spans.scores(), "events")[0]
+
+
 def test_the_loss_of_frames_is_that_of_what_is_true():
     probabilities = np.full(20, 0.25)
     own = two_stretches(probabilities, [("a", 0.2, 0.5, "x")])
@@ -87,3 +98,13 @@ def test_the_loss_of_frames_is_that_of_what_is_true():
     assert losses[2:5] == pytest.approx(-np.log(0.25))
     assert losses[5:] == pytest.approx(-np.log(0.75))
     assert own.log_losses(exclusive=False) == pytest.approx(losses)
+
+
+def test_labels_of_few_recordings_are_named_before_training(capsys):
+    labels = ["owl;jay", "owl", "owl", "jay", ""]
+    table = pd.DataFrame({"label": labels, "group": [*"abcde"]})
+    EVENTS.refuse_clips(table)
+    few = "1 of 2 labels are in fewer than 3 recordings"
+    assert few in capsys.readouterr().err
+    with refused("2 of 2 labels are in fewer than 3 recordings.*: jay 1, owl 1;"):
+        EVENTS.refuse_clips(table.assign(group="a"))
