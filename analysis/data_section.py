@@ -3,7 +3,6 @@ projections.
 """
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accura
 def data_facts(cache: Cache) -> dict[str, str]:
     """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
     clips = originals(cache.clips)
-    files = chain(*(folder.glob("*.h5") for folder in cache.folders))
+    files = cache.folder.glob("*.h5")
     used = sum(file.stat().st_size for file in files if file.is_file())
     copies = len(cache.clips) - len(clips)
     failed = failures(cache)
@@ -47,7 +46,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     )
     groups = plural(cache.groups or "source recording")
     alone = not cache.groups and not clips["group"].duplicated().any()
-    drawn = (cache.folders[-1].parent / "folds.csv").exists()
+    drawn = (cache.folder.parent / "folds.csv").exists()
     of_recordings = ""
     if has_windows(clips):
         of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"

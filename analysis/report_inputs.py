@@ -29,7 +29,6 @@ from featurestack.features_cache.check_findings import CHECKED
 from featurestack.features_cache.location import (
     NAMED,
     cache_folder,
-    cache_folders,
     dataset_name,
     is_cache,
 )
@@ -343,8 +342,9 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     files = []
     for folder in (*(root / name for name in OWN_CODE), *rooms.folders()):
         files += [file for file in sorted(folder.rglob("*.*")) if file.suffix != ".pyc"]
-    for folder in cache_folders(job.cache) if job.cache else ():
-        files += [*sorted(folder.glob("*.h5")), folder / FAILURES, folder / CHECKED]
+    if job.cache:
+        files += sorted(job.cache.glob("*.h5"))
+        files += [job.cache / FAILURES, job.cache / CHECKED]
     files += [
         file
         for run in job.runs

@@ -10,15 +10,11 @@ Values are read through a memory map: no HDF5 call and no lock for a batch. Clip
 matched by id, and each clip's CRC is checked when it is first read. `done` leaves out
 missing and outdated clips; only reading shows damage. The state word is compared again
 after the values were copied: a clip that was written meanwhile is checked again.
-
-A folder that joins a cache is opened as one cache, with the features of both.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +39,7 @@ from featurestack.features_cache.location import (
     EXTERNAL,
     NAMED,
     cache_folder,
-    cache_folders,
     dataset_name,
-    feature_path,
     is_cache,
 )
 from featurestack.features_cache.names import (
@@ -148,9 +142,9 @@ class StoredFeature(FeatureFile):
 class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
-    folder   holds index.h5 or joins a cache that does, else RequestError
+    folder   holds index.h5, else RequestError
     command  the command that the error proposes; by default features
-    data     the folder of own features, if those of this cache may only be read
+    data     the folder of datasets, beside which others may be opened
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
@@ -165,12 +159,6 @@ class Cache:
             raise RequestError(
                 f"there are no features in {self.folder} yet: run"
                 f" {command or make_command('features')}"
-            )
-        self.folders = tuple(cache_folders(self.folder))
-        if not is_cache(self.folders[-1]):
-            raise RequestError(
-                f"{self.folder} joins {self.folders[-1]}, where no cache is: give the"
-                f" cache's present place as DATASET= of {make_command('features')}"
             )
         self._open: dict[str, StoredFeature] = {}
 
@@ -221,7 +209,7 @@ class Cache:
     @property
     def features(self) -> list[str]:
         """Stored names of the feature files that are there."""
-        return sorted({*chain(*map(index.feature_names, self.folders))})
+        return index.feature_names(self.folder)
 
     @property
     def sample_rate(self) -> int:
@@ -284,7 +272,7 @@ class Cache:
             if stored is None:
                 self.refuse_missing([wanted])
                 stored = wanted.stored
-            file = read_header(feature_path(self.folders, stored))
+            file = read_header(self.folder / f"{stored}.h5")
             now = self.settings["samples"], self.settings["sample_rate"]
             if (file.samples, file.sample_rate) != now:
                 raise OutdatedFeature(
@@ -309,7 +297,7 @@ class Cache:
         wanted = dict(channel.parameters).items()
         for other in map(parse_channel, self.features):
             if other.name == channel.name and dict(other.parameters).items() <= wanted:
-                header = read_header(feature_path(self.folders, other.stored))
+                header = read_header(self.folder / f"{other.stored}.h5")
                 if wanted <= header.parameters.items():
                     return other.stored
         return self._of_other_frames(channel)
@@ -420,16 +408,6 @@ class Cache:
             return (
                 "it has no audio; features_cache.external.write_feature adds a feature"
             )
-        if len(self.folders) > 1:
-            source = str(self.folders[1])
-            name = self.folder.parent.name
-        elif not os.access(self.folder, os.W_OK):
-            source, name = str(self.folder), ""
-            default = DataOptions.data
-            if self.data.resolve() != data.resolve():
-                data = self.data
-            else:  # its features cannot be there either
-                data = Path("mine") if data.resolve() == default.resolve() else default
         given = [f"DATASET={source}", f"FEATURES={stored}"]
         given += [f"NAME={name}"] if name and dataset_name(source) != name else []
         given += [f"DATA={data}"] if data != DataOptions().data else []

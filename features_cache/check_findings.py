@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.location import cache_folders
 from featurestack.features_cache.table import originals
 from featurestack.storage.files import content_hash, replace_file
 
@@ -37,10 +36,8 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     None too if clips or audio files have changed since, or if the file is damaged.
     Audio files that do not exist count as unchanged: see `source_changes`.
     """
-    files = [place / CHECKED for place in cache_folders(folder)]
-    file = next((file for file in files if file.is_file()), files[0])
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = json.loads((folder / CHECKED).read_text("utf-8"))
         known_format = content["format_version"] == 3
         if not known_format or content["clips"] != _labels_digest(clips):
             return None

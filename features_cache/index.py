@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.feature_file import FORMAT, lock
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
-from featurestack.features_cache.location import INDEX, cache_folders, joined_cache
+from featurestack.features_cache.location import INDEX
 from featurestack.features_cache.names import CHANNEL, NO_FEATURE_NAMES
 from featurestack.features_cache.table import (
     INDEX_COLUMNS,
@@ -43,8 +43,8 @@ def feature_names(folder: Path) -> list[str]:
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
-    """(clips, attributes), perhaps of the joined cache; as `opened` if that fails."""
-    with hdf5.opened(cache_folders(folder)[-1] / INDEX) as file:
+    """(clips, attributes) of a cache; as `hdf5.opened` if that fails."""
+    with hdf5.opened(folder / INDEX) as file:
         group = hdf5.read_member(file, CLIPS)
         columns = {
             name: hdf5.decoded(hdf5.read_column(group, name)) for name in INDEX_COLUMNS
@@ -64,10 +64,8 @@ def refresh(
     part: slice = slice(0, 0),
 ) -> None:
     """Rewrite the index for these clips and the present files, unless nothing changed
-    or the folder joins a cache; outside `part` the SOURCE_COLUMNS stay as they are.
+    ; outside `part` the SOURCE_COLUMNS stay as they are.
     """
-    if joined_cache(folder):
-        return
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
         known, current = updated(folder, clips, settings, part)

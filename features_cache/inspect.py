@@ -9,7 +9,7 @@ import numpy as np
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.tables import text_table
-from featurestack.features_cache import hdf5, index
+from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
@@ -45,9 +45,6 @@ def describe_cache(cache: Cache) -> str:
     )
     rows = []
     notes = []
-    if len(cache.folders) > 1:
-        own = ", ".join(index.feature_names(cache.folder)) or "no feature"
-        notes.append(f"{cache.folder} has {own}, and joins {cache.folders[-1]}")
     total = 0
     for name in cache.features:
         try:
@@ -118,7 +115,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
         verdicts = [
             Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)
         ]
-        with hdf5.opened(cache.folders[-1] / INDEX) as file:
+        with hdf5.opened(cache.folder / INDEX) as file:
             # opening a member checks its structure
             file.visititems(lambda *member: None)
             for name in file.keys() - {CLIPS}:  # only other programs follow these links

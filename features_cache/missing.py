@@ -25,12 +25,6 @@ from featurestack.features_cache.feature_file import (
 )
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import stored_ids, updated
-from featurestack.features_cache.location import (
-    cache_folders,
-    feature_path,
-    is_same,
-    joined_cache,
-)
 from featurestack.features_cache.side_files import (
     WHOLE,
     failed_clips,
@@ -45,7 +39,7 @@ class Wanted:
     """The clips and features that a run wants in a cache."""
 
     folder: Path  # where the run writes
-    shared: Path | None  # the cache of others that the run's features join
+    read_only: bool  # whether the cache is used as it is
     clips: pd.DataFrame  # N rows, columns of the index
     settings: Mapping[str, str | int]  # attributes of the index
     specs: tuple[FeatureSpec, ...]  # F
@@ -61,19 +55,6 @@ class Wanted:
     def is_whole(self) -> bool:
         """Whether the run has all clips."""
         return self.part == slice(0, len(self.clips))
-
-    @property
-    def cached(self) -> Path:
-        """The cache to read: one that is only read, until own features join it."""
-        if self.shared is None:
-            return self.folder
-        joined = joined_cache(self.folder)
-        joins = joined is not None and is_same(joined, self.shared)
-        return self.folder if joins else self.shared
-
-    def path(self, stored: str) -> Path:
-        """The file of a feature, perhaps in a cache that is only read."""
-        return feature_path(cache_folders(self.cached), stored)
 
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
@@ -114,7 +95,7 @@ def stored_clips(wanted: Wanted, spec: FeatureSpec, check: bool) -> FinishedClip
     none = np.zeros(len(wanted.ids), bool)
     nothing = FinishedClips(none, none, np.full(len(wanted.ids), -1))
     try:
-        file = read_header(wanted.path(spec.stored))
+        file = read_header(wanted.folder / f"{spec.stored}.h5")
         row_of = rows_of(wanted.ids, file.clip_ids)
     except FileNotFoundError:
         return nothing
@@ -164,8 +145,8 @@ def missing(wanted: Wanted, *, check: bool = True) -> Missing:
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
         compare = functools.partial(stored_clips, wanted, check=check)
         stored = list(threads.map(compare, wanted.specs))
-    if wanted.shared:
-        stored = [_of_other_cache(wanted, clips) for clips in stored]
+    if wanted.read_only:
+        stored = [_with_failed(wanted, clips) for clips in stored]
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: wanted.part.start] = todo[wanted.part.stop :] = False
     sizes = {
@@ -176,16 +157,14 @@ def missing(wanted: Wanted, *, check: bool = True) -> Missing:
     return Missing(stored, todo, sizes)
 
 
-def _of_other_cache(wanted: Wanted, clips: FinishedClips) -> FinishedClips:
-    """The finished clips of a feature: those of a cache that is only read are enough if
-    only clips that failed there are missing, else the run's own file needs all clips.
-    """
-    if clips.file is None or clips.file.path.parent == wanted.folder:
+def _with_failed(wanted: Wanted, clips: FinishedClips) -> FinishedClips:
+    """The finished clips of a feature, and those that failed: they stay missing."""
+    if clips.file is None:
         return clips
-    by_feature = failed_clips(wanted.cached)
+    by_feature = failed_clips(wanted.folder)
     failed = by_feature[WHOLE] | by_feature[clips.file.stored]
-    done = clips.done | wanted.clips["clip_id"].isin(failed).to_numpy()
-    return replace(clips, done=done if done.all() else clips.done, fits=done.all())
+    tried = wanted.clips["clip_id"].isin(failed).to_numpy()
+    return replace(clips, done=clips.done | tried)
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:
@@ -194,25 +173,21 @@ def nothing_missing(wanted: Wanted) -> Missing | None:
     It writes nothing and needs no lock, because finished work stays finished. A run
     that finds all clips of an unverified file intact notes this, if it may write.
     """
-    if wanted.shared is None:
+    if not wanted.read_only:
         _, current = updated(
             wanted.folder, wanted.clips, wanted.settings, wanted.hashed
         )
-        if not current:
+        if not current or has_claims(wanted.folder):
             return None
-    if has_claims(wanted.folder):
-        return None
     lacking = missing(wanted, check=False)
     if not lacking.nothing:
         return None
-    paths = [wanted.path(stored) for stored in wanted.names]
-    unverified = [path for path in paths if not is_verified(path)]
-    if unverified:
-        lacking = missing(wanted)
-        if not lacking.nothing:
-            return None
+    if all(is_verified(wanted.folder / f"{stored}.h5") for stored in wanted.names):
+        return lacking
+    lacking = missing(wanted)
+    if not lacking.nothing:
+        return None
     if wanted.is_whole:
-        for folder in {path.parent for path in unverified}:
-            with suppress(PermissionError):
-                note_verified(folder, wanted.names)
+        with suppress(PermissionError):
+            note_verified(wanted.folder, wanted.names)
     return lacking

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from featurestack.features_cache.feature_file import lock
 from featurestack.features_cache.index import feature_names
-from featurestack.features_cache.location import cache_folders
 from featurestack.storage.files import replaced
 
 VERIFIED = "verified.csv"
@@ -87,14 +86,11 @@ def forget_verified(folder: Path) -> None:
 
 
 def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
-    """Stored name -> seconds a clip, clips measured; also of a joined cache."""
+    """Stored name -> seconds a clip, clips measured."""
     costs: dict[str, tuple[float, int]] = {}
-    for place in reversed(cache_folders(folder)):
-        with suppress(ValueError):
-            costs |= {
-                feature: (float(seconds), int(clips))
-                for feature, seconds, clips in read_rows(place / COSTS, COSTS_HEADER)
-            }
+    with suppress(ValueError):
+        for feature, seconds, clips in read_rows(folder / COSTS, COSTS_HEADER):
+            costs[feature] = float(seconds), int(clips)
     return costs
 
 
@@ -120,8 +116,8 @@ def read_failures(folder: Path) -> list[list[str]]:
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
-    """Feature, or WHOLE alone -> ids of failed clips, also of a joined cache."""
-    rows = [row for place in cache_folders(folder) for row in read_failures(place)]
+    """Feature, or WHOLE alone -> ids of failed clips."""
+    rows = read_failures(folder)
     whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
     failed = defaultdict(set)
     for clip, _, feature, _ in rows:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
-from featurestack.features_cache import Cache, cache_folder
+from featurestack.features_cache import Cache
 from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.names import parse_channel
@@ -45,15 +45,14 @@ def state_of(
     )
     # no cache yet, a damaged one, or features of another rate or duration
     with suppress(RequestError):
-        if cache is None:  # it may have joined one since the dataset was loaded
-            cache = Cache(cache_folder(options.dataset, options.data, options.name))
+        cache = Cache(dataset.folder) if cache is None else cache
         features = cache.features
         computed = [
             name for name in features if FEATURES.knows(parse_channel(name).name)
         ]
         if computed and {*computed} != {*FEATURES.everything()}:
             state = replace(state, features=" ".join(computed))
-        if dataset.own or is_done(cache, dataset.table):
+        if dataset.read_only or is_done(cache, dataset.table):
             frames = {name: cache[name].frames for name in features}
             runs = former_runs(options, dataset, cache)
             state = replace(state, framed=is_framed(cache))
@@ -82,7 +81,7 @@ def ready(
 
 def unchecked(state: State, options: SourceOptions, dataset: Dataset) -> State:
     """The state with what `check` knows of the user's own clips."""
-    if options.dataset in NAMED or dataset.own:
+    if options.dataset in NAMED or dataset.read_only:
         return state
     findings = read_check(dataset.folder, dataset.table)
     leak = any(found["kind"] == OF_LEAK for found in findings or ())

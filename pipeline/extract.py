@@ -5,6 +5,7 @@ parallel.
 files, and sends batches of clips to workers, which write the values.
 """
 
+import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -16,8 +17,7 @@ import numpy as np
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache.location import is_cache, is_same, joined_cache
-from featurestack.features_cache.missing import Missing, missing, nothing_missing
+from featurestack.features_cache.missing import Missing, nothing_missing
 from featurestack.features_cache.side_files import FAILURES
 from featurestack.features_cache.writer import CacheWriter, cache_writer
 from featurestack.pipeline import audio
@@ -54,11 +54,11 @@ def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
         result = extract(asked, options)
     except OSError as error:
         if error.errno in NOT_WRITABLE:
-            raise RequestError(not_writable(asked.folder, error.strerror)) from error
+            raise not_writable(asked.folder, error.errno) from error
         raise Failed(
             f"{error}; what is done stays done, the same command goes on"
         ) from error
-    files = [asked.path(spec.stored) for spec in asked.specs]
+    files = [asked.folder / f"{stored}.h5" for stored in asked.names]
     if result.failures and not any(file.exists() for file in files):
         _, _, reason = min(result.failures)
         raise Failed(
@@ -77,12 +77,11 @@ def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
     return int(bool(result.failures))
 
 
-def not_writable(folder: Path, reason: str | None) -> str:
-    """The message for the folder of a cache that lacks features."""
-    own = f"with DATASET={folder}, " if is_cache(folder) else ""
-    return (
-        f"{folder} may not be written ({reason}): {own}DATA= names a folder of your"
-        " own for what is missing"
+def not_writable(folder: Path, number: int) -> RequestError:
+    """The refusal for a cache that lacks features, with the number of the error."""
+    return RequestError(
+        f"{folder} may not be written ({os.strerror(number)}): DATA= names a folder of"
+        " your own, where links to its files save computing again"
     )
 
 
@@ -97,10 +96,11 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     if complete := nothing_missing(asked):
         print(describe_work(asked, complete), flush=True)
         return ExtractionResult()
-    if asked.shared:
-        asked = own_features(asked, options)
-        if not asked.specs:
-            return ExtractionResult()
+    if asked.read_only:
+        raise RequestError(
+            f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
+            f" some of these features: give DATASET={asked.dataset.source}"
+        )
     try_own_features(asked)
     with ExitStack() as stack:
         writer = stack.enter_context(cache_writer(asked, wait=options.wait))
@@ -115,37 +115,6 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             writer.create_files()
         writer.note(done.seconds_a_clip(), done.timed, done.failures)
     return done
-
-
-def own_features(asked: Request, options: FeaturesCommand) -> Request:
-    """The part of a request that a cache lacks which is only read: features for a
-    folder of one's own, which joins it; RequestError if that is the cache or another
-    one.
-    """
-    shared = asked.shared
-    assert shared
-    if not joined_cache(shared):
-        if is_same(asked.folder, shared):
-            raise RequestError(
-                f"DATASET={options.dataset} is a cache, which is only read, and it"
-                f" lacks some of these features: give DATASET={asked.dataset.source},"
-                " or DATA= of a folder of your own for them"
-            )
-        from featurestack.features_cache.location import join_cache
-
-        join_cache(asked.folder, shared)
-        print(f"{asked.folder} joins {shared}, and gets the features that it lacks")
-    found = missing(asked)
-    lacking = []
-    for place, clips in enumerate(found.stored):
-        in_shared = clips.file and clips.file.path.parent != asked.folder
-        if not (in_shared and clips.fits):
-            lacking.append(place)
-    return replace(
-        asked,
-        variants=tuple(asked.variants[place] for place in lacking),
-        specs=tuple(asked.specs[place] for place in lacking),
-    )
 
 
 def compute_missing(

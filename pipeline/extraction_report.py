@@ -89,7 +89,7 @@ def extraction_summary(
 
 def usable_clips(asked: Request, result: ExtractionResult) -> str:
     """A line on the clips that have every feature, and the number of failed ones."""
-    done = Cache(asked.cached).readable(asked.names)
+    done = Cache(asked.folder).readable(asked.names)
     usable = counted(int(done.sum()), asked.noun)
     failed = {row for row, *_ in result.failures}
     return f"usable: {usable}; {len(failed):,} left out, see {FAILURES}"
@@ -98,7 +98,7 @@ def usable_clips(asked: Request, result: ExtractionResult) -> str:
 def next_after(asked: Request, options: FeaturesCommand) -> str:
     """The next commands: missing parts, else training."""
     frames = {spec.stored: spec.frames for spec in asked.specs}
-    cache = Cache(asked.cached)
+    cache = Cache(asked.folder)
     missing = missing_clips(cache, [*frames])
     state = state_of(options, asked.dataset, cache)
     if missing.any():
@@ -132,7 +132,7 @@ def print_plan(options: ExtractOptions) -> int:
     lacking = missing(asked)
     for note in (*asked.notes, *lacking.notes()):
         print(note)
-    known = {name: seconds for name, (seconds, _) in read_costs(asked.cached).items()}
+    known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
     if not {spec.stored for spec in asked.specs} <= known.keys():
         measured = measure(asked).seconds_a_clip()
         known = measured | known

@@ -89,7 +89,7 @@ def request(options: ExtractOptions) -> Request:
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
-    if dataset.keeps_copies and before is not None and dataset.own is None:
+    if dataset.keeps_copies and before is not None and not dataset.read_only:
         table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
     if not (table["path"] != "").any():
         raise RequestError(
@@ -98,19 +98,16 @@ def request(options: ExtractOptions) -> Request:
         )
     variants, left_out = wanted(options.features, dataset, options.frame)
     rows = part_of(options.part, len(table))
-    clips = with_hashes(with_sources(table, before), rows)
+    clips = with_sources(table, before)
+    if not dataset.read_only:
+        clips = with_hashes(clips, rows)
     changes = [] if before is None else describe_changes(before, clips, rows)
-    if dataset.own and before is not None:
-        # the cache's own clips count: a clip of other audio now cannot be computed
-        changed = before["source_hash"] != clips["source_hash"]
-        names = list(SOURCE_COLUMNS)
-        clips.loc[changed, names] = before.loc[changed, names]
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     long_frames = long_frames_note(variants, dataset.sample_rate)
     notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
     return Request(
-        folder=dataset.own or dataset.folder,
-        shared=dataset.folder if dataset.own else None,
+        folder=dataset.folder,
+        read_only=dataset.read_only,
         clips=clips,
         settings=index_attributes(dataset),
         specs=specs,

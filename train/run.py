@@ -67,8 +67,6 @@ def tell_dataset_changes(options: RunOptions) -> None:
     cache = open_cache(options.dataset, options.data, options.name)
     if changes := source_changes(cache):
         remedy = cache.remedy(" ".join(cache.named(options.features)))
-        if len(cache.folders) > 1:
-            remedy = f"who made {cache.folders[-1]} extracts them again"
         tell(
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {remedy}"

@@ -15,7 +15,6 @@ from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.check_findings import write_check
-from featurestack.features_cache.location import is_same, join_cache
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline.checks.artefacts import artefact_findings
 from featurestack.pipeline.checks.findings import (
@@ -61,11 +60,11 @@ def check_dataset(options: SourceOptions) -> int:
 
 def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
     """Write the findings to check.json in a folder that may be written."""
-    folder = dataset.own or dataset.folder
+    if dataset.read_only:
+        return
+    folder = dataset.folder
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     try:
-        if not is_same(folder, dataset.folder):
-            join_cache(folder, dataset.folder)
         write_check(folder, dataset.table, kept)
     except OSError as error:
         if error.errno not in NOT_WRITABLE:

@@ -25,7 +25,6 @@ from featurestack.features_cache.location import (
     NAMED,
     SYNTHETIC,
     is_cache,
-    joined_cache,
 )
 from featurestack.features_cache.table import (
     by_label,
@@ -83,9 +82,7 @@ class Dataset:
     fields: tuple[NameField, ...] = ()
     # clips of the cache, with SOURCE_COLUMNS
     cached: pd.DataFrame | None = None
-    # folder of the features that a cache lacks which DATASET= names and which is only
-    # read
-    own: Path | None = None
+    read_only: bool = False  # a cache that is used as it is
 
     @property
     def samples(self) -> int:
@@ -112,7 +109,7 @@ def load(options: SourceOptions) -> Dataset:
     word = options.dataset
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
-    if joined_cache(folder) or (word not in NAMED and is_cache(Path(word))):
+    if word not in NAMED and is_cache(Path(word)):
         return load_cache(folder, options)
     listing = _read(options)
     label_file = options.data / name / "label.txt"
@@ -166,12 +163,8 @@ def load(options: SourceOptions) -> Dataset:
 def load_cache(folder: Path, options: SourceOptions) -> Dataset:
     """The dataset of a cache that is used as it is."""
     cache = Cache(folder)
-    name = dataset_name(options.dataset, options.name)
-    own = options.data / name / "features"
-    if joined_cache(folder) and folder == Path(options.dataset):
-        own = folder
     return Dataset(
-        name=name,
+        name=dataset_name(options.dataset, options.name),
         folder=folder,
         table=cache.clips,
         sample_rate=cache.sample_rate,
@@ -182,7 +175,7 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
         groups=cache.groups,
         notes=ignored_by_cache(options),
         cached=cache.sources,
-        own=own,
+        read_only=True,
     )
 
 

@@ -20,7 +20,7 @@ def summarise_dataset(options: SourceOptions) -> int:
     dataset = load(options)
     table = originals(dataset.table)
     wrong = list[str]()
-    if dataset.own is None:  # a cache is used without its audio
+    if not dataset.read_only:  # a cache is used without its audio
         infos = audio.file_infos(table["path"].tolist())
         answers = zip(table["path"], infos)
         wrong = [
@@ -29,7 +29,7 @@ def summarise_dataset(options: SourceOptions) -> int:
             if isinstance(info, audio.AudioError)
         ]
         table = table[[isinstance(info, audio.Info) for info in infos]]
-    if dataset.own is None and options.dataset in ("esc50", "esc10"):
+    if not dataset.read_only and options.dataset in ("esc50", "esc10"):
         from featurestack.pipeline.datasets import esc50
 
         wrong = list(esc50.faults(options.data / "esc50"))

@@ -11,7 +11,6 @@ folds together and has no score of its own.
 
 import errno
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -251,7 +250,7 @@ def refuse_unwritable(question: Question) -> None:
         return
     asked = question.asked
     if asked and question.lacking and not may_write(asked.folder):
-        raise RequestError(not_writable(asked.folder, os.strerror(errno.EACCES)))
+        raise not_writable(asked.folder, errno.EACCES)
     refuse_sounds(
         question.options.reports / question.runs.name, question.options.dataset
     )

@@ -20,7 +20,7 @@ def whole(cache, spec):
     every = slice(0, len(clips))
     return Wanted(
         folder=cache.folder,
-        shared=None,
+        read_only=False,
         clips=clips,
         settings=settings,
         specs=(spec,),
