@@ -387,12 +387,10 @@ def unfold(arguments: Sequence[str]) -> list[str]:
     return unfolded
 
 
-def part_of(options: Options, kind: type[Part]) -> Part:
-    """The options of another class: of one that these extend, or of a room's whose own
-    options may not be given.
-    """
+def part_of(options: Options, kind: type[Part], **others: Any) -> Part:
+    """The options of another class that have the same names here, and the others."""
     names = fields(kind).keys() & vars(options).keys()
-    return kind(**{name: getattr(options, name) for name in names})
+    return kind(**{name: getattr(options, name) for name in names} | others)
 
 
 def with_those_of_rooms(options: Options, kind: type[Part]) -> Part:

@@ -1187,7 +1187,6 @@ def importance(
     task: str = 'auto',
     classes: str = '',
     epochs: int = 40,
-    permutations: int = 20,
     seed: int = 0,
     wait: bool = False,
     quiet: bool = False,
@@ -1221,8 +1220,6 @@ def importance(
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     classes: classes to compare, separated by blanks or commas; all by default
     epochs: [40] epochs of MODEL=texture
-    permutations: [20] pairs of an order and its reverse, for more than eight
-        features
     seed: [0] seed of permutations, parts of the recordings and texture's weights
     wait: wait for another process that fills the same folder instead of being
         refused

@@ -103,7 +103,6 @@ def importance_config(*features, **given):
         "model": "linear",
         "task": "classes",
         "seed": 0,
-        "permutations": 20,
         "clips": 120,
         "classes": named("a", "b"),
         "features": features,

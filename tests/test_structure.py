@@ -224,7 +224,7 @@ ASKED_FOR = {
         "featurestack.commandline.exit_status",
         "featurestack.commandline.help",
         "featurestack.rooms.events.events_file",
-        "featurestack.rooms.importance.options",
+        "featurestack.rooms.importance.functions",
         "featurestack.results.select_runs",
         "featurestack.results.tags",
     },

@@ -15,6 +15,7 @@ the base. Gains are from -1 to 1.
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -103,18 +104,24 @@ class Comparison:
         return {**pooled.to_dict(), **widest.iloc[0].to_dict()}
 
 
-def trained_sets(job: ReportJob) -> dict[str, set[str]]:
-    """Model -> its feature sets with a finished fold; damaged run folders are left
-    out.
+def trained_runs(job: ReportJob) -> dict[str, list[RunFolder]]:
+    """Model -> its runs with a finished fold. The dataset's own report names damaged
+    run folders.
     """
-    sets: dict[str, set[str]] = {}
+    runs: dict[str, list[RunFolder]] = {}
     for folder in job.runs:
-        if not readable(folder):
-            continue  # the dataset's own report names it
-        config = folder.config
-        if isinstance(config, RunConfig) and folder.finished:
-            sets.setdefault(config.model, set()).add(config.features)
-    return sets
+        with suppress(RequestError, OSError):
+            if isinstance(folder.config, RunConfig) and folder.finished:
+                runs.setdefault(folder.config.model, []).append(folder)
+    return runs
+
+
+def trained_sets(job: ReportJob) -> dict[str, set[str]]:
+    """Model -> its feature sets with a finished fold."""
+    return {
+        model: {run.training.features for run in runs}
+        for model, runs in trained_runs(job).items()
+    }
 
 
 def refuse_unknown(given: Sequence[ReportJob], model: str, base: str) -> None:
@@ -147,24 +154,6 @@ def chosen_model(given: Sequence[ReportJob], base: str) -> str:
     return counts.most_common(1)[0][0] if counts else ""
 
 
-def readable(folder: RunFolder) -> bool:
-    """Whether the folder has a whole configuration."""
-    try:
-        return bool(folder.config)
-    except (RequestError, OSError):
-        return False
-
-
-def model_runs(job: ReportJob, model: str) -> list[RunFolder]:
-    """The run folders of this model."""
-    kept = []
-    for folder in filter(readable, job.runs):
-        config = folder.config
-        if isinstance(config, RunConfig) and config.model == model:
-            kept.append(folder)
-    return kept
-
-
 def current_runs(
     job: ReportJob,
     cache: Cache | None,
@@ -173,7 +162,7 @@ def current_runs(
     """The runs of this model whose clips have not changed, and what is left out;
     RequestError if the clips of all runs have changed.
     """
-    results = load_runs(model_runs(job, model))
+    results = load_runs(trained_runs(job).get(model, []))
     problems = [problem for problem in results.problems if problem.kind == "damaged"]
     outdated = runs_of_other_clips(results.runs, cache) if cache else []
     changed = {problem.run for problem in outdated}
@@ -184,14 +173,6 @@ def current_runs(
         if not runs:
             raise RequestError(f"not compared: {text}")
     return runs, problems
-
-
-def no_base(job: ReportJob, model: str, base: str, damaged: Sequence[Problem]) -> str:
-    """Why a dataset without runs of `base` and of another feature set is left out."""
-    names = [problem.run for problem in damaged]
-    names += [folder.name for folder in job.runs if not readable(folder)]
-    text = f"not compared: {model} was not trained on {base} and another feature set"
-    return f"{text}, or in runs that are damaged: {', '.join(names)}" if names else text
 
 
 def dataset_gains(
@@ -206,8 +187,8 @@ def dataset_gains(
     runs, problems = current_runs(job, cache, model)
     setting = same_setting(rankings(runs), base)
     if setting is None:
-        damaged = [problem for problem in problems if problem.kind == "damaged"]
-        raise RequestError(no_base(job, model, base, damaged))
+        reason = f"{model} has no whole runs of {base} and another feature set"
+        raise RequestError(f"not compared: {reason}")
     ranking, columns = setting
     place = columns.pop(base)
     features = tuple(columns)

@@ -36,22 +36,6 @@ def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
         refuse_unknown(given, **chosen)
 
 
-def compare_datasets(
-    given: Sequence[ReportJob],
-    chosen: Mapping[str, str],
-) -> tuple["Comparison | None", list[Problem]]:
-    """The comparison of these datasets, None if they are too few, and what is left out
-    of it.
-
-    chosen  the result of `choices`
-    """
-    if len(given) < FEWEST_DATASETS:
-        return None, []
-    from featurestack.rooms.across.comparison import compare
-
-    return compare(given, chosen["model"], chosen["base"])
-
-
 def not_compared(datasets: int) -> str:
     """Why no datasets are compared."""
     if datasets < FEWEST_DATASETS:
@@ -76,7 +60,12 @@ def compare_reports(
     chosen   the result of `choices`, perhaps of an earlier command
     reports  number of reports on the page
     """
-    comparison, problems = compare_datasets(given, chosen)
+    from featurestack.rooms.across.comparison import compare
+
+    comparison: Comparison | None = None
+    problems: list[Problem] = []
+    if len(given) >= FEWEST_DATASETS:
+        comparison, problems = compare(given, chosen["model"], chosen["base"])
     if comparison is None:
         why = not_compared(len(given))
         headline = f"{counted(reports, 'report')}. {why}"

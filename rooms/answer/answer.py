@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from featurestack import interface
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import Options, fields, option_words
+from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from featurestack.rooms.answer.choice import Scores
 
 SHOWN = 5  # features in the ranking that is printed
-
-Part = TypeVar("Part", bound=Options)
 
 
 @dataclass(frozen=True)
@@ -143,13 +142,6 @@ def find_answer(options: AnswerOptions) -> Answer:
         return conclude(question, scores, run, built, checked=checked, whole=whole)
 
 
-def shared(options: Options, kind: type[Part], **others: Any) -> Part:
-    """The options of a stage: those that have the same names here, and the others."""
-    known = fields(type(options))
-    given = {name: getattr(options, name) for name in fields(kind) if name in known}
-    return kind(**given | others)
-
-
 # ---- before the steps
 
 
@@ -165,7 +157,7 @@ def ask(options: AnswerOptions) -> Question:
             "which sounds? DATASET= takes a folder of sounds, or a table:"
             f" {make_command('answer', 'DATASET=my sounds')}"
         )
-    command = shared(options, FeaturesCommand, wait=True)
+    command = part_of(options, FeaturesCommand, wait=True)
     if is_cache(Path(options.dataset)):
         cache = open_cache(command.dataset, command.data, command.name)
         source, name = cache.settings["source"], cache.settings["dataset"]
@@ -173,7 +165,7 @@ def ask(options: AnswerOptions) -> Question:
         specs = [cache[name] for name in cache.named(options.features)]
         features = without_samples(options, specs)
         return Question(options, command, None, features, [])
-    dataset = load(shared(options, SourceOptions))
+    dataset = load(part_of(options, SourceOptions))
     wanted(options.features, dataset, options.frame)
     refuse(options, dataset.source, dataset.name, dataset.table)
     if options.features == "all":
@@ -327,13 +319,15 @@ def chooses(question: Question) -> bool:
 
 def was_answered(question: Question) -> bool:
     """Whether a former call has trained what answers this question."""
+    from featurestack.train.plan import make_plan
+
     if question.lacking or question.options.retrain or is_unchecked(question):
         return False
-    if not chooses(question):
-        return all(
-            is_trained(training_options(question, name)) for name in question.features
-        )
     with suppress(RequestError, OSError):
+        if not chooses(question):
+            (name,) = question.features
+            plan = make_plan(training_options(question, name))
+            return {*plan.folds} <= {*RunFolder(plan.path).finished}
         config = RunFolder(question.folder).config
         if isinstance(config, ChoiceConfig):
             return {*config.candidates} == {*question.features}
@@ -380,7 +374,7 @@ def rank(question: Question) -> "Scores":
     from featurestack.train.plan import make_plan
 
     names = rankable(question.cache, question.features)
-    options = shared(
+    options = part_of(
         question.options, RunOptions, features="+".join(names), model="linear"
     )
     plan = make_plan(options)
@@ -443,7 +437,7 @@ def training_options(
     folds are all.
     """
     model = "texture" if takes_maps(question.cache, features) else "linear"
-    return shared(
+    return part_of(
         question.options,
         RunOptions,
         features=as_trained(question.runs, features, model),
@@ -468,16 +462,6 @@ def as_trained(runs: Path, features: str, model: str) -> str:
     return features
 
 
-def is_trained(options: RunOptions) -> bool:
-    """Whether the run has every fold already."""
-    from featurestack.train.plan import make_plan
-
-    plan = make_plan(options)
-    if not (plan.path / "run.json").is_file():
-        return False
-    return {*plan.folds} <= {*RunFolder(plan.path).finished}
-
-
 def takes_maps(cache: Cache, features: str) -> bool:
     """Whether `texture` can be trained on a set: all its features are maps."""
     return all(cache[name].frames > 1 for name in features.split("+"))
@@ -485,15 +469,9 @@ def takes_maps(cache: Cache, features: str) -> bool:
 
 def report(question: Question) -> "Built":
     """The report of the dataset, and the entry page."""
-    from featurestack.analysis.options import AnalysisOptions
-    from featurestack.analysis.overview import build_overview
-    from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_inputs import jobs, unchanged
-
-    options = shared(question.options, AnalysisOptions)
-    (job,) = jobs(options)
-    built = unchanged(job, options) or build_report(job, options)
-    build_overview(options)
+    names = ("dataset", "name", "data", "runs", "reports")
+    given = {name: getattr(question.options, name) for name in names}
+    built: Any = interface.report(**given)  # `Built`, of one dataset
     return built
 
 

@@ -1,4 +1,4 @@
-"""`make answer` and `fs.answer(...)`."""
+"""`make answer` and `fs.answer(...)`, and their options."""
 
 from typing import TYPE_CHECKING
 

@@ -14,7 +14,7 @@ ROOM = Room(
 )
 NAMES = (
     *("importance", "importance_by_class", "importance_redundancy"),
-    *("importance_sets", "importance_accuracy", "curve"),
+    *("importance_sets", "curve"),
 )
 
 

@@ -6,12 +6,12 @@ stratified, and each lies within the next larger one. If a curve still rises at 
 more recordings help more than another model.
 """
 
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
@@ -42,13 +42,8 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
 
 def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
     """The rows of one feature set."""
-    asked = {
-        own.name: getattr(options, own.name)
-        for own in fields(ImportanceOptions)
-        if hasattr(options, own.name)
-    }
-    asked["features"] = features
-    folds = load_folds(make_importance_plan(ImportanceOptions(**asked), least=1))
+    asked = part_of(options, ImportanceOptions, features=features)
+    folds = load_folds(make_importance_plan(asked, least=1))
     kind = trainer_of(folds.importance.plan)
     rows = []
     for part in (*PARTS, ""):
@@ -81,11 +76,7 @@ def write_curve(curve: pd.DataFrame, file: Path) -> None:
 
 def curve_summary(curve: pd.DataFrame) -> str:
     """The curves as a table, and what their ends say."""
-    digits = {
-        "recordings": 1,
-        "clips": 0,
-        **dict.fromkeys(("accuracy", "low", "high", "map", "event_f1"), 3),
-    }
+    digits = {"recordings": 1, "clips": 0}
     titles = {
         "part": "part of the recordings",
         "map": "mAP",
@@ -94,12 +85,10 @@ def curve_summary(curve: pd.DataFrame) -> str:
         "high": "to",
     }
     shown = curve.drop(columns="unit", errors="ignore")
-    cells = [
-        [f"{value:,.{digits[name]}f}" if name in digits else value for value in column]
-        for name, column in shown.items()
-    ]
-    header = [titles.get(str(name), str(name)) for name in shown]
-    lines = [text_table(list(zip(*cells)), header)]
+    for name, numbers in shown.select_dtypes("float").items():
+        shown[name] = [f"{number:,.{digits.get(name, 3)}f}" for number in numbers]
+    header = [titles.get(name, name) for name in shown]
+    lines = [text_table(shown.to_numpy().tolist(), header)]
     score = next(name for name in ("event_f1", "map", "accuracy") if name in curve)
     for features, rows in curve.groupby("features", sort=False):
         gain = rows[score].iloc[-1] - rows[score].iloc[-2]

@@ -20,8 +20,6 @@ from featurestack.analysis.figures.drawing import (
     figure,
     grid_lines,
     heat_map,
-    is_narrow,
-    panels,
     row_height,
     shorten,
     signed_colours,
@@ -129,46 +127,15 @@ def draw_importance_sets(
 
 
 @figure(
-    "More features, or more source recordings? Left: accuracy of the best set of each"
-    " size, selected on the other folds, by extraction time, the line joins those above"
-    " every faster one; right: accuracy of all features by source recordings in"
-    " training, with 95 % intervals",
-    lambda **_: 2.8,
-)
-def draw_importance_accuracy(
-    ax: Axes,
-    *,
-    sets: pd.DataFrame,
-    recordings: pd.DataFrame,
-    group: str = "recording",
-    score: str = "accuracy",
-) -> Axes:
-    """Draw the report's tables `sets` and `recordings`; `group` is the dataset's word
-    for a recording.
-    """
-    columns = 1 if is_narrow(ax) else 2
-    left, right = panels(ax, 2, columns, wide=0.25, high=0.5)
-    right.sharey(left)
-    draw_importance_sets(left, sets=sets, score=score)
-    x = recordings["recordings"].to_numpy()
-    ends = 100 * recordings[["low", "high"]].to_numpy()
-    right.vlines(x, *ends.T, color=SERIES[1])
-    right.plot(x, 100 * recordings["accuracy"], "o", color=SERIES[1])
-    right.set(xlabel=f"training {plural(group)}", xscale="log")
-    right.set_xticks(x, [f"{number:.0f}" for number in x])
-    right.minorticks_off()
-    grid_lines(right)
-    return ax
-
-
-@figure(
     "Score against the number of training recordings; dashes: 95 % interval of the"
     " accuracy",
     lambda **_: 2.8,
     COLUMN_WIDTH,
 )
-def draw_curve(ax: Axes, *, curve: pd.DataFrame) -> Axes:
-    """Draw the table of `make curve`, a line for each feature set."""
+def draw_curve(ax: Axes, *, curve: pd.DataFrame, group: str = "recording") -> Axes:
+    """Draw the table of `make curve`, a line for each feature set; `group` is the
+    dataset's word for a recording.
+    """
     scores = {"map": "mAP", "event_f1": "event F1", "accuracy": "accuracy"}
     score = next(name for name in scores if name in curve)
     titles = {name: shorten(name) for name in curve["features"]}
@@ -183,7 +150,7 @@ def draw_curve(ax: Axes, *, curve: pd.DataFrame) -> Axes:
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xticks(sorted(set(curve["recordings"])))
     ax.minorticks_off()
-    ax.set_xlabel("training recordings")
+    ax.set_xlabel(f"training {plural(group)}")
     ax.set_ylabel(f"{scores[score]}, %")
     grid_lines(ax)
     ax.legend()

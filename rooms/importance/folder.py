@@ -50,6 +50,7 @@ from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
 from featurestack.results.tasks.registry import task_of
 from featurestack.rooms.importance.shapley import (
     NONE,
+    PAIRS,
     Values,
     permutations,
     sampled_shapley,
@@ -71,7 +72,6 @@ class ImportanceConfig:
     model: str
     task: str
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
-    permutations: int = field(metadata=bounds(2))
     seed: int = field(metadata=bounds(**SEED))
     features: tuple[str, ...]
     # feature sets of which these are the best by their scores on the tested folds
@@ -217,7 +217,7 @@ class ImportanceFolder:
         """Orders of the features for sampled Shapley values; none for up to EXACT
         features.
         """
-        return permutations(self.features, self.config.permutations, self.config.seed)
+        return permutations(self.features, PAIRS, self.config.seed)
 
     @property
     def lacking(self) -> list[Fit]:

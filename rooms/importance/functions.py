@@ -1,4 +1,6 @@
-"""`make importance` and `make curve`, `fs.importance(...)` and `fs.curve(...)`."""
+"""`make importance`, `make curve`, `fs.importance(...)`, `fs.curve(...)`, and their
+options.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -14,7 +14,6 @@ import csv
 import io
 import itertools
 import json
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.quantities import counted, duration, points
+from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import open_cache
@@ -112,7 +111,6 @@ class ImportancePlan:
 
     plan: Plan  # a run with the channels of all features
     names: tuple[str, ...]
-    permutations: int
     seed: int
     stored: Mapping[str, list[str]]  # feature -> cached features of its channels
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
@@ -133,10 +131,9 @@ class ImportancePlan:
         if not (self.path / "importance.json").is_file():
             return False
         config = ImportanceFolder(self.path).config
-        if (config.permutations, config.seed) != (self.permutations, self.seed):
-            return False
         same_values = self.fingerprints.items() <= config.fingerprints.items()
-        return same_values and set(self.names) <= set(config.features)
+        has_all = set(self.names) <= set(config.features)
+        return config.seed == self.seed and same_values and has_all
 
 
 def make_importance_plan(options: ImportanceOptions, least: int = 2) -> ImportancePlan:
@@ -176,7 +173,6 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     return ImportancePlan(
         plan=plan,
         names=names,
-        permutations=options.permutations,
         seed=options.seed,
         stored=stored,
         fingerprints=fingerprints,
@@ -393,7 +389,6 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
         model=plan.model.name,
         task=plan.training.task,
         classes=tuple(SoundClass(**entry) for entry in plan.classes),
-        permutations=importance.permutations,
         seed=importance.seed,
         features=importance.names,
         composed_from=composed_from(
@@ -408,34 +403,15 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
 
 
 def fill(folds: LoadedFolds, lacking: Sequence[Fit]) -> None:
-    """Make these fits, and append the scores of each as soon as it is made; after the
-    first, which is timed, tell how long the others will take.
-    """
+    """Make these fits, and append the scores of each as soon as it is made."""
     scores_file = folds.importance.path / "scores.csv"
-    first, *others = lacking
     with (
         named_errors(scores_file),
         scores_file.open("a", encoding="utf-8", newline="") as file,
     ):
-        begun = time.perf_counter()
-        scores = folds.score(first)
-        seconds = time.perf_counter() - begun
-        write_scores(file, first, scores)
-        file.flush()
-        if others and cost(first):
-            left = sum(map(cost, others)) / cost(first) * seconds
-            tell(
-                f"{counted(len(others), 'more fit')}, about {duration(left)}; if it is"
-                " stopped, the same command goes on"
-            )
-        for fit in progress(others, label="importance", unit="fits"):
+        for fit in progress(lacking, label="importance", unit="fits"):
             write_scores(file, fit, folds.score(fit))
             file.flush()
-
-
-def cost(fit: Fit) -> float:
-    """The time that a fit takes, in proportion: its statistics times its clips."""
-    return len(fit.features) * PARTS.get(fit.part, 1.0)
 
 
 def write_scores(file: TextIO, fit: Fit, scores: Floats) -> None:

@@ -33,9 +33,6 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
         "", "classes to compare, separated by blanks or commas; all by default"
     )
     epochs: int = option(40, "epochs of MODEL=texture", least=1)
-    permutations: int = option(
-        20, "pairs of an order and its reverse, for more than eight features", least=2
-    )
     seed: int = option(
         0, "seed of permutations, parts of the recordings and texture's weights", **SEED
     )

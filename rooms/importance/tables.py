@@ -165,7 +165,6 @@ def submit_importance(
     """Submit the figures of `importance_tables`; `group` is the dataset's word for a
     recording.
     """
-    sets = {"sets": tables["sets"], "score": score}
     shares = tables["features"].query("measure == 'shapley'")
     columns = {
         "feature": "name",
@@ -177,12 +176,12 @@ def submit_importance(
         writer.submit("importance", intervals=intervals)
     writer.submit("importance_by_class", classes=tables["classes"])
     writer.submit("importance_redundancy", pairs=tables["pairs"])
+    writer.submit("importance_sets", sets=tables["sets"], score=score)
     if len(tables["recordings"]):
-        writer.submit(
-            "importance_accuracy", recordings=tables["recordings"], group=group, **sets
-        )
-    else:
-        writer.submit("importance_sets", **sets)
+        of_score = {"mAP": "map", "accuracy": "accuracy"}.get(score, "event_f1")
+        curve = tables["recordings"].rename(columns={"accuracy": of_score})
+        curve["features"] = "all features"
+        writer.submit("curve", "importance_recordings", curve=curve, group=group)
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:

@@ -1,5 +1,5 @@
 """A LaTeX document of a report's tables and figures, in one folder that can be uploaded
-to Overleaf.
+to Overleaf, and a paragraph of methods.
 
 The folder holds main.tex (from the template document.tex), a report of about two pages
 with one table and at most five figures, these figures and references.bib. Notes for
@@ -9,16 +9,20 @@ other scripts than Latin need XeLaTeX.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import soundfile
 
 from featurestack import __version__
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import render
 from featurestack.commandline.quantities import counted
+from featurestack.features_cache import Cache
+from featurestack.results.bootstrap import REPLICATES
 from featurestack.storage.files import replace_file
 
 # datasets with a paper of their own -> their name there
@@ -101,6 +105,33 @@ def title(found: Findings) -> str:
             data = f"{number} of synthetic sounds"
     subject = "Audio features" if found.main.of_features else "Models"
     return f"{subject} for sound classification: {len(found.runs)} on {data}"
+
+
+def methods_text(found: Findings, cache: Cache | None = None) -> str:
+    """A paragraph about the best run: data, features, model, training, protocol,
+    statistics, software.
+    """
+    seconds: list[float] = []
+    rates: Counter[int] = Counter()  # sample rate of an audio file -> number of clips
+    if cache and found.main:
+        tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
+        seconds = [known for known in tested["source_seconds"] if known > 0]
+        for path in tested["path"]:
+            if Path(path).is_file():
+                try:
+                    rates[soundfile.info(path).samplerate] += 1
+                except soundfile.LibsndfileError:
+                    continue
+        rates.pop(cache.sample_rate, None)
+    text = render(
+        "methods.txt",
+        f=found,
+        replicates=REPLICATES,
+        seconds=seconds,
+        resampled=rates,
+        version=__version__,
+    )
+    return " ".join(text.split())
 
 
 def write_document(

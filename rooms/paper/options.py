@@ -31,8 +31,7 @@ class PaperOptions(AnalysisOptions):
     ) -> tuple[str, set[str]]:
         if not (self.paper and found.runs):
             return "", set()
-        from featurestack.rooms.paper.latex import write_document
-        from featurestack.rooms.paper.methods import methods_text
+        from featurestack.rooms.paper.latex import methods_text, write_document
 
         methods = methods_text(found, cache)
         return methods, write_document(folder, found, figures, methods)

@@ -9,6 +9,7 @@ from featurestack.analysis.report import ENTRY_FACTS, build_report
 from featurestack.analysis.report_inputs import Manifest, jobs
 from featurestack.commandline.options import with_rooms
 from featurestack.rooms.across import page
+from featurestack.rooms.across.comparison import compare
 from tests.analysis.made_runs import made_clips, make_run, of_sets
 
 NAMES = ("birds", "digits", "rooms")
@@ -39,7 +40,8 @@ def overview(options):
 
 def comparison_of(options):
     """The comparison of the datasets, without a page."""
-    return page.compare_datasets(jobs(options), page.choices(options))[0]
+    chosen = page.choices(options)
+    return compare(jobs(options), chosen["model"], chosen["base"])[0]
 
 
 def comparison_alone(options):

@@ -107,7 +107,7 @@ EXAMPLES = {
     "importance_redundancy": {
         "pairs": PAIRS.assign(cka=0.5, interaction=[np.nan, *[-0.2] * 8])
     },
-    "importance_sets": {"sets": SETS.assign(milliseconds=np.nan)},
+    "importance_sets": {"sets": SETS},
     "curve": {
         "curve": pd.DataFrame(
             {
@@ -118,18 +118,6 @@ EXAMPLES = {
                 "high": 0.9,
             }
         )
-    },
-    "importance_accuracy": {
-        "sets": SETS,
-        "recordings": pd.DataFrame(
-            {
-                "share": [1.0, 2.0],
-                "recordings": [30.0, 60.0],
-                "accuracy": 0.8,
-                "low": 0.7,
-                "high": 0.9,
-            }
-        ),
     },
     "class_means": {"means": TABLE, "row_unit": "Hz"},
     "clips_per_fold": {"counts": (9 * TABLE).astype(int)},

@@ -11,6 +11,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.commandline.errors import RequestError
+from featurestack.rooms.importance import folder as folders
 from featurestack.rooms.importance.folder import Fit, ImportanceFolder
 from featurestack.rooms.importance.measure import (
     LoadedFolds,
@@ -109,9 +110,10 @@ def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
     assert np.array(folder.config.redundancy)[0] == pytest.approx([1, 1, 0], abs=0.1)
 
 
-def test_more_than_eight_features_are_sampled(measure):
+def test_more_than_eight_features_are_sampled(measure, monkeypatch):
+    monkeypatch.setattr(folders, "PAIRS", 2)
     names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
-    folder = measure(" ".join(names), permutations=2)
+    folder = measure(" ".join(names))
     assert "standard error of a share" in importance_summary(folder)
     values = folder.values()
     shares = folder.contributions()["shapley"]

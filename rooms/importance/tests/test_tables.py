@@ -272,7 +272,7 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
     page = built.page.read_text()
     text = re.sub(r"<[^>]*>", "", page)
     assert "A smaller set is nearly as good: loud reaches 70.0" in text
-    assert built.whole and page.count('<figure id="figure-run-importance') == 4
+    assert built.whole and page.count('<figure id="figure-run-importance') == 5
     assert "No gain of the last doubling of the recordings can be seen: +5.0" in page
     assert "loud</code>), gives 100 % of the accuracy that all 3 features" in " ".join(
         page.split()
