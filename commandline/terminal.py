@@ -105,7 +105,6 @@ def progress(
     total: int | None = None,
     label: str,
     unit: str,
-    done: int = 0,
     silent: bool = False,
 ) -> "tqdm[Any]":
     """A tqdm bar, shown from the first step after two seconds; if stderr is no
@@ -140,7 +139,6 @@ def progress(
         total=total,
         desc=printable(label),
         unit=f" {unit}",
-        initial=done,
         delay=QUIET_SECONDS,
         leave=False,
         position=0,  # even if an error left another bar open

@@ -1,7 +1,7 @@
 """check.json: the findings of `python -m pipeline check`."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -10,9 +10,10 @@ import pandas as pd
 
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.table import originals
-from featurestack.storage.files import content_hash, replace_file
+from featurestack.storage.files import replace_file
 
 CHECKED = "check.json"
+FORMAT = 4
 
 
 def write_check(
@@ -20,10 +21,9 @@ def write_check(
 ) -> None:
     """Keep what `python -m pipeline check` found in these clips."""
     content = {
-        "format_version": 3,
+        "format_version": FORMAT,
         "clips": _labels_digest(clips),
-        "states": _audio_digest(clips, audio_state),
-        "audio": _audio_digest(clips, content_hash),
+        "audio": _audio_digest(clips),
         "findings": findings,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,43 +33,37 @@ def write_check(
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     """The findings of `python -m pipeline check`, leaks first; None without any.
 
-    None too if clips or audio files have changed since, or if the file is damaged.
-    Audio files that do not exist count as unchanged: see `source_changes`.
+    None too if clips or audio files have changed since, or if the file is damaged. If
+    no audio file is there, the cache is used on another machine.
     """
     try:
         content = json.loads((folder / CHECKED).read_text("utf-8"))
-        known_format = content["format_version"] == 3
-        if not known_format or content["clips"] != _labels_digest(clips):
+        known = content["format_version"] == FORMAT
+        if not known or content["clips"] != _labels_digest(clips):
             return None
-        same = (
-            not any(Path(path).is_file() for path in clips["path"])
-            or content["states"] == _audio_digest(clips, audio_state)
-            or content["audio"] == _audio_digest(clips, content_hash)
-        )
-        return list(content["findings"]) if same else None
+        here = any(Path(path).is_file() for path in clips["path"])
+        if here and content["audio"] != _audio_digest(clips):
+            return None
+        return list(content["findings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def audio_state(file: Path) -> str:
-    status = file.stat()
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def _audio_digest(clips: pd.DataFrame, describe: Callable[[Path], str]) -> str:
-    """Digest of what describes each clip's audio file, '' if it cannot be read."""
-    table = originals(clips).sort_values("clip_id")
-    described = {}
-    for path in table["path"].unique():
-        described[path] = ""
+def _audio_digest(clips: pd.DataFrame) -> str:
+    """Digest of size and time of each audio file, in the order of the clips' ids."""
+    states = []
+    for path in originals(clips).sort_values("clip_id")["path"].unique():
+        states.append([0, 0])
         with suppress(OSError):
-            described[path] = describe(Path(path))
-    text = json.dumps(table["path"].map(described).tolist())
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+            status = Path(path).stat()
+            states[-1] = [status.st_size, status.st_mtime_ns]
+    return _digest(states)
 
 
 def _labels_digest(clips: pd.DataFrame) -> str:
     columns = ["clip_id", "label", "fold", "group"]
-    rows = originals(clips)[columns].values.tolist()
-    text = json.dumps(sorted(rows))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return _digest(sorted(originals(clips)[columns].values.tolist()))
+
+
+def _digest(rows: Sequence[object]) -> str:
+    return blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from featurestack.commandline.errors import NOT_WRITABLE, SYSTEM_FAILED, RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import progress, tell
-from featurestack.storage.files import Lock, refuse_special
+from featurestack.storage.files import Lock, replaced
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
 PAUSES = (2, 8)  # seconds before a broken connection is tried again
@@ -42,10 +42,7 @@ DAMAGED = (
 
 def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
     """Download `url` to the file `to`, which appears when it is complete, else
-    RequestError.
-
-    A broken connection is tried again after PAUSES, and continued from `<to>.part` if
-    the server can. Its file may change in between: callers must check the content.
+    RequestError; a broken connection is tried again after PAUSES.
     """
     import requests
 
@@ -53,11 +50,10 @@ def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
     from urllib3.exceptions import HTTPError
 
     to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(to.name + ".part")
     for pause in (*PAUSES, None):
         try:
-            _fetch(url, part)
-            part.replace(to)
+            with replaced(to) as draft:
+                _fetch(url, draft)
             return
         except (requests.RequestException, HTTPError) as error:
             cause: BaseException = error
@@ -68,44 +64,30 @@ def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
             # a wrong address stays wrong
             final = isinstance(error, requests.HTTPError | ValueError)
         if final or pause is None:
-            again = (
-                "; the same command goes on with what arrived" if part.exists() else ""
-            )
-            raise RequestError(f"{reason}{again}. {other_ways}")
+            raise RequestError(f"{reason}. {other_ways}")
         tell(f"{reason}; trying again in {pause:g} s")
         time.sleep(pause)
 
 
-def _fetch(url: str, part: Path) -> None:
-    """Append the missing bytes of `url`, or begin again if that is impossible."""
+def _fetch(url: str, to: Path) -> None:
     import requests
 
-    refuse_special(part)
-    begin = part.stat().st_size if part.exists() else 0
     # uncompressed, so that bytes can be counted
     headers = {"Accept-Encoding": "identity"}
-    headers |= {"Range": f"bytes={begin}-"} if begin else {}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-        # not the bytes that follow `part`
-        if answer.status_code in (206, 416) and not resumed:
-            part.unlink(missing_ok=True)
-            raise requests.ConnectionError("the file at this address has changed")
         if answer.status_code >= 500:
             raise requests.ConnectionError(f"{answer.status_code} {answer.reason}")
         answer.raise_for_status()
-        begin = begin if resumed else 0
         length = int(answer.headers.get("Content-Length", 0))
-        total = length and begin + length
-        free = shutil.disk_usage(part.parent).free
-        if total > MOST_FETCHED or length > free:
+        free = shutil.disk_usage(to.parent).free
+        if length > min(MOST_FETCHED, free):
             raise RequestError(
-                f"{url} has {size(total)}; at most {size(MOST_FETCHED)} are fetched,"
-                f" and {part.parent} has {size(free)} free"
+                f"{url} has {size(length)}; at most {size(MOST_FETCHED)} are fetched,"
+                f" and {to.parent} has {size(free)} free"
             )
-        bar = progress(total=total or None, label="download", unit="B", done=begin)
+        bar = progress(total=length or None, label="download", unit="B")
         bar.unit_scale = True
-        with bar, part.open("ab" if resumed else "wb") as file:
+        with bar, to.open("wb") as file:
             while block := answer.raw.read1(BLOCK):  # does not wait for a full block
                 file.write(block)
                 bar.update(len(block))

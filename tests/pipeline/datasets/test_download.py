@@ -69,32 +69,21 @@ def zipped(content, top=f"{TOP}/", compression=zipfile.ZIP_STORED):
 WHOLE = zipped(files())
 
 
-def whole(number, begin):
-    """The answer of a server that knows ranges: status, body, stated length of the
-    body.
-    """
-    if begin >= len(WHOLE):
-        return 416, b"", 0
-    return 206 if begin else 200, WHOLE[begin:], len(WHOLE) - begin
-
-
 MANNERS = {
-    "whole": whole,
-    "breaks-off": lambda n, begin: (
-        *(200 + 6 * bool(begin), WHOLE[begin:][: len(WHOLE) // 4], len(WHOLE) - begin),
-    ),
+    "whole": lambda n: (200, WHOLE, len(WHOLE)),
+    "breaks-off": lambda n: (200, WHOLE[: len(WHOLE) // 4], len(WHOLE)),
     # GitHub sends archives in pieces, without a length. Here the first connection
     # breaks off.
-    "chunked": lambda n, begin: (200, WHOLE[: None if n else len(WHOLE) // 2], None),
-    "busy-once": lambda n, begin: whole(n, begin) if n else (503, b"", 0),
-    "silent": lambda n, begin: (time.sleep(0.5), (200, b"", 0))[1],
-    "gone": lambda n, begin: (404, b"", 0),
-    "page": lambda n, begin: (200, b"<html>please log in</html>", 26),
-    "endless": lambda n, begin: (200, b"", 3 * 2**30),
+    "chunked": lambda n: (200, WHOLE[: None if n else len(WHOLE) // 2], None),
+    "busy-once": lambda n: (200, WHOLE, len(WHOLE)) if n else (503, b"", 0),
+    "silent": lambda n: (time.sleep(0.5), (200, b"", 0))[1],
+    "gone": lambda n: (404, b"", 0),
+    "page": lambda n: (200, b"<html>please log in</html>", 26),
+    "endless": lambda n: (200, b"", 3 * 2**30),
 }
 
 
-requested: list[str | None] = []  # ranges
+requested: list[str] = []  # addresses
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -103,24 +92,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        asked = self.headers.get("Range")
         number = len(requested)
-        requested.append(asked)
-        begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        status, body, length = MANNERS[self.path.strip("/")](number, begin)
+        requested.append(self.path)
+        status, body, length = MANNERS[self.path.strip("/")](number)
         self.send_response(status)
-        if status == 206:
-            self.send_header(
-                "Content-Range", f"bytes {begin}-{len(WHOLE) - 1}/{len(WHOLE)}"
-            )
         if length is None:
             self.send_header("Transfer-Encoding", "chunked")
-            body = (
-                f"{len(body):x}\r\n".encode()
-                + body
-                + b"\r\n"
-                + b"0\r\n\r\n" * bool(number)
-            )
+            size = f"{len(body):x}\r\n".encode()
+            body = size + body + b"\r\n" + b"0\r\n\r\n" * bool(number)
         else:
             self.send_header("Content-Length", str(length))
         self.end_headers()
@@ -169,25 +148,12 @@ def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     assert esc50.CREDIT in shown and f"not the archive of MD5 {esc50.MD5}" in shown
 
 
-def test_a_broken_download_goes_on_where_it_stopped_and_a_whole_part_is_fetched_anew(
-    tmp_path, server
-):
-    quarter = len(WHOLE) // 4
-    with refused("the same command goes on"):
-        obtain(tmp_path, url=f"{server}/breaks-off")
-    obtain(tmp_path, url=f"{server}/whole")
-    assert requested == [None, *(f"bytes={number * quarter}-" for number in (1, 2, 3))]
-    (tmp_path / "file.zip.part").write_bytes(WHOLE)
-    download.download_file(f"{server}/whole", tmp_path / "file.zip")
-    assert (tmp_path / "file.zip").read_bytes() == WHOLE
-    assert requested[4:] == [f"bytes={len(WHOLE)}-", None]
-
-
 @pytest.mark.parametrize(
     ("manner", "message", "requests"),
     [
         ("gone", "404.* ARCHIVE=", 1),
         ("silent", "cannot be fetched", 3),
+        ("breaks-off", "cannot be fetched", 3),
         ("page", "no whole zip archive", 1),
         ("endless", "3.2 GB", 1),
     ],
@@ -199,9 +165,7 @@ def test_what_does_not_arrive_is_reported_and_leaves_nothing_unpacked(
     with refused(message):
         obtain(tmp_path, url=f"{server}/{manner}")
     assert len(requested) == requests
-    assert [name for name in left_in(tmp_path) if not name.endswith(".part")] == [
-        ".making.lock"
-    ]
+    assert left_in(tmp_path) == [".making.lock"]
 
 
 def test_an_archive_that_is_there_is_unpacked_and_kept_also_without_a_folder_around_it(
