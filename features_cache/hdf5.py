@@ -107,11 +107,9 @@ def as_stored(column: NDArray) -> NDArray:
 
 def decoded(column: NDArray) -> list[str] | NDArray:
     """Numbers unchanged, texts as str; equal texts share one object in memory."""
-    return (
-        [sys.intern(text.decode()) for text in column.tolist()]
-        if column.dtype.kind == "S"
-        else column
-    )
+    if column.dtype.kind != "S":
+        return column
+    return [sys.intern(text.decode()) for text in column.tolist()]
 
 
 class _Drafted(io.FileIO):

@@ -32,13 +32,9 @@ def dataset_name(dataset: str, name: str = "") -> str:
     path = Path.cwd() / dataset
     if path.name in ("", ".."):
         path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
-    if path.is_dir():
-        return (
-            path.parent.name
-            if is_cache(path) and path.name == "features"
-            else path.name
-        )
-    return path.stem
+    if path.name == "features" and is_cache(path):
+        return path.parent.name
+    return path.name if path.is_dir() else path.stem
 
 
 def cache_folder(dataset: str, data: Path, name: str = "") -> Path:

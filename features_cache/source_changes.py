@@ -54,10 +54,9 @@ def audio_state(file: Any) -> str:
         status = path.stat()
         if status.st_size != file.source_size:
             return "changed"
-        same_time = status.st_mtime_ns == file.source_time_ns
-        return (
-            "same" if same_time or content_hash(path) == file.source_hash else "changed"
-        )
+        if status.st_mtime_ns == file.source_time_ns:
+            return "same"
+        return "same" if content_hash(path) == file.source_hash else "changed"
     except OSError:
         return "removed"
 

@@ -56,13 +56,11 @@ def fold_split(
     candidates = drop_leaking(rest, test)
     validated = np.zeros(len(candidates), bool)
     if val == "next":
-        validated = (
-            candidates["fold"] == folds[(folds.index(fold) + 1) % len(folds)]
-        ).to_numpy()
+        following = folds[(folds.index(fold) + 1) % len(folds)]
+        validated = candidates["fold"].to_numpy() == following
     elif val == "group":
-        chosen = draw_groups(
-            candidates, VALIDATION_FRACTION, np.random.default_rng([seed, fold])
-        )
+        rng = np.random.default_rng([seed, fold])
+        chosen = draw_groups(candidates, VALIDATION_FRACTION, rng)
         validated = candidates["group"].isin(chosen).to_numpy()
     train = drop_leaking(candidates[~validated], candidates[validated])
     if not len(train) or (val != "none" and not validated.any()):

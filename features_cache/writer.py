@@ -218,12 +218,10 @@ def written_to(folder: Path, stored: str) -> str:
             return ""
     finally:
         probe.release()
-    alive = (
-        str(claim)
-        for _, claim, lives in claims(folder)
-        if lives and stored in claim.features
-    )
-    return next(alive, "another process")
+    for _, claim, lives in claims(folder):
+        if lives and stored in claim.features:
+            return str(claim)
+    return "another process"
 
 
 @contextmanager

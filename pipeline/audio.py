@@ -217,14 +217,11 @@ class Recording:
         whole = rate // math.gcd(rate, wanted)
         begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
         stop = min(self.frames, last * rate // wanted + _reach(rate))
-        part = (
-            begin // (MP3_PART * rate) * (MP3_PART * rate)
-            if self.file.format == "MP3"
-            else self.part
-        )
-        follows = (
-            0 <= self.begin <= begin <= self.begin + len(self.y) and part == self.part
-        )
+        part = self.part
+        if self.file.format == "MP3":
+            part = begin // (MP3_PART * rate) * (MP3_PART * rate)
+        within = 0 <= self.begin <= begin <= self.begin + len(self.y)
+        follows = within and part == self.part
         y = self.y[begin - self.begin :] if follows else self.y[:0]
         self.begin = -1
         if not follows:
@@ -234,9 +231,8 @@ class Recording:
             y = np.concatenate([y, _samples(self.file, lacking, wanted)])
         self.begin, self.y = begin, y
         skipped = begin * wanted // rate
-        return resample(y[: stop - begin], rate, wanted)[
-            first - skipped : last - skipped
-        ]
+        resampled = resample(y[: stop - begin], rate, wanted)
+        return resampled[first - skipped : last - skipped]
 
     def _go_to(self, begin: int, part: int) -> None:
         source = self.file.name

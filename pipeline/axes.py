@@ -91,12 +91,8 @@ def erb_axis(
 ) -> np.ndarray:
     """Hz of each gammatone band's centre, even in 21.4 log10(1 + 0.00437 f)."""
     top = upper_end(sample_rate, fmin, fmax)
-    return (
-        np.expm1(
-            np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)
-        )
-        / 0.00437
-    )
+    rates = np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)
+    return np.expm1(rates) / 0.00437
 
 
 def coefficient_axis(

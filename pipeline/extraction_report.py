@@ -60,12 +60,10 @@ def extraction_summary(
         if clips := result.computed[spec.stored]:
             stored = clips * spec.clip_bytes
             written += stored
-            milliseconds = (
-                f"{1000 * took[spec.stored]:.2f}" if spec.stored in took else "-"
-            )
-            rows.append(
-                (spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}")
-            )
+            name, time = spec.stored, "-"
+            if name in took:
+                time = f"{1000 * took[name]:.2f}"
+            rows.append((name, f"{clips:,}", time, f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} {asked.noun}s/s, {size(written)}"
     lines = [
         text_table(

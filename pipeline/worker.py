@@ -118,11 +118,9 @@ class Computation:
             try:
                 stored = clip.timed(name, partial(self.stored_values, feature, clip))
             except Exception as error:  # only this feature of this clip is lost
-                reason = (
-                    str(error)
-                    if type(error) is ValueError
-                    else f"{type(error).__name__}: {error}"
-                )
+                reason = str(error)
+                if type(error) is not ValueError:
+                    reason = f"{type(error).__name__}: {error}"
                 result.failures.append((task.row, name, reason))
                 continue
             done.append((feature, stored, state_word(fingerprint, stored)))
@@ -137,12 +135,11 @@ class Computation:
         """A clip's feature in the stored type; ValueError if it does not fit."""
         values = self.variants[feature].compute(clip)
         spec = self.specs[feature]
-        stored = kernels.float16.to_float16(values) if spec.dtype == "float16" else None
-        return (
-            to_stored(values, (spec.rows, spec.frames), spec.dtype)
-            if stored is None
-            else stored
-        )
+        if spec.dtype == "float16":
+            stored = kernels.float16.to_float16(values)
+            if stored is not None:
+                return stored
+        return to_stored(values, (spec.rows, spec.frames), spec.dtype)
 
 
 @dataclass(frozen=True)

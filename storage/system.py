@@ -87,11 +87,9 @@ def allocate(path: Path) -> None:
 def boot_id() -> str:
     """The running system's id; every restart changes it."""
     linux = Path("/proc/sys/kernel/random/boot_id")
-    return (
-        linux.read_text().strip()
-        if linux.exists()
-        else f"started at {psutil.boot_time():.0f}"
-    )
+    if linux.exists():
+        return linux.read_text().strip()
+    return f"started at {psutil.boot_time():.0f}"
 
 
 def become_child() -> None:
@@ -113,8 +111,7 @@ def become_child() -> None:
 
 def set_malloc(parameter: int, value: int) -> None:
     """Call glibc's mallopt; do nothing with another C library."""
-    mallopt = (
-        getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    )
-    if mallopt:
-        mallopt(parameter, value)
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            library.mallopt(parameter, value)

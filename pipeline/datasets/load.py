@@ -257,16 +257,13 @@ def _audio_settings(
     """
     known = listing.sample_rate, listing.duration
     if settings:
-        known = (
-            int(settings["sample_rate"]),
-            settings["samples"] / settings["sample_rate"],
-        )
+        rate = int(settings["sample_rate"])
+        known = rate, settings["samples"] / rate
     sample_rate = options.sample_rate or known[0]
     duration = options.duration or known[1]
     if sample_rate and duration:
-        kept = (
-            (sample_rate, duration) == known != (listing.sample_rate, listing.duration)
-        )
+        asked = listing.sample_rate, listing.duration
+        kept = (sample_rate, duration) == known != asked
         note = (
             f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and"
             " SAMPLE_RATE= set others"

@@ -327,9 +327,8 @@ def read_table(
     if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:
         clips = clips.assign(label=clips.pop("category"), group=clips["src_file"])
     elif set(BIRDCLEF_COLUMNS) <= set(clips):
-        clips["label"] = (
-            clips["primary_label"] + SEPARATOR + split_labels(clips["secondary_labels"])
-        )
+        others = split_labels(clips["secondary_labels"])
+        clips["label"] = clips["primary_label"] + SEPARATOR + others
     elif "label" not in clips:
         clips = clips.rename(columns={"labels": "label"})
     if "filename" not in clips:
@@ -354,11 +353,7 @@ def read_table(
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     notes = (tags_note(clips["label"]),) if has_tags(clips) else ()
     table = clip_table(clips, audio_dir)
-    own = (
-        "group" in clips
-        and "src_file" not in clips
-        and bool((table["group"] != "").any())
-    )
+    own = "group" in clips and "src_file" not in clips and table["group"].any()
     return Listing(table, notes=notes, groups="group" if own else "")
 
 

@@ -50,18 +50,13 @@ def counts(dataset: Dataset, table: pd.DataFrame) -> str:
     """The size of a dataset, as `my sounds: 78 clips, 2 classes, 5 folds, 39 source
     recordings`; clips without groups are `each counted as a recording of its own`.
     """
-    numbers = (
-        by_label(table)[["clip_id", "label", "fold", "group"]]
-        .replace({"label": {"": None}})
-        .nunique()
-    )
+    counted_columns = by_label(table)[["clip_id", "label", "fold", "group"]]
+    numbers = counted_columns.replace({"label": {"": None}}).nunique()
     named = [*map(counted, numbers, ("clip", "class", "fold", "source recording"))]
     if len(table) and not table["group"].duplicated().any():
         named[-1] = "each clip counted as a recording of its own"
-    return (
-        f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}:"
-        f" {', '.join(named)}"
-    )
+    made = " (synthetic)" if dataset.synthetic else ""
+    return f"{dataset.name}{made}: {', '.join(named)}"
 
 
 def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
