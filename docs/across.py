@@ -3,8 +3,8 @@
 SOUNDS holds the datasets esc50_16k, fsdd, commands and finch, and any further one as
 NAME/NAME.csv with the columns filename, label and group, here cries and emotions; OUT
 takes caches, runs and reports. A repeated command goes on where the last one stopped.
-`texture` takes some four hours of one core. The figures of the page are copied from the
-reports into docs/.
+`texture` takes some four hours of one core. The page's figure is copied from the
+report into docs/.
 """
 
 import csv
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-FIGURES = ("across_gains", "across_heat_map")
+FIGURE = "across_gains.svg"
 BASE = "mel"
 # speakers apart; every digit whole, where the default cuts the longest twentieth
 FSDD = ("FOLDS_BY=group", "DURATION=2.3")
@@ -74,8 +74,7 @@ def main(sounds: Path, out: Path) -> None:
     for model in SETTINGS:
         words = f"DATASET={' '.join(datasets)}", f"MODEL={model}"
         command("featurestack.analysis", *words, f"REPORTS={out / model}")
-    for name in FIGURES:
-        shutil.copy(out / "linear" / "figures" / f"{name}.svg", DOCS / f"{name}.svg")
+    shutil.copy(out / "linear" / "figures" / FIGURE, DOCS / FIGURE)
 
 
 if __name__ == "__main__":
