@@ -247,7 +247,8 @@ def from_values(kind: type[T], values: Mapping[str, object]) -> T:
 def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> Any:
     """The value of this text; RequestError if it has another type."""
     if several:
-        return tuple(_value(name, word, kind, False, False) for word in text.split())
+        words = text.replace(",", " ") if kind in (int, float) else text
+        return tuple(_value(name, word, kind, False, False) for word in words.split())
     if optional and text == "None":
         return None
     try:

@@ -142,23 +142,6 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionRule:
-    """How the frames of a class become detections, see `events.frames`."""
-
-    # a frame of a detection is above it
-    threshold: float = field(default=0.5, metadata=bounds(0, 1))
-    # all frames of it are above this share of the threshold
-    share: float = field(default=1.0, metadata=bounds(0, 1))
-    # seconds; shorter detections are dropped
-    least_length: float = field(default=0.0, metadata=bounds(0))
-    points: bool = False  # events have no length
-    # Hz, median of the annotated events; None if it is not known
-    low: float | None = field(default=None, metadata=bounds(0))
-    # likewise
-    high: float | None = field(default=None, metadata=bounds(0))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Calibration for new audio, fitted to all test clips so far."""
 
@@ -244,8 +227,8 @@ class RunConfig:
     seconds: float = field(metadata=bounds(0))  # training time, all folds
     # last or best epoch -> calibration for new audio
     calibration: Mapping[Epoch, Calibration]
-    # class -> how its frames become detections, for TASK=events
-    rules: Mapping[str, DetectionRule] | None = None
+    # class -> what a room's task chose for new audio
+    rules: Mapping[str, Mapping[str, Plain]] | None = None
     # number of the network's parameters; None if one's own loop did not give a network
     parameters: int | None = field(default=None, metadata=bounds(0))
     computed: Computed | None = None  # None for one's own loop

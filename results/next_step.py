@@ -292,7 +292,7 @@ RULES = (
     Rule("extract", lambda s: s.part or s.changed, features),
     Rule(
         "check",
-        lambda s: s.leak or s.unchecked,
+        lambda s: s.leak or (s.unchecked and not s.framed),
         lambda s: s.of_data("pipeline check"),
     ),
     Rule("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),

@@ -25,6 +25,8 @@ import glob
 import io
 import json
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -69,6 +71,11 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 # inode number, so that a run or a copy whose name happens to end so is no such folder.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
 SWITCH = ".switch"
+# errors of readers of JSON, tables and arrays
+DAMAGE = (
+    *(ValueError, LookupError, RecursionError, FileNotFoundError),
+    *(EOFError, zipfile.BadZipFile, zlib.error),
+)
 # prefix of a folder in REPORTS with the scores of a run on another dataset, named by
 # the run's dataset and name
 ELSEWHERE = "by-"
@@ -387,7 +394,7 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
         yield
     except PermissionError:
         raise RequestError(f"{file} {CLOSED}") from None
-    except (ValueError, LookupError, RecursionError, FileNotFoundError) as error:
+    except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 

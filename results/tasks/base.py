@@ -164,8 +164,8 @@ class Task(ABC):
         return {}
 
     def finish(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
-        """Each class's `DetectionRule` for new audio, chosen after new tests of a
-        `RunFolder`; None if there are none.
+        """What run.json keeps of each class for new audio, chosen after new tests of a
+        `RunFolder`; None if there is nothing.
         """
         return None
 

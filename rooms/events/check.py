@@ -39,9 +39,8 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import NO_DATA
-from featurestack.results.config import DetectionRule
 from featurestack.results.scores import Floats
-from featurestack.rooms.events.frames import Frames, detect_all
+from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.tables import as_text, file_name
 
@@ -64,7 +63,7 @@ PAGE = Path(__file__).parent / "templates" / "check.html"
 def candidates(
     frames: Frames,
     probabilities: NDArray[np.floating],
-    rules: Mapping[str, DetectionRule],
+    rules: Mapping[str, Rule],
 ) -> pd.DataFrame:
     """Detections by lower thresholds: file, start, end, label, score."""
     lenient = {

@@ -29,7 +29,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.results.config import DetectionRule as Rule
 from featurestack.results.scores import Floats, Ints
 from featurestack.rooms.events.scores import (
     IOU,
@@ -233,6 +232,18 @@ def are_exclusive(events: pd.DataFrame) -> bool:
 
 
 # ---- detections
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the frames of a class become detections; run.json keeps it."""
+
+    threshold: float = 0.5  # a frame of a detection is above it
+    share: float = 1.0  # all frames of it are above this share of the threshold
+    least_length: float = 0.0  # seconds; shorter detections are dropped
+    points: bool = False  # events have no length
+    low: float | None = None  # Hz, median of the annotated events, if it is known
+    high: float | None = None
 
 
 class Found(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,15 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
-from featurestack.results.config import DetectionRule
 from featurestack.rooms.events.annotations import Annotations, read_given
 from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
-from featurestack.rooms.events.frames import Frames, detect_all, scores_of_tables
+from featurestack.rooms.events.frames import (
+    Frames,
+    Rule,
+    detect_all,
+    scores_of_tables,
+)
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.own_files import OwnFiles
@@ -138,9 +142,7 @@ def find_detections(
     return written, problems
 
 
-def written_table(
-    detections: pd.DataFrame, rules: Mapping[str, DetectionRule]
-) -> pd.DataFrame:
+def written_table(detections: pd.DataFrame, rules: Mapping[str, Rule]) -> pd.DataFrame:
     """The detections as in detections.csv, rounded: COLUMNS."""
     bands = {
         edge: detections["label"].map(
@@ -171,10 +173,10 @@ def write_detection_tables(folder: Path, tables: Mapping[str, str]) -> list[str]
     return [names[name] for name in main]
 
 
-def rules_of(model: AudioModel, threshold: str) -> dict[str, DetectionRule]:
+def rules_of(model: AudioModel, threshold: str) -> dict[str, Rule]:
     """The rule of each class; THRESHOLD replaces thresholds."""
-    known = model.config.rules or {}
-    rules = {name: known.get(name, DetectionRule()) for name in model.classes}
+    known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
+    rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     if not threshold:
         return rules
     return {

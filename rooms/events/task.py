@@ -5,7 +5,6 @@ occurs in it, a probability is the highest of its frames.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,14 +16,14 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
-from featurestack.results.config import DetectionRule, StoredChannel, digest
+from featurestack.results.config import StoredChannel, digest
 from featurestack.results.ranking_metric import RankingMetric, TestedRun
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.tags import Tags
 from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events.events_file import read_dataset_events
-from featurestack.rooms.events.frames import Frames
+from featurestack.rooms.events.frames import Frames, Rule
 from featurestack.rooms.events.metric import EVENT_F1
 from featurestack.rooms.events.tested import (
     EVENT_COLUMNS,
@@ -160,16 +159,17 @@ class Events(Tags):
         self,
         run: RunFolder,
         cache: Cache,
-    ) -> dict[str, DetectionRule]:
+    ) -> dict[str, dict[str, Any]]:
         """The rule of each class for new audio; prints scores by cross-fitted rules."""
         tested = read_tested(run)
         for line in tested_lines(tested):
             tell(line)
         bands = frequency_bands(read_dataset_events(cache))
-        return {
-            name: replace(rule, **bands[name]) if name in bands else rule
-            for name, rule in tested.rules.chosen().items()
-        }
+        rules = {}
+        for name, rule in tested.rules.chosen().items():
+            own = vars(rule) | bands.get(name, {})
+            rules[name] = {k: v for k, v in own.items() if v != getattr(Rule, k)}
+        return rules
 
 
 EVENTS = Events()

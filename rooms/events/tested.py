@@ -10,13 +10,10 @@ scored on would flatter the scores.
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,6 +55,11 @@ SCORE_COLUMNS = (
 )
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 EVENT_COLUMNS = ("file", "start", "end", "label")
+STRETCHES = {
+    "file": "recording",
+    **{name: name for name in ("start", "end", "group", "frames")},
+}
+KINDS = {"start": np.float64, "end": np.float64, "frames": np.int64}
 STORED = np.float16  # type of the probabilities in FRAMES_FILE
 
 
@@ -174,23 +176,22 @@ def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
 
 def write_frames(folder: Path, tested: ScoredFrames) -> None:
     """Write FRAMES_FILE into a fold's folder."""
-    stretches, events = tested.frames.stretches, tested.events
-    own = events[events["file"].isin(stretches["file"])]
+    frames, events = tested.frames, tested.events
+    own = events[events["file"].isin(frames.stretches["file"])]
     content = io.BytesIO()
     np.savez_compressed(
         content,
-        recording=stretches["file"].to_numpy(str),
-        start=stretches["start"].to_numpy(float),
-        end=stretches["end"].to_numpy(float),
-        group=stretches["group"].to_numpy(str),
-        frames=stretches["frames"].to_numpy(np.int64),
-        time=tested.frames.times,
+        **{
+            stored_as: frames.stretches[name].to_numpy(KINDS.get(name, str))
+            for name, stored_as in STRETCHES.items()
+        },
+        time=frames.times,
         probabilities=tested.probabilities.astype(STORED),
-        hop=np.array(tested.frames.hop),
-        event_file=own["file"].to_numpy(str),
-        event_start=own["start"].to_numpy(float),
-        event_end=own["end"].to_numpy(float),
-        event_label=own["label"].to_numpy(str),
+        hop=np.array(frames.hop),
+        **{
+            f"event_{name}": own[name].to_numpy(KINDS.get(name, str))
+            for name in EVENT_COLUMNS
+        },
     )
     replace_file(folder / FRAMES_FILE, content.getvalue())
 
@@ -201,42 +202,23 @@ def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFra
     hop = 0.0
     for fold in run.finished if folds is None else folds:
         file = run.fold(fold) / FRAMES_FILE
-        remedy = f"remove {run.fold(fold)} and train again"
-        with damage_named(file, remedy):
-            stored = read_arrays(file)
-            table = pd.DataFrame(
-                {
-                    name: stored[name]
-                    for name in ("recording", "start", "end", "group", "frames")
-                }
-            ).rename(columns={"recording": "file"})
+        with damage_named(file, f"remove {run.fold(fold)} and train again"):
+            stored = dict(np.load(io.BytesIO(file.read_bytes()), allow_pickle=False))
+            columns = {name: stored[stored_as] for name, stored_as in STRETCHES.items()}
+            table = pd.DataFrame(columns).assign(fold=fold)
             own = stored["probabilities"].astype(np.float32)
             if own.shape != (table["frames"].sum(), len(run.classes)):
                 raise ValueError("its tables do not fit each other")
-            stretches.append(table.assign(fold=fold))
-            times.append(stored["time"])
-            probabilities.append(own)
+            marks = {name: stored[f"event_{name}"] for name in EVENT_COLUMNS}
             hop = float(stored["hop"])
-            columns = {name: stored[f"event_{name}"] for name in EVENT_COLUMNS}
-            events.append(pd.DataFrame(columns))
-    frames = Frames(
-        pd.concat(stretches, ignore_index=True),
-        np.concatenate(times),
-        hop,
-        tuple(run.classes),
-    )
-    marks = pd.concat(events, ignore_index=True).drop_duplicates()
-    return ScoredFrames(frames, np.concatenate(probabilities), marks)
-
-
-def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an npz file; ValueError if it is damaged."""
-    content = io.BytesIO(file.read_bytes())
-    try:
-        with np.load(content, allow_pickle=False) as stored:
-            return dict(stored)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(str(error)) from None
+            times.append(stored["time"])
+        stretches.append(table)
+        probabilities.append(own)
+        events.append(pd.DataFrame(marks))
+    every = pd.concat(stretches, ignore_index=True)
+    frames = Frames(every, np.concatenate(times), hop, tuple(run.classes))
+    annotated = pd.concat(events, ignore_index=True).drop_duplicates()
+    return ScoredFrames(frames, np.concatenate(probabilities), annotated)
 
 
 # ---- sentences

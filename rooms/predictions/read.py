@@ -11,9 +11,8 @@ without a detection is predicted as NOTHING, which is wrong for every label.
 
 import io
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -249,7 +248,7 @@ def numbers(table: Table, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def clips_of(table: Table, roles: Mapping[str, str]) -> pd.DataFrame:
-    """clip_id, file, group, fold, selection of each row, and target if it is there.
+    """clip_id, file, at, group, fold, selection of each row, and target if it is there.
 
     A window's clip is `file@start`, its group the file.
     """
@@ -260,10 +259,13 @@ def clips_of(table: Table, roles: Mapping[str, str]) -> pd.DataFrame:
     rows = pd.Series(frame.index.astype(str), frame.index)
     clips = pd.DataFrame({"file": columns.get("clip", rows)})
     clips["selection"] = frame.get("selection", "last")
-    clips["clip_id"] = clips["file"]
     if "start" in columns and clips.duplicated().any():
-        start = pd.to_numeric(columns["start"], errors="coerce")
-        clips["clip_id"] += "@" + start.map("{:g}".format)
+        clips["at"] = at_start(pd.to_numeric(columns["start"], errors="coerce"))
+    else:
+        parts = clips["file"].str.extract(r"^(.+)(@\d+(?:\.\d+)?)$")
+        clips["file"] = parts[0].fillna(clips["file"])
+        clips["at"] = parts[1].fillna("")
+    clips["clip_id"] = clips["file"] + clips["at"]
     group = columns.get("group", clips["file"])
     clips["group"] = group.where(group != "", clips["clip_id"])
     clips["fold"] = columns.get("fold", table.fold)
@@ -272,21 +274,40 @@ def clips_of(table: Table, roles: Mapping[str, str]) -> pd.DataFrame:
     return clips
 
 
+def at_start(seconds: "pd.Series[float]") -> "pd.Series[str]":
+    """The end of the names of windows that start so in their file: @12.5."""
+    return "@" + seconds.map("{:.10g}".format)
+
+
 def with_truth(table: Table, clips: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """The clips as `truth` has them, perhaps without folder or ending."""
-    ways: list[Callable[[str], str]]
-    ways = [str, lambda name: PurePath(name).name, lambda name: PurePath(name).stem]
-    for way, column in product(ways, ("clip_id", "file")):
-        known = pd.Series(truth.index, truth[column].map(way))
-        places = clips[column].map(way).map(known[~known.index.duplicated()])
+    """The clips as `truth` has them, perhaps without folder or ending; windows of a
+    file whose label alone is known have that.
+    """
+    for names, known in names_of(clips, truth):
+        first = pd.Series(truth.index, known)
+        places = names.map(first[~known.duplicated(keep=False).to_numpy()])
         if places.notna().all():
             found = truth.loc[places].set_index(clips.index)
             return clips.assign(**{name: found[name] for name in found})
     unknown = clips.index[places.isna()][0]
     raise RequestError(
-        f"{table.at(unknown)}: {shortened(clips['file'][unknown])} is not among the"
+        f"{table.at(unknown)}: {shortened(clips['clip_id'][unknown])} is not among the"
         f" {len(truth):,} clips with a true label; expected the same file names"
     )
+
+
+def names_of(
+    clips: pd.DataFrame, truth: pd.DataFrame
+) -> Iterator[tuple["pd.Series[str]", "pd.Series[str]"]]:
+    """The names by which the clips may be those of `truth`, the most exact first."""
+    yield clips["clip_id"], truth["clip_id"]
+    ways: list[Callable[[str], str]]
+    ways = [str, lambda name: PurePath(name).name, lambda name: PurePath(name).stem]
+    for way in ways:
+        file, known = clips["file"].map(way), truth["file"].map(way)
+        yield file + clips["at"], known + truth["at"]
+        if not truth["at"].any():
+            yield file, known
 
 
 def refuse_disagreement(table: Table, clips: pd.DataFrame, *, once: bool) -> None:

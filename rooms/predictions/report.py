@@ -28,7 +28,7 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.external import create_cache
 from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.table import SEPARATOR, originals
+from featurestack.features_cache.table import SEPARATOR, has_windows, originals
 from featurestack.interface import takes
 from featurestack.pipeline.checks.run import findings_in, keep
 from featurestack.pipeline.datasets.load import Dataset, load
@@ -39,6 +39,7 @@ from featurestack.rooms.predictions.read import (
     Answers,
     Table,
     answers_in,
+    at_start,
     class_columns,
     clips_of,
     numbers,
@@ -170,15 +171,10 @@ def labels_in(table: Table, given: Mapping[str, str]) -> pd.DataFrame:
 def labels_of(dataset: Dataset) -> pd.DataFrame:
     """The true labels of a dataset's clips."""
     clips = originals(dataset.table).reset_index(drop=True)
-    return pd.DataFrame(
-        {
-            "clip_id": clips["clip_id"],
-            "file": clips["path"],
-            "target": clips["label"],
-            "group": clips["group"],
-            "fold": clips["fold"].astype(str),
-        }
+    labels = clips[["clip_id", "group"]].assign(
+        file=clips["path"], target=clips["label"], fold=clips["fold"].astype(str), at=""
     )
+    return labels.assign(at=at_start(clips["start"])) if has_windows(clips) else labels
 
 
 def with_audio(

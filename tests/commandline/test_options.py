@@ -76,7 +76,7 @@ def parse(options, given):
         ],
         [
             "FEATURES=mel+mfcc:1-19 chroma",
-            "FOLDS=1 3",
+            "FOLDS=1,3",
             "WAIT=yes",
             "RATE=2",
             "RATE=0.1",

@@ -9,7 +9,6 @@ import soundfile
 from scipy.special import expit
 
 from featurestack.pipeline.datasets.layouts import find_recordings
-from featurestack.results.config import DetectionRule
 from featurestack.rooms.events.check import (
     candidates,
     draw,
@@ -18,7 +17,7 @@ from featurestack.rooms.events.check import (
     tell_checked,
     write_check,
 )
-from featurestack.rooms.events.frames import Frames
+from featurestack.rooms.events.frames import Frames, Rule
 from tests.refusal import refused
 
 RATE = 8000
@@ -34,9 +33,7 @@ def found():
     probabilities = np.zeros((100, 2))
     probabilities[10:15, 0], probabilities[40:45, 1] = 0.9, 0.55
     probabilities[70:75, 1] = 0.2
-    return candidates(
-        frames, probabilities, dict.fromkeys(frames.classes, DetectionRule())
-    )
+    return candidates(frames, probabilities, dict.fromkeys(frames.classes, Rule()))
 
 
 @pytest.fixture

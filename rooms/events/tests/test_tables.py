@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results.config import DetectionRule
 from featurestack.rooms.events import own_files
 from featurestack.rooms.events.annotations import EVENT_COLUMNS, read_events
+from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.predict import write_detection_tables, written_table
 from featurestack.rooms.events.tables import (
@@ -25,7 +25,7 @@ def write(folder, names, labels, others=()):
     """One detection in each recording, none in the others."""
     start = 0.5 + np.arange(len(names))
     columns = {"file": names, "start": start, "end": start + 0.25, "label": labels}
-    rules = dict.fromkeys(labels, DetectionRule(high=2000.0))
+    rules = dict.fromkeys(labels, Rule(high=2000.0))
     detections = written_table(pd.DataFrame({**columns, "score": 0.75}), rules)
     files = {name: folder / "in" / name for name in [*names, *others]}
     seconds = dict.fromkeys([*names, *others], 10.0)

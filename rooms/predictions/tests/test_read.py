@@ -87,6 +87,23 @@ def test_tables_are_read_as_programs_write_them(tmp_path, text, truth, predicted
     assert table[run.classes].to_numpy().sum(axis=1) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clip,predicted\na@0,owl\na@2.5,jay\nb@0,jay\n",
+        "file,start_time,predicted\nx/a.wav,0,owl\nx/a.wav,2.50,jay\nx/b.wav,0,jay\n",
+    ],
+)
+def test_windows_have_the_labels_of_their_windows(tmp_path, text):
+    truth = "file,start,label\na.wav,0.0,owl\na.wav,2.5,jay\nb.wav,0.0,jay\n"
+    (run,) = runs_of(tmp_path, truth, mine=text)
+    table = run.predictions()
+    assert table["target"].tolist() == ["owl", "jay", "jay"]
+    assert (table[run.classes].idxmax(axis=1) == table["target"]).all()
+    with pytest.raises(RequestError, match="@7 is not among the 3 clips"):
+        runs_of(tmp_path, truth, mine=text.replace("a@2.5", "a@7").replace("2.50", "7"))
+
+
 def test_a_table_per_recording_is_one_model_and_other_tables_are_models(tmp_path):
     header, *rows = BIRDNET.splitlines(keepends=True)
     parts = {"a": header + rows[0], "b": header + rows[3]}
