@@ -175,3 +175,19 @@ def test_python_names_an_environment_that_is_used_and_no_other_is_made(tmp_path)
     assert done.returncode == 0 and done.stdout.startswith(
         f"{sys.executable} -m pip install"
     )
+
+
+def test_a_line_break_in_a_variable_is_one_sentence():
+    done = make("train", "NOTE=one\ntwo")
+    assert done.returncode == 2 and done.stdout == ""
+    assert (
+        "a variable holds a line break, which make cannot hand on: give it in one line"
+        in done.stderr
+    )
+
+
+def test_the_workflow_tries_the_pythons_that_the_package_names():
+    package = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    matrix, _ = re.findall(r"python: \[(.*)\]", workflow)
+    assert re.findall(r"Python :: (3\.\d+)", package) == re.findall(r"[\d.]+", matrix)

@@ -118,3 +118,23 @@ def document(found):
     """The LaTeX document's text."""
     given = {"methods": "", "figures": [], "title": "", "published": {}, "works": {}}
     return page.render("document.tex", f=found, **given)
+
+
+def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):
+    weak = of_sets(model="mlp", mel=0.2, mfcc=0.3, chroma=0.25)
+    two = of_sets(model="linear", mel=0.4, mel_mfcc=0.5)
+    found = findings(made(*weak, *two))
+    assert [row["label"] for row in found.alike] == [
+        "mel+mfcc (linear)",
+        "mel (linear)",
+    ]
+    assert page.say("headline", found).startswith(
+        "Best configuration: mel+mfcc (linear), 50.0 %"
+    )
+
+
+def test_the_better_model_leads_if_both_have_all_feature_sets(made):
+    linear = of_sets(model="linear", mel=0.4, mfcc=0.3)
+    found = findings(made(*linear, *of_sets(model="texture", mel=0.7, mfcc=0.6)))
+    assert [row["model"] for row in found.alike] == ["texture"] * 2
+    assert found.state == "winner"

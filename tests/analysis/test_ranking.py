@@ -165,3 +165,20 @@ def test_the_interval_of_a_choice_is_one_and_a_half_times_that_of_a_run(made):
     vars(folder)["config"] = ensemble_of(folder.config, ChoiceConfig, **names)
     assert run.choice
     assert np.diff(rank([run]).interval).item() == pytest.approx(1.5 * before)
+
+
+def test_speakers_of_one_class_each_do_not_hide_what_is_better_than_chance(hand_run):
+    """20 speakers; half of the clips of the commonest class are recognised."""
+    classes = ["angry", "happy", "sad"]
+    rows = []
+    for speaker in range(20):
+        place = speaker % 3
+        for clip in range(8 if place == 0 else 6):
+            wrong = place == 0 and clip % 2
+            probabilities = np.full(3, 0.1)
+            probabilities[1 if wrong else place] = 0.8
+            name = f"c{speaker}-{clip}"
+            rows.append((name, f"g{speaker}", 1, classes[place], [*probabilities]))
+    chance, p = rank([hand_run("mel", classes, rows)]).chance
+    assert chance == pytest.approx(7 * 8 / len(rows))
+    assert p < 0.01

@@ -479,3 +479,41 @@ def test_the_rows_after_the_first_wait_for_a_reader(page_of_many):
     text = page_of_many.read_text(encoding="utf-8")
     kept = re.search(r'data-rows="comparison-table">(.*?)</script>', text)[1]
     assert len(json.loads(kept)) == 34 - 12
+
+
+def test_a_link_out_of_the_report_is_not_followed(tmp_path):
+    folder = tmp_path / "report"
+    (tmp_path / "mine").mkdir()
+    folder.mkdir()
+    (folder / "tables").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "a.csv").touch()
+    Manifest(folder).replace(["tables/a.csv"], inputs="abc")
+    Manifest(folder).replace([], inputs="abd")
+    assert (tmp_path / "mine" / "a.csv").exists()
+
+
+def test_a_report_is_made_again_after_a_clip_was_added(workshop, tmp_path):
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    paths = [str(sounds / Path(path).name) for path in workshop.table["path"]]
+    for path in paths:
+        Path(path).touch()
+    shutil.copytree(workshop.root / "data", tmp_path / "data")
+    cache = tmp_path / "data" / "tones" / "features"
+    table, settings = read_index(cache)
+    refresh(cache, table.assign(path=paths), settings | {"source": str(sounds)})
+    options = workshop.options(**(within(tmp_path) | {"runs": workshop.root / "runs"}))
+    build(options)
+    (job,) = jobs(options)
+    assert not unchanged(job, options).fresh
+    (sounds / "new.wav").touch()
+    assert unchanged(job, options) is None
+
+
+def test_a_damaged_feature_of_the_best_run_stops_no_report(workshop, tmp_path):
+    for name in ("runs", "data"):
+        shutil.copytree(workshop.root / name, tmp_path / name)
+    (tmp_path / "data" / "tones" / "features" / "mel.h5").write_bytes(b"no")
+    built = build(workshop.options(**within(tmp_path)))
+    assert "mel" in "\n".join(built.remarks) and not built.whole
+    assert built.headline.startswith("Best features: mel, 80.0 % accuracy")

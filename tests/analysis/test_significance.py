@@ -16,6 +16,7 @@ from featurestack.analysis.significance import (
     LEVEL,
     exact_p,
     sign_flip_tests,
+    standard_error,
 )
 from tests.analysis.simulated import interval_holds
 
@@ -285,3 +286,19 @@ def test_many_recordings_have_the_p_values_of_drawn_signs(monkeypatch):
     assert normal.p == pytest.approx(drawn.p, abs=0.03)
     assert normal.critical == pytest.approx(drawn.critical, abs=0.1)
     assert power.power_quantile(shares, 0.025) == pytest.approx(quantile, abs=0.3)
+
+
+def test_the_standard_error_is_that_of_a_weighted_mean():
+    """Equal shares: the standard error of a mean of G values."""
+    values = np.array([0.1, 0.3, -0.2, 0.4, 0.0])
+    error = standard_error(values / 5, np.full(5, 0.2))
+    assert error == pytest.approx(values.std(ddof=1) / np.sqrt(5))
+
+
+def test_a_planned_comparison_finds_smaller_differences():
+    rng = np.random.default_rng(0)
+    difference = rng.normal(0, 0.01, 40)
+    shares = np.full(40, 1 / 40)
+    of_family, _ = detectable(difference, shares, FAMILY_LEVEL)
+    planned, _ = detectable(difference, shares, LEVEL)
+    assert planned < of_family

@@ -175,3 +175,16 @@ def test_a_section_and_a_claim_that_raise_are_one_line(ocean, tmp_path):
     told = python(*words, cwd=tmp_path).stderr.splitlines()
     line = "tide of room whales of whales 1.0 is left out: ZeroDivisionError"
     assert [text.startswith(line) for text in told] == [True]
+
+
+def test_the_package_of_somebody_else_adds_a_command(tmp_path):
+    write_room(tmp_path, added("commands", "pipeline whales", "return [whales]"))
+    words = ["-m", "featurestack.pipeline"]
+    assert "Count whales." in python(*words, "--help", cwd=tmp_path).stdout
+    done = python(*words, "whales", "DEPTH=20", cwd=tmp_path)
+    assert done.stdout == "whales at 20\n"
+
+
+def test_all_means_another_distributions_feature_too(ocean):
+    planned = call(ocean, "pipeline", "plan", "DATASET=easy", "FEATURES=all")
+    assert "song " in planned and "embedding" not in planned

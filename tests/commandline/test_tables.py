@@ -28,3 +28,7 @@ def test_control_characters_in_a_cell_are_escapes():
     assert text_table([["\x1b]0;owned\x07dog"]], ["label"]).splitlines()[1] == (
         r"\x1b]0;owned\x07dog"
     )
+
+
+def test_marks_that_turn_text_round_are_escapes():
+    assert text_table([["dog\u202egpj"]], ["label"]).splitlines()[1] == r"dog\u202egpj"

@@ -10,6 +10,7 @@ import pytest
 
 from featurestack.commandline import terminal
 from tests.golden.commands import ROOT, done
+from tests.pipeline.datasets.folders import write
 from tests.processes import python
 
 
@@ -106,3 +107,12 @@ def test_a_closed_output_and_a_folder_that_is_gone_give_no_traceback(tmp_path):
 )
 def test_an_empty_variable_is_not_the_current_folder(words, name):
     assert f"{name}= is empty" in done(words, 2, **{name: ""}).err
+
+
+def test_a_command_prints_no_control_character(tmp_path):
+    for clip in ("dog/1", "dog/2", "cat/1", "cat/2"):
+        write(tmp_path / HOSTILE[:-1] / f"{clip}.wav")
+    given = {"DATASET": tmp_path / HOSTILE[:-1], "DATA": tmp_path / "data"}
+    shown = done("pipeline data", **given).out
+    assert "dog\\x1b]0;owned\\x07" in shown
+    assert "\x1b" not in shown

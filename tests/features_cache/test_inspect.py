@@ -125,3 +125,15 @@ def test_what_is_wrong_with_a_file_is_named(cache, said):
     assert said in verdict(cache).text
     # it could not mend an exported file
     assert "make features" not in verdict(cache).text
+
+
+def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatch):
+    # stands for another user: root may read all files
+    with monkeypatch.context() as other:
+        other.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")
+        assert "its permissions forbid it" in verdict(cache).text
+    path = (cache.folder / "mine.h5").rename(cache.folder / "mine@n_mels=64.h5")
+    assert (
+        f"{path.name} holds mine, expected mine@n_mels=64"
+        in verdict(cache, path.stem).text
+    )

@@ -332,3 +332,15 @@ def test_a_damaged_frame_of_an_mp3_is_noted_and_not_printed(tmp_path, capfd):
     assert [*audio.damaged] == [str(path)]
     assert capfd.readouterr().err == ""
     audio.damaged.clear()
+
+
+def test_a_stream_without_sizes_is_read_to_its_end(tmp_path):
+    path = write(tmp_path / "16-bit.wav", KINDS["16-bit.wav"], seconds=1)
+    y = audio.decode(path)
+    content = path.read_bytes()
+    place = content.index(b"data") + 4
+    unknown = b"\xff" * 4
+    path.write_bytes(
+        content[:4] + unknown + content[8:place] + unknown + content[place + 4 :]
+    )
+    assert np.array_equal(audio.decode(path), y)

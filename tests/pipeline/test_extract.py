@@ -12,7 +12,7 @@ import soundfile
 from featurestack.features_cache import writer
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.feature_file import lock
-from featurestack.pipeline import extract, extraction_report
+from featurestack.pipeline import extract, extraction_report, request
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.pipeline.extraction import cache, options, run
@@ -124,3 +124,10 @@ def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, jobs):
     printed = output.out + output.err
     assert printed.count("broken.mp3") == 1 and "whole.mp3" not in printed
     assert "libmpg123" not in printed and "1 MP3 has damaged frames" in printed
+
+
+def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatch):
+    monkeypatch.setattr(request, "libraries", lambda: "librosa 0.11.0")
+    assert run(sounds, copies=1, alter="pitch stretch") == {"rms": 16, "zcr": 16}
+    monkeypatch.setattr(request, "libraries", lambda: "librosa 1.0.0")
+    assert run(sounds) == {"rms": 0, "zcr": 0}

@@ -202,3 +202,19 @@ def few_files():
 def test_too_few_open_files_for_workers_are_refused_before_one_starts(few_files):
     with pytest.raises(Failed, match=r"ulimit -n, or compute without, JOBS=1"):
         Workers(2)
+
+
+def test_a_worker_that_cannot_start_ends_the_others_with_what_to_do(quick, monkeypatch):
+    started = []
+    fork = os.fork
+
+    def fork_once():
+        if started:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        started.append(fork())
+        return started[0]
+
+    monkeypatch.setattr(os, "fork", fork_once)
+    with pytest.raises(Failed, match=r"temporarily unavailable\): compute without, JO"):
+        Workers(2)
+    assert not psutil.pid_exists(started[0])

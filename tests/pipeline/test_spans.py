@@ -9,6 +9,7 @@ import soundfile
 from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.pipeline import audio, verify
+from featurestack.pipeline.checks.run import check_dataset as check
 from featurestack.pipeline.extract import extract
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
 from featurestack.pipeline.request import request
@@ -141,3 +142,12 @@ def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(
     }.items():
         with refused(words):
             dataset(csv(tmp_path / "t.csv", rows + wrong), tmp_path)
+
+
+def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys):
+    lines = (folder / "windows.csv").read_text()
+    csv(folder / "windows.csv", lines + "\nr0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
+    assert check(options(folder)) == 0
+    shown = capsys.readouterr().out
+    # a window's level is no artefact
+    assert "same audio" not in shown and "artefacts" not in shown

@@ -227,3 +227,10 @@ def test_a_file_of_a_run_that_may_not_be_read_has_a_remedy(tmp_path, monkeypatch
     monkeypatch.setattr("pathlib.Path.read_text", refuse)
     with refused("run.json may not be read: change its permissions"):
         _ = RunFolder(tmp_path).config
+
+
+def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
+    """As for another user, whose listing would be empty."""
+    monkeypatch.setattr(files, "may_read", lambda folder: folder != tmp_path)
+    with refused(f"{tmp_path} may not be read: change its permissions"):
+        run_folder.find(tmp_path)

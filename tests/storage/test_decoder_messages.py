@@ -84,3 +84,13 @@ for thread in threads: thread.join()
 assert len(found) == 1
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_calls_at_the_same_time_get_each_others_errors_and_no_former_ones():
+    with decoder_messages.kept() as first:
+        print_in_c(DECODERS[1])
+        with decoder_messages.kept() as second:
+            print_in_c(DECODERS[1])
+    with decoder_messages.kept() as third:
+        pass
+    assert len(first) == 2 and len(second) in (1, 2) and third == []

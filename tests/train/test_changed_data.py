@@ -1,5 +1,6 @@
 """Clips that change after training: the messages, and RETRAIN=1."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.feature_file import read_header
+from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
@@ -185,3 +187,55 @@ def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_p
     with refused("has begun with 1 clip .*cannot be read now: .*or give TAG=… for a"):
         execute(options, folds=(2,))
     assert execute(options, folds=(2,), tag="without").training.left_out
+
+
+def test_clips_that_were_added_change_no_run(tmp_path):
+    given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
+    table = write_dataset(tmp_path / "sounds")
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-1]))
+    given["dataset"] = str(table)
+    extract(FeaturesCommand(features="rms", jobs=1, **given))
+    old = run.execute(RunOptions(features="rms", model="linear", **given))
+    table.write_text("\n".join(lines))
+    extract(FeaturesCommand(features="rms", jobs=1, **given))
+    cache = Cache(tmp_path / "data" / table.stem / "features")
+    assert is_changed(old.config, cache)
+    assert not values_changed(old.config, cache, old.predictions()["clip_id"])
+
+
+def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
+    assert source_changes(Cache(cache_folder)) == ""
+
+
+def test_a_run_on_features_that_were_brought_anew_with_other_values_is_named(
+    tmp_path,
+):
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    ids = clip_table()["clip_id"]
+    random = np.random.default_rng(0)
+    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
+    options = change(
+        little_options(folder, tmp_path / "runs"), model="linear", features="one"
+    )
+    run.execute(options)
+    (folder / "one.h5").unlink()
+    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
+    with refused("RETRAIN=1"):
+        run.execute(options)
+
+
+@pytest.mark.parametrize("damage", ["cut", "a named pipe"])
+def test_a_run_whose_run_json_is_damaged_is_retrained(options, damage):
+    options = change(options, model="linear")
+    trained = run.execute(options)
+    config = trained.path / "run.json"
+    if damage == "cut":
+        config.write_text(config.read_text()[:50])
+    else:
+        config.unlink()
+        os.mkfifo(config)
+    with refused("run.json cannot be read .*RETRAIN=1"):
+        run.execute(options)
+    again = run.execute(change(options, retrain=True))
+    assert len(again.predictions()) == 48

@@ -13,12 +13,16 @@ import soundfile
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs, unchanged
+from featurestack.results.scores import Score
 from featurestack.results.tasks.classes import CLASSES
 from featurestack.train.options import PredictOptions
 from featurestack.train.other_dataset import (
+    ComparedScores,
+    change_sentence,
     compare_scores,
     score_elsewhere,
 )
+from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 
@@ -183,3 +187,22 @@ def test_files_of_another_origin_are_not_replaced(elsewhere, rows, sounding, tmp
     assert mine.read_text() == "mine"
     mine.unlink()
     assert [elsewhere(rows), elsewhere(rows)] == [0, 0]
+
+
+def test_the_score_falls_if_labels_are_others_there(elsewhere, rows, tmp_path):
+    swapped = {"tone": "hiss", "hiss": "tone"}
+    elsewhere([(name, swapped[label]) for name, label in rows])
+    assert scores(tmp_path)["value"] == 0.0
+
+
+@pytest.mark.parametrize("inside", ["", "fold1", "fold1/new"])
+def test_no_file_of_a_run_is_replaced(sounding, tmp_path, inside):
+    run = shutil.copytree(sounding.path, tmp_path / "run")
+    with refused("is a run or a cache"):
+        predict_audio(PredictOptions(run=str(run), dataset="other", out=run / inside))
+
+
+def test_the_fall_has_an_interval():
+    scores = [Score(mean, mean - 0.03, mean + 0.03, pd.Series()) for mean in (0.6, 0.7)]
+    compared = ComparedScores("accuracy", *scores)
+    assert change_sentence(compared) == "−10.0 points (−14.2 to −5.8)"

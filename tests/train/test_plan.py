@@ -13,6 +13,7 @@ from featurestack.features_cache import external
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.side_files import write_failures
 from featurestack.results.config import digest
+from featurestack.results.tasks.classes import Classes
 from featurestack.results.training_options import Training
 from featurestack.train import run
 from featurestack.train.models.architecture import Architecture
@@ -210,3 +211,12 @@ def test_select_without_validation_is_told_and_changes_no_hash(options):
     plan = make_plan(change(options, select="val_f1"))
     assert "SELECT is ignored without VAL" in plan.changed
     assert plan.identity.hash == make_plan(options).identity.hash
+
+
+def test_targets_keep_the_numbers_of_their_task(options, monkeypatch):
+    def halves(task, text, classes):
+        return np.full(len(text), 0.5)
+
+    monkeypatch.setattr(Classes, "targets", halves)
+    plan = make_plan(options)
+    assert set(plan.targets[plan.table.index]) == {0.5}

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from featurestack.results.run_folder import RETRAINED, RETRAINING, find, mark
+from featurestack.results.run_writer import write_config
 from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
 from tests.refusal import refused
+from tests.run_configs import ensemble_of
 from tests.train.little import execute
 
 
@@ -105,3 +107,21 @@ def test_a_retraining_for_other_clips_is_not_deleted_while_it_is_trained(changed
     assert (begun / "run.json").is_file()
     execute(changed, retrain=True)
     assert not begun.exists()
+
+
+def test_a_run_or_a_copy_whose_name_ends_as_a_retraining_does_stays(changed):
+    (run,) = find(changed.runs)
+    endings = (".replaced", ".retraining")
+    for ending in endings:
+        shutil.copytree(run.path, f"{run.path}{ending}")
+    names = [run.name, *(f"{run.name}{ending}" for ending in endings)]
+    assert [found.name for found in find(changed.runs)] == names
+    with refused(r"linear\.replaced was not made by RETRAIN=1.*: rename the folder"):
+        execute(changed, retrain=True)
+    assert all(len(found.predictions()) == 48 for found in find(changed.runs))
+
+
+def test_retraining_does_not_replace_a_run_of_another_kind(finished, options):
+    write_config(finished.path, ensemble_of(finished.training))
+    with refused("is an ensemble of finished runs"):
+        execute(options, retrain=True)

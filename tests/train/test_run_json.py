@@ -144,3 +144,12 @@ def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys)
         with pytest.raises(SystemExit) as stop:
             main(COMMANDS, argv=[*words, f"RUN={finished.path}"])
         assert stop.value.code == 2 and f"error: {said}" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_written_to(options, finished):
+    """Its folder may be another's, who lets us read it."""
+    lock = finished.path / run_json.LOCK
+    lock.unlink()
+    execute(options)
+    assert not lock.exists()
+    assert execute(options, note="ours").training.note == "ours"

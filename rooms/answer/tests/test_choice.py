@@ -9,6 +9,7 @@ from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.features_cache import external
+from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.rooms.answer import chosen_run
 from featurestack.rooms.answer.answer import find_answer
@@ -22,6 +23,7 @@ from featurestack.rooms.answer.choice import (
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
+from tests.refusal import refused
 
 CLASSES = 3
 
@@ -317,3 +319,14 @@ def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
     found = findings(load_runs(find(place / "runs", "d")))
     assert [run.name for run in found.runs] == ["answer"]
     assert not found.excluded and "chance is" in page.say("headline", found)
+
+
+def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
+    place, _ = useless
+    choice = RunFolder(place / "runs" / "d" / "answer")
+    run = RunFolder(place / "runs" / "d" / choice.config.recommended_run)
+    assert run.training.features == choice.config.recommended
+    assert run.finished == run.folds and run.training.composed_from == 6
+    assert isinstance(choice.config, ChoiceConfig) and choice.config.composed_from == 0
+    with refused("answer is a choice of features: give the run that it recommends"):
+        choice.training  # noqa: B018

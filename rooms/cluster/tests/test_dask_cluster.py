@@ -163,3 +163,29 @@ def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(
 def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
     with refused(message):
         refuse_unfit(Mock(run=Mock(side_effect=[theirs])), "tcp://x:1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "scheduler", "told"),
+    [
+        ({}, "tls://10.0.0.1:1", "needs certificates.*docs/howto/scale.md"),
+        (
+            dict.fromkeys(
+                ("tls.ca-file", "tls.client.cert", "tls.client.key"), "/absent.pem"
+            ),
+            "tls://10.0.0.1:1",
+            "No such file",
+        ),
+        ({"require-encryption": True}, "tcp://10.0.0.1:1", "encryption required"),
+        *(
+            ({}, address, "SCHEDULER=tcp://host:port")
+            for address in ("", "x", "tcp://x")
+        ),
+    ],
+)
+def test_an_address_that_nobody_should_trust_is_refused_before_anybody_is_called(
+    settings, scheduler, told
+):
+    chosen = {f"distributed.comm.{name}": value for name, value in settings.items()}
+    with dask.config.set(chosen), refused(told):
+        dask_cluster.connected(scheduler).__enter__()

@@ -90,3 +90,13 @@ def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
         child == change(given, folds=(1, 3), device="cuda:1")
         and child.augment == "mask"
     )
+
+
+@pytest.mark.slow
+def test_folds_spread_over_devices_are_the_same_run(options):
+    spread = execute(options, device="cpu cpu")
+    alone = execute(options, runs=options.runs / "alone")
+    assert alone.name == spread.name
+    for number in (1, 2, 3):
+        files = [one.fold(number) / "predictions.csv" for one in (spread, alone)]
+        assert files[0].read_bytes() == files[1].read_bytes()

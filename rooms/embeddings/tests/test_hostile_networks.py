@@ -181,3 +181,24 @@ def test_a_hostile_card_is_a_sentence(card):
     write_card(card)
     with refused("is no card"):
         embed()
+
+
+def test_after_an_end_the_process_is_started_again(monkeypatch):
+    monkeypatch.setattr(process, "SECONDS", 2)
+    write(
+        """total = ReduceSum <keepdims = 0> (x)
+        limit = Constant <value_float = 0.5> ()
+        loud = Greater (total, limit)
+        many = Constant <value_int = 9223372036854775807> ()
+        one = Constant <value_int = 1> ()
+        times = Where (loud, many, one)
+        go = Constant <value = bool {1}> ()
+        y = Loop (times, go, x) <body = body
+            (int64 i, bool before, float[w, d] z) => (bool after, float[w, d] next)
+            { after = Identity (before) next = Abs (z) }>"""
+    )
+    network = NetworkProcess(networks.FOLDER / "net.onnx")
+    quiet, loud = np.zeros((1, 4), np.float32), np.ones((1, 4), np.float32)
+    with refused("did not end"):
+        network.run(loud)
+    np.testing.assert_array_equal(network.run(quiet), quiet)

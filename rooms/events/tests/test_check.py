@@ -11,6 +11,7 @@ from scipy.special import expit
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.rooms.events.check import (
     candidates,
+    check_folder,
     draw,
     fit_precision,
     precision_above,
@@ -142,3 +143,8 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
     (tmp_path / "t.csv").write_text(text)
     with refused(words):
         tell_checked(tmp_path / "t.csv", 0.9)
+
+
+def test_a_folder_of_the_user_is_left_alone(tmp_path):
+    (tmp_path / "check").mkdir()
+    assert check_folder(tmp_path).name == "check2"

@@ -213,3 +213,22 @@ def test_the_default_rule_is_one_for_scores_and_for_new_audio(exclusive):
     probabilities = every.targets(events).astype(float)
     chosen = count_rules(every, probabilities, events).chosen()
     assert chosen == default_rules(every.spans(events), exclusive)
+
+
+def test_a_rule_that_is_better_by_chance_is_not_chosen():
+    every, probability, table = example(0.3)
+    counts = count_rules(every, probability, table)
+    default = counts.rules["a"][0]
+    counts.detected[:] = counts.events[..., None]
+    counts.matched[:] = 0.8 * counts.detected
+    counts.matched[..., 5] *= 1.04  # 18 of 90 events are missed, or 15
+    assert counts.chosen()["a"] == default
+    counts.matched[..., 5] *= 1.1
+    assert counts.chosen()["a"] == counts.rules["a"][5]
+
+
+def test_rules_are_chosen_without_detections_on_ignored_events():
+    every = frames(10, 10)
+    probabilities = every.targets(two_events(("a", "a"))).astype(float)
+    counts = count_rules(every, probabilities, two_events(("a", "")))
+    assert counts.detected[:, 0, 0].tolist() == counts.events[:, 0].tolist() == [1, 1]

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from featurestack.analysis.significance import sign_flip_tests
+from featurestack.results.tasks.registry import task_of
 from featurestack.rooms.events.frames import Frames
-from featurestack.rooms.events.metric import jackknife_values
+from featurestack.rooms.events.metric import EVENT_F1, jackknife_values
 from featurestack.rooms.events.scores import f1_interval, f1_of
 from featurestack.rooms.events.task import EVENTS
 from featurestack.rooms.events.tested import ScoredFrames, score_lines
@@ -108,3 +109,10 @@ def test_labels_of_few_recordings_are_named_before_training(capsys):
     assert few in capsys.readouterr().err
     with refused("2 of 2 labels are in fewer than 3 recordings.*: jay 1, owl 1;"):
         EVENTS.refuse_clips(table.assign(group="a"))
+
+
+def test_runs_of_events_are_ranked_by_their_f1():
+    task = task_of("events")
+    assert task.metric is EVENT_F1
+    assert f"test_{task.score}" in task.history_columns
+    assert {*EVENT_F1.sentences} == {"chance", "classes", "method", "statistics"}

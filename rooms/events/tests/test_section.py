@@ -108,3 +108,11 @@ def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
         file.write_bytes(content)
     assert read.runs[0].missing_folds == (2,)
     assert "frames.npz" in read.problems[0].text
+
+
+def test_history_has_the_scores_of_what_is_stored(runs):
+    _, (_, run) = runs
+    for fold in run.finished:
+        last = run.history(fold)[["test_event_f1", "test_loss"]].iloc[-1]
+        scores = run.scores().loc[fold, ["event_f1", "loss"]]
+        assert last.tolist() == pytest.approx(scores.tolist(), rel=1e-12)

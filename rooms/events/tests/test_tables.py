@@ -1,6 +1,7 @@
 """Tables of detections read back the same, and replace only what predict wrote."""
 
 import errno
+import json
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from featurestack.rooms.events.tables import (
     count_detections,
     detection_tables,
 )
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import hash_of, replace_file
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
 LABELS = ("+call", "-trill", "=song", "@x")
@@ -133,3 +134,20 @@ def test_a_night_is_counted_by_the_hour_of_the_clock():
     assert counts["detections"].tolist()[:-1] == [2, 0, 1, 0, 1, 0]
     assert counts["recorded_seconds"].tolist() == [1800, 3600, 1800, 3600, 400, 5, 0]
     assert counts["problem"].tolist() == [*5 * [""], *problems.values()]
+
+
+def test_the_tables_of_the_last_call_are_replaced_and_removed(tmp_path):
+    write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
+    write(tmp_path, ["b.wav"], ["z"])
+    assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
+    assert events_of(tmp_path / "raven") == ["z"]
+
+
+def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
+    own = tmp_path / "own"
+    (tmp_path / "mine").write_text("mine")
+    OwnFiles(own, ".record").write({})
+    digest = hash_of(b"mine")
+    (own / ".record").write_text(json.dumps({"../mine": [digest]}))
+    OwnFiles(own, ".record").write({})
+    assert (tmp_path / "mine").is_file()

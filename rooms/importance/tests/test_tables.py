@@ -283,3 +283,13 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
     scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:-1]))
     assert inputs_hash(job, options) != before
     assert "1 fit left" in build_report(job, options).page.read_text()
+
+
+def test_no_set_is_kept_if_all_features_are_not_clearly_better_than_none(tmp_path):
+    fits = [
+        " ".join(names)
+        for size in range(4)
+        for names in itertools.combinations(FEATURES, size)
+    ]
+    folder = with_hits(made_folder(tmp_path), dict.fromkeys(fits, 1 / 3))
+    assert kept_set(folder, best_by_size(folder)).empty

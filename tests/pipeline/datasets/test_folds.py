@@ -180,3 +180,16 @@ def test_damaged_folds_are_told(tmp_path, change):
     change(tmp_path / "data" / "mine" / "folds.csv")
     with refused(r"has the columns|cannot be read as a CSV|has fold 'x'"):
         folds_of(folder, tmp_path)
+
+
+def test_official_folds_give_way_to_folds_by_group_and_come_back(tmp_path):
+    rows = [
+        f"{number}.wav,{'ab'[number % 2]},{1 + number % 2},site{number % 3}"
+        for number in range(6)
+    ]
+    for row in rows:
+        write(tmp_path / row.split(",")[0])
+    path = csv(tmp_path / "mine.csv", "\n".join(["filename,label,fold,group", *rows]))
+    for folds_by, modulus in (("group", 3), (None, 3), ("dataset", 2), (None, 2)):
+        expected = {str(number): 1 + number % modulus for number in range(6)}
+        assert folds_of(path, tmp_path, folds_by=folds_by) == expected

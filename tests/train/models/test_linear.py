@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featurestack.commandline.terminal import tell_once
 from featurestack.results.minimise import minimise
 from featurestack.train.models.linear import fit
 from tests.train.little import build
@@ -146,3 +147,30 @@ def test_features_without_information_of_their_own_leave_a_model(kind, strength)
     answers = torch.from_numpy(standard @ weight.T + bias).softmax(1).numpy()
     # at the minimum the gradient of each bias is 0
     np.testing.assert_allclose(answers.sum(axis=0), target.sum(axis=0), atol=1e-3)
+
+
+def test_correlated_features_have_their_exact_minimum_too():
+    """Fewer clips than features, nearly equal features, and a large C."""
+    random = np.random.default_rng(0)
+    y = np.arange(60) % 5
+    x = random.normal(size=(60, 4)) @ random.normal(size=(4, 80))
+    x += 0.01 * random.normal(size=x.shape)
+    x[:, 0] += y
+    standard = StandardScaler().fit_transform(x)
+    regression = LogisticRegression(C=10, max_iter=100_000, tol=1e-8).fit(standard, y)
+    weight, bias = minimise(standard, y[:, None] == np.arange(5), 10, exclusive=True)
+    logits = torch.from_numpy(standard @ weight.T + bias)
+    expected = regression.predict_proba(standard)
+    np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("steps", "told"), [(2, 1), (2000, 0)])
+def test_an_end_before_the_minimum_is_told_once(monkeypatch, capsys, steps, told):
+    tell_once.cache_clear()
+    monkeypatch.setattr("featurestack.results.minimise.MOST_STEPS", steps)
+    x, y = classes_by_chance(60, 8, 6)
+    for _ in range(2):
+        minimise(x, y[:, None] == np.arange(6), 1, exclusive=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == told
+    assert all("was not at its minimum after 2 steps" in line for line in lines)
