@@ -25,14 +25,13 @@ from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
-from featurestack.features_cache.check_findings import CHECKED
 from featurestack.features_cache.location import (
     NAMED,
     cache_folder,
     dataset_name,
     is_cache,
 )
-from featurestack.features_cache.side_files import FAILURES
+from featurestack.features_cache.side_files import CHECKED, FAILURES
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find

@@ -4,7 +4,7 @@ kills and detects damage; docs/reference/formats.md describes the files.
     index.h5      the clip table and links to the values of the features
     mel.h5        values, state words, clip ids, axes
     locks/        a lock for each feature, a claim for each running extraction
-    *.csv, check.json   see side_files.py and check_findings.py
+    *.csv, check.json   see side_files.py
 
 The modules that write and read them, in reading order:
 

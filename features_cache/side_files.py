@@ -1,26 +1,31 @@
-"""The CSV files of a cache: rows of text below a fixed header.
+"""The small files of a cache: CSV with a fixed header, and check.json.
 
 verified.csv  size and time of each feature's file when all its clips were intact: an
               unchanged file is not read to look for damage
 costs.csv     seconds of one core that a feature took for a clip, and on how many clips
               they were measured; features divide the time of a shared spectrum
 failures.csv  clips that could not be done, and why; they keep their rows, with state 0
+check.json    the findings of `python -m pipeline check`
 
-A cache works without them. Each is replaced whole under the lock of the index.
+A cache works without them. Each is replaced whole, a CSV under the lock of the index.
 """
 
 import csv
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
 import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import feature_names
-from featurestack.storage.files import replaced
+from featurestack.features_cache.table import originals
+from featurestack.storage.files import replace_file, replaced
 
 VERIFIED = "verified.csv"
 VERIFIED_HEADER = ("feature", "size", "time_ns")
@@ -28,6 +33,8 @@ COSTS = "costs.csv"
 COSTS_HEADER = ("feature", "seconds_a_clip", "clips")
 FAILURES = "failures.csv"
 FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
+CHECKED = "check.json"
+CHECK_FORMAT = 4
 WHOLE = "all"  # stands in place of a feature if the clip itself is at fault
 
 
@@ -153,3 +160,56 @@ def write_failures(
             [ids[row], paths[row], feature, reason] for row, feature, reason in failures
         ]
         write_rows(folder / FAILURES, FAILURES_HEADER, kept + new)
+
+
+def write_check(
+    folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes]
+) -> None:
+    """Keep what `python -m pipeline check` found in these clips."""
+    content = {
+        "format_version": CHECK_FORMAT,
+        "clips": _labels_digest(clips),
+        "audio": _audio_digest(clips),
+        "findings": findings,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / CHECKED, f"{json.dumps(content, indent=1)}\n")
+
+
+def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
+    """The findings of `python -m pipeline check`, leaks first; None without any.
+
+    None too if clips or audio files have changed since, or if the file is damaged. If
+    no audio file is there, the cache is used on another machine.
+    """
+    try:
+        content = json.loads((folder / CHECKED).read_text("utf-8"))
+        known = content["format_version"] == CHECK_FORMAT
+        if not known or content["clips"] != _labels_digest(clips):
+            return None
+        here = any(Path(path).is_file() for path in clips["path"])
+        if here and content["audio"] != _audio_digest(clips):
+            return None
+        return list(content["findings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _audio_digest(clips: pd.DataFrame) -> str:
+    """Digest of size and time of each audio file, in the order of the clips' ids."""
+    states = []
+    for path in originals(clips).sort_values("clip_id")["path"].unique():
+        states.append([0, 0])
+        with suppress(OSError):
+            status = Path(path).stat()
+            states[-1] = [status.st_size, status.st_mtime_ns]
+    return _digest(states)
+
+
+def _labels_digest(clips: pd.DataFrame) -> str:
+    columns = ["clip_id", "label", "fold", "group"]
+    return _digest(sorted(originals(clips)[columns].values.tolist()))
+
+
+def _digest(rows: Sequence[object]) -> str:
+    return blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
-from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.side_files import WHOLE, failed_clips
+from featurestack.features_cache.side_files import WHOLE, failed_clips, read_check
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES

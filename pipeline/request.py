@@ -1,9 +1,14 @@
-"""The work of an extraction: `request` resolves the clips and features asked for."""
+"""The work of an extraction: `request` resolves the clips and features asked for.
+
+FRAME= gives every feature the number of samples that lasts so long at the dataset's
+rate: librosa's 2048 last 46 ms at 44.1 kHz, but 128 ms at 16 kHz.
+"""
 
 import functools
 import importlib.metadata
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +21,7 @@ from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.missing import Wanted
-from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.names import FRAMING, Channel, parse_list
 from featurestack.features_cache.table import (
     SOURCE_COLUMNS,
     spans,
@@ -31,7 +36,6 @@ from featurestack.pipeline.features import (
     Variant,
     resolve_feature,
 )
-from featurestack.pipeline.frame_duration import long_frames_note, with_frames
 from featurestack.pipeline.options import ExtractOptions
 from featurestack.pipeline.worker import Source
 from featurestack.storage.files import content_hash
@@ -39,6 +43,13 @@ from featurestack.storage.files import content_hash
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
+LONG = 60.0  # milliseconds; longer frames are mentioned
+USUAL = 46.0  # milliseconds of 2048 samples at 44.1 kHz
+SHORTEST = 16  # samples of a frame
+OVERLAP = 4  # frames begin a quarter of their length apart
+# A constant-Q transform of seven octaves needs a hop that 64 divides: lengths from 512
+# samples on are multiples of this.
+STEP = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,3 +283,48 @@ def part_of(part: str, count: int) -> slice:
             f"PART={shortened(part)}: expected which part of how many, such as 3/16"
         )
     return slice(count * (number - 1) // total, count * number // total)
+
+
+def frame_samples(milliseconds: float, sample_rate: int) -> int:
+    """The length of a frame in samples, about so many milliseconds.
+
+    >>> [frame_samples(46, rate) for rate in (8000, 16000, 44100, 48000)]
+    [384, 768, 2048, 2304]
+    """
+    samples = max(SHORTEST, milliseconds / 1000 * sample_rate)
+    half = 2 ** int(math.log2(samples)) // 2
+    step = min(STEP, half)
+    return step * round(samples / step)
+
+
+def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Channel:
+    """The channel with frames of this duration, unless its name states its own.
+
+    >>> str(with_frames(Channel("mel"), 46, 16000))
+    'mel@hop_length=192,n_fft=768'
+    """
+    given = dict(channel.parameters)
+    if not FEATURES.knows(channel.name) or given.keys() & FRAMING:
+        return channel
+    length = frame_samples(milliseconds, sample_rate)
+    scaled = {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
+    known = FEATURES[channel.name].parameters
+    for name, value in scaled.items():
+        if name in known:
+            given[name] = value
+    parameters = tuple(sorted(given.items()))
+    return Channel(channel.name, parameters, channel.rows)
+
+
+def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
+    """A line that says how long frames last; '' if they are not long."""
+    lengths = [variant.parameters.get("n_fft") for variant in variants]
+    samples = max((int(length) for length in lengths if length), default=0)
+    milliseconds = 1000 * samples / sample_rate
+    if milliseconds <= LONG:
+        return ""
+    return (
+        f"a frame of {samples} samples lasts {milliseconds:.0f} ms at {sample_rate} Hz:"
+        f" FRAME={USUAL:g} asks for frames of {USUAL:g} ms, as at 44.1 kHz"
+        " (docs/howto/short-clips.md)"
+    )

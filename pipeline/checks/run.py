@@ -14,7 +14,7 @@ import pandas as pd
 from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.check_findings import write_check
+from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline.checks.artefacts import artefact_findings
 from featurestack.pipeline.checks.findings import (

@@ -338,7 +338,7 @@ def was_answered(question: Question) -> bool:
 
 
 def is_unchecked(question: Question) -> bool:
-    from featurestack.features_cache.check_findings import read_check
+    from featurestack.features_cache.side_files import read_check
 
     if question.asked is None:
         return False

@@ -25,9 +25,9 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
-from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.external import create_cache
 from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import SEPARATOR, has_windows, originals
 from featurestack.interface import takes
 from featurestack.pipeline.checks.run import findings_in, keep

@@ -18,8 +18,8 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import Manifest, jobs, unchanged
 from featurestack.analysis.sections import elsewhere
 from featurestack.commandline import spelling
-from featurestack.features_cache.check_findings import write_check
 from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import complete
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.features_cache.check_findings import read_check
+from featurestack.features_cache.side_files import read_check
 from featurestack.pipeline.checks.findings import (
     LEAK,
     NOTE,

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from featurestack.features_cache.check_findings import read_check, write_check
+from featurestack.features_cache.side_files import read_check, write_check
 from featurestack.features_cache.table import complete
 
 FINDINGS = [{"kind": "silent"}]
