@@ -9,11 +9,12 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
 import numpy as np
 import scipy  # loads its modules on first use
 
+from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import kernels
 from featurestack.pipeline.audio import resample
 from featurestack.pipeline.axes import Bank, frequency_axis
@@ -46,6 +47,21 @@ def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
     return once
 
 
+class StoredMap(NamedTuple):
+    """A clip's map of a feature, as another feature reads it."""
+
+    values: np.ndarray  # (rows, frames) float16
+    units: str
+    hop: float  # seconds from one frame to the next; 0 if columns are not time
+
+    @classmethod
+    def of(cls, values: np.ndarray, units: str, axis: np.ndarray, unit: str) -> Self:
+        """`axis` (frames,) in `unit` is the frame axis."""
+        timed = unit == "s" and len(axis) > 1
+        hop = float(axis[-1] - axis[0]) / (len(axis) - 1) if timed else 0.0
+        return cls(to_stored(values, values.shape, "float16"), units, hop)
+
+
 class Clip:
     """The samples of a clip, and the intermediates that its features share.
 
@@ -58,6 +74,8 @@ class Clip:
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = y
         self.sample_rate = sample_rate
+        # feature -> its map, of those that are not computed from the samples
+        self.maps: dict[str, StoredMap] = {}
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
         # intermediates that the computation in progress has used
         self.used: list[object] = []

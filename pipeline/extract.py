@@ -17,7 +17,7 @@ import numpy as np
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache.missing import Missing, nothing_missing
+from featurestack.features_cache.missing import Missing, missing, nothing_missing
 from featurestack.features_cache.side_files import FAILURES
 from featurestack.features_cache.writer import CacheWriter, cache_writer
 from featurestack.pipeline import audio
@@ -96,7 +96,10 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     if complete := nothing_missing(asked):
         print(describe_work(asked, complete), flush=True)
         return ExtractionResult()
-    if asked.read_only:
+    if asked.read_only and any(
+        not asked.variants[lacking].source
+        for lacking in np.flatnonzero(missing(asked).todo.any(axis=0)).tolist()
+    ):
         raise RequestError(
             f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
             f" some of these features: give DATASET={asked.dataset.source}"
@@ -131,6 +134,7 @@ def compute_missing(
         asked.dataset.sample_rate,
         asked.dataset.samples,
         tuple(files),
+        asked.maps(),
         writer.handle,
     )
     done = ExtractionResult()
@@ -180,7 +184,10 @@ def batches(
     processes end at about the same time.
     """
     left = lacking.clips
-    most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
+    ids = asked.clips["clip_id"].tolist()
+    most = int(
+        np.clip(LONGEST_AUDIO / max(asked.dataset.duration, 1), 1, LONGEST_BATCH)
+    )
     while len(left):
         rows, left = np.split(
             left, [min(most, 1 + len(left) // (processes * BATCHES_LEFT))]
@@ -189,6 +196,7 @@ def batches(
         yield [
             ClipTask(
                 row,
+                ids[row],
                 asked.sources[row],
                 {
                     k: of_features[k][place]

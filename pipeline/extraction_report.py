@@ -156,13 +156,20 @@ def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:
     """Compute the features of a few clips, spread over the part, and write nothing."""
     result = ExtractionResult()
     computation = Computation(
-        asked.variants, asked.dataset.sample_rate, asked.dataset.samples, asked.specs
+        asked.variants,
+        asked.dataset.sample_rate,
+        asked.dataset.samples,
+        asked.specs,
+        asked.maps(),
     )
+    ids = asked.clips["clip_id"].tolist()
     everything = dict.fromkeys(range(len(asked.specs)), 0)
     part = asked.part
     spread = np.unique(
         np.linspace(part.start, part.stop - 1, clips, dtype=int)
     ).tolist()
     for row in (*spread[:1], *spread):
-        computation.compute(ClipTask(row, asked.sources[row], everything), result)
+        computation.compute(
+            ClipTask(row, ids[row], asked.sources[row], everything), result
+        )
     return result

@@ -19,9 +19,16 @@ from joblib import Parallel, delayed
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache import Cache
 from featurestack.features_cache.feature_file import FeatureSpec
+from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.missing import Wanted
-from featurestack.features_cache.names import FRAMING, Channel, parse_list
+from featurestack.features_cache.names import (
+    FRAMING,
+    Channel,
+    parse_channel,
+    parse_list,
+)
 from featurestack.features_cache.table import (
     SOURCE_COLUMNS,
     spans,
@@ -43,7 +50,7 @@ from featurestack.storage.files import content_hash
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
-LONG = 60.0  # milliseconds; longer frames are mentioned
+LONG = 65.0  # milliseconds; longer frames are mentioned
 USUAL = 46.0  # milliseconds of 2048 samples at 44.1 kHz
 SHORTEST = 16  # samples of a frame
 OVERLAP = 4  # frames begin a quarter of their length apart
@@ -67,6 +74,11 @@ class Request(Wanted):
         """ "piece" if every clip is cut from a longer recording, else "clip"."""
         pieces = "end" in self.clips and bool((self.clips["end"] > 0).all())
         return "piece" if pieces else "clip"
+
+    def maps(self) -> Cache | None:
+        """The cache, if some feature is computed from another one's map."""
+        derived = any(variant.source for variant in self.variants)
+        return Cache(self.folder) if derived and is_cache(self.folder) else None
 
     @functools.cached_property
     def sources(self) -> list[Source]:
@@ -102,11 +114,6 @@ def request(options: ExtractOptions) -> Request:
     table = dataset.table
     if dataset.keeps_copies and before is not None and not dataset.read_only:
         table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
-    if not (table["path"] != "").any():
-        raise RequestError(
-            f"{dataset.folder} has no audio to compute features from; it is used as"
-            " it is"
-        )
     variants, left_out = wanted(options.features, dataset, options.frame)
     rows = part_of(options.part, len(table))
     clips = with_sources(table, before)
@@ -115,12 +122,13 @@ def request(options: ExtractOptions) -> Request:
     changes = [] if before is None else describe_changes(before, clips, rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     long_frames = long_frames_note(variants, dataset.sample_rate)
+    long_frames = "" if options.frame else long_frames
     notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
     return Request(
         folder=dataset.folder,
         read_only=dataset.read_only,
         clips=clips,
-        settings=index_attributes(dataset),
+        settings=dataset.settings or index_attributes(dataset),
         specs=specs,
         part=rows,
         hashed=rows,
@@ -137,8 +145,12 @@ def wanted(
     """The variants in a list of features, and lines on those left out of `all` and
     `small`, which cannot exist here; RequestError if one is named, or none is left.
 
+    A feature that is computed from another one's map comes after that one, if there is
+    audio.
+
     frame  duration of frames in milliseconds, None for librosa's 2048 samples
     """
+    has_audio = bool((dataset.table["path"] != "").any())
     variants = {}
     left_out = []
     for word in features.split():
@@ -147,6 +159,11 @@ def wanted(
             if frame:
                 channel = with_frames(channel, frame, dataset.sample_rate)
             variant = resolve_feature(channel)
+            if not (variant.source or has_audio):
+                raise RequestError(
+                    f"{dataset.folder} has no audio to compute features from; it is"
+                    " used as it is"
+                )
             try:
                 rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
             except Impossible as reason:
@@ -155,6 +172,9 @@ def wanted(
                 left_out.append(reason)
                 continue
             channel.kept_rows(rows)
+            source = parse_channel(variant.source) if variant.source else None
+            if source and has_audio and FEATURES.knows(source.name):
+                variants[source.stored] = resolve_feature(source)
             variants[variant.stored] = variant
     if not variants:
         parse_list(features)  # an empty list has its own message
@@ -183,7 +203,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
     return FeatureSpec(
         stored=variant.stored,
         feature=feature.name,
-        parameters=variant.recorded,
+        parameters=variant.recorded | source_facts(variant, dataset),
         code_version=feature.version,
         units=feature.units,
         row_axis=variant.row_axis(dataset.sample_rate),
@@ -200,6 +220,27 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         dtype=dtype,
         libraries=libraries(),
     )
+
+
+def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
+    """What the values of a feature depend on, if it is computed from a brought one's
+    map; RequestError if the cache lacks the map.
+    """
+    source = parse_channel(variant.source) if variant.source else None
+    has_audio = (dataset.table["path"] != "").any()
+    if source is None or (has_audio and FEATURES.knows(source.name)):
+        return {}
+    folder = dataset.folder
+    if not (is_cache(folder) and source in Cache(folder)):
+        FEATURES[source.name]  # an unknown name has its own message
+        raise RequestError(
+            f"{variant.stored} is computed from {source}, and {folder} has neither that"
+            " nor audio"
+        )
+    stored = Cache(folder)[source]
+    if stored.frames < 2:
+        raise RequestError(f"{variant.stored}: {source} has no frames in time")
+    return {"source": f"{source} {stored.key}"}
 
 
 @functools.cache
@@ -320,9 +361,9 @@ def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
     """A line that says how long frames last; '' if they are not long."""
     lengths = [variant.parameters.get("n_fft") for variant in variants]
     samples = max((int(length) for length in lengths if length), default=0)
-    milliseconds = 1000 * samples / sample_rate
-    if milliseconds <= LONG:
+    if samples <= LONG / 1000 * sample_rate:
         return ""
+    milliseconds = 1000 * samples / sample_rate
     return (
         f"a frame of {samples} samples lasts {milliseconds:.0f} ms at {sample_rate} Hz:"
         f" FRAME={USUAL:g} asks for frames of {USUAL:g} ms, as at 44.1 kHz"

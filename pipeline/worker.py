@@ -5,13 +5,17 @@ numbers.
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache import Cache
 from featurestack.features_cache.claims import Handle
 from featurestack.features_cache.feature_file import (
     FeatureFile,
@@ -21,7 +25,7 @@ from featurestack.features_cache.feature_file import (
 from featurestack.features_cache.side_files import WHOLE
 from featurestack.features_cache.writer import Clips, to_stored, write_batch
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.clip_spectra import Clip, StoredMap
 from featurestack.pipeline.features import Variant
 
 # clips of this process so far; the first also loads and compiles
@@ -50,6 +54,7 @@ class ClipTask(NamedTuple):
     """A clip and the features that it still lacks."""
 
     row: int  # the clip's row in the table
+    clip_id: str
     source: Source
     fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
 
@@ -93,10 +98,28 @@ class Computation:
     sample_rate: int
     samples: int
     specs: Sequence[FeatureSpec]
+    cache: Cache | None  # has maps that features are computed from
+
+    def cached_maps(self, task: ClipTask) -> dict[str, StoredMap]:
+        """The maps that the task's features read, of those that the cache has."""
+        maps = {}
+        for feature in task.fingerprints if self.cache else ():
+            name = self.variants[feature].source
+            with suppress(RequestError):  # it is computed from audio
+                if name and self.cache:
+                    stored = self.cache[name]
+                    (values,) = self.cache.read(name, [task.clip_id])
+                    about = stored.units, stored.frame_axis, stored.frame_unit
+                    maps[name] = StoredMap.of(values, *about)
+        return maps
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """The features that a clip lacks; failures and times go to `result`."""
         source = task.source
+        maps = self.cached_maps(task)
+        if all(self.variants[feature].source in maps for feature in task.fingerprints):
+            clip = Clip(np.zeros(self.samples, np.float32), self.sample_rate)
+            return self.compute_features(task, clip, maps, result)
         try:
             y = source.load(self.sample_rate, self.samples)
             if audio.version(source.path) != source.version:
@@ -110,11 +133,22 @@ class Computation:
             return []
         if decoder_error := audio.damaged.pop(source.path, ""):
             result.damaged.append((source.path, decoder_error))
-        clip = Clip(y, self.sample_rate)
+        return self.compute_features(task, Clip(y, self.sample_rate), maps, result)
+
+    def compute_features(
+        self,
+        task: ClipTask,
+        clip: Clip,
+        maps: dict[str, StoredMap],
+        result: ExtractionResult,
+    ) -> Clips:
+        """The features that a clip lacks, from its samples and `maps`."""
+        clip.maps |= maps
         done = []
         names = []
         for feature, fingerprint in task.fingerprints.items():
-            name = self.variants[feature].stored
+            variant = self.variants[feature]
+            name = variant.stored
             try:
                 stored = clip.timed(name, partial(self.stored_values, feature, clip))
             except Exception as error:  # only this feature of this clip is lost

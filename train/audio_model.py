@@ -92,13 +92,15 @@ class AudioModel(TrainedModel):
             stored = described.stored
             channel = parse_channel(stored)
             with own_code.defined_in(self.config.own_code):
-                if not FEATURES.knows(channel.name):
+                known = FEATURES.knows(channel.name)
+                variant = resolve_feature(channel) if known else None
+                source = parse_channel(variant.source or stored) if variant else None
+                if not (variant and source and FEATURES.knows(source.name)):
                     raise RequestError(
                         f"nothing here computes {stored} for new audio: it was brought"
                         " into the cache, or the file that defines it is not loaded"
                         " (LOAD=)"
                     )
-                variant = resolve_feature(channel)
             if described.parameters.get("file") != variant.recorded.get("file"):
                 raise RequestError(
                     f"the run was trained on {stored} of another network file: put the"

@@ -83,6 +83,7 @@ class Dataset:
     # clips of the cache, with SOURCE_COLUMNS
     cached: pd.DataFrame | None = None
     read_only: bool = False  # a cache that is used as it is
+    settings: Attributes | None = None  # of that cache
 
     @property
     def samples(self) -> int:
@@ -176,6 +177,7 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
         notes=ignored_by_cache(options),
         cached=cache.sources,
         read_only=True,
+        settings=cache.settings,
     )
 
 

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from featurestack.commandline.registry import Registry
-from featurestack.features_cache.names import Channel
+from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline import axes, parameters
-from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.clip_spectra import Clip, StoredMap
 from featurestack.pipeline.parameters import Parameter, Value
 
 Function = Callable[..., np.ndarray]
@@ -39,6 +39,8 @@ class Feature:
     version: int = 1
     recorded: Callable[..., dict[str, str]] | None = None
     """(**parameters) -> facts that the values depend on, as a network file's digest."""
+    source: Callable[..., str] | None = None
+    """(**parameters) -> the feature whose stored map it is computed from."""
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
@@ -91,6 +93,13 @@ class Variant:
         """All that the values depend on, as the cache and run.json keep it."""
         more = self.feature.recorded
         return self.parameters | (more(**self.parameters) if more else {})
+
+    @property
+    def source(self) -> str:
+        """The stored name of the feature whose map it reads by `stored_map`; '' for a
+        feature of audio.
+        """
+        return self.feature.source(**self.parameters) if self.feature.source else ""
 
     def compute(self, clip: Clip) -> np.ndarray:
         """(rows, frames), not yet rounded for storage; raises Impossible."""
@@ -154,3 +163,16 @@ def resolve_feature(channel: Channel) -> Variant:
     return Variant(
         feature, Channel(name, tuple(changed.items())).stored, values, arguments
     )
+
+
+def stored_map(clip: Clip, stored: str) -> StoredMap:
+    """The map of a feature as a cache stores it: the cached one, else that of the
+    clip's audio.
+    """
+    if stored not in clip.maps:
+        variant = resolve_feature(parse_channel(stored))
+        values = variant.compute(clip)
+        axis = variant.frame_axis(clip.sample_rate, len(clip.y))
+        unit = variant.feature.frame_unit
+        clip.maps[stored] = StoredMap.of(values, variant.feature.units, axis, unit)
+    return clip.maps[stored]

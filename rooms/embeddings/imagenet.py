@@ -3,7 +3,8 @@ another feature's map; a vector for a clip.
 
 The network is frozen. Its weights are models/resnet18-*.pth: torchvision's own file, or
 one with these stages alone. torch runs it, in the processes that compute the other
-features. The map is the one that a cache stores of NAME, rounded like it.
+features. The map is the one that the cache has of NAME, also without audio; new audio's
+is computed and rounded like it.
 
 How the map enters was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each tested by the
 linear model of the two others. Fixed numbers standardise decibels (76.0 % for mel; by
@@ -15,17 +16,21 @@ better than stage 3 alone (75.2 and 73.8 %).
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.names import Channel
-from featurestack.features_cache.writer import to_stored
+from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features.registry import Feature, Variant, resolve_feature
+from featurestack.pipeline.features.registry import (
+    FEATURES,
+    Feature,
+    resolve_feature,
+    stored_map,
+)
 from featurestack.pipeline.parameters import EvenSamples, Samples
 from featurestack.rooms.embeddings.networks import (
     RESNET,
@@ -66,24 +71,23 @@ def imagenet(
     Ignores: when in the clip they are
     Feature map: one column; its rows have no order
     """
-    source = source_of(of=of, n_fft=n_fft, hop_length=hop_length)
-    values = source.compute(clip)
-    # as a cache stores it, so that a cached map and a new one give the same
-    stored = to_stored(values, values.shape, "float16")
-    return embed(stored, source.feature.units, clip)
+    name = source_name(of=of, n_fft=n_fft, hop_length=hop_length)
+    return embed(*stored_map(clip, name))
 
 
-def embed(values: NDArray, units: str, clip: Clip) -> NDArray[np.float32]:
-    """(8192, 1) of a feature map (rows, frames); zeros behind a short clip are left
-    out.
+def embed(values: NDArray, units: str, hop: float) -> NDArray[np.float32]:
+    """(8192, 1) of a feature map (rows, frames) whose frames are `hop` seconds apart, 0
+    if unknown. Equal frames at its end, as of a short clip's zeros, are left out.
     """
     import torch
 
-    own = np.trim_zeros(clip.y, "b") if clip.y.any() else clip.y
-    frames = max(2, round(values.shape[1] * len(own) / len(clip.y)))
+    frames = values.shape[1]
+    others = np.flatnonzero((values != values[:, -1:]).any(axis=0))
+    if len(others) and others[-1] < frames - 2:
+        frames = max(2, others[-1] + 1)
     x = torch.from_numpy(standardised(values[:, :frames], units))
-    seconds = len(own) / clip.sample_rate
-    columns = max(FEWEST_FRAMES, round(FRAMES_A_SECOND * seconds))
+    wanted = FRAMES_A_SECOND * frames * hop if hop else frames
+    columns = max(FEWEST_FRAMES, round(wanted))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the same sums in every process
     try:
@@ -169,66 +173,60 @@ def weights() -> Path:
     return path
 
 
-def source_of(
+def source_name(
     *, of: str, n_fft: int | None = None, hop_length: int | None = None
-) -> Variant:
-    """The feature whose map is read; RequestError if it has no frames in time.
+) -> str:
+    """The stored name of the feature whose map is read; RequestError if its columns are
+    not frames in time.
 
     n_fft, hop_length  its own parameters, by default as it has them
     """
-    given = {"n_fft": n_fft, "hop_length": hop_length}
-    named = tuple((key, value) for key, value in sorted(given.items()) if value)
     if of in ("", "imagenet", "embedding"):
         raise RequestError(
             f"imagenet@of={of}: expected a feature with frames in time, as"
             " imagenet@of=mel"
         )
-    source = resolve_feature(Channel(of, named))
+    given = {"n_fft": n_fft, "hop_length": hop_length}
+    channel = Channel(of, tuple((k, v) for k, v in sorted(given.items()) if v))
+    if not FEATURES.knows(of):  # brought into the cache
+        return channel.stored
+    source = resolve_feature(channel)
     if source.feature.frame_unit != "s":
         raise RequestError(f"imagenet@of={of}: its columns are not frames in time")
-    return source
+    return source.stored
 
 
-def facts(
-    *, of: str, n_fft: int | None = None, hop_length: int | None = None
-) -> dict[str, str]:
+def facts(**parameters: Any) -> dict[str, str]:
     """What the values depend on: the weights' digest; the source, its parameters and
     its code version.
     """
-    source = source_of(of=of, n_fft=n_fft, hop_length=hop_length)
-    described = [f"{key}={value}" for key, value in source.recorded.items()]
-    return {
-        "file": file_facts(weights()).sha256,
-        "source": f"{of} {source.feature.version}: {', '.join(described)}",
-    }
+    described = {"file": file_facts(weights()).sha256}
+    if FEATURES.knows(parameters["of"]):
+        source = resolve_feature(parse_channel(source_name(**parameters)))
+        named = [f"{key}={value}" for key, value in source.recorded.items()]
+        version = f"{parameters['of']} {source.feature.version}"
+        described["source"] = f"{version}: {', '.join(named)}"
+    return described
 
 
-def dimension_axis(
-    sample_rate: int,
-    *,
-    of: str,
-    n_fft: int | None = None,
-    hop_length: int | None = None,
-) -> NDArray[np.float64]:
+def dimension_axis(sample_rate: int, **parameters: Any) -> NDArray[np.float64]:
     """(rows,) the number of each row, from 0; Impossible if the source is."""
-    source = source_of(of=of, n_fft=n_fft, hop_length=hop_length)
-    source.row_axis(sample_rate)
+    name = source_name(**parameters)
+    if sample_rate and FEATURES.knows(parameters["of"]):
+        resolve_feature(parse_channel(name)).row_axis(sample_rate)
     values = sum(2 * STAGES[stage] * ROWS // SHRUNK[stage] for stage in STAGES)
     return np.arange(float(values))
 
 
 def one_column(
-    sample_rate: int,
-    samples: int,
-    *,
-    of: str,
-    n_fft: int | None = None,
-    hop_length: int | None = None,
+    sample_rate: int, samples: int, **parameters: Any
 ) -> NDArray[np.float64]:
     """(1,) the clip's beginning; Impossible if the source is, or has a single frame."""
-    source = source_of(of=of, n_fft=n_fft, hop_length=hop_length)
-    if len(source.frame_axis(sample_rate, samples)) < 2:
-        raise Impossible(f"{source.stored} has a single frame")
+    name = source_name(**parameters)
+    if sample_rate and FEATURES.knows(parameters["of"]):
+        source = resolve_feature(parse_channel(name))
+        if len(source.frame_axis(sample_rate, samples)) < 2:
+            raise Impossible(f"{name} has a single frame")
     return np.zeros(1)
 
 
@@ -239,5 +237,7 @@ FEATURE = Feature(
     rows=dimension_axis,
     row_unit="dimension",
     frames=one_column,
+    version=2,
     recorded=facts,
+    source=source_name,
 )
