@@ -10,8 +10,7 @@
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
 or that an ablation is a clear gain or loss. For the power, mel+mfcc is truly better
-than the other runs. For the difference that reports call detectable, one run is truly
-better, or worse, by it than all others. TASK=intervals has the coverage of the interval
+than the other runs. TASK=intervals has the coverage of the interval
 of a difference where few recordings differ. TASK=best has the coverage of both
 intervals of the best of many equal runs: its own, and that of its choice on the other
 folds. TASK=composed joins the best three of 25 useless features on the tested folds,
@@ -37,11 +36,6 @@ from featurestack.pipeline.checks.price import by_clip, is_lost
 from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS
 from featurestack.results.scores import Floats, Ints
-from featurestack.results.tags import (
-    fold_ranks,
-    jackknife_values,
-    random_order_values,
-)
 from featurestack.results.training_options import STRENGTH
 from tests.analysis.simulated import (
     claims,
@@ -51,29 +45,9 @@ from tests.analysis.simulated import (
 )
 
 CLASSES = 10
-# clips of its 304 recordings
-ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]
-UNEVEN = np.maximum(5, 600 * np.exp(-np.arange(12) / 3) / 3.5).astype(int)
-SEVERAL_CLIPS = {  # recordings -> clips of each
-    "8 of 50 clips": [50] * 8,
-    "12 of 50": [50] * 12,
-    "12 of 5 to 171": UNEVEN.tolist(),
-    "20 of 50": [50] * 20,
-    "60 of 10": [10] * 60,
-    "150 of 3": [3] * 150,
-}
 RECORDINGS = (8, 10, 12, 30)
 BETTER = 0.4  # further distance of the better run's scores of a label from none
 TAG_CLIPS = 600
-# clips, recordings, prevalence of a useless model's labels
-USELESS = (
-    (400, 400, 0.01),
-    (400, 400, 0.25),
-    (600, 8, 0.15),
-    (600, 12, 0.03),
-    (600, 30, 0.05),
-    (600, 60, 0.02),
-)
 COMPOSED_CLIPS = (40, 100, 300)
 PRICE_CLIPS = (60, 200)
 PRICE_VALUES = (2, 3, 5, 20)
@@ -95,8 +69,6 @@ DISCORDANCE = (
     (0.1, 0.0),
 )
 FALSE = ("overall", "ablations", "any")
-# share of a clip's difficulty that differs between seeds, feature sets, models
-OWN = (0.1, 0.3, 0.6)
 
 
 class FalseClaimsOptions(Options):
@@ -132,22 +104,13 @@ def false_claims(options: FalseClaimsOptions) -> None:
     """Rates of false claims over equal runs, and the power for true differences, by
     simulation.
     """
-    rng = np.random.default_rng(options.seed)
-    if options.task == "tags":
-        false_claims_of_tags(options, rng)
-        return
-    if options.task == "intervals":
-        intervals_of_differences(options)
-        return
-    if options.task == "composed":
-        composed_sets(options, rng)
-        return
-    if options.task == "price":
-        price_of_nothing(options, rng)
-        return
-    if options.task == "best":
-        best_of_many(options, rng)
-        return
+    TASKS[options.task](options, np.random.default_rng(options.seed))
+
+
+def false_claims_of_classes(
+    options: FalseClaimsOptions, rng: np.random.Generator
+) -> None:
+    """Rates of false claims over equal runs, and the power for true differences."""
     print(
         f"False claims: % of {options.reports} reports of equally good runs that say"
         " they differ\n"
@@ -177,49 +140,6 @@ def false_claims(options: FalseClaimsOptions) -> None:
         for clips, points in product(options.clips, options.points)
     ]
     print(text_table(rows, ("clips", "points", "winner", "gain")))
-    print(
-        "\nPoints that reports say they can show; % of reports that can show any; %"
-        " that find a run that is better than all others by so much, and a run that"
-        " is worse than all others\n"
-    )
-    header = ("recordings", "own share", "runs", "can show", "points said")
-    rows = [
-        detectable_difference(options, rng, "ESC-10", ESC10, own, runs, 0.9)
-        for own, runs in product(OWN, options.runs[:2])
-    ]
-    rows += [
-        detectable_difference(options, rng, name, sizes, OWN[1], 3, 0.8)
-        for name, sizes in SEVERAL_CLIPS.items()
-    ]
-    print(text_table(rows, (*header, "better", "worse")))
-
-
-def detectable_difference(
-    options: FalseClaimsOptions,
-    rng: np.random.Generator,
-    name: str,
-    sizes: list[int],
-    own: float,
-    runs: int,
-    accuracy: float,
-) -> tuple[Any, ...]:
-    """The difference that reports of equal runs on recordings of `sizes` clips say they
-    can show, and how often they find it.
-    """
-    given: dict[str, Any] = {"own": own, "accuracy": accuracy}
-    equal = reports(options, rng, runs, sizes, 0.0, **given)
-    said = np.array([report.detectable for report in equal])
-    possible = np.isfinite(said)
-    row = (name, f"{own:g}", runs, f"{100 * possible.mean():.0f}")
-    if possible.mean() < 0.5:
-        return (*row, "-", "-", "-")
-    shown = float(said[possible].mean())
-    given["accuracy"] = accuracy - shown
-    better = reports(options, rng, runs, sizes, shown, different="mel+mfcc", **given)
-    given["accuracy"] = accuracy
-    worse = reports(options, rng, runs, sizes, -shown, different="mel", **given)
-    found = (*rates(better, "worse"), *rates(worse, "worse"))
-    return (*row, f"{100 * shown:.1f}", *found)
 
 
 def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
@@ -242,35 +162,11 @@ def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) 
         rows.append(
             (recordings, kind, count, *rates(said, "overall"), *rates(found, "overall"))
         )
-    useless_models(options, rng)
     print(
         f"Tags: % of {options.reports} reports that say runs differ, of runs with equal"
         " mAP (false) and of runs of which one is better (found)\n"
     )
     print(text_table(rows, ("recordings", "clips", "runs", "false", "found")))
-
-
-def useless_models(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
-    """Rates at which a random order of the clips is called better than chance."""
-    rows = []
-    for clips, recordings, prevalence in USELESS:
-        groups = np.sort(np.arange(clips) % recordings)
-        shares = np.bincount(groups) / clips
-        better = 0
-        for _ in range(options.reports):
-            target = rng.random((clips, CLASSES)) < prevalence
-            ranks = fold_ranks(rng.random(target.shape), groups % 5)
-            lead = jackknife_values(target, ranks, groups)
-            lead -= random_order_values(target, groups)
-            p = sign_flip_tests(lead[:, None], shares, LEVEL).p[0]
-            better += p < LEVEL and lead.sum() > 0
-        share = f"{100 * better / options.reports:.1f}"
-        rows.append((clips, recordings, f"{100 * prevalence:g}", share))
-    print(
-        f"Tags: % of {options.reports} useless models that are called better than"
-        " chance\n"
-    )
-    print(text_table(rows, ("clips", "recordings", "prevalence %", "better")))
 
 
 def composed_sets(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
@@ -389,7 +285,9 @@ def best_of_many(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
     print(text_table(rows, header))
 
 
-def intervals_of_differences(options: FalseClaimsOptions) -> None:
+def intervals_of_differences(
+    options: FalseClaimsOptions, _: np.random.Generator
+) -> None:
     """How often the 95 % interval of a difference holds the truth, where few recordings
     differ.
     """
@@ -437,6 +335,15 @@ def rates(said: list[Any], *names: str) -> list[str]:
         for name in names
     ]
 
+
+TASKS = {
+    "classes": false_claims_of_classes,
+    "tags": false_claims_of_tags,
+    "intervals": intervals_of_differences,
+    "best": best_of_many,
+    "composed": composed_sets,
+    "price": price_of_nothing,
+}
 
 if __name__ == "__main__":
     main([false_claims])

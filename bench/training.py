@@ -1,29 +1,25 @@
-"""Training: clips a second, and the time of a whole training, against usual loops.
+"""Training: clips a second, against a usual loop.
 
     python -m bench.training
 
 ResNet-18 on 3 x 128 x 431, batch 32. All alternatives take turns within each round, so
-that a busy machine slows all alike; ratios are medians over the rounds. Usual loops run
-in their own processes. Clips are noise: speed does not depend on them.
+that a busy machine slows all alike; ratios are medians over the rounds. The usual loop
+runs in its own process. Clips are noise: speed does not depend on them.
 """
 
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import soundfile
 import torch
 from tqdm import tqdm
 
 from bench.turns import ratio, take_turns
-from bench.usual_loops import GRID, Apart, FromAudio, Saved
+from bench.usual_loops import GRID, Apart, Saved
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
@@ -37,8 +33,6 @@ from featurestack.train.trainer import Trainer, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5
-COURSE = 20  # epochs of the comparison with training from audio
-AUDIO_ROUNDS = 2  # few, because an epoch from audio takes long
 # columns of a table: clips a second of four loops; the time of two in multiples of that
 # from memory
 LOOPS = (
@@ -62,9 +56,7 @@ class TrainingBenchOptions(Options):
 
 
 def training(options: TrainingBenchOptions) -> int:
-    """Compare clips a second of several loops, then whole trainings from audio and from
-    the cache.
-    """
+    """Compare clips a second of several loops."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run = make_run(folder / "noise", options.clips)
@@ -74,7 +66,6 @@ def training(options: TrainingBenchOptions) -> int:
             run, compute, save_arrays(folder / "saved", options.clips), options.rounds
         )
         print(text_table([loops], LOOPS))
-        print(f"\n{from_audio(run, compute, folder, options.clips)}")
     return 0
 
 
@@ -165,46 +156,6 @@ def save_arrays(folder: Path, clips: int) -> Saved:
     for file in files:
         np.save(file, chance.normal(size=(3, *GRID)).astype(np.float32))
     return Saved(files, [number % CLASSES for number in range(clips)])
-
-
-def from_audio(run: RunOptions, compute: Compute, folder: Path, clips: int) -> str:
-    """A sentence with the times of training from audio and from the cache, extraction
-    included.
-    """
-    chance = np.random.default_rng(2)
-    files = [
-        folder / "sounds" / f"class{number % CLASSES}" / f"{number:05d}.wav"
-        for number in range(clips)
-    ]
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(
-            file, chance.normal(0, 0.1, RATE * SECONDS), RATE, subtype="PCM_16"
-        )
-    words = [
-        f"DATASET={folder / 'sounds'}",
-        f"DATA={folder / 'data'}",
-        f"FEATURES={' '.join(SHAPES)}",
-    ]
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "pipeline", "features", *words],
-        check=True,
-        capture_output=True,
-    )
-    extraction = time.perf_counter() - start
-    ours = epoch_of(trainer_of(replace(run, resident="ram"), compute))
-    data = FromAudio(files, [number % CLASSES for number in range(clips)])
-    with Apart(
-        data, draw_network(make_plan(run), 1), run.batch, compute.threads
-    ) as theirs:
-        timed = take_turns({"ours": ours, "theirs": theirs}, AUDIO_ROUNDS)
-    cached, audio = (COURSE * statistics.median(seconds) for seconds in timed.values())
-    whole = extraction + cached
-    return (
-        f"{COURSE} epochs from audio {audio:.0f} s, from the cache and with its"
-        f" extraction {whole:.0f} s: {audio / whole:.2f} times faster"
-    )
 
 
 if __name__ == "__main__":

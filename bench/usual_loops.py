@@ -1,4 +1,4 @@
-"""Usual training loops, without this project's parts, for the comparison in
+"""A usual training loop, without this project's parts, for the comparison in
 bench.training.
 """
 
@@ -26,30 +26,7 @@ class Saved(Dataset[tuple[torch.Tensor, int]]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.read(self.files[index]), self.targets[index]
-
-    def read(self, file: Path) -> torch.Tensor:
-        return torch.from_numpy(np.load(file))
-
-
-class FromAudio(Saved):
-    """librosa's mel, mfcc and chroma of a file, computed at each access and stacked: a
-    notebook's Dataset.
-    """
-
-    def read(self, file: Path) -> torch.Tensor:
-        import librosa
-
-        y, sr = librosa.load(file, sr=None)
-        maps = [
-            librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=sr, n_mels=128)),
-            librosa.feature.mfcc(y=y, sr=sr, n_mfcc=40),
-            librosa.feature.chroma_stft(y=y, sr=sr),
-        ]
-        planes = (torch.from_numpy(one)[None, None].float() for one in maps)
-        return torch.cat(
-            [nn.functional.interpolate(one, GRID, mode="bilinear")[0] for one in planes]
-        )
+        return torch.from_numpy(np.load(self.files[index])), self.targets[index]
 
 
 class Apart:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from docs.made_tables import HELD_OUT, MAKERS, Folders, Made
+from docs.made_tables import HELD_OUT, MAKERS, Folders, scores
 from docs.pretrained import YAMNET
 from featurestack.analysis.ranking import Ranking, rank
 from featurestack.analysis.runs import load_runs
@@ -67,7 +67,7 @@ def wanted() -> dict[str, tuple[str, str]]:
 
 
 @MAKERS.register()
-def imagenet(folders: Folders) -> Made:
+def imagenet(folders: Folders) -> pd.DataFrame:
     """A row for each of `wanted`: accuracies in percent, the gain over frozen mel in
     points.
     """
@@ -89,8 +89,7 @@ def imagenet(folders: Folders) -> Made:
         run("train sweep", given, fine_tuned, "RECIPE=imagenet", "THREADS=1")
     results = load_runs(find(out / "runs", "esc50_16k"))
     chosen = [each for each in results.runs if each.model in sets]
-    command = "python -m docs.tables SOUNDS OUT imagenet"
-    return rows_of(rank(chosen, LEVEL)), command, None
+    return rows_of(rank(chosen, LEVEL))
 
 
 def rows_of(ranking: Ranking) -> pd.DataFrame:
@@ -104,14 +103,10 @@ def rows_of(ranking: Ranking) -> pd.DataFrame:
     rows = []
     for name, place in places.items():
         by_fold = 100 * ranking.fold_accuracy[place]
-        low, high = 100 * ranking.interval[place]
         gain, gain_from, gain_to, p = gains.get(place, (np.nan,) * 4)
         row = {
             "features": name,
-            "accuracy": 100 * ranking.accuracy[place],
-            "accuracy_sd": by_fold.std(ddof=1),
-            "accuracy_low": low,
-            "accuracy_high": high,
+            **scores(ranking, place),
             "chosen_on": by_fold[~held_out].mean(),
             "held_out": by_fold[held_out].mean(),
             "gain": 100 * gain,
@@ -125,7 +120,7 @@ def rows_of(ranking: Ranking) -> pd.DataFrame:
 
 
 @MAKERS.register()
-def imagenet_sounds(folders: Folders) -> Made:
+def imagenet_sounds(folders: Folders) -> pd.DataFrame:
     """Frozen mel by `linear` on other sounds: accuracies in percent."""
     out = folders.out.resolve()
     run = replace(folders, out=out).run
@@ -135,22 +130,7 @@ def imagenet_sounds(folders: Folders) -> Made:
             given = f"DATASET={folders.sounds.resolve() / place}"
             run("pipeline features", given, "FEATURES=imagenet@of=mel")
             run("train run", given, "FEATURES=imagenet@of=mel", "MODEL=linear")
-            rows.append(row_of_sounds(out, place, name))
-    command = "python -m docs.tables SOUNDS OUT imagenet_sounds"
-    return pd.DataFrame(rows), command, None
-
-
-def row_of_sounds(out: Path, place: str, name: str) -> dict[str, str | float]:
-    """The row of the run in OUT/runs of these sounds."""
-    found = load_runs(find(out / "runs", Path(place).stem))
-    of_mel = [run for run in found.runs if run.features == "imagenet@of=mel"]
-    ranking = rank(of_mel, LEVEL)
-    by_fold = 100 * ranking.fold_accuracy[0]
-    low, high = 100 * ranking.interval[0]
-    return {
-        "dataset": name,
-        "accuracy": 100 * ranking.accuracy[0],
-        "accuracy_sd": by_fold.std(ddof=1),
-        "accuracy_low": low,
-        "accuracy_high": high,
-    }
+            found = load_runs(find(out / "runs", Path(place).stem)).runs
+            of_mel = [run for run in found if run.features == "imagenet@of=mel"]
+            rows.append({"dataset": name, **scores(rank(of_mel, LEVEL), 0)})
+    return pd.DataFrame(rows)

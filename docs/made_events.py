@@ -4,7 +4,6 @@ SOUNDS holds finch, and esc50_16k for the noise.
 """
 
 import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from bench import checks as made_checks
 from bench.new_place import NewPlaceOptions
 from bench.noisy_hour import train_on_every_other_minute
-from docs.made_tables import MAKERS, Folders, Made
+from docs.made_tables import MAKERS, Folders
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
@@ -42,7 +41,7 @@ def row_of(name: str, run: RunFolder) -> dict[str, object]:
 
 
 @MAKERS.register()
-def events(folders: Folders) -> Made:
+def events(folders: Folders) -> pd.DataFrame:
     """Syllables of a finch by each model; and by `frames` in an hour of noise, where
     each half of the minutes is tested by the model of the other.
     """
@@ -71,14 +70,12 @@ def events(folders: Folders) -> Made:
     with tempfile.TemporaryDirectory() as folder:
         run = train_on_every_other_minute(hour, Path(folder))
         rows.append(row_of("frames, an hour in noise", run))
-    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT events", None
+    return pd.DataFrame(rows)
 
 
 @MAKERS.register()
-def checks(folders: Folders) -> Made:
+def checks(folders: Folders) -> pd.DataFrame:
     """How often the intervals of `predict CHECKED=` hold the precision of made
     studies.
     """
-    begun = time.process_time()
-    table = made_checks.measure(made_checks.ChecksOptions())
-    return table, "python -m bench.checks", time.process_time() - begun
+    return made_checks.measure(made_checks.ChecksOptions())

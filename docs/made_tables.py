@@ -1,7 +1,7 @@
 """The steps behind each file of docs/tables/: `python -m docs.tables SOUNDS OUT NAME`.
 
-A maker returns the rows, the command that a reader types, and its processor seconds,
-or None if the rows have them.
+A maker returns the rows. COMMANDS has the command that a reader types, where it is
+another than that one.
 """
 
 import json
@@ -28,8 +28,6 @@ from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.results.run_folder import find
-
-Made = tuple[pd.DataFrame, str, float | None]
 
 FIVE = "mel+mfcc+chroma+contrast+modulation"
 # ESC-50: sets of features, from one to six
@@ -84,15 +82,14 @@ class Folders:
         folder = self.sounds / name
         return f"DATASET={folder if folder.is_dir() else name}"
 
-    def run(self, stage: str, *words: str) -> float:
-        """Run a command, and return its processor seconds."""
+    def run(self, stage: str, *words: str) -> None:
+        """Run a command."""
         folders = [f"{name.upper()}={self.out / name}" for name in ("data", "runs")]
         if any(word.startswith("RUNS=") for word in words):
             folders.pop()
         if stage == "analysis":
             folders.append(f"REPORTS={self.out / 'reports'}")
         module, *command = stage.split()
-        before = processor_seconds()
         subprocess.run(
             [
                 sys.executable,
@@ -104,20 +101,45 @@ class Folders:
             ],
             check=True,
         )
-        return processor_seconds() - before
 
     def report(self, name: str) -> Path:
         """The folder of a dataset's report."""
         return self.out / "reports" / name / "tables"
 
 
-def processor_seconds() -> float:
-    """Processor seconds of the commands that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+MAKERS: Registry[Callable[[Folders], pd.DataFrame]] = Registry("table")
+ESC50_SWEEP = "make sweep DATASET=../esc50_16k"
+COMMANDS = {
+    "speed": "python -m bench.features DATASET=esc10",
+    "esc10": (
+        'make sweep DATASET=esc10 MODEL=texture SEED="0 1 2" THREADS=1 PRECISION=fp32'
+        " CURVE=0 FEATURES=…; make sweep DATASET=esc10 MODEL=linear FEATURES=…"
+    ),
+    "esc50": (
+        f"{ESC50_SWEEP} MODEL=texture THREADS=1 PRECISION=fp32 CURVE=0 FEATURES=…;"
+        f" {ESC50_SWEEP} MODEL=linear FEATURES=…"
+    ),
+    "esc50_single": f'{ESC50_SWEEP} MODEL="texture linear" FEATURES=…',
+    "esc10_added": "make analysis DATASET=esc10",
+    "esc10_kept": f'make importance DATASET=esc10 FEATURES="{FIVE.replace("+", " ")}"',
+    "price": "python -m pipeline check DATASET=../fsdd/fsdd.csv FOLDS_BY=group",
+    "demo": "make demo",
+    "answer": "make answer DATASET=\"my sounds\" GROUP='(.*)-[A-Z]'",
+    "synth": "make sweep DATASET=synth MODEL=linear FEATURES=…",
+    "sizes": "python -m pipeline list",
+    "checks": "python -m bench.checks",
+}
 
 
-MAKERS: Registry[Callable[[Folders], Made]] = Registry("table")
+def scores(ranking: Ranking, place: int) -> dict[str, float]:
+    """Accuracy of a run in percent, with its deviation over folds and interval."""
+    low, high = 100 * ranking.interval[place]
+    return {
+        "accuracy": 100 * ranking.accuracy[place],
+        "accuracy_sd": 100 * ranking.fold_accuracy[place].std(ddof=1),
+        "accuracy_low": low,
+        "accuracy_high": high,
+    }
 
 
 def feature_sets(sets: tuple[str, ...]) -> str:
@@ -126,23 +148,21 @@ def feature_sets(sets: tuple[str, ...]) -> str:
 
 
 @MAKERS.register()
-def speed(folders: Folders) -> Made:
+def speed(folders: Folders) -> pd.DataFrame:
     """Extraction against librosa and audioFlux."""
     from bench.features import compare
 
-    before = time_here()
     word = folders.dataset("esc10").removeprefix("DATASET=")
     rows, _ = compare(word, folders.out / "data", "", clips=20, features="all")
-    return rows, "python -m bench.features DATASET=esc10", time_here() - before
+    return rows
 
 
 @MAKERS.register()
-def service(folders: Folders) -> Made:
+def service(folders: Folders) -> pd.DataFrame:
     """One prediction of `fs.Model` from a clip of five seconds: processor time of one
     core, and memory of the process. What a network costs does not depend on its
     training, so that one epoch is trained.
     """
-    before = time_here()
     dataset = folders.dataset("esc10")
     folders.run("pipeline features", dataset, "FEATURES=mel mfcc chroma")
     torch.set_num_threads(1)
@@ -161,13 +181,11 @@ def service(folders: Folders) -> Made:
         largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         row = {"model": name, "ms": 1000 * np.median(seconds), "GB": largest / 2**20}
         rows.append(row)
-    spent = time_here() - before
-    command = "python -m docs.tables SOUNDS OUT service"
-    return pd.DataFrame(rows), command, spent
+    return pd.DataFrame(rows)
 
 
 @MAKERS.register()
-def esc10(folders: Folders) -> Made:
+def esc10(folders: Folders) -> pd.DataFrame:
     """Feature sets on ESC-10, by `linear`, which has no seed, and by `texture` with
     three seeds: means over the seeds, and their deviation.
     """
@@ -178,11 +196,7 @@ def esc10(folders: Folders) -> Made:
     described = pd.read_csv(report / "runs.csv").set_index("run")
     named = texture.loc[rows["features"], "run"]
     rows["texture_seed_sd"] = 100 * described.loc[named, "seed_sd"].to_numpy()
-    command = (
-        'make sweep DATASET=esc10 MODEL=texture SEED="0 1 2" THREADS=1 PRECISION=fp32'
-        " CURVE=0 FEATURES=…; make sweep DATASET=esc10 MODEL=linear FEATURES=…"
-    )
-    return rows, command, None
+    return rows
 
 
 def compared_sets(
@@ -214,18 +228,13 @@ def compared_sets(
 
 
 @MAKERS.register()
-def esc50(folders: Folders) -> Made:
+def esc50(folders: Folders) -> pd.DataFrame:
     """Feature sets on ESC-50 at 16 kHz, by `linear` and by `texture` with one seed."""
-    rows = compared_sets(folders, esc50_report(folders), SETS)
-    command = (
-        "make sweep DATASET=../esc50_16k MODEL=texture THREADS=1 PRECISION=fp32 CURVE=0"
-        " FEATURES=…; make sweep DATASET=../esc50_16k MODEL=linear FEATURES=…"
-    )
-    return rows, command, None
+    return compared_sets(folders, esc50_report(folders), SETS)
 
 
 @MAKERS.register()
-def esc50_single(folders: Folders) -> Made:
+def esc50_single(folders: Folders) -> pd.DataFrame:
     """Every feature alone on ESC-50 at 16 kHz, by `texture` and by `linear`."""
     esc50_report(folders)  # first: a set of the best features would count as composed
     given = folders.dataset("esc50_16k")
@@ -238,8 +247,7 @@ def esc50_single(folders: Folders) -> Made:
     rows = compared_sets(folders, folders.report("esc50_16k"), names)
     rows = rows.rename(columns={"features": "feature"})
     columns = ["feature", "texture", "texture_sd", "linear", "linear_sd", "seconds"]
-    command = 'make sweep DATASET=../esc50_16k MODEL="texture linear" FEATURES=…'
-    return rows[columns], command, None
+    return rows[columns]
 
 
 # name -> model and features as the page has them, NAME= and the words of the sweep
@@ -266,7 +274,7 @@ ESC50_MODELS = {
 
 
 @MAKERS.register()
-def esc50_models(folders: Folders) -> Made:
+def esc50_models(folders: Folders) -> pd.DataFrame:
     """Further models on ESC-50 at 16 kHz; the default takes an hour of one core."""
     rows = []
     given = folders.dataset("esc50_16k")
@@ -287,11 +295,11 @@ def esc50_models(folders: Folders) -> Made:
         row["seconds"] = round(sum(run["seconds"] for run in described))
         row["minutes"] = row["seconds"] / 60 / found["seeds"]
         rows.append(row)
-    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT esc50_models", None
+    return pd.DataFrame(rows)
 
 
 @MAKERS.register()
-def stacks(folders: Folders) -> Made:
+def stacks(folders: Folders) -> pd.DataFrame:
     """Do stacked channels help ResNet-18? Sets of features by RECIPE=short on ESC-50
     at 16 kHz, and on spoken digits by speaker.
 
@@ -315,7 +323,7 @@ def stacks(folders: Folders) -> Made:
         folders.run("train sweep", given[0], place, *RESNET, feature_sets(sets))
         runs = load_runs(find(folders.out / "runs", f"{name}-23")).runs
         rows += stacked(name, rank(runs, LEVEL))
-    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT stacks", None
+    return pd.DataFrame(rows)
 
 
 def stacked(dataset: str, ranking: Ranking) -> list[dict[str, object]]:
@@ -344,7 +352,7 @@ def stacked(dataset: str, ranking: Ranking) -> list[dict[str, object]]:
 
 
 @MAKERS.register()
-def esc10_added(folders: Folders) -> Made:
+def esc10_added(folders: Folders) -> pd.DataFrame:
     """Effects of one choice on ESC-10 by `texture`, in points, as in the report."""
     ablations = pd.read_csv(esc10_report(folders) / "ablations.csv")
     ablations = ablations[ablations["model"] == "texture"].set_index("name")
@@ -370,23 +378,19 @@ def esc10_added(folders: Folders) -> Made:
         for question, name in asked.items()
         if name in ablations.index
     ]
-    return pd.DataFrame(rows), "make analysis DATASET=esc10", 0.0
+    return pd.DataFrame(rows)
 
 
 @MAKERS.register()
-def esc10_kept(folders: Folders) -> Made:
+def esc10_kept(folders: Folders) -> pd.DataFrame:
     """The set to keep of five features on ESC-10, and what is lost without each of
     its features.
     """
     report = esc10_report(folders)
-    features = f"FEATURES={FIVE.replace('+', ' ')}"
     kept = pd.read_csv(report / "importance_kept.csv")
     kept["without"] = kept["without"].fillna("none")
     points = 100 * kept[["accuracy", "of", "lost", "low", "high"]]
-    rows = pd.concat([kept[["without", "features"]], points], axis=1)
-    seconds = folders.run("train importance", folders.dataset("esc10"), features)
-    command = f'make importance DATASET=esc10 FEATURES="{features[9:]}"'
-    return rows, command, seconds
+    return pd.concat([kept[["without", "features"]], points], axis=1)
 
 
 def esc10_report(folders: Folders) -> Path:
@@ -412,23 +416,22 @@ def esc50_report(folders: Folders) -> Path:
 
 
 @MAKERS.register()
-def price(folders: Folders) -> Made:
+def price(folders: Folders) -> pd.DataFrame:
     """Accuracy on spoken digits if clips are split at random, and by speaker."""
     given = f"DATASET={folders.sounds / 'fsdd' / 'fsdd.csv'}"
-    seconds = folders.run("pipeline check", given, "FOLDS_BY=group")
+    folders.run("pipeline check", given, "FOLDS_BY=group")
     file = folders.out / "data" / "fsdd" / "features" / "check.json"
     found = json.loads(file.read_text(encoding="utf-8"))["findings"]
     (text,) = [each["what"] for each in found if each["kind"] == "price"]
     by_clip, by_speaker, lost = map(float, re.findall(r"\d+\.\d", text))
     row = {"dataset": "fsdd", "by_clip": by_clip, "by_speaker": by_speaker}
-    command = "python -m pipeline check DATASET=../fsdd/fsdd.csv FOLDS_BY=group"
-    return pd.DataFrame([row | {"lost": lost}]), command, seconds
+    return pd.DataFrame([row | {"lost": lost}])
 
 
 @MAKERS.register()
-def demo(folders: Folders) -> Made:
+def demo(folders: Folders) -> pd.DataFrame:
     """The findings of the demo."""
-    seconds = folders.run("demo", f"REPORTS={folders.out / 'reports'}")
+    folders.run("demo", f"REPORTS={folders.out / 'reports'}")
     tables = folders.report("synth")
     compared = pd.read_csv(tables / "comparison.csv")
     ablations = pd.read_csv(tables / "ablations.csv")
@@ -450,7 +453,7 @@ def demo(folders: Folders) -> Made:
             f"{name}_{column}": 100 * kept[column].iloc[place]
             for column in ("accuracy", "of", "lost", "low", "high")
         }
-    return pd.DataFrame([row]), "make demo", seconds
+    return pd.DataFrame([row])
 
 
 # line that docs/tutorials/own-sounds.md shows -> how it begins
@@ -472,7 +475,7 @@ WIDTH = 98  # characters of such a line
 
 
 @MAKERS.register()
-def answer(folders: Folders) -> Made:
+def answer(folders: Folders) -> pd.DataFrame:
     """What `make answer` prints for the tutorial's folder: three classes of ESC-10.
     Long lines are cut.
     """
@@ -483,7 +486,6 @@ def answer(folders: Folders) -> Made:
         file = sounds / clip.category / f"{source}-{take}{Path(clip.filename).suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folders.sounds / "esc10" / "audio" / clip.filename, file)
-    before = processor_seconds()
     given = r"DATASET=my\ sounds GROUP=(.*)-[A-Z]"  # as make hands it on
     told = subprocess.run(
         [sys.executable, "-m", "answer", "--make", given],
@@ -500,24 +502,22 @@ def answer(folders: Folders) -> Made:
         if len(line) > WIDTH:
             line = line[: line.rindex(" ", 0, WIDTH)] + " …"
         rows.append({"line": name, "text": line})
-    command = "make answer DATASET=\"my sounds\" GROUP='(.*)-[A-Z]'"
-    return pd.DataFrame(rows), command, processor_seconds() - before
+    return pd.DataFrame(rows)
 
 
 @MAKERS.register()
-def synth(folders: Folders) -> Made:
+def synth(folders: Folders) -> pd.DataFrame:
     """Single features on the synthetic sounds by `linear`."""
     names = "mel mfcc chroma tempogram onset"
     sets = f"FEATURES={names}"
     given = "DATASET=synth"
     folders.run("pipeline features", given, sets)
-    seconds = folders.run("train sweep", given, "MODEL=linear", sets)
+    folders.run("train sweep", given, "MODEL=linear", sets)
     folders.run("analysis", given)
     compared = pd.read_csv(folders.report("synth") / "comparison.csv")
     single = compared[compared["model"] == "linear"].set_index("features")
     row = {name: 100 * single.loc[name, "accuracy"] for name in names.split()}
-    command = f'make sweep DATASET=synth MODEL=linear FEATURES="{names}"'
-    return pd.DataFrame([{"classes": "all ten", **row}]), command, seconds
+    return pd.DataFrame([{"classes": "all ten", **row}])
 
 
 # published datasets: clips, seconds of a clip
@@ -530,7 +530,7 @@ SIZES = {
 
 
 @MAKERS.register()
-def sizes(folders: Folders) -> Made:
+def sizes(folders: Folders) -> pd.DataFrame:
     """Gigabytes of a cache in float16 at 44.1 kHz."""
     rows = []
     for word in ("mel", "mfcc", "small", "all"):
@@ -543,10 +543,4 @@ def sizes(folders: Folders) -> Made:
             values = sum(height * frames for height, frames in maps)
             row[dataset] = clips * values * 2 / 1e9
         rows.append(row)
-    return pd.DataFrame(rows), "python -m pipeline list", 0.0
-
-
-def time_here() -> float:
-    """Processor seconds of this process and of ended ones."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime + processor_seconds()
+    return pd.DataFrame(rows)

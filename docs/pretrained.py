@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from docs.across import FSDD, syllables
-from docs.made_tables import HELD_OUT, MAKERS, TEXTURE, Folders, Made
+from docs.made_tables import HELD_OUT, MAKERS, TEXTURE, Folders, scores
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.ranking import Ranking, rank
 from featurestack.analysis.runs import load_runs
@@ -126,24 +126,21 @@ def training_seconds(ranking: Ranking) -> float:
 
 
 @MAKERS.register()
-def pretrained(folders: Folders) -> Made:
+def pretrained(folders: Folders) -> pd.DataFrame:
     """A row for each dataset: accuracies in percent."""
     rows = []
     for dataset, title in TITLES.items():
         ranking = trained(folders, dataset)
         row: dict[str, str | float] = {"dataset": title}
         for column, place in places(ranking, dataset).items():
-            low, high = 100 * ranking.interval[place]
-            row[column] = 100 * ranking.accuracy[place]
-            row[f"{column}_sd"] = 100 * ranking.fold_accuracy[place].std(ddof=1)
-            row[f"{column}_low"] = low
-            row[f"{column}_high"] = high
+            found = scores(ranking, place).items()
+            row |= {name.replace("accuracy", column): each for name, each in found}
         rows.append(row | {"seconds": training_seconds(ranking)})
-    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT pretrained", None
+    return pd.DataFrame(rows)
 
 
 @MAKERS.register()
-def pretrained_gains(folders: Folders) -> Made:
+def pretrained_gains(folders: Folders) -> pd.DataFrame:
     """A row for each dataset and pair: differences in points."""
     rows = []
     for dataset in TITLES:
@@ -164,11 +161,11 @@ def pretrained_gains(folders: Folders) -> Made:
                 "seconds": training_seconds(ranking),
             }
             rows.append(row)
-    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT pretrained_gains", None
+    return pd.DataFrame(rows)
 
 
 @MAKERS.register()
-def pretrained_both(folders: Folders) -> Made:
+def pretrained_both(folders: Folders) -> pd.DataFrame:
     """A row for each of WAYS: accuracies in percent.
 
     `chosen_on` is the mean over folds 1 to 3 after training on two of them. The way
@@ -182,19 +179,15 @@ def pretrained_both(folders: Folders) -> Made:
     held_out = np.isin(five.folds, HELD_OUT)
     rows = []
     for way, place in places.items():
-        low, high = 100 * five.interval[place]
         row = {
             "way": way,
             "chosen_on": 100 * choice.fold_accuracy[chosen_on[way]].mean(),
-            "accuracy": 100 * five.accuracy[place],
-            "accuracy_sd": 100 * five.fold_accuracy[place].std(ddof=1),
-            "accuracy_low": low,
-            "accuracy_high": high,
+            **scores(five, place),
             "held_out": 100 * five.fold_accuracy[place, held_out].mean(),
             "seconds": five.runs[place].config.seconds,
         }
         rows.append(row)
-    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT pretrained_both", None
+    return pd.DataFrame(rows)
 
 
 def ranked_ways(folders: Folders, dataset: Path) -> tuple[Ranking, dict[str, int]]:
@@ -226,16 +219,15 @@ def ranked_ways(folders: Folders, dataset: Path) -> tuple[Ranking, dict[str, int
 
 
 @MAKERS.register()
-def few_labels(folders: Folders) -> Made:
+def few_labels(folders: Folders) -> pd.DataFrame:
     """A row for each part of ESC-50's recordings: accuracies in percent."""
     trained(folders, "esc50_16k")
     sets = feature_sets("esc50_16k")
     columns = {sets[name]: name for name in ("by_hand", "yamnet", "with_yamnet")}
     file = folders.out.resolve() / "few_labels.csv"
     words = f"FEATURES={' '.join(columns)}", f"OUT={file}"
-    seconds = folders.run("train curve", "DATASET=esc50_16k", *words)
-    command = "python -m docs.tables SOUNDS OUT few_labels"
-    return rows_by_part(pd.read_csv(file), columns), command, seconds
+    folders.run("train curve", "DATASET=esc50_16k", *words)
+    return rows_by_part(pd.read_csv(file), columns)
 
 
 def rows_by_part(curve: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
@@ -249,11 +241,11 @@ def rows_by_part(curve: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
             "clips of a class": round(first["clips"] / CLASSES),
             "recordings": first["recordings"],
         }
-        for _, scores in part.iterrows():
-            column = columns[scores["features"]]
-            row[column] = 100 * scores["accuracy"]
-            row[f"{column}_low"] = 100 * scores["low"]
-            row[f"{column}_high"] = 100 * scores["high"]
+        for _, found in part.iterrows():
+            column = columns[found["features"]]
+            row[column] = 100 * found["accuracy"]
+            row[f"{column}_low"] = 100 * found["low"]
+            row[f"{column}_high"] = 100 * found["high"]
         rows.append(row)
     rows.sort(key=lambda row: row["recordings"])
     return pd.DataFrame(rows)

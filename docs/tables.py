@@ -14,6 +14,7 @@ import csv
 import itertools
 import os
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,17 +48,16 @@ def pages() -> list[Path]:
     ]
 
 
-def write(name: str, rows: pd.DataFrame, command: str, seconds: float | None) -> None:
+def write(name: str, rows: pd.DataFrame, command: str, seconds: float) -> None:
     """Write docs/tables/NAME.csv: `rows`, and where they come from.
 
     rows     its first column names the row; a row may have an origin of its own, in
              columns of SOURCE
     command  as a reader types it
-    seconds  processor seconds of the command; None if `rows` has them
+    seconds  processor seconds of the command
     """
     origin = {"command": command, "commit": commit(), "processor": processor()}
-    if seconds is not None:
-        origin["seconds"] = f"{seconds:.0f}"
+    origin["seconds"] = f"{seconds:.0f}"
     made = rows.copy()
     for column, value in origin.items():
         made[column] = rows[column].fillna(value) if column in rows else value
@@ -242,7 +242,17 @@ def main(*words: str) -> None:
         sounds, out, *names = words
         made = made_tables.Folders(Path(sounds), Path(out))
         for name in names or made_tables.MAKERS:
-            write(name, *made_tables.MAKERS[name](made))
+            begun = spent()
+            rows = made_tables.MAKERS[name](made)
+            own = f"python -m docs.tables SOUNDS OUT {name}"
+            command = made_tables.COMMANDS.get(name, own)
+            write(name, rows, command, spent() - begun)
+
+
+def spent() -> float:
+    """Processor seconds of this process and of the commands that have ended."""
+    both = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return sum(sum(resource.getrusage(who)[:2]) for who in both)
 
 
 if __name__ == "__main__":

@@ -113,9 +113,9 @@ def columns_of_file(name):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_maker_gives_the_columns_of_its_file(folders, name):
-    rows, command, _ = made_tables.MAKERS[name](folders)
+    rows = made_tables.MAKERS[name](folders)
     assert columns_of_file(name) == {*rows} - {*tables.SOURCE}
-    assert rows.iloc[:, 0].is_unique and command
+    assert rows.iloc[:, 0].is_unique
 
 
 def test_the_study_across_datasets_runs_to_its_figures(folders):
@@ -132,7 +132,7 @@ def test_the_tutorial_shows_what_answer_prints(tmp_path, monkeypatch):
     if not (sounds / "esc10").is_dir():
         pytest.skip("ESC-10 is not here")
     monkeypatch.setattr(made_tables, "subprocess", subprocess)
-    rows, _, _ = made_tables.MAKERS["answer"](made_tables.Folders(sounds, tmp_path))
+    rows = made_tables.MAKERS["answer"](made_tables.Folders(sounds, tmp_path))
     stored = [str(row["text"]) for row in tables.read("answer").values()]
     words = [re.sub(r"\d+(\.\d+)?", "0", text) for text in [*rows["text"], *stored]]
     assert words[: len(rows)] == words[len(rows) :]
