@@ -23,12 +23,11 @@ from tests.train.sounds import CLASSES, RATE, sound
 pytestmark = pytest.mark.slow
 
 FEW = "mel mfcc chroma contrast modulation pcen gammatone rms zcr"
+LINEAR = ("MODEL=linear",)
 MAKERS = (
     "esc50",
     "esc50_single",
-    "esc50_models",
     "pretrained",
-    "pretrained_gains",
     "pretrained_both",
     "few_labels",
     "stacks",
@@ -96,6 +95,8 @@ def folders(tmp_path_factory):
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(made_tables, "subprocess", here)
         patch.setattr(made_tables, "FEATURES", features)
+        patch.setattr(made_tables, "RESNET", LINEAR)
+        patch.setattr(across, "SETTINGS", {"linear": ()})
         patch.setattr(across, "subprocess", here)
         patch.setattr(across, "DOCS", place)
         patch.setattr(pretrained, "CLASSES", len(CLASSES))

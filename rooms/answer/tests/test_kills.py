@@ -15,8 +15,8 @@ import pytest
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 
-KILLS = 8
-IN_A_ROW = 4  # kills before a command may end
+KILLS = 4
+IN_A_ROW = 2  # kills before a command may end
 LATEST = 0.6  # of an undisturbed command's seconds
 
 
