@@ -3,12 +3,18 @@ server.
 """
 
 import contextlib
+import ctypes
 import http.server
+import io
 import os
 import resource
+import runpy
 import subprocess
 import sys
+import tempfile
 import threading
+import traceback
+import warnings
 
 from tests.golden.commands import ROOT
 
@@ -17,6 +23,62 @@ def python(*words, check=True, environment=os.environ, **how):
     """The finished process of `python <words>`, run in the project's folder."""
     how = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, **how}
     return subprocess.run([sys.executable, *words], check=check, **how)
+
+
+def forked(*words, cwd=ROOT, before=lambda: None):
+    """The finished process of `python <words>`, forked from this one, which has the
+    libraries loaded; `before` is called in it first.
+    """
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads
+            child = os.fork()
+        if not child:
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            sys.stdout, sys.stderr = (
+                io.TextIOWrapper(io.FileIO(number, "w", closefd=False))
+                for number in (1, 2)
+            )
+            os._exit(status_of(words, cwd, before))
+        _, status = os.waitpid(child, 0)
+        for file in (out, err):
+            file.seek(0)
+        ended = os.waitstatus_to_exitcode(status)
+        return subprocess.CompletedProcess(words, ended, out.read(), err.read())
+
+
+def status_of(words, cwd, before):
+    """The exit status of `python <words>`, -m MODULE or -c CODE, run here."""
+    status = 0
+    kind, what, *given = words
+    sys.argv = [what, *given]
+    try:
+        os.chdir(cwd)
+        before()
+        if kind == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            exec(what, {"__name__": "__main__"})
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return status
+
+
+def no_override():
+    """Take from this process root's right to read and write every file."""
+    library = ctypes.CDLL(None)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this process
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable
+    assert library.capget(header, sets) == 0
+    for number in (0, 1):
+        sets[number] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert library.capset(header, sets) == 0
 
 
 @contextlib.contextmanager

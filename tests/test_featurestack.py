@@ -4,6 +4,7 @@ import inspect
 import os
 import re
 import shutil
+from functools import partial
 
 import nbformat
 import pytest
@@ -14,7 +15,7 @@ from featurestack.train import run as train_run
 from featurestack.train.options import RunOptions
 from notebooks import store
 from tests.golden.commands import ROOT
-from tests.processes import python
+from tests.processes import forked, python
 from tests.refusal import refused
 from tests.test_structure import PACKAGES
 from tests.train.sounds import CLASSES, write_dataset
@@ -205,9 +206,8 @@ def test_a_quiet_call_prints_nothing(trained, tmp_path, capfd):
 
 
 def console(*words, **settings):
-    return python(
-        "-m", "featurestack", *words, check=False, environment=os.environ | settings
-    )
+    before = partial(os.environ.update, settings)
+    return forked("-m", "featurestack", *words, before=before)
 
 
 def test_alone_it_lists_commands_and_their_meanings_in_the_order_of_use():
@@ -230,7 +230,7 @@ def test_a_target_and_the_words_after_python_m_are_the_same_command():
     assert shown == console("help", "features").stdout
     assert (
         console("pipeline", "list", "mel").stdout
-        == python("-m", "pipeline", "list", "mel").stdout
+        == forked("-m", "pipeline", "list", "mel").stdout
     )
     assert "did you mean 'features'" in console("featuers").stderr
 
@@ -244,7 +244,7 @@ def test_a_target_and_the_words_after_python_m_are_the_same_command():
     ],
 )
 def test_a_message_spells_a_command_as_this_one_was_called(caller, typed, tmp_path):
-    done = python(*caller, "DATASET=synth", f"DATA={tmp_path}", check=False)
+    done = forked(*caller, "DATASET=synth", f"DATA={tmp_path}")
     assert (
         done.returncode == 2
         and f": run {typed} DATASET=synth DATA={tmp_path}" in done.stderr

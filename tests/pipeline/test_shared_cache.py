@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,13 +9,10 @@ import soundfile
 
 from featurestack.pipeline import extract
 from featurestack.pipeline.options import FeaturesCommand
-from tests.golden.commands import ROOT
 from tests.pipeline.changing import SAMPLE_RATE
 from tests.pipeline.extraction import cache, run
+from tests.processes import forked, no_override
 from tests.refusal import refused
-
-# root reads and writes everything but for these two capabilities
-NO_OVERRIDE = "--bounding-set=-dac_override,-dac_read_search"
 
 
 def state(folder):
@@ -53,14 +48,7 @@ def features(sounds, data, names):
 
 def command(*words):
     """The finished process of a command, of a user without a right to write."""
-    before = [] if os.geteuid() else ["setpriv", NO_OVERRIDE]
-    return subprocess.run(
-        [*before, sys.executable, "-m", "featurestack", *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
+    return forked("-m", "featurestack", *words, before=no_override)
 
 
 def test_a_run_that_finds_everything_done_writes_nothing(sounds, data):
