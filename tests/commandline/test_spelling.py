@@ -18,7 +18,7 @@ from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.importance.options import ImportanceOptions
 from featurestack.train.options import RunOptions
 from tests.golden.commands import ROOT
-from tests.processes import python
+from tests.processes import forked, python
 from tests.refusal import refused
 
 
@@ -84,6 +84,6 @@ def test_all_switches_of_the_functions_are_known():
 
 @pytest.mark.parametrize("stage", spelling.STAGES)
 def test_the_usage_line_of_a_stage_can_be_typed(stage):
-    usage = python("-m", stage, "--help").stdout.splitlines()[0]
+    usage = forked("-m", stage, "--help").stdout.splitlines()[0]
     words = usage.split("python -m ")[1].split()
     assert words[0] == stage and words[1] in ("COMMAND", "[NAME=value")

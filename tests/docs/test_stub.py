@@ -30,6 +30,7 @@ def test_the_stub_is_up_to_date():
     assert stub.stub() == stub.STUB.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_type_checker_knows_options_and_results(tmp_path):
     pytest.importorskip("mypy")
     (tmp_path / "script.py").write_text(SCRIPT)

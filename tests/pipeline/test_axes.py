@@ -23,7 +23,7 @@ LIBROSAS = {
 }
 
 
-@pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
+@pytest.mark.parametrize("rate", [8000, 44100])
 @pytest.mark.parametrize("name", LIBROSAS)
 def test_rows_stand_for_what_librosa_says(name, rate):
     rows = variant(name).row_axis(rate)
@@ -34,9 +34,7 @@ def test_rows_stand_for_what_librosa_says(name, rate):
     ("rate", "samples"),
     [
         (8000, 8000),
-        (22050, 22051),
         (44100, 37 * 512 - 1),
-        (96000, 9601),
     ],
 )
 @pytest.mark.parametrize(

@@ -152,10 +152,10 @@ def test_values_of_a_random_order_sum_to_its_mean_average_precision():
 
 
 def test_a_useless_model_is_rarely_better_than_chance():
-    """On 60 designs of rare labels; against the prevalence it was in nearly half."""
+    """On 25 designs of rare labels; against the prevalence it was in nearly half."""
     rng = np.random.default_rng(0)
     better = 0
-    for _ in range(60):
+    for _ in range(25):
         target = rng.random((400, 10)) < 0.01
         groups = np.arange(400)
         ranks = tags.fold_ranks(rng.random(target.shape), groups % 5)
@@ -163,4 +163,4 @@ def test_a_useless_model_is_rarely_better_than_chance():
         lead = values - tags.random_order_values(target, groups)
         test = sign_flip_tests(lead[:, None], np.full(400, 1 / 400), 0.05)
         better += test.p[0] < 0.05 and lead.sum() > 0
-    assert better <= 3
+    assert better <= 2

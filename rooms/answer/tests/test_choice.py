@@ -233,17 +233,11 @@ def test_the_same_question_again_fits_nothing_again(useless):
     assert again.lines == found.lines
 
 
-@pytest.mark.parametrize("damage", ["a number", "the end of a line", "the heading"])
-def test_damaged_scores_are_made_again(useless, damage):
+def test_damaged_scores_are_made_again(useless):
     place, found = useless
     (scores,) = (place / "runs" / "d" / "answer").glob("scores-*.csv")
     heading, first, *others = scores.read_text().splitlines()
-    if damage == "the heading":
-        heading = heading[:5]
-    elif damage == "a number":
-        first = first.rpartition(",")[0] + ","
-    else:
-        first = first.partition(",")[0]
+    first = first.rpartition(",")[0] + ","
     scores.write_text("".join(f"{line}\n" for line in [heading, first, *others]))
     assert answered(place).lines[0] == found.lines[0]
 

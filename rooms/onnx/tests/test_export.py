@@ -22,11 +22,9 @@ onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
 
 # model -> its features, further options
 TRAINED = {
-    "cnn4": ("mel+chroma", {"norm": "none"}),
     "cnn4+texture": ("mel:1-14+mel:1-14", {"norm": "feature", "tta": 3}),
     "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
     "linear": ("mel+chroma", {}),
-    "mlp": ("mel+embedding", {}),
 }
 
 

@@ -48,6 +48,7 @@ def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, c
     assert "run.json/text_summary" in events.Tags()["tensors"]
 
 
+@pytest.mark.slow
 def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
     finished, tmp_path
 ):

@@ -211,6 +211,7 @@ def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
     assert found["price"].names[1:] == ["GROUP=_(.*)_", "FOLDS_BY=group"]
 
 
+@pytest.mark.slow
 def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     """There is no leak; the similar pair is two uploads of one fire; some clips are
     mostly padding.

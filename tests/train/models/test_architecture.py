@@ -8,7 +8,7 @@ from tests.refusal import refused
 from tests.train.little import build
 
 MODELS = all_models()
-DEEP = "resnet34", "resnet50"  # of the blocks of other networks, more of them
+DEEP = "resnet34", "resnet50", "densenet121"  # of blocks of others, more of them
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
 
 
