@@ -49,6 +49,7 @@ FUNCTIONS = {
     "pipeline plan": "plan",
 }
 FLAGS = {  # options of these functions that are True or False
+    "compile",
     "overwrite",
     "prepare",
     "retrain",

@@ -57,6 +57,7 @@ def status_of(words, cwd, before):
         os.chdir(cwd)
         before()
         if kind == "-m":
+            sys.modules.pop(f"{what}.__main__", None)  # a test has imported it
             runpy.run_module(what, run_name="__main__", alter_sys=True)
         else:
             exec(what, {"__name__": "__main__"})

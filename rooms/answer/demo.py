@@ -20,8 +20,6 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.quantities import counted, duration, percent, size
 from featurestack.commandline.spelling import make_command
-from featurestack.results.run_folder import configuration_score
-from featurestack.rooms.importance.functions import importance
 
 DATASET = "synth"
 
@@ -64,12 +62,16 @@ def extract(**given: Any) -> str:
 
 
 def sweep(features: str, **given: Any) -> str:
+    from featurestack.results.run_folder import configuration_score
+
     sets = features.split()
     runs = [interface.train(features=each, quiet=True, **given) for each in sets]
     return ", ".join(f"{run.name} {configuration_score([run])}" for run in runs)
 
 
 def measure(features: str, **given: Any) -> str:
+    from featurestack.rooms.importance.functions import importance
+
     kept = importance(features, quiet=True, **given)["kept"].iloc[0]
     every = counted(len(features.split()), "feature")
     return (

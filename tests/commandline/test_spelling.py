@@ -84,6 +84,8 @@ def test_all_switches_of_the_functions_are_known():
 
 @pytest.mark.parametrize("stage", spelling.STAGES)
 def test_the_usage_line_of_a_stage_can_be_typed(stage):
-    usage = forked("-m", stage, "--help").stdout.splitlines()[0]
+    done = forked("-m", stage, "--help")
+    assert done.returncode == 0, done.stderr
+    usage = done.stdout.splitlines()[0]
     words = usage.split("python -m ")[1].split()
     assert words[0] == stage and words[1] in ("COMMAND", "[NAME=value")
