@@ -10,8 +10,6 @@ from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     HANDED_OVER,
-    PLACES,
-    VARIABLE,
     Commands,
     Options,
     by_word,
@@ -131,24 +129,9 @@ def run(
 
         print(help_of(program, with_rooms(options)))
         return 0
-    if not takes_all(options, words):
-        options = with_rooms(options)
     values = values_of(options, words)
     tell_exported(fields(options).keys() - values)
     return command(options.build(values))
-
-
-def takes_all(options: type[Options], words: Sequence[str]) -> bool:
-    """Whether the class takes every option that the words name."""
-    known = {*fields(options), *PLACES}
-    for word in words:
-        variable = VARIABLE.fullmatch(word)
-        name = variable[1] if variable else word.partition("=")[0].removeprefix("--")
-        if (variable or word.startswith("--")) and name.lower().replace(
-            "-", "_"
-        ) not in known:
-            return False
-    return True
 
 
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
@@ -159,6 +142,8 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
     """
     known = fields(options)
     values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
+    if values.keys() - known.keys():
+        known = fields(with_rooms(options))
     for name, text in values.items():
         is_place = name == "dataset" or (
             name in known and kind_of(known[name])[0] is Path

@@ -321,6 +321,8 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         elif word.startswith("--"):
             flag, equals, text = word.partition("=")
             name = flag[2:].replace("-", "_")
+            if name not in kinds and with_rooms(options) is not options:
+                return texts(with_rooms(options), arguments)
             if name not in kinds:
                 flags = ["--" + option.replace("_", "-") for option in known]
                 raise RequestError(rooms.unknown("option", flag, flags))

@@ -180,16 +180,11 @@ class Place(NamedTuple):
         return self.target.partition(":")[0].strip()
 
 
-def names(kind: Kind) -> dict[str, Addition]:
-    """Everything of this kind that the rooms add."""
-    return _additions(kind)
-
-
 def load(kind: Kind, name: str) -> Any:
     """The object that a room adds under this name; RequestError if no room does, if a
     library is missing, or if a room of another distribution fails.
     """
-    additions = _additions(kind)
+    additions = names(kind)
     if name not in additions:
         raise RequestError(in_no_room(name))
     room = additions[name].room
@@ -232,7 +227,7 @@ def loaded(
     check  raises an error for an object that is none of its kind
     """
     for name in only:
-        addition = _additions(kind)[name]
+        addition = names(kind)[name]
         try:
             result = load(kind, name)
             check(result)
@@ -313,9 +308,10 @@ def missing() -> list[str]:
 
 
 @functools.cache
-def _additions(kind: Kind) -> dict[str, Addition]:
-    """Name -> addition; of two rooms with one name the first counts. Several rooms may
-    add options to one class: their name is "class.room".
+def names(kind: Kind) -> dict[str, Addition]:
+    """Everything of this kind that the rooms add, by name; of two rooms with one name
+    the first counts. Several rooms may add options to one class: their name is
+    "class.room".
     """
     additions: dict[str, Addition] = {}
     for place, room in _declared():

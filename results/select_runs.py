@@ -3,11 +3,14 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.spelling import make_command
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.storage.files import is_file, may_read, require_readable
+
+T = TypeVar("T")
 
 
 def select(
@@ -51,25 +54,26 @@ def select(
                 f" ({make_command('train')})"
             )
         else:
-            run = _fitting(word, known)
+            run = fitting(word, known)
         chosen[run.path.resolve()] = run
     return list(chosen.values())
 
 
-def _fitting(word: str, known: Mapping[str, RunFolder]) -> RunFolder:
-    """The run whose name is this word or begins with it; RequestError if it fits none
-    or several.
+def fitting(word: str, known: Mapping[str, T], what: str = "run") -> T:
+    """That of `known`, by dataset/name, whose name is this word or begins with it;
+    RequestError if it fits none or several.
     """
     begun = [name for name in known if f"/{word}" in f"/{name}"]
     whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
-    fitting = whole or begun
-    if not fitting:
-        raise RequestError(nearest("run", word, [run.name for run in known.values()]))
-    if len(fitting) > 1:
+    names = whole or begun
+    if not names:
+        known_names = [name.partition("/")[2] for name in known]
+        raise RequestError(nearest(what, word, known_names))
+    if len(names) > 1:
         raise RequestError(
-            f"RUN={word} fits {len(fitting)} runs: give one of {', '.join(fitting)}"
+            f"RUN={word} fits {len(names)} {what}s: give one of {', '.join(names)}"
         )
-    return known[fitting[0]]
+    return known[names[0]]
 
 
 def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:

@@ -34,7 +34,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import SEED
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
@@ -47,6 +47,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import damage_named
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
+from featurestack.results.select_runs import fitting
 from featurestack.results.tasks.registry import task_of
 from featurestack.rooms.importance.shapley import (
     NONE,
@@ -302,15 +303,9 @@ def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
     """
     if (Path(word) / "importance.json").is_file():
         return Path(word)
-    known = [folder.path for folder in find_importance(runs, dataset)]
-    fitting = [path for path in known if path.name.startswith(word)]
-    if not fitting:
-        raise RequestError(
-            nearest("importance folder", word, [path.name for path in known])
-        )
-    if len(fitting) > 1:
-        raise RequestError(f"{word} fits {', '.join(map(str, fitting))}: give one")
-    return fitting[0]
+    paths = [folder.path for folder in find_importance(runs, dataset)]
+    known = {f"{path.parent.name}/{path.name}": path for path in paths}
+    return fitting(word, known, "importance folder")
 
 
 def listing(runs: Path) -> tuple[list[str], list[str]]:
