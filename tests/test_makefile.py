@@ -112,7 +112,7 @@ def test_help_of_one_variable_has_its_meaning_for_every_command():
     assert "did you mean 'FEATURES'" in make("help", "FEATURS").stderr
 
 
-@pytest.mark.parametrize("typed", ["make train", "python -m pipeline check"])
+@pytest.mark.parametrize("typed", ["make train", "python -m pipeline plan"])
 def test_help_of_a_command_has_its_variables_and_runs_nothing(typed):
     done = make("help", *typed.removeprefix("make ").removeprefix("python -m ").split())
     assert f"{typed} [NAME=value" in done.stdout.splitlines()[0] and not done.stderr
@@ -128,8 +128,19 @@ def test_help_of_training_begins_with_the_ten_options_that_most_need():
     assert len(others) == int(further.split(":")[0]) > 30
 
 
-def test_check_names_the_command_that_checks_a_dataset():
-    assert "-m pipeline check DATASET=" in make("check", "DATASET=synth").stderr
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [(["DATASET=synth"], "pipeline check --make"), ([], "featurestack known")],
+)
+def test_check_with_a_dataset_looks_at_the_dataset_else_at_the_code(words, called):
+    first = make("-n", "check", *words).stdout.splitlines()[0]
+    assert f"-m {called}" in first and ("DATASET=synth" in first) == bool(words)
+
+
+def test_a_command_after_make_is_typed_with_make(tmp_path):
+    done = make("data", "DATASET=synth", f"DATA={tmp_path}")
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("next: make "), done.stderr
 
 
 def fake_python(path):
