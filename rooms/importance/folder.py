@@ -268,24 +268,18 @@ class ImportanceFolder:
         features = self.features
         whole = frozenset(features)
         best = frozenset({self.best})
-        gains: dict[str, list[Floats]] = {"alone": [], "lost": [], "added": []}
-        for name in features:
-            alone = values[frozenset({name})] - values[NONE]
-            lost = values[whole] - values[whole - {name}]
-            added = values[best | {name}] - values[best]
-            if name in best:
-                added = added + np.nan
-            gains["alone"].append(alone)
-            gains["lost"].append(lost)
-            gains["added"].append(added)
         if orders:
             shares, _ = sampled_shapley(values, features, orders)
         else:
             shares = shapley(values, features)
-        contributions = {"shapley": shares}
-        for name, columns in gains.items():
-            contributions[name] = np.stack(columns, axis=1)
-        return contributions
+        single = [frozenset({name}) for name in features]
+        alone = [values[one] - values[NONE] for one in single]
+        lost = [values[whole] - values[whole - one] for one in single]
+        added = [values[best | one] - values[best] for one in single]
+        added[features.index(self.best)][:] = np.nan
+        gains = {"alone": alone, "lost": lost, "added": added}
+        stacked = {name: np.stack(columns, axis=1) for name, columns in gains.items()}
+        return {"shapley": shares, **stacked}
 
 
 def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:

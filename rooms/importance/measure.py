@@ -148,7 +148,9 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     words = [str(channel) for group in groups for channel in group]
     shared = {name: getattr(options, name) for name in OF_A_RUN}
     plan = make_plan(RunOptions(**shared, features="+".join(words)))
-    names = feature_names(plan, groups)
+    # the cache's names: mel@n_mels=128 is mel
+    channels = iter(plan.channel_names)
+    names = tuple("+".join(next(channels) for _ in group) for group in groups)
     if len(names) < least or len(set(names)) < len(names):
         raise RequestError(
             f"FEATURES={options.features}: expected two or more different features"
@@ -163,13 +165,12 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
     for line in remarks(plan, splits, clips.unusable):
         tell(line)
-    stored = {}
-    fingerprints = {}
-    for name in names:
-        channels = [channel.stored for channel in parse_set(name)]
-        stored[name] = channels
-        cached = plan.identity.content["cache"]
-        fingerprints[name] = digest([cached[channel] for channel in channels])
+    stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
+    cached = plan.identity.content["cache"]
+    fingerprints = {
+        name: digest([cached[channel] for channel in channels])
+        for name, channels in stored.items()
+    }
     return ImportancePlan(
         plan=plan,
         names=names,
@@ -180,18 +181,6 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
         splits=splits,
         path=folder_path(plan, splits),
     )
-
-
-def feature_names(plan: Plan, groups: Sequence[Sequence[object]]) -> tuple[str, ...]:
-    """The name of each group of channels, with the cache's names: mel@n_mels=128 is
-    mel.
-    """
-    channels = iter(plan.channel_names)
-    names = []
-    for group in groups:
-        own = [next(channels) for _ in group]
-        names.append("+".join(own))
-    return tuple(names)
 
 
 def of_classes(plan: Plan, options: ImportanceOptions) -> Plan:
@@ -221,13 +210,11 @@ def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
     content = plan.identity.content
     options = dict(content["options"])
     del options["features"]
-    sides = []
-    for fold, split in splits.items():
-        sides.append([fold, list(split.train), list(split.test)])
-    hashed = [options, content["clips"], sides]
-    for name in ("untimed", "revisions"):
-        if name in content:
-            hashed.append(content[name])
+    sides = [
+        [fold, list(split.train), list(split.test)] for fold, split in splits.items()
+    ]
+    others = [content[name] for name in ("untimed", "revisions") if name in content]
+    hashed = [options, content["clips"], sides, *others]
     folder = f"importance-{plan.model.name}-{digest(hashed)}"
     return plan.path.with_name(folder)
 
@@ -352,10 +339,11 @@ def open_folder(folds: LoadedFolds) -> None:
     fingerprints: dict[str, str] = {}
     if (path / "importance.json").is_file():
         fingerprints |= folder.config.fingerprints
-    stale = set()
-    for name, fingerprint in importance.fingerprints.items():
-        if fingerprints.get(name, fingerprint) != fingerprint:
-            stale.add(name)
+    stale = {
+        name
+        for name, fingerprint in importance.fingerprints.items()
+        if fingerprints.get(name, fingerprint) != fingerprint
+    }
     text = io.StringIO()
     header = ["features", "score", *clips["clip_id"]]
     csv.writer(text, lineterminator="\n").writerow(header)
@@ -374,9 +362,10 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
     """The content of importance.json."""
     importance = folds.importance
     plan = importance.plan
-    extraction = {}
-    for name, stored in importance.stored.items():
-        extraction[name] = ExtractionCost(**plan.cache.extraction_cost(stored))
+    extraction = {
+        name: ExtractionCost(**plan.cache.extraction_cost(stored))
+        for name, stored in importance.stored.items()
+    }
     first = folds.data[plan.folds[0]].source
     assert isinstance(first, Resident), "statistics fit into memory"
     values = first.values.flatten(2).movedim(1, 2)  # (clips, frames, D)
@@ -426,22 +415,15 @@ def importance_summary(folder: ImportanceFolder) -> str:
     """A table of MEASURES for each feature, the largest share first."""
     gains = folder.contributions("probability")
     hits = folder.contributions("correct")
-    cells = {}  # measure -> (F,) texts
-    for measure in MEASURES:
-        means = gains[measure].mean(axis=0)
-        shares = hits[measure].mean(axis=0)
-        texts = []
-        for mean, share in zip(means, shares):
-            if np.isnan(mean):
-                texts.append("the best")
-            else:
-                texts.append(f"{mean:.3f} ({points(share)})")
-        cells[measure] = texts
-    order = np.argsort(-gains["shapley"].mean(axis=0), kind="stable")
     rows = []
-    for place in order:
-        of_feature = [texts[place] for texts in cells.values()]
-        rows.append((folder.features[place], *of_feature))
+    for place in np.argsort(-gains["shapley"].mean(axis=0), kind="stable"):
+        row = [folder.features[place]]
+        for measure in MEASURES:
+            mean = gains[measure][:, place].mean()
+            share = hits[measure][:, place].mean()
+            is_best = np.isnan(mean)
+            row.append("the best" if is_best else f"{mean:.3f} ({points(share)})")
+        rows.append(row)
     table = text_table(rows, ("", *MEASURES.values()))
     legend = LEGEND.format(folder.config.score)
     lines = [f"{folder.path}: {len(folder.clips)} test clips", table, legend]

@@ -263,16 +263,10 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     of_subsets = np.stack([hits[subset] for subset in subsets])
     cross_fitted = of_subsets[by_fold[place], np.arange(len(folds))]
     members = [name for name in folder.features if name in chosen]
+    left_out = [name for name in members if size > 1 and chosen - {name} in hits]
     # The rows' hits (N,): first of the larger set, then of the smaller one.
-    more = [whole]
-    less = [cross_fitted]
-    left_out = []
-    for name in members:
-        rest = chosen - {name}
-        if size > 1 and rest in hits:
-            left_out.append(name)
-            more.append(hits[chosen])
-            less.append(hits[rest])
+    more = [whole, *(hits[chosen] for _ in left_out)]
+    less = [cross_fitted, *(hits[chosen - {name}] for name in left_out)]
     lost = np.stack(more, axis=1) - np.stack(less, axis=1)
     losses = gain_tests(lost, groups, 1.0)
     table = pd.DataFrame(
