@@ -226,16 +226,11 @@ def labels_of_event(
             f" of {file}"
         )
     cell = row.label or default
-    if not cell:
-        raise RequestError(
-            f"{where}: the event has no label; write one, or give LABEL= for such"
-            " events"
-        )
     labels = [label.strip() for label in cell.split(SEPARATOR) if label.strip()]
     if not labels:
         raise RequestError(
-            f"{where}: the label {shortened(cell)!r} has separators alone; expected a"
-            " label, or several separated by ;"
+            f"{where}: the event has no label; write one, or give LABEL= for such"
+            " events"
         )
     return labels
 

@@ -119,11 +119,8 @@ def find_detections(
     detections = pd.concat(parts, ignore_index=True)
     written = written_table(detections, rules)
     tables = detection_tables(written, files, seconds, model.sample_rate / 2)
-    remarks = {
-        name: "truncated" if isnan(own) else f"truncated, {own:.1f} s lost"
-        for name, own in lost.items()
-    }
-    counts = count_detections(detections, seconds, remarks | problems, model.classes)
+    remarks = {name: in_words(own) for name, own in lost.items()} | problems
+    counts = count_detections(detections, seconds, remarks, model.classes)
     tables["counts.csv"] = as_text(counts, ",")
     if annotations:
         scores = score(model, detections, seconds, annotations)
@@ -140,6 +137,11 @@ def find_detections(
         every = pd.concat(to_check, ignore_index=True)
         write_check(every, options.check, files, model.sample_rate, folder)
     return written, problems
+
+
+def in_words(lost: float) -> str:
+    """What is said of a recording whose last seconds are missing."""
+    return "truncated" if isnan(lost) else f"truncated, {lost:.1f} s lost"
 
 
 def written_table(detections: pd.DataFrame, rules: Mapping[str, Rule]) -> pd.DataFrame:

@@ -28,13 +28,36 @@ MODEL = "predictions"  # value of `model` in its configuration
 class ForeignRun(RunFolder):
     """One model's predictions in the place of a run folder, which does not exist."""
 
-    stated: EnsembleConfig
+    title: str  # of the dataset
+    kind: str  # of its task
+    names: tuple[str, ...]  # of its classes
     parts: Mapping[int, pd.DataFrame]  # fold -> rows of its predictions.csv
     notes: tuple[str, ...] = ()
 
     @cached_property
     def config(self) -> RunConfig | EnsembleConfig:
-        return self.stated
+        model = self.path.name
+        return EnsembleConfig(
+            format_version=RUN_FORMAT,
+            dataset=self.title,
+            task=self.kind,
+            folds=tuple(self.parts),
+            classes=tuple(SoundClass(name=name, category="") for name in self.names),
+            sample_rate=0,
+            duration=0,
+            synthetic=False,
+            features=model,
+            model=MODEL,
+            seed=0,
+            family=digest([model]),
+            hash=digest([model]),
+            name=model,
+            protocol="predictions of another program",
+            members=(),
+            parameters=0,
+            seconds=0,
+            note="; ".join(self.notes),
+        )
 
     @property
     def exact(self) -> bool:
@@ -92,30 +115,9 @@ def foreign_runs(
         tested = {
             int(fold): part for fold, part in table.groupby(clips["fold"].map(folds))
         }
-        notes = notes_of(own, task)
-        config = EnsembleConfig(
-            format_version=RUN_FORMAT,
-            dataset=dataset,
-            task=task,
-            folds=tuple(sorted({*folds.values()})),
-            classes=tuple(SoundClass(name=name, category="") for name in classes),
-            sample_rate=0,
-            duration=0,
-            synthetic=False,
-            features=model,
-            model=MODEL,
-            seed=0,
-            family=digest([model]),
-            hash=digest([model]),
-            name=model,
-            protocol="predictions of another program",
-            members=(),
-            parameters=0,
-            seconds=0,
-            note="; ".join(notes),
-        )
         path = Path(own.table.name).parent / model
-        runs.append(ForeignRun(path, config, tested, notes))
+        given = dataset, task, tuple(classes), tested, notes_of(own, task)
+        runs.append(ForeignRun(path, *given))
     return runs
 
 
