@@ -34,7 +34,7 @@ SCORES = (
     ("f1_iou_0.3", "F1 at IoU 0.3", "decimals"),
     ("f1_iou_0.7", "F1 at IoU 0.7", "decimals"),
     ("false_alarms", "False alarms an hour", "number"),
-    ("onset_ms", "Onset error, ms", "number"),
+    ("onset_ms", "Onset error, ms, mean of folds", "number"),
 )
 COSTS = (
     ("parameters", "Parameters", "count"),
@@ -110,7 +110,11 @@ def comparison_values(found: Findings) -> dict[str, object]:
         "grid_models": models,
         "uneven": (balanced.map(percent) != rows["accuracy"].map(percent)).any(),
         "no_intervals": rows["difference_low"].isna().all(),
-        "score_columns": [column for column in SCORES if column[0] in rows],
+        "score_columns": [
+            column
+            for column in SCORES
+            if column[0] in rows and rows[column[0]].notna().any()
+        ],
         "cost_columns": [column for column in COSTS if column[0] in costs],
     }
 
