@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from docs.across import syllables
 from docs.made_tables import HELD_OUT, MAKERS, Folders, scores
 from docs.pretrained import YAMNET
 from featurestack.analysis.ranking import Ranking, rank
@@ -30,13 +31,19 @@ FROZEN = (
     ("mel", "mfcc"),
     ("mel", "mfcc", "chroma"),
 )
-FINE_TUNED = ("mel",)
+FINE_TUNED = (
+    "mel",
+    "mel+mfcc+chroma",
+    "mel+mel+mel",
+    "mel+mfcc+contrast+modulation+gammatone",
+)
 BASE = "mel, frozen"
 # folder or table -> row of imagenet_sounds.csv
 SOUNDS = {
     "esc10": "ten of its classes at 44.1 kHz, ESC-10",
     "fsdd/fsdd.csv": "spoken digits, a speaker left out",
     "commands/commands.csv": "spoken commands, by speaker",
+    "finch": "syllables of a finch, by song",
 }
 
 
@@ -127,9 +134,13 @@ def imagenet_sounds(folders: Folders) -> pd.DataFrame:
     rows = []
     with contextlib.chdir(out):
         for place, name in SOUNDS.items():
-            given = f"DATASET={folders.sounds.resolve() / place}"
-            run("pipeline features", given, "FEATURES=imagenet@of=mel")
-            run("train run", given, "FEATURES=imagenet@of=mel", "MODEL=linear")
+            sounds = folders.sounds.resolve()
+            given = [f"DATASET={sounds / place}"]
+            if place == "finch":
+                table = syllables(sounds, out)
+                given = [f"DATASET={table}", f"AUDIO_DIR={sounds / place}"]
+            run("pipeline features", *given, "FEATURES=imagenet@of=mel")
+            run("train run", *given, "FEATURES=imagenet@of=mel", "MODEL=linear")
             found = load_runs(find(out / "runs", Path(place).stem)).runs
             of_mel = [run for run in found if run.features == "imagenet@of=mel"]
             rows.append({"dataset": name, **scores(rank(of_mel, LEVEL), 0)})

@@ -19,7 +19,13 @@ from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.next_step import State, Trained, next_step, without
+from featurestack.results.next_step import (
+    State,
+    Trained,
+    next_step,
+    pretrained_line,
+    without,
+)
 from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import may_write
 
@@ -93,6 +99,8 @@ def next_lines(state: State, dataset: Dataset) -> str:
     """Lines on the next command, and why there is no training yet."""
     command, reason = next_step(state)
     lines = [f"next: {command}"]
+    if reason == "first" and (line := pretrained_line(state)):
+        lines.append(line)
     if reason == "untrainable":
         lines = []
     elif reason == "check" and state.leak:

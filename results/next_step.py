@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.names import FRAMING, parse_channel
+from featurestack.results.published_weights import local_weights
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
@@ -23,6 +24,7 @@ MOST_COMPARED = 3
 DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
 # more accurate than mel+mfcc on noises and speech: see the accuracy page
 PROVEN = "mel+mfcc+modulation"
+RESNET = "resnet18"
 QUICK = "MODEL=texture"  # it takes seconds, but no vectors
 OF_WAVEFORM = "MODEL=aclnet"
 OF_FRAMES = "MODEL=linear"  # events: an exact model takes seconds
@@ -233,6 +235,8 @@ def retrain(state: State) -> str:
 def first(state: State) -> str:
     """A few sets by a quick model, or a run of the only feature."""
     compared = first_compared(state.cached)
+    if local_weights(RESNET) and (command := pretrained(state)):
+        return command
     if compared:
         sets = [*compared, "+".join(compared), proven(state.cached)]
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
@@ -245,6 +249,27 @@ def first(state: State) -> str:
     words = f"FEATURES={next(iter(vectors or state.cached))}"
     model = [] if vectors else [OF_WAVEFORM]
     return make_command("train", *state.given, words, *model)
+
+
+def pretrained(state: State) -> str:
+    """The command that trains ResNet-18 further from ImageNet's weights; '' if it
+    cannot.
+    """
+    mel = by_unframed(state.cached).get("mel")
+    if not mel or state.framed:
+        return ""
+    return make_command("train", *state.given, f"FEATURES={mel}", "RECIPE=imagenet")
+
+
+def pretrained_line(state: State) -> str:
+    """What ImageNet's weights would bring and what to type, if they are not here."""
+    command = pretrained(state)
+    if local_weights(RESNET) or not command:
+        return ""
+    return (
+        f"or from ImageNet's weights: {command}   (fetches 47 MB; ResNet-18 on ESC-50"
+        " has 84.7 % with them, 64.5 % without)"
+    )
 
 
 def combine(state: State) -> str:

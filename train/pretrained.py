@@ -18,12 +18,12 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress, tell_once
+from featurestack.results.published_weights import PUBLISHED, local_weights, torch_cache
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import replace_file
 from featurestack.train.checkpoint import KEYS, read_safely
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.plan import Plan
-from featurestack.train.published_weights import PUBLISHED, local_weights, torch_cache
 
 TIMEOUT = 30  # seconds without an answer
 BLOCK = 1_000_000  # bytes

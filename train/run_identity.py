@@ -19,13 +19,13 @@ from featurestack.commandline import own_code
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.features_cache import Cache, dataset_name
 from featurestack.results.config import StoredChannel, digest, label
+from featurestack.results.published_weights import local_weights, published_name
 from featurestack.results.training_data import clips_digest, values_digest
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import RunOptions
-from featurestack.train.published_weights import local_weights, published_name
 
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default

@@ -32,13 +32,13 @@ from featurestack.pipeline.features.registry import (
     stored_map,
 )
 from featurestack.pipeline.parameters import EvenSamples, Samples
+from featurestack.results.published_weights import local_weights
 from featurestack.rooms.embeddings.networks import (
     RESNET,
     RESNET_SIZE,
     fetch_resnet,
     file_facts,
 )
-from featurestack.train.published_weights import local_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

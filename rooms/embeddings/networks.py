@@ -22,12 +22,12 @@ from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import install_command
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
-from featurestack.storage.files import refuse_special
-from featurestack.train.published_weights import (
+from featurestack.results.published_weights import (
     PUBLISHED,
     local_weights,
     published_name,
 )
+from featurestack.storage.files import refuse_special
 
 FOLDER = Path("models")
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
@@ -497,7 +497,8 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
         fitting.append("imagenet@of=mel")
     else:
         remarks.append(
-            f"imagenet@of=mel could be had ({RESNET_SIZE}): {fetch_resnet()}"
+            f"imagenet@of=mel could be had ({RESNET_SIZE}; by linear 82 % on ESC-50,"
+            f" where mel has 43): {fetch_resnet()}"
         )
     return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
 

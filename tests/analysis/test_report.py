@@ -227,7 +227,7 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     make_run(tmp_path / "runs", workshop.table.iloc[1:], MadeRun(), "tones")
     options = workshop.options(**within(tmp_path))
-    check = f"python -m pipeline check DATASET=tones DATA={tmp_path / 'data'}"
+    check = f"make check DATASET=tones DATA={tmp_path / 'data'}"
     assert build(options).next_command.startswith(check)
     artefacts = {"kind": "artefacts", "severity": "warning", "names": ["level 60.0 %"]}
     artefacts |= {"accuracy": 0.62, "chance": 0.25}

@@ -24,15 +24,15 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
         return proposal(asked)
 
     # own sounds are checked first
-    checked = f"next: python -m pipeline check DATASET={sounds.csv} "
+    checked = f"next: make check DATASET={sounds.csv} "
     assert proposed().startswith(checked) and "\n" not in proposed()
     extract.extract_features(asked)
-    assert "next: python -m pipeline check " in capsys.readouterr().out
+    assert "next: make check " in capsys.readouterr().out
     assert check(asked) == 0
     assert "\nnext: make sweep " in capsys.readouterr().out
     assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
     sounds.add()
-    assert proposed().startswith("next: python -m pipeline check ")
+    assert proposed().startswith("next: make check ")
     assert check(asked) == 0
     assert proposed().startswith("next: make features ")
     extract.extract_features(options(sounds, features="rms@hop_length=256"))

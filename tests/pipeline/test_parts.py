@@ -26,7 +26,7 @@ def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
         extract_run(options(sounds, part=part))
     shown = capsys.readouterr().out
     assert "3 of 8 clips are still missing (PART=3/3)\n" in shown
-    assert shown.splitlines()[-1].startswith("next: python -m pipeline check ")
+    assert shown.splitlines()[-1].startswith("next: make check ")
 
 
 @pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "not prepared"])

@@ -2,11 +2,20 @@
 tests/analysis/test_next_run.py.
 """
 
+from dataclasses import replace
+
 import pytest
 
-from featurestack.results.next_step import State, next_step
+from featurestack.results import published_weights
+from featurestack.results.next_step import State, next_step, pretrained_line
 
 FRAMED = "@hop_length=192,n_fft=768"
+
+
+@pytest.fixture(autouse=True)
+def without_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(published_weights, "FOLDER", tmp_path / "models")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -41,6 +50,18 @@ def test_a_few_sets_by_a_quick_model_are_proposed(cached, quick):
     assert next_step(state) == (f"make {quick}", "first")
 
 
+def test_imagenets_weights_are_proposed_first_if_they_are_here(tmp_path):
+    state = State(["DATASET=synth"], frames={"mel": 44, "mfcc": 44})
+    command = "make train DATASET=synth FEATURES=mel RECIPE=imagenet"
+    assert f"{command}   (fetches 47 MB" in pretrained_line(state)
+    assert "RECIPE" not in next_step(state)[0]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "resnet18-mine.pth").touch()
+    assert next_step(state) == (command, "first") and not pretrained_line(state)
+    framed = replace(state, framed=True)
+    assert "RECIPE" not in next_step(framed)[0] and not pretrained_line(framed)
+
+
 def test_frames_of_another_duration_change_nothing_about_the_proposal():
     names = ["bandwidth", "centroid", "mel", "mfcc", "modulation"]
     frames = {name + FRAMED: 44 for name in names[:4]} | {"modulation": 44}
@@ -66,7 +87,7 @@ def test_frames_of_another_duration_change_nothing_about_the_proposal():
         (
             {"unchecked": True, "untrainable": True},
             "check",
-            "python -m pipeline check DATASET=a SAMPLE_RATE=8000",
+            "make check DATASET=a SAMPLE_RATE=8000",
         ),
         ({"untrainable": True, "incomplete": True}, "untrainable", "make data "),
         ({"incomplete": True, "ran": True}, "complete", "make features DATASET=a "),
