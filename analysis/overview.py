@@ -97,9 +97,13 @@ def across() -> ModuleType | None:
 
 
 def check_choices(datasets: Sequence[ReportJob], options: AnalysisOptions) -> None:
-    """RequestError if the options choose a comparison that these datasets lack."""
+    """RequestError if the options choose a comparison that these datasets lack; that
+    of a command on one dataset is of all.
+    """
     module = across()
-    if module:
+    if module and module.choices(options) != module.choices(AnalysisOptions()):
+        if len(dataset_words(options)) == 1:
+            datasets = jobs(replace(options, dataset="", name=""))
         module.check(datasets, options)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
+from featurestack.analysis.overview import check_choices
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
@@ -119,6 +120,16 @@ def test_a_wrong_model_or_base_is_refused_before_any_report(options):
         with refused(hint):
             fs.report([*NAMES, "office"], **folders, **wrong)
     assert not options.reports.exists()
+
+
+def test_a_command_on_one_dataset_may_name_a_model_or_base_of_another(options):
+    train(options, "birds")
+    train(options, "office", {"mel": 0.6, "chroma": 0.8}, model="texture")
+    one = replace(options, dataset="birds")
+    for given in ({"model": "texture"}, {"base": "chroma"}):
+        check_choices(jobs(one), replace(one, **given))
+    with refused("MODEL: unknown trained model 'mlp'"):
+        check_choices(jobs(one), replace(one, model="mlp"))
 
 
 def test_tags_are_tested_as_in_the_report_of_their_dataset(options):
