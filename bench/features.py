@@ -237,7 +237,7 @@ def comparison(measured: dict[str, Times]) -> pd.DataFrame:
             AUDIOFLUX,
             "ours, the three",
         ),
-        ("all", count, "librosa, hpss counted once", "librosa", "ours, librosa's"),
+        ("all", count, "librosa by calls, hpss once", "librosa", "ours, librosa's"),
     ]
     rows = []
     for name, what, against, way, mine in ways:
