@@ -17,7 +17,10 @@ import pandas as pd
 
 from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.registry import first_sentence
 from featurestack.commandline.tables import as_csv
+from featurestack.features_cache.names import parse_channel
+from featurestack.pipeline.features import FEATURES
 from featurestack.results.bootstrap import recording_sums
 from featurestack.results.config import RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.run_folder import RunFolder
@@ -27,9 +30,11 @@ from featurestack.rooms.answer.choice import Clips, Scores
 from featurestack.storage.files import replace_file
 
 FOLDER = "answer"
-FEATURES = "features.csv"
-# score alone by `linear`, folds that chose it, points lost without it there by `linear`
-FEATURE_COLUMNS = ("feature", "alone", "folds", "lost", "lost_low", "lost_high")
+CANDIDATES = "features.csv"
+# score alone by `linear`, folds that chose it, points lost without it there by
+# `linear`, what it is
+NUMBERS = ("alone", "folds", "lost", "lost_low", "lost_high")
+FEATURE_COLUMNS = ("feature", *NUMBERS, "about")
 # feature -> the score that is lost without it, and both ends of its interval
 Lost: TypeAlias = Mapping[str, tuple[float, float, float]]
 # keys that are copied from the runs that trained the sets
@@ -61,7 +66,7 @@ def write_choice(
         probabilities = table[run.classes].to_numpy(np.float32)
         write_predictions(place, table, probabilities, run.classes)
     features = feature_table(scores, sets, lost)
-    replace_file(folder / FEATURES, as_csv(features))
+    replace_file(folder / CANDIDATES, as_csv(features))
     # run.json last: it makes the folder a run
     score = scores.mean(recommended.training.features, None)
     config = configuration(runs, recommended, names)
@@ -117,11 +122,17 @@ def feature_table(
     alone = {name: scores.mean(name, None) for name in names}
     unknown = (np.nan, np.nan, np.nan)
     rows = [
-        (name, alone[name], chosen.count(name), *lost.get(name, unknown))
+        (name, alone[name], chosen.count(name), *lost.get(name, unknown), about(name))
         for name in names
     ]
     table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
     return table.sort_values(["folds", "alone"], ascending=False, kind="stable")
+
+
+def about(name: str) -> str:
+    """What a feature is, in a sentence; empty for one that others have computed."""
+    plain = parse_channel(name).name
+    return first_sentence(FEATURES[plain].function) if FEATURES.knows(plain) else ""
 
 
 def lost_without(

@@ -21,9 +21,10 @@ from featurestack.results.config import ChoiceConfig
 from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.answer import sentences
-from featurestack.rooms.answer.chosen_run import FEATURE_COLUMNS, FEATURES
+from featurestack.rooms.answer.chosen_run import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 
 CHARTED = 10  # features alone in the chart
+TEXTS = {"feature": str, "about": str}  # columns of the table of features
 
 
 def answer(page: PageInputs) -> Section:
@@ -42,7 +43,7 @@ def answer(page: PageInputs) -> Section:
     values: dict[str, object] = {}
     leads = lead_of_choice(config, page.cache, chance=chance)
     try:
-        features = read_features(run.folders[0].path / FEATURES)
+        features = read_features(run.folders[0].path / CANDIDATES)
         leads["Which alone?"] = sentences.alone(features, page.found.score)
         tables["chosen_features"] = features
         values = {"choice": config, "width": CHOICE_WIDTH, "chance": chance}
@@ -120,6 +121,5 @@ def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
 def read_features(file: Path) -> pd.DataFrame:
     """The table of features, see `FEATURE_COLUMNS`."""
     with damage_named(file, f"repeat {make_command('answer')}"):
-        table = pd.read_csv(file)[list(FEATURE_COLUMNS)]
-        name, *numbers = FEATURE_COLUMNS
-        return table.astype({name: str, **dict.fromkeys(numbers, float)})
+        table = pd.read_csv(file, dtype=TEXTS)[list(FEATURE_COLUMNS)]
+        return table.fillna({"about": ""}).astype(dict.fromkeys(NUMBERS, float))

@@ -205,7 +205,8 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
     chosen_features = (tables / "chosen_features.csv").read_text(encoding="utf-8")
     assert (
-        chosen_features.splitlines()[0] == "feature,alone,folds,lost,lost_low,lost_high"
+        chosen_features.splitlines()[0]
+        == "feature,alone,folds,lost,lost_low,lost_high,about"
     )
 
 
