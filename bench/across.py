@@ -11,19 +11,12 @@ from itertools import product
 
 import numpy as np
 
-from featurestack.analysis.significance import (
-    LEVEL,
-    sign_flip_tests,
-    standard_error,
-)
+from featurestack.analysis.significance import LEVEL, sign_flip_tests, standard_error
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.results.scores import Floats
-from featurestack.rooms.across.random_effects import (
-    prediction_interval,
-    random_effects,
-)
+from featurestack.rooms.across.random_effects import prediction_interval, random_effects
 
 RECORDINGS = 21
 ERROR = 0.02  # standard error of a gain; unequal: times e^(z/2) with z standard normal

@@ -27,10 +27,7 @@ class ChecksOptions(Options):
 
 
 def study(
-    rng: np.random.Generator,
-    recordings: int,
-    detections: int,
-    deviation: float,
+    rng: np.random.Generator, recordings: int, detections: int, deviation: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Recording, score and right or wrong of each detection."""
     number = rng.poisson(detections * rng.gamma(2, 0.5, recordings))

@@ -85,14 +85,7 @@ class FalseClaimsOptions(Options):
         (2, 5, 10), "true differences for the power, in points"
     )
     seed: int = option(0, "seed of the runs")
-    task: Literal[
-        "classes",
-        "tags",
-        "intervals",
-        "best",
-        "composed",
-        "price",
-    ] = option(
+    task: Literal["classes", "tags", "intervals", "best", "composed", "price"] = option(
         "classes",
         "tags: clips with several labels, ranked by mAP; intervals: of"
         " differences between few recordings; best: of the best of many"

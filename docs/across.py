@@ -18,10 +18,7 @@ FIGURE = "across_gains.svg"
 BASE = "mel"
 # speakers apart; every digit whole, where the default cuts the longest twentieth
 FSDD = ("FOLDS_BY=group", "DURATION=2.3")
-SETTINGS = {
-    "linear": (),
-    "texture": ("THREADS=1", "PRECISION=fp32", "CURVE=0"),
-}
+SETTINGS = {"linear": (), "texture": ("THREADS=1", "PRECISION=fp32", "CURVE=0")}
 
 
 def syllables(sounds: Path, out: Path) -> Path:
@@ -51,10 +48,7 @@ def main(sounds: Path, out: Path) -> None:
         "esc50_16k": [f"DATASET={sounds / 'esc50_16k'}"],
         "fsdd": [f"DATASET={sounds / 'fsdd' / 'fsdd.csv'}", *FSDD],
         "commands": [f"DATASET={sounds / 'commands' / 'commands.csv'}"],
-        "finch": [
-            f"DATASET={syllables(sounds, out)}",
-            f"AUDIO_DIR={sounds / 'finch'}",
-        ],
+        "finch": [f"DATASET={syllables(sounds, out)}", f"AUDIO_DIR={sounds / 'finch'}"],
     }
     for table in sorted(sounds.glob("*/*.csv")):
         if table.stem == table.parent.name:

@@ -24,13 +24,7 @@ from featurestack.rooms.embeddings.networks import fetch_network
 
 FRAME = "@hop_length=256,n_fft=1024"  # FRAME=64 at 16 kHz
 BY_HAND = ("mel", "mfcc", "contrast", "modulation", "pcen", "gammatone")
-FROZEN = (
-    ("mel",),
-    ("mfcc",),
-    ("chroma",),
-    ("mel", "mfcc"),
-    ("mel", "mfcc", "chroma"),
-)
+FROZEN = (("mel",), ("mfcc",), ("chroma",), ("mel", "mfcc"), ("mel", "mfcc", "chroma"))
 FINE_TUNED = (
     "mel",
     "mel+mfcc+chroma",

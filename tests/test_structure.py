@@ -53,10 +53,7 @@ NETWORKS = "featurestack.rooms.embeddings.networks"  # the list of features name
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
     *OF_ROOMS,
-    *(
-        *CHECKS,
-        "featurestack.pipeline.synth",
-    ),
+    *(*CHECKS, "featurestack.pipeline.synth"),
     *(
         "featurestack.pipeline.datasets.download",
         "featurestack.train.own_loop",
@@ -98,11 +95,7 @@ LOADS_NOT = {
         RARE | {"torch", "librosa", "numba", "scipy.stats"}
     ),
     "featurestack.results.run_folder, featurestack.results.scores,"
-    "featurestack.results.config": {
-        "torch",
-        "librosa",
-        "sklearn",
-    },
+    "featurestack.results.config": {"torch", "librosa", "sklearn"},
     "featurestack, featurestack.console; "
     + "; ".join(
         f"featurestack.console.commands_of({stage!r})" for stage in stages()
@@ -210,83 +203,6 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
         " print(*sys.modules)"
     )
     assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
-
-
-# prints what a command has loaded, after its own output
-PLAIN_RUN = """
-import atexit, runpy, sys
-atexit.register(lambda: print(*sys.modules))
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-"""
-# modules that no plain run of a stage loads; "" are all stages
-ASKED_FOR = {
-    "": {
-        "featurestack.commandline.exit_status",
-        "featurestack.commandline.help",
-        "featurestack.rooms.events.events_file",
-        "featurestack.rooms.importance.functions",
-        "featurestack.results.select_runs",
-        "featurestack.results.tags",
-    },
-    "pipeline": {
-        "featurestack.features_cache.splits",
-        "featurestack.pipeline.datasets.layouts",
-        "featurestack.pipeline.mp3",
-        "featurestack.results.next_run",
-    },
-    "train": {
-        "featurestack.features_cache.writer",
-        "featurestack.results.accuracy",
-        "featurestack.results.bootstrap",
-        "featurestack.results.linear",
-        "featurestack.results.next_run",
-        "featurestack.results.ranking_metric",
-        "featurestack.train.augmentations",
-        "featurestack.train.models.linear",
-    },
-    "analysis": {
-        "featurestack.features_cache.writer",
-        "featurestack.analysis.ablations",
-        "featurestack.analysis.figures.comparison",
-        "featurestack.analysis.figures.confusion",
-        "featurestack.analysis.figures.feature_maps",
-        "featurestack.analysis.nested",
-        "featurestack.analysis.power",
-        "featurestack.analysis.sentences.choice",
-        "featurestack.analysis.sentences.tags",
-        "featurestack.features_cache.splits",
-        "featurestack.rooms.importance.section",
-        "featurestack.rooms.importance.sentences",
-        "featurestack.results.run_writer",
-    },
-}
-
-
-def esc_layout(folder):
-    """Easy clips in the layout of ESC-50, two of each source recording."""
-    easy_clips(folder / "audio")
-    rows = ["filename,fold,category,src_file"]
-    for place, file in enumerate(sorted((folder / "audio").glob("*/*.wav"))):
-        name = f"{file.parent.name}-{file.name}"
-        file.rename(folder / "audio" / name)
-        rows.append(f"{name},{1 + place // 2 % 2},{file.parent.name},{place // 2}")
-    (folder / "meta").mkdir()
-    (folder / "meta" / "easy.csv").write_text("\n".join(rows))
-
-
-@pytest.mark.slow
-def test_a_plain_run_loads_nothing_that_nobody_asked_for(tmp_path):
-    esc_layout(tmp_path / "easy")
-    for words in (
-        "pipeline features FEATURES=mel JOBS=1",
-        "train run FEATURES=mel MODEL=resnet18 EPOCHS=1 FOLDS=1 GRID=64x108",
-        "analysis",
-    ):
-        stage, *rest = words.split()
-        command = [PLAIN_RUN, f"featurestack.{stage}", *rest, "DATASET=easy"]
-        loaded = python("-c", *command, cwd=tmp_path).stdout.splitlines()[-1]
-        asked_for = ASKED_FOR[""] | ASKED_FOR[stage]
-        assert not {*loaded.split()} & asked_for, stage
 
 
 def test_a_package_of_a_package_is_run_by_its_name_in_a_clone():

@@ -4,10 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis.data_section import (
-    class_means,
-    data_facts,
-)
+from featurestack.analysis.data_section import class_means, data_facts
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.side_files import write_failures
 

@@ -173,7 +173,7 @@ EXAMPLES = {
             [[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]],
             NAMES,
             CLASSES,
-        ),
+        )
     },
     "reliability": {
         "confidence": np.array([0.3, 0.6, 0.9]),
@@ -185,7 +185,7 @@ EXAMPLES = {
             SamplePrediction(
                 "wrong", "1-2-A", FEATURE_MAP, 5, "dog", (("犬", 0.6), ("dog", 0.3))
             )
-        ],
+        ]
     },
     "separability": {"accuracy": TABLE.loc["dog"]},
 }

@@ -63,7 +63,7 @@ def test_every_table_that_has_rows(made):
             "recall_by_class",
             "ablations",
             "literature",
-        ),
+        )
     }
     comparison = found.tables["comparison"]
     assert comparison["verdict"].tolist() == [

@@ -77,10 +77,7 @@ def test_what_is_not_compared_has_a_reason(made):
         ({"cache": {"mel": "other"}}, False),
         ({"cache": {"mel": "as mel", "zcr": "any"}}, True),
         # digests of other clips are not compared
-        (
-            {"cache": {"mel": "other"}, "clips": "with copies"},
-            True,
-        ),
+        ({"cache": {"mel": "other"}, "clips": "with copies"}, True),
     ],
 )
 def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):

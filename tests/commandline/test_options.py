@@ -241,10 +241,9 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
             kind = kind_of(declared)[0]
             # each command checks them against the dataset
             if kind in (int, float) and field != "folds":
-                assert declared.metadata["bounds"] != (
-                    -LARGEST,
-                    LARGEST,
-                ), f"{name}: {field}"
+                assert declared.metadata["bounds"] != (-LARGEST, LARGEST), (
+                    f"{name}: {field}"
+                )
             assert (
                 kind in (str, int, float, bool, Path)
                 or typing.get_origin(kind) is Literal

@@ -66,31 +66,19 @@ BROKEN = {
     "no room": ("ROOM = None", ENTRY, "TypeError: whales:ROOM is no Room"),
     "the colon": (ROOM, ENTRY.replace(":ROOM", ""), "TypeError: whales is no Room"),
     "entry points": (ROOM, "[featurestack.rooms]\nwhales\n", "entry_points.txt of "),
-    "a taken word": (
-        added("commands", "answer", "return [whales]"),
+} | {
+    told: (
+        added(*what.split(maxsplit=1), f"return [{entries}]"),
         ENTRY,
-        "answer of room whales of whales 1.0 is left out: room answer of featurestack",
-    ),
-    "a command's word": (
-        added("commands", "pipeline features", "return [whales]"),
-        ENTRY,
-        "pipeline features of room whales of whales 1.0 is left out: the core has it",
-    ),
-    "no options": (
-        added("commands", "pipeline whales", "return [strange]"),
-        ENTRY,
-        "pipeline whales of room whales of whales 1.0 is left out: KeyError",
-    ),
-    "options": (
-        added("options", "PredictOptions", "return [3]"),
-        ENTRY,
-        "PredictOptions.whales of room whales of whales 1.0 is left out: TypeError",
-    ),
-    "too few": (
-        added("commands", "pipeline whales", "return []"),
-        ENTRY,
-        "pipeline whales of room whales of whales 1.0 is left out: IndexError",
-    ),
+        f" of room whales of whales 1.0 is left out: {told}",
+    )
+    for what, entries, told in (
+        ("commands answer", "whales", "room answer of featurestack"),
+        ("commands pipeline features", "whales", "the core has it"),
+        ("commands pipeline whales", "strange", "KeyError"),
+        ("options PredictOptions", "3", "TypeError"),
+        ("commands pipeline whales", "", "IndexError"),
+    )
 }
 
 

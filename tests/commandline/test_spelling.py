@@ -7,11 +7,7 @@ import pytest
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import rooms, spelling
 from featurestack.commandline.options import fields, with_rooms
-from featurestack.commandline.spelling import (
-    MAKE,
-    CommandLine,
-    called_as,
-)
+from featurestack.commandline.spelling import MAKE, CommandLine, called_as
 from featurestack.features_cache.cache import open_cache
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.events.options import EventsCommand

@@ -15,12 +15,7 @@ import pytest
 import soundfile
 
 from featurestack.commandline.help import every_command, options_of, variables
-from featurestack.commandline.options import (
-    READ_BY_MAKEFILE,
-    Options,
-    fields,
-    texts,
-)
+from featurestack.commandline.options import READ_BY_MAKEFILE, Options, fields, texts
 from featurestack.commandline.spelling import targets
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES

@@ -111,9 +111,7 @@ FAULTS: dict[str, Fault] = {
         f"{CACHE}test_claims.py",
     ),
     "other_boot_trusted": Fault(  # after a power cut done clips are trusted unread
-        "if claim.boot != boot:",
-        "if claim.boot is boot:",
-        f"{CACHE}test_claims.py",
+        "if claim.boot != boot:", "if claim.boot is boot:", f"{CACHE}test_claims.py"
     ),
     # features
     "frame_late": Fault(  # slopes stand one frame late
@@ -234,9 +232,7 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_resume.py",
     ),
     "fold_lock_not_taken": Fault(  # two processes train the same fold
-        'with Lock(folder / ".lock", busy=busy):',
-        "if fold:",
-        f"{TRAIN}test_resume.py",
+        'with Lock(folder / ".lock", busy=busy):', "if fold:", f"{TRAIN}test_resume.py"
     ),
     # another label smoothing is taken for the same run
     "hash_without_smoothing": Fault(
@@ -256,14 +252,10 @@ FAULTS: dict[str, Fault] = {
     ),
     # files from elsewhere
     "code_in_weights": Fault(  # weights from a file may run code
-        "weights_only=True)",
-        "weights_only=False)",
-        f"{TRAIN}test_bundle.py",
+        "weights_only=True)", "weights_only=False)", f"{TRAIN}test_bundle.py"
     ),
     "weights_unchecked": Fault(  # weights with a flipped bit predict
-        "damaged = archive.testzip()",
-        "archive.testzip()",
-        f"{TRAIN}test_checkpoint.py",
+        "damaged = archive.testzip()", "archive.testzip()", f"{TRAIN}test_checkpoint.py"
     ),
     "archive_outside": Fault(  # an archive may write outside its folder
         'if not parts or ".." in parts or re',
@@ -302,9 +294,7 @@ FAULTS: dict[str, Fault] = {
     ),
     # every interval of features chosen inside the folds is that of one run
     "choice_as_narrow_as_a_run": Fault(
-        "CHOICE_WIDTH = 1.5",
-        "CHOICE_WIDTH = 1.0",
-        f"{ANALYSIS}test_ranking.py",
+        "CHOICE_WIDTH = 1.5", "CHOICE_WIDTH = 1.0", f"{ANALYSIS}test_ranking.py"
     ),
     "tests_of_clips": Fault(  # signs are flipped by clip instead of by recording
         """    names, place = np.unique(groups, return_inverse=True)

@@ -222,18 +222,8 @@ RUNS: dict[str, dict[str, Any]] = {
     "loss": {"BALANCE": "loss", "MODEL": "texture", "SEED": 3},
     "rows": {"MODEL": "texture", "FEATURES": "mel:0-63+mel"},
     "drop": {"PADDING": "drop", "NORM": "feature"},
-    "keep": {
-        "PADDING": "keep",
-        "OPTIMIZER": "sgd",
-        "SCHEDULE": "cosine",
-        "WARMUP": 1,
-    },
-    "step": {
-        "TTA": 2,
-        "MODEL": "texture",
-        "CLIP": 1,
-        "SCHEDULE": "step",
-    },
+    "keep": {"PADDING": "keep", "OPTIMIZER": "sgd", "SCHEDULE": "cosine", "WARMUP": 1},
+    "step": {"TTA": 2, "MODEL": "texture", "CLIP": 1, "SCHEDULE": "step"},
     "mixed": {"AUGMENT": "shift,gain,crop=0.2,mixup=0.4", "TTA": 3, "FOLDS": "1 3"},
     "masked": {
         "AUGMENT": "pitch,stretch,noise,mask,cutmix",
@@ -429,11 +419,7 @@ def predicted():
         "half": done("train predict half.pt", AUDIO="easy/siren", CSV=1).out,
         "test_clips": done("train predict last", **linear, TEST_CLIPS=1, CSV=1).out,
     }
-    through = {
-        "AUDIO": "easy/siren/siren1-A.wav",
-        "HOP": 0.25,
-        "WINDOW": 0.5,
-    }
+    through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5}
     outputs["windows"] = done("train predict last", **linear, **through, CSV=1).out
     return {name: csv_numbers(text) for name, text in outputs.items()}
 

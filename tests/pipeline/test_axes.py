@@ -30,13 +30,7 @@ def test_rows_stand_for_what_librosa_says(name, rate):
     np.testing.assert_allclose(rows, LIBROSAS[name](rate), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("rate", "samples"),
-    [
-        (8000, 8000),
-        (44100, 37 * 512 - 1),
-    ],
-)
+@pytest.mark.parametrize(("rate", "samples"), [(8000, 8000), (44100, 37 * 512 - 1)])
 @pytest.mark.parametrize(
     "name",
     [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"],

@@ -59,12 +59,7 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
 
 @pytest.mark.parametrize(
     ("clips", "seconds", "jobs", "longest"),
-    [
-        (80, 5, 2, 11),
-        (1000, 5, 8, 32),
-        (100, 40, 1, 4),
-        (50, 600, 1, 1),
-    ],
+    [(80, 5, 2, 11), (1000, 5, 8, 32), (100, 40, 1, 4), (50, 600, 1, 1)],
 )
 def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
     clips, seconds, jobs, longest

@@ -40,12 +40,7 @@ def test_one_value_outside_is_too_many():
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "clips_"),
-    [
-        ("mel", 0, 0),
-        ("yin", 2, 1),
-        ("chroma", 10, 1),
-    ],
+    ("name", "values", "clips_"), [("mel", 0, 0), ("yin", 2, 1), ("chroma", 10, 1)]
 )
 def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(
     name, values, clips_

@@ -121,9 +121,7 @@ def test_a_window_that_moves_is_computed_again_and_no_other(folder):
     assert Cache(folder / "data" / "windows" / "features").filled[4] == 0.75
 
 
-def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(
-    tmp_path,
-):
+def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(tmp_path):
     for name in ("x.wav", "y.wav"):
         write(tmp_path / name, seconds=2)
     rows = "filename,label,start,end\nx.wav,a,1,1.5\nx.wav,b,1,2\n"

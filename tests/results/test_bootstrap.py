@@ -7,10 +7,7 @@ import pytest
 from scipy import stats
 
 from featurestack.results import bootstrap
-from featurestack.results.bootstrap import (
-    accuracy_interval,
-    widened,
-)
+from featurestack.results.bootstrap import accuracy_interval, widened
 
 
 def interval(correct, groups):

@@ -67,9 +67,7 @@ def test_predictions_come_back_exactly_and_are_read_once(run):
     assert run.predictions().equals(table)
 
 
-def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_written(
-    run,
-):
+def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_written(run):
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
     rows = [run_writer.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
     file = run.fold(1) / "history.csv"

@@ -9,13 +9,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
 from featurestack.train import run
 from tests.train import sounds
-from tests.train.little import (
-    change,
-    clip_table,
-    fill,
-    fill_with_tags,
-    little_options,
-)
+from tests.train.little import change, clip_table, fill, fill_with_tags, little_options
 
 
 @pytest.fixture(scope="session")

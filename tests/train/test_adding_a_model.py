@@ -11,11 +11,7 @@ from featurestack.train.bundle import make_bundle
 from featurestack.train.listing import list_all
 from featurestack.train.models.architecture import all_models
 from featurestack.train.network_input import KINDS
-from featurestack.train.options import (
-    BundleOptions,
-    ListOptions,
-    PredictOptions,
-)
+from featurestack.train.options import BundleOptions, ListOptions, PredictOptions
 from featurestack.train.predict import predict_audio
 from tests.golden.commands import ROOT
 from tests.train.sounds import train_run

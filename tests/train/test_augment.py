@@ -5,12 +5,7 @@ of them.
 import pytest
 import torch
 
-from featurestack.train.augment import (
-    AUGMENTS,
-    Augmenter,
-    Channels,
-    parse_augment,
-)
+from featurestack.train.augment import AUGMENTS, Augmenter, Channels, parse_augment
 
 IMAGE_AXES = ("frequency", "none", "cyclic")
 AUGMENTS.complete()

@@ -132,14 +132,6 @@ def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
     assert table["reason"].to_dict() == {new.name: "alone", old.name: "cache"}
 
 
-def test_a_sweep_looks_at_the_audio_once(changed, monkeypatch):
-    looked = []
-    monkeypatch.setattr(run, "source_changes", lambda cache: looked.append(cache) or "")
-    given = texts(SweepOptions, option_words(change(changed, features="mel", seed=0)))
-    sweep.run_sweep(SweepOptions.build({**given, "retrain": "1", "lr": "0.001 0.002"}))
-    assert len(looked) == 1
-
-
 @pytest.fixture
 def damaged(options, tmp_path):
     """Options of a run without one clip, which was damaged in `mel`, and the place of
@@ -208,9 +200,7 @@ def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
     assert source_changes(Cache(cache_folder)) == ""
 
 
-def test_a_run_on_features_that_were_brought_anew_with_other_values_is_named(
-    tmp_path,
-):
+def test_a_run_on_features_that_were_brought_anew_with_other_values_is_named(tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table())
     ids = clip_table()["clip_id"]
     random = np.random.default_rng(0)

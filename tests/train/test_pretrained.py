@@ -13,13 +13,7 @@ import torch
 from featurestack.results.training_options import Training
 from featurestack.train.models.architecture import resolve
 from featurestack.train.optimisation import make_optimiser, set_rate
-from featurestack.train.pretrained import (
-    PUBLISHED,
-    adapt,
-    fetch,
-    fill,
-    start_from,
-)
+from featurestack.train.pretrained import PUBLISHED, adapt, fetch, fill, start_from
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build

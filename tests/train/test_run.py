@@ -135,12 +135,7 @@ def test_early_stopping_ends_a_fold_for_good(options):
 
 
 def test_a_loss_that_diverges_in_bf16_stops_with_advice(options):
-    rate = {
-        "lr": 1e9,
-        "optimizer": "sgd",
-        "warmup": 1.0,
-        "schedule": "constant",
-    }
+    rate = {"lr": 1e9, "optimizer": "sgd", "warmup": 1.0, "schedule": "constant"}
     with pytest.raises(Failed, match="train again with PRECISION=fp32"):
         execute(options, folds=(1,), precision="bf16", **rate)
 

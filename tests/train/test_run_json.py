@@ -41,12 +41,7 @@ OPTIONAL = {
     "extraction.seconds",
 }
 # their keys are names of features, libraries or ways to compute
-FREE = (
-    "cache",
-    "versions",
-    "computed.checked",
-    "channels.parameters",
-)
+FREE = ("cache", "versions", "computed.checked", "channels.parameters")
 WRONG = {  # type -> values of other types, and out of bounds
     str: (7, None, [], "\ud800"),
     bool: (0, None, "yes"),

@@ -15,10 +15,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
 from featurestack.rooms.across import comparison, sentences
-from featurestack.rooms.across.comparison import (
-    DatasetGains,
-    compared,
-)
+from featurestack.rooms.across.comparison import DatasetGains, compared
 from tests.analysis.made_datasets import (
     NAMES,
     comparison_alone,
@@ -36,14 +33,20 @@ def options(tmp_path, monkeypatch):
     return made_options(tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def trained(options):
+    """Three datasets with the same runs."""
+    for name in NAMES:
+        train(options, name)
+    return options
+
+
 def problems(options):
     return {problem.run: problem.text for problem in comparison_alone(options).problems}
 
 
-def test_three_datasets_are_compared_and_the_tables_hold_their_gains(options):
-    for name in NAMES:
-        train(options, name)
-    built = overview(options)
+def test_three_datasets_are_compared_and_the_tables_hold_their_gains(trained):
+    built = overview(trained)
     gains = built.gains
     assert [*gains] == [
         *("feature_set", "dataset", "score", "gain", "se", "low", "high", "verdict")
@@ -84,27 +87,22 @@ def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     assert "so it may go either way" in sentences.on_unseen(comparison_of(options), 5)
 
 
-def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
-    for name in NAMES:
-        train(options, name)
-    train(options, "birds", {"mel_chroma": 0.9})
-    assert "mel+chroma" not in comparison_alone(options).gains["feature_set"].tolist()
+def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(trained):
+    train(trained, "birds", {"mel_chroma": 0.9})
+    assert "mel+chroma" not in comparison_alone(trained).gains["feature_set"].tolist()
 
 
-def test_the_model_of_most_datasets_is_compared_unless_one_is_named(options):
+def test_the_model_of_most_datasets_is_compared_unless_one_is_named(trained):
     for name in NAMES:
-        train(options, name)
-        train(options, name, model="texture")
-    train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8}, model="texture")
-    assert comparison_of(options).model == "texture"
-    named = replace(options, model="linear")
+        train(trained, name, model="texture")
+    train(trained, "office", {"mel": 0.6, "mel_mfcc": 0.8}, model="texture")
+    assert comparison_of(trained).model == "texture"
+    named = replace(trained, model="linear")
     assert comparison_of(named).model == "linear"
 
 
-def test_a_wrong_model_or_base_is_refused_before_any_report(options):
-    for name in NAMES:
-        train(options, name)
-    train(options, "office", {"mel": 0.6, "chroma": 0.8}, model="texture")
+def test_a_wrong_model_or_base_is_refused_before_any_report(trained):
+    train(trained, "office", {"mel": 0.6, "chroma": 0.8}, model="texture")
     for wrong, hint in (
         (
             {"model": "linaer"},
@@ -116,10 +114,10 @@ def test_a_wrong_model_or_base_is_refused_before_any_report(options):
         ),
         ({"base": "mel+cqt", "model": "texture"}, "feature set of texture 'mel.cqt'"),
     ):
-        folders = {name: getattr(options, name) for name in ("data", "runs", "reports")}
+        folders = {name: getattr(trained, name) for name in ("data", "runs", "reports")}
         with refused(hint):
             fs.report([*NAMES, "office"], **folders, **wrong)
-    assert not options.reports.exists()
+    assert not trained.reports.exists()
 
 
 def test_a_command_on_one_dataset_may_name_a_model_or_base_of_another(options):
@@ -145,44 +143,36 @@ def test_tags_are_tested_as_in_the_report_of_their_dataset(options):
     assert (gains.table["verdict"] == "gain").all() == (tests.p[0] < ranking.level)
 
 
-def test_another_base_turns_the_gains_round(options):
-    for name in NAMES:
-        train(options, name)
-    turned = comparison_alone(replace(options, base="mel+mfcc"))
+def test_another_base_turns_the_gains_round(trained):
+    turned = comparison_alone(replace(trained, base="mel+mfcc"))
     gains = turned.gains.set_index(["feature_set", "dataset"])["gain"]
     assert gains["mel", "birds"] == pytest.approx(-0.15)
     assert turned.headline.startswith("No feature set is better than mel+mfcc")
 
 
-def test_a_dataset_without_the_base_is_named(options):
-    for name in NAMES:
-        train(options, name)
-    train(options, "office", {"chroma": 0.6, "mfcc": 0.8})
-    text = problems(options)["office"]
+def test_a_dataset_without_the_base_is_named(trained):
+    train(trained, "office", {"chroma": 0.6, "mfcc": 0.8})
+    text = problems(trained)["office"]
     assert text.endswith("linear has no whole runs of mel and another feature set")
 
 
-def test_a_damaged_run_is_left_out_and_the_rest_compared(options):
-    for name in NAMES:
-        train(options, name)
-    file = next(options.runs.glob("birds/mel+cqt*/run.json"))
+def test_a_damaged_run_is_left_out_and_the_rest_compared(trained):
+    file = next(trained.runs.glob("birds/mel+cqt*/run.json"))
     file.write_text("{", encoding="utf-8")
-    gains = comparison_alone(options).gains
+    gains = comparison_alone(trained).gains
     assert "birds" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
     assert "birds" in gains[gains["feature_set"] == "mel+mfcc"]["dataset"].tolist()
 
 
-def test_runs_of_outdated_clips_are_named_and_left_out(options):
-    for name in NAMES:
-        train(options, name)
-    train(options, "office")
+def test_runs_of_outdated_clips_are_named_and_left_out(trained):
+    train(trained, "office")
     table = made_clips(clips=80, classes=4)
     table["label"] = np.roll(table["label"], 7)
-    folder = options.data / "office" / "features"
+    folder = trained.data / "office" / "features"
     external.create_cache(
         folder, table, dataset="office", sample_rate=8000, duration=1.0
     )
-    assert "trained before the dataset changed" in problems(options)["office"]
+    assert "trained before the dataset changed" in problems(trained)["office"]
 
 
 class Clips:
@@ -290,10 +280,8 @@ def test_mean_average_precision_is_listed_and_no_part_of_a_mean():
     assert made.pooled["datasets"].tolist() == [3]
 
 
-def test_synthetic_datasets_are_named(options, monkeypatch):
-    for name in NAMES:
-        train(options, name)
-    file = next(options.runs.glob("birds/mel-linear*/run.json"))
+def test_synthetic_datasets_are_named(trained, monkeypatch):
+    file = next(trained.runs.glob("birds/mel-linear*/run.json"))
     content = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(content | {"synthetic": True}), encoding="utf-8")
-    assert "synthetic data" in problems(options).get("birds", "")
+    assert "synthetic data" in problems(trained).get("birds", "")

@@ -5,10 +5,7 @@ which it says little.
 import numpy as np
 import pytest
 
-from featurestack.rooms.across.random_effects import (
-    prediction_interval,
-    random_effects,
-)
+from featurestack.rooms.across.random_effects import prediction_interval, random_effects
 
 APART = ([0.031, -0.004, 0.062, 0.011, 0.12], [0.012, 0.008, 0.02, 0.015, 0.03])
 ALIKE = ([0.01, 0.012, 0.011, 0.013], [0.02, 0.03, 0.025, 0.02])

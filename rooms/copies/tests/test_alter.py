@@ -26,9 +26,7 @@ def centroid(y):
 
 
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
-def test_every_alteration_keeps_length_type_and_silence_and_repeats_its_bytes(
-    kind,
-):
+def test_every_alteration_keeps_length_type_and_silence_and_repeats_its_bytes(kind):
     text = alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
     for y in (TONE, TONE[:1], np.zeros(RATE, np.float32)):
         changed = altered(y, text)
@@ -61,12 +59,7 @@ def test_noise_has_the_ratio_and_the_seed_that_its_text_says():
 
 
 @pytest.mark.parametrize(
-    ("loud", "db", "peak"),
-    [
-        (0.3, -6, 0.3 * 10**-0.3),
-        (0.3, 12, 1),
-        (2, 12, 2),
-    ],
+    ("loud", "db", "peak"), [(0.3, -6, 0.3 * 10**-0.3), (0.3, 12, 1), (2, 12, 2)]
 )
 def test_gain_changes_the_level_and_never_clips(loud, db, peak):
     """A float file may hold more than full scale already."""
@@ -75,11 +68,7 @@ def test_gain_changes_the_level_and_never_clips(loud, db, peak):
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("gian(db=1)", "did you mean 'gain'"),
-        ("gain", "as in gain"),
-    ],
+    ("text", "reason"), [("gian(db=1)", "did you mean 'gain'"), ("gain", "as in gain")]
 )
 def test_a_text_that_is_no_alteration_is_refused(text, reason):
     with refused(reason):

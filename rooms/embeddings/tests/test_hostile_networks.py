@@ -107,20 +107,11 @@ def test_a_killed_process_is_a_sentence():
     ("body", "types"),
     [
         ("y = ReduceMean <keepdims = 0> (x)", {"made": "float y"}),
-        (
-            "shape = Constant <value_ints = [0, 3]> () y = ConstantOfShape (shape)",
-            {},
-        ),
-        (
-            'y = Constant <value_strings = ["a", "b"]> ()',
-            {"made": "string[d] y"},
-        ),
+        ("shape = Constant <value_ints = [0, 3]> () y = ConstantOfShape (shape)", {}),
+        ('y = Constant <value_strings = ["a", "b"]> ()', {"made": "string[d] y"}),
         ("y = Abs (x)", {"given": "double[w, samples] x", "made": "double[w, d] y"}),
         ("y = Abs (x)", {"given": "float x", "made": "float y"}),
-        (
-            "y = Add (x, z)",
-            {"given": "float[w, samples] x, float[w, samples] z"},
-        ),
+        ("y = Add (x, z)", {"given": "float[w, samples] x, float[w, samples] z"}),
     ],
     ids=["no axis", "empty", "text", "double", "no input axis", "two inputs"],
 )
@@ -130,49 +121,33 @@ def test_an_input_or_output_of_another_kind_is_a_sentence(body, types):
         embed()
 
 
+WRONG = {  # values of a card's key, each refused
+    "sample_rate": (0, -1, 1e9, 10**400, "16000", None, 16000.5, True),
+    "window": (1e-9, 1e15, {}, float("nan")),
+    "hop": (-1, 10**400, "1", []),
+    "scale": (0, -1, 1e300, float("inf"), "1"),
+    "front_end": (
+        *(0, "f", [1], {}),
+        *({"network": name, "window": 1} for name in ("../x.onnx", "/x.onnx", "..", 1)),
+        *({"network": "f.onnx", "window": value} for value in (0, 1.5, "1")),
+        {"network": "f.onnx", "window": 1, "hop": -1},
+        {"network": "f.onnx", "window": 1, "offset": float("inf")},
+        {"network": "f.onnx", "window": 1, "other": 1},
+    ),
+    "output": (1,),
+    "pooling": ([],),
+}
+
+
 @pytest.mark.parametrize(
     "card",
     [
-        "[" * 100_000,
-        "{" * 3,
-        "[]",
-        "1",
-        '"text"',
-        "null",
-        "x" * 200_000,
+        *("[" * 100_000, "{" * 3, "[]", "1", '"text"', "null"),
         *(
-            {"sample_rate": rate}
-            for rate in (0, -1, 1e9, 10**9, 10**400, "16000", None, [], 16000.5, True)
+            {"sample_rate": RATE} | {key: value}
+            for key, values in WRONG.items()
+            for value in values
         ),
-        *(
-            {"sample_rate": RATE, key: value}
-            for key in ("window", "hop")
-            for value in (1e-9, -1, 1e15, 10**400, "1", [], {}, float("nan"))
-        ),
-        *(
-            {"sample_rate": RATE, "scale": value}
-            for value in (0, -1, 1e300, 10**400, float("inf"), float("nan"), "1")
-        ),
-        *(
-            {"sample_rate": RATE, "front_end": {"network": name, "window": 1}}
-            for name in ("../x.onnx", "/x.onnx", "s/x.onnx", ".", "..", "", 1, None)
-        ),
-        *(
-            {"sample_rate": RATE, "front_end": {"network": "f.onnx"} | given}
-            for given in (
-                {"window": 0},
-                {"window": 1.5},
-                {"window": "1"},
-                {"window": 1, "hop": -1},
-                {"window": 1, "scale": 0},
-                {"window": 1, "offset": float("inf")},
-                {"window": 1, "other": 1},
-                {},
-            )
-        ),
-        *({"sample_rate": RATE, "front_end": value} for value in (0, 1, "f", [1], {})),
-        {"sample_rate": RATE, "output": 1},
-        {"sample_rate": RATE, "pooling": []},
     ],
     ids=lambda card: str(card)[:60],
 )

@@ -57,10 +57,7 @@ def make_dataset(folder, features=f"{MEL} modulation chroma", **given):
     table = folder / "data" / "field" / "field.csv"
     assert not extract(
         FeaturesCommand(
-            dataset=str(table),
-            data=folder / "data",
-            features=features,
-            jobs=1,
+            dataset=str(table), data=folder / "data", features=features, jobs=1
         )
     )
     return table

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.rooms.events.models import (
-    CONTEXT,
-    class_numbers,
-    with_context,
-)
+from featurestack.rooms.events.models import CONTEXT, class_numbers, with_context
 from featurestack.rooms.events.task import frames, linear_frames
 
 

@@ -10,11 +10,6 @@ def test_a_first_run_on_events_is_one_of_frames():
     assert "MODEL=linear" in command and "texture" not in command
     solved = [Trained(name, ("MODEL=linear",)) for name in ("mel", "mfcc")]
     after = State(
-        given,
-        frames=frames,
-        framed=True,
-        ranked=2,
-        trained=solved,
-        exact=True,
+        given, frames=frames, framed=True, ranked=2, trained=solved, exact=True
     )
     assert "texture" not in next_step(after)[0]

@@ -15,7 +15,6 @@ from featurestack.rooms.events.scores import (
     match,
     overlapping,
 )
-from featurestack.rooms.events.tests.simulated import interval_and_truth
 
 
 def spans(*pairs, stretch=0):
@@ -112,17 +111,6 @@ def test_intervals_come_from_recordings():
     assert row["high"] - row["low"] > 0.2  # a recording counts as one, not as 20
     whole = event_scores(events, events, np.full(10, 100.0)).loc["a"]
     assert whole["low"] < 1 == whole["high"]  # ten perfect recordings are no proof
-
-
-def test_only_intervals_by_recording_hold_the_score_on_new_recordings():
-    rng = np.random.default_rng(0)
-    held = {True: [], False: []}
-    for _ in range(30):
-        for by_block, answers in held.items():
-            (low, high), f1 = interval_and_truth(12, rng, by_block=by_block)
-            answers.append(low <= f1 <= high)
-    assert np.mean(held[False]) >= 0.93
-    assert np.mean(held[True]) <= 0.7
 
 
 def test_lists_of_intervals_are_scored_as_tables_are():

@@ -12,10 +12,7 @@ from featurestack.rooms.events.annotations import EVENT_COLUMNS, read_events
 from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.predict import write_detection_tables, written_table
-from featurestack.rooms.events.tables import (
-    count_detections,
-    detection_tables,
-)
+from featurestack.rooms.events.tables import count_detections, detection_tables
 from featurestack.storage.files import hash_of, replace_file
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")

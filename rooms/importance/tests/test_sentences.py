@@ -89,11 +89,7 @@ def test_losses_are_ordered_as_far_as_they_differ(rows, said):
                 " points (−1.0 to +8.0)."
             ),
         ),
-        (
-            np.nan,
-            np.nan,
-            "The last doubling of the recordings brought +5.0 points.",
-        ),
+        (np.nan, np.nan, "The last doubling of the recordings brought +5.0 points."),
     ],
 )
 def test_the_next_doubling_has_a_bound_if_the_last_brought_a_gain(low, high, said):

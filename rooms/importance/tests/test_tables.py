@@ -22,12 +22,6 @@ from featurestack.rooms.importance.tables import (
     importance_tables,
     kept_set,
 )
-from tests.analysis.simulated import (
-    SUBSETS,
-    SimulatedFeatures,
-    intervals_hold,
-    simulated_importance,
-)
 from tests.refusal import refused
 from tests.run_configs import importance_config, named
 
@@ -206,23 +200,6 @@ def test_the_kept_set_says_what_it_keeps_and_what_each_of_its_features_is_worth(
     assert "A smaller set is nearly as good: loud+soft reaches 100.0" in text
     assert "Without loud 66.7 points are lost" in text
     assert "open" not in text.partition("Without loud")[2].partition("\n")[0]
-
-
-def test_intervals_of_the_kept_set_hold_what_is_true():
-    """Two redundant features and a complementary one, 120 clips of 60 recordings."""
-    rng = np.random.default_rng(3)
-    population = SimulatedFeatures("two redundant, one complementary", rng)
-    new = population.draw([1] * 1000, rng)
-    drawn = [simulated_importance(population, [2] * 60, rng, new) for _ in range(20)]
-    truth = {
-        subset: np.mean([accuracy[subset] for _, accuracy in drawn])
-        for subset in SUBSETS
-    }
-    inside = []
-    for folder, _ in drawn:
-        kept = kept_set(folder, best_by_size(folder))
-        inside += intervals_hold(kept, truth)
-    assert np.mean(inside) > 0.92
 
 
 def test_the_learning_curve_says_what_the_last_doubling_brought(tables):

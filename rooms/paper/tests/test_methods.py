@@ -55,10 +55,7 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
 
 def test_what_a_linear_model_does_not_use_is_not_told(made):
     found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
-    linear = {
-        "input_grid": "1x1",
-        "options": Training(model="linear", val="group"),
-    }
+    linear = {"input_grid": "1x1", "options": Training(model="linear", val="group")}
     rewrite(found.main.best.folders[0], **(RECORDED | linear))
     text = methods_text(found)
     assert "resized" not in text and "standardised" not in text and "AdamW" not in text

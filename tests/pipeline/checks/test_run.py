@@ -10,13 +10,7 @@ import pytest
 import soundfile
 
 from featurestack.features_cache.side_files import read_check
-from featurestack.pipeline.checks.findings import (
-    LEAK,
-    NOTE,
-    WARNING,
-    Finding,
-    report,
-)
+from featurestack.pipeline.checks.findings import LEAK, NOTE, WARNING
 from featurestack.pipeline.checks.run import check_dataset, findings_in
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
@@ -123,10 +117,7 @@ def test_clips_with_damaged_mp3_frames_are_found_by_name_alone(tmp_path, capfd):
 
 @pytest.mark.parametrize(
     ("labels", "metric", "accuracy"),
-    [
-        (["a", "b"], "accuracy", 0.95),
-        (["", "a", "b", "a;b"], "macro AUROC", 0.7),
-    ],
+    [(["a", "b"], "accuracy", 0.95), (["", "a", "b", "a;b"], "macro AUROC", 0.7)],
 )
 def test_artefacts_that_predict_a_class_are_a_warning(
     tmp_path, labels, metric, accuracy
@@ -225,15 +216,6 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     (pair,) = found["similar"].names
     assert "2-28314-A-12 (fold 2) ~ 2-30322-A-12 (fold 2)" in pair
     assert "1-100032-A-0" in found["padded"].names
-
-
-def test_many_leaks_are_folded_after_ten_lines():
-    pairs = [f"pair {n}" for n in range(240)]
-    leak = Finding("duplicates_across_folds", LEAK, "the same audio", pairs, of="pair")
-    text = report([leak])
-    assert text.count("\n  pair") == 10 and "\n  and 230 more" in text
-    few = report([replace(leak, severity=WARNING, names=pairs[:12])])
-    assert few.endswith("pair 7, and 4 more")
 
 
 def test_names_of_classes_that_look_the_same_are_named(tmp_path):

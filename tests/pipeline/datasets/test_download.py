@@ -132,12 +132,7 @@ def left_in(data):
 
 
 @pytest.mark.parametrize(
-    ("manner", "requests"),
-    [
-        ("whole", 1),
-        ("busy-once", 2),
-        ("chunked", 2),
-    ],
+    ("manner", "requests"), [("whole", 1), ("busy-once", 2), ("chunked", 2)]
 )
 def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     folder = obtain(tmp_path, url=f"{server}/{manner}")
