@@ -43,6 +43,7 @@ from featurestack.train.network_input import Floats, InputSpec, Numbers, Statist
 from featurestack.train.options import BundleOptions, refuse_inside
 
 BUNDLE_FORMAT = 3
+MOST_CLASSES = 50_000
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # largest allowed difference between a recomputed probability and predictions.csv
 AGREES = 1e-3
@@ -110,11 +111,17 @@ def read_bundle(file: Path) -> Bundle:
             f"{file} has bundle format {named}, this project reads"
             f" {BUNDLE_FORMAT}: make it again from its run"
         )
+    config = content["config"]
+    classes = config.get("classes", ()) if isinstance(config, dict) else ()
+    if isinstance(classes, list) and len(classes) > MOST_CLASSES:
+        raise RequestError(
+            f"{file} names {len(classes):,} classes; at most {MOST_CLASSES:,} are read"
+        )
     if not isinstance(content["folds"], dict) or not content["folds"]:
         raise RequestError(f"{file} holds no folds: make it again from its run")
     again = "make it again from its run"
-    config = read_config(content["config"], BundleConfig, str(file), again)
-    return Bundle(config, content["folds"])
+    read = read_config(config, BundleConfig, str(file), again)
+    return Bundle(read, content["folds"])
 
 
 def refuse_other_channels(config: BundleConfig) -> None:
@@ -270,9 +277,18 @@ def make_bundle(options: BundleOptions) -> int:
 
 
 def bundle_file(options: BundleOptions, run: RunFolder) -> Path:
-    """OUT, or <run>.bundle.pt; RequestError if it lies in a run or a cache."""
+    """OUT, or <run>.bundle.pt; RequestError if it lies in a run or a cache, or is there
+    and no bundle.
+    """
     file = options.out or Path(f"{run.name}.bundle.pt")
     refuse_inside(file)
+    if file.exists():
+        try:
+            read_bundle(file)
+        except RequestError as error:
+            raise RequestError(
+                f"{error}; it is not replaced: give another OUT"
+            ) from None
     return file
 
 

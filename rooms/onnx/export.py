@@ -55,6 +55,7 @@ OPSET = 18
 CHECKED = 64  # largest number of clips of each fold that are compared
 # number of the exported fold, one clip's stored features, that fold's probabilities
 Example = tuple[int, Values, Probabilities]
+OWN_KEYS = (CONFIG.encode(), b"sample_rate", b"folds")  # of the metadata
 
 
 class ExportedRun(nn.Module):
@@ -100,6 +101,9 @@ def export_run(options: ExportOptions) -> int:
     file = options.out or Path(f"{run.name}.onnx")
     refuse_inside(file)
     refuse_special(file)
+    there = file.read_bytes() if file.is_file() else b""
+    if file.is_file() and not all(key in there for key in OWN_KEYS):
+        raise RequestError(f"{file} is not from this command: give another OUT")
     selection = run.selection(options.selection)
     model = TrainedModel(bundle_of_run(run, selection))
     channels = parse_set(run.config.features)

@@ -105,6 +105,10 @@ def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(
             "lacks format_version",
         ),
         (lambda content: content | {"folds": []}, "holds no folds"),
+        (
+            lambda content: content | {"config": {"classes": [0] * 1_000_000}},
+            "names 1,000,000 classes; at most 50,000",
+        ),
         (lambda content: content["folds"][1], "is no bundle: python -m train bundle"),
     ],
 )
@@ -183,3 +187,13 @@ def test_no_file_of_a_run_is_replaced(sounding):
     with refused("is a run or a cache"):
         bundle.make_bundle(BundleOptions(run=str(sounding.path), out=weights))
     assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"my notes", b""])
+def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path, content):
+    mine = tmp_path / "mine.pt"
+    mine.write_bytes(content)
+    with refused("it is not replaced: give another OUT"):
+        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=mine))
+    assert mine.read_bytes() == content
+    assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=file)) == 0
