@@ -517,3 +517,14 @@ def test_a_damaged_feature_of_the_best_run_stops_no_report(workshop, tmp_path):
     built = build(workshop.options(**within(tmp_path)))
     assert "mel" in "\n".join(built.remarks) and not built.whole
     assert built.headline.startswith("Best features: mel, 80.0 % accuracy")
+
+
+def test_data_that_may_not_be_read_are_named(tmp_path, monkeypatch):
+    """As for another user, who would be told of a report on nothing."""
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.setattr(
+        "featurestack.storage.files.may_read", lambda folder: folder != data
+    )
+    error = done("analysis", 2, **within(tmp_path, str.upper)).err
+    assert f"{data} may not be read: change its permissions" in error

@@ -1,14 +1,17 @@
 """`python -m train list`: the shapes of stages, the counts that papers give."""
 
 import io
+import os
 import shutil
 
 import pandas as pd
 import pytest
 
+from featurestack.commandline.commands import main
 from featurestack.results import run_folder
 from featurestack.results.run_folder import configuration_score
 from featurestack.storage import files
+from featurestack.train.__main__ import COMMANDS
 from featurestack.train.listing import describe_model, list_all
 from featurestack.train.options import ListOptions
 from tests.refusal import refused
@@ -96,3 +99,14 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
     assert "begun" not in printed.err and "begun" in printed.out
     assert finished.name in printed.out
     assert ("importance-linear-0" in printed.err) is not several
+
+
+@pytest.mark.parametrize("words", ["", " "])
+def test_a_run_whose_name_is_not_utf8_hides_no_other(finished, capsys, words):
+    shutil.copytree(finished.path, finished.path.with_name(os.fsdecode(b"bad\xff")))
+    runs = finished.path.parents[1]
+    several = f"{runs} {finished.path}" if words else runs
+    with pytest.raises(SystemExit) as stop:
+        main(COMMANDS, argv=["list", f"RUNS={several}"])
+    out = capsys.readouterr().out
+    assert stop.value.code == 0 and "bad\\udcff" in out and finished.name in out
