@@ -76,8 +76,10 @@ def main() -> NoReturn:
     if word in commands.HELP:
         commands.main([overview], [], called)
     known_words = {*targets(), *stages()}
-    if word == "help" and {*rest[:1]} & known_words:
-        word, *rest = [*rest, "--help"]
+    if word == "help":
+        rest = [given for given in rest if given != "ALL=1"]  # a word of make
+        if {*rest[:1]} & known_words:
+            word, *rest = [*rest, "--help"]
     if word in ("help", "known"):
         commands.main([help_, known], [word, *rest], called)
     stage, *more = words_of(word).split()

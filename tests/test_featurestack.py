@@ -228,6 +228,7 @@ def test_a_target_and_the_words_after_python_m_are_the_same_command():
     shown = console("features", "--help").stdout
     assert shown == console("pipeline", "features", "--help").stdout
     assert shown == console("help", "features").stdout
+    assert console("help", "ALL=1").stdout == console("help").stdout
     assert (
         console("pipeline", "list", "mel").stdout
         == forked("-m", "pipeline", "list", "mel").stdout
