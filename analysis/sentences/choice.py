@@ -66,7 +66,7 @@ def composed(f: "Findings") -> str:
         )
     return (
         f"{either(list(dict.fromkeys(names)))} {'were' if many else 'was'} composed"
-        f" from the best of {max(counts)} feature sets on these test folds; no test or"
-        " interval here corrects that"
-        f", so {'they have' if many else 'it has'} no verdict."
+        f" from the best of {max(counts)} feature sets on these test folds. No test"
+        f" here corrects for this choice, so {'they have' if many else 'it has'} no"
+        " verdict."
     )

@@ -76,11 +76,11 @@ def probably(f: "Findings") -> str:
     named = [percent(end) for end in (best["accuracy"], low, high)]
     nested = [percent(end) for end in (f.nested, f.nested_low, f.nested_high)]
     if nested == named:
-        return f"{text} Choosing the best on the other folds each time gives the same."
+        return f"{text} Nested selection gives the same."
     ends = f" ({nested[1]} to {nested[2]})" if pd.notna(f.nested_low) else ""
     return (
-        f"{text} Choosing the best on the other folds each time gives {nested[0]} %"
-        f"{ends}, which is fairer."
+        f"{text} Nested selection, which chooses on the other folds, gives"
+        f" {nested[0]} %{ends}."
     )
 
 
@@ -92,11 +92,12 @@ def features(f: "Findings") -> str:
         return ""
     model = ranking_of(f).setting_of(alike[0]["run"])
     first, second, *_ = alike
-    highest = second["accuracy"] == first["accuracy"]
+    most = percent(first["accuracy"])
+    text = f"Of the {len(alike)} feature sets trained with {model}, {first['features']}"
+    if second["accuracy"] == first["accuracy"]:
+        return f"{text} and {second['features']} have the highest {f.score}, {most} %."
     return (
-        f"Of the {len(alike)} feature sets trained by {model}, {first['features']}"
-        f" {'is as high as any' if highest else 'is highest'},"
-        f" {percent(first['accuracy'])} %; {second['features']} has"
+        f"{text} has the highest {f.score}, {most} %; {second['features']} has"
         f" {percent(second['accuracy'])} %."
     )
 
@@ -202,14 +203,14 @@ def tested(f: "Findings") -> str:
     level = ranking_of(f).level
     text = (
         "Each configuration is compared with the best by a sign-flip test, paired by"
-        f" {f.unit}, from which the intervals of differences come too"
+        f" {f.unit}"
     )
     if len(f.rows) > 2:
-        text += (
-            f", corrected for all {len(f.rows) - 1} comparisons, so that they hold all"
-            f" together; the interval of each {f.score} holds by itself"
-        )
-    text += f". A difference is clear if p is below {level}"
+        text += f" and corrected for all {len(f.rows) - 1} comparisons"
+    text += (
+        ". The intervals of differences come from the same test; the interval of each"
+        f" {f.score} is not corrected. A difference is clear if p is below {level}"
+    )
     if level == 0.05:
         text += (
             ". This level is right only if RUN= names two runs that were chosen before"
@@ -234,13 +235,10 @@ def selected(f: "Findings") -> str:
     if pd.isna(f.nested):
         return ""
     nested = percent(f.nested)
-    text = f"The best of {len(f.rows)} was chosen by its test score, which makes"
+    text = f"The best of {len(f.rows)} was chosen by its test score"
     if nested == percent(best_of(f)["accuracy"]):
-        return (
-            f"{text} no difference here: chosen on the other folds each time, it is the"
-            " same."
-        )
+        return f"{text}. Nested selection, which chooses on the other folds, agrees."
     return (
-        f"{text} that score a little too high; chosen on the other folds each time, it"
-        f" is {nested} %."
+        f"{text}, so this score is a little too high. Nested selection, which chooses"
+        f" on the other folds, gives {nested} %."
     )

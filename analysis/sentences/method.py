@@ -25,11 +25,12 @@ def method(f: "Findings") -> str:
 
 @sentence
 def method_accuracy(f: "Findings") -> str:
-    what = "Accuracy is the share of correct test clips, seeds averaged"
+    what = "Accuracy is the share of test clips that are predicted correctly"
     if len(ranking_of(f).folds) > 1:
-        what += f", of {folds(f)} together; SD is the standard deviation over them"
+        what += f", over {folds(f)}; SD is the standard deviation over the folds"
     return (
-        f"{what}. The 95 % interval is Wilson’s with the standard error of a bootstrap"
+        f"{what}. Seeds are averaged."
+        " The 95 % interval is Wilson’s with the standard error of a bootstrap"
         f" over {counted(f.recordings, f.unit)}; it does not"
         f" include the variation between trainings. {grouped(f)} Chance,"
         f" {percent(f.chance)} %, is the share of the commonest class."
@@ -41,7 +42,7 @@ def grouped(f: "Findings") -> str:
     if ranking_of(f).best.foreign:
         return f"The table does not say which {plural(f.group)} its author trained on."
     known = "" if f.groups else ", as the dataset groups them,"
-    return f"Clips of one {f.group}{known} are never both trained on and tested."
+    return f"Clips of one {f.group}{known} are never in both training and test."
 
 
 @sentence
@@ -51,7 +52,7 @@ def calibrated(f: "Findings") -> str:
         return ""
     error, least = f.best["calibration_error"], f.best["calibration_floor"]
     text = (
-        "Expected calibration error of the best configuration, all folds together:"
+        "The expected calibration error of the best configuration, over all folds, is"
         f" {decimals(error)}; a perfectly calibrated one would have about"
         f" {decimals(least)}"
     )
@@ -59,7 +60,7 @@ def calibrated(f: "Findings") -> str:
     scaled = f.best["calibration_scaled"]
     if pd.notna(scaled):
         text += (
-            " After temperature scaling, fitted on the other folds:"
+            " Temperature scaling, fitted on the other folds, makes it"
             f" {decimals(scaled)}."
         )
     return text

@@ -8,17 +8,17 @@ from featurestack.commandline.quantities import counted
 
 # kind of a proposal -> what its command does
 NEXT = {
-    "extract": "extracts the features of the clips of today",
+    "extract": "extracts the features of the present clips",
     "first": "a first run",
     "untrainable": "lists classes and folds; training needs two of each",
     "check": (
-        "looks for the same audio in different folds, and for classes that the"
-        " recording alone gives away"
+        "looks for the same audio in different folds, and for recording conditions that"
+        " predict the class"
     ),
-    "again": "trains them on the clips and labels of today",
+    "again": "trains these runs again on the present clips",
     "folds": "trains the missing folds",
     "combine": "shows what combining gains",
-    "different": ("tries other features, because these do not tell the classes apart"),
+    "different": "tries other features, because these do not separate the classes",
     "network": "a small network on the same features",
     "predict": "predicts new recordings",
     "paper": "writes figures, tables and a methods paragraph for a paper",
@@ -29,7 +29,7 @@ NEXT = {
 def media(wrong: int, embedded: int, total: int, linked: int) -> str:
     """The number of clips whose audio the page holds.
 
-    wrong, embedded  clips that any run got wrong, and how many of them it holds
+    wrong, embedded  clips that some run predicted wrongly, and how many the page holds
     total, linked    clips that it holds, and clips that are links to files
     """
     if not total and not linked:
@@ -37,13 +37,13 @@ def media(wrong: int, embedded: int, total: int, linked: int) -> str:
             "The clips’ audio files are not on this machine, so there are no players."
         )
     if not wrong:
-        return "No run got a clip wrong."
+        return "Every run predicted every clip correctly."
     if embedded == wrong:
         of_all = "every clip" if wrong > 1 else "the one clip"
     else:
         of_all = f"{embedded} of the {counted(wrong, 'clip')}"
-    text = f"The page holds the audio of {of_all} that any run got wrong"
-    return text + ("; others play on the machine that made it." if linked else ".")
+    text = f"The page contains the audio of {of_all} that some run predicted wrongly"
+    return text + ("; others play where the page was made." if linked else ".")
 
 
 @sentence

@@ -89,8 +89,8 @@ def finding(f: "Findings") -> str:
         return f"Highest {f.score}: {best['label']}, {highest}; {why}"
     if f.state == "chance":
         return (
-            f"Nothing is better than chance yet: {best['label']} has {score}, chance is"
-            f" {percent(f.chance)} %"
+            f"No configuration is clearly better than chance, {percent(f.chance)} %:"
+            f" {best['label']} has {score}"
         )
     text = "features" if main.of_features else "configuration"
     text = f"Best {text}: {best['label']}, {score}"
@@ -155,8 +155,8 @@ def sure(f: "Findings") -> str:
         return text + sure_of_one(f)
     if f.state == "chance":
         return (
-            f"{text}{by_metric('chance', f)}; the best configuration is not clearly"
-            " better than that."
+            f"{text}{by_metric('chance', f)}. The best configuration is not clearly"
+            " better."
         )
     from featurestack.analysis.sentences.comparison import sure_of_several
 
@@ -202,4 +202,4 @@ def classes_accuracy(f: "Findings") -> str:
 @sentence
 def chance_accuracy(f: "Findings") -> str:
     chance = percent(f.chance)
-    return f"Always answering the commonest class is right for {chance} % of the clips"
+    return f"Always predicting the commonest class is right for {chance} % of the clips"

@@ -33,11 +33,12 @@ def threat(f: "Findings", threat: "Threat") -> str:
     sentences = {
         "duplicates": (
             f"{counted(number, 'pair')} of clips hold the same audio in different"
-            f" folds, so the {f.score} is too high: the same recording is trained on"
-            " and tested. Keep one of them, or give them one group, and train again."
+            f" folds, so the {f.score} is too high: the same recording is in training"
+            " and test. Keep one of them, or give them one group, and train again."
         ),
         "price": (
-            f"The price of a split by clip, measured by check{on}: {first(threat)}."
+            f"A random split of the clips makes the {f.score} too high, as check"
+            f" measured{on}: {first(threat)}."
         ),
         "extracted before": (
             "The clips have changed since their features were extracted"
@@ -85,7 +86,7 @@ def artefacts(f: "Findings", threat: "Threat") -> str:
         score = f"macro AUROC {score}"
     above_all = f": above all {listed(named)}" if named else ""
     return (
-        "Measures of how the clips were recorded and cut, taken together, predict the"
+        "Recording and editing (level, padding, bandwidth and others) alone predict the"
         f" {'tags' if f.several_labels else 'class'}{within} ({score}, chance is"
         f" {percent(threat.of)} %)"
         f"{above_all}. Part of the {f.score} may come from them. If they do not belong"
@@ -131,8 +132,8 @@ def why(f: "Findings", reason: str, count: int) -> str:
         ),
         "protocol": f"{have} another protocol",
         "composed": (
-            f"{have} {composed} composed from the best on these test folds, which no"
-            " test or interval here corrects"
+            f"{have} {composed} composed from the best on these test folds, for which"
+            " no test here corrects"
         ),
     }
     return reasons[reason]

@@ -53,7 +53,7 @@ def recommended(config: ChoiceConfig, *, chance: bool) -> str:
     nothing is better than chance.
     """
     if chance:
-        return "no set is recommended: nothing is better than chance"
+        return "no set is recommended: none is clearly better than chance"
     folds = counted(len(config.sets), "fold")
     if config.decided:
         return (

@@ -102,8 +102,8 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     headline = "Best configuration: mel (texture), 75.0 % accuracy"
     assert page.say("headline", found) == headline
     features = (
-        "Of the 4 feature sets trained by linear, mel+mfcc is highest, 54.0 %; mel has"
-        " 44.0 %."
+        "Of the 4 feature sets trained with linear, mel+mfcc has the highest accuracy,"
+        " 54.0 %; mel has 44.0 %."
     )
     assert page.say("features", found) == features
     assert page.say("sure", found).startswith("The best of 5 configurations")

@@ -141,7 +141,7 @@ def test_composed_sets_alone_have_no_verdict(made):
     assert np.isnan(found.nested)
     assert {row["verdict"] for row in found.rows} == {"not compared"}
     assert "composed on these test folds" in page.say("headline", found)
-    assert "no test or interval here corrects that" in page.say("sure", found)
+    assert "No test here corrects for this choice" in page.say("sure", found)
 
 
 def test_the_interval_of_a_choice_is_one_and_a_half_times_that_of_a_run(made):

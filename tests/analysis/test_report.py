@@ -242,7 +242,7 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     write_check(cache, complete(workshop.table), found)
     built = build(options)
     assert built.remarks[1].startswith(
-        "Measures of how the clips were recorded and cut, taken together, predict the"
+        "Recording and editing (level, padding, bandwidth and others) alone predict the"
         " class (62.0 %, chance is 25.0 %): above all level (60.0 % alone)."
     )
     assert built.next_command.startswith(check)

@@ -117,10 +117,10 @@ def test_runs_that_are_not_compared_are_counted_by_reason():
 
 def test_media_that_are_elsewhere_are_said():
     assert "no players" in media(3, 0, 0, 0)
-    assert media(0, 0, 12, 0) == "No run got a clip wrong."
-    assert media(3, 2, 2, 0).endswith("2 of the 3 clips that any run got wrong.")
-    assert media(3, 3, 3, 0).endswith("of every clip that any run got wrong.")
-    assert media(1, 1, 1, 0).endswith("of the one clip that any run got wrong.")
+    assert media(0, 0, 12, 0) == "Every run predicted every clip correctly."
+    assert media(3, 2, 2, 0).endswith("2 of the 3 clips that some run predicted wrongly.")
+    assert media(3, 3, 3, 0).endswith("of every clip that some run predicted wrongly.")
+    assert media(1, 1, 1, 0).endswith("of the one clip that some run predicted wrongly.")
     assert media(3, 2, 2, 1).endswith("others play on the machine that made it.")
 
 
