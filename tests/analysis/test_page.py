@@ -97,7 +97,7 @@ def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
     threats = [Threat("artefacts", 0.6, 0.1), Threat("price", names=["by clip 83 %"])]
     for task, within, on in (
         ("categories", "class within the categories (60.0 %", "on the classes, not"),
-        ("classes", "class (60.0 %", "check: by clip 83 %"),
+        ("classes", "class (60.0 %", "measured: by clip 83 %"),
     ):
         facts = findings(made(MadeRun(task=task)), threats=threats)
         first, second = [page.say("threat", facts, threat) for threat in threats]

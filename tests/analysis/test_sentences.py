@@ -118,10 +118,14 @@ def test_runs_that_are_not_compared_are_counted_by_reason():
 def test_media_that_are_elsewhere_are_said():
     assert "no players" in media(3, 0, 0, 0)
     assert media(0, 0, 12, 0) == "Every run predicted every clip correctly."
-    assert media(3, 2, 2, 0).endswith("2 of the 3 clips that some run predicted wrongly.")
+    assert media(3, 2, 2, 0).endswith(
+        "2 of the 3 clips that some run predicted wrongly."
+    )
     assert media(3, 3, 3, 0).endswith("of every clip that some run predicted wrongly.")
-    assert media(1, 1, 1, 0).endswith("of the one clip that some run predicted wrongly.")
-    assert media(3, 2, 2, 1).endswith("others play on the machine that made it.")
+    assert media(1, 1, 1, 0).endswith(
+        "of the one clip that some run predicted wrongly."
+    )
+    assert media(3, 2, 2, 1).endswith("others play where the page was made.")
 
 
 def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():

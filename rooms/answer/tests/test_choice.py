@@ -197,7 +197,7 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     html = found.page.read_text(encoding="utf-8")
     assert "<b>What was chosen?</b>" in html and "No set is recommended" in html
     # nothing is better than chance, so nothing is recommended, and more is tried
-    assert "no set is recommended: nothing is better than chance" in str(found)
+    assert "no set is recommended: none is clearly better than chance" in str(found)
     assert (found.recommended, found.run) == ("", "")
     assert "answer DATASET=" in found.next_command and "predict" not in str(found)
     tables = found.page.parent / "tables"
