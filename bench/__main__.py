@@ -44,9 +44,7 @@ BY_THEMSELVES = {
     "bench.fuzz --only runs --trials 500": (
         "damaged run folders and bundles: whether all are named"
     ),
-    "bench.gpu DEVICE=cuda": (
-        "results on a GPU, requests that it cannot meet, clips a second"
-    ),
+    "bench.gpu DEVICE=cuda": ("results on a GPU, and requests that it cannot meet"),
     "bench.new_place --recordings F --tables F --noise F": (
         "detections at a place with other noise, before and after annotated minutes"
     ),

@@ -1,48 +1,42 @@
 """Checks of what a GPU can change: `python -m bench.gpu DEVICE=cuda`.
 
 Each model trains on one fold of the synthetic clips, and its results are compared. Then
-come the other commands, requests that cannot be met, and a table of clips a second in
-Markdown. The exit status is 1 if a check fails. DEVICE=cpu runs the same checks on the
-CPU.
+come the other commands, and requests that cannot be met. The exit status is 1 if a
+check fails. DEVICE=cpu runs the same checks on the CPU.
 """
 
 import contextlib
-import itertools
 import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
-from bench.training import LOOPS, compare_loops, make_run, save_arrays
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option, texts
 from featurestack.results.run_folder import RunFolder
-from featurestack.train.compute import Compute, device_of
+from featurestack.train.compute import device_of
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.options import RunOptions
 from featurestack.train.own_loop import OwnRun
 from featurestack.train.plan import make_plan
 from featurestack.train.run import execute
-from featurestack.train.run_json import machine
 from featurestack.train.trainer import Trainer, train_run
 
 Checks = Iterator[tuple[str, bool]]  # a statement, and whether it holds
 
 
 class GpuOptions(Options):
-    """Options: the device, the models, the length of a timed epoch."""
+    """Options: the device, the models, their input."""
 
     device: str = option("cuda", "cuda, mps or cpu")
     models: str = option(
         "",
         "models, separated by blanks; by default the default ensemble and every model",
     )
-    clips: int = option(1024, "clips of a timed epoch; 0 times nothing")
     grid: str = option("", "rows x columns of a checked model's input, as in training")
 
 
@@ -156,28 +150,8 @@ def check_commands(run: RunOptions) -> Checks:
     )
 
 
-def time_loops(device: str, clips: int, folder: Path) -> Iterator[Sequence[str]]:
-    """Rows of a table with the columns LOOPS: models, batch sizes and ways to
-    compute.
-    """
-    run = make_run(folder / "noise", clips)
-    data = save_arrays(folder / "saved", clips)
-    yield LOOPS
-    yield ["---"] * len(LOOPS)
-    for model, batch, precision, compiled in itertools.product(
-        ("resnet18", RunOptions.model),
-        (32, 256),
-        ("fp32", "bf16"),
-        {False, device == "cuda"},
-    ):
-        compute = Compute(device, precision, True, compiled=compiled)
-        yield compare_loops(
-            replace(run, model=model, batch=batch), compute, data, rounds=3
-        )
-
-
 def gpu(options: GpuOptions) -> int:
-    """Check, then time."""
+    """Check what a GPU can change."""
     device = device_of(options.device)
     failed = 0
     with tempfile.TemporaryDirectory() as place:
@@ -202,10 +176,6 @@ def gpu(options: GpuOptions) -> int:
             except Exception:  # the next group of checks is made all the same
                 print("FAIL", traceback.format_exc())
                 failed += 1
-        if options.clips:
-            print(f"\n{machine(device)}, torch {torch.__version__}\n")
-            for row in time_loops(device, options.clips, Path(place)):
-                print(*row, sep=" | ")
     return int(failed > 0)
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from bench.turns import ratio, take_turns
@@ -33,19 +32,6 @@ from featurestack.train.trainer import Trainer, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5
-# columns of a table: clips a second of four loops; the time of two in multiples of that
-# from memory
-LOOPS = (
-    "model",
-    "batch",
-    "computed",
-    "memory",
-    "streamed",
-    "bare",
-    "usual",
-    "to usual",
-    "to bare",
-)
 
 
 class TrainingBenchOptions(Options):
@@ -62,10 +48,28 @@ def training(options: TrainingBenchOptions) -> int:
         run = make_run(folder / "noise", options.clips)
         plan = make_plan(run)
         compute = preferred(run, "cpu", (run.batch, *plan.input_shape))
-        loops = compare_loops(
-            run, compute, save_arrays(folder / "saved", options.clips), options.rounds
+        plain = replace(run, augment="none")
+        loops = {
+            "from memory": epoch_of(trainer_of(run, compute)),
+            "streamed": epoch_of(trainer_of(replace(run, resident="stream"), compute)),
+            "on bare tensors": epoch_of(trainer_of(plain, compute, bare=True)),
+        }
+        data, network = (
+            save_arrays(folder / "saved", options.clips),
+            draw_network(plan, 1),
         )
-        print(text_table([loops], LOOPS))
+        with Apart(data, network, run.batch, compute.threads) as usual:
+            seconds = take_turns(loops | {"usual loop": usual}, options.rounds)
+    rows = [
+        (
+            way,
+            f"{options.clips / statistics.median(taken):.1f}",
+            f"{ratio(seconds, way, 'from memory'):.2f}",
+        )
+        for way, taken in seconds.items()
+    ]
+    head = f"{run.model}, batches of {run.batch}, {compute}"
+    print(text_table(rows, (head, "clips a second", "times from memory")))
     return 0
 
 
@@ -116,36 +120,8 @@ def epoch_of(trainer: Trainer) -> Callable[[], None]:
     def epoch() -> None:
         trainer.compute.prepare()
         trainer.train_epoch(tqdm(disable=True))
-        if trainer.compute.device.startswith("cuda"):
-            torch.cuda.synchronize()
 
     return epoch
-
-
-def compare_loops(
-    run: RunOptions, compute: Compute, data: Saved, rounds: int
-) -> list[str]:
-    """A row of LOOPS: this project's loop, from memory, streamed and on bare tensors,
-    and a usual loop.
-    """
-    loops: dict[str, Callable[[], None]] = {
-        "memory": epoch_of(trainer_of(run, compute)),
-        "streamed": epoch_of(trainer_of(replace(run, resident="stream"), compute)),
-        "bare": epoch_of(trainer_of(replace(run, augment="none"), compute, bare=True)),
-    }
-    with Apart(
-        data,
-        draw_network(make_plan(run), 1),
-        run.batch,
-        compute.threads,
-        compute.device,
-    ) as usual:
-        seconds = take_turns(loops | {"usual": usual}, rounds)
-    speeds = [
-        f"{len(data) / statistics.median(taken):.1f}" for taken in seconds.values()
-    ]
-    ratios = [f"{ratio(seconds, other, 'memory'):.2f}" for other in ("usual", "bare")]
-    return [run.model, str(run.batch), str(compute), *speeds, *ratios]
 
 
 def save_arrays(folder: Path, clips: int) -> Saved:

@@ -40,10 +40,9 @@ class Apart:
         network: nn.Module,
         batch: int,
         threads: int,
-        device: str = "cpu",
     ) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
-        given = (theirs, data, network, batch, threads, device)
+        given = (theirs, data, network, batch, threads)
         self.process = multiprocessing.get_context("spawn").Process(
             target=serve, args=given
         )
@@ -67,11 +66,9 @@ def serve(
     network: nn.Module,
     batch: int,
     threads: int,
-    device: str,
 ) -> None:
     """Train an epoch in fp32 for each True from the pipe, and answer None."""
     torch.set_num_threads(threads)
-    network = network.to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
     loader = DataLoader(
         data, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True
@@ -79,11 +76,10 @@ def serve(
     network.train()
     while pipe.recv():
         for x, y in loader:
-            logits = network(x.to(device))  # (B, K), or (B, M, K) of an ensemble
+            logits = network(x)  # (B, K), or (B, M, K) of an ensemble
             logits = logits.view(len(x), -1, logits.shape[-1]).mean(1)
-            loss = nn.functional.cross_entropy(logits, y.to(device))
+            loss = nn.functional.cross_entropy(logits, y)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        loss.item()  # waits for the device
         pipe.send(None)

@@ -23,7 +23,7 @@ SMALLEST = (
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",
     "bench.fuzz --only families --trials 10",
     "bench.fuzz_audio --files 20",
-    "bench.gpu DEVICE=cpu MODELS=cnn4 CLIPS=0 GRID=16x16",
+    "bench.gpu DEVICE=cpu MODELS=cnn4 GRID=16x16",
     "bench.kill features --kills 6",
     "bench.kill train --kills 2",
     "bench.kill events --kills 2",
