@@ -796,7 +796,6 @@ def bundle(
     runs: str | Path = 'runs',
     selection: Literal['auto', 'last', 'best'] = 'auto',
     refit: bool = False,
-    dtype: Literal['float32', 'float16'] = 'float32',
     out: str | Path | None = None,
     quiet: bool = False,
 ) -> bool:
@@ -811,7 +810,6 @@ def bundle(
         is the best if VAL chose one
     refit: train one model on the clips of all folds instead of packing each fold's:
         a fifth of the work for five folds, and no score of its own
-    dtype: [float32] type of the weights; float16 halves the file
     out: file to write; by default <run>.bundle.pt
     quiet: print nothing; warnings stay
     """

@@ -45,15 +45,6 @@ class Accuracy(RankingMetric):
         correct = labels[clips, probabilities.argmax(axis=1)]
         return float(correct.mean())
 
-    def ranking_score(
-        self,
-        labels: Labels,
-        probabilities: Floats,
-        folds: Ints,
-    ) -> float:
-        correct = probabilities.argmax(axis=2) == labels.argmax(axis=1)
-        return float(correct.mean())
-
     def clip_scores(
         self,
         labels: Labels,

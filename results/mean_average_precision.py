@@ -39,16 +39,6 @@ class MeanAveragePrecision(RankingMetric):
         ranks = tags.fold_ranks(probabilities, folds)
         return tags.macro(tags.average_precision(labels, ranks))
 
-    def ranking_score(
-        self,
-        labels: Labels,
-        probabilities: Floats,
-        folds: Ints,
-    ) -> float:
-        """mAP of all folds."""
-        of_seeds = [self.pooled_score(labels, part, folds) for part in probabilities]
-        return float(np.mean(of_seeds))
-
     def clip_scores(
         self,
         labels: Labels,

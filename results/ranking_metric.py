@@ -99,7 +99,6 @@ class RankingMetric(ABC):
     ) -> float:
         """The score of the test clips of all folds together."""
 
-    @abstractmethod
     def ranking_score(
         self,
         labels: Labels,
@@ -107,6 +106,9 @@ class RankingMetric(ABC):
         folds: Ints,
     ) -> float:
         """The score that ranks runs, of probabilities (S, N, K): a mean over seeds."""
+        return float(
+            np.mean([self.pooled_score(labels, each, folds) for each in probabilities])
+        )
 
     @abstractmethod
     def clip_scores(

@@ -273,7 +273,7 @@ def make_bundle(options: BundleOptions) -> int:
     file = bundle_file(options, run)
     bundle = bundle_of_run(run, options.selection)
     models = f"{len(bundle.folds)} of {len(run.folds)} folds"
-    return write_bundle(file, bundle, models, options.dtype)
+    return write_bundle(file, bundle, models)
 
 
 def bundle_file(options: BundleOptions, run: RunFolder) -> Path:
@@ -292,27 +292,11 @@ def bundle_file(options: BundleOptions, run: RunFolder) -> Path:
     return file
 
 
-def write_bundle(file: Path, bundle: Bundle, models: str, dtype: str) -> int:
+def write_bundle(file: Path, bundle: Bundle, models: str) -> int:
     """Write the bundle and print its size; `models` says what it holds. Returns 0."""
     config, folds = bundle
-    if dtype == "float16":
-        for state in folds.values():
-            state["network"] = halved(state["network"])
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
     made = f"{models}, {size(file.stat().st_size)}"
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}; {command} uses it")
     return 0
-
-
-def halved(weights: State) -> State:
-    """The weights of a network in float16, if they fit: it ends at 65,504.
-
-    Norms and biases, which may be large or tiny, stay float32.
-    """
-    halves = {}
-    for name, weight in weights.items():
-        half = weight.half()
-        fits = weight.dim() > 1 and half.isfinite().all()
-        halves[name] = half if fits else weight
-    return halves

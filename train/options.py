@@ -279,7 +279,7 @@ class VerifyOptions(EpochOptions, DataOptions):
 class BundleOptions(EpochOptions, DataOptions):
     """One file with the weights and configuration that prediction needs."""
 
-    example = "last OUT=model.pt DTYPE=float16"
+    example = "last OUT=model.pt"
 
     refit: bool = option(
         False,
@@ -287,9 +287,6 @@ class BundleOptions(EpochOptions, DataOptions):
         " fifth of the work for five folds, and no score of its own",
     )
 
-    dtype: Literal["float32", "float16"] = option(
-        "float32", "type of the weights; float16 halves the file"
-    )
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
 
 

@@ -35,7 +35,7 @@ def make_refitted(options: BundleOptions) -> int:
         "one model of all folds' clips, without a score of its own (that of"
         f" {run.name} is cross-validated)"
     )
-    return write_bundle(file, refit(run, options.data), models, options.dtype)
+    return write_bundle(file, refit(run, options.data), models)
 
 
 def refit(run: RunFolder, data: Path) -> Bundle:

@@ -401,7 +401,6 @@ def predicted():
     ensemble = {"RUNS": "runs/ensemble"}
     group = {"RUNS": "runs/group"}
     done("train bundle last", **ensemble, OUT="ensemble.pt")
-    done("train bundle last", **linear, OUT="half.pt", DTYPE="float16")
     outputs = {
         "files": done("train predict last", **linear, AUDIO="easy/bell", CSV=1).out,
         "best": done("train predict last", **group, AUDIO="easy/knock", CSV=1).out,
@@ -416,7 +415,6 @@ def predicted():
                 "train predict ensemble.pt", AUDIO="easy/siren/siren1-A.wav", CSV=1
             ).out
         ),
-        "half": done("train predict half.pt", AUDIO="easy/siren", CSV=1).out,
         "test_clips": done("train predict last", **linear, TEST_CLIPS=1, CSV=1).out,
     }
     through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5}

@@ -14,7 +14,7 @@ import featurestack as fs
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config
-from featurestack.train import bundle, checkpoint
+from featurestack.train import bundle
 from featurestack.train.options import BundleOptions, PredictOptions
 from featurestack.train.predict import predict_audio
 from tests.refusal import refused
@@ -67,22 +67,6 @@ def test_a_choice_an_ensemble_and_lost_weights_are_refused_with_what_helps(
         write_config(run.path, config)
         with refused(said):
             fs.Model(run.path)
-
-
-def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(
-    sounding, file, tmp_path
-):
-    run = shutil.copytree(sounding.path, tmp_path / "large")
-    state = checkpoint.load(run / "fold1" / "last.pt")
-    state["network"]["head.weight"][0, 0] = 1e6
-    checkpoint.save(run / "fold1" / "last.pt", state)
-    half = tmp_path / "half.pt"  # its predictions are among the golden outputs
-    assert (
-        bundle.make_bundle(BundleOptions(run=str(run), out=half, dtype="float16")) == 0
-    )
-    assert half.stat().st_size < 0.6 * file.stat().st_size
-    kept = bundle.read_bundle(half).folds[1]["network"]["head.weight"]
-    assert kept.dtype == torch.float32 and kept.max() == 1e6
 
 
 @pytest.mark.parametrize(
