@@ -41,6 +41,7 @@ class Background:
         values = other.batch([channel.channel for channel in channels], chosen)
         frames = min(part.shape[2] for part in values)
         parts = [part[:, :, :frames].astype(np.float32) for part in values]
+        self.rows = [part.shape[1] for part in parts]
         decibels = torch.from_numpy(np.concatenate(parts, axis=1))
         self.power = 10 ** (decibels / 10)  # (n, D, frames)
 
@@ -60,10 +61,13 @@ class Background:
         places = torch.nonzero(mixed)[:, 0]
         if not len(places):
             return x
-        rows = zip(*((own.centre, own.scale) for own in statistics))
-        centre, scale = (  # (D, 1) of the rows of all channels
+        columns = [  # NORM=feature has one number for all rows
+            (np.broadcast_to(own.centre, rows), np.broadcast_to(own.scale, rows))
+            for own, rows in zip(statistics, self.rows)
+        ]
+        centre, scale = (  # (D, 1)
             torch.from_numpy(np.concatenate(parts)[:, None]).to(device)
-            for parts in rows
+            for parts in zip(*columns)
         )
         power = 10 ** ((x[places, :, 0] * scale + centre) / 10)
         below = self.draw(len(places), power.shape[2], generator).to(device)

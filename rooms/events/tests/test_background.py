@@ -83,14 +83,24 @@ def test_other_backgrounds_of_the_same_name_are_another_run(folder):
     assert plan_of(folder).identity.hash != before
 
 
-def statistics(rows):
-    state = {"norm": "row", "centre": np.full(rows, -20.0), "scale": np.full(rows, 5.0)}
-    return [Statistics.restore(state)]
+def statistics(*sizes):
+    """Of channels whose statistics have so many numbers."""
+    states = [
+        {"norm": "", "centre": np.full(size, -20.0), "scale": np.full(size, 5.0)}
+        for size in sizes
+    ]
+    return [*map(Statistics.restore, states)]
 
 
-def test_sounds_add_up_in_power_and_the_level_refers_to_the_event(monkeypatch):
+def background_of(power, *rows):
     background = object.__new__(Background)
-    background.power = torch.full((3, 4, 50), 2.0)
+    background.power, background.rows = power, rows
+    return background
+
+
+@pytest.mark.parametrize("sizes", [(3, 1), (1, 1)])  # NORM=row and feature
+def test_sounds_add_up_in_power_and_the_level_refers_to_the_event(monkeypatch, sizes):
+    background = background_of(torch.full((3, 4, 50), 2.0), 3, 1)
     module = sys.modules[Background.__module__]
     monkeypatch.setattr(module, "CLEAN", 0.0)
     monkeypatch.setattr(module, "QUIETEST", 0.0)
@@ -98,7 +108,7 @@ def test_sounds_add_up_in_power_and_the_level_refers_to_the_event(monkeypatch):
     x = torch.full((2, 4, 1, 70), (-10.0 + 20) / 5)  # -10 dB, longer than a piece
     events = torch.zeros(2, 70, dtype=torch.bool)
     events[:, :5] = True
-    mixed = background.add(x, events, statistics(4), generator)
+    mixed = background.add(x, events, statistics(*sizes), generator)
     # as loud as the event: 3 dB more
     assert torch.allclose(mixed, torch.tensor((-10 + 3.0103 + 20) / 5), atol=1e-4)
     assert x.unique().numel() == 1
