@@ -16,7 +16,7 @@ import numpy as np
 
 from featurestack.commandline.errors import RequestError
 from featurestack.results.config import RunConfig
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.run_folder import find
 
 FEWEST_SETS = 10  # sets of so many features that could have been composed
 
@@ -51,17 +51,12 @@ def single_scores(runs: Path, task: str) -> dict[str, dict[str, float]]:
             finished = {*folder.finished} == {*config.folds}
             if "+" in config.features or not finished:
                 continue
-            score = tested_score(folder)
+            column = f"test_{folder.task.score}"
+            last = [folder.history(fold)[column].iloc[-1] for fold in folder.finished]
+            score = float(np.mean(last))
         except (RequestError, OSError):
             continue  # a report names damaged runs
         of_model = scores.setdefault(config.model, {})
         known = of_model.get(config.features, -np.inf)
         of_model[config.features] = max(known, score)
     return scores
-
-
-def tested_score(folder: RunFolder) -> float:
-    """The mean over folds of the last test score in history.csv."""
-    column = f"test_{folder.task.score}"
-    last = [folder.history(fold)[column].iloc[-1] for fold in folder.finished]
-    return float(np.mean(last))

@@ -145,11 +145,6 @@ class RankingMetric(ABC):
             tables.append(table.assign(group=recordings))
         return self.configuration_score(tables, folders[0].classes)
 
-    def of_configuration(self, folders: Sequence[Any], *, chosen: bool) -> "Score":
-        """`of_folders`; features `chosen` inside the folds have a wider interval."""
-        score = self.of_folders(folders)
-        return self.of_choice(score) if chosen else score
-
     @staticmethod
     def of_choice(score: "Score") -> "Score":
         """The score with the interval of features that were chosen inside the folds."""

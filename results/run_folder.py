@@ -381,10 +381,13 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
 
 def configuration_score(seeds: Sequence[RunFolder]) -> "Score":
     """The score of a configuration's runs on their test clips, or on their validation
-    clips if they skip the test folds.
+    clips if they skip the test folds; features chosen inside the folds have a wider
+    interval.
     """
+    metric = seeds[0].task.metric
+    score = metric.of_folders(seeds)
     chosen = isinstance(seeds[0].config, ChoiceConfig)
-    return seeds[0].task.metric.of_configuration(seeds, chosen=chosen)
+    return metric.of_choice(score) if chosen else score
 
 
 @contextmanager

@@ -269,27 +269,3 @@ def between(batch: Batch, strength: float) -> Batch:
     partners = batch.x.index_select(0, other)
     partners = partners * batch.each(other_weight / norm)
     return batch.mixed(own + partners, other, share)
-
-
-@augment(default=0.5, maximum=0.5)
-def cutmix(batch: Batch, strength: float) -> Batch:
-    """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from
-    another clip.
-
-    The frames keep their place in time; every channel whose columns are time gets the
-    same frames.
-    """
-    length = batch.x.shape[3]
-    longest = strength * length + 1
-    span = batch.uniform()[:, None] * longest
-    span = span.floor()
-    start = batch.uniform()[:, None] * length
-    start = start.floor()
-    position = (batch.places(3) - start) % length  # goes round
-    inside = position < span  # (B, W)
-    other = batch.partners()
-    partners = batch.x.index_select(0, other)
-    inside_x = inside[:, None, None, :]
-    x = partners.where(inside_x, batch.x)
-    share = inside.to(batch.y.dtype).mean(1)
-    return batch.mixed(batch.in_time(x), other, share)

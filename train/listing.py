@@ -123,7 +123,10 @@ def overview(options: ListOptions, runs: Path) -> tuple[str, list[str]]:
     torch.set_num_threads(1)
     recipe_rows = [(name, recipes.description(name)) for name in recipes.names()]
     trained, problems = trained_runs(runs)
-    measured, damages = folders_of_rooms(runs)
+    measured: list[str] = []
+    damages: list[str] = []
+    if FOLDERS in rooms.names("capabilities"):
+        measured, damages = rooms.load("capabilities", FOLDERS).listing(runs)
     parts = [
         f"Models ({', '.join(example_inputs(options))}; {options.classes} classes)",
         models_table(options),
@@ -274,14 +277,3 @@ def trained_runs(runs: Path) -> tuple[list[str], list[str]]:
     title = f"Runs (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
     table = text_table(rows, ("folder", "features", "folds"))
     return [title, table] if rows else [], problems
-
-
-def folders_of_rooms(runs: Path) -> tuple[list[str], list[str]]:
-    """The heading and the table of the importance folders, none if there is no such
-    folder; and what cannot be read.
-    """
-    if FOLDERS not in rooms.names("capabilities"):
-        return [], []
-    listed: tuple[list[str], list[str]]
-    listed = rooms.load("capabilities", FOLDERS).listing(runs)
-    return listed

@@ -83,17 +83,13 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
         ) from None
     if isinstance(state, Mapping):
         state = state.get("network", state)  # a checkpoint of one of our own folds
-    if not is_state_dict(state):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in state.values()
+    ):
         raise RequestError(
             f"{file} holds no state dict: expected names of layers with a tensor each"
         )
     return {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
-
-
-def is_state_dict(state: object) -> bool:
-    return isinstance(state, Mapping) and all(
-        isinstance(value, torch.Tensor) for value in state.values()
-    )
 
 
 def fetch(url: str) -> Path:

@@ -29,9 +29,14 @@ def remove_runs(options: RemoveOptions) -> int:
                 message = f"{busy} is being trained or filled by another process"
                 locks.enter_context(Lock(busy / ".lock", busy=message))
         for folder in folders:
-            sizes = [file.stat().st_size for file in files_in(folder)]
+            files = [file for file in folder.rglob("*") if file.is_file()]
+            sizes = [file.stat().st_size for file in files]
             print(f"{folder}: {len(sizes)} files, {size(sum(sizes))}")
-        if not options.yes and not confirmed():
+        answer = "y" if options.yes else ""
+        if not answer and sys.stdin.isatty():
+            with suppress(EOFError):  # no answer: standard input has ended
+                answer = input("remove? [y/N] ")
+        if answer.strip().lower() != "y":
             print("nothing was removed; YES=1 removes them")
             return 1
         for folder in folders:
@@ -68,16 +73,3 @@ def named_folders(options: RemoveOptions) -> list[Path]:
             if is_marked(begun, RETRAINING):
                 folders.append(begun)
     return folders
-
-
-def files_in(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file()]
-
-
-def confirmed() -> bool:
-    """Whether somebody at the terminal says yes."""
-    answer = ""
-    if sys.stdin.isatty():
-        with suppress(EOFError):  # no answer: standard input has ended
-            answer = input("remove? [y/N] ")
-    return answer.strip().lower() == "y"

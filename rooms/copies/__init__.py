@@ -17,7 +17,7 @@ def load_options() -> Sequence[Any]:
 
 @ROOM.functions("alter")
 def load_functions() -> Sequence[Any]:
-    from featurestack.rooms.copies.functions import alter
+    from featurestack.rooms.copies.alter import alter
 
     return (alter,)
 

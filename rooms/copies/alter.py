@@ -8,7 +8,7 @@ the copy completely: the same text and samples give the same bytes.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
 from featurestack.pipeline.audio import Samples
+
+if TYPE_CHECKING:
+    from featurestack.pipeline.clip_spectra import Clip
 
 Function = Callable[..., Samples]
 
@@ -214,3 +217,16 @@ def _generator(*parts: object) -> np.random.Generator:
     digest = hashlib.sha256(text.encode()).digest()
     seed = int.from_bytes(digest[:16], "little")
     return np.random.default_rng(seed)
+
+
+def alter(clip: "Clip", how: str) -> "Clip":
+    """An altered copy, as long as the clip. `how` is an alteration with its parameters:
+    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`, `gain(db=-6)`,
+    `shift(share=0.25)`.
+
+        fs.alter(clip, "stretch(rate=1.2)")
+    """
+    from featurestack.pipeline.clip_spectra import Clip
+
+    altered = apply_alteration(clip.y, clip.sample_rate, how)
+    return Clip(altered, clip.sample_rate)

@@ -148,9 +148,9 @@ def test_the_interval_of_a_choice_is_one_and_a_half_times_that_of_a_run(made):
     """For five folds its variance is 1 + 5/4 of that of a run (Nadeau and Bengio)."""
 
     def widths(folders):
-        score = folders[0].task.metric.of_configuration
-        scores = [score(folders, chosen=chosen) for chosen in (False, True)]
-        return [own.high - own.low for own in scores]
+        metric = folders[0].task.metric
+        score = metric.of_folders(folders)
+        return [own.high - own.low for own in (score, metric.of_choice(score))]
 
     (run,) = made(MadeRun(skill=0.5)).runs
     alone, chosen = widths(run.folders)

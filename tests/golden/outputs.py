@@ -226,7 +226,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "step": {"TTA": 2, "MODEL": "texture", "CLIP": 1, "SCHEDULE": "step"},
     "mixed": {"AUGMENT": "shift,gain,crop=0.2,mixup=0.4", "TTA": 3, "FOLDS": "1 3"},
     "masked": {
-        "AUGMENT": "pitch,stretch,noise,mask,cutmix",
+        "AUGMENT": "pitch,stretch,noise,mask",
         "FEATURES": "mel+chroma",
         "FOLDS": 2,
     },
