@@ -54,6 +54,8 @@ def verdict(f: "Findings", row: Row) -> str:
 def headline(f: "Findings") -> str:
     """The finding in one sentence, with what a split by clip hides."""
     text = finding(f)
+    if f.main and best_of(f)["run"] in f.outdated:
+        text += ", on clips that have changed since"
     if f.main and f.state != "chance":
         for threat in f.threats:
             if threat.kind == "price":
