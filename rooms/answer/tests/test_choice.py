@@ -8,6 +8,7 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
+from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.features_cache import external
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, find
@@ -186,6 +187,7 @@ def answered(place):
 def useless(tmp_path_factory):
     """A folder with the answer on useless features, and the answer."""
     place = tmp_path_factory.mktemp("useless")
+    called_as(MAKE)
     brought(place / "d" / "features", noise(1))
     return place, answered(place)
 
