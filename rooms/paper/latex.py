@@ -89,6 +89,7 @@ def cited_works(found: Findings) -> dict[str, str]:
         "texture statistics": ("texture" in used, "texture"),
         "AudioSet": ("yamnet" in used, "audioset"),
         "YAMNet": ("yamnet" in used, "yamnet"),
+        "a network of spoken keywords": ("model=speech" in used, "speech"),
     }
     return {what: key for what, (is_used, key) in tests.items() if is_used}
 
