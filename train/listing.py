@@ -57,15 +57,9 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     try:
         with torch.device("meta"):  # draws no weights
             network = model.build(channels, options.classes, (rows, frames)).eval()
-        # `to_empty` would make them on `meta` first
-        network._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
+        network._apply(lambda weight: torch.zeros(weight.shape, dtype=weight.dtype))
         for place, layer in network.named_modules():
             layer.register_forward_hook(partial(note, place))
-            if isinstance(layer, nn.Conv1d | nn.Conv2d):
-                no_values = partial(uncomputed, layer)
-                layer._conv_forward = no_values  # type: ignore[method-assign]
-            elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-                layer.forward = nn.Identity().forward  # type: ignore[method-assign]
         with torch.inference_mode():
             network(torch.zeros(1, *example.shape))
     except RuntimeError as error:
@@ -76,21 +70,6 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
         sum(operations),
         stages,
     )
-
-
-def uncomputed(
-    layer: nn.Conv1d | nn.Conv2d,
-    x: torch.Tensor,
-    *_: object,
-) -> torch.Tensor:
-    """Zeros with the shape of a convolution's output."""
-    paddings: tuple[int, ...] = layer.padding  # type: ignore[assignment]
-    axes = zip(x.shape[2:], paddings, layer.kernel_size, layer.stride)
-    sizes = [
-        (size + 2 * padding - kernel) // stride + 1
-        for size, padding, kernel, stride in axes
-    ]
-    return x.new_zeros(len(x), layer.out_channels, *sizes)
 
 
 def list_all(options: ListOptions) -> int:
