@@ -31,7 +31,7 @@ from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.pipeline.datasets.readers import parse_csv
 from featurestack.rooms.events.options import TableOptions
-from featurestack.rooms.events.recordings import Measured, Recordings
+from featurestack.rooms.events.recordings import Measured, Recordings, plain_path
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -152,7 +152,7 @@ def read_events(
             noted["tables without an event"].append(name)
         for row in rows:
             where = f"{path}, line {row.line}"
-            file = known.named(row.file, where) if row.file else own
+            file = known.find(plain_path(row.file), where) if row.file else own
             if row.file and not file and missing == "ignore":
                 noted["recordings that are not in AUDIO=, left out"].append(row.file)
                 continue

@@ -38,7 +38,7 @@ from featurestack.rooms.events.recordings import (
     lost_in_words,
     measure_recordings,
 )
-from featurestack.storage.files import Lock, replace_file
+from featurestack.storage.files import replace_file
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which
 # recordings shorter than a piece have.
@@ -147,7 +147,11 @@ def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotate
     notes = [*annotations.notes]
     used = readable
     if unannotated and not options.empty:
-        used = {name: readable[name] for name in readable if name not in unannotated}
+        used = {
+            name: lasts
+            for name, lasts in readable.items()
+            if name in annotations.annotated
+        }
         first = ", ".join(unannotated[:SHOWN])
         more = " …" if len(unannotated) > SHOWN else ""
         number = counted(len(unannotated), "recording")
@@ -198,17 +202,15 @@ def write(
     placed = events.assign(file=events["file"].map(files))
     marks = placed.reindex(columns=COLUMNS).to_csv(index=False, lineterminator="\n")
     path.parent.mkdir(parents=True, exist_ok=True)
-    busy = f"{path} is being written by another process: run this again when it ends"
     beside = path.with_name(EVENTS_FILE)
-    with Lock(path.with_name(".events.lock"), busy=busy):
-        for file, content in ((path, text), (beside, marks)):
-            if file.is_file() and file.read_text(encoding="utf-8") != content:
-                raise RequestError(
-                    f"{file} is there with other content: rm {path} {beside} to replace"
-                    " them, which keeps folds and features, or give NAME= to keep both"
-                )
-        replace_file(beside, marks)
-        replace_file(path, text)  # written last: a killed command leaves no dataset
+    for file, content in ((path, text), (beside, marks)):
+        if file.is_file() and file.read_text(encoding="utf-8") != content:
+            raise RequestError(
+                f"{file} is there with other content: rm {path} {beside} to replace"
+                " them, which keeps folds and features, or give NAME= to keep both"
+            )
+    replace_file(beside, marks)
+    replace_file(path, text)  # written last: a killed command leaves no dataset
 
 
 def events_summary(

@@ -1,6 +1,5 @@
 """`make events`, `fs.events(...)`, `fs.detections(...)` and `fs.event_scores(...)`."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,10 +31,7 @@ def events(options: EventsCommand) -> Path:
     """
     from featurestack.rooms.events.dataset import csv_path, make_events
 
-    if make_events(options):
-        warnings.warn(
-            "some recordings could not be read, they are named above", stacklevel=3
-        )
+    make_events(options)
     return csv_path(options)
 
 

@@ -119,7 +119,7 @@ def find_detections(
     detections = pd.concat(parts, ignore_index=True)
     written = written_table(detections, rules)
     tables = detection_tables(written, files, seconds, model.sample_rate / 2)
-    remarks = {name: in_words(own) for name, own in lost.items()} | problems
+    remarks = {name: truncation(own) for name, own in lost.items()} | problems
     counts = count_detections(detections, seconds, remarks, model.classes)
     tables["counts.csv"] = as_text(counts, ",")
     if annotations:
@@ -139,21 +139,17 @@ def find_detections(
     return written, problems
 
 
-def in_words(lost: float) -> str:
+def truncation(lost: float) -> str:
     """What is said of a recording whose last seconds are missing."""
     return "truncated" if isnan(lost) else f"truncated, {lost:.1f} s lost"
 
 
 def written_table(detections: pd.DataFrame, rules: Mapping[str, Rule]) -> pd.DataFrame:
     """The detections as in detections.csv, rounded: COLUMNS."""
-    bands = {
-        edge: detections["label"].map(
-            {name: getattr(rule, edge) for name, rule in rules.items()}
-        )
-        for edge in ("low", "high")
-    }
-    table = detections.assign(**bands, time=clock_times(detections))
-    return table.astype({"low": float, "high": float}).round(DIGITS)
+    bands = {name: (rule.low, rule.high) for name, rule in rules.items()}
+    edges = np.array([*detections["label"].map(bands)], float).reshape(-1, 2)
+    table = detections.assign(low=edges[:, 0], high=edges[:, 1])
+    return table.assign(time=clock_times(detections)).round(DIGITS)
 
 
 def write_detection_tables(folder: Path, tables: Mapping[str, str]) -> list[str]:
@@ -249,18 +245,14 @@ def score(
     """`event_scores` in recordings with a table; names what is not scored."""
     for note in annotations.notes:
         tell(note)
-    remarks = {
-        "recordings without a table, not scored": {*seconds} - annotations.annotated,
-        "labels that are no class of the model, not scored": {
-            *annotations.events["label"]
-        }
-        - {*model.classes},
-    }
-    for what, names in remarks.items():
+    for what, names in (
+        ("recordings without a table", {*seconds} - annotations.annotated),
+        ("labels of no class", {*annotations.events["label"]} - {*model.classes}),
+    ):
         if names:
-            tell(f"{what}: {', '.join(sorted(names))}")
-    scored = [name for name in seconds if name in annotations.annotated]
-    durations = {name: seconds[name] for name in scored}
+            tell(f"{what}, not scored: {', '.join(sorted(names))}")
+    annotated = annotations.annotated & seconds.keys()
+    durations = {name: seconds[name] for name in sorted(annotated)}
     return scores_of_tables(annotations.events, detections, durations, model.classes)
 
 

@@ -98,10 +98,6 @@ class Recordings:
             )
         return best[0] if best else ""
 
-    def named(self, text: str, where: str) -> str:
-        """The recording that a cell names; '' if there is none."""
-        return self.find(plain_path(text.replace("\\", "/")), where)
-
     def unknown(self, text: str, where: str) -> RequestError:
         """The error for a row whose cell, perhaps empty, names no recording."""
         if not text:
@@ -110,7 +106,7 @@ class Recordings:
                 " recording"
             )
         names = [PurePosixPath(path).name for path in self.paths]
-        meant = closest(plain_path(text.replace("\\", "/")).name, names)
+        meant = closest(plain_path(text).name, names)
         hint = f" (did you mean {meant}?)" if meant else ""
         return RequestError(
             f"{where}: the recording {shortened(text)} is not in AUDIO={hint}; add it,"
@@ -136,5 +132,5 @@ class Recordings:
 
 
 def plain_path(text: str) -> PurePosixPath:
-    """A path with all accents in one Unicode form; disks and tables use two."""
-    return PurePosixPath(unicodedata.normalize("NFC", text))
+    """A path with all accents and slashes in one form; disks and tables use two."""
+    return PurePosixPath(unicodedata.normalize("NFC", text.replace("\\", "/")))

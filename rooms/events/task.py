@@ -89,9 +89,7 @@ class Events(Tags):
     def refuse_channels(self, channels: Sequence[StoredChannel]) -> None:
         frames = [channel.frames for channel in channels]
         if max(frames) - min(frames) > 1:
-            shown = ", ".join(
-                f"{channel.stored} {channel.frames}" for channel in channels
-            )
+            shown = ", ".join(f"{own.stored} {own.frames}" for own in channels)
             raise RequestError(
                 f"TASK=events: channels of one frame rate are expected; frames of a"
                 f" piece: {shown}; give features with one hop_length"

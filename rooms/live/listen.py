@@ -13,7 +13,6 @@ import importlib.util
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from queue import SimpleQueue
@@ -104,15 +103,8 @@ def listen_live(options: ListenOptions) -> int:
     rate = model.sample_rate
     samples = model.window_samples(options.window)
     hop = options.hop
-    silence = np.zeros(model.samples, np.float32)
-    for _ in range(2):  # the first prediction also compiles; the second is timed
-        start = time.perf_counter()
-        list(model.predict([(0, silence)]))
-    computing = time.perf_counter() - start
-    tell(
-        f"one prediction every {hop:g} s for the last {samples / rate:g} s; "
-        f"latency {hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
-    )
+    list(model.predict([(0, np.zeros(model.samples, np.float32))]))  # compiles too
+    tell(f"one prediction every {hop:g} s for the last {samples / rate:g} s")
     incoming = options.rate or rate
     kind = PCM[options.format]
     # divided by it, integers are -1 to 1
