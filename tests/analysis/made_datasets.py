@@ -10,11 +10,10 @@ from featurestack.analysis.report_inputs import Manifest, jobs
 from featurestack.commandline.options import with_rooms
 from featurestack.rooms.across import page
 from featurestack.rooms.across.comparison import compare
-from tests.analysis.made_runs import made_clips, make_run, of_sets
+from tests.analysis.made_runs import SVG, made_clips, make_run, of_sets
 
 NAMES = ("birds", "digits", "rooms")
 SETS = {"mel": 0.6, "mel_mfcc": 0.75, "mel_cqt": 0.6}
-SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 
 
 def made_options(folder, monkeypatch):

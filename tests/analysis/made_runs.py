@@ -5,12 +5,15 @@ predicts exactly 70 % of the clips correctly, those that are easiest for it. Abo
 of the errors go to a neighbouring class, so that a confusion matrix has a pattern.
 """
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from featurestack.analysis.figures import saving
 from featurestack.analysis.runs import load_runs
 from featurestack.results import run_writer
 from featurestack.results.config import SoundClass, digest, label
@@ -21,6 +24,7 @@ from tests.run_configs import run_config
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
 CLIPS_A_GROUP = 2
 EPOCHS = 20
+SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 # share of its variance; real runs on ESC agree on four clips of five
 SHARED_DIFFICULTY = 0.8
 
@@ -187,3 +191,11 @@ def predict(clips, target, names, made):
     # Doubled, the confidences are about as high as a network's.
     powers = np.exp(2 * (logits - logits.max(axis=1, keepdims=True)))
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@contextlib.contextmanager
+def no_figures():
+    """Figures are one small file, so that a page takes no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "draw", lambda name, file, data: SVG)
+        yield

@@ -21,12 +21,10 @@ from featurestack.commandline import spelling
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import complete
-from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.analysis.made_runs import SVG, MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
-
-SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 
 
 @pytest.fixture(autouse=True)
@@ -249,36 +247,25 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
 
-@pytest.fixture
-def suspected(workshop, tmp_path):
-    """The page of a dataset whose names have a suspected field, by check's findings."""
-
-    def page(*findings):
-        shutil.copytree(workshop.root / "data", tmp_path / "data")
-        cache = tmp_path / "data" / "tones" / "features"
-        table, settings = read_index(cache)
-        sentence = "field 2 of the names has 6 values: speakers? GROUP='_(.*)_'"
-        refresh(cache, table, settings | {"fields": sentence})
-        write_check(cache, complete(workshop.table), list(findings))
-        options = within(tmp_path) | {"runs": workshop.root / "runs"}
-        return build(workshop.options(**options)).page.read_text().split("</header>")
-
-    return page
+WHAT = "by clip 95.7, by field 2 65.0 %"
+PRICE = {"kind": "price", "severity": "warning", "what": WHAT, "names": ["field 2"]}
 
 
-def test_a_suspected_field_is_a_note_and_no_threat(suspected):
-    header, rest = suspected()
-    words = "field 2 of the names has 6 values: speakers?"
-    assert words not in header and words in rest
-
-
-def test_a_measured_price_is_a_threat_and_silences_the_suspicion(suspected):
-    what = "by clip 95.7, by field 2 65.0 %"
-    header, rest = suspected(
-        {"kind": "price", "severity": "warning", "what": what, "names": ["field 2"]}
-    )
-    shown = what.replace(" %", "\u00a0%")
-    assert shown in header and "speakers?" not in header + rest
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_suspected_field_is_a_note_and_its_measured_price_a_threat_instead(
+    workshop, tmp_path, measured
+):
+    shutil.copytree(workshop.root / "data", tmp_path / "data")
+    cache = tmp_path / "data" / "tones" / "features"
+    table, settings = read_index(cache)
+    sentence = "field 2 of the names has 6 values: speakers? GROUP='_(.*)_'"
+    refresh(cache, table, settings | {"fields": sentence})
+    write_check(cache, complete(workshop.table), [PRICE] * measured)
+    options = within(tmp_path) | {"runs": workshop.root / "runs"}
+    page = build(workshop.options(**options)).page.read_text()
+    header, rest = page.split("</header>")
+    assert (WHAT.replace(" %", "\u00a0%") in header) is measured
+    assert "speakers?" not in header and ("speakers?" in rest) is not measured
 
 
 @pytest.mark.parametrize("cut", [0, 300, -9])
@@ -465,29 +452,16 @@ def visible_words(page):
     return re.sub(r"<[^>]+>", " ", text).split()
 
 
-@pytest.fixture(scope="module")
-def page_of_many(tmp_path_factory):
-    """A report on 34 runs of ten classes by two models; its figures are stubs."""
-    folder = tmp_path_factory.mktemp("many")
+def test_a_page_of_34_runs_has_at_most_2500_words_and_keeps_rows_for_a_reader(tmp_path):
     table = made_clips(clips=400, classes=10)
-    names = [f"feature{number:02d}" for number in range(17)]
-    for number, name in enumerate(names):
+    for number in range(17):
         for model in ("linear", "texture"):
-            made = MadeRun(features=name, model=model, skill=0.9 - 0.02 * number)
-            make_run(folder / "runs", table, made, "many")
-    options = AnalysisOptions(dataset="many", **within(folder))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saving, "draw", lambda name, file, data: SVG)
-        return build(options).page
-
-
-def test_a_page_of_34_runs_has_at_most_2500_words(page_of_many):
-    text = page_of_many.read_text(encoding="utf-8")
+            skill = 0.9 - 0.02 * number
+            made = MadeRun(features=f"feature{number:02d}", model=model, skill=skill)
+            make_run(tmp_path / "runs", table, made, "many")
+    options = AnalysisOptions(dataset="many", **within(tmp_path))
+    text = build(options).page.read_text(encoding="utf-8")
     assert len(visible_words(text)) <= 2500
-
-
-def test_the_rows_after_the_first_wait_for_a_reader(page_of_many):
-    text = page_of_many.read_text(encoding="utf-8")
     kept = re.search(r'data-rows="comparison-table">(.*?)</script>', text)[1]
     assert len(json.loads(kept)) == 34 - 12
 

@@ -27,11 +27,18 @@ from featurestack.rooms.events.dataset import make_events as make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
 from featurestack.train.retraining import StaleRun
+from tests.analysis.made_runs import no_figures
 from tests.golden.commands import done
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
 PLACES = ("data", "runs", "reports")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stubs():
+    with no_figures():
+        yield
 
 
 def page_text(page):

@@ -24,6 +24,7 @@ from featurestack.rooms.answer.choice import (
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
+from tests.analysis.made_runs import no_figures
 from tests.refusal import refused
 
 CLASSES = 3
@@ -180,7 +181,8 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
 def answered(place):
     places = {name: place / name for name in ("data", "runs", "reports")}
     dataset = str(place / "d" / "features")
-    return find_answer(AnswerOptions(dataset=dataset, **places))
+    with no_figures():
+        return find_answer(AnswerOptions(dataset=dataset, **places))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-from featurestack.analysis.figures import saving
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
@@ -17,8 +16,7 @@ from featurestack.rooms.events.tests.field import (
     write_recordings,
 )
 from featurestack.train.sweep import table
-
-SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
+from tests.analysis.made_runs import no_figures
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +42,7 @@ def report_on(folder):
         runs=folder / "runs",
         reports=folder / "reports",
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saving, "draw", lambda name, file, data: SVG)
+    with no_figures():
         (job,) = jobs(options)
         return build_report(job, options)
 
