@@ -1,8 +1,4 @@
-"""Events: sounds with a beginning and an end in recordings, found by the frame.
-
-The room adds the command `make events`, the task of its datasets, two models of frames,
-the detections of `make predict` and a section of the report.
-"""
+"""Events: sounds with a beginning and an end in recordings, found by the frame."""
 
 from collections.abc import Sequence
 from pathlib import Path

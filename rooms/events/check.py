@@ -20,6 +20,7 @@ Conventions: n checked detections, N all detections; score (n,) in 0 to 1.
 """
 
 import io
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -117,12 +118,11 @@ def write_check(
 
 def check_folder(folder: Path) -> Path:
     """The first of check, check2, … below OUT that is new, or of this command."""
-    number = 1
-    while True:
+    for number in itertools.count(1):
         place = folder / f"{FOLDER}{number if number > 1 else ''}"
         if not place.exists() or (place / NO_DATA).is_file():
-            return place
-        number += 1
+            break
+    return place
 
 
 def cut(file: Path, start: float, end: float, sample_rate: int) -> bytes:

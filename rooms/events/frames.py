@@ -148,12 +148,13 @@ class Frames:
         its last frame, so that they stay apart.
         """
         axis = self.axis
+        between = (axis[1:] + axis[:-1]) / 2
         targets = np.zeros((len(axis), len(self.classes)), bool)
         for number, spans in enumerate(self.spans(events).values()):
             first = np.searchsorted(axis, spans.start)
             after = np.searchsorted(axis, spans.end)
             empty = after <= first
-            first[empty] = nearest(axis, spans.middle[empty])
+            first[empty] = np.searchsorted(between, spans.middle[empty])
             after[empty] = first[empty] + 1
             if is_points(spans):
                 first, after = self.beside(first, spans.stretch)
@@ -202,17 +203,6 @@ class Frames:
                 "label": label,
             }
         )
-
-
-def nearest(axis: Floats, moments: Floats) -> Ints:
-    """The frame nearest to each moment."""
-    last = len(axis) - 1
-    later = np.searchsorted(axis, moments)
-    later = later.clip(max=last)
-    earlier = (later - 1).clip(min=0)
-    before = moments - axis[earlier]
-    behind = axis[later] - moments
-    return np.where(before <= behind, earlier, later)
 
 
 def are_exclusive(events: pd.DataFrame) -> bool:

@@ -1,10 +1,6 @@
 """Models of frames: rows (B, D, 1, T), standardised, to logits (B, T, K + 1).
 
 The last output is the background, if labels exclude each other; else it is not used.
-
-    linear_frames   the exact minimum of a penalised logistic loss over each frame and
-                    its context
-    frames          four dilated convolutions of 48 channels
 """
 
 import numpy as np

@@ -1,12 +1,9 @@
 """The frames of tested recordings in a run folder, and their scores. No torch.
 
-    fold1/frames.npz   of each stretch that the fold tested: recording, start, end,
-        group, frames (their number); of each frame: time, probabilities (T, K) in
-        float16; hop; of each annotated event of the stretches: event_file, event_start,
-        event_end, event_label
-
-Rules come from the other folds, because a rule that was chosen on the frames that it is
-scored on would flatter the scores.
+fold1/frames.npz   of each stretch that the fold tested: recording, start, end,
+    group, frames (their number); of each frame: time, probabilities (T, K) in
+    float16; hop; of each annotated event of the stretches: event_file, event_start,
+    event_end, event_label
 """
 
 import io

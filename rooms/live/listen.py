@@ -1,9 +1,6 @@
 """`python -m train listen`: repeated predictions for the last seconds of the
 microphone, or of raw PCM on standard input.
 
-    sox -d -t raw -r 44100 -e signed -b 16 -c 1 - | python -m train listen RUN
-    arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen RUN
-
 A thread reads the input, so a slow prediction never blocks the microphone; the next
 prediction is for the newest audio. If a prediction takes less than HOP seconds, the
 latency is at most HOP plus that time.

@@ -21,7 +21,7 @@ COLUMNS += ["difference_low", "difference_high", "p", "verdict"]
 ROLES = ("clip", "label", "group", "fold", "predicted")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Models on the same clips, the best first."""
 
@@ -37,13 +37,8 @@ class Comparison:
     groups: int  # number of groups, of which intervals and tests are
     groups_needed: int  # for a verdict; 0 if there are enough, or if unknown
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.headline}\n{self.table.to_string(index=False)}"
-
-    def _repr_html_(self) -> str:
-        """The table below the finding, for a notebook."""
-        table: str = self.table.to_html(index=False, float_format="{:.3f}".format)
-        return f"<p>{page.escape(self.headline)}</p>{table}"
 
 
 def compare(
