@@ -22,6 +22,7 @@ from featurestack.commandline.quantities import counted, duration, percent, size
 from featurestack.commandline.spelling import make_command
 
 DATASET = "synth"
+RESNET = "imagenet@of=mel"  # the first stages of ResNet-18, if their weights are here
 
 
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
@@ -55,7 +56,7 @@ def synthesise(**given: Any) -> str:
 
 def extract(**given: Any) -> str:
     with contextlib.redirect_stdout(io.StringIO()):  # a bar is enough
-        cache = interface.extract("all", **given)
+        cache = interface.extract(**given)
     bytes_ = sum(file.stat().st_size for file in cache.folder.glob("*.h5"))
     features = counted(len(cache.features), "feature")
     return f"{features} of each clip, {size(bytes_)} in {cache.folder}"
@@ -86,7 +87,7 @@ def report(**given: Any) -> str:
 
 STEPS = (
     DemoStep("data", {}, ("data",), synthesise),
-    DemoStep("features", {}, ("data", "jobs"), extract),
+    DemoStep("features", {"features": "all"}, ("data", "jobs"), extract),
     # a linear model on row statistics finds rhythm in the tempogram but not in mel
     DemoStep(
         "sweep",
@@ -108,9 +109,14 @@ def demo(options: DemoOptions) -> int:
     """Synthesise a dataset, extract every feature, train two feature sets, measure
     importance, analyse.
     """
+    from featurestack.rooms.answer.answer import with_networks
+
     print("From nothing to a report, on sounds that are made here:", flush=True)
+    has_resnet = RESNET in with_networks(interface.RATE)
     for step in STEPS:
         given = {"dataset": DATASET, **step.given}
+        if step.command in ("features", "sweep") and has_resnet:
+            given["features"] += f" {RESNET}"
         words = [f"{name.upper()}={text}" for name, text in given.items()]
         words += option_words(options, step.shared)
         print(f"$ {make_command(step.command, *words)}", flush=True)

@@ -8,6 +8,7 @@ import pytest
 from featurestack.commandline.help import commands_of, options_of
 from featurestack.commandline.options import fields
 from featurestack.commandline.spelling import targets
+from featurestack.rooms.answer import answer
 from featurestack.rooms.answer import demo as demos
 from featurestack.rooms.answer.demo import STEPS, DemoOptions, demo
 
@@ -24,7 +25,8 @@ def test_the_command_of_a_step_takes_its_words(step):
     assert {"dataset", *step.given, *step.shared} <= fields(options).keys()
 
 
-def test_a_step_is_its_command_and_what_it_made_in_which_time(monkeypatch, capsys):
+@pytest.mark.parametrize("networks", ["", " imagenet@of=mel"])
+def test_a_step_is_its_command_and_what_it_made(networks, monkeypatch, capsys):
     taken = []
 
     def take(**given):
@@ -35,13 +37,15 @@ def test_a_step_is_its_command_and_what_it_made_in_which_time(monkeypatch, capsy
     built = SimpleNamespace(**facts, next_command="")
     monkeypatch.setattr(demos, "STEPS", [step._replace(take=take) for step in STEPS])
     monkeypatch.setattr(demos.interface, "report", lambda **given: built)
+    monkeypatch.setattr(answer, "with_networks", lambda rate: f"all{networks}")
     assert demo(DemoOptions.build({"data": "d", "jobs": "3"})) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")
     steps = lines[: 2 * len(STEPS)]
-    assert steps[2].endswith("features DATASET=synth DATA=d JOBS=3")
+    words = f"'FEATURES=all{networks}'" if networks else "FEATURES=all"
+    assert steps[2].endswith(f"features DATASET=synth {words} DATA=d JOBS=3")
     assert steps[3] == "  nothing   (0.0 s)"
     assert steps[-2].endswith("analysis DATASET=synth DATA=d")
     assert taken[1]["jobs"] == 3
-    assert taken[2]["features"] == "mel mel+chroma+tempogram"
+    assert taken[2]["features"] == f"mel mel+chroma+tempogram{networks}"
     assert lines[-3] == "synth: mel"
