@@ -236,8 +236,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # another label smoothing is taken for the same run
     "hash_without_smoothing": Fault(
-        "        if getattr(training, name) != own.default\n",
-        '        if getattr(training, name) != own.default and name != "smoothing"\n',
+        "        if getattr(training, name) != own.default and",
+        '        if name != "smoothing" and getattr(training, name) != own.default and',
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
