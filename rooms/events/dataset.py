@@ -164,7 +164,10 @@ def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotate
         lost = lost_in_words(measured.lost)
         notes.append(f"{lost}, with {counted(gone.sum(), 'event')}")
     events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
-    ignored = ignored_labels(options, {*events["label"]})
+    ignored = {name.strip() for name in options.ignore.split(",") if name.strip()}
+    if unknown := sorted(ignored - {*events["label"]}):
+        known = nearest("label", unknown[0], {*events["label"]})
+        raise RequestError(f"IGNORE={options.ignore}: {known}")
     events.loc[events["label"].isin(ignored), "label"] = ""
     if not events["label"].any():
         raise RequestError(
@@ -173,16 +176,6 @@ def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotate
         )
     refuse_class_names(events["label"].unique())
     return Annotated(used, events.reset_index(drop=True), tuple(notes))
-
-
-def ignored_labels(options: EventsCommand, labels: set[str]) -> set[str]:
-    """The labels of IGNORE; RequestError for one that no event has."""
-    names = {name.strip() for name in options.ignore.split(",") if name.strip()}
-    if unknown := sorted(names - labels):
-        raise RequestError(
-            f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}"
-        )
-    return names
 
 
 def write(

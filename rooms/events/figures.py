@@ -48,11 +48,6 @@ def draw_time_line(
     names = [shorten(label, 21) for label in classes]
     ax.set_yticks(np.arange(len(classes)) + 0.5, names)
     ax.set(xlim=(begin, end), ylim=(len(classes), 0), xlabel="seconds")
-    ax.legend(
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=2,
-        borderaxespad=0,
-    )
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     grid_lines(ax, "x")
     return ax

@@ -103,9 +103,7 @@ class Frames:
 
     def spans(self, events: pd.DataFrame) -> dict[str, Spans]:
         """Each class's events on the axis, sorted by start, cut to the stretches: an
-        event across a block's edge counts in both blocks.
-
-        events  file, start, end, label; other files and labels are left out
+        event across a block's edge counts in both. Other files and labels are left out.
         """
         event, stretch = self._overlapping(events)
         shift = self.shift[stretch]
@@ -247,9 +245,7 @@ class Found(NamedTuple):
 
 
 def detect(frames: Frames, probability: Numbers, rule: Rule) -> Found:
-    """The detections of one class, sorted by start.
-
-    probability  (T,)
+    """The detections of one class, sorted by start; probability (T,).
 
     A detection begins half a hop before its first frame and ends half a hop after its
     last one. Two with one frame between them meet in its middle: targets leave out a

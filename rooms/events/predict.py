@@ -54,7 +54,7 @@ BATCH = 16  # pieces
 SCORES = "scores.csv"
 RECORD = ".predict.json"  # of the files in OUT
 MOST_SHOWN = 20  # detections of a recording that are printed
-SHOWN = (
+SHOWN = [
     "events",
     "f1",
     "f1_iou_0.3",
@@ -62,7 +62,7 @@ SHOWN = (
     "found",
     "false_alarms",
     "onset_ms",
-)
+]
 
 
 def predict_recordings(
@@ -154,10 +154,8 @@ def written_table(detections: pd.DataFrame, rules: Mapping[str, Rule]) -> pd.Dat
 
 def write_detection_tables(folder: Path, tables: Mapping[str, str]) -> list[str]:
     """Write the tables of a call, name -> content, in the place of those of the last
-    one; returns their names without those in RAVEN. Names what is kept.
-
-    A file of the user's stays, and the table has a number; a table in RAVEN that the
-    user has corrected stays, and has none beside it.
+    one; returns their names without those in RAVEN. A file of the user's stays and is
+    named: the table has a number, one in RAVEN is not written.
     """
     own = OwnFiles(folder, RECORD)
     names = {
@@ -202,7 +200,14 @@ def predict_frames(
     rest = iter(progress(features(), total=len(pieces), label=name, unit="pieces"))
     while batch := list(itertools.islice(rest, BATCH)):
         values = [np.stack(channel) for channel in zip(*batch, strict=True)]
-        answers.append(probabilities_of(model, values))
+        each = []
+        with torch.inference_mode():
+            for fold, (network, _) in model.folds.items():
+                x = model.prepare(fold, values, np.ones(len(batch)))
+                own = cast(FrameModel, network)
+                logits = own(x.to(model.compute.device))
+                each.append(own.probabilities(logits).cpu().numpy())
+        answers.append(np.mean(each, axis=0, dtype=np.float32))
     probabilities = np.concatenate(answers)
     placed = place(
         pieces.rename(columns={"file": "path"}).assign(fold=0),
@@ -210,21 +215,6 @@ def predict_frames(
         model.classes,
     )
     return placed.frames, probabilities[placed.order][placed.own]
-
-
-def probabilities_of(
-    model: AudioModel,
-    values: list[NDArray[np.floating]],
-) -> NDArray[np.float32]:
-    """(B, T, K) of pieces given by their stored features."""
-    filled = np.ones(len(values[0]))
-    each = []
-    with torch.inference_mode():
-        for fold, (network, _) in model.folds.items():
-            frame_model = cast(FrameModel, network)
-            x = model.prepare(fold, values, filled).to(model.compute.device)
-            each.append(frame_model.probabilities(frame_model(x)).cpu().numpy())
-    return np.mean(each, axis=0, dtype=np.float32)
 
 
 def show_detections(name: str, detections: pd.DataFrame) -> None:

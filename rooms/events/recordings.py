@@ -115,11 +115,8 @@ class Recordings:
         )
 
     def of_table(self, path: Path, name: str, alone: bool) -> str:
-        """The recording of a table's own name without its extensions; '' if there is
-        none.
-
-        alone  whether this is the only table; names do not count if there is also only
-               one recording
+        """The recording of a table's own name without its extensions, '' without one;
+        a table that is `alone` may have any name for the only recording.
         """
         if alone and len(self.paths) == 1:
             return self.paths[0]

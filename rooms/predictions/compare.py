@@ -62,6 +62,8 @@ def compare(
     """
     values = np.asarray(labels)
     several = values.ndim == 2
+    if values.ndim not in (1, 2) or not len(values):
+        raise RequestError(f"labels of shape {values.shape}: expected (clips,)")
     if several:
         columns: Iterable[Any] = getattr(labels, "columns", range(values.shape[1]))
         every = np.array([*map(str, classes or columns)])
@@ -70,9 +72,15 @@ def compare(
         every = np.array([*map(str, classes or np.unique(values))])
     clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
     for name, given in (("label", values), ("group", groups), ("fold", folds)):
-        if given is not None:
-            refuse_shape(name, given, len(clips))
-            clips[name] = np.asarray(given).astype(str)
+        if given is None:
+            continue
+        column = np.asarray(given)
+        if column.shape != (len(clips),):
+            raise RequestError(
+                f"{name}: {len(column)} values for {len(clips)} clips; expected one for"
+                " each"
+            )
+        clips[name] = column.astype(str)
     answers = []
     for model, given in predictions.items():
         own = columns_of(model, given, every, len(clips))
@@ -94,14 +102,6 @@ def compare(
         groups=found.recordings,
         groups_needed=found.recordings_needed,
     )
-
-
-def refuse_shape(name: str, given: Any, clips: int) -> None:
-    """RequestError for another shape than (clips,)."""
-    if np.shape(given) != (clips,):
-        raise RequestError(
-            f"{name}: {len(given)} values for {clips} clips; expected one for each"
-        )
 
 
 def columns_of(
