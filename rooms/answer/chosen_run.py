@@ -185,7 +185,8 @@ def gains_of_fold(clips: Clips, fold: int, features: str) -> pd.DataFrame:
 
     members = features.split("+")
     whole = clip_scores(members)
-    gains = {}
-    for name in members:
-        gains[name] = whole - clip_scores([other for other in members if other != name])
+    gains = {
+        name: whole - clip_scores([other for other in members if other != name])
+        for name in members
+    }
     return table.assign(**gains)
