@@ -19,21 +19,12 @@ import numpy as np
 import pandas as pd
 
 from featurestack.features_cache import external
+from featurestack.features_cache.table import CLIP_COLUMNS
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.golden import sounds
 from tests.golden.commands import done
 
 MADE = made_clips(144, classes=6, folds=4)
-COLUMNS = (
-    "clip_id",
-    "path",
-    "label",
-    "category",
-    "fold",
-    "group",
-    "copy_of",
-    "alteration",
-)
 VARIANTS = (
     "mel@n_mels=64 mel@win_length=1102,hop_length=441 mfcc@n_mfcc=13 chroma@n_fft=4096 "
     "contrast@n_bands=4 tempogram@win_length=192"
@@ -68,7 +59,7 @@ def cache(folder):
     numbers a clip.
     """
     with h5py.File(folder / "index.h5") as index:
-        columns = {name: index["clips"][name] for name in COLUMNS}
+        columns = {name: index["clips"][name] for name in CLIP_COLUMNS}
         clips = pd.DataFrame(
             {
                 name: stored[:] if name == "fold" else stored.asstr()[:]
