@@ -56,6 +56,7 @@ def test_another_onnx_file_gets_a_sentence(sounding, tmp_path):
     exported.write_bytes(b"no network")
     with refused("model.onnx is no ONNX file that can be read"):
         fs.Model(exported)
+    exported.unlink()
     onnx_export.export_run(
         ExportOptions(run=str(sounding.path), data=tmp_path, out=exported)
     )
