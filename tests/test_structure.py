@@ -19,13 +19,8 @@ from tests.golden.sounds import easy_clips
 from tests.processes import python
 
 CORE = (
-    "commandline",
-    "storage",
-    "features_cache",
-    "results",
-    "pipeline",
-    "train",
-    "analysis",
+    *("commandline", "storage", "features_cache", "results"),
+    *("pipeline", "train", "analysis"),
 )
 ROOMS = {  # name of its entry point -> folder
     name: target.partition(":")[0].removeprefix("featurestack.").replace(".", "/")
@@ -62,15 +57,8 @@ RARE = {
     *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
 }
 HEAVY = {
-    "numpy",
-    "pandas",
-    "h5py",
-    "scipy",
-    "sklearn",
-    "matplotlib",
-    "numba",
-    "librosa",
-    "torch",
+    *("numpy", "pandas", "h5py", "scipy", "sklearn"),
+    *("matplotlib", "numba", "librosa", "torch"),
 }
 LOADS_NOT = {
     "featurestack.train.run": RARE,
@@ -80,15 +68,8 @@ LOADS_NOT = {
     "feature_table(44100, 5.0)": (
         RARE - {NETWORKS}
         | {
-            "featurestack.results.run_folder",
-            "sklearn",
-            "matplotlib",
-            "torch",
-            "librosa",
-            "numba",
-            "scipy.signal",
-            "scipy.fft",
-            "scipy.special",
+            *("featurestack.results.run_folder", "sklearn", "matplotlib", "torch"),
+            *("librosa", "numba", "scipy.signal", "scipy.fft", "scipy.special"),
         }
     ),
     "featurestack.analysis.report, featurestack.analysis.overview": (
