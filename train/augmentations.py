@@ -23,7 +23,6 @@ MASKS = 2
 # octaves from cqt's first row to its last (mel has about nine); a cyclic channel has
 # one
 OCTAVES = 7
-SILENCE = 1e-4  # level below which a standardised waveform counts as silent
 # spare noise values, so that two clips of a batch rarely get the same window
 NOISE_OFFSETS = 1 << 16
 
@@ -234,38 +233,3 @@ def mixup(batch: Batch, strength: float) -> Batch:
     partners = batch.x.index_select(0, other)
     blended = batch.x.lerp(partners, batch.each(weight))
     return batch.mixed(blended, other, weight)
-
-
-@augment(default=0.5, maximum=0.5, kinds=("wave",))
-def between(batch: Batch, strength: float) -> Batch:
-    """Between-class mixing (Tokozume et al. 2018): up to `strength` of the loudness is
-    another clip's.
-
-    The values are weighted by loudness: in a mix at 0.5 a soft and a loud clip are
-    equally loud. The power of a mix of uncorrelated clips lies between theirs. A silent
-    clip is neither changed nor added to another.
-    """
-    from torch.nn.functional import avg_pool1d
-
-    other = batch.partners()
-    power = batch.x.square().mean((1, 2))  # (B, samples)
-    fiftieth = max(1, power.shape[1] // 50)
-    powers = avg_pool1d(power[:, None], fiftieth)
-    loudest = powers.amax((1, 2))
-    level = loudest.sqrt()  # (B,) root mean square of the loudest fiftieth
-
-    silent = level < SILENCE
-    itself = other == batch.places(0)
-    unmixed = itself | silent | silent[other]
-    share = batch.uniform(0, strength)
-    share = share.to(batch.x.dtype)
-    share = share.masked_fill(unmixed, 0)
-
-    level = level.clamp_min(SILENCE)
-    own_weight = (1 - share) / level
-    other_weight = share / level[other]
-    norm = own_weight.hypot(other_weight)
-    own = batch.x * batch.each(own_weight / norm)
-    partners = batch.x.index_select(0, other)
-    partners = partners * batch.each(other_weight / norm)
-    return batch.mixed(own + partners, other, share)

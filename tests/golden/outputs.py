@@ -243,7 +243,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "MODEL": "aclnet@width=0.25",
         **WAVE,
         "FOLDS": 1,
-        "AUGMENT": "between,crop=0.4",
+        "AUGMENT": "polarity,crop=0.4",
         "EPOCHS": 1,
     },
 }

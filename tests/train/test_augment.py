@@ -141,19 +141,3 @@ def test_mixup_weighs_targets_as_values():
     assert torch.allclose(after.mean((2, 3)), targets, atol=1e-5)
     assert targets.diagonal().min() >= 0.5 - 1e-5
     assert targets.diagonal().max() > targets.diagonal().min()
-
-
-def test_between_mixes_by_loudness():
-    """Clips have levels of their own and do not overlap in time, so their shares can be
-    read from a mix.
-    """
-    clips, samples = 4, 400
-    x = torch.zeros(clips, 1, 1, clips * samples)
-    for i in range(clips):
-        x[i, ..., i * samples : (i + 1) * samples] = (
-            10.0**-i * torch.randn(samples).sign()
-        )
-    after, targets = run("between", x, ("wave",), "wave")
-    parts = after.view(clips, clips, samples).abs().mean(2)
-    assert torch.allclose(parts / parts.sum(1, keepdim=True), targets, atol=1e-4)
-    assert 0.5 - 1e-5 <= targets.diagonal().min() < 0.99
