@@ -19,11 +19,13 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 import featurestack as fs
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
+from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.findings import COMPARISON
 from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import LARGEST, choices_of, fields, kind_of
@@ -551,7 +553,21 @@ def draw_features(folder: Path) -> None:
             dataclasses.replace(fs.compute(clip, name), name=shown)
             for shown, clip in clips.items()
         ]
-        fs.draw("gallery", features=maps, title=name).savefig(folder / f"{name}.png")
+        title = name
+        # one row has nearly the whole range of values
+        if maps[0].row_unit == "index" or name == "fourier_tempogram":
+            maps, title = standardised(maps), f"{name}, each row standardised"
+        fs.draw("gallery", features=maps, title=title).savefig(folder / f"{name}.png")
+
+
+def standardised(maps: list[FeatureMap]) -> list[FeatureMap]:
+    """Feature maps whose rows have mean 0 and deviation 1 over all of them."""
+    values = np.concatenate([feature.values for feature in maps], axis=1)
+    mean, deviation = values.mean(1)[:, None], values.std(1)[:, None] + 1e-9
+    return [
+        dataclasses.replace(feature, values=(feature.values - mean) / deviation)
+        for feature in maps
+    ]
 
 
 def with_figures(text: str) -> str:

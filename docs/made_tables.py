@@ -357,11 +357,11 @@ def esc10_added(folders: Folders) -> pd.DataFrame:
     ablations = pd.read_csv(esc10_report(folders) / "ablations.csv")
     ablations = ablations[ablations["model"] == "texture"].set_index("name")
     asked = {
-        "mel beside mfcc": "mel added to mfcc (texture)",
-        "mfcc beside mel": "mfcc added to mel (texture)",
+        "mel added to mfcc": "mel added to mfcc (texture)",
+        "mfcc added to mel": "mfcc added to mel (texture)",
         "mel+mel+mel instead of mel": "mel+mel added to mel (texture)",
-        "chroma beside mel+mfcc": "chroma added to mel+mfcc (texture)",
-        "harmonic and percussive beside mel": (
+        "chroma added to mel+mfcc": "chroma added to mel+mfcc (texture)",
+        "harmonic and percussive added to mel": (
             "harmonic+percussive added to mel (texture)"
         ),
     }
