@@ -66,7 +66,10 @@ def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
 ):
     dataset = SimpleNamespace(duration=seconds)
     asked = SimpleNamespace(
-        dataset=dataset, fingerprints=lambda rows: [], sources=[None] * clips
+        dataset=dataset,
+        clips={"clip_id": np.arange(clips)},
+        fingerprints=lambda rows: [],
+        sources=[None] * clips,
     )
     remaining = SimpleNamespace(clips=np.arange(clips), todo=np.empty((clips, 0)))
     made = list(extract.batches(asked, remaining, jobs))
