@@ -178,7 +178,7 @@ def test_points_are_matched_by_the_collar(tmp_path):
     write_recordings(tmp_path, points=True)
     make_dataset(tmp_path)
     run = train(tmp_path, epochs=12, folds=(1, 2))
-    assert all(rule.points for rule in run.training.rules.values())
+    assert all(rule["points"] for rule in run.training.rules.values())
     assert f1(run) > 0.85
 
 
