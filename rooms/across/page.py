@@ -29,9 +29,11 @@ def choices(options: AnalysisOptions) -> dict[str, str]:
 
 def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
     """RequestError for a MODEL or BASE that no run of these datasets has."""
-    from featurestack.rooms.across.comparison import refuse_unknown
+    chosen = choices(options)
+    if chosen != choices(AnalysisOptions()):
+        from featurestack.rooms.across.comparison import refuse_unknown
 
-    refuse_unknown(given, **choices(options))
+        refuse_unknown(given, **chosen)
 
 
 def not_compared(datasets: int) -> str:
@@ -58,11 +60,11 @@ def compare_reports(
     chosen   the result of `choices`, perhaps of an earlier command
     reports  number of reports on the page
     """
-    from featurestack.rooms.across.comparison import compare
-
     comparison: Comparison | None = None
     problems: list[Problem] = []
     if len(given) >= FEWEST_DATASETS:
+        from featurestack.rooms.across.comparison import compare
+
         comparison, problems = compare(given, chosen["model"], chosen["base"])
     if comparison is None:
         why = not_compared(len(given))
