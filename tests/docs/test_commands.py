@@ -224,8 +224,8 @@ NOT_HERE = re.compile(
     r".* PREDICTIONS=|analysis .*MODEL="  # its models are not trained here
 )
 QUICK = (
-    "EPOCHS=1 BATCH=6 GRID=64x108 FOLDS='1 2' PRECISION=fp32 THREADS=1 CURVE=0 PASSES=1"
-    " SEED=0 DEVICE=cpu"
+    "EPOCHS=1 BATCH=6 GRID=64x108 FOLDS='1 2' PRECISION=fp32 THREADS=1 CURVE=0 SEED=0"
+    " DEVICE=cpu"
 )
 SMALL = dict(
     word.lower().split("=")
@@ -315,7 +315,7 @@ def small(name, words):
     if not Path(given.get("audio", "")).exists():
         changes["audio"] = "recording.wav"
     if "run" in given and not given["run"].endswith(".pt"):
-        changes["run"] = "mel+mfcc+chroma-cnn4"
+        changes["run"] = "mel+mfcc+chroma-cnn4-e1-b6-64x108-val=group"
     return options.build(
         {field: text for field, text in (given | changes).items() if field in own}
     )
