@@ -308,7 +308,7 @@ def tell_time(question: Question) -> None:
     )
     tell(
         f"{counted(len(clips), 'clip')}, {counted(len(question.features), 'feature')}:"
-        f" about {coarse(seconds)}; a repeated command goes on where it was stopped"
+        f" about {coarse(*seconds)}; a repeated command goes on where it was stopped"
     )
 
 

@@ -31,8 +31,9 @@ def expected_seconds(
     features: Sequence[FeatureSpec],
     asked: "Request | None",
     lacking: Sequence[str],
-) -> float:
-    """Seconds of all steps; a few clips are extracted and a fit is timed here.
+) -> tuple[float, float]:
+    """Fewest and most seconds of all steps: a set of vectors alone, as of a pretrained
+    network, trains no network. A few clips are extracted and a fit is timed here.
 
     asked    None if nothing is checked or extracted
     lacking  the features that the cache lacks
@@ -57,8 +58,10 @@ def expected_seconds(
         sizes = number / TIMED[0] * width(feature) / TIMED[1] * classes / TIMED[2]
         read = number * feature.rows * feature.frames / 1e6 * READ_FITS
         seconds += (sizes * fits / cpu_count() + read) * fit
-    trained = TEXTURE_FITS * number if any(f.frames > 1 for f in features) else 10
-    return seconds + (2 * folds * trained + REPORT_FITS) * fit
+    seconds += REPORT_FITS * fit
+    texture = 2 * folds * TEXTURE_FITS * number * fit
+    maps = [feature.frames > 1 for feature in features]
+    return seconds + texture * all(maps), seconds + texture * any(maps)
 
 
 def width(feature: FeatureSpec) -> int:
@@ -68,13 +71,18 @@ def width(feature: FeatureSpec) -> int:
     return feature.rows * kept_columns(feature.rows, feature.frames)
 
 
-def coarse(seconds: float) -> str:
-    """`20 s`, `4 minutes`, `2 hours`: an estimate has one digit.
+def coarse(fewest: float, most: float) -> str:
+    """`20 s`, `4 minutes`, `50 s to 4 minutes`: an estimate has one digit.
 
-    >>> coarse(17), coarse(230), coarse(12000)
-    ('20 s', '4 minutes', '3 hours')
+    >>> coarse(17, 17), coarse(230, 230), coarse(52, 230), coarse(12000, 12000)
+    ('20 s', '4 minutes', '50 s to 4 minutes', '3 hours')
     """
-    for limit, size, unit in ((90, 1, "s"), (5400, 60, "minutes")):
+    return " to ".join(dict.fromkeys(map(one_digit, (fewest, most))))
+
+
+def one_digit(seconds: float) -> str:
+    """A duration in seconds, minutes or hours."""
+    for limit, size, unit in ((150, 1, "s"), (5400, 60, "minutes")):
         if seconds < limit:
             number = float(f"{max(seconds / size, 1):.0e}")
             return f"{number:.0f} {unit}"
