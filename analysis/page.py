@@ -32,7 +32,7 @@ from featurestack.commandline.spelling import make_command
 SUBJECTS = (result, method, notes)
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole
-IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./-](?=[^\W\d_]))")
+IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
 
@@ -118,7 +118,7 @@ def _of_known(text: Callable[..., str]) -> Callable[..., str]:
 
 
 def breakable(text: object) -> Markup:
-    """The text with a possible line break after the signs inside a name, `_ + . / -`,
+    """The text with a possible line break after the signs inside a name (IN_A_NAME),
     and none before a percent sign.
     """
     escaped = str(escape(text)).replace(" %", "\u00a0%")
