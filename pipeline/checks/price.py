@@ -80,15 +80,15 @@ def price(
 ) -> str:
     """How much higher a split by clip scores than a split by `unit`, in words.
 
-    >>> price("speaker", 0.953, 0.502, "accuracy", "speaker", clear=True)[-42:]
-    '45.1 points would be lost on a new speaker'
+    >>> price("speaker", 0.953, 0.502, "accuracy", "speaker", clear=True)[-37:]
+    'a new speaker scores 45.1 points less'
     """
-    lost = f"a new {new} has about as much"
+    change = "about the same"
     if clear:
-        lost = f"{percent(by_clip - by_group)} points would be lost on a new {new}"
+        change = f"{percent(by_clip - by_group)} points less"
     return (
         f"by clip {percent(by_clip)}, by {unit} {percent(by_group)} % {metric} (linear"
-        f" on {'+'.join(PRICED)}): {lost}"
+        f" on {'+'.join(PRICED)}): a new {new} scores {change}"
     )
 
 
