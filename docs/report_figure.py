@@ -1,8 +1,8 @@
 """The figure of a report in README: the first screen of a page, 1280 pixels wide.
 
-    python -m docs.report_figure "reports/my sounds/index.html" docs/report.png
+    python -m docs.report_figure reports/synth/index.html docs/report.png
 
-It needs chromium. The page of docs/report.png is that of docs/tutorials/own-sounds.md.
+It needs chromium. The page of docs/report.png is that of `make demo`.
 """
 
 import subprocess
