@@ -64,7 +64,13 @@ def column_names(name: str, rows: int, frames: int, frame_unit: str) -> list[str
 
 
 def is_statistics(file: Path) -> bool:
-    """Whether a CSV has the first columns of the tables that are written here."""
+    """Whether a file has the first columns of the tables that are written here."""
+    if file.suffix == PARQUET:
+        try:
+            pd.read_parquet(file, columns=[*FIRST_COLUMNS])
+        except (ValueError, KeyError, OSError):
+            return False
+        return True
     with file.open("rb") as content:
         return content.readline().startswith(",".join(FIRST_COLUMNS).encode())
 
@@ -77,14 +83,14 @@ def write_table(table: pd.DataFrame, target: Path) -> None:
         raise RequestError(
             f"FILE={target}: expected a name that ends in {CSV} or {PARQUET}"
         )
-    if target.suffix == CSV and target.is_file() and not is_statistics(target):
-        raise RequestError(
-            f"{target} is another table and is not replaced: give another FILE"
-        )
-    if target.suffix != PARQUET:
-        replace_file(target, as_csv(table))
-        return
     try:
+        if target.is_file() and not is_statistics(target):
+            raise RequestError(
+                f"{target} is another table and is not replaced: give another FILE"
+            )
+        if target.suffix == CSV:
+            replace_file(target, as_csv(table))
+            return
         with replaced(target) as draft:
             table.to_parquet(draft, index=False)
     except ImportError:
