@@ -47,7 +47,7 @@ FEWEST_RECORDINGS = 7
 POWER = 0.80  # probability with which `power.detectable` differences are found
 DRAWS = 10_000  # patterns of signs
 # with more recordings their sums under drawn signs are drawn as the normal variables
-# that they are: signs of 200,000 take minutes
+# that they are: 200,000 recordings take minutes with signs
 MOST_FLIPPED = 10_000
 CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report

@@ -24,7 +24,7 @@ from docs.tables import ROOT
 from featurestack.commandline.registry import Registry
 
 CHECKS: Registry[Callable[[], str]] = Registry("check")  # returns what is open
-# what CITATION.cff must have (schema 1.2.0), and what a citation needs
+# keys that CITATION.cff must have (schema 1.2.0), and those that a citation needs
 CITATION = {"cff-version", "message", "title", "authors", "version", "repository-code"}
 INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENTRYPOINT", "CMD", "ENV"}
 

@@ -1149,7 +1149,7 @@ def detections(
     truncated: [refuse] recordings that end before their header says: left out, or
         used as far as they go
     check: [0] detections to listen to, drawn by score: so many, as a page that
-        works offline and writes a table of the answers
+        works offline and writes a table of yes and no
     checked: this table with answers, instead of AUDIO: precision by score, the
         number of right detections, and the threshold that keeps PROMISE
     promise: [0.9] precision that CHECKED finds a threshold for

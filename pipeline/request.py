@@ -223,21 +223,22 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
 
 
 def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
-    """What the values of a feature depend on, if it is computed from a brought one's
-    map; RequestError if the cache lacks the map.
+    """Further facts of a feature that is computed from a brought one's map;
+    RequestError if the cache lacks the map.
     """
     source = parse_channel(variant.source) if variant.source else None
     has_audio = (dataset.table["path"] != "").any()
     if source is None or (has_audio and FEATURES.knows(source.name)):
         return {}
     folder = dataset.folder
-    if not (is_cache(folder) and source in Cache(folder)):
+    cache = Cache(folder) if is_cache(folder) else None
+    if cache is None or source not in cache:
         FEATURES[source.name]  # an unknown name has its own message
         raise RequestError(
             f"{variant.stored} is computed from {source}, and {folder} has neither that"
             " nor audio"
         )
-    stored = Cache(folder)[source]
+    stored = cache[source]
     if stored.frames < 2:
         raise RequestError(f"{variant.stored}: {source} has no frames in time")
     return {"source": f"{source} {stored.key}"}

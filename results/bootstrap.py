@@ -24,7 +24,7 @@ from featurestack.results.scores import Floats
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
 REPLICATES = 2_000
 # With more recordings the variance is that which the bootstrap tends to (delta method):
-# to draw 200,000 takes minutes, and both differ by less than two draws do.
+# 200,000 drawn recordings take minutes, and both differ by less than two draws do.
 MOST_DRAWN = 10_000
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
 CONFIDENCE = 0.95

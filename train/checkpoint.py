@@ -1,13 +1,11 @@
 """last.pt and best.pt: plain tensors, numbers and text, which `weights_only=True`
 reads: a damaged file is refused, and no code in it is run.
 
-network      state dict; with EMA the moving average
+network      state dict
 statistics   standardisation of each channel (train/network_input.py)
 fold         the tested fold
 epoch, rows  number of epochs done, and their lines of history.csv
-progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping,
-             updates of the average;
-             with EMA the plain weights
+progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping
 
 The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their
 description. torch.load does not check them. `read_safely` does, in 16 ms for the 45 MB

@@ -60,7 +60,7 @@ class DetectionOptions(TableOptions, PredictOptions):
     check: int = option(
         0,
         "detections to listen to, drawn by score: so many, as a page that works offline"
-        " and writes a table of the answers",
+        " and writes a table of yes and no",
         least=0,
     )
     checked: Path | None = option(

@@ -23,7 +23,7 @@ from featurestack.commandline.errors import RequestError, shortened
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.storage.files import CLOSED
 
-# what a column holds -> its usual names in small letters, the first that is there
+# content of a column -> its usual names in small letters, the first that is there
 ROLES = {
     "clip": "clip_id clip file filename file_name filepath path audio source_id id",
     "start": "start_time window_start start_(s) start offset timestamp_s",
@@ -125,7 +125,7 @@ def read_table(file: Path, columns: Mapping[str, str]) -> Table:
 
 
 def roles_of(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """What a table's columns hold -> their names, `given` or usual ones."""
+    """Names of a table's columns by their content, `given` or usual ones."""
     roles = {role: name for role, name in given.items() if name in names}
     free = [name for name in names if name not in roles.values()]
     usual = {str(name).strip().lower().replace(" ", "_"): name for name in free}

@@ -91,7 +91,7 @@ def jobs(options: Any) -> list[ReportJob]:
 
 
 def columns_of(options: Any) -> dict[str, str]:
-    """What a column holds -> its name, as LABEL, GROUP and COLUMNS say."""
+    """Names of columns by their content, as LABEL, GROUP and COLUMNS say."""
     columns = {"label": options.label, "group": options.group}
     words = re.split(r"\s+(?=\w+=)", options.columns) if options.columns else []
     for word in words:  # names may have blanks

@@ -76,7 +76,7 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
         assert word.encode() in logged
 
 
-@pytest.mark.filterwarnings("ignore")  # of the database's library
+@pytest.mark.filterwarnings("ignore")  # the database's library warns
 def test_mlflow_has_every_column_and_the_outcome(finished, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
