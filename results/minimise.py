@@ -41,6 +41,7 @@ REMEMBERED = 8  # steps
 # gradients and the same inverse took 285.
 RENEWED = 8
 ACTIVE = 100
+STRONGEST = 1e5  # C at which the method begins from zeros
 LEAST_SHARE = 0.6  # if the active clips have less of the curvature, classes share it
 OF_BIAS = 1e-2  # least second derivative of the bias, which has no penalty
 MOST_PRODUCED = 5_000  # clips whose products with each other are kept: 100 MB
@@ -70,7 +71,14 @@ def minimise(
         weight, bias = minimise(coordinates.T, target, strength, exclusive, counts)
         return weight @ basis.T, bias
     weights = np.zeros((target.shape[1], dimensions + 1))
-    for precision in (np.float32, np.float64):
+    precisions: tuple[type[np.floating], ...] = (np.float32, np.float64)
+    if strength > STRONGEST:
+        # from zeros, and in float32, the first steps are lost in rounding
+        weights = np.column_stack(
+            minimise(x, target, strength / 100, exclusive, counts)
+        )
+        precisions = (np.float64,)
+    for precision in precisions:
         loss = LogLoss(x, target, strength, exclusive, precision, counts)
         try:
             weights, distance = descend(loss, weights.astype(precision))

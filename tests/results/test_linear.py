@@ -4,6 +4,7 @@ tested in tests/train/models/test_linear.py.
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -54,3 +55,20 @@ def test_a_checks_accuracies_are_scikit_learns(tagged):
     model = make_pipeline(StandardScaler(), regression)
     expected = cross_val_score(model, values, targets, cv=rows, scoring=scoring)
     np.testing.assert_allclose(linear_accuracies(table, values), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [1e6, 1e7, 1e9])
+@pytest.mark.parametrize("apart", [3.0, 0.3])  # separable classes, and mixed ones
+def test_a_very_weak_penalty_reaches_the_minimum(apart, strength, capsys):
+    random = np.random.default_rng(0)
+    y = np.arange(300) % 5
+    x = random.normal(size=(300, 40))
+    x[:, :5] += apart * np.eye(5)[y]
+    model = fit(x, y, 5, strength)
+    standard = StandardScaler().fit_transform(x)
+    exact = LogisticRegression(
+        C=strength, max_iter=10_000, tol=1e-10, solver="newton-cg"
+    )
+    expected = exact.fit(standard, y).predict_proba(standard)
+    np.testing.assert_allclose(softmax(model.logits(x), axis=1), expected, atol=1e-6)
+    assert "not at its minimum" not in capsys.readouterr().err
