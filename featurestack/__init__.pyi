@@ -1183,7 +1183,6 @@ def importance(
     name: str = '',
     model: str = 'linear',
     task: str = 'auto',
-    classes: str = '',
     epochs: int = 40,
     seed: int = 0,
     wait: bool = False,
@@ -1192,16 +1191,13 @@ def importance(
     """`make importance`: the worth of each feature, alone and beside the others, from
     many small fits.
 
-    It returns six tables: `kept`, the smallest set with 95 % of what all features
-        give,
-    and what is lost without each of its features; `features`, four numbers of each
-    feature with interval and p; `classes`, the Shapley value by class; `pairs`, CKA
-        and
-    interaction of two features (negative: they are redundant); `sets`, the best set
-        of
-    each size with its cost; `recordings`, the accuracy by the number of recordings
-        for
-    training.
+    It returns five tables: `kept`, the smallest set with 95 % of what all features
+    give, and what is lost without each of its features; `features`, four numbers of
+    each feature with interval and p; `classes`, the Shapley value by class;
+        `pairs`,
+    CKA and interaction of two features (negative: they are redundant); `sets`, the
+        best
+    set of each size with its cost.
 
         fs.importance("mel mfcc chroma", dataset="synth")["kept"]
 
@@ -1216,9 +1212,8 @@ def importance(
         all, small
     model: [linear] linear or texture, perhaps with its own options: linear@C=1
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
-    classes: classes to compare, separated by blanks or commas; all by default
     epochs: [40] epochs of MODEL=texture
-    seed: [0] seed of permutations, parts of the recordings and texture's weights
+    seed: [0] seed of permutations and of texture's weights
     wait: wait for another process that fills the same folder instead of being
         refused
     quiet: print nothing; warnings stay

@@ -108,7 +108,6 @@ def importance_config(*features, **given):
         "features": features,
         "fingerprints": {},
         "extraction": {name: ExtractionCost(megabytes=1.0) for name in features},
-        "recordings": (8.0, 16.0, 32.0, 64.0),
         "redundancy": tuple(map(tuple, np.eye(len(features)).tolist())),
     }
     return ImportanceConfig(**known | given)

@@ -15,9 +15,10 @@ from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.splits import draw_groups
 from featurestack.results.scores import by_unit
-from featurestack.rooms.importance.folder import PARTS, Fit
 from featurestack.rooms.importance.measure import (
+    LoadedFolds,
     load_folds,
     make_importance_plan,
 )
@@ -25,7 +26,8 @@ from featurestack.rooms.importance.options import CurveOptions, ImportanceOption
 from featurestack.storage.files import replace_file, replaced
 from featurestack.train.trainer import trainer_of
 
-ALL = "all"
+# part of the training recordings -> its share
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
 
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
@@ -46,21 +48,38 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
     folds = load_folds(make_importance_plan(asked, least=1))
     kind = trainer_of(folds.importance.plan)
     rows = []
-    for part in (*PARTS, ""):
-        fit = Fit(frozenset(folds.importance.names), part)
-        probabilities = np.concatenate(
-            [folds.answers(fold, fit) for fold in folds.data]
-        )
-        clips = [len(folds.trained_on(fold, part)) for fold in folds.data]
+    every = frozenset(folds.importance.names)
+    for part in PARTS:
+        trained = {fold: trained_on(folds, fold, part) for fold in folds.data}
+        answers = [
+            folds.answers(fold, every, clips.index.to_numpy())
+            for fold, clips in trained.items()
+        ]
+        recordings = [clips["group"].nunique() for clips in trained.values()]
         row = {
             "features": features,
-            "part": part or ALL,
-            "recordings": folds.recordings(part),
-            "clips": float(np.mean(clips)),
-            **kind.pooled_score(folds.importance.plan, folds.tested, probabilities),
+            "part": part,
+            "recordings": float(np.mean(recordings)),
+            "clips": float(np.mean([len(clips) for clips in trained.values()])),
+            **kind.pooled_score(
+                folds.importance.plan, folds.tested, np.concatenate(answers)
+            ),
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def trained_on(folds: LoadedFolds, fold: int, part: str) -> pd.DataFrame:
+    """The training clips of a fold, from one of PARTS of its recordings.
+
+    Parts are stratified, and each lies within the next larger one.
+    """
+    clips = folds.importance.plan.table.loc[folds.data[fold].train]
+    if PARTS[part] == 1:
+        return clips
+    rng = np.random.default_rng([folds.importance.seed, fold])
+    left_out = draw_groups(clips, 1 - PARTS[part], rng)
+    return clips[~clips["group"].isin(left_out)]
 
 
 def write_curve(curve: pd.DataFrame, file: Path) -> None:

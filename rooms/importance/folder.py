@@ -16,9 +16,7 @@ over the clips of each fold, then over the folds, it gives mAP. With events a cl
 piece of a recording: the first line is the geometric mean, over its frames, of the
 probability of what is true, the second its recording's part of the F1 of events.
 
-A fit is named by its features; `1/4` before them means that it was fitted to a quarter
-of the training recordings. Lines that a kill cut short are not read, and are removed
-before the next are written.
+Lines that a kill cut short are not read, and are removed before the next are written.
 """
 
 import csv
@@ -60,7 +58,7 @@ from featurestack.rooms.importance.shapley import (
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")
-PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # shares of the training recordings
+Subset = frozenset[str]  # features that one fit has
 REMEDY = "remove its folder and measure it again"
 
 
@@ -78,8 +76,6 @@ class ImportanceConfig:
     # feature sets of which these are the best by their scores on the tested folds
     composed_from: int = field(default=0, metadata=bounds(0))
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
-    # training recordings, mean over folds: for each of PARTS, then all
-    recordings: tuple[float, ...]
     clips: int = field(metadata=bounds(1))  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
     redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
@@ -88,27 +84,6 @@ class ImportanceConfig:
     def score(self) -> str:
         """The score that is the mean of a fit's second line."""
         return task_of(self.task).metric.title
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One fit: its features, and the part of the training recordings that it uses (''
-    for all).
-    """
-
-    features: frozenset[str]
-    part: str = ""
-
-    def __str__(self) -> str:
-        words = sorted(self.features)
-        if self.part:
-            words.insert(0, self.part)
-        return " ".join(words)
-
-    @classmethod
-    def parse(cls, text: str) -> "Fit":
-        names = frozenset(text.split())
-        return cls(names - set(PARTS), "".join(names & set(PARTS)))
 
 
 @dataclass(frozen=True)
@@ -167,8 +142,8 @@ class ImportanceFolder:
         return table.loc[:, table.any()]
 
     @cached_property
-    def scores(self) -> dict[Fit, Floats]:
-        """Fit -> (2, N): the rows of SCORES. RequestError if the file is damaged."""
+    def scores(self) -> dict[Subset, Floats]:
+        """Subset -> (2, N): the rows of SCORES. RequestError if the file is damaged."""
         file = self.path / "scores.csv"
         read = {}
         with damage_named(file, REMEDY):
@@ -183,12 +158,11 @@ class ImportanceFolder:
                 if fit != other_fit or (first_score, second_score) != SCORES:
                     raise ValueError(f"{fit} does not have its two lines")
                 scores = np.array([probabilities, hits], dtype=float)
-                read[Fit.parse(fit)] = scores
+                read[frozenset(fit.split())] = scores
         return read
 
     def values(self, score: str = "probability") -> Values:
-        """subset of `features` -> log probabilities, or the row `correct`; fits of
-        PARTS are left out.
+        """subset of `features` -> log probabilities, or the row `correct`.
 
         With tags a clip's log probabilities are summed over the classes.
         """
@@ -198,19 +172,19 @@ class ImportanceFolder:
         several = task.multilabel and not task.framed
         labels = len(self.config.classes) if several else 1  # labels per clip
         values = {}
-        for fit, scores in self.scores.items():
-            if fit.part or not fit.features <= names:
+        for subset, scores in self.scores.items():
+            if not subset <= names:
                 continue
             of_clips = scores[row]
             if score == "probability":
                 positive = np.maximum(of_clips, SMALLEST_PROBABILITY)
                 of_clips = labels * np.log(positive)
-            elif fit.features == NONE and not task.multilabel:
+            elif subset == NONE and not task.multilabel:
                 # the best constant answer, whatever the folds' own shares are
                 of_clips = np.full(
                     len(of_clips), self.labels.to_numpy().mean(axis=0).max()
                 )
-            values[fit.features] = of_clips
+            values[subset] = of_clips
         return values
 
     @property
@@ -221,30 +195,28 @@ class ImportanceFolder:
         return permutations(self.features, PAIRS, self.config.seed)
 
     @property
-    def lacking(self) -> list[Fit]:
-        """Fits that are still to be made.
+    def lacking(self) -> list[Subset]:
+        """The subsets that are still to be fitted.
 
-        The order: all features, none, all but one, PARTS, single features, then subsets
-        by size (above EXACT features only those that begin an order in
-        `permutations`). Once these are there, pairs with the best feature follow.
+        The order: all features, none, all but one, single features, then by size (above
+        EXACT features only those that begin an order in `permutations`). Once these are
+        there, pairs with the best feature follow.
         """
         names = self.features
         orders = self.permutations
         whole = frozenset(names)
-        wanted = [Fit(whole), Fit(NONE)]
-        wanted += [Fit(whole - {name}) for name in names]
-        wanted += [Fit(whole, part) for part in PARTS]
-        wanted += [Fit(frozenset({name})) for name in names]
+        wanted = [whole, NONE]
+        wanted += [whole - {name} for name in names]
+        wanted += [frozenset({name}) for name in names]
         for size in range(2, len(names)):
             if orders:
-                sets = [frozenset(order[:size]) for order in orders]
+                wanted += [frozenset(order[:size]) for order in orders]
             else:
-                sets = [*map(frozenset, itertools.combinations(names, size))]
-            wanted += [Fit(subset) for subset in sets]
+                wanted += map(frozenset, itertools.combinations(names, size))
         lacking = [fit for fit in dict.fromkeys(wanted) if fit not in self.scores]
         if lacking:
             return lacking
-        pairs = (Fit(frozenset({self.best, name})) for name in names)
+        pairs = (frozenset({self.best, name}) for name in names)
         return [pair for pair in pairs if pair not in self.scores]
 
     @property

@@ -41,12 +41,11 @@ def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
     """`make importance`: the worth of each feature, alone and beside the others, from
     many small fits.
 
-    It returns six tables: `kept`, the smallest set with 95 % of what all features give,
-    and what is lost without each of its features; `features`, four numbers of each
-    feature with interval and p; `classes`, the Shapley value by class; `pairs`, CKA and
-    interaction of two features (negative: they are redundant); `sets`, the best set of
-    each size with its cost; `recordings`, the accuracy by the number of recordings for
-    training.
+    It returns five tables: `kept`, the smallest set with 95 % of what all features
+    give, and what is lost without each of its features; `features`, four numbers of
+    each feature with interval and p; `classes`, the Shapley value by class; `pairs`,
+    CKA and interaction of two features (negative: they are redundant); `sets`, the best
+    set of each size with its cost.
 
         fs.importance("mel mfcc chroma", dataset="synth")["kept"]
     """

@@ -3,9 +3,9 @@ the others.
 
 A model on statistics of each clip, `linear` or `texture`, is fitted to every subset of
 up to eight features. If there are more, it is fitted to the subsets along antithetic
-permutations (Shapley values by sampling; Castro, Gómez and Tejada 2009). All features
-together are also fitted to parts of the training recordings. The statistics are
-computed once. Folds, clips and fits are those of `make train`: no fit uses test clips.
+permutations (Shapley values by sampling; Castro, Gómez and Tejada 2009). The statistics
+are computed once. Folds, clips and fits are those of `make train`: no fit uses test
+clips.
 
 Fits in the folder are not repeated, so a further feature costs only the new fits.
 """
@@ -22,27 +22,25 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-import pandas as pd
 from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
-from featurestack.features_cache.splits import Split, draw_groups
+from featurestack.features_cache.splits import Split
 from featurestack.results.composition import composed_from
 from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
 from featurestack.results.scores import Floats
 from featurestack.rooms.importance.folder import (
-    PARTS,
     SCORES,
-    Fit,
     ImportanceConfig,
     ImportanceFolder,
+    Subset,
 )
 from featurestack.rooms.importance.options import ImportanceOptions
 from featurestack.rooms.importance.shapley import linear_cka, sampled_shapley
@@ -160,7 +158,6 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
         raise RequestError(
             f"MODEL={options.model}: importance is measured by {', '.join(MODELS)}"
         )
-    plan = of_classes(plan, options)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
     for line in remarks(plan, splits, clips.unusable):
@@ -181,26 +178,6 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
         splits=splits,
         path=folder_path(plan, splits),
     )
-
-
-def of_classes(plan: Plan, options: ImportanceOptions) -> Plan:
-    """The plan with the clips of CLASSES alone; RequestError if these do not fit."""
-    separator = "," if "," in options.classes else None
-    wanted = [name.strip() for name in options.classes.split(separator)]
-    if not wanted:
-        return plan
-    for name in wanted:
-        if name not in plan.names:
-            raise RequestError(nearest("class", name, plan.names))
-    if len(wanted) == 1:
-        raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
-    if plan.task.multilabel:
-        raise RequestError(
-            "CLASSES chooses clips by their one class; these have several labels or"
-            " none"
-        )
-    chosen = plan.table[plan.task.column].isin(wanted)
-    return replace(plan, table=plan.table[chosen])
 
 
 def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
@@ -237,59 +214,42 @@ class LoadedFolds:
         """(N,) the test clips of all folds."""
         return np.concatenate([data.test for data in self.data.values()])
 
-    def trained_on(self, fold: int, part: str) -> pd.DataFrame:
-        """The training clips of a fold, from one of PARTS of its recordings or, if
-        `part` is empty, from all.
-
-        Parts are stratified, and each lies within the next larger one.
-        """
-        clips = self.importance.plan.table.loc[self.data[fold].train]
-        if not part:
-            return clips
-        rng = np.random.default_rng([self.importance.seed, fold])
-        left_out = draw_groups(clips, 1 - PARTS[part], rng)
-        return clips[~clips["group"].isin(left_out)]
-
-    def recordings(self, part: str) -> float:
-        """The number of training recordings of a part, as a mean over folds."""
-        counts = [self.trained_on(fold, part)["group"].nunique() for fold in self.data]
-        return float(np.mean(counts))
-
-    def score(self, fit: Fit) -> Floats:
-        """A fit's scores of the test clips: (2, N), the rows of SCORES (see
-        `importance.folder`).
-        """
+    def score(self, features: Subset) -> Floats:
+        """(2, N) scores of the test clips by a fit to these features: SCORES."""
         plan = self.importance.plan
         if plan.model.kind.in_steps:
-            answers = [self.answers(fold, fit) for fold in self.data]
+            answers = [self.answers(fold, features) for fold in self.data]
         else:
             # a solution takes one thread: the folds' are found side by side
             with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
-                of_fold = partial(self.answers, fit=fit)
+                of_fold = partial(self.answers, features=features)
                 answers = list(threads.map(of_fold, self.data))
         kind = trainer_of(plan)
         return kind.clip_scores(plan, self.tested, np.concatenate(answers))
 
-    def answers(self, fold: int, fit: Fit) -> NDArray[np.float32]:
+    def answers(
+        self, fold: int, features: Subset, train: Positions | None = None
+    ) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them;
-        of frames (n, T, K).
+        of frames (n, T, K). `train` are fewer training clips than the fold has.
 
         Without a feature, or without two classes to choose from, the probabilities are
         the classes' shares of the training clips.
         """
         plan = self.importance.plan
         kind = trainer_of(plan)
-        train = self.trained_on(fold, fit.part).index.to_numpy()
-        data = replace(self.data[fold], train=train)
-        # a part of the recordings may have one class
-        if not fit.features or not kind.can_learn(data):
+        data = self.data[fold]
+        if train is not None:
+            data = replace(data, train=train)
+        # fewer clips may have one class
+        if not features or not kind.can_learn(data):
             return kind.guess(data)
-        of_channels = np.isin(self.importance.owners, list(fit.features))
+        of_channels = np.isin(self.importance.owners, list(features))
         channels = tuple(itertools.compress(plan.input.channels, of_channels))
         narrow = replace(plan, input=replace(plan.input, channels=channels))
         network = draw_network(narrow, fold)
         assert isinstance(data.source, Resident), "statistics fit into memory"
-        of_statistics = np.isin(self.owners, list(fit.features))
+        of_statistics = np.isin(self.owners, list(features))
         source = data.source.columns(of_statistics)
         trainer = kind(replace(data, source=source), network, Compute())
         silent = progress(label="", unit="", silent=True)
@@ -348,7 +308,7 @@ def open_folder(folds: LoadedFolds) -> None:
     header = ["features", "score", *clips["clip_id"]]
     csv.writer(text, lineterminator="\n").writerow(header)
     for fit, scores in folder.scores.items():
-        if not fit.features & stale:
+        if not fit & stale:
             write_scores(text, fit, scores)
     replace_file(path / "scores.csv", text.getvalue())
     if importance.known():
@@ -384,14 +344,13 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
             importance.names, importance.path.parent, plan.training.task
         ),
         fingerprints=fingerprints,
-        recordings=tuple(folds.recordings(part) for part in (*PARTS, "")),
         clips=len(plan.cache.clips),
         extraction=extraction,
         redundancy=tuple(tuple(row) for row in redundancy.tolist()),
     )
 
 
-def fill(folds: LoadedFolds, lacking: Sequence[Fit]) -> None:
+def fill(folds: LoadedFolds, lacking: Sequence[Subset]) -> None:
     """Make these fits, and append the scores of each as soon as it is made."""
     scores_file = folds.importance.path / "scores.csv"
     with (
@@ -403,12 +362,13 @@ def fill(folds: LoadedFolds, lacking: Sequence[Fit]) -> None:
             file.flush()
 
 
-def write_scores(file: TextIO, fit: Fit, scores: Floats) -> None:
+def write_scores(file: TextIO, features: Subset, scores: Floats) -> None:
     """Write a fit's two lines of scores.csv; 9 digits hold a float32."""
     writer = csv.writer(file, lineterminator="\n")
+    fit = " ".join(sorted(features))
     for score, values in zip(SCORES, scores):
         numbers = [f"{number:.9g}" for number in values]
-        writer.writerow([str(fit), score, *numbers])
+        writer.writerow([fit, score, *numbers])
 
 
 def importance_summary(folder: ImportanceFolder) -> str:

@@ -29,13 +29,8 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
         "labels to predict: classes, categories or tags; auto: by the labels",
         choices=task_choices,
     )
-    classes: str = option(
-        "", "classes to compare, separated by blanks or commas; all by default"
-    )
     epochs: int = option(40, "epochs of MODEL=texture", least=1)
-    seed: int = option(
-        0, "seed of permutations, parts of the recordings and texture's weights", **SEED
-    )
+    seed: int = option(0, "seed of permutations and of texture's weights", **SEED)
     wait: bool = option(
         False,
         "wait for another process that fills the same folder instead of being refused",

@@ -19,7 +19,7 @@ def importance(page: PageInputs) -> Section | None:
     shown, *others = calls
     found = page.found
     tables = importance_tables(shown)
-    submit_importance(page.writer, tables, shown.config.score, found.group)
+    submit_importance(page.writer, tables, shown.config.score)
     best = found.best["features"].split("+") if found.best else []
     if found.choice:
         best = found.choice.recommended.split("+")
@@ -34,7 +34,6 @@ def importance(page: PageInputs) -> Section | None:
             "shown_call": shown,
             "shown_call_in_words": sentences.measured_features(shown),
             "rankings_differ": sentences.rankings_differ(len(sets)),
-            "doubling": sentences.doubling,
             "fitted_in_words": sentences.fitted_sets(
                 shown.fitted_sets, len(shown.features)
             ),

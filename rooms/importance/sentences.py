@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurestack.analysis.page import listed
 from featurestack.analysis.sentences import either, unsigned
-from featurestack.commandline.quantities import counted, percent, points
+from featurestack.commandline.quantities import counted, percent
 
 if TYPE_CHECKING:
     from featurestack.rooms.importance.folder import ImportanceFolder
@@ -21,13 +21,8 @@ def between(low: float, high: float) -> str:
 
 
 def measured_features(folder: "ImportanceFolder") -> str:
-    """`5 features, by linear, for 3 of 50 classes`."""
-    classes = folder.labels.shape[1]
-    all_classes = len(folder.config.classes)
-    text = f"{counted(len(folder.features), 'feature')}, by {folder.config.model}"
-    if classes < all_classes:
-        text += f", for {classes} of {all_classes} classes"
-    return text
+    """`5 features, by linear`."""
+    return f"{counted(len(folder.features), 'feature')}, by {folder.config.model}"
 
 
 def lost_points(lost: float, low: float, high: float) -> str:
@@ -119,26 +114,6 @@ def open_orders(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         else:
             groups.append([row["without"]])
     return [names for names in groups if len(names) > 1]
-
-
-def doubling(last: Row, group: str) -> str:
-    """The gain by the last doubling of the recordings, and by the next one.
-
-    last  the row of `learning_curve` with all recordings
-    """
-    gain = f"{points(last['gain'])} points"
-    if isnan(last["gain_low"]):
-        return f"The last doubling of the {group} brought {gain}."
-    low, high = points(last["gain_low"]), points(last["gain_high"])
-    if last["gain_low"] <= 0:
-        return (
-            f"No gain of the last doubling of the {group} can be seen: {gain} ({low} to"
-            f" {high})."
-        )
-    return (
-        f"The last doubling of the {group} brought {gain} ({low} to {high}); the next"
-        f" probably brings no more than {unsigned(last['gain_high'])}."
-    )
 
 
 def fitted_sets(fitted: int, features: int) -> str:

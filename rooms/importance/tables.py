@@ -14,7 +14,7 @@ Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats,
 share of clips correct, or in mAP.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -29,17 +29,11 @@ from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.results.bootstrap import accuracy_interval, recording_sums
+from featurestack.results.bootstrap import recording_sums
 from featurestack.results.scores import Floats
-from featurestack.rooms.importance.folder import (
-    PARTS,
-    Fit,
-    ImportanceFolder,
-    find_importance,
-)
+from featurestack.rooms.importance.folder import ImportanceFolder, find_importance
 from featurestack.rooms.importance.shapley import NONE, interactions
 
-SMALLEST_PART = 8  # recordings in the smallest part of a learning curve
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
 KEPT_COLUMNS = [
     "features",
@@ -51,16 +45,6 @@ KEPT_COLUMNS = [
     "low",
     "high",
     "clear",
-]
-CURVE_COLUMNS = [
-    "share",
-    "recordings",
-    "accuracy",
-    "low",
-    "high",
-    "gain",
-    "gain_low",
-    "gain_high",
 ]
 
 
@@ -90,23 +74,30 @@ def gain_tests(
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     """The report's tables by name; `mean` is in nats.
 
-    features    one row for each feature and measure: mean, low, high, p, significant,
-                points of accuracy or mAP with their interval (points_low, points_high)
-    classes     one row for each class and feature: mean Shapley value, p corrected for
-                all rows, significant
-    pairs       one row for each cell of the F x F matrix, with similar features side by
-                side: cka of their statistics, interaction in nats (negative: they are
-                redundant)
-    sets        as `best_by_size`
-    kept        as `kept_set`
-    recordings  as `learning_curve`
+    features  as `measures_table`
+    classes   as `classes_table`
+    pairs     as `pairs_table`
+    sets      as `best_by_size`
+    kept      as `kept_set`
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    features = folder.features
-    clips = folder.clips
-    groups = clips["group"].to_numpy()
     gains = folder.contributions()
+    sets = best_by_size(folder)
+    return {
+        "features": measures_table(folder, gains),
+        "classes": classes_table(folder, gains["shapley"]),
+        "pairs": pairs_table(folder),
+        "sets": sets,
+        "kept": kept_set(folder, sets),
+    }
+
+
+def measures_table(
+    folder: ImportanceFolder, gains: Mapping[str, Floats]
+) -> pd.DataFrame:
+    """One row for each feature and measure: mean, low, high, p, significant, points of
+    accuracy or mAP with their interval (points_low, points_high).
+    """
+    groups = folder.clips["group"].to_numpy()
     hits = folder.contributions("correct")
     parts = []
     for measure in gains:
@@ -114,22 +105,36 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
         points = gain_tests(hits[measure], groups, 1.0)
         ends = 100 * points[["mean", "low", "high"]]
         nats[["points", "points_low", "points_high"]] = ends
-        named = pd.DataFrame({"feature": features, "measure": measure})
+        named = pd.DataFrame({"feature": folder.features, "measure": measure})
         parts.append(named.join(nats))
+    return pd.concat(parts, ignore_index=True)
 
-    classes = folder.labels.columns
+
+def classes_table(folder: ImportanceFolder, shapley: Floats) -> pd.DataFrame:
+    """One row for each class and feature: mean Shapley value, p corrected for all rows,
+    significant.
+    """
     of_class = folder.labels.to_numpy()  # (N, K)
     weights = of_class / of_class.mean(axis=0)
-    shapley = gains["shapley"]  # (N, F)
     cells = weights[:, :, None] * shapley[:, None, :]  # (N, K, F)
-    tested = gain_tests(cells.reshape(len(clips), -1), groups)
-    by_class = tested[["mean", "p", "significant"]]
-    by_class.index = pd.MultiIndex.from_product(
-        [classes, features],
+    groups = folder.clips["group"].to_numpy()
+    tested = gain_tests(cells.reshape(len(cells), -1), groups)
+    table = tested[["mean", "p", "significant"]]
+    table.index = pd.MultiIndex.from_product(
+        [folder.labels.columns, folder.features],
         names=["class", "feature"],
     )
+    return table.reset_index()
 
-    # Clustering by CKA, with average linkage, puts similar features side by side.
+
+def pairs_table(folder: ImportanceFolder) -> pd.DataFrame:
+    """One row for each cell of the F x F matrix: cka of two features' statistics, their
+    interaction in nats (negative: they are redundant). Clustering by CKA, with average
+    linkage, puts similar features side by side.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    features = folder.features
     cka = folder.redundancy
     distances = np.clip(1 - cka, 0, 1)
     above_diagonal = np.triu_indices(len(features), 1)
@@ -145,26 +150,15 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
         },
         pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"]),
     )
-    sets = best_by_size(folder)
-    return {
-        "features": pd.concat(parts, ignore_index=True),
-        "classes": by_class.reset_index(),
-        "pairs": pairs.reset_index(),
-        "sets": sets,
-        "kept": kept_set(folder, sets),
-        "recordings": learning_curve(folder),
-    }
+    return pairs.reset_index()
 
 
 def submit_importance(
     writer: FigureWriter,
     tables: Mapping[str, pd.DataFrame],
     score: str,
-    group: str,
 ) -> None:
-    """Submit the figures of `importance_tables`; `group` is the dataset's word for a
-    recording.
-    """
+    """Submit the figures of `importance_tables`."""
     shares = tables["features"].query("measure == 'shapley'")
     columns = {
         "feature": "name",
@@ -177,11 +171,6 @@ def submit_importance(
     writer.submit("importance_by_class", classes=tables["classes"])
     writer.submit("importance_redundancy", pairs=tables["pairs"])
     writer.submit("importance_sets", sets=tables["sets"], score=score)
-    if len(tables["recordings"]):
-        of_score = {"mAP": "map", "accuracy": "accuracy"}.get(score, "event_f1")
-        curve = tables["recordings"].rename(columns={"accuracy": of_score})
-        curve["features"] = "all features"
-        writer.submit("curve", "importance_recordings", curve=curve, group=group)
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
@@ -236,9 +225,8 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     the other folds; `of`, the accuracy of all features; `folds`, the share of the folds
     that select this set; lost, how far it is below all. The others have one of its
     features as `without`, the accuracy of the set without it, `of` the accuracy of the
-    set, and lost, the largest loss first; `clear` says whether it is clearly smaller
-    than the loss before it, by a test of all pairs. All losses are one family, with
-    intervals (low, high). A feature is left out if the set without it was not fitted.
+    set, and lost, the largest loss first. All losses are one family, with intervals
+    (low, high). A feature is left out if the set without it was not fitted.
     The table is empty if no set has enough, if all features together are not clearly
     better than none, or if the features were composed on these folds.
     """
@@ -283,68 +271,32 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
         },
         columns=KEPT_COLUMNS,
     )
+    return in_order(table, lost, groups)
+
+
+def in_order(
+    table: pd.DataFrame, lost: Floats, groups: NDArray[np.object_]
+) -> pd.DataFrame:
+    """The set, then its features by their loss. `clear` says whether a loss is clearly
+    smaller than the one before it, by a test of all pairs as one family.
+    """
     order = np.argsort(-table["lost"].to_numpy()[1:], kind="stable") + 1
     pairs = [*combinations(order, 2)]
     if pairs:
-        clear = clearly_different(lost, pairs, groups)
+        first, second = zip(*pairs)
+        apart = lost[:, first] - lost[:, second]
+        tests = gain_tests(apart / 2, groups, 1.0)
+        clear = dict(zip(pairs, tests["significant"]))
         table.loc[order[1:], "clear"] = [clear[pair] for pair in pairwise(order)]
     return table.loc[[0, *order]].reset_index(drop=True)
-
-
-def clearly_different(
-    lost: Floats,
-    pairs: Sequence[tuple[int, int]],
-    groups: NDArray[np.object_],
-) -> dict[tuple[int, int], bool]:
-    """Whether the means of two columns of `lost` (N, L) differ, for each pair of them,
-    tested as one family.
-    """
-    first, second = zip(*pairs)
-    apart = lost[:, first] - lost[:, second]
-    tests = gain_tests(apart / 2, groups, 1.0)
-    return dict(zip(pairs, tests["significant"]))
-
-
-def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
-    """One row for each part of the training recordings: share, recordings, accuracy of
-    all features and its interval (low, high).
-
-    The last row also has `gain`, what the last doubling of the recordings brought, and
-    its interval (gain_low, gain_high) by sign flips. The table is empty if the smallest
-    part has fewer than SMALLEST_PART, or if two parts have equally many.
-    """
-    clips = folder.clips
-    trained_on = np.array(folder.config.recordings)
-    distinct = len(np.unique(trained_on)) == len(trained_on)
-    if trained_on.min() < SMALLEST_PART or not distinct:
-        return pd.DataFrame(columns=CURVE_COLUMNS, dtype=float)
-    every = frozenset(folder.features)
-    fits = [*(Fit(every, part) for part in PARTS), Fit(every)]
-    correct = np.stack([folder.scores[fit][1] for fit in fits], axis=1)  # (N, 4)
-    groups = clips["group"].to_numpy()
-    interval = accuracy_interval(correct, groups, np.ones(len(clips)))
-    table = pd.DataFrame(
-        {
-            "share": [*PARTS.values(), 1.0],
-            "recordings": trained_on,
-            "accuracy": correct.mean(axis=0),
-            "low": interval[:, 0],
-            "high": interval[:, 1],
-        }
-    )
-    doubled = gain_tests(correct[:, [-1]] - correct[:, [-2]], groups, 1.0)
-    last = len(table) - 1
-    ends = doubled.loc[0, ["mean", "low", "high"]].to_numpy()
-    table.loc[last, ["gain", "gain_low", "gain_high"]] = ends
-    return table
 
 
 def importance_calls(
     runs: Path,
     dataset: str,
 ) -> tuple[list[ImportanceFolder], list[Problem]]:
-    """The finished calls of `make importance`, the one with most classes, features and
-    the latest first; and a problem for each other call.
+    """The finished calls of `make importance`, the one with most features and the
+    latest first; and a problem for each other call.
     """
     calls = {}  # folder -> sort key
     problems = []
@@ -363,5 +315,5 @@ def importance_calls(
             problems.append(Problem(folder.path.name, text))
         else:
             time = (folder.path / "importance.json").stat().st_mtime
-            calls[folder] = folder.labels.shape[1], len(folder.features), time
+            calls[folder] = len(folder.features), time
     return sorted(calls, key=calls.__getitem__, reverse=True), problems

@@ -137,8 +137,6 @@ train sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 train importance DATASET=easy FEATURES=mel -> mel two
 train importance DATASET=easy FEATURES='mel mle' -> mle mel
 train importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear texture
-train importance DATASET=easy FEATURES='mel chroma' CLASSES='siern bell' -> siern siren
-train importance DATASET=easy FEATURES='mel chroma' CLASSES=bell -> bell two
 train predict last RUNS=runs/plain -> AUDIO
 train predict last RUNS=nowhere AUDIO=easy -> nowhere
 train predict mfc RUNS=runs/plain AUDIO=easy -> mfc

@@ -12,7 +12,7 @@ import pytest
 import featurestack as fs
 from featurestack.commandline.errors import RequestError
 from featurestack.rooms.importance import folder as folders
-from featurestack.rooms.importance.folder import Fit, ImportanceFolder
+from featurestack.rooms.importance.folder import ImportanceFolder
 from featurestack.rooms.importance.measure import (
     LoadedFolds,
     importance_summary,
@@ -28,7 +28,6 @@ from featurestack.rooms.importance.shapley import (
     shapley,
 )
 from featurestack.storage.files import Lock
-from featurestack.train.models import linear
 from tests.train.little import execute
 
 
@@ -52,7 +51,7 @@ def test_alone_full_set_and_drop_one_are_runs_of_the_model(
         trained = execute(options, dataset=str(cache_folder), **same)
         rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
         of_target = [row[row["target"]] for _, row in rows.iterrows()]
-        probability, correct = folder.scores[Fit(frozenset(features.split("+")))]
+        probability, correct = folder.scores[frozenset(features.split("+"))]
         assert np.array_equal(np.float32(probability), np.float32(of_target))
         assert (
             correct.tolist()
@@ -67,22 +66,22 @@ def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
         LoadedFolds, "score", lambda folds, fit: fitted.append(fit) or score(folds, fit)
     )
     folder = measure("mel chroma")
-    assert len(fitted) == 4 + 3  # subsets, and parts of the recordings
+    assert len(fitted) == 4
     file = folder.path / "scores.csv"
     whole = file.read_bytes()
     file.write_bytes(whole[:-30])  # killed while it wrote the last
     assert len(ImportanceFolder(folder.path).lacking) == 1
     measure("mel chroma")
-    assert len(fitted) == 8 and file.read_bytes() == whole
+    assert len(fitted) == 5 and file.read_bytes() == whole
     wider = measure("mel chroma blank")
-    assert wider.path == folder.path and len(fitted) == 8 + 4 + 3
+    assert wider.path == folder.path and len(fitted) == 5 + 4
     assert file.read_bytes().startswith(whole) and wider.features == [
         "mel",
         "chroma",
         "blank",
     ]
     narrower = measure("chroma mel")
-    assert len(fitted) == 8 + 4 + 3 and narrower.features == ["chroma", "mel"]
+    assert len(fitted) == 5 + 4 and narrower.features == ["chroma", "mel"]
     # a report shows the larger call
     assert ImportanceFolder(wider.path).features == wider.features
     assert narrower.redundancy[0, 1] == wider.redundancy[1, 0] < 1
@@ -123,32 +122,9 @@ def test_more_than_eight_features_are_sampled(measure, monkeypatch):
     )
 
 
-def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monkeypatch):
-    trained = []
-    fit = linear.fit
-    monkeypatch.setattr(
-        linear,
-        "fit",
-        lambda net, x, y, *others: trained.append(y) or fit(net, x, y, *others),
-    )
-    folder = measure("mel chroma", classes="bell, rain, cat")
-    assert set(folder.clips["target"]) == {"bell", "rain", "cat"}
-    assert folder.config.recordings == (3, 3, 6, 12)
-    assert {len(y) for y in trained} == {24, 12, 6} and {
-        len(set(y)) for y in trained
-    } == {3}
-
-
 def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
     tables = fs.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
-    assert list(tables) == [
-        "features",
-        "classes",
-        "pairs",
-        "sets",
-        "kept",
-        "recordings",
-    ]
+    assert list(tables) == ["features", "classes", "pairs", "sets", "kept"]
 
 
 def random_values(features, clips=3):

@@ -2,17 +2,13 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from featurestack.rooms.importance import sentences
 
 FOLDER = SimpleNamespace(
     features=["mel", "mfcc", "chroma"],
-    labels=np.zeros((4, 10)),
-    config=SimpleNamespace(
-        classes=[""] * 10, model="linear", score="accuracy", composed_from=0
-    ),
+    config=SimpleNamespace(model="linear", score="accuracy", composed_from=0),
     fitted_sets=7,
 )
 
@@ -68,30 +64,3 @@ MEL = loss("mel", 0.143, 0.111, 0.175, False)
 )
 def test_losses_are_ordered_as_far_as_they_differ(rows, said):
     assert sentences.lost_by_feature(rows) == said
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "said"),
-    [
-        (
-            0.03,
-            0.08,
-            (
-                "The last doubling of the recordings brought +5.0 points (+3.0 to"
-                " +8.0); the next probably brings no more than 8.0."
-            ),
-        ),
-        (
-            -0.01,
-            0.08,
-            (
-                "No gain of the last doubling of the recordings can be seen: +5.0"
-                " points (−1.0 to +8.0)."
-            ),
-        ),
-        (np.nan, np.nan, "The last doubling of the recordings brought +5.0 points."),
-    ],
-)
-def test_the_next_doubling_has_a_bound_if_the_last_brought_a_gain(low, high, said):
-    last = {"gain": 0.05, "gain_low": low, "gain_high": high}
-    assert sentences.doubling(last, "recordings") == said
