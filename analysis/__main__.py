@@ -8,8 +8,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import SURROGATE, Command
 
-# Threads of these libraries spin while they wait: t-SNE on two threads takes ten times
-# the processor time.
+# Threads of these libraries spin while they wait.
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

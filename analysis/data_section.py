@@ -1,5 +1,5 @@
-"""The report's section about the data: facts, clip counts, class means, separability,
-projections.
+"""The report's section about the data: facts, clip counts, class means,
+separability.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,12 @@ import pandas as pd
 
 from featurestack.analysis.clips import leading_feature, sample_by_class
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.figures.data import (
-    POINT_COLOURS,
-    SAMPLED_CLIPS,
-    format_plain,
-)
+from featurestack.analysis.figures.data import SAMPLED_CLIPS, format_plain
 from featurestack.analysis.separability import (
     neighbour_accuracy,
-    pca_projection,
     principal_components,
     standardised,
     summarise,
-    tsne_projection,
 )
 from featurestack.commandline.quantities import counted, plural, size
 from featurestack.commandline.terminal import progress
@@ -30,7 +24,6 @@ from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import by_label, has_tags, has_windows, originals
 
 MOST_DRAWN = 200  # classes in the figure of clips per fold; 2,000 take minutes
-PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
 
 
 def data_facts(cache: Cache) -> dict[str, str]:
@@ -97,11 +90,10 @@ def data_tables(
     cache: Cache,
     features: list[str],
     writer: FigureWriter,
-    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """Submit the section's figures and return its tables by name.
 
-    `features` are those that can be read; `seed` draws the clips that are summarised.
+    `features` are those that can be read.
     """
     clips = originals(cache.clips)
     if clips.empty:
@@ -116,7 +108,7 @@ def data_tables(
     tables = {"clips": by_fold.reset_index()}
     if has_tags(clips):  # means and neighbours of a class need clips of one label
         return tables
-    return tables | feature_tables(cache, clips, features, writer, seed)
+    return tables | feature_tables(cache, clips, features, writer)
 
 
 def feature_tables(
@@ -124,17 +116,14 @@ def feature_tables(
     clips: pd.DataFrame,
     features: Sequence[str],
     writer: FigureWriter,
-    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """Submit the figures of clips of one label each, and return the accuracy of the
     nearest neighbour by each feature; parameters as in `data_tables`.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     sample = sample_by_class(clips, SAMPLED_CLIPS, rng).set_index("clip_id")
     shown = leading_feature(cache, features)
     accuracy = {}
-    components = {}
-    summarised = {}
     # its samples mean nothing by themselves
     described = [name for name in features if name != "waveform"]
     for name in progress(described, label="separability", unit="feature"):
@@ -150,27 +139,16 @@ def feature_tables(
             writer.submit(
                 "class_means", means=means, row_unit=stored.row_unit, title=name
             )
-        summarised[name] = sample.loc[values.index]
-        target = summarised[name]["label"].to_numpy(str)
-        recording = summarised[name]["group"].to_numpy(str)
-        components[name] = principal_components(standardised(values.to_numpy()))
-        accuracy[name] = neighbour_accuracy(components[name], target, recording)
+        summarised = sample.loc[values.index]
+        target = summarised["label"].to_numpy(str)
+        recording = summarised["group"].to_numpy(str)
+        components = principal_components(standardised(values.to_numpy()))
+        accuracy[name] = neighbour_accuracy(components, target, recording)
     if clips["label"].nunique() < 2 or not accuracy:
         return {}
     ranked = pd.Series(accuracy, name="neighbour_accuracy").rename_axis("feature")
     ranked = ranked.sort_values(ascending=False, kind="stable")
     writer.submit("separability", accuracy=ranked)
-    categorised = (clips["category"] != "").all()
-    many = clips["label"].nunique() > len(POINT_COLOURS)
-    coloured_by = "category" if many and categorised else "label"
-    points = {}
-    labels = {}
-    for method, project in (("PCA", pca_projection), ("t-SNE", tsne_projection)):
-        for name in ranked.index[:PROJECTED_FEATURES]:
-            title = f"{name}, {method}"
-            points[title] = project(components[name])
-            labels[title] = summarised[name][coloured_by].to_numpy(str)
-    writer.submit("projections", points=points, labels=labels)
     return {"separability": ranked.reset_index()}
 
 

@@ -33,6 +33,7 @@ from featurestack.analysis.runs import (
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.sentences.notes import NEXT
 from featurestack.analysis.tables import as_markdown, settings
+from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
@@ -90,7 +91,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer = FigureWriter(
         job.folder,
         {} if options.overwrite else manifest.content.get("figures", {}),
-        paper=options.for_papers,
+        paper=bool(getattr(options, "paper", False)),  # an option of a room
         groups=found.groups,
     )
     sections = page_sections(
@@ -335,8 +336,11 @@ def write(
     problems = [problem for part in parts for problem in part]
     files |= write_tables(job.folder, tables, found)
     drawn = list(figures.values())
-    methods, of_paper = options.write_paper(job.folder, found, drawn, cache)
-    files |= of_paper
+    methods = ""
+    if writer.paper and found.runs:
+        write_paper = rooms.load("capabilities", "paper")
+        methods, of_paper = write_paper(job.folder, found, drawn, cache)
+        files |= of_paper
     reasons = runs_by_text(problems)
     html = page.render(
         f=found,
@@ -357,7 +361,7 @@ def write(
         run_facts=run_facts,
         train_again=lambda run: train_again(run, without(job.given, "RUN")),
         methods=methods,
-        paper=options.for_papers,
+        paper=writer.paper,
         command=make_command("analysis", *job.given),
         **page.imprint(),
         **joined(*(section.values for section in sections)),

@@ -111,12 +111,11 @@ def submit_run(
     run: Run,
     *,
     best: bool,
-    rates: bool,
 ) -> list[Problem]:
     """Submit the figures of one run and return the problems with its files.
 
-    `best` adds the reliability diagram; `rates` writes percentages into the confusion
-    matrix, a figure for papers. Runs of several labels per clip have neither.
+    `best` adds the reliability diagram, papers the confusion matrix. Runs of several
+    labels per clip have neither.
     """
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
@@ -145,7 +144,6 @@ def submit_run(
             counts=tables.confusion_counts(run)[np.ix_(order, order)],
             classes=[run.classes[place] for place in order],
             categories=[run.categories[place] for place in order],
-            rates=rates,
         )
     archives = sorted(run.folders[0].path.glob("fold*/augmented.npz"))
     if not archives:

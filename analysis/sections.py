@@ -124,16 +124,15 @@ def run_figures(
     found: Findings,
     *,
     drawn: int,
-    rates: bool,
 ) -> Section:
     """The settings and confusion matrices of all runs, and the figures of the first
-    `drawn`; `rates` as in `submit_run`.
+    `drawn`.
     """
     problems: list[Problem] = []
     for place, run in enumerate(found.runs[:drawn]):
-        problems += submit_run(writer, run, best=place == 0, rates=rates)
+        problems += submit_run(writer, run, best=place == 0)
     matrices = {
-        f"{run.name}.confusion": confusion_table(run, rates=rates)
+        f"{run.name}.confusion": confusion_table(run)
         for run in found.runs
         if not run.task.multilabel
     }
@@ -275,7 +274,6 @@ def data(
     writer: FigureWriter,
     cache: Cache | None,
     features: Sequence[str],
-    seed: int,
 ) -> Section | None:
     """The dataset: facts, classes, and what its features tell before any training."""
     if cache is None:
@@ -283,7 +281,7 @@ def data(
     return Section(
         "data",
         "Data",
-        tables=data_tables(cache, [*features], writer, seed),
+        tables=data_tables(cache, [*features], writer),
         values={"data_facts": data_facts(cache)},
     )
 
@@ -315,18 +313,17 @@ def page_sections(page: PageInputs) -> list[Section]:
     options = page.options
     made: list[Section | None] = []
     if found.main:
-        rates = options.confusion == "rates"
         made = [
             comparison(writer, found),
             None if found.runs[0].task.framed else Section("classes", "Classes"),
             recordings(found, drawn=options.figures),
             Section("ablations", "Ablations") if found.gains else None,
             errors_by_task(page),
-            run_figures(writer, found, drawn=options.figures, rates=rates),
+            run_figures(writer, found, drawn=options.figures),
         ]
     made.append(elsewhere(options.reports, page.dataset))
     made += sections_of_rooms(page)
-    made.append(data(writer, cache, page.features, options.seed))
+    made.append(data(writer, cache, page.features))
     if found.runs:
         made.append(Section("method", "Method"))
     made.append(Section("files", "Files"))

@@ -23,8 +23,6 @@ from featurestack.features_cache.row_statistics import (
 from featurestack.results.scores import Floats, Ints
 
 COMPONENTS = 12  # principal components that distances are computed on, at most
-TSNE_STEPS = 500  # half of the usual number, which is enough for some hundred clips
-PERPLEXITY = 30.0  # the usual one; it is (clips - 1) / 3 for fewer than 91 clips
 
 
 def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
@@ -88,30 +86,3 @@ def neighbour_accuracy(
     nearest = distance.argmin(axis=1)
     correct = target[nearest] == target
     return float(correct[~alone].mean())
-
-
-def pca_projection(components: Floats) -> Floats:
-    """Two coordinates (N, 2) of each clip: the first two principal components, 0 for a
-    missing one.
-    """
-    padded = np.pad(components, ((0, 0), (0, 2)))
-    return padded[:, :2]
-
-
-def tsne_projection(components: Floats) -> Floats:
-    """Two coordinates (N, 2) of each clip by t-SNE that starts from the PCA projection,
-    which is returned for fewer than five clips and if there are no components.
-    """
-    points = pca_projection(components)
-    count = len(components)
-    if count < 5 or not components.shape[1]:
-        return points
-    from sklearn.manifold import TSNE
-
-    places: Floats = TSNE(
-        perplexity=min(PERPLEXITY, (count - 1) / 3),
-        init=points * 1e-4 / points[:, 0].std(),
-        method="exact",
-        max_iter=TSNE_STEPS,
-    ).fit_transform(components)
-    return places

@@ -217,16 +217,9 @@ def confusion_counts(run: Run) -> Floats:
     return true @ predicted / len(run.seeds)
 
 
-def confusion_table(run: Run, *, rates: bool = False) -> pd.DataFrame:
-    """`confusion_counts` with the classes' names, one row for each true class; with
-    `rates` the shares of a row, empty for a class without a test clip.
-    """
+def confusion_table(run: Run) -> pd.DataFrame:
+    """`confusion_counts` with the classes' names, one row for each true class."""
     counts = confusion_counts(run)
-    if rates:
-        clips = counts.sum(axis=1, keepdims=True)
-        counts = np.divide(
-            counts, clips, out=np.full_like(counts, np.nan), where=clips > 0
-        )
     true = pd.Index(run.classes, name="true / predicted")
     return pd.DataFrame(counts, true, list(run.classes)).reset_index()
 

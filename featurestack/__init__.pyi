@@ -559,10 +559,8 @@ def report(
     name: str = '',
     run: str | Sequence[str] = (),
     ensemble: str | Sequence[str] = (),
-    confusion: Literal['counts', 'rates'] = 'counts',
     figures: int = 3,
     audio_mb: float = 1,
-    seed: int = 0,
     overwrite: bool = False,
     quiet: bool = False,
     predictions: str | Path | Sequence[str | Path] = (),
@@ -600,12 +598,9 @@ def report(
         prefix or last
     ensemble: write the ensemble of these runs, the mean of their probabilities, as
         a run of its own, then report
-    confusion: [counts] cells of the confusion matrices in tables/ and figures/:
-        counts, or shares of the row
     figures: [3] show the settings, figures and classes of this many runs, the best
         first; the page's tables have all
     audio_mb: [1] most MB of clips' audio in the page; other clips are linked
-    seed: [0] seed that draws the clips that the data section summarises
     overwrite: make the report and its figures anew, even if nothing changed
     quiet: print nothing; warnings stay
     """
@@ -1298,10 +1293,8 @@ def analyse(
     dataset: str = '',
     run: str | Sequence[str] = (),
     ensemble: str | Sequence[str] = (),
-    confusion: Literal['counts', 'rates'] = 'counts',
     figures: int = 3,
     audio_mb: float = 1,
-    seed: int = 0,
     overwrite: bool = False,
     quiet: bool = False,
     paper: bool = False,
@@ -1340,12 +1333,9 @@ def analyse(
         prefix or last
     ensemble: write the ensemble of these runs, the mean of their probabilities, as
         a run of its own, then report
-    confusion: [counts] cells of the confusion matrices in tables/ and figures/:
-        counts, or shares of the row
     figures: [3] show the settings, figures and classes of this many runs, the best
         first; the page's tables have all
     audio_mb: [1] most MB of clips' audio in the page; other clips are linked
-    seed: [0] seed that draws the clips that the data section summarises
     overwrite: make the report and its figures anew, even if nothing changed
     quiet: print nothing; warnings stay
     """

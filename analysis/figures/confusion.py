@@ -18,7 +18,6 @@ from featurestack.analysis.figures.drawing import (
     is_narrow,
     shorten,
 )
-from featurestack.commandline.quantities import percent
 
 ERROR_SHADE = 1.3  # the page's style sheets have the same
 
@@ -37,10 +36,8 @@ def draw_confusion_matrix(
     counts: np.ndarray,
     classes: Sequence[str],
     categories: Sequence[str] | None = None,
-    rates: bool = False,
 ) -> Axes:
-    """Shade each cell by its share of the row; its text is the count, or with `rates`
-    the percentage.
+    """Shade each cell by its share of the row; its text is the count.
 
     Classes have the order given, and a box surrounds neighbours of one category. If
     there are more than MANY_CLASSES classes, those with the most errors are shown; the
@@ -70,24 +67,17 @@ def draw_confusion_matrix(
     of_errors = ERRORS(ERROR_SHADE * np.sqrt(share))
     colours = np.where(grey[..., None], greys, of_errors)
 
-    def text(count: float, rate: float) -> str:
-        if not count:
-            return ""
-        if rates:
-            return percent(rate, 0)
-        return f"{count:.1f}".removesuffix(".0")
+    def text(count: float) -> str:
+        return f"{count:.1f}".removesuffix(".0") if count else ""
 
     rows = []
     for name, clips_of_class in zip(classes, total):
         rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
-    texts = np.vectorize(text)(counts, share)
+    texts = np.vectorize(text)(counts)
     heat_map(ax, pd.DataFrame(texts, rows, classes), colours, turn=45)
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
     _box_categories(ax, categories)
-    ax.set(
-        xlabel="Predicted (cells: % of the row)" if rates else "Predicted",
-        ylabel="Actual",
-    )
+    ax.set(xlabel="Predicted", ylabel="Actual")
     return ax
 
 

@@ -1,8 +1,4 @@
-"""Figures of clips and features: counts, one clip's features, class means,
-separability, projections.
-"""
-
-from collections.abc import Mapping
+"""Figures of clips and features: counts, class means, separability."""
 
 import numpy as np
 import pandas as pd
@@ -10,15 +6,11 @@ from matplotlib.axes import Axes
 
 from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
-    MANY_CLASSES,
-    MARKERS,
-    MUTED,
     RATES,
     SERIES,
     figure,
     grid_lines,
     heat_map,
-    panels,
     row_height,
     shorten,
     signed_colours,
@@ -100,72 +92,4 @@ def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
     ax.set_yticks(range(bars), names)
     ax.set(xlabel="accuracy of the nearest neighbour, %", ylim=(bars - 0.4, -0.6))
     grid_lines(ax, "x")
-    return ax
-
-
-PROJECTIONS_A_ROW = 4
-# more classes repeat colours, with other markers
-POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")
-
-
-@figure(
-    f"Projections of the clips, one dot per clip; at most {SAMPLED_CLIPS} clips, drawn"
-    f" by chance; of more than {MANY_CLASSES} classes, those with the most of these"
-    " clips are coloured, the others are grey",
-    row_height("points", 0.9, 1.65, PROJECTIONS_A_ROW),
-)
-def draw_projections(
-    ax: Axes,
-    *,
-    points: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-) -> Axes:
-    """Draw a panel for each title: each clip at its place in `points` (clips, 2),
-    coloured by its class.
-
-    A legend of hundreds of classes would leave no room for the panels.
-    """
-    classes, clips = np.unique(np.concatenate([*labels.values()]), return_counts=True)
-    others = np.empty(0, classes.dtype)
-    if len(classes) > MANY_CLASSES:
-        ranked = np.argsort(-clips, kind="stable")
-        others = classes[ranked[MANY_CLASSES:]]
-        classes = np.sort(classes[ranked[:MANY_CLASSES]])
-    columns = min(PROJECTIONS_A_ROW, len(points))
-    drawn = panels(ax, len(points), columns, wide=0.06, high=0.12)
-    for panel, (title, places) in zip(drawn, points.items()):
-        if len(others):
-            panel.plot(
-                *places[np.isin(labels[title], others)].T,
-                "o",
-                color=MUTED,
-                markersize=2,
-                markeredgewidth=0,
-                alpha=0.5,
-                label=f"{len(others)} other classes",
-                rasterized=True,
-            )
-        for number, name in enumerate(classes):
-            panel.plot(
-                *places[labels[title] == name].T,
-                linestyle="",
-                marker=MARKERS[(number // len(POINT_COLOURS) + number) % len(MARKERS)],
-                color=POINT_COLOURS[number % len(POINT_COLOURS)],
-                markersize=3.4,
-                markeredgewidth=0,
-                alpha=0.75,
-                label=shorten(name, 20),
-                rasterized=True,
-            )
-        panel.set(xticks=[], yticks=[])
-        panel.set_title(title, weight="normal")
-        panel.spines[:].set_visible(True)
-    ax.figure.legend(
-        *panel.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=5,
-        markerscale=1.3,
-        handletextpad=0.2,
-        columnspacing=1,
-    )
     return ax

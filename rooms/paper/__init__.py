@@ -14,3 +14,10 @@ def load_options() -> Sequence[Any]:
     from featurestack.rooms.paper.options import PaperOptions
 
     return (PaperOptions,)
+
+
+@ROOM.capabilities("paper")
+def load_paper() -> Sequence[Any]:
+    from featurestack.rooms.paper.latex import write_paper
+
+    return (write_paper,)

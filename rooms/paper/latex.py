@@ -135,6 +135,19 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     return " ".join(text.split())
 
 
+def write_paper(
+    folder: Path,
+    found: Findings,
+    figures: Sequence[SavedFigure],
+    cache: Cache | None,
+) -> tuple[str, set[str]]:
+    """Write the files of a report for papers into its folder; return the paragraph on
+    methods and the files' paths.
+    """
+    methods = methods_text(found, cache)
+    return methods, write_document(folder, found, figures, methods)
+
+
 def write_document(
     folder: Path,
     found: Findings,

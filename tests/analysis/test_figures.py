@@ -164,10 +164,6 @@ EXAMPLES = {
         "begin": 0.0,
         "end": 5.0,
     },
-    "projections": {
-        "points": {"mel": RNG.normal(size=(9, 2))},
-        "labels": {"mel": np.array(CLASSES)[np.arange(9) % 4]},
-    },
     "recall_by_set": {
         "recall": pd.DataFrame(
             [[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]],
@@ -248,15 +244,8 @@ def test_a_figure_draws_into_its_axes_at_a_papers_width_with_no_small_text(name,
     assert written and min(text.get_fontsize() for text in written) >= 8
 
 
-def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories():
+def test_a_confusion_matrix_has_counts_and_outlines_categories():
     assert texts(drawn("confusion_matrix").texts) == ["3", "1", "2", "1", "5"]
-    assert texts(drawn("confusion_matrix", rates=True).texts) == [
-        "75",
-        "25",
-        "100",
-        "17",
-        "83",
-    ]
     assert len(drawn("confusion_matrix", categories=["a", "a", "b", ""]).patches) == 1
     seeds = drawn(
         "confusion_matrix", counts=np.array([[2.5, 0.5], [0, 3]]), classes=["a", "b"]

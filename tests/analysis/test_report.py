@@ -72,7 +72,7 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
         *(
             "figures/recall_by_set.svg",
             "figures/mel-resnet18.curves.svg",
-            "figures/projections.svg",
+            "figures/separability.svg",
         ),
     }
     assert not any(
@@ -127,7 +127,7 @@ def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
 def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
     options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports")
     build(options)
-    assert "projections.svg" in stubs
+    assert "separability.svg" in stubs
     stubs.clear()
     make_run(options.runs, workshop.table, MadeRun(), "tones")
     build(options)
@@ -155,7 +155,7 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
         (folder / name).write_text("my own\n")
     edited = folder / "tables" / "rms-linear.classes.csv"
     edited.write_text("a remark\n")
-    (folder / "figures" / "projections.svg").write_bytes(SVG[:9])
+    (folder / "figures" / "separability.svg").write_bytes(SVG[:9])
     shutil.rmtree(options.runs / "tones" / "rms-linear")
     build(options)
     there = files_of(folder)
@@ -164,7 +164,7 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
         | {
             "tables/rms-linear.classes.csv",
             "tables/clips.csv",
-            "figures/projections.svg",
+            "figures/separability.svg",
         }
         <= there
     )

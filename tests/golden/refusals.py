@@ -159,7 +159,6 @@ train list resnet81 -> resnet81 resnet18
 analysis DATASET=nowhere RUNS=runs/plain -> nowhere
 analysis DATASET=easy RUNS=runs/plain RUN=mfc -> mfc
 analysis DATASET=easy RUNS=runs/plain FIGURES=-1 -> FIGURES -1
-analysis DATASET=easy RUNS=runs/plain CONFUSION=all -> all counts
 analysis DATASET=easy RUNS=runs/plain FIGUERS=3 -> FIGUERS FIGURES
 """
 
