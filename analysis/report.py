@@ -7,7 +7,7 @@ with OVERWRITE=1. `analysis.report_inputs` decides whether the whole report is u
 date.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -335,12 +335,8 @@ def write(
     parts = [found.problems, *(section.problems for section in sections)]
     problems = [problem for part in parts for problem in part]
     files |= write_tables(job.folder, tables, found)
-    drawn = list(figures.values())
-    methods = ""
-    if writer.paper and found.runs:
-        write_paper = rooms.load("capabilities", "paper")
-        methods, of_paper = write_paper(job.folder, found, drawn, cache)
-        files |= of_paper
+    methods, of_paper = write_paper(inputs, found, writer)
+    files |= of_paper
     reasons = runs_by_text(problems)
     html = page.render(
         f=found,
@@ -378,6 +374,16 @@ def write(
         facts=entry_facts(found, cache),
     )
     return built, files | {target.name}
+
+
+def write_paper(
+    inputs: Inputs, found: Findings, writer: FigureWriter
+) -> tuple[str, set[str]]:
+    """A paragraph on methods and the paths of a room's files, with PAPER=1."""
+    if not (writer.paper and found.runs):
+        return "", set()
+    write: Callable[..., tuple[str, set[str]]] = rooms.load("capabilities", "paper")
+    return write(inputs.job.folder, found, [*writer.saved.values()], inputs.cache)
 
 
 def joined(*parts: Mapping[str, T]) -> dict[str, T]:

@@ -133,7 +133,7 @@ run-recipe       train run {sounds} {runs} {linear} RECIPE={world}/own.txt FOLDS
 sweep            train sweep {sounds} {runs} {training} FOLDS=1
 sweep-recipe     train sweep {sounds} {runs} {linear} RECIPE={world}/own.txt FOLDS=1
 predict          train predict {of_run} {audio} DATA={world}/data JSON=1
-predict-own      train predict {of_run} DATA={world}/data TEST_CLIPS=1
+verify-run       train verify {of_run} DATA={world}/data
 predict-bundle   train predict RUN={world}/model.pt {audio} JSON=1
 predict-windows  train predict {of_run} {audio} HOP=0.5 THREADS=1
 onnx             train export {of_run} DATA={world}/data OUT={world}/model.onnx
@@ -147,16 +147,16 @@ ensemble         analysis {sounds} {report} FIGURES=0 ENSEMBLE='mel+rms-cnn4 mel
 """
 # A pattern of paths, then the calls that read such a file.
 READERS = r"""
-run\.json                        analysis run predict bundle predict-own sweep onnx
+run\.json                        analysis run predict bundle verify-run sweep onnx
 history                          analysis run ensemble
 augmented                        analysis
-predictions                      analysis run predict-own bundle onnx ensemble
+predictions                      analysis run verify-run bundle onnx ensemble
 last\.pt                         predict bundle listen onnx predict-windows
 best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights
 esc\.zip                         data-zip
 own\.txt                         run-recipe sweep-recipe
-index\.h5$                       features verify info run analysis plan predict-own
+index\.h5$                       features verify info run analysis plan verify-run
 \.h5$                            features verify info run analysis plan verify-cache
 costs\.csv|failures\.csv|locks   features verify info run analysis plan
 folds\.csv                       features-tree plan-tree run-tree

@@ -1081,7 +1081,6 @@ def detections(
     window: float = 0.0,
     gate: float | None = None,
     reject: float = 0.0,
-    test_clips: bool = False,
     top: int = 5,
     json: bool = False,
     csv: bool = False,
@@ -1123,8 +1122,6 @@ def detections(
         no answer
     reject: [0] probability below which there is no answer, such as 0.7
     audio: audio file, or a folder of them with its sub-folders
-    test_clips: predict the dataset's clips instead of AUDIO, each by the model of
-        the fold that tested it, and compare with predictions.csv
     top: [5] classes shown for each file
     json: print every probability as JSON
     csv: print every probability as CSV

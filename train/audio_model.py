@@ -208,11 +208,10 @@ class AudioModel(TrainedModel):
     def predict(
         self,
         clips: Iterable[tuple[Key, Samples]],
-        fold: int | None = None,
         apart: dict[Key, Probabilities] | None = None,
     ) -> Iterator[tuple[Key, Probabilities, str]]:
-        """Yield each clip's key, (K,) probabilities of all folds' models or of one
-        fold's, and `predicted`.
+        """Yield each clip's key, (K,) probabilities of all folds' models together, and
+        `predicted`.
 
         `predicted` is "" if the prediction is rejected or, with tags, has no class.
         `apart` gets each clip's (F, K) probabilities of the folds' models alone.
@@ -226,11 +225,9 @@ class AudioModel(TrainedModel):
                 each = pool.map(self.features, [y for _, y in batch])
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]
                 filled = np.array([len(y) / self.samples for _, y in batch])
-                if apart is None:
-                    probabilities = self.probabilities(values, filled, fold)
-                else:
-                    by_fold = self.by_fold(values, filled)
-                    probabilities = self.joined(by_fold)
+                by_fold = self.by_fold(values, filled)
+                probabilities = self.joined(by_fold)
+                if apart is not None:
                     alone = np.stack(by_fold, axis=1)
                     apart.update(zip([key for key, _ in batch], alone))
                 levels = [loudest_level(y, self.sample_rate) for _, y in batch]
@@ -272,12 +269,10 @@ class AudioModel(TrainedModel):
 def predict_files(
     model: AudioModel,
     files: Mapping[str, Path],
-    fold: int | None = None,
     places: Mapping[str, audio.Span] = MappingProxyType({}),
     apart: dict[str, Probabilities] | None = None,
 ) -> pd.DataFrame:
-    """The predictions of one fold's model, or of all folds' models together, for the
-    beginning of each file.
+    """The predictions of all folds' models together for the beginning of each file.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
@@ -311,7 +306,7 @@ def predict_files(
                 failures[file] = str(error)
                 continue
             seconds = info.frames / info.sample_rate if info else end - start
-            if info and fold is None:
+            if info:
                 rates[file] = info.sample_rate
             if seconds > longest + TOLERANCE:
                 longer.append(file)
@@ -320,22 +315,26 @@ def predict_files(
     keys = []
     probabilities = []
     predicted = []
-    for key, own, text in model.predict(clips(), fold, apart):
+    for key, own, text in model.predict(clips(), apart):
         keys.append(key)
         probabilities.append(own)
         predicted.append(text)
     values = np.reshape(probabilities, (-1, len(model.classes)))
     table = pd.DataFrame(values, keys, model.classes)
     table.insert(0, "predicted", predicted)
-    if longer:
-        begun = (
-            f"only the first {duration(longest)} of {counted(len(longer), 'file')}"
-            " count"
-        )
-        tell(f"{begun}; HOP=1 predicts windows through all of them")
+    tell_longer(len(longer), longest)
     tell_low_rates(rates, rate)
     tell_failures(failures, len(files))
     return table
+
+
+def tell_longer(files: int, seconds: float) -> None:
+    """Tell how many files are longer than the seconds that count."""
+    if files:
+        tell(
+            f"only the first {duration(seconds)} of {counted(files, 'file')} count;"
+            " HOP=1 predicts windows through all of them"
+        )
 
 
 def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:

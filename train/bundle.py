@@ -208,27 +208,21 @@ class TrainedModel:
         load_weights(network, state["network"], Path(name))
         return FoldModel(self.compute.place(network.eval()), statistics)
 
-    def probabilities(
-        self,
-        values: Values,
-        filled: Floats,
-        fold: int | None = None,
-    ) -> Probabilities:
+    def probabilities(self, values: Values, filled: Floats) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds'
-        models.
+        models, each scaled by the run's temperature, except with tags.
 
-        Each model's probabilities are scaled by the run's temperature, except with
-        tags. With `fold`, that fold's model alone gives probabilities as in
-        predictions.csv, unscaled. `filled` (B,) is the share of the duration that each
-        clip fills; it counts if the run was trained without padding.
+        `filled` (B,) is the share of the duration that each clip fills; it counts if
+        the run was trained without padding.
         """
-        if fold is not None:
-            return self.answers(fold, self.prepare(fold, values, filled))[0]
         return self.joined(self.by_fold(values, filled))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
-        """(B, K) of each fold's model alone."""
-        return [self.probabilities(values, filled, fold) for fold in self.folds]
+        """(B, K) of each fold's model alone, unscaled as in predictions.csv."""
+        return [
+            self.answers(fold, self.prepare(fold, values, filled))[0]
+            for fold in self.folds
+        ]
 
     def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
         """The mean of all folds' models, scaled by the run's temperature."""

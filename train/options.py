@@ -213,20 +213,13 @@ class TrainedOptions(EpochOptions):
 
 
 class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
-    """Classes of new audio or of the dataset's own test clips, or the score on another
-    dataset: DATASET= without AUDIO.
-    """
+    """Classes of new audio, or the score on another dataset: DATASET= without AUDIO."""
 
     example = "RUN=last AUDIO=recording.wav"
 
     leading = ("audio", "run", "hop", "threshold", "out", "dataset")
     audio: Path | None = option(
         None, "audio file, or a folder of them with its sub-folders"
-    )
-    test_clips: bool = option(
-        False,
-        "predict the dataset's clips instead of AUDIO, each by the model of the fold"
-        " that tested it, and compare with predictions.csv",
     )
     top: int = option(5, "classes shown for each file", least=1)
     json: bool = option(False, "print every probability as JSON")
@@ -259,7 +252,7 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         """Whether DATASET is another dataset that the run is scored on, and not the one
         of the runs that RUN chooses from.
         """
-        return self.audio is None and not self.test_clips and bool(self.dataset)
+        return self.audio is None and bool(self.dataset)
 
 
 class VerifyOptions(EpochOptions, DataOptions):

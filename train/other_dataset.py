@@ -138,7 +138,7 @@ def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
         if own in (options.dataset, str(Path(options.dataset).resolve())):
             raise RequestError(
                 f"{run.name} was trained on {run.dataset}: give another dataset as"
-                " DATASET=, new audio as AUDIO=, or TEST_CLIPS=1 for its own test clips"
+                " DATASET=, or new audio as AUDIO="
             )
         source["name"] = f"{run.dataset}2"  # another dataset of the same name
     return load(SourceOptions.build(source))

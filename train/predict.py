@@ -1,13 +1,10 @@
-"""`python -m train predict`: the classes of new audio, or of a dataset's own test clips
-from their audio.
-"""
+"""`python -m train predict`: the classes of new audio."""
 
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from featurestack.commandline import rooms
@@ -15,14 +12,13 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache import Cache, cache_folder
+from featurestack.features_cache import cache_folder
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.table import has_windows, spans
+from featurestack.features_cache.table import has_windows
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.storage.files import content_hash
 from featurestack.train.audio_model import AudioModel, predict_files
-from featurestack.train.bundle import AGREES
 from featurestack.train.options import PredictOptions, refuse_inside
 from featurestack.train.rejection import NO_ANSWER
 
@@ -115,8 +111,8 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
 
 
 def predict_audio(options: PredictOptions) -> int:
-    """Print the classes of audio files, of windows through them, or of test clips; 1 if
-    a file could not be read.
+    """Print the classes of audio files or of windows through them; 1 if a file could
+    not be read.
 
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
@@ -128,14 +124,11 @@ def predict_audio(options: PredictOptions) -> int:
         from featurestack.train.other_dataset import score_elsewhere  # few need it
 
         return score_elsewhere(options)
-    if options.test_clips == (options.audio is not None):
+    if options.audio is None:
         raise RequestError(
-            "give AUDIO=a file or a folder, TEST_CLIPS=1 for the dataset's own clips,"
-            " or DATASET=another labelled dataset"
+            "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
         )
     model = AudioModel.open(options, options.threshold)
-    if options.audio is None:
-        return predict_test_clips(options, model)
     files = find_recordings(options.audio)
     tell_trained(
         cache_folder(model.config.dataset, options.data, model.config.dataset), files
@@ -158,51 +151,3 @@ def predict_audio(options: PredictOptions) -> int:
         table = predict_files(model, named).reset_index(names="file")
     show(table, model.classes, options, tags=model.task.multilabel)
     return int(table["file"].nunique() < len(files))
-
-
-def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
-    """Predict each fold's test clips from their audio by that fold's model; compare
-    with predictions.csv.
-
-    Returns 1 if a file could not be read.
-    """
-    run = model.run
-    classes = model.classes
-    if run is None:
-        raise RequestError(
-            "TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none"
-        )
-    cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
-    known = run.scored(selection=options.selection).set_index("clip_id")
-    clips = cache.clips.iloc[cache.positions(known.index)]
-    files = pd.Series(map(Path, clips["path"]), known.index)
-    places = dict(zip(known.index, spans(clips)))
-    parts = []
-    for fold, ids in known.groupby("fold").groups.items():
-        parts.append(predict_files(model, files[ids].to_dict(), fold, places))
-    answers = pd.concat(parts)
-    before = known.loc[answers.index]
-    table = before[["fold", "target"]].join(answers)
-    if options.json or options.csv:
-        show(
-            table.reset_index(names="clip_id"),
-            classes,
-            options,
-            tags=model.task.multilabel,
-        )
-    targets = run.numbers(table["target"])
-    now = run.task.epoch_scores(targets, table[classes].to_numpy())
-    then = run.task.epoch_scores(targets, before[classes].to_numpy())
-    metric = run.task.score
-    largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
-    verdict = (
-        "the same"
-        if largest <= AGREES
-        else "NOT the same: was the audio or a library changed?"
-    )
-    tell(
-        f"{run.task.metric.title} {now[metric]:.4f} of {len(table)} clips of all folds;"
-        f" predictions.csv says {then[metric]:.4f}"
-    )
-    tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
-    return 1 if len(answers) < len(known) else 0

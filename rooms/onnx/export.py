@@ -172,8 +172,8 @@ def noise_clips(model: TrainedModel) -> Iterator[Example]:
         noise.normal(size=(1, channel.rows, channel.frames))
         for channel in model.input.channels
     ]
-    for number, fold in enumerate(model.folds):
-        yield number, values, model.probabilities(values, np.ones(1), fold)[0]
+    for number, expected in enumerate(model.by_fold(values, np.ones(1))):
+        yield number, values, expected[0]
 
 
 def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:

@@ -406,7 +406,6 @@ def predicted():
                 "train predict ensemble.pt", AUDIO="easy/siren/siren1-A.wav", CSV=1
             ).out
         ),
-        "test_clips": done("train predict last", **linear, TEST_CLIPS=1, CSV=1).out,
     }
     through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5}
     outputs["windows"] = done("train predict last", **linear, **through, CSV=1).out

@@ -2,11 +2,9 @@
 
 import shutil
 
-import numpy as np
 import pytest
 
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_predictions
 from featurestack.train import run
 from tests.train import sounds
 from tests.train.little import change, clip_table, fill, fill_with_tags, little_options
@@ -48,19 +46,6 @@ def finished(trained, options):
 def sounding(tmp_path_factory):
     """A run on sounds that are easy to separate, beside their cache and their files."""
     return sounds.train_run(tmp_path_factory.mktemp("sounding"))
-
-
-@pytest.fixture
-def unlike(sounding, tmp_path):
-    """A copy of `sounding` whose first fold has other predictions than its network
-    gives.
-    """
-    copy = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
-    rows = copy.predictions(1)
-    write_predictions(
-        copy.fold(1), rows, np.full((len(rows), 3), 1 / 3, np.float32), copy.classes
-    )
-    return copy
 
 
 @pytest.fixture(scope="session")

@@ -30,14 +30,14 @@ def file(sounding, tmp_path_factory):
     return made
 
 
-def test_has_one_epoch_and_no_test_clips(file, capsys):
+def test_has_one_epoch_and_no_score(file, capsys):
     """Its predictions are compared with its run's where a model with an input kind of
     its own is tested.
     """
     with refused("give a run, a bundle has none"):
         predict_audio(
             PredictOptions(
-                run=str(file), test_clips=True, selection="best", threads="1"
+                run=str(file), dataset="other", selection="best", threads="1"
             )
         )
     assert "SELECTION does not apply to a bundle" in capsys.readouterr().err

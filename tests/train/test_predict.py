@@ -14,6 +14,10 @@ import soundfile
 import torch
 
 from featurestack.commandline.options import with_rooms
+from featurestack.features_cache import Cache
+from featurestack.results.calibration import scaled
+from featurestack.results.run_folder import RunFolder
+from featurestack.train.audio_model import AudioModel, predict_files
 from featurestack.train.bundle import bundle_of_run
 from featurestack.train.checkpoint import load
 from featurestack.train.options import PredictOptions
@@ -99,26 +103,22 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
         ("short", "texture", {"padding": "drop", "augment": "auto", "tta": 1}),
     ],
 )
-def test_test_clips_get_the_predictions_of_training(
-    clips, model, given, request, capsys
+def test_audio_gets_the_predictions_that_training_has_from_the_cache(
+    clips, model, given, request
 ):
-    """Each clip is predicted from its audio by the model of its fold, also without
-    padding.
-    """
-    run = train_run(
-        request.getfixturevalue(clips).path.parents[2], model=model, **given
+    """Also without padding; a model of one fold, scaled by the run's temperature."""
+    folder = request.getfixturevalue(clips).path.parents[2]
+    run = train_run(folder, model=model, folds=(1,), tag="one", **given)
+    known = run.scored().set_index("clip_id")
+    cache = Cache(folder / "data" / "little" / "features")
+    paths = cache.clips.set_index("clip_id")["path"].map(Path)
+    answers = predict_files(
+        AudioModel(bundle_of_run(run)), paths[known.index].to_dict()
     )
-    capsys.readouterr()
-    assert ask(run, test_clips=True, csv=True) == 0
-    out, err = capsys.readouterr()
-    answers, known = (
-        table.sort_values("clip_id")[["clip_id", "fold", *CLASSES]].reset_index(
-            drop=True
-        )
-        for table in (pd.read_csv(io.StringIO(out)), run.predictions())
+    expected = scaled(
+        known[[*CLASSES]].to_numpy(np.float32), run.calibration().temperature
     )
-    pd.testing.assert_frame_equal(answers, known, check_dtype=False, atol=1e-3)
-    assert "at most: the same" in err
+    np.testing.assert_allclose(answers[[*CLASSES]], expected, atol=1e-3)
 
 
 def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
@@ -131,15 +131,12 @@ def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
     )
 
 
-def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys):
-    data = sounding.path.parents[2] / "data"
-    (unlike.fold(2) / "predictions.csv").unlink()
-    assert ask(unlike, test_clips=True, data=data) == 0
-    said = capsys.readouterr().err
-    assert "NOT the same" in said and "1 of 2 folds" in said
-    (unlike.fold(1) / "predictions.csv").unlink()
+def test_a_run_without_a_finished_fold_predicts_nothing(sounding, tmp_path):
+    begun = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
+    for fold in begun.finished:
+        (begun.fold(fold) / "predictions.csv").unlink()
     with refused("no finished fold yet"):
-        ask(unlike, test_clips=True, data=data)
+        ask(begun, audio=tmp_path)
 
 
 def test_a_bundle_has_the_epoch_that_counts(options):
