@@ -1,8 +1,8 @@
 """`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
 or frame.
 
-networks.py finds the network and its card. onnxruntime (the extra embeddings)
-runs it in the processes that compute the other features.
+networks.py finds the network and its card. onnxruntime or ai_edge_litert (the extra
+embeddings) runs it in the processes that compute the other features.
 
 Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
 (windows, frames, bands), with a further axis of 1 before or after the two. Output is
@@ -26,6 +26,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
+from featurestack.rooms.embeddings.network_file import NetworkFile
 from featurestack.rooms.embeddings.networks import (
     POOLINGS,
     FrontEnd,
@@ -33,13 +34,9 @@ from featurestack.rooms.embeddings.networks import (
     external_files,
     find_network,
     obtain_network,
-    require_library,
 )
-from featurestack.rooms.embeddings.process import NetworkProcess
 
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
-MOST_SAMPLES = 1 << 24  # samples of one window
-MOST_OF_A_CLIP = 10_000  # windows
 LONGEST = 60  # seconds within which a front end has to fill a window
 
 
@@ -50,9 +47,9 @@ class Network:
     shortest  samples that fill one window of the front end; 0 without one
     """
 
-    network: NetworkProcess
+    network: NetworkFile
     card: NetworkCard
-    front_end: NetworkProcess | None = None
+    front_end: NetworkFile | None = None
     shortest: int = 0
 
     def embed(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,15 +57,9 @@ class Network:
         the card says; Impossible if the network refuses the input.
         """
         windows = self.windows(y)
-        if len(windows) > MOST_OF_A_CLIP:
-            raise Impossible(
-                f"the hop makes {len(windows):,} windows of a clip; at most"
-                f" {MOST_OF_A_CLIP:,} are taken"
-            )
         axes = self.network.axes
         single = len(axes) == windows.ndim - 1 or axes[0] == 1
-        most = max(1, MOST_SAMPLES // windows[0].size)
-        step = 1 if single else min(MOST_WINDOWS, most)
+        step = 1 if single else MOST_WINDOWS
         parts = []
         for start in range(0, len(windows), step):
             x = _with_axes(windows[start : start + step], axes)
@@ -112,7 +103,7 @@ class Network:
 
 
 def _frames(
-    front_end: NetworkProcess,
+    front_end: NetworkFile,
     described: FrontEnd,
     y: NDArray[np.float32],
 ) -> NDArray[np.float32]:
@@ -197,26 +188,19 @@ def _opened(
     """The network and its front end; `versions` of all their files and the number of
     this process tell one from another.
     """
-    for path in paths:
-        require_library(path)
-    network = NetworkProcess(paths[0], card.output)
+    network = NetworkFile(paths[0], card.output)
     if not network.axes:
         raise RequestError(f"{paths[0]} takes a single number, expected samples")
     fixed = network.axes[-1]
     if card.front_end is None:
-        if fixed and fixed > MOST_SAMPLES:
-            raise RequestError(
-                f"{paths[0]}: its input has {fixed:,} samples; at most"
-                f" {MOST_SAMPLES:,} are given"
-            )
         if not card.window and fixed:
             card = replace(card, window=fixed / card.sample_rate)
         return Network(network, card)
-    before = NetworkProcess(paths[1])
+    before = NetworkFile(paths[1])
     return Network(network, card, before, _shortest(before, card))
 
 
-def _shortest(front_end: NetworkProcess, card: NetworkCard) -> int:
+def _shortest(front_end: NetworkFile, card: NetworkCard) -> int:
     """The fewest samples of which the front end makes a whole window."""
     assert card.front_end
     longest = LONGEST * card.sample_rate

