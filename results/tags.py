@@ -44,8 +44,12 @@ Seed = tuple[Targets, Scores, NDArray[np.generic]]
 REPLICATES = 500  # only their variance counts
 MOST_SWAPPED = 12  # recordings: 4,096 patterns
 SWAPPED_LABELS = 50_000_000  # labels times patterns: some 2 s for a pair of runs
-SWAPPED_VALUES = 2_000_000  # patterns times thresholds at a time: 16 MB an array
+SAMPLED_VALUES = 2_000_000  # patterns times thresholds at a time: 16 MB an array
 SMALL = 1e-3  # less than the difference between a label and none
+# recordings times positive clips: 16 MB an array; with more, recordings are not drawn,
+# and the interval's variance is the jackknife's, which the bootstrap tends to
+MOST_COUNTS = 2_000_000
+FEW_CLIPS = 1_000  # in a recording: one pass over the thresholds for each number
 
 
 def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
@@ -75,7 +79,7 @@ def _ranks(values: Scores, among: Scores) -> Floats:
 def average_precision(target: Targets, scores: Scores) -> Floats:
     """Average precision (K,) of each class."""
     one_recording = np.zeros(len(target), np.intp)
-    as_they_are = _resampled(target, scores, one_recording, lambda counts: counts)
+    as_they_are = _resampled(target, scores, one_recording, [lambda counts: counts])
     return as_they_are[0]
 
 
@@ -83,10 +87,10 @@ def _resampled(
     target: Targets,
     scores: Scores,
     recordings: Ints,
-    resample: Callable[[Floats], Floats],
+    resamples: Sequence[Callable[[Floats], Floats]],
 ) -> Floats:
-    """Average precisions (B, K) of B samples; `resample` maps counts of recordings (G,
-    T) to (B, T).
+    """Average precisions (B, K) of B samples; each of `resamples` maps counts of
+    recordings (G, T) to some of their (B, T).
 
     The T thresholds of a class are the scores of its positive clips, the highest first.
     Row g, column t counts recording g's clips whose score is at least threshold t, but
@@ -111,17 +115,34 @@ def _resampled(
         threshold = np.searchsorted(thresholds, falling)
         shape = groups, len(thresholds) + 1  # the last column is below all thresholds
 
-        clips = resample(_counts(recordings, threshold, shape))
-        hits = resample(_counts(recordings[positive], threshold[positive], shape))
-        reached = np.maximum(clips.cumsum(axis=1), 1)
-        precision = hits.cumsum(axis=1) / reached
-
-        positives = hits.sum(axis=1)
-        total = (hits * precision).sum(axis=1)
-        unknown = np.full(len(hits), np.nan)
-        averages = np.divide(total, positives, out=unknown, where=positives > 0)
-        columns.append(averages)
+        every_clip = _counts(recordings, threshold, shape)
+        every_hit = _counts(recordings[positive], threshold[positive], shape)
+        averages = []
+        for resample in resamples:
+            clips, hits = resample(every_clip), resample(every_hit)
+            reached = np.maximum(clips.cumsum(axis=1), 1)
+            precision = hits.cumsum(axis=1) / reached
+            positives = hits.sum(axis=1)
+            total = (hits * precision).sum(axis=1)
+            averages.append(_ratio(total, positives))
+        columns.append(np.concatenate(averages))
     return np.stack(columns, axis=1)
+
+
+def _ratio(total: NDArray[np.number], positives: NDArray[np.number]) -> Floats:
+    """NaN without a positive clip."""
+    unknown = np.full(len(total), np.nan)
+    return np.divide(total, positives, out=unknown, where=positives > 0)
+
+
+def _samples(patterns: Floats, target: Targets) -> list[Callable[[Floats], Floats]]:
+    """What sums the counts (G, T) for each of `patterns` (B, G), some at a time."""
+    thresholds = max(1, int(target.sum(axis=0).max()))
+    chunk = max(1, SAMPLED_VALUES // thresholds)
+    return [
+        partial(np.matmul, patterns[start : start + chunk])
+        for start in range(0, len(patterns), chunk)
+    ]
 
 
 def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats:
@@ -172,8 +193,12 @@ def lwlrap(target: Targets, scores: Scores) -> float:
     labels = target.sum(axis=1)
     if not labels.any():
         return np.nan
-    within = average_precision(target.T, scores.T)
-    total = np.nan_to_num(within) @ labels
+    total = 0.0
+    for positive, score in zip(target.T, scores.T):
+        own = scores[positive]
+        above = own >= score[positive, None]
+        hits = (above & target[positive]).sum(axis=1)
+        total += (hits / above.sum(axis=1)).sum()
     return float(total / labels.sum())
 
 
@@ -198,13 +223,90 @@ def jackknife_values(
     proportion to s.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    whole = average_precision(target, scores)
+    return attributed(whole, _without_each(target, scores, recordings), sizes)
+
+
+def _is_dense(target: Targets, recordings: int) -> bool:
+    """Whether clips can be counted for each recording and threshold."""
+    thresholds = target.sum(axis=0).max()
+    return bool(recordings * thresholds <= MOST_COUNTS)
+
+
+def _without_each(target: Targets, scores: Scores, recordings: Ints) -> Floats:
+    """Average precisions (G, K) without each recording, NaN if no positive clip is
+    left.
+    """
 
     def leave_one_out(counts: Floats) -> Floats:
         return counts.sum(axis=0) - counts
 
-    whole = average_precision(target, scores)
-    without = _resampled(target, scores, recordings, leave_one_out)
-    return attributed(whole, without, sizes)
+    sizes = np.bincount(recordings)
+    if _is_dense(target, len(sizes)):
+        return _resampled(target, scores, recordings, [leave_one_out])
+    by_class = [
+        _without_few(positive, score, recordings)
+        for positive, score in zip(target.T, scores.T)
+    ]
+    without = np.stack(by_class, axis=1)
+    large = np.flatnonzero(sizes > FEW_CLIPS)
+    number = np.full(len(sizes), len(large))  # all others are counted as one
+    number[large] = np.arange(len(large))
+    counted = _resampled(target, scores, number[recordings], [leave_one_out])
+    without[large] = counted[: len(large)]
+    return without
+
+
+def _without_few(
+    positive: NDArray[np.bool_], score: Floats, recordings: Ints
+) -> Floats:
+    """(G,) one class's average precision without each recording of up to FEW_CLIPS.
+
+    Where a recording has b clips, a of them positive, among the N first clips, of which
+    H are positive, the precision without it is (H - a) / (N - b). Between two of its
+    clips a and b are constant, so that its sum there is a difference of cumulative sums
+    of 1 / (N - b) and H / (N - b), which all recordings share.
+    """
+    falling = -score
+    thresholds = np.sort(falling[positive])
+    last = len(thresholds)
+    threshold = np.searchsorted(thresholds, falling)
+    hits = np.bincount(threshold[positive], minlength=last + 1)
+    found = hits.cumsum()
+    reached = np.bincount(threshold, minlength=last + 1).cumsum()
+
+    # a stretch begins at the first threshold, and at each clip of the recording
+    groups = recordings.max() + 1
+    recording = np.concatenate([np.arange(groups), recordings])
+    start = np.concatenate([np.zeros(groups, np.intp), threshold])
+    own = np.concatenate([np.zeros(groups, np.intp), positive])
+    order = np.lexsort((start, recording))
+    recording, start, own = recording[order], start[order], own[order]
+    first = np.searchsorted(recording, np.arange(groups))[recording]
+    clips = np.arange(len(recording)) - first  # b
+    counted = own.cumsum()
+    before = counted - counted[first]  # a
+    end = np.append(start[1:], last)
+    end[np.append(recording[1:] != recording[:-1], True)] = last
+
+    sums = np.zeros(len(start))
+    by_clips = np.argsort(clips, kind="stable")
+    bounds = np.bincount(clips)[: FEW_CLIPS + 1].cumsum()
+    for b, rows in enumerate(np.split(by_clips, bounds)[:-1]):
+        weights = hits / np.maximum(reached - b, 1)
+        ones = np.append(0, weights.cumsum())
+        precise = np.append(0, (weights * found).cumsum())
+        here, there = start[rows], end[rows]
+        sums[rows] = precise[there] - precise[here]
+        sums[rows] -= before[rows] * (ones[there] - ones[here])
+
+    # the recording's own positive clips, which begin a stretch, are none of its sum
+    _, place = np.unique(recording * (last + 1) + start, return_inverse=True)
+    tied = np.bincount(place, own)[place]
+    precision = (found[start] - before) / np.maximum(reached[start] - clips, 1)
+    sums -= np.where(start < end, tied * precision, 0)
+    left = last - np.bincount(recording, own)
+    return _ratio(np.bincount(recording, sums), left)
 
 
 def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
@@ -258,14 +360,8 @@ def swapped_differences(
     twice = np.concatenate([recordings, recordings + kept.shape[1]])
     both = np.concatenate([second, first])
     labels = np.concatenate([target, target])
-    thresholds = max(1, int(labels.sum(axis=0).max()))
-    chunk = max(1, SWAPPED_VALUES // thresholds)
-    precisions = []
-    for start in range(0, len(patterns), chunk):
-        resample = partial(np.matmul, patterns[start : start + chunk])
-        of_classes = _resampled(labels, both, twice, resample)
-        precisions.append(_mean(of_classes, axis=1))
-    swapped = np.concatenate(precisions)
+    by_class = _resampled(labels, both, twice, _samples(patterns, labels))
+    swapped = _mean(by_class, axis=1)
     return swapped - swapped[::-1]
 
 
@@ -302,15 +398,17 @@ def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
     total = positives.sum(axis=0)
     clips = len(target)
     whole = random_order_precision(total, clips)
-    without = []
-    for own, size in zip(positives, sizes.tolist()):
-        without.append(random_order_precision(total - own, clips - size))
-    return attributed(whole, np.stack(without), sizes)
+    without = np.empty(positives.shape)
+    for size in np.unique(sizes).tolist():
+        rows = sizes == size
+        left = total - positives[rows]
+        without[rows] = random_order_precision(left, clips - size)
+    return attributed(whole, without, sizes)
 
 
 def random_order_precision(positives: Floats, clips: int) -> Floats:
-    """Expected average precision (K,) of a random order, for so many positive clips
-    (K,); NaN for none.
+    """Expected average precision of a random order, for each number of positive clips;
+    NaN for none.
 
     It is higher than the prevalence: the first positive clip comes early by luck. With
     R of N clips positive and H = 1 + 1/2 + … + 1/N it is
@@ -335,31 +433,39 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
     """
     names = recordings_by_content(seeds)
     classes = seeds[0][0].shape[1]
+    dense = all(_is_dense(target, len(names)) for target, _, _ in seeds)
     rng = np.random.default_rng(0)
     equal = np.full(len(names), 1 / len(names))
-    drawn = rng.multinomial(len(names), equal, REPLICATES)
+    drawn = rng.multinomial(len(names), equal, REPLICATES if dense else 0)
     precisions = []
     replicates = []
     positives = np.zeros((len(names), classes + 1))  # the last column counts all clips
     for target, scores, groups in seeds:
         place = pd.Index(names).get_indexer(groups)
         own, recordings = np.unique(place, return_inverse=True)
-        resample = partial(np.matmul, drawn[:, own])
-        replicated = _resampled(target, scores, recordings, resample)
-        replicates.append(_with_mean(replicated))
         precision = average_precision(target, scores)
         precisions.append(_with_mean(precision[None]))
+        if dense:
+            samples = _samples(drawn[:, own].astype(float), target)
+            replicated = _resampled(target, scores, recordings, samples)
+        else:
+            replicated = np.tile(precision, (len(names), 1))
+            replicated[own] = _without_each(target, scores, recordings)
+        replicates.append(_with_mean(replicated))
         counted = np.column_stack([target, np.ones(len(target))])
         positives[own] += recording_sums(counted, place)
     precision = _mean(np.stack(precisions), axis=0)[0]
     known = ~np.isnan(precision)
     replicated = _mean(np.stack(replicates)[:, :, known], axis=0)
+    variance = np.nanvar(replicated, axis=0)
+    if not dense:
+        variance *= (len(names) - 1) ** 2 / len(names)
     clips_of_a_seed = positives[:, -1].sum() / len(seeds)
     table = np.full((len(precision), 3), np.nan)
     table[:, 0] = precision
     table[known, 1:] = wilson_interval(
         precision[known],
-        np.nanvar(replicated, axis=0),
+        variance,
         effective_recordings(positives[:, known]),
         round(clips_of_a_seed),
     )
@@ -373,13 +479,13 @@ def recordings_by_content(seeds: Sequence[Seed]) -> NDArray[np.generic]:
     parts = []
     for target, scores, groups in seeds:
         values = scores.astype(float)
-        of_clips = [
-            target.sum(axis=1),
-            values.sum(axis=1),
-            (target * values).sum(axis=1),
-        ]
-        part = pd.DataFrame(of_clips, index=["labels", "all", "true"]).T
-        parts.append(part.assign(clips=1).groupby(groups).sum())
+        of_clips = {
+            "labels": target.sum(axis=1),
+            "all": values.sum(axis=1),
+            "true": (target * values).sum(axis=1),
+            "clips": 1,
+        }
+        parts.append(pd.DataFrame(of_clips).groupby(groups).sum())
     content = pd.concat(parts).groupby(level=0).sum().round(9)
     return content.sort_values([*content], kind="stable").index.to_numpy()
 

@@ -89,6 +89,37 @@ def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
     )
 
 
+@pytest.mark.parametrize(("most_counts", "few"), [(None, 9), (0, 9), (0, 3), (0, 1)])
+@pytest.mark.parametrize("seed", range(6))
+def test_scores_without_a_recording_are_those_of_the_other_clips(
+    monkeypatch, most_counts, few, seed
+):
+    if most_counts is not None:
+        monkeypatch.setattr(tags, "MOST_COUNTS", most_counts)
+    monkeypatch.setattr(tags, "FEW_CLIPS", few)
+    prevalence = [0.03, 0.3, 0.9][seed % 3]
+    target, scores = drawn(seed, 80, 3, prevalence, equals=seed % 2 == 0)
+    target[0] = True
+    _, groups = np.unique(np.arange(80) % 31 % (5 + 5 * seed), return_inverse=True)
+    without = tags._without_each(target, scores, groups)
+    for group, row in enumerate(without):
+        others = groups != group
+        plain = tags.average_precision(target[others], scores[others])
+        assert row == pytest.approx(plain, nan_ok=True, abs=1e-12)
+
+
+def test_the_jackknife_and_the_bootstrap_have_nearly_the_same_interval(monkeypatch):
+    target, scores = drawn(3, clips=2000)
+    seeds = [(target, scores, np.arange(2000) // 3)] * 2
+    drawn_interval = tags.precision_of_seeds(seeds)
+    monkeypatch.setattr(tags, "MOST_COUNTS", 0)
+    interval = tags.precision_of_seeds(seeds)
+    assert interval[:, 0].tolist() == drawn_interval[:, 0].tolist()
+    width = interval[:, 2] - interval[:, 1]
+    expected = drawn_interval[:, 2] - drawn_interval[:, 1]
+    assert width == pytest.approx(expected, rel=0.1)
+
+
 def test_the_interval_holds_the_score_and_narrows_with_recordings():
     target, scores = drawn(7, clips=400)
     forty = np.repeat(np.arange(40), 10)
