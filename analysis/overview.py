@@ -2,7 +2,6 @@
 that a room adds to it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -96,36 +95,21 @@ def across() -> ModuleType | None:
     return module
 
 
+def of_page(options: AnalysisOptions) -> AnalysisOptions:
+    """The options of the comparison: a command on one dataset compares all of them."""
+    one = len(dataset_words(options)) == 1
+    return replace(options, dataset="" if one else options.dataset, name="")
+
+
 def check_choices(datasets: Sequence[ReportJob], options: AnalysisOptions) -> None:
-    """RequestError if the options choose a comparison that these datasets lack; that
-    of a command on one dataset is of all.
+    """RequestError if the options choose a comparison that the datasets of the page
+    lack.
     """
     module = across()
     if module and module.choices(options) != module.choices(AnalysisOptions()):
         if len(dataset_words(options)) == 1:
-            datasets = jobs(replace(options, dataset="", name=""))
+            datasets = jobs(of_page(options))
         module.check(datasets, options)
-
-
-def choices_of(
-    options: AnalysisOptions,
-    manifest: Manifest,
-    module: ModuleType | None,
-) -> dict[str, str]:
-    """The choices for the comparison, by NAME.
-
-    A command on one dataset repeats the page's comparison with the choices of this
-    command; where the page has none, all datasets are compared.
-    """
-    chosen = module.choices(options) if module else {}
-    if len(dataset_words(options)) != 1:
-        return {"dataset": options.dataset} | chosen
-    if "choices" not in manifest.content:
-        return {"dataset": ""} | chosen
-    standard = module.choices(AnalysisOptions()) if module else {}
-    changed = {name: value for name, value in chosen.items() if value != standard[name]}
-    choices: dict[str, str] = manifest.content["choices"] | changed
-    return choices
 
 
 def build_overview(options: AnalysisOptions) -> Overview:
@@ -134,12 +118,12 @@ def build_overview(options: AnalysisOptions) -> Overview:
     """
     manifest = Manifest(options.reports)
     module = across()
-    choices = choices_of(options, manifest, module)
+    options = of_page(options)
     entries, inputs_of_reports = read_entries(options.reports)
+    choices = module.choices(options) if module else {}
     # the page says what to type as its caller does
-    inputs = digest([caller(), json.dumps(choices), *inputs_of_reports])
+    inputs = digest([caller(), options.dataset, choices, *inputs_of_reports])
     target = options.reports / "index.html"
-    compared_options = replace(options, name="", dataset=choices["dataset"])
     if not options.overwrite and manifest.holds(inputs):
         printed = manifest.content["printed"]
         problems = [Problem(**problem) for problem in printed["problems"]]
@@ -149,21 +133,18 @@ def build_overview(options: AnalysisOptions) -> Overview:
     writer = FigureWriter(options.reports, known_figures)
     compared = ComparedDatasets(counted(len(entries), "report"))
     if module:
-        given, problem = compared_jobs(compared_options, {*entries})
-        compared = module.compare_reports(
-            given, compared_options, choices, writer, len(entries)
-        )
+        given, problem = compared_jobs(options, {*entries})
+        compared = module.compare_reports(given, options, writer, len(entries))
         compared = replace(compared, problems=[*problem, *compared.problems])
     writer.close()
     tables = write_overview_tables(options.reports, compared.tables)
-    given_words = [*option_words(compared_options), *words_of(choices)]
     html = page.render(
         "reports.html",
         headline=compared.headline,
         entries=entries,
         compared=compared,
         figures=writer.saved,
-        command=make_command("analysis", *given_words),
+        command=make_command("analysis", *option_words(options)),
         **compared.values,
         **page.imprint(),
     )
@@ -171,7 +152,6 @@ def build_overview(options: AnalysisOptions) -> Overview:
     manifest.replace(
         {target.name, *tables, *writer.files},
         inputs=inputs,
-        choices=choices,
         figures=writer.digests,
         printed={
             "headline": compared.headline,
@@ -179,15 +159,6 @@ def build_overview(options: AnalysisOptions) -> Overview:
         },
     )
     return Overview(target, compared.headline, compared.problems)
-
-
-def words_of(choices: Mapping[str, str]) -> list[str]:
-    """NAME=value of what the room has chosen."""
-    return [
-        f"{name.upper()}={value}"
-        for name, value in choices.items()
-        if value and name != "dataset"
-    ]
 
 
 def compared_jobs(

@@ -2,7 +2,7 @@
 whether there is one, its figures and sentences.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,11 +29,9 @@ def choices(options: AnalysisOptions) -> dict[str, str]:
 
 def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
     """RequestError for a MODEL or BASE that no run of these datasets has."""
-    chosen = choices(options)
-    if chosen != choices(AnalysisOptions()):
-        from featurestack.rooms.across.comparison import refuse_unknown
+    from featurestack.rooms.across.comparison import refuse_unknown
 
-        refuse_unknown(given, **chosen)
+    refuse_unknown(given, **choices(options))
 
 
 def not_compared(datasets: int) -> str:
@@ -51,21 +49,16 @@ def not_compared(datasets: int) -> str:
 def compare_reports(
     given: Sequence[ReportJob],
     options: AnalysisOptions,
-    chosen: Mapping[str, str],
     writer: FigureWriter,
     reports: int,
 ) -> ComparedDatasets:
-    """The comparison of these datasets for the page.
-
-    chosen   the result of `choices`, perhaps of an earlier command
-    reports  number of reports on the page
-    """
+    """The comparison of these datasets for the page, which has so many `reports`."""
     comparison: Comparison | None = None
     problems: list[Problem] = []
     if len(given) >= FEWEST_DATASETS:
         from featurestack.rooms.across.comparison import compare
 
-        comparison, problems = compare(given, chosen["model"], chosen["base"])
+        comparison, problems = compare(given, **choices(options))
     if comparison is None:
         why = not_compared(len(given))
         headline = f"{counted(reports, 'report')}. {why}"
