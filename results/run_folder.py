@@ -28,7 +28,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +55,6 @@ from featurestack.storage.files import (
     CLOSED,
     Lock,
     may_read,
-    replace_file,
     require_readable,
 )
 
@@ -66,11 +65,9 @@ if TYPE_CHECKING:
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-# RETRAIN=1 makes two folders that are not listed as runs: the new run in training, and
-# the old run meanwhile. A file in each, SWITCH, holds this ending and the folder's
-# inode number, so that a run or a copy whose name happens to end so is no such folder.
+# endings of two hidden folders that RETRAIN=1 makes beside a run: the new run in
+# training, and the old run while they are exchanged
 RETRAINING, RETRAINED = ".retraining", ".replaced"
-SWITCH = ".switch"
 # errors of readers of JSON, tables and arrays
 DAMAGE = (
     *(ValueError, LookupError, RecursionError, FileNotFoundError),
@@ -402,20 +399,9 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 
-def mark(folder: Path, ending: str) -> None:
-    """Record in a folder that RETRAIN=1 made it, or is about to rename it, so."""
-    replace_file(folder / SWITCH, f"{ending} {folder.stat().st_ino}")
-
-
-def is_marked(folder: Path, ending: str) -> bool:
-    """Whether RETRAIN=1 gave a folder its name, which has this ending."""
-    with suppress(OSError, ValueError):
-        record = (folder / SWITCH).read_text(encoding="utf-8")
-        return (
-            folder.name.endswith(ending)
-            and record == f"{ending} {folder.stat().st_ino}"
-        )
-    return False
+def hidden(run: Path, ending: str) -> Path:
+    """The hidden folder of this ending beside a run."""
+    return run.with_name(f".{run.name}{ending}")
 
 
 def finish_switch(run: Path) -> None:
@@ -423,9 +409,9 @@ def finish_switch(run: Path) -> None:
 
     A run that another process is exchanging, or training, is left to that process.
     """
-    replaced = run.with_name(run.name + RETRAINED)
-    retrained = run.with_name(run.name + RETRAINING)
-    if not is_marked(replaced, RETRAINED):
+    replaced = hidden(run, RETRAINED)
+    retrained = hidden(run, RETRAINING)
+    if not replaced.exists():
         return
     with ExitStack() as locks:
         for fold in replaced.glob("fold*"):
@@ -434,9 +420,7 @@ def finish_switch(run: Path) -> None:
             if not lock.take():
                 return
         if not run.exists():  # killed between the two renames
-            new = is_marked(retrained, RETRAINING)
-            (retrained if new else replaced).rename(run)
-            (run / SWITCH).unlink()
+            (retrained if retrained.exists() else replaced).rename(run)
         shutil.rmtree(replaced, ignore_errors=True)
 
 
@@ -447,18 +431,14 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """
     require_readable(Path(runs))
     folders = glob.escape(dataset) or "*"
-    for replaced in Path(runs).glob(f"{folders}/*{RETRAINED}"):
-        finish_switch(replaced.with_name(replaced.name.removesuffix(RETRAINED)))
-    paths = []
-    for path in sorted(Path(runs).glob(f"{folders}/*")):
-        if not path.is_dir():
-            continue
-        if may_read(path):
-            marked = is_marked(path, RETRAINING) or is_marked(path, RETRAINED)
-            if marked or not (path / "run.json").exists():
-                continue
-        paths.append(path)
-    return [RunFolder(path) for path in paths]
+    for replaced in Path(runs).glob(f"{folders}/.*{RETRAINED}"):
+        finish_switch(replaced.with_name(replaced.name[1 : -len(RETRAINED)]))
+    found = []
+    for path in sorted(Path(runs).glob(f"{folders}/[!.]*")):
+        unknown = path.is_dir() and not may_read(path)
+        if unknown or (path / "run.json").exists():
+            found.append(RunFolder(path))
+    return found
 
 
 def predictions_file(member: str = "") -> str:

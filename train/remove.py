@@ -10,7 +10,7 @@ from pathlib import Path
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
-from featurestack.results.run_folder import RETRAINING, is_marked
+from featurestack.results.run_folder import RETRAINING, hidden
 from featurestack.results.select_runs import select
 from featurestack.storage.files import Lock
 from featurestack.train.options import FOLDERS, RemoveOptions
@@ -69,7 +69,7 @@ def named_folders(options: RemoveOptions) -> list[Path]:
     if runs or not folders:
         for run in select(options.runs, runs, dataset):
             folders.append(run.path)
-            begun = run.path.with_name(run.name + RETRAINING)
-            if is_marked(begun, RETRAINING):
+            begun = hidden(run.path, RETRAINING)
+            if begun.is_dir():
                 folders.append(begun)
     return folders

@@ -1,10 +1,9 @@
 """Whether a run folder holds another run than the one that is planned, and RETRAIN=1: a
 run of clips that have changed is trained again in its place.
 
-The new run is trained in a folder beside the old one, `<run>.retraining`. When it is
-finished, the old run becomes `<run>.replaced`, the new one takes its name, and the old
-one is deleted. Neither is lost if the process is killed at any moment. A record in each
-folder tells it from a run or a copy of the user's whose name ends so.
+The new run is trained in a hidden folder beside the old one, `.<run>.retraining`. When
+it is finished, the old run becomes `.<run>.replaced`, the new one takes its name, and
+the old one is deleted. Neither is lost if the process is killed at any moment.
 """
 
 import shutil
@@ -20,10 +19,8 @@ from featurestack.results.config import to_json
 from featurestack.results.run_folder import (
     RETRAINED,
     RETRAINING,
-    SWITCH,
     RunFolder,
-    is_marked,
-    mark,
+    hidden,
 )
 from featurestack.results.training_data import readable_again
 from featurestack.storage.files import Lock
@@ -34,30 +31,16 @@ def retrained(plan: Plan) -> Plan:
     """The plan, moved to the retraining folder next to its run.
 
     A retraining that was begun for the same clips and values continues; another is
-    deleted. RequestError if a folder of another origin has one of the two names, or if
-    another process trains a fold of what would be deleted.
+    deleted. RequestError if another process trains a fold of what would be deleted.
     """
-    path = plan.path.with_name(plan.path.name + RETRAINING)
-    last = plan.path.with_name(plan.path.name + RETRAINED)
-    refuse_foreign(last, RETRAINED)
-    refuse_foreign(path, RETRAINING)
+    path = hidden(plan.path, RETRAINING)
     plan = replace(plan, identity=replace(plan.identity, path=path))
     try:
         refuse_another(RunFolder(path), plan)
     except RequestError:  # begun for other clips or values, or damaged
         with locked_folds(path):
             shutil.rmtree(path)
-    path.mkdir(exist_ok=True)
-    mark(path, RETRAINING)
     return plan
-
-
-def refuse_foreign(folder: Path, ending: str) -> None:
-    if folder.exists() and not is_marked(folder, ending):
-        raise RequestError(
-            f"{folder} was not made by RETRAIN=1, which needs this name: rename the"
-            " folder"
-        )
 
 
 @contextmanager
@@ -77,13 +60,10 @@ def take_place(new: Path, old: Path) -> None:
     A kill between the two renames leaves both under their other names: the next
     command finishes the switch (`results.run_folder.finish_switch`).
     """
-    last = old.with_name(old.name + RETRAINED)
-    refuse_foreign(last, RETRAINED)
+    last = hidden(old, RETRAINED)
     with locked_folds(old):
-        mark(old, RETRAINED)
         old.rename(last)
         new.rename(old)
-        (old / SWITCH).unlink()
         shutil.rmtree(last)
 
 

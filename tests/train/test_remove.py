@@ -3,7 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from featurestack.results.run_folder import RETRAINING, find, mark
+from featurestack.results.run_folder import RETRAINING, find, hidden
 from featurestack.storage.files import Lock
 from featurestack.train.options import RemoveOptions
 from featurestack.train.remove import remove_runs
@@ -27,11 +27,10 @@ def test_a_run_in_training_is_refused(finished):
 
 
 def test_a_retraining_that_was_begun_goes_with_its_run(finished):
-    begun = finished.path.with_name(f"{finished.name}.retraining")
+    begun = hidden(finished.path, RETRAINING)
     begun.mkdir()
     own = finished.path.with_name(f"{finished.name}.mine")
     own.mkdir()
-    mark(begun, RETRAINING)
     options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
     assert remove_runs(options) == 0
     assert not begun.exists() and not finished.path.exists() and own.is_dir()
