@@ -25,13 +25,17 @@ from featurestack.train.network_input import KINDS, InputSpec
 from featurestack.train.options import FOLDERS, ListOptions
 
 NO_FOLD = "it has no finished fold yet: continue its training"
+CLASSES = 50  # of the models that are counted
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 
 Stages = list[tuple[str, tuple[int, ...]]]
 
 
-def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
-    """(parameters, multiply-adds of a clip, stages) for the sizes in the options.
+def describe_model(
+    name: str, shape: tuple[int, int, int] | None = None, classes: int = CLASSES
+) -> tuple[int, int, Stages]:
+    """(parameters, multiply-adds of a clip, stages) for an input (D, H, W), by default
+    the example of its kind.
 
     Stages are the shape of the input and the shape after each layer, down to DEPTH,
     that changes it. Multiply-adds count convolutions and linear layers, as papers do.
@@ -40,10 +44,10 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     everything else.
     """
     model = resolve(name)
-    example = InputSpec.example(model.kind, options)
-    channels, rows, frames = example.shape
+    shape = shape or InputSpec.example(model.kind).shape
+    channels, rows, frames = shape
     operations: list[int] = []
-    stages: Stages = [("input", example.shape)]
+    stages: Stages = [("input", shape)]
 
     def note(place: str, layer: nn.Module, _: object, output: torch.Tensor) -> None:
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
@@ -56,12 +60,12 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
 
     try:
         with torch.device("meta"):  # draws no weights
-            network = model.build(channels, options.classes, (rows, frames)).eval()
+            network = model.build(channels, classes, (rows, frames)).eval()
         network._apply(lambda weight: torch.zeros(weight.shape, dtype=weight.dtype))
         for place, layer in network.named_modules():
             layer.register_forward_hook(partial(note, place))
         with torch.inference_mode():
-            network(torch.zeros(1, *example.shape))
+            network(torch.zeros(1, *shape))
     except RuntimeError as error:
         model.refuse_size((rows, frames), error)
         raise
@@ -85,17 +89,17 @@ def list_all(options: ListOptions) -> int:
         print(as_csv(table).rstrip())
     elif options.name:
         torch.set_num_threads(1)  # the work is too small to be shared among threads
-        print(stages_of(options.name, options))
+        print(stages_of(options.name))
         return 0
     else:
-        text, problems = overview(options, folders[0])
+        text, problems = overview(folders[0])
         print(text)
     for problem in problems:
         tell(problem)
     return int(bool(problems))
 
 
-def overview(options: ListOptions, runs: Path) -> tuple[str, list[str]]:
+def overview(runs: Path) -> tuple[str, list[str]]:
     """Tables of models, augmentations, recipes, runs and importance folders; and what
     cannot be read.
     """
@@ -107,8 +111,8 @@ def overview(options: ListOptions, runs: Path) -> tuple[str, list[str]]:
     if FOLDERS in rooms.names("capabilities"):
         measured, damages = rooms.load("capabilities", FOLDERS).listing(runs)
     parts = [
-        f"Models ({', '.join(example_inputs(options))}; {options.classes} classes)",
-        models_table(options),
+        f"Models ({', '.join(example_inputs())}; {CLASSES} classes)",
+        models_table(),
         "Augmentations (AUGMENT=name=strength,…)",
         augmentations_table(),
         "Recipes (RECIPE=name)",
@@ -123,20 +127,20 @@ def overview(options: ListOptions, runs: Path) -> tuple[str, list[str]]:
     return "\n\n".join(parts), problems + damages
 
 
-def stages_of(name: str, options: ListOptions) -> str:
+def stages_of(name: str) -> str:
     """One model: its summary, the shape behind each stage, and its size."""
-    parameters, operations, stages = describe_model(name, options)
+    parameters, operations, stages = describe_model(name)
     rows = [(stage, "x".join(map(str, size))) for stage, size in stages]
     size = f"{count(parameters)} parameters, {count(operations)} multiply-adds per clip"
     table = text_table(rows, ("stage", "shape"))
     return f"{name}: {resolve(name).summary}\n\n{table}\n\n{size}"
 
 
-def models_table(options: ListOptions) -> str:
+def models_table() -> str:
     """Every model with its kind of input, size and options."""
     rows = []
     for name, entry in sorted(all_models().everything().items()):
-        parameters, operations, _ = describe_model(name, options)
+        parameters, operations, _ = describe_model(name)
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         example = settings and f"{name}@{settings}"
         sizes = count(parameters), count(operations)
@@ -154,11 +158,11 @@ def augmentations_table() -> str:
     return text_table(rows, ("name", "default", "maximum", "for", ""))
 
 
-def example_inputs(options: ListOptions) -> list[str]:
+def example_inputs() -> list[str]:
     """The input of each kind for which models are counted: `image: 3x128x431`."""
     texts = []
     for name, kind in KINDS.complete().items():
-        lengths = [n for n in InputSpec.example(kind, options).shape if n > 1]
+        lengths = [n for n in InputSpec.example(kind).shape if n > 1]
         texts.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
     return texts
 
@@ -188,7 +192,7 @@ def runs_in(folder: Path) -> list[RunFolder]:
     if is_closed(folder) or (folder / "run.json").exists():
         return [RunFolder(folder)]
     places = [place for place in folder.glob("*") if is_closed(place)]
-    files = folder.glob("*/run.json")
+    files = folder.glob("[!.]*/run.json")
     places += [file.parent for file in files] or [run.path for run in find(folder)]
     return [RunFolder(place) for place in sorted(places)]
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from featurestack.features_cache import Cache
-    from featurestack.train.options import ListOptions
 
 LARGEST = 60_000.0  # float16 ends at 65,504
 # share of padding in the clips' time above which PADDING=auto drops padding
@@ -110,7 +109,7 @@ class InputKind:
     reads_padding: bool = False
     augment: str = "none"
     augmented_as: str = ""
-    example: Callable[[ListOptions], tuple[StoredChannel, ...]] = lambda options: (MEL,)
+    example: tuple[StoredChannel, ...] = (MEL,)
     unit: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -202,7 +201,7 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
     augment="shift,gain",
     augmented_as="image",
-    example=lambda options: (MEL,) * options.channels,
+    example=(MEL,) * 3,
 )
 def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """One plane for each channel, resized to the grid."""
@@ -218,7 +217,7 @@ def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     grid="native",
     augment="shift,gain,polarity,mixup=0.4",
     augmented_as="wave",
-    example=lambda options: (example_channel("waveform", 1, options.samples),),
+    example=(example_channel("waveform", rows=1, frames=220_500),),  # 5 s
     unit=" samples",
 )
 def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
@@ -235,7 +234,7 @@ def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     summarised=True,
     reads_padding=True,
     augmented_as="vector",
-    example=lambda options: (example_channel("embedding", 512, 1),),
+    example=(example_channel("embedding", rows=512, frames=1),),
 )
 def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The numbers of a vector; for other features the numbers of `over_columns`."""
@@ -385,11 +384,10 @@ class InputSpec:
         return cls(kind, channels, grid, bool(droppable and wanted))
 
     @classmethod
-    def example(cls, kind: InputKind, options: ListOptions) -> InputSpec:
+    def example(cls, kind: InputKind) -> InputSpec:
         """The input for which `train list` counts models of this kind."""
-        channels = kind.example(options)
-        grid = kind.chosen_grid(channels, options.grid)
-        return cls(kind, channels, grid, drop_padding=False)
+        grid = kind.chosen_grid(kind.example, Training.grid)
+        return cls(kind, kind.example, grid, drop_padding=False)
 
     @classmethod
     def restore(cls, kind: InputKind, config: RunConfig) -> InputSpec:

@@ -320,15 +320,6 @@ class ListOptions(Options):
         "model whose stages are shown, with its options: aclnet@width=0.5",
         positional=True,
     )
-    grid: str = option("64x216", "rows x frames of an image model's input")
-    channels: int = option(3, "channels of an image model's input", least=1, most=1000)
-    classes: int = option(50, "classes of the last layer", least=2, most=100000)
-    samples: int = option(
-        220500,
-        "samples of a wave model's input: 5 s at 44,100 Hz",
-        least=1,
-        most=10000000,
-    )
 
 
 def refuse_inside(out: Path | None) -> None:

@@ -24,7 +24,7 @@ def test_the_stages_of_a_model_are_listed_or_the_model_is_refused(capsys):
         "512x2x7"
     )
     with refused("give longer clips"):
-        list_all(ListOptions(name="aclnet", samples=100))
+        describe_model("aclnet", (1, 1, 100))
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,7 @@ def test_the_stages_of_a_model_are_listed_or_the_model_is_refused(capsys):
 def test_counts_are_those_published_for_imagenet_and_the_classes_come_last(
     name, millions, giga
 ):
-    parameters, operations, stages = describe_model(
-        name, ListOptions(grid="224x224", classes=1000)
-    )
+    parameters, operations, stages = describe_model(name, (3, 224, 224), 1000)
     assert parameters / 1e6 == pytest.approx(millions, abs=0.01)
     assert operations / 1e9 == pytest.approx(giga, abs=0.02)
     assert stages[-1][1] == (1000,)
