@@ -1,6 +1,4 @@
-"""Tables, statistics, figures and a report from run folders and the cache, without
-torch and librosa.
-"""
+"""Statistics, figures and reports of runs, without torch and librosa."""
 
 from featurestack.commandline.packages import enter
 

@@ -1,6 +1,4 @@
-"""`python -m analysis`: tables, figures and the report, from the run folders and the
-cache.
-"""
+"""`python -m analysis`: the report, from the run folders and the cache."""
 
 import os
 

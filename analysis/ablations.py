@@ -25,9 +25,7 @@ AUGMENTATION = frozenset({"augment", "copies"})
 
 
 def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs that differ in the features alone, the smaller set first, without those
-    between which another set lies.
-    """
+    """The pairs that differ in features alone, without a set between them."""
     inside = set[tuple[Run, Run]]()
     ordered = []
     for more, less in permutations(runs, 2):
@@ -43,9 +41,7 @@ def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
 
 
 def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs that differ in augmentation and copies alone. The first run is the one
-    without, or with the shorter text.
-    """
+    """The pairs that differ in augmentation and copies alone, the least first."""
 
     def amount(run: Run) -> list[tuple[bool, int]]:
         texts = [run.option_text(name) for name in ("augment", "copies")]

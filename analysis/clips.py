@@ -75,9 +75,7 @@ def read_batches(
     feature: str,
     ids: Sequence[str],
 ) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
-    """Yield (ids, values (B, rows, frames)) of the clips that can be read, in the order
-    given.
-    """
+    """Yield (ids, values (B, rows, frames)) of the clips that can be read."""
     done = set(cache.clips["clip_id"][cache[feature].done()])
     readable = [clip for clip in ids if clip in done]
     for start in range(0, len(readable), BATCH_CLIPS):
@@ -92,9 +90,7 @@ def read_batches(
 
 
 def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
-    """The first usable feature with several rows, mel before all others; None if there
-    is none.
-    """
+    """mel, or the first usable feature with several rows, if there is one."""
     return next(
         (name for name in ("mel", *usable) if name in usable and cache[name].rows > 1),
         None,
@@ -106,9 +102,7 @@ def sample_by_class(
     most: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """At most `most` clips, drawn by `rng`, in table order; equally many of each class
-    as far as possible.
-    """
+    """At most `most` clips, equally many of each class as far as possible."""
     if len(table) <= most:
         return table
     shuffled = table.iloc[rng.permutation(len(table))]
@@ -156,9 +150,7 @@ def thumbnails(
     features: Sequence[str],
     clips: Sequence[str],
 ) -> dict[str, dict[int, str]]:
-    """clip -> {place in `features`: WebP as base64}, for the first clips, up to IMAGES
-    images.
-    """
+    """clip -> {place in `features`: WebP as base64}, up to IMAGES images."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
@@ -171,9 +163,7 @@ def thumbnails(
 
 
 def small_image(values: NDArray[np.float32]) -> str:
-    """(rows, frames) as a base64 WebP: one pixel a value, low rows at the bottom, its
-    own colour scale.
-    """
+    """(rows, frames) as a base64 WebP with its own colour scale."""
     low, high = np.percentile(values, VISIBLE)
     content = BytesIO()
     imsave(
@@ -190,9 +180,7 @@ def small_image(values: NDArray[np.float32]) -> str:
 
 
 def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.float32]:
-    """Average `values` (rows, frames) over nearly equal stretches, down to `most` rows
-    and frames.
-    """
+    """`values` (rows, frames) averaged down to `most` rows and frames."""
     values = np.asarray(values, np.float32)
     for axis, (length, kept) in enumerate(zip(values.shape, most)):
         if length > kept:
@@ -215,9 +203,7 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Audio:
-    """Audio of a page by clip id: `embedded` MP3 as base64, or `links` to the clips'
-    own files.
-    """
+    """Audio by clip id: `embedded` MP3 as base64, or `links` to files."""
 
     embedded: dict[str, str]
     links: dict[str, str]
@@ -233,9 +219,7 @@ class Audio:
 
 
 def compressed(path: Path, start: float, seconds: float) -> bytes:
-    """A part of an audio file as mono MP3: `seconds` of audio from the second `start`
-    on.
-    """
+    """`seconds` of an audio file from the second `start` on, as mono MP3."""
     from featurestack.storage.decoder_messages import decoder_messages
 
     with decoder_messages.kept(), soundfile.SoundFile(path) as source:

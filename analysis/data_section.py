@@ -1,6 +1,4 @@
-"""The report's section about the data: facts, clip counts, class means,
-separability.
-"""
+"""The report's section on the data: facts, counts, means, separability."""
 
 from collections.abc import Sequence
 from pathlib import Path

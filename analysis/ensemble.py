@@ -1,6 +1,4 @@
-"""An ensemble of finished runs, written as a run of its own: the mean of its members'
-saved probabilities.
-"""
+"""An ensemble of finished runs, written as a run: their mean probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,9 +115,7 @@ def mean_probabilities(members: Sequence[Run]) -> dict[str, Floats]:
 
 
 def ensemble_config(members: Sequence[Run]) -> EnsembleConfig:
-    """run.json of the ensemble. Its hash distinguishes ensembles of different runs with
-    the same features.
-    """
+    """run.json of the ensemble; its hash covers its members."""
     first = members[0]
     configs = [run.config for run in members]
     names = [run.name for run in members]

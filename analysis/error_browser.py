@@ -66,9 +66,7 @@ def browser_data(
     features: Sequence[str],
     links: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The object above without `group`; `clips` is from `clip_difficulty`, `links` is
-    clip id -> address.
-    """
+    """The object above without `group`; `links` is clip id -> address."""
     tested: list[Run] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -123,9 +121,7 @@ def test_set_of(run: Run, clips: pd.DataFrame) -> dict[str, Any]:
 
 
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
-    """A row for each clip as in `top` above; `probabilities` is (N, K), `order` has the
-    classes as shown.
-    """
+    """A row for each clip as in `top` above; `order` has the classes as shown."""
     # Ties go to the class that is first in run.json, as in the prediction itself.
     first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     shown_place = np.argsort(order)

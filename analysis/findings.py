@@ -301,9 +301,7 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
 
 
 def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
-    """comparison.csv: the columns of COMPARISON that the runs have; the main ranking
-    first, by accuracy, as on the page.
-    """
+    """comparison.csv: the columns of COMPARISON that the runs have."""
     comparison = table[[name for name in COMPARISON if name in table]]
     metric = main.best.task.score
     return comparison.rename(columns=lambda name: re.sub("^accuracy", metric, name))
@@ -464,9 +462,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
 def with_metrics(
     table: pd.DataFrame, ranked: Sequence[Ranking], metrics: pd.DataFrame
 ) -> pd.DataFrame:
-    """The table with a column for each metric, and the folds' own scores of the one
-    that ranks.
-    """
+    """The table with every metric, and the folds' scores of the one that ranks."""
     scores = {ranking.best.task.score for ranking in ranked}
     ranked_by = metrics["metric"].isin(scores)
     accuracy = metrics[ranked_by].rename(

@@ -25,9 +25,7 @@ CLASSES_SHOWN = 12
 
 
 def summary(found: Findings) -> dict[str, object]:
-    """The template's values: forest plot and, if clips have one label each, small
-    confusion matrix and common mistake.
-    """
+    """The template's values: forest plot, small matrix, common mistake."""
     best = found.runs[0]
     axis: dict[str, object] = {
         "panels": forest_panels(found),
@@ -46,9 +44,7 @@ def summary(found: Findings) -> dict[str, object]:
 
 
 def axis_of(rows: Sequence[Row], chance: float) -> range:
-    """The ticks of the forest plot's axis, which spans all numbers in whole tens of
-    percent.
-    """
+    """The forest plot's ticks, in whole tens of percent."""
     columns = ["accuracy", "accuracy_low", "accuracy_high"]
     accuracy = pd.DataFrame([*rows])[columns]
     numbers = accuracy.assign(chance=chance).to_numpy(float)
@@ -87,9 +83,7 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
 
 
 def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
-    """The numbers of at most so many classes that a confusion matrix shows: those with
-    the most frequent errors.
-    """
+    """The classes that a confusion matrix shows: those with the most errors."""
     confused = chain(*most_confused(counts, counts.size))
     others = range(len(counts))
     classes = list(dict.fromkeys([*confused, *others]))

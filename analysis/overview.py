@@ -1,6 +1,4 @@
-"""reports/index.html: the entry to all reports, and the comparison of several datasets
-that a room adds to it.
-"""
+"""reports/index.html: the entry to all reports, and a room's comparison."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -73,9 +71,7 @@ class Overview:
 
 
 def read_entries(reports: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The facts of every report that has a manifest, by dataset, and the hashes of
-    their inputs.
-    """
+    """The facts of every report by dataset, and the hashes of their inputs."""
     facts = {}
     inputs = []
     for file in sorted(reports.glob(f"*/{MANIFEST}")):
@@ -102,9 +98,7 @@ def of_page(options: AnalysisOptions) -> AnalysisOptions:
 
 
 def check_choices(datasets: Sequence[ReportJob], options: AnalysisOptions) -> None:
-    """RequestError if the options choose a comparison that the datasets of the page
-    lack.
-    """
+    """RequestError for a comparison that the page's datasets lack."""
     module = across()
     if module and module.choices(options) != module.choices(AnalysisOptions()):
         if len(dataset_words(options)) == 1:
@@ -113,9 +107,7 @@ def check_choices(datasets: Sequence[ReportJob], options: AnalysisOptions) -> No
 
 
 def build_overview(options: AnalysisOptions) -> Overview:
-    """Write reports/index.html: the entry to every report and the comparison of their
-    datasets.
-    """
+    """Write reports/index.html: every report, and their comparison."""
     manifest = Manifest(options.reports)
     module = across()
     options = of_page(options)
@@ -165,9 +157,7 @@ def compared_jobs(
     options: AnalysisOptions,
     entries: set[str],
 ) -> tuple[list[ReportJob], list[Problem]]:
-    """The datasets that have runs and a report, and a problem if one of DATASET is
-    gone.
-    """
+    """The datasets with runs and a report, and a problem if one is gone."""
     try:
         every = jobs(options)
     except RequestError as error:  # a dataset that was compared before is gone

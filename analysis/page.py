@@ -37,9 +37,7 @@ FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
 
 def render(template: str = "page.html", /, **content: object) -> str:
-    """The text of a template; every name that it uses must be given. HTML templates
-    escape values.
-    """
+    """The text of a template; HTML templates escape values."""
     return environment().get_template(template).render(**content)
 
 
@@ -60,9 +58,7 @@ def say(name: str, *given: object) -> str:
 
 
 class Templates(jinja2.Environment):
-    """An environment in which a key of a dict comes before the dict's method of that
-    name: `row.clear` is the column.
-    """
+    """A dict's key comes before its method: `row.clear` is the column."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict) and attribute in obj:
@@ -118,9 +114,7 @@ def _of_known(text: Callable[..., str]) -> Callable[..., str]:
 
 
 def breakable(text: object) -> Markup:
-    """The text with a possible line break after the signs inside a name (IN_A_NAME),
-    and none before a percent sign.
-    """
+    """The text with possible line breaks inside names, none before a percent sign."""
     escaped = str(escape(text)).replace(" %", "\u00a0%")
     return Markup(IN_A_NAME.sub(r"\g<0><wbr>", escaped))
 
@@ -141,7 +135,5 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
 
 
 def slug(text: str) -> str:
-    """An element's id from a name: characters other than A-Z, a-z, 0-9, . and - become
-    code points.
-    """
+    """An element's id: characters but A-Z, a-z, 0-9, . and - by code point."""
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)

@@ -1,6 +1,4 @@
-"""The smallest difference between two runs that the test of `analysis.significance`
-finds. Its conventions hold here.
-"""
+"""The smallest difference that the test of `analysis.significance` finds."""
 
 from itertools import product
 

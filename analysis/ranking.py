@@ -131,9 +131,7 @@ class Ranking:
 
     @property
     def composed_from(self) -> int:
-        """Number of feature sets that the best run was composed from on tested
-        folds.
-        """
+        """Number of feature sets that the best run was composed from."""
         return self.best.composed_from
 
     @cached_property
@@ -166,16 +164,12 @@ class Ranking:
 
     @property
     def swaps(self) -> bool:
-        """Whether runs are compared by swapping their ranks: a pooled score, few
-        recordings.
-        """
+        """Whether runs are compared by swaps: a pooled score, few recordings."""
         return self.metric.swapped_whole(self.best, len(self.shares))
 
     @property
     def differences(self) -> Floats:
-        """(G, R - 1) scores of each other run less those of the best run, by
-        recording.
-        """
+        """(G, R - 1) scores of each other run less those of the best."""
         return self._compared[0]
 
     @property
@@ -302,9 +296,7 @@ def comparable_sets(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def join_by_folds(main: list[Run], others: list[Run]) -> None:
-    """Move the other runs that are comparable on the folds of `main` there, with these
-    folds alone.
-    """
+    """Move runs that are comparable on the folds of `main` alone there."""
     for run in list(others):
         part = on_folds(run, main[0].folds)
         if not any(reason_apart(part, other) for other in main):
@@ -313,9 +305,7 @@ def join_by_folds(main: list[Run], others: list[Run]) -> None:
 
 
 def reason_apart(run: Run, other: Run) -> str:
-    """The first thing that two runs do not share, so that they cannot be compared; ''
-    if they can.
-    """
+    """The first thing that two runs do not share; '' if they can be compared."""
     shared = {
         "dataset": run.dataset == other.dataset,
         "task": run.task == other.task,
@@ -334,9 +324,7 @@ def reason_apart(run: Run, other: Run) -> str:
 
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy; tags by mAP, with jackknife values as scores
-    of recordings.
-    """
+    """Order comparable runs by accuracy; tags by mAP."""
     compared = runs[0].task.metric.compared(runs)
     factor = np.array([CHOICE_WIDTH if run.choice else 1.0 for run in runs])
     interval = widened(compared.interval, compared.accuracy, factor)

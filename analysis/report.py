@@ -279,9 +279,7 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 
 
 def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
-    """The report's facts on the entry page: the dataset's size and rate, the folds,
-    the best configuration, what is left out.
-    """
+    """The report's facts on the entry page."""
     facts: dict[str, Any] = dict.fromkeys(ENTRY_FACTS)
     facts |= {"headline": page.say("headline", found), "group": found.unit}
     if cache:
@@ -403,9 +401,7 @@ def printed_headline(found: Findings) -> str:
 
 
 def printed_remarks(found: Findings, reasons: dict[str, list[str]]) -> list[str]:
-    """The lines that the terminal shows beside the headline: threats, and the problems
-    with their runs.
-    """
+    """The terminal's lines on threats, and on problems with their runs."""
     remarks = [page.say("threat", found, threat) for threat in found.threats]
     return remarks + [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
 

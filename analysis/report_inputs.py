@@ -41,9 +41,7 @@ from featurestack.storage.files import is_file, may_read, replace_file, require_
 
 @dataclass(frozen=True)
 class ReportJob:
-    """One report: a dataset's name, its run folders, its cache if there is one, and
-    where the report goes.
-    """
+    """One report: its dataset, run folders, cache, and place."""
 
     dataset: str
     runs: tuple[RunFolder, ...]
@@ -59,9 +57,7 @@ class ReportJob:
 
 
 def dataset_words(options: AnalysisOptions) -> list[str]:
-    """The datasets in DATASET: one if all of it is a path, a cache or has runs, else
-    its words as a shell reads them.
-    """
+    """The datasets in DATASET: one that exists, else words as of a shell."""
     if not options.dataset:
         return []
     one = (Path(), options.data, options.runs)
@@ -130,9 +126,7 @@ def jobs_of_several(options: AnalysisOptions, datasets: list[str]) -> list[Repor
 
 
 def all_caches(data: Path) -> dict[str, Path]:
-    """Dataset -> its cache, for each below `data`; RequestError if `data` may not be
-    read.
-    """
+    """Dataset -> its cache, for each below `data`."""
     require_readable(data)
     folders = []
     for dataset in data.glob("*"):
@@ -178,9 +172,7 @@ def job_of(
     folders: Iterable[RunFolder],
     cache: Path | None,
 ) -> ReportJob:
-    """The report on one dataset's runs among `folders`; RequestError if two have one
-    name.
-    """
+    """The report on one dataset; RequestError if two runs have one name."""
     runs = [run for run in folders if given or run.path.parent.name == dataset]
     names = [run.name for run in runs]
     if twice := occurring_twice(names):
@@ -226,9 +218,7 @@ SCORES_ELSEWHERE = f"*/{ELSEWHERE}*/scores.csv"
 
 @dataclass(frozen=True)
 class Built:
-    """A report's place and the lines for the terminal; `fresh` is False if nothing had
-    changed.
-    """
+    """A report's place and lines; `fresh` is False if nothing had changed."""
 
     page: Path
     headline: str
@@ -241,9 +231,7 @@ class Built:
     fresh: bool = True
 
     def _repr_html_(self) -> str:
-        """The finding, what limits it, the comparison, and a link to the page, for a
-        notebook.
-        """
+        """The finding, its limits, the comparison and a link, for a notebook."""
         import pandas as pd
 
         lines = [f"<b>{escape(self.headline)}</b>", *map(escape, self.remarks)]
@@ -280,9 +268,7 @@ class Manifest:
         self.content: dict[str, Any] = kept if whole else {}
 
     def holds(self, inputs: str) -> bool:
-        """Whether the inputs are as they were and every file that was written is still
-        there.
-        """
+        """Whether inputs are as they were and no written file is missing."""
         written = all(
             (self.file.parent / name).is_file()
             for name in self.content.get("files", ())

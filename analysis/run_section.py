@@ -44,9 +44,7 @@ STEMS = {"features": "additions", "augmentation": "augmentation"}
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
-    """Fold -> learning curve, averaged over the seeds epoch by epoch; empty if there is
-    one epoch or none.
-    """
+    """Fold -> mean learning curve of the seeds; empty without two epochs."""
     mean = (
         run.history.drop(columns="seed")
         .groupby(["fold", "epoch"], as_index=False)
@@ -58,9 +56,7 @@ def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
 
 
 def curves_note(run: Run) -> str:
-    """Why the last training loss is above the last test loss in most folds; '' if it is
-    not.
-    """
+    """Why the last training loss exceeds the test loss; '' if it does not."""
     histories = fold_histories(run).values()
     folds_above = 0
     for history in histories:
@@ -159,9 +155,7 @@ def submit_run(
 
 
 def augmented_pairs(archive: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(augmentation, before, after) of augmented.npz, each of one clip's first
-    channel.
-    """
+    """(augmentation, before, after) of augmented.npz, each of one clip."""
     pairs = []
     with archive.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
         before = stored["before"].astype(np.float32)

@@ -41,9 +41,7 @@ CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about a run, the cache or an importance folder that the reader of a
-    report must know.
-    """
+    """What the reader of a report must know of a run, cache or folder."""
 
     run: str
     text: str
@@ -53,9 +51,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One configuration and what its seeds predicted for the test clips of the finished
-    folds.
-    """
+    """One configuration and what its seeds predicted for the tested clips."""
 
     name: str  # name of its first seed's folder
     dataset: str
@@ -85,17 +81,13 @@ class Run:
 
     @property
     def class_order(self) -> Ints:
-        """Numbers of the classes, in an order that puts classes of one category side
-        by side.
-        """
+        """The classes, those of one category side by side."""
         first = [self.categories.index(category) for category in self.categories]
         return np.argsort(first, kind="stable")
 
     @cached_property
     def options(self) -> dict[str, object]:
-        """The training options, or the members of an ensemble of finished runs; none
-        if another program made the predictions.
-        """
+        """The training options, or an ensemble's members; none of a foreign run."""
         config = self.config
         if self.foreign:
             return {}
@@ -138,9 +130,7 @@ class Run:
 
     @property
     def composed_from(self) -> int:
-        """The number of feature sets from which its own was composed by their scores on
-        the tested folds; 0 if it was not.
-        """
+        """The number of sets that its own was composed from by their scores."""
         return max(folder.config.composed_from for folder in self.folders)
 
     @property
@@ -165,9 +155,7 @@ class Run:
 
     @property
     def checkpoint(self) -> str:
-        """The checkpoint that counts: the best on validation if there is one, else the
-        last.
-        """
+        """The checkpoint that counts: best if validation chose one, else last."""
         return "best" if "best" in self.checkpoints else "last"
 
     @property
@@ -182,9 +170,7 @@ class Run:
 
     @cached_property
     def precision(self) -> Floats:
-        """(K + 1, 3) average precision of each class and mAP, with their intervals, for
-        tags (`results.tags.precision_of_seeds`).
-        """
+        """(K + 1, 3) of tags: `results.tags.precision_of_seeds`."""
         return self.task.metric.precision(self)
 
     @cached_property
@@ -209,9 +195,7 @@ class Run:
 
     @property
     def correct(self) -> Floats:
-        """(N,) share of the seeds that predicted each clip correctly: with tags,
-        exactly its labels.
-        """
+        """(N,) share of the seeds that are right: with tags, in every label."""
         return (self.decisions == self.labels).all(axis=2).mean(axis=0)
 
     @property
@@ -233,9 +217,7 @@ class Results:
 
 
 def load_runs(folders: Iterable[RunFolder]) -> Results:
-    """Every configuration that can be read, in the order of the folders, its seeds as
-    one run.
-    """
+    """Every configuration that can be read, its seeds as one run."""
     families: dict[str, list[Run]] = {}
     problems: list[Problem] = []
     for folder in folders:
@@ -353,9 +335,7 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
 
 
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
-    """The seeds of one configuration as one run; a seed that does not fit is left out,
-    with a problem.
-    """
+    """The seeds as one run; one that does not fit is left out, with a problem."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
     kept: list[Run] = []
@@ -403,9 +383,7 @@ def differing_options(first: Run, second: Run) -> set[str]:
 
 
 def same_clips(run: Run, other: Run) -> bool:
-    """Whether two runs tested the same clips, with the same recordings, folds, labels
-    and classes.
-    """
+    """Whether two runs tested the same clips, folds, labels and classes."""
     if run.classes != other.classes:
         return False
     for name in CLIPS:
@@ -491,9 +469,7 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
 
 
 def runs_of_other_clips(runs: Sequence[Run], cache: Cache) -> list[Problem]:
-    """`outdated_runs`, and a problem for each other run that was trained on other
-    feature values than the cache holds.
-    """
+    """`outdated_runs`, and a problem for runs of other feature values."""
     problems = outdated_runs(runs, cache.clips)
     outdated = {problem.run for problem in problems}
     remedy = "train it again in its place (RETRAIN=1) to compare it"

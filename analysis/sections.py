@@ -125,9 +125,7 @@ def run_figures(
     *,
     drawn: int,
 ) -> Section:
-    """The settings and confusion matrices of all runs, and the figures of the first
-    `drawn`.
-    """
+    """Settings and confusion matrices of all runs, figures of the first `drawn`."""
     problems: list[Problem] = []
     for place, run in enumerate(found.runs[:drawn]):
         problems += submit_run(writer, run, best=place == 0)
@@ -140,9 +138,7 @@ def run_figures(
 
 
 def recordings(found: Findings, *, drawn: int) -> Section | None:
-    """The accuracy of each recording by the first `drawn` runs, if recordings are few
-    and have several clips.
-    """
+    """The accuracy of each recording, if they are few and have several clips."""
     if found.main is None or found.main.metric.pooled:
         return None
     clips = len(found.main.best.clip_ids)
@@ -207,9 +203,7 @@ def errors_of_tags(
     folder: Path,
     audio_mb: float,
 ) -> Section:
-    """The clips on which the best run errs most, with their audio; parameters as in
-    `errors`.
-    """
+    """The clips on which the best run errs most, with their audio."""
     from featurestack.analysis.tables import tag_errors
 
     best = found.runs[0]
@@ -238,18 +232,14 @@ def errors_by_task(page: PageInputs) -> Section | None:
 
 
 def read_scores(file: Path) -> pd.DataFrame:
-    """scores.csv of `predict DATASET=other`; ValueError if a number
-    cannot be read.
-    """
+    """scores.csv of another dataset; ValueError if a number cannot be read."""
     scores = pd.read_csv(file, dtype=str, keep_default_na=False)
     numbers = scores.columns.drop(["dataset", "trained", "run", "score"])
     return scores.assign(**scores[numbers].apply(pd.to_numeric))
 
 
 def elsewhere(reports: Path, dataset: str) -> Section | None:
-    """The scores of this dataset's runs on other datasets, if `predict DATASET=other`
-    has written some; damaged files are named.
-    """
+    """The scores of this dataset's runs on others; damaged files are named."""
     parts = []
     problems = []
     for file in sorted(reports.glob(SCORES_ELSEWHERE)):
@@ -287,9 +277,7 @@ def data(
 
 
 def sections_of_rooms(page: PageInputs) -> list[Section | None]:
-    """The sections that rooms add to this page: those of its tasks, and those whose
-    files are beside its run folders or in them.
-    """
+    """The sections that rooms add, of its tasks or by files beside its runs."""
     folders = {page.options.runs / page.dataset}
     for run in page.found.runs:
         folders |= {folder.path.parent for folder in run.folders}
@@ -306,9 +294,7 @@ def sections_of_rooms(page: PageInputs) -> list[Section | None]:
 
 
 def page_sections(page: PageInputs) -> list[Section]:
-    """All sections of the page of this dataset, in their order; those of rooms come
-    before the data.
-    """
+    """All sections of the page in their order."""
     writer, found, cache = page.writer, page.found, page.cache
     options = page.options
     made: list[Section | None] = []

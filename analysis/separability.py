@@ -45,9 +45,7 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
 
 
 def standardised(values: Floats) -> Floats:
-    """Columns scaled to mean 0 and standard deviation 1; constant columns are left
-    out.
-    """
+    """Columns with mean 0 and deviation 1, without constant ones."""
     deviation = values.std(axis=0)
     largest = np.abs(values).max(axis=0, initial=0)
     moving = deviation > 1e-9 * (1 + largest)
@@ -56,9 +54,7 @@ def standardised(values: Floats) -> Floats:
 
 
 def principal_components(columns: Floats) -> Floats:
-    """Up to COMPONENTS principal components of standardised columns (N, D), the largest
-    variance first.
-    """
+    """Up to COMPONENTS principal components of (N, D), the largest first."""
     # N is small, D up to some thousand
     variance, vectors = np.linalg.eigh(columns @ columns.T)
     # the rest is rounding

@@ -63,9 +63,7 @@ TAG_ERRORS = 10  # most errors listed for each class and kind
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every metric of every run: run, metric, score, fold_mean and sd over n folds;
-    calibration has no score of a fold (n = 1).
-    """
+    """Every metric of every run: score, fold_mean and sd over n folds."""
     rows = []
     for run in runs:
         of_folds = run.task.fold_scores(run)
@@ -110,9 +108,7 @@ def calibration_scores(run: Run) -> dict[str, float]:
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:
-    """The training, protocol and cost of each run; a cell is empty if its value is not
-    known.
-    """
+    """The training, protocol and cost of each run, as far as they are known."""
     rows = []
     for run in runs:
         config = run.config if isinstance(run.config, RunConfig) else None
@@ -209,9 +205,7 @@ def class_report(run: Run) -> pd.DataFrame:
 
 
 def confusion_counts(run: Run) -> Floats:
-    """Numbers of test clips (K, K), means over the seeds: rows are the true class,
-    columns the predicted.
-    """
+    """(K, K) numbers of test clips, means over seeds; rows are true classes."""
     true = run.labels.T.astype(float)
     predicted = run.decisions.sum(axis=0)
     return true @ predicted / len(run.seeds)
@@ -255,9 +249,7 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """One row for each source recording: its clips, and the accuracy of the best `most`
-    runs.
-    """
+    """A row for each recording: clips, accuracy of the best `most` runs."""
     correct = {}
     for run in ranking.runs[:most]:
         correct[ranking.labels[run.name]] = run.correct
@@ -318,9 +310,7 @@ def format_p(value: float) -> str:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """A pipe table for GitHub and Jupyter: floats have three decimals, NaN is empty,
-    markup is escaped.
-    """
+    """A pipe table: floats have three decimals, NaN is empty."""
     special = re.compile(r"([\\`*_|<>\[\]])")
     texts = table.astype(str)
     for name, numbers in table.select_dtypes("float").items():
@@ -342,9 +332,7 @@ def decimals(value: float, digits: int = DECIMALS) -> str:
 
 
 def latex_text(text: str) -> str:
-    """The text with LaTeX's special characters escaped. A long feature set may break
-    after a + or a comma.
-    """
+    """The text escaped for LaTeX; long feature sets may break."""
     words = []
     for word in text.split(" "):
         escaped = word.translate(LATEX_ESCAPES)

@@ -1,6 +1,4 @@
-"""The run-folder format, second of the two formats: train writes it, analysis reads it.
-No torch.
-"""
+"""The run-folder format: train writes it, analysis reads it. No torch."""
 
 from featurestack.commandline.packages import enter
 

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 
 class Accuracy(RankingMetric):
-    """The share of clips whose most probable class is the true one. Every clip counts
-    alike, whatever the size of its fold.
-    """
+    """The share of clips that are predicted right; every clip counts alike."""
 
     title = "accuracy"
     heading = "Accuracy"
@@ -51,9 +49,7 @@ class Accuracy(RankingMetric):
         probabilities: Probabilities,
         clips: pd.DataFrame,
     ) -> Floats:
-        """The probability of the true class, and whether it is the most probable; a
-        half if two classes are.
-        """
+        """The true class's probability, and 1 if it is the highest, shared by ties."""
         every = np.arange(len(labels))
         of_target = probabilities[every, labels.argmax(axis=1)]
         highest = probabilities == probabilities.max(axis=1, keepdims=True)
@@ -106,9 +102,7 @@ class Accuracy(RankingMetric):
         return {}
 
     def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Intervals of recall, by bootstrap over recordings; NaN for a class without a
-        clip.
-        """
+        """Intervals of recall, by recording; NaN for a class without a clip."""
         tested: Labels = np.any(run.labels, axis=0)
         of_class = run.labels[:, tested].astype(float)
         correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)

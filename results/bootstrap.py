@@ -36,9 +36,7 @@ CHOICE_WIDTH = 1.5
 
 
 def widened(interval: Floats, mean: Floats, factor: Floats) -> Floats:
-    """Intervals (M, 2), from 0 to 1, whose ends are `factor` (M,) times as far from the
-    means (M,).
-    """
+    """Intervals (M, 2) with ends `factor` (M,) times as far from the means (M,)."""
     ends = mean[:, None] + factor[:, None] * (interval - mean[:, None])
     return np.clip(ends, 0, 1)
 
@@ -76,9 +74,7 @@ def accuracy_interval(
 
 
 def drawn_recordings(recordings: int) -> Iterator[Floats]:
-    """(B, G) how often each of G recordings is drawn, the same in every call; some of
-    the REPLICATES at a time.
-    """
+    """(B, G) how often each recording is drawn, in parts, the same in every call."""
     if recordings * REPLICATES <= CHUNK_DRAWS:
         yield _all_draws(recordings)
     else:
@@ -130,18 +126,14 @@ def wilson_interval(
 
 
 def effective_recordings(totals: Floats) -> Floats:
-    """(Σn)² / Σn² over the recordings' numbers of clips (G, M); G if all have the same
-    number.
-    """
+    """(Σn)² / Σn² over the recordings' numbers of clips (G, M)."""
     total = totals.sum(axis=0)
     squares = np.square(totals).sum(axis=0)
     return np.square(total) / squares
 
 
 def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
-    """Sums (G, M) of `values` (N, M) over the clips of each recording; recordings are
-    sorted by name.
-    """
+    """Sums (G, M) of `values` (N, M) by recording, sorted by name."""
     names, place = np.unique(groups, return_inverse=True)
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, place, values)

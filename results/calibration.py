@@ -41,9 +41,7 @@ def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
 
 
 def fit_temperature(target: Ints, probabilities: Probabilities) -> float:
-    """The temperature of the least log loss on these clips, which the model must not
-    have been trained on.
-    """
+    """The temperature of the least log loss on clips that trained no model."""
     return _least(_losses(target, probabilities))
 
 
@@ -151,9 +149,7 @@ def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
 
 
 def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
-    """The thresholds (K,) with the highest F1 on these clips; a class is predicted
-    above its threshold.
-    """
+    """The thresholds (K,) with the highest F1 on these clips."""
     thresholds = np.full(target.shape[1], NEVER)
     for column in np.flatnonzero(target.any(axis=0)):
         values = probabilities[:, column]

@@ -89,9 +89,7 @@ class StoredChannel:
 
     @property
     def channel(self) -> Channel:
-        """The channel by which a cache reads its values; its range of rows is always
-        given.
-        """
+        """The channel as a cache reads it, its rows always given."""
         return replace(parse_channel(self.stored), rows=self.row_range)
 
     @property
@@ -117,9 +115,7 @@ class StoredChannel:
 
     @property
     def statistics(self) -> int:
-        """The number of values that `over_columns` of train/network_input.py makes of
-        the channel.
-        """
+        """The number of values that `over_columns` makes of it."""
         return 2 * self.rows if self.timed else self.rows * self.columns
 
 
@@ -361,9 +357,7 @@ def _plain(value: object) -> object:
 
 
 def _record(content: object, kind: type[T], place: str) -> T:
-    """A dataclass from an object of JSON; ValueError names the key that is missing,
-    unknown or malformed.
-    """
+    """A dataclass from an object of JSON; ValueError names the wrong key."""
     if not isinstance(content, Mapping):
         raise ValueError(
             f"has malformed {place}" if place else "holds no configuration"
@@ -387,9 +381,7 @@ def _record(content: object, kind: type[T], place: str) -> T:
 
 
 def _value(value: object, kind: object, traits: Traits, place: str) -> object:
-    """A value of JSON as this type; ValueError names the key if the type or the bounds
-    do not fit.
-    """
+    """A value of JSON as this type; ValueError names the key that does not fit."""
     parts = get_args(kind)
     origin = get_origin(kind) or kind
     if origin in (Union, types.UnionType):

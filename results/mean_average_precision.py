@@ -45,9 +45,7 @@ class MeanAveragePrecision(RankingMetric):
         probabilities: Probabilities,
         clips: pd.DataFrame,
     ) -> Floats:
-        """The geometric mean of the probabilities of what is true, and the clip's part
-        of mAP.
-        """
+        """The true probabilities' geometric mean, and the clip's part of mAP."""
         folds = clips["fold"].to_numpy()
         _, recording = np.unique(clips["group"], return_inverse=True)
         logarithms = tags.log_probabilities(labels, probabilities)
@@ -81,9 +79,7 @@ class MeanAveragePrecision(RankingMetric):
         return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
 
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
-        """mAP is that of all folds, which is not the mean of the folds' mAP; sums by
-        recording are jackknife values.
-        """
+        """mAP is that of all folds; sums by recording are jackknife values."""
         first = runs[0]
         labels = first.labels
         folds = np.unique(first.folds)
@@ -161,9 +157,7 @@ class MeanAveragePrecision(RankingMetric):
         return tags.precision_of_seeds(seeds)
 
     def perfect(self, run: TestedRun) -> float:
-        """Below 1 if the prevalence differs between folds, because ranks within a fold
-        are compared.
-        """
+        """Below 1 if the prevalence differs between folds."""
         return tags.perfect_precision(run.labels, run.folds)
 
 

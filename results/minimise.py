@@ -171,9 +171,7 @@ class LogLoss:
         return size
 
     def inverse(self, probabilities: Array) -> Inverse:
-        """An approximate inverse of the second derivatives: each class is taken alone,
-        with the curvature p (1 - p) at a clip.
-        """
+        """An approximate inverse of the second derivatives, class by class."""
         curvature = self.strength * probabilities * (1 - probabilities) * self.counts
         by_class = np.ascontiguousarray(curvature.T)
         clips = min(ACTIVE, len(curvature))
@@ -247,9 +245,7 @@ def descend(loss: LogLoss, weights: Array) -> tuple[Array, float]:
 
 
 def descent(gradient: Array, memory: Sequence[Step], inverse: Inverse) -> Array:
-    """The direction of L-BFGS: `inverse` of the gradient, corrected by the remembered
-    steps.
-    """
+    """The direction of L-BFGS: `inverse` of the gradient, corrected by steps."""
     direction = gradient.copy()
     shares = []
     for step in reversed(memory):
@@ -264,9 +260,7 @@ def descent(gradient: Array, memory: Sequence[Step], inverse: Inverse) -> Array:
 
 
 class SharedCurvature:
-    """The inverse of one class's second derivatives, whose curvature at each clip is
-    the mean over the classes.
-    """
+    """One inverse of the second derivatives, by the classes' mean curvature."""
 
     def __init__(self, loss: LogLoss, curvature: Array) -> None:
         free_classes = curvature.shape[1]

@@ -103,9 +103,7 @@ class State:
         return make_command(command, *given, *self.source, *more)
 
     def again(self, *sets: str) -> str:
-        """The command that trains the best run's configuration on these sets, after
-        the extraction of what an existing cache lacks.
-        """
+        """The best run's command for these sets, after extracting what is missing."""
         given = [*self.given, *(["RETRAIN=1"] if self.stale else [])]
         words = f"FEATURES={' '.join(sets)}", *self.best.words
         command = make_command("sweep", *given, *words)
@@ -252,9 +250,7 @@ def first(state: State) -> str:
 
 
 def pretrained(state: State) -> str:
-    """The command that trains ResNet-18 further from ImageNet's weights; '' if it
-    cannot.
-    """
+    """The command that trains ImageNet's ResNet-18 further; '' if it cannot."""
     mel = by_unframed(state.cached).get("mel")
     if not mel or state.framed:
         return ""
@@ -273,9 +269,7 @@ def pretrained_line(state: State) -> str:
 
 
 def combine(state: State) -> str:
-    """The features of a single run alone, or its feature with another; '' if there is
-    no other.
-    """
+    """The features of a single run alone, or with another; '' if none is left."""
     single, *others = dict.fromkeys(state.best.features.split("+"))
     if others:
         return state.again(single, *others)

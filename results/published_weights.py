@@ -22,9 +22,7 @@ def published_name(model: str) -> str:
 
 
 def local_weights(model: str) -> Path | None:
-    """The file of a model's weights in models/, the published one before others, or the
-    published one in torch's cache; None without one.
-    """
+    """A model's weights in models/, else in torch's cache; None without any."""
     if model not in PUBLISHED:
         return None
     published = published_name(model)

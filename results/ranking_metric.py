@@ -30,9 +30,7 @@ Probabilities = NDArray[np.floating]
 
 
 class TestedRun(Protocol):
-    """The predictions of a configuration's seeds for its test clips, see
-    `analysis.runs.Run`.
-    """
+    """What a configuration's seeds predicted, see `analysis.runs.Run`."""
 
     @property
     def classes(self) -> Sequence[str]: ...
@@ -183,9 +181,7 @@ class RankingMetric(ABC):
 
     @abstractmethod
     def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Columns with the 95 % interval of `class_score`, a row for each class and
-        perhaps one for their mean.
-        """
+        """The 95 % intervals of `class_score`, perhaps with one of the mean."""
 
     def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
         """Whether runs are compared by swapping whole recordings in every pattern."""

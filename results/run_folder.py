@@ -88,9 +88,7 @@ class RunFolder:
     path: Path
 
     def __repr__(self) -> str:
-        """The path, what is finished, and the score with its interval, for a
-        notebook.
-        """
+        """The path, what is finished, and the score, for a notebook."""
         try:
             folds = f"{len(self.finished)} of {counted(len(self.folds), 'fold')}"
             found = ""
@@ -103,9 +101,7 @@ class RunFolder:
 
     @cached_property
     def config(self) -> RunConfig | EnsembleConfig:
-        """run.json. RequestError if it is missing, no JSON object, or malformed, or if
-        the folder may not be read.
-        """
+        """run.json; RequestError if it cannot be read."""
         file = self.path / "run.json"
         require_readable(self.path)
         if not file.exists():
@@ -122,9 +118,7 @@ class RunFolder:
 
     @property
     def training(self) -> RunConfig:
-        """`config` of a run that was trained; RequestError if it is an ensemble of
-        finished runs or a choice of features.
-        """
+        """`config` of a trained run; RequestError for an ensemble or a choice."""
         if isinstance(self.config, ChoiceConfig):
             raise RequestError(
                 f"{self.name} is a choice of features: give the run that it recommends,"
@@ -171,9 +165,7 @@ class RunFolder:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Names of the members of an ensemble that was trained as one model; else
-        none.
-        """
+        """Names of the members of an ensemble that was trained as one model."""
         return self.config.member_models if isinstance(self.config, RunConfig) else ()
 
     @property
@@ -183,9 +175,7 @@ class RunFolder:
 
     @property
     def exact(self) -> bool:
-        """Whether every seed gives the same predictions: one solution, and no clips set
-        aside to validate.
-        """
+        """Whether every seed gives the same predictions."""
         config = self.config
         solved = isinstance(config, RunConfig | ChoiceConfig) and config.exact
         return solved and not self.validated
@@ -281,9 +271,7 @@ class RunFolder:
 
     @property
     def scored_split(self) -> str:
-        """The split whose scores are printed: test, or val if the run never scores the
-        test fold.
-        """
+        """The split that is scored: test, or val with SKIP_TEST."""
         trained = isinstance(self.config, RunConfig)
         return "val" if trained and self.training.options.skip_test else "test"
 
@@ -294,9 +282,7 @@ class RunFolder:
         selection: str = "auto",
         member: str = "",
     ) -> pd.DataFrame:
-        """The rows of `predictions` of one split and one selection; RequestError if
-        there are none.
-        """
+        """The rows of one split and selection; RequestError if there are none."""
         table = self.predictions(fold, member)
         rows = table[
             (table["split"] == split)
@@ -323,9 +309,7 @@ class RunFolder:
         return table[self.classes].to_numpy(np.float32), self.numbers(table["target"])
 
     def numbers(self, target: "pd.Series[str]") -> NDArray[np.intp]:
-        """The column `target` as class numbers (N,), -1 for no class; with tags (N, K),
-        1 for each label.
-        """
+        """`target` as class numbers (N,), -1 for none; with tags (N, K)."""
         return self.task.targets(target, self.classes)
 
     def scores(
@@ -334,9 +318,7 @@ class RunFolder:
         selection: str = "auto",
         member: str = "",
     ) -> pd.DataFrame:
-        """A row for each finished fold: loss, accuracy (tags: mAP), macro precision,
-        recall and F1.
-        """
+        """A row of scores for each finished fold."""
         by_fold = {}
         for fold in self.finished:
             scores = self.task.scores_of_fold(self, fold, split, selection, member)

@@ -26,9 +26,7 @@ def history_row(
     values: Mapping[str, float],
     columns: Sequence[str] = CLASSES.history_columns,
 ) -> str:
-    """One line of history.csv, without its end; a column stays empty if its value is
-    missing or NaN.
-    """
+    """One line of history.csv, without its end; NaN is an empty field."""
     for name in values.keys() - {*columns}:
         raise RequestError(nearest("column of history.csv", name, columns))
     numbers = [values.get(column, math.nan) for column in columns]

@@ -60,9 +60,7 @@ def decision_scores(
 
 @dataclass(frozen=True)
 class Prediction:
-    """One set of predictions; quantities that several scores share are computed
-    once.
-    """
+    """One set of predictions, and what several scores share."""
 
     target: Ints  # (N,)
     probabilities: NDArray[np.floating]  # (N, K)
@@ -92,9 +90,7 @@ METRICS: dict[str, Registry[Callable[[Any], float]]] = {}
 
 
 def metric(kind: str, name: str = "") -> Callable[[Scorer], Scorer]:
-    """Decorator: a score of the tasks of one kind, such as "classes"; its argument is
-    the task's `prediction`.
-    """
+    """Decorator: a score of `prediction`, for one kind of tasks."""
     return METRICS.setdefault(kind, Registry("metric")).register(name)
 
 
@@ -108,9 +104,7 @@ def accuracy(prediction: Prediction) -> float:
 @metric("classes", "macro_recall")
 @metric("classes")
 def balanced_accuracy(prediction: Prediction) -> float:
-    """Mean recall over the classes: every class with clips counts alike, however many
-    it has.
-    """
+    """Mean recall over the classes, however many clips each has."""
     return prediction.macro("recall")
 
 
@@ -128,9 +122,7 @@ def macro_f1(prediction: Prediction) -> float:
 
 @metric("classes")
 def top3(prediction: Prediction) -> float:
-    """Share of clips whose true class is among the three most probable; ties rank by
-    class number.
-    """
+    """Share of clips whose true class is among the three most probable."""
     order = np.argsort(-prediction.probabilities, axis=1, kind="stable")
     correct = order[:, :3] == prediction.target[:, None]
     return float(correct.any(axis=1).mean())
@@ -147,9 +139,7 @@ def log_loss(prediction: Prediction) -> float:
 
 
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
-    """The most frequent errors in a confusion matrix (K, K), highest first: (true
-    class, predicted class).
-    """
+    """The most frequent errors (true, predicted) in a matrix (K, K)."""
     errors = counts - np.diag(counts.diagonal())
     order = np.argsort(-errors, axis=None, kind="stable")
     confused = []

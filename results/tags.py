@@ -158,9 +158,7 @@ def precision_recall(
     target: NDArray[np.bool_],
     scores: Scores,
 ) -> tuple[Floats, Floats]:
-    """Recall and precision (T,) of one class at each distinct score of its positive
-    clips, highest first.
-    """
+    """Recall and precision (T,) of a class at each distinct positive score."""
     thresholds = np.unique(scores[target])[::-1]
     positive = np.sort(scores[target])
     every = np.sort(scores)
@@ -172,9 +170,7 @@ def precision_recall(
 
 
 def auroc(target: Targets, scores: Scores) -> Floats:
-    """Area under the ROC curve (K,): the share of (positive, negative) pairs in order;
-    ties count half.
-    """
+    """Area under the ROC curve (K,); ties count half."""
     areas = np.full(target.shape[1], np.nan)
     for k, (positive, score) in enumerate(zip(target.T, scores.T)):
         if positive.any() and not positive.all():
@@ -203,9 +199,7 @@ def lwlrap(target: Targets, scores: Scores) -> float:
 
 
 def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
-    """Logarithms (N, K) of the probability of what is true: the clip has the label, or
-    it has not.
-    """
+    """Logarithms (N, K) of the probability of what is true."""
     of_absence = 1 - probabilities.astype(np.float64)
     true = np.where(target, probabilities, of_absence)
     return np.log(np.maximum(true, SMALLEST_PROBABILITY))
@@ -473,9 +467,7 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
 
 
 def recordings_by_content(seeds: Sequence[Seed]) -> NDArray[np.generic]:
-    """The names of the recordings in an order that no name decides, so that replicates
-    draw the same ones whatever they are called.
-    """
+    """The recordings in an order that no name decides."""
     parts = []
     for target, scores, groups in seeds:
         values = scores.astype(float)
@@ -531,9 +523,7 @@ class TagPrediction:
 
 @metric("tags", "map")
 def mean_average_precision(prediction: TagPrediction) -> float:
-    """Mean over the classes of average precision; within one fold it is biased
-    upwards.
-    """
+    """Mean average precision of the classes; biased upwards in one fold."""
     return macro(average_precision(prediction.labels, prediction.probabilities))
 
 

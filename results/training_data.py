@@ -1,6 +1,4 @@
-"""The clips and feature values that a run is trained on, and whether they have changed
-since. No torch.
-"""
+"""What a run is trained on, and whether it has changed since. No torch."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -22,9 +20,7 @@ def training_clips(
     channels: Sequence[Channel],
     copies: int,
 ) -> pd.DataFrame:
-    """The clips that are done in every channel, with up to `copies` altered copies of
-    each.
-    """
+    """The clips done in every channel, with up to `copies` copies of each."""
     usable = cache.readable(channels)
     table = cache.clips[usable]
     if not copies:
@@ -40,9 +36,7 @@ def copy_numbers(cache: Cache) -> "pd.Series[int]":
 
 
 def clips_digest(table: pd.DataFrame) -> str:
-    """Digest of the clips' ids, labels, categories, folds, source recordings and
-    originals.
-    """
+    """Digest of the clips' ids, labels, folds, recordings and originals."""
     columns = ["clip_id", "label", "category", "fold", "group", "copy_of"]
     return digest(table[columns].values.tolist())
 
@@ -55,9 +49,7 @@ def values_digest(cache: Cache, stored: str, table: pd.DataFrame) -> str:
 
 
 def readable_again(config: RunConfig, cache: Cache) -> list[str]:
-    """The clips that a run left out because they could not be read, and that can be
-    read now.
-    """
+    """The clips that a run left out and that can be read now."""
     channels = [channel.channel for channel in config.channels]
     readable = []
     for clip in config.left_out:
@@ -105,9 +97,7 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
 
 
 def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:
-    """The dataset's runs that would be trained on something else today, sorted; damaged
-    runs are left out.
-    """
+    """The readable runs that would be trained on something else today."""
     changed = []
     for run in find(runs, dataset):
         try:

@@ -1,6 +1,4 @@
-"""Training, from the feature cache to run folders; prediction, explanation and export
-of trained runs.
-"""
+"""Training, from the feature cache to run folders, and use of trained runs."""
 
 from featurestack.commandline.packages import enter
 

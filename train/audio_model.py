@@ -140,9 +140,7 @@ class AudioModel(TrainedModel):
 
     @classmethod
     def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":
-        """The run or bundle of RUN, on the device and threads of the options; its name
-        is printed.
-        """
+        """The run or bundle of RUN, on the options' device; tells its name."""
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
         keep_freed_memory()

@@ -64,9 +64,7 @@ class Channels(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Clips x (B, C, H, W), soft targets y (B, K), properties of the channels, source
-    of random numbers.
-    """
+    """Clips x (B, C, H, W), soft targets y (B, K), their channels, random numbers."""
 
     x: Tensor
     y: Tensor
@@ -74,9 +72,7 @@ class Batch(NamedTuple):
     generator: Generator
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """One uniform number from [low, high) for each clip: (B,), on the batch's
-        device.
-        """
+        """(B,) a uniform number from [low, high) for each clip."""
         import torch
 
         draw = torch.rand(
@@ -88,16 +84,12 @@ class Batch(NamedTuple):
         return numbers.to(self.x.device)
 
     def integers(self, limit: int) -> Tensor:
-        """One whole number from 0 to `limit` - 1 for each clip: (B,), on the batch's
-        device.
-        """
+        """(B,) a whole number from 0 to `limit` - 1 for each clip."""
         numbers = self.uniform() * limit
         return numbers.floor().long()
 
     def partners(self) -> Tensor:
-        """Each clip's partner in a random permutation, perhaps itself: (B,), on the
-        batch's device.
-        """
+        """(B,) each clip's partner in a random permutation, perhaps itself."""
         import torch
 
         draw = torch.randperm(
@@ -120,9 +112,7 @@ class Batch(NamedTuple):
         return numbers.view(-1, 1, 1, 1)
 
     def where(self, *axes: str) -> Tensor:
-        """Whether each channel has one of these row axes: (1, C, 1, 1), bool, on the
-        batch's device.
-        """
+        """(1, C, 1, 1) whether each channel has one of these row axes."""
         return _where(self.channels.axes, axes, self.x.device)
 
     def in_time(self, x: Tensor) -> Tensor:
@@ -130,9 +120,7 @@ class Batch(NamedTuple):
         return keep_untimed(self.channels.timed, x, self.x)
 
     def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
-        """The batch with values `x` and mixed targets: clips `other` (B,) have the
-        share `weight` (B,).
-        """
+        """Values `x` and mixed targets: clips `other` have the share `weight`."""
         share = weight.to(self.y.dtype)
         y = self.y.lerp(self.y[other], share[:, None])
         return self._replace(x=x, y=y)
@@ -269,23 +257,17 @@ def gain(batch: Batch, strength: float) -> Batch:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Augmentations with their strengths, applied in order; if there are none, a batch
-    stays as it is.
-    """
+    """Augmentations with their strengths, applied in order."""
 
     steps: tuple[tuple[Augmentation, Strength], ...] = ()
 
     @property
     def only_shifts(self) -> bool:
-        """Whether every augmentation is only a circular shift in time; True if there is
-        none.
-        """
+        """Whether no augmentation is more than a circular shift in time."""
         return all(entry.circular for entry, _ in self.steps)
 
     def __str__(self) -> str:
-        """The canonical text, every strength written out to six digits:
-        `mask=0.15,mixup=0.4`.
-        """
+        """The canonical text with every strength: `mask=0.15,mixup=0.4`."""
         texts = []
         for entry, strength in self.steps:
             if isinstance(strength, tuple):
@@ -302,9 +284,7 @@ class Augmenter:
         channels: Channels,
         generator: Generator,
     ) -> tuple[Tensor, Tensor]:
-        """The augmented batch: x (B, C, H', W'), smaller only if an augmentation cuts,
-        and y (B, K).
-        """
+        """The augmented x (B, C, H', W'), which a crop makes smaller, and y (B, K)."""
         batch = Batch(x, y, channels, generator)
         for entry, strength in self.steps:
             batch = entry.transform(batch, strength)
@@ -343,9 +323,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
 
 
 def trained_shape(augmenter: Augmenter, shape: Shape) -> Shape:
-    """The network's rows and frames for a clip of `shape`: fewer if the augmenter
-    crops.
-    """
+    """The network's rows and frames for clips of `shape`: a crop leaves fewer."""
     for entry, strength in augmenter.steps:
         if entry.cut:
             shape = entry.cut(shape, strength)

@@ -75,9 +75,7 @@ def pitch(batch: Batch, strength: float) -> Batch:
 
 
 def crop_shape(shape: Shape, strength: Strength) -> Shape:
-    """The rows and frames that a crop of this strength leaves of `shape`, at least one
-    each.
-    """
+    """The rows and frames that a crop leaves of `shape`, at least one each."""
     height, width = shape
     if isinstance(strength, tuple):
         rows, frames = strength
@@ -164,9 +162,7 @@ def freqmask(batch: Batch, strength: float) -> Batch:
 
 
 def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
-    """(B, length of the axis), 0 within the masks and 1 outside, in the type of the
-    batch.
-    """
+    """(B, length of the axis): 0 within the masks and 1 outside."""
     index = batch.places(axis)
     length = len(index)
     keep = index >= 0

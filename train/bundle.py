@@ -90,9 +90,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 
 
 def read_bundle(file: Path) -> Bundle:
-    """The bundle in this file; RequestError for other files or formats, code, a wrong
-    run.json, no folds.
-    """
+    """The bundle in this file; RequestError for any other or malformed content."""
     try:
         content = read_safely(file)
     except ValueError as reason:
@@ -141,9 +139,7 @@ def refuse_other_channels(config: BundleConfig) -> None:
 
 
 class FoldModel(NamedTuple):
-    """One fold's network in fp32, ready for prediction, and its channels'
-    statistics.
-    """
+    """One fold's network in fp32 and its channels' statistics."""
 
     network: nn.Module
     statistics: list[Statistics]
@@ -190,9 +186,7 @@ class TrainedModel:
                 ) from None
 
     def restore(self, state: State, name: str) -> FoldModel:
-        """A fold's network and statistics; ValueError if they do not fit the
-        configuration.
-        """
+        """A fold's network and statistics; ValueError if they do not fit."""
         broken = not_finite(state["network"])
         if broken:
             raise ValueError(f"'{broken}' holds numbers that are not finite")
@@ -230,9 +224,7 @@ class TrainedModel:
         return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
-        """The input of that fold's network, (B, D, H, W); RequestError if `values` have
-        other rows.
-        """
+        """(B, D, H, W) the input of a fold's network; RequestError for other rows."""
         trained = [channel.rows for channel in self.input.channels]
         rows = [channel.shape[1] for channel in values]
         if rows != trained:
@@ -271,9 +263,7 @@ def make_bundle(options: BundleOptions) -> int:
 
 
 def bundle_file(options: BundleOptions, run: RunFolder) -> Path:
-    """OUT, or <run>.bundle.pt; RequestError if it lies in a run or a cache, or is there
-    and no bundle.
-    """
+    """OUT, or <run>.bundle.pt; RequestError if it would replace anything else."""
     file = options.out or Path(f"{run.name}.bundle.pt")
     refuse_inside(file)
     if file.exists():

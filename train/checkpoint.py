@@ -54,9 +54,7 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def write_epoch(folder: Path, states: Mapping[str, State], row: str) -> None:
-    """Write an epoch's files into the fold's folder, then append its row to
-    history.csv.
-    """
+    """Write an epoch's files, then append its row to history.csv."""
     for name, state in states.items():
         save(folder / name, state)
     append_history(folder, row)
@@ -98,9 +96,7 @@ def load(file: Path) -> State:
 
 
 def read_safely(file: Path) -> Any:
-    """The content of a file written by torch.save; ValueError if it is damaged or holds
-    more than data.
-    """
+    """What torch.save wrote; ValueError if it is damaged or more than data."""
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
     reason = ""
@@ -136,9 +132,7 @@ def strange(content: Any) -> str:
 
 
 def damage(file: Path) -> str:
-    """The damage of a zip archive that torch.save should have written; '' without
-    any.
-    """
+    """What is wrong with a zip archive of torch.save; '' if it is whole."""
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):

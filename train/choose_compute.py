@@ -66,9 +66,7 @@ class TrialStep(NamedTuple):
 def trial_step(
     network: nn.Module, objective: CrossEntropy, compute: Compute, batch: Batch
 ) -> TrialStep:
-    """One training step of a copy of the network, without dropout and without a change
-    of the weights.
-    """
+    """One training step, without dropout, of a copy of the network."""
     compute.prepare()
     trial = compute.place(copy.deepcopy(network)).train()
     for layer in trial.modules():
@@ -206,9 +204,7 @@ def agreed(
     batch: Batch,
     objective: CrossEntropy = CROSS_ENTROPY,
 ) -> Choice:
-    """The first way that agrees with plain fp32: the proposed one, fp32 on its threads,
-    or plain fp32 itself.
-    """
+    """The first way that agrees with plain fp32: `proposed`, fp32 on its threads."""
     plain = Compute(proposed.device)
     checked = {}
     exact = replace(proposed, precision="fp32", channels_last=False, compiled=False)

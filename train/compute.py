@@ -41,9 +41,7 @@ SHORTAGE = (
 
 @dataclass(frozen=True)
 class Compute:
-    """A kind of device and how to compute on it; by default plain fp32 on one thread of
-    the processor.
-    """
+    """A kind of device and how to compute on it; by default plain fp32, one thread."""
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -60,9 +58,7 @@ class Compute:
         )
 
     def prepare(self) -> None:
-        """Apply the settings that are global in the process: threads, allocation, TF32,
-        cuDNN.
-        """
+        """Apply what is global in the process: threads, allocation, TF32, cuDNN."""
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         if self.device == "cuda":
@@ -92,9 +88,7 @@ class Compute:
 
     @contextlib.contextmanager
     def exact(self) -> Iterator[None]:
-        """Compute in plain fp32, without TF32, which rounds the inputs of convolutions
-        and products.
-        """
+        """Compute in plain fp32, without TF32."""
         matmul = torch.backends.cuda.matmul
         before = matmul.allow_tf32
         matmul.allow_tf32 = False
@@ -192,9 +186,7 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def poisoned_memory(device: str) -> Iterator[None]:
-    """Memory that is allocated inside holds 3.4e38 until it is written (glibc); on a
-    GPU it mostly holds NaN.
-    """
+    """New memory holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
     if device == "cuda":
         used = torch.cuda.max_memory_reserved(device)
         torch.cuda.empty_cache()

@@ -127,9 +127,7 @@ def describe_channels(
     statistics: Sequence[Statistics],
     device: str = "cpu",
 ) -> Channels:
-    """Properties of the channels, standardised with these statistics and resized, for
-    augmentations.
-    """
+    """Properties of the standardised and resized channels, for augmentations."""
     spec = plan.input
     height, _ = spec.grid
     axes = []
@@ -182,9 +180,7 @@ def channel_loudness(
 
 
 class Resident:
-    """Clips in memory as a network takes them, on the GPU or in RAM; a batch is one
-    gather.
-    """
+    """Clips in memory as a network takes them; a batch is one gather."""
 
     def __init__(
         self,
@@ -193,9 +189,7 @@ class Resident:
         where: str | torch.device,
         device: str,
     ) -> None:
-        """`parts` hold the clips at `positions`, in order; clips stay on `where`,
-        batches go to `device`.
-        """
+        """`parts` hold the clips at `positions` and stay on `where`."""
         self.device = device
         self.index = pd.Index(positions)
         start = 0
@@ -244,9 +238,7 @@ class Streamed:
                 yield x.to(self.device, non_blocking=True).float()
 
     def read(self, positions: Positions) -> torch.Tensor:
-        """A batch on the CPU; pinned for a GPU, so that it is copied while the network
-        works.
-        """
+        """A batch on the CPU; pinned for a GPU, so that copying takes no time."""
         plan = self.plan
         filled = plan.cache.filled[positions]
         x = plan.input.prepare(plan.values(positions), self.statistics, filled)
@@ -266,9 +258,7 @@ def choose_residence(plan: Plan, clips: int, device: str) -> str:
 
 @dataclass(frozen=True)
 class FoldData:
-    """The clips of one fold, ready for batches; positions are rows of the cache's clip
-    table.
-    """
+    """The clips of one fold; positions are rows of the cache's clip table."""
 
     plan: Plan
     fold: int
@@ -283,9 +273,7 @@ class FoldData:
         self,
         wanted: Sequence[Positions],
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Each batch's x (B, D, H, W) and y (B, K), its targets, on the network's
-        device.
-        """
+        """Each batch's x (B, D, H, W) and targets (B, K) on the network's device."""
         for positions, x in zip(wanted, self.source.batches(wanted)):
             targets = torch.from_numpy(self.plan.indicator(positions))
             yield x, targets.float().to(x.device)
@@ -299,9 +287,7 @@ class FoldData:
 
     @torch.no_grad()
     def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
-        """The same clips as statistics (B, numbers, 1, 1), which no augmentation of the
-        run changes.
-        """
+        """The clips as statistics (B, numbers, 1, 1), which no augmentation changes."""
         every = np.concatenate([self.train, self.val, self.test])
         batches = self.source.batches(chunked(every))
         # one part at a time: a list would hold all statistics a second time, between
@@ -322,9 +308,7 @@ def load_fold(
     clips: ClipMoments,
     device: str,
 ) -> FoldData:
-    """The clips of `split`, kept where RESIDENT says, standardised by the training
-    originals' statistics.
-    """
+    """The clips of `split`, standardised by those of its training originals."""
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
     train = plan.cache.positions(split.train)

@@ -100,9 +100,7 @@ def list_all(options: ListOptions) -> int:
 
 
 def overview(runs: Path) -> tuple[str, list[str]]:
-    """Tables of models, augmentations, recipes, runs and importance folders; and what
-    cannot be read.
-    """
+    """The tables of `train list`, and what cannot be read."""
     torch.set_num_threads(1)
     recipe_rows = [(name, recipes.description(name)) for name in recipes.names()]
     trained, problems = trained_runs(runs)
@@ -168,9 +166,7 @@ def example_inputs() -> list[str]:
 
 
 def run_folders(text: str) -> list[Path]:
-    """The folders in RUNS: one if all of it is a folder, else its words as a shell
-    reads them. RequestError if one of several is not there.
-    """
+    """The folders in RUNS; RequestError if one of several is not there."""
     if Path(text).exists():
         return [Path(text)]
     try:
@@ -221,9 +217,7 @@ def runs_table(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
 
 
 def run_row(run: RunFolder) -> tuple[dict[str, object], str]:
-    """The row of a run in `runs_table`, without its folder; and why the run cannot be
-    read.
-    """
+    """A run's row in `runs_table`, and why it cannot be read."""
     row: dict[str, object] = {"run": run.name}
     try:
         config = run.config
@@ -244,9 +238,7 @@ def run_row(run: RunFolder) -> tuple[dict[str, object], str]:
 
 
 def trained_runs(runs: Path) -> tuple[list[str], list[str]]:
-    """A heading and a table of the runs, none if there is no run; and what cannot be
-    read.
-    """
+    """A heading and a table of the runs, if there are any; what cannot be read."""
     rows = []
     problems = []
     for run in runs_in(runs):

@@ -92,9 +92,7 @@ Prepare = Callable[
 
 @dataclass(frozen=True)
 class InputKind:
-    """The form in which models of one kind read channels; `input_kind` describes the
-    fields.
-    """
+    """How models of one kind read channels; `input_kind` has the fields."""
 
     name: str
     prepare: Prepare
@@ -113,16 +111,12 @@ class InputKind:
     unit: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Workers of a DataLoader get the kind by its name: its functions may be
-        lambdas.
-        """
+        """By its name: functions of a kind may be lambdas."""
         return find_kind, (self.name,)
 
     @property
     def in_steps(self) -> bool:
-        """Whether its models are trained step by step; others have an exact
-        solution.
-        """
+        """Whether training takes steps; other models have an exact solution."""
         return "steps" in self.uses
 
     @property
@@ -278,9 +272,7 @@ def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
 
 
 def resize(values: Tensor, grid: Shape) -> Tensor:
-    """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid
-    is coarser.
-    """
+    """(B, rows, frames) to (B, *grid): linear, averaged on a coarser grid."""
     import torch
 
     # few runtimes can average: each axis is multiplied by a matrix
@@ -302,9 +294,7 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
 
 
 def resizing(length: int, wanted: int) -> Tensor:
-    """(length, wanted): the triangular weights of `length` values in each of the
-    `wanted` ones.
-    """
+    """(length, wanted): the triangular weights of `length` values."""
     import torch
 
     places = torch.arange(length, dtype=torch.float32) + 0.5
@@ -444,9 +434,7 @@ class InputSpec:
         statistics: Sequence[Statistics],
         filled: Floats,
     ) -> Tensor:
-        """The stored values of every channel as (B, D, H, W): float16, or float32 if
-        not standardised.
-        """
+        """Stored values of every channel as (B, D, H, W), float16 if standardised."""
         import torch
 
         def compute(channel: StoredChannel, how: Statistics, own: Numbers) -> Numbers:
@@ -465,9 +453,7 @@ class InputSpec:
         statistics: Statistics,
         values: Tensor,
     ) -> Tensor:
-        """One channel's (B, rows, frames) float32, without dropped padding, as (B,
-        width, H, W).
-        """
+        """One channel's (B, rows, frames) float32 as (B, width, H, W)."""
         if not self.kind.standardised:
             return self.kind.prepare(values, channel, self.grid)
         standardised = statistics.apply(values)
@@ -480,9 +466,7 @@ def by_length(
     own_frames: NDArray[np.intp],
     compute: Callable[[Numbers], Numbers],
 ) -> Numbers:
-    """Apply `compute` to clips of equal length together: (B, rows, frames) to (B,
-    …).
-    """
+    """Apply `compute` to clips of equal length together."""
     if (own_frames == values.shape[2]).all():
         return compute(values)
     parts = [

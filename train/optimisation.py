@@ -53,9 +53,7 @@ class CrossEntropy:
         return torch.stack([*observed]).mean().item()
 
     def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """(K,) for BALANCE=loss, from the clips that have each class: inverse to their
-        number, 1 on average over the clips.
-        """
+        """(K,) for BALANCE=loss: inverse to a class's clips, 1 on average."""
         present = np.count_nonzero(counts)
         return clips / present / np.maximum(counts, 1)
 
@@ -156,9 +154,7 @@ def cosine(begin: float, end: float, share: float) -> float:
 
 
 def onecycle(share: float) -> float:
-    """PyTorch's defaults, after Smith and Topin 2018: a rise for three tenths, then a
-    fall to almost 0.
-    """
+    """PyTorch's defaults: a rise for three tenths, then a fall to almost 0."""
     if share < 0.3:
         return cosine(1 / 25, 1, share / 0.3)
     return cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
@@ -182,9 +178,7 @@ def learning_rate(
     step: int,
     reductions: int = 0,
 ) -> float:
-    """The learning rate at a step of a fold, counted from 0, after `reductions` on
-    plateaus.
-    """
+    """The rate at a fold's step, from 0, after `reductions` on plateaus."""
     warmup = round(epoch_steps * training.warmup)
     if step < warmup:
         return training.resolved_lr * (step + 1) / warmup
@@ -211,9 +205,7 @@ class EarlyStopping:
     lowered: int = 0
 
     def update(self, score: float) -> bool:
-        """Take an epoch's score; returns whether it is better than every earlier
-        one.
-        """
+        """Take an epoch's score; returns whether it is the best so far."""
         if self.select == "val_loss":
             better = score < self.best
         else:

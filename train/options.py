@@ -70,9 +70,7 @@ class Execution(Options):
     note: str = option("", "sentence for run.json, the tracker and the report")
 
     def trackers(self, run: Any, fold: int, epoch: int) -> list[Any]:
-        """A room's `train.trainer.Tracker`s of a fold of a `RunFolder`, after so many
-        epochs.
-        """
+        """A room's `Tracker`s of a fold of a `RunFolder`, after so many epochs."""
         return []
 
 
@@ -88,9 +86,7 @@ class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
 
 
 def swept_options() -> list[str]:
-    """The options that a sweep takes as lists, besides FEATURES, the outermost loop
-    first.
-    """
+    """What a sweep takes as lists besides FEATURES, the outermost loop first."""
     places = {}
     for name, field in fields(RunOptions).items():
         place = field.metadata.get("sweep")
@@ -100,9 +96,7 @@ def swept_options() -> list[str]:
 
 
 def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
-    """`128x216` as rows and frames; RequestError that names the option `name` for
-    anything else.
-    """
+    """`128x216` as rows and frames; RequestError names the option `name`."""
     first, _, second = text.partition("x")
     rows, frames = whole_number(first), whole_number(second)
     if min(rows, frames) < 1 or rows * frames > LARGEST_GRID:
@@ -112,9 +106,7 @@ def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
 
 
 def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
-    """A number from 0 to `most`; RequestError with the sentence `refusal` for anything
-    else.
-    """
+    """A number from 0 to `most`, else RequestError with the sentence `refusal`."""
     try:
         number = number_of(text, float)
     except ValueError:
@@ -150,9 +142,7 @@ class SweepOptions(Options):
         return dataclasses.replace(super().build(own), given=of_runs)
 
     def runs(self) -> list[RunOptions]:
-        """Every combination of the lists, parsed as a run with its recipe; FEATURES
-        stay as given.
-        """
+        """Every combination of the lists; FEATURES stay as given."""
         lists = {
             name: dict.fromkeys(self.given[name].split() or [""])
             for name in swept_options()
@@ -249,9 +239,7 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether DATASET is another dataset that the run is scored on, and not the one
-        of the runs that RUN chooses from.
-        """
+        """Whether DATASET is another dataset, on which the run is scored."""
         return self.audio is None and bool(self.dataset)
 
 
@@ -323,9 +311,7 @@ class ListOptions(Options):
 
 
 def refuse_inside(out: Path | None) -> None:
-    """RequestError if OUT lies in a run folder or a cache, whose files it would
-    replace.
-    """
+    """RequestError if OUT lies in a run folder or a cache."""
     if out is None:
         return
     place = out.resolve()

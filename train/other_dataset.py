@@ -68,9 +68,7 @@ class LabelledClips:
 
 
 def score_elsewhere(options: PredictOptions) -> int:
-    """Score the run on the clips of DATASET, print the scores and write the files;
-    returns 1 if a file could not be read.
-    """
+    """Score the run on DATASET and write the files; 1 if one was unreadable."""
     model = AudioModel.open(replace(options, dataset=""), options.threshold)
     run = model.run
     if run is None:
@@ -116,9 +114,7 @@ def score_elsewhere(options: PredictOptions) -> int:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """RequestError if a file that would be written is there and was not written by this
-    command, whose scores.csv then lies beside it.
-    """
+    """RequestError for files that this command did not write beside scores.csv."""
     scores = folder / SCORES
     own = scores.is_file() and scores.read_bytes().startswith(SCORES_BEGIN)
     for name in WRITTEN:
@@ -145,9 +141,7 @@ def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
 
 
 def known_files(run: RunFolder, data: Path) -> set[str]:
-    """Hashes of the audio files that the run's cache was extracted from; none if the
-    cache is not there.
-    """
+    """Hashes of the audio files of the run's cache, if it is there."""
     folder = cache_folder(run.dataset, data, run.dataset)
     if not is_cache(folder):
         return set()
@@ -207,9 +201,7 @@ def kept_labels(
     classes: Sequence[str],
     task: Task,
 ) -> "pd.Series[str]":
-    """The targets without labels that the run does not know, if clips may have
-    several.
-    """
+    """The targets; of several labels those that the run knows."""
     if not task.multilabel:
         return text
     names = {*classes}
@@ -221,9 +213,7 @@ def kept_labels(
 
 
 def scored_classes(run: RunFolder, common: Sequence[str]) -> list[str]:
-    """The columns that are scored: an answer may be any class of the run; average
-    precision exists only of classes in common.
-    """
+    """The columns that are scored; average precision needs classes in common."""
     return [*common] if run.task.multilabel else run.classes
 
 
@@ -293,18 +283,14 @@ def compare_scores(
 
 
 def shares_differ(there: "pd.Series[str]", here: "pd.Series[str]") -> bool:
-    """Whether the classes have other shares: more than UNEQUAL of the clips would need
-    another class.
-    """
+    """Whether more than UNEQUAL of the clips would need another class."""
     shares = [labels.value_counts(normalize=True) for labels in (there, here)]
     apart = shares[0].subtract(shares[1], fill_value=0).abs().sum() / 2
     return bool(apart > UNEQUAL)
 
 
 def balanced_score(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> Score:
-    """The mean recall of the classes, averaged over models, with its interval by
-    recording.
-    """
+    """The classes' mean recall, a mean over models, with its interval."""
     clips = pd.concat(tables, ignore_index=True)
     correct = clips[list(classes)].idxmax(axis=1) == clips["target"]
     keys = [clips["fold"], clips["target"], clips["group"], clips["clip_id"]]
@@ -352,9 +338,7 @@ def lines(
     run: RunFolder,
     compared: ComparedScores,
 ) -> list[str]:
-    """The result in lines: the score with its interval, the cross-validated one, the
-    most frequent errors.
-    """
+    """The scores with their intervals, and the most frequent errors."""
     recordings = counted(known["group"].nunique(), "recording")
     classes = counted(len(clips.classes), "class")
     at_home = (

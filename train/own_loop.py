@@ -207,9 +207,7 @@ class OwnRun:
         return RunFolder(folder.path)
 
     def refuse_no_probabilities(self, answers: NDArray[np.float32]) -> None:
-        """RequestError for logits and the like: probabilities lie between 0 and 1, and
-        those of a clip sum to 1, except with tags.
-        """
+        """RequestError for logits and the like."""
         sound = self.plan.task.sound(answers)
         if not sound.all():
             row = int(np.argmin(sound))

@@ -101,9 +101,7 @@ class Plan:
 
     @cached_property
     def classes(self) -> list[dict[str, str]]:
-        """Name and category of each class, sorted by name, in the order of the
-        probability columns.
-        """
+        """Name and category of each class, in the order of probability columns."""
         return self.task.class_entries(self.table)
 
     @property
@@ -117,9 +115,7 @@ class Plan:
 
     @property
     def wanted_folds(self) -> list[int]:
-        """The folds that FOLDS names, or every fold of the protocol, finished or
-        not.
-        """
+        """The folds that FOLDS names, or every fold of the protocol."""
         return list(self.execution.folds) or self.folds
 
     @property
@@ -152,9 +148,7 @@ class Plan:
         return self.task.indicator(self.targets[positions], len(self.classes))
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
-        """A row for each of these clips: id, group, a window's start and end, the given
-        `columns`, target.
-        """
+        """A row for each clip: id, group, a window's ends, `columns`, target."""
         clips = self.cache.clips.iloc[positions]
         places = WINDOW_COLUMNS if has_windows(self.table) else ()
         rows = clips[["clip_id", "group", *places]]
@@ -223,9 +217,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
 
 
 def check_options(options: RunOptions) -> None:
-    """RequestError for a list where one value is expected, or for values that do not go
-    together.
-    """
+    """RequestError for a list, or for values that do not go together."""
     refuse_lists(options)
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
@@ -266,9 +258,7 @@ def refuse_lists(options: RunOptions) -> None:
 
 
 def find_features(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
-    """The feature set by the cache's names; RequestError if the cache lacks one, or
-    rows of it.
-    """
+    """The feature set by the cache's names; RequestError if a part is missing."""
     asked = parse_set(options.features)
     cache.refuse_missing(asked)
     features = []
@@ -318,9 +308,7 @@ def resolve_options(
     features: Sequence[Channel],
     model: Architecture,
 ) -> tuple[RunOptions, tuple[str, ...]]:
-    """The options with resolved names and ignored options at their defaults, and
-    messages about changes.
-    """
+    """The options with resolved names, ignored ones at their defaults; messages."""
     ignored: dict[str, Any] = {}
     for name, field in fields(RunOptions).items():
         needed = field.metadata.get("needs")
@@ -450,9 +438,7 @@ def input_remarks(plan: Plan) -> list[str]:
 
 
 def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
-    """Messages about clips that are left out, because they lack features or cannot be
-    read.
-    """
+    """Messages about clips that lack features or cannot be read."""
     lines = []
     clips = plan.cache.clips
     wanted = clips if plan.training.copies else originals(clips)
@@ -482,9 +468,7 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
 
 
 def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
-    """Messages about classes without a clip, and clips that share a recording with
-    tested ones; RequestError if there is nothing to learn.
-    """
+    """Messages about a fold's clips; RequestError if there is nothing to learn."""
     trained = plan.present(split.train)
     tested = plan.present(split.test)
     if len(trained) < plan.task.fewest_classes:

@@ -87,9 +87,7 @@ def show_table(
 
 
 def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
-    """Print how many files have the content of clips in the run's cache, and the first
-    one's name.
-    """
+    """Tell how many files the run was trained on, and the first one's name."""
     if not is_cache(cache):
         return
     clips, _ = read_index(cache)

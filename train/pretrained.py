@@ -67,9 +67,7 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
 
 
 def read_weights(file: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a file of weights or in a fold's checkpoint; RequestError if it
-    holds none.
-    """
+    """The state dict in a file of weights or in a checkpoint."""
     if not file.is_file():
         raise RequestError(
             f"WEIGHTS={file}: no such file; give a file, an address, or imagenet"
@@ -93,9 +91,7 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
 
 
 def fetch(url: str) -> Path:
-    """The file at `url`, downloaded once into torch's cache; its name must hold its
-    hash.
-    """
+    """The file at `url`, downloaded once; its name must hold its hash."""
     name = url.partition("?")[0].rpartition("/")[2]
     if not HASH_IN_NAME.search(name):
         raise RequestError(
@@ -123,9 +119,7 @@ def fetch(url: str) -> Path:
 
 
 def check_hash(name: str, content: bytes) -> None:
-    """RequestError if a hash in the file's name is not the beginning of its content's
-    SHA-256.
-    """
+    """RequestError if a file's SHA-256 does not begin as its name says."""
     promised = HASH_IN_NAME.search(name)
     digest = hashlib.sha256(content).hexdigest()
     if promised and not digest.startswith(promised[1]):

@@ -55,9 +55,7 @@ def resampled(
     rate: int,
     sample_rate: int,
 ) -> Iterator[Samples]:
-    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities between
-    them.
-    """
+    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities."""
     if rate == sample_rate:
         yield from blocks
         return

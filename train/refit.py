@@ -26,9 +26,7 @@ EVERY = 0  # number of the fold that tests nothing
 
 
 def make_refitted(options: BundleOptions) -> int:
-    """Train the model, write its bundle to OUT or <run>.bundle.pt, and print its size;
-    returns 0.
-    """
+    """Train the model and write its bundle; returns 0."""
     run = select_runs.select_one(options.runs, options.run)
     file = bundle_file(options, run)
     models = (

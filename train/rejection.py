@@ -1,6 +1,4 @@
-"""Thresholds below which predictions are withheld: the audio's level, the probability,
-each class's own.
-"""
+"""Thresholds below which predictions are withheld."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,9 +27,7 @@ class Rejection:
 
     @classmethod
     def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
-        """The options' thresholds for this model; RequestError for REJECT with several
-        labels.
-        """
+        """The options' thresholds; RequestError for REJECT with several labels."""
         if options.reject and not task_of(config.task).by_temperature:
             raise RequestError(
                 "REJECT withholds one class; with several labels give THRESHOLD="
@@ -44,9 +40,7 @@ class Rejection:
         level: NDArray[np.floating],
         probabilities: NDArray[np.floating],
     ) -> NDArray[np.bool_]:
-        """Whether windows of these levels (W,) are loud enough, and one of their
-        probabilities (W, K) high enough.
-        """
+        """Whether windows (W,) are loud enough and (W, K) sure enough."""
         loud = level > self.level
         sure = probabilities.max(axis=1) >= self.probability
         return loud & sure

@@ -1,6 +1,4 @@
-"""`python -m train remove`: delete runs and importance folders after printing their
-size.
-"""
+"""`python -m train remove`: delete runs and importance folders."""
 
 import shutil
 import sys
@@ -49,9 +47,7 @@ def remove_runs(options: RemoveOptions) -> int:
 
 
 def named_folders(options: RemoveOptions) -> list[Path]:
-    """The folders of runs, with a retraining that was begun, and of calls of
-    `importance` that RUN names.
-    """
+    """The folders that RUN names, with a retraining that was begun."""
     dataset = dataset_name(options.dataset)
     words = options.run.split()
     measured = []

@@ -68,15 +68,11 @@ def take_place(new: Path, old: Path) -> None:
 
 
 class StaleRun(RequestError):
-    """RETRAIN=1 trains the run again in its place: the cache holds other clips or
-    feature values now, or run.json is damaged.
-    """
+    """RETRAIN=1 trains the run again: its clips or values differ now, or damage."""
 
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:
-    """RequestError if the folder holds another configuration; StaleRun if only clips or
-    values differ, or if run.json cannot be read.
-    """
+    """RequestError for another configuration; StaleRun for other data or damage."""
     if not (folder.path / "run.json").exists():
         return
     try:

@@ -36,9 +36,7 @@ def train_folds(options: RunOptions) -> int:
 
 
 def next_steps(options: RunOptions, folder: RunFolder) -> str:
-    """The commands to type next: the report's, and the one that detects events if the
-    run is of events.
-    """
+    """The commands to type next: the report's, of events the detection's too."""
     state = State(option_words(options, OPTIONS_OF_ANALYSIS), ran=True)
     command, _ = next_step(state)
     lines = [f"next: {command}"]
@@ -52,16 +50,12 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
 
 
 def first_process() -> bool:
-    """Whether this process prints and writes results: torchrun's first process, or the
-    only one.
-    """
+    """Whether this is torchrun's first process, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def tell_dataset_changes(options: RunOptions) -> None:
-    """Tell how the dataset's files have changed since extraction; a command looks
-    once.
-    """
+    """Tell how the dataset's files have changed since extraction."""
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):
         return  # training says what to type
     cache = open_cache(options.dataset, options.data, options.name)

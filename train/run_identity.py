@@ -102,9 +102,7 @@ def weights_file(training: Training) -> Path | None:
 
 
 def hashed_options(training: Training) -> dict[str, Any]:
-    """The options that are not at their defaults; a task hashes the content of those
-    `by_content`.
-    """
+    """The options that differ from their defaults, but for those `by_content`."""
     return {
         name: getattr(training, name)
         for name, own in fields(type(training)).items()
@@ -118,9 +116,7 @@ def exact_training(
     spec: InputSpec,
     augmenter: Augmenter,
 ) -> Training:
-    """The options that can change predictions, each `auto` resolved if the machine does
-    not decide it.
-    """
+    """The options of the hash, `auto` resolved if the machine does not decide."""
     exact: dict[str, Any] = {
         "model": model.resolved,
         "augment": str(augmenter) or "none",
@@ -150,9 +146,7 @@ def run_folder(
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:
-    """The last parts of a folder's name: the recipe, options that differ from
-    `standard`, the tag.
-    """
+    """The last parts of a folder's name: recipe, options off `standard`, tag."""
     parts = [Path(options.recipe).stem] if options.recipe else []
     if standard.task == "auto":
         standard = replace(standard, task="classes")

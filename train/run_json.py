@@ -130,9 +130,7 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
 
 
 def finish(path: Path, cache: Cache, note: str, tested: bool) -> None:
-    """Write the seconds of all epochs, a note if one is given and, after new tests, the
-    calibration, and what the task adds.
-    """
+    """Write seconds, note and, after new tests, calibration and rules."""
     folder = RunFolder(path)
     if seconds_of(folder) == folder.training.seconds and note in (
         "",

@@ -124,9 +124,7 @@ class Model:
         return [self.answer(own, predicted) for _, own, predicted in answers]
 
     def warm(self) -> None:
-        """Predict silence once: the first prediction loads libraries and makes filters,
-        which takes seconds.
-        """
+        """Predict silence once: the first prediction takes seconds."""
         silence = np.zeros(self._model.samples, np.float32)
         self.predict(silence, self.sample_rate)
         self.predict_many([silence], self.sample_rate)
@@ -203,9 +201,7 @@ def as_array(y: ArrayLike) -> NDArray[np.generic]:
 
 
 def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Samples as float32 of full scale 1; RequestError for other types, NaN, and floats
-    that are no audio.
-    """
+    """Samples as float32 of full scale 1; RequestError for what is no audio."""
     if y.size == 0:
         raise RequestError("the clip is empty: expected at least one sample")
     if y.dtype.name in FULL_SCALE:  # in either order of bytes
@@ -233,9 +229,7 @@ def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def mono(y: NDArray[np.float32]) -> Samples:
-    """(n,) the mean of the channels, which are the shorter axis; RequestError if no
-    axis can be channels.
-    """
+    """(n,) the mean of the channels, the shorter axis."""
     if y.ndim == 1:
         return y
     if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:

@@ -1,6 +1,4 @@
-"""Several runs: every combination of the given values. Finished runs are skipped,
-failures are listed.
-"""
+"""Several runs: every combination of the given values, but finished ones."""
 
 import itertools
 import time
@@ -112,9 +110,7 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
 def train_all(
     jobs: Sequence[RunOptions],
 ) -> tuple[list[RunFolder], dict[str, Exception]]:
-    """Train the runs; returns the finished run folders, and the error of each run that
-    failed.
-    """
+    """Train the runs; returns the finished ones and the others' errors."""
     done = []
     failures = {}
     started = time.monotonic()

@@ -76,9 +76,7 @@ class Tracker(Protocol):
         """Record one row of history.csv, without its empty columns."""
 
     def finish(self, complete: bool) -> None:
-        """Write everything and print where it is; `complete` says whether the fold has
-        its predictions.
-        """
+        """Write all and print where; `complete`: the fold has its predictions."""
 
 
 def curve_epochs(training: Training, most: int, trained: int, tested: int) -> set[int]:
@@ -110,9 +108,7 @@ class Trainer:
         compute: Compute,
         forward: nn.Module | None = None,
     ) -> None:
-        """`network` is on its device; training steps call `forward`, by default the
-        network itself.
-        """
+        """`forward` makes training steps, by default the network itself."""
         self.plan = data.plan
         self.training = training = data.plan.training
         self.augmenter = data.plan.augmenter
@@ -249,9 +245,7 @@ class Trainer:
         generator: torch.Generator,
         bar: "Bar",
     ) -> Iterator[tuple[torch.Tensor, Any]]:
-        """The input (B, D, H, W) and the targets (B, K) of each step of an epoch; the
-        bar counts the clips of steps that are done.
-        """
+        """Each step's input (B, D, H, W) and targets (B, K); counts clips."""
         for x, y in self.data.batches(batches):
             yield self.augmenter(x, y, self.data.channels, generator)
             bar.update(len(x))
@@ -287,9 +281,7 @@ class Trainer:
         targets: Any,
         rate: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One training step at this learning rate on a batch (B, D, H, W); returns the
-        loss and the logits, without gradients.
-        """
+        """One training step on a batch; returns the loss and the logits."""
         set_rate(self.optimiser, rate)
         x = x.contiguous(memory_format=self.compute.layout)
         with self.compute.autocast():
@@ -381,9 +373,7 @@ class Trainer:
         tested: Positions,
         answers: NDArray[np.float32],
     ) -> dict[str, Any]:
-        """The task's score of the tested clips; `low` and `high` are the ends of its
-        interval, if there is a quick one.
-        """
+        """The task's score of the tested clips, with its interval if it is quick."""
         metric = plan.task.metric
         labels = plan.indicator(tested)
         clips = plan.cache.clips.iloc[tested]
@@ -405,9 +395,7 @@ class Trainer:
         """Write what a fold keeps of the last `predict` beside predictions.csv."""
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
-        """The scores of the `train`, `val` or `test` clips, by column of
-        history.csv.
-        """
+        """Scores of the `train`, `val` or `test` clips by history.csv's columns."""
         clips = getattr(self.data, side)
         targets = self.plan.targets[clips]
         own_answer = self.predict(clips, exact=exact)[0]
@@ -425,9 +413,7 @@ class Trainer:
         }
 
     def state_dict(self) -> State:
-        """The content of last.pt: the weights and, while the fold is not finished, the
-        rest of the state.
-        """
+        """The content of last.pt; of an unfinished fold with its progress."""
         if self.finished:
             return self.weights()
         unfinished: State = {
@@ -498,9 +484,7 @@ def train_run(
     device: str,
     trainer: type[Trainer] = Trainer,
 ) -> None:
-    """Measure every clip, then train one fold after the other, each from its last
-    finished epoch.
-    """
+    """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)
     if plan.training.weights:
@@ -557,9 +541,7 @@ def train_run(
 
 
 def first_network(plan: Plan, fold: int) -> nn.Module:
-    """The network of the first fold, which has been run once; RequestError if the input
-    is too small or too large for it.
-    """
+    """The first fold's network, run once; RequestError for an unfit input."""
     try:
         network = draw_network(plan, fold)
         with torch.inference_mode():
@@ -668,9 +650,7 @@ def write_results(trainer: Trainer, folder: Path) -> None:
 
 
 def write_preview(data: FoldData, folder: Path) -> None:
-    """Write augmented.npz, unless clips are vectors or row statistics, which have
-    nothing to draw.
-    """
+    """Write augmented.npz, unless clips are vectors or row statistics."""
     plan = data.plan
     last = len(data.train) - 1
     previewed = data.train[np.linspace(0, last, PREVIEWED_CLIPS).astype(int)]

@@ -95,9 +95,7 @@ def verify_run(options: VerifyOptions) -> int:
 
 
 def selections(run: RunFolder, wanted: str) -> list[str]:
-    """The epochs whose predictions are compared: all of which there are weights, or the
-    wanted one.
-    """
+    """The epochs whose predictions are compared."""
     if wanted != "auto":
         return [wanted]
     validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
@@ -128,9 +126,7 @@ def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:
 def predicted_again(
     run: RunFolder, cache: Cache, models: Models, fold: int
 ) -> list[pd.DataFrame]:
-    """The rows that the weights and the cache give for a fold: of predictions.csv, then
-    of each member's table.
-    """
+    """A fold's rows of predictions.csv, then of each member's table."""
     config = run.training
     channels = [channel.channel for channel in config.channels]
     table = training_clips(cache, channels, config.options.copies)
@@ -163,9 +159,7 @@ def predicted_again(
 def differing_clips(
     known: pd.DataFrame, expected: pd.DataFrame, classes: list[str]
 ) -> list[str]:
-    """Ids of the clips of which a row is missing, is too much, or has another value in
-    any column.
-    """
+    """Ids of the clips of which any row differs."""
     known, expected = known.set_index(KEYS), expected.set_index(KEYS)
     others = known.index.symmetric_difference(expected.index)
     both = known.index.intersection(expected.index)

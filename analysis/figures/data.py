@@ -41,9 +41,7 @@ SAMPLED_CLIPS = 150
 
 
 def format_plain(value: float) -> str:
-    """A number with three significant digits, or rounded to a whole number from 100 on:
-    31.2, 682, 15400.
-    """
+    """A number with three significant digits, whole from 100 on."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -60,9 +58,7 @@ def draw_class_means(
     row_unit: str,
     title: str = "",
 ) -> Axes:
-    """Draw `means` (classes, feature rows), in standard deviations from the mean over
-    clips, as colours.
-    """
+    """Draw `means` (classes, rows), in standard deviations, as colours."""
     no_texts = means.map(lambda _: "")
     colours = signed_colours(-means.to_numpy())
     heat_map(ax, no_texts, colours, turn=45)
@@ -83,9 +79,7 @@ def draw_class_means(
     COLUMN_WIDTH,
 )
 def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
-    """Draw a bar for each feature: `accuracy` of the nearest neighbour, in the order
-    given.
-    """
+    """Draw a bar for each feature's `accuracy`."""
     bars = len(accuracy)
     names = [shorten(name) for name in accuracy.index]
     ax.barh(range(bars), 100 * accuracy, color=SERIES[0], height=0.74)

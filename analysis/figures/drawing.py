@@ -125,9 +125,7 @@ DOTS_PER_INCH = 110
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing function, its caption and size in inches; `height` computes the height
-    from the data.
-    """
+    """A drawing function, its caption and its size in inches."""
 
     caption: str
     draw: Draw
@@ -181,9 +179,7 @@ def row_height(
     step: float,
     columns: int = 1,
 ) -> Callable[..., float]:
-    """A figure's `height`: `base`, plus `step` for each row; `columns` items of the
-    data `of` share a row.
-    """
+    """A `height`: `base`, plus `step` for each row of `columns` items of `of`."""
     return lambda **data: base + step * -(-len(data[of]) // columns)
 
 
@@ -206,9 +202,7 @@ def panels(
     wide: float,
     high: float,
 ) -> list[Axes]:
-    """Divide `ax` into `count` panels, row by row from the top; the gaps are fractions
-    of a panel's size.
-    """
+    """Divide `ax` into panels; the gaps are fractions of a panel's size."""
     ax.set_axis_off()
     rows = -(-count // columns)
     width = 1 / (columns + wide * (columns - 1))
@@ -223,9 +217,7 @@ def panels(
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """Replace the middle of a `text` longer than `longest` by `…`: a run's name ends
-    with its model.
-    """
+    """Replace the middle of a `text` longer than `longest` by `…`."""
     if len(text) <= longest:
         return text
     at_end = longest // 2
@@ -234,9 +226,7 @@ def shorten(text: str, longest: int = 28) -> str:
 
 
 def text_on(colour: np.ndarray) -> str:
-    """ON_LIGHT or ON_DARK, whichever has more contrast with a background (red, green,
-    blue from 0 to 1).
-    """
+    """ON_LIGHT or ON_DARK, whichever has more contrast with a colour (3,)."""
     # nearly the luminance of WCAG 2
     luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))
     return ON_DARK if luminance < 0.179 else ON_LIGHT
@@ -256,9 +246,7 @@ def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
 
 
 def differing_most(values: Floats) -> Ints:
-    """The columns of `values` (R, K) whose rows differ most, at most MANY_CLASSES, in
-    the given order. NaN counts as 0.
-    """
+    """The columns of `values` (R, K) whose rows differ most; NaN counts as 0."""
     spread = np.nan_to_num(values).std(axis=0)
     order = np.argsort(-spread, kind="stable")
     return np.sort(order[:MANY_CLASSES])
@@ -273,9 +261,7 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """Draw a table of coloured cells; column names are turned by `turn` degrees,
-    above the table if `top`.
-    """
+    """Draw a table of coloured cells; column names are turned by degrees."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     filled = texts.astype(object).fillna("")
     for (row, column), words in np.ndenumerate(filled):
@@ -325,9 +311,7 @@ def drawing() -> Iterator[None]:
 
 
 class NotebookFigure(mpl.Figure):
-    """A matplotlib figure that a notebook shows if it is a cell's last value; `savefig`
-    writes it.
-    """
+    """A figure that a notebook shows if it is a cell's last value."""
 
     def _repr_png_(self) -> bytes:
         content = BytesIO()
@@ -337,9 +321,7 @@ class NotebookFigure(mpl.Figure):
 
 
 def draw(name: str, **data: Any) -> NotebookFigure:
-    """Draw a figure of the report by its name; `data` are the arguments of its drawing
-    function.
-    """
+    """Draw a figure of the report by its name, from its function's arguments."""
     entry = FIGURES[name]
     with drawing():
         shown = NotebookFigure(

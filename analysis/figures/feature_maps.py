@@ -1,6 +1,4 @@
-"""Figures of single clips for notebooks: the features of one, and predictions with
-their feature maps.
-"""
+"""Figures of single clips for notebooks: features, and predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,9 +60,7 @@ class FeatureMap:
     pixels=True,
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """Draw a panel for each feature, a line if it has one row, else an image; the axes
-    name their units.
-    """
+    """Draw a panel for each feature: an image, or a line of one row."""
     drawn = panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75)
     for panel, feature in zip(drawn, features):
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
@@ -92,9 +88,7 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
 
 
 def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Up to four rows or frames of a feature map, about equally far apart, and their
-    values.
-    """
+    """Up to four rows or frames, about equally far apart, and their values."""
     spaced = np.linspace(0, len(axis) - 1, 4)
     places = np.unique(spaced.round().astype(int))
     names = [format_plain(float(axis[place])) for place in places]
@@ -103,9 +97,7 @@ def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 @dataclass(frozen=True)
 class SamplePrediction:
-    """A clip with its feature map (rows, frames), true class, and likeliest classes
-    with probabilities.
-    """
+    """A clip's feature map (rows, frames), true class, and likeliest classes."""
 
     outcome: str  # correct | wrong | uncertain
     clip_id: str
@@ -121,9 +113,7 @@ class SamplePrediction:
     pixels=True,
 )
 def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
-    """Draw a panel for each clip: its feature map, below it the true class and the
-    likeliest classes.
-    """
+    """Draw each clip's feature map, true class and likeliest classes."""
     for panel, sample in zip(
         panels(ax, len(samples), SAMPLES_A_ROW, wide=0.1, high=1.35), samples
     ):
@@ -159,9 +149,7 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
 
 
 def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
-    """Draw (rows, frames) with time along x and low rows at the bottom; values outside
-    VISIBLE saturate.
-    """
+    """Draw (rows, frames), low rows at the bottom; VISIBLE values have colours."""
     values = np.asarray(values, np.float32)
     low, high = np.percentile(values, VISIBLE)
     panel.imshow(

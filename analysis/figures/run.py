@@ -41,9 +41,7 @@ PR_CURVES = 8
     lambda **_: 2.6,
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Axes:
-    """Draw the score and the loss of one run by epoch; `history` is fold -> table of
-    history.csv.
-    """
+    """Draw score and loss by epoch; `history` is fold -> table of history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
     scores = [name for name in PERCENT if f"test_{name}" in epochs]
@@ -97,9 +95,7 @@ def draw_reliability(
     accuracy: np.ndarray,
     clips: np.ndarray,
 ) -> Axes:
-    """Draw accuracy against mean confidence in each bin, and the number of predictions;
-    all are (bins,).
-    """
+    """Draw accuracy against mean confidence, and the predictions: (bins,) each."""
     ax.set_axis_off()
     above = ax.inset_axes((0, 0.3, 1, 0.7))
     below = ax.inset_axes((0, 0, 1, 0.22))
@@ -194,9 +190,7 @@ def draw_precision_recall(
     ranks: np.ndarray,
     classes: Sequence[str],
 ) -> Axes:
-    """Draw a curve for each of up to PR_CURVES classes; `target` (N, K) has the labels,
-    `ranks` is (N, K).
-    """
+    """Draw up to PR_CURVES classes; `target` and `ranks` are (N, K)."""
     from featurestack.results.tags import average_precision, precision_recall
 
     order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last

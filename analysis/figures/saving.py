@@ -60,9 +60,7 @@ IDEOGRAPHS = "\u2e80"
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure of a report: its `name` in FIGURES, the `stem` of its files; the page
-    shows the first file.
-    """
+    """A figure of a report; `stem` names its files, the page shows the first."""
 
     name: str
     caption: str
@@ -130,9 +128,7 @@ class FigureWriter:
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
-        """Enter the figure `name` with its `data`; `stem` names its files, by default
-        the figure's name.
-        """
+        """Enter the figure `name`; `stem` names its files, else its name does."""
         stem = stem or name
         digest = joblib.hash((name, drawing_code(name), data))
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
@@ -188,9 +184,7 @@ def drawing_code(name: str) -> str:
 
 
 def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
-    """The content of one file of a figure, by its suffix: SVG, PDF, WebP, or PNG of the
-    width in its name.
-    """
+    """The content of one file of a figure: SVG, PDF, WebP or PNG."""
     figure = FIGURES[name]
     width, height = figure.size(**data)
     if file.suffix == ".png":

@@ -34,9 +34,7 @@ def sentence(function: Callable[..., str]) -> Callable[..., str]:
 
 
 def by_metric(name: str, f: "Findings") -> str:
-    """A sentence of the metric: its own function, or the one here that ends in the
-    metric's column.
-    """
+    """A sentence of the metric, or the one here that ends in its column."""
     task = ranking_of(f).best.task
     own = task.metric.sentences.get(name)
     return own(f) if own else SENTENCES[f"{name}_{task.score}"](f)
@@ -73,9 +71,7 @@ def either(names: Sequence[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """`mel, mfcc, cqt and 3 more`: the first NAMED names; all of them if only one would
-    be left out.
-    """
+    """`mel, mfcc, cqt and 3 more`; all if only one would be left out."""
     many = len(names) > NAMED + 1
     return either([*names[:NAMED], f"{len(names) - NAMED} more"] if many else names)
 

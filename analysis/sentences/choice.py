@@ -49,9 +49,7 @@ def often_chosen(sets: Sequence[str]) -> str:
 
 @sentence
 def composed(f: "Findings") -> str:
-    """Says that scores of the tested folds chose the sets of some runs, or that the
-    choice has not trained all folds yet.
-    """
+    """Says that scores of the tested folds chose sets, or that a choice goes on."""
     sets = [run for run in f.runs if run.composed_from]
     if not sets:
         return ""

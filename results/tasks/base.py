@@ -81,9 +81,7 @@ class Task(ABC):
 
     @abstractmethod
     def refuse_clips(self, table: pd.DataFrame) -> None:
-        """RequestError for clips that nothing can be learned from, or forbidden class
-        names.
-        """
+        """RequestError for clips that nothing can be learned from."""
 
     @abstractmethod
     def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
@@ -91,9 +89,7 @@ class Task(ABC):
 
     @abstractmethod
     def targets(self, text: pd.Series[str], classes: Sequence[str]) -> Ints:
-        """The targets in `text`: the table's column, or `target` of
-        predictions.csv.
-        """
+        """The targets in the table's column, or in `target` of predictions.csv."""
 
     @abstractmethod
     def indicator(self, targets: Ints, classes: int) -> Labels:
@@ -127,9 +123,7 @@ class Task(ABC):
 
     @abstractmethod
     def decisions(self, probabilities: Floats, labels: Labels, folds: Ints) -> Labels:
-        """(S, N, K): whether a class is predicted, by nothing chosen on the clip's own
-        fold.
-        """
+        """(S, N, K): whether a class is predicted, chosen on other folds."""
 
     @abstractmethod
     def prediction(
@@ -150,35 +144,25 @@ class Task(ABC):
         return name
 
     def refuse_channels(self, channels: Sequence[Any]) -> None:
-        """RequestError for channels, each a `StoredChannel`, that no model can take
-        together.
-        """
+        """RequestError for `StoredChannel`s that no model takes together."""
         return
 
     def content(
         self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
     ) -> dict[str, Any]:
-        """Further content of a run's hash: all that predictions depend on besides
-        options, features and clips.
-        """
+        """What a run's hash covers besides options, features and clips."""
         return {}
 
     def finish(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
-        """What run.json keeps of each class for new audio, chosen after new tests of a
-        `RunFolder`; None if there is nothing.
-        """
+        """What run.json keeps of each class after new tests of a `RunFolder`."""
         return None
 
     def read_answers(self, folder: Any, folds: Sequence[int]) -> Any:
-        """The answers that these folds of a `RunFolder` hold beside predictions.csv;
-        None if there are none.
-        """
+        """What folds of a `RunFolder` hold beside predictions.csv."""
         return None
 
     def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
-        """Whether the run was trained on other targets than the dataset has now, beside
-        those in the clips' table.
-        """
+        """Whether targets outside the clips' table have changed since."""
         return False
 
     def scores_of_fold(

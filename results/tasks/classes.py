@@ -29,9 +29,7 @@ SUM_TOLERANCE = 1e-3  # probabilities whose sum differs more from 1 are damaged
 
 
 class Classes(Task):
-    """One label a clip: softmax, accuracy; targets (N,) are class numbers, -1 for no
-    class.
-    """
+    """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
 
     score = "accuracy"
     metrics = "classes"

@@ -1,6 +1,4 @@
-"""The tasks by name, loaded when they are used. A further task is an entry of TASKS, or
-of a room's `tasks`.
-"""
+"""The tasks by name: TASKS and those of rooms, loaded when they are used."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -26,9 +24,7 @@ def task_choices() -> tuple[str, ...]:
 
 
 def claiming_name(source: str) -> str | None:
-    """The room's task that TASK=auto means for a dataset of this source; None if there
-    is none.
-    """
+    """The room's task that TASK=auto means for this source, if there is one."""
     for name in rooms.names("claims"):
         if any(rooms.loaded("claims", source, only=[name])):
             return name

@@ -25,9 +25,7 @@ LEAST_PRECISE = 3
 
 
 class Tags(Task):
-    """Several labels a clip, or none: a sigmoid for each class, mAP; targets (N, K) are
-    1 for each label.
-    """
+    """Several labels a clip, or none: sigmoids, mAP; targets (N, K) are 0 or 1."""
 
     name = "tags"
     column = "label"
@@ -108,9 +106,7 @@ class Tags(Task):
         return tags.TagPrediction(labels, probabilities, decided)
 
     def error_lines(self, run: Any) -> list[str]:
-        """mAP of all folds with the prevalence, and the classes with the least average
-        precision.
-        """
+        """mAP with the prevalence, and the least precise classes."""
         probabilities, numbers = run.answers(split=run.scored_split)
         target = numbers > 0
         folds = run.scored(split=run.scored_split)["fold"].to_numpy()

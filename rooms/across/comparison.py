@@ -95,9 +95,7 @@ class Comparison:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The row of `joint` with the largest gain among the feature sets that exist on
-        most datasets, with the columns of `pooled`.
-        """
+        """The largest gain of the sets on most datasets: `joint` and `pooled`."""
         widest = self.joint[self.joint["datasets"] == self.joint["datasets"].max()]
         name = widest["feature_set"].iloc[0]
         pooled = self.pooled.set_index("feature_set").loc[name]
@@ -105,9 +103,7 @@ class Comparison:
 
 
 def trained_runs(job: ReportJob) -> dict[str, list[RunFolder]]:
-    """Model -> its runs with a finished fold. The dataset's own report names damaged
-    run folders.
-    """
+    """Model -> its readable runs with a finished fold."""
     runs: dict[str, list[RunFolder]] = {}
     for folder in job.runs:
         with suppress(RequestError, OSError):
@@ -142,9 +138,7 @@ def refuse_unknown(given: Sequence[ReportJob], model: str, base: str) -> None:
 
 
 def chosen_model(given: Sequence[ReportJob], base: str) -> str:
-    """The model with which most datasets have the base and another feature set; '' if
-    none has.
-    """
+    """The model with which most datasets have the base and another set."""
     counts: Counter[str] = Counter()
     for sets in map(trained_sets, given):
         for model, features in sets.items():
@@ -181,9 +175,7 @@ def dataset_gains(
     model: str,
     base: str,
 ) -> tuple[DatasetGains, list[Problem]]:
-    """The gains over `base` on a dataset, and what is left out of them; RequestError
-    says why there are none.
-    """
+    """The gains on a dataset, what they leave out; RequestError without any."""
     runs, problems = current_runs(job, cache, model)
     setting = same_setting(rankings(runs), base)
     if setting is None:
@@ -327,9 +319,7 @@ def inside_others(caches: Mapping[str, Cache | None]) -> dict[str, str]:
 
 
 def partly_inside(caches: Mapping[str, Cache | None]) -> list[Problem]:
-    """A problem for each compared dataset that shares more than SOME_AUDIO of its clips
-    with a larger one: their gains are not independent.
-    """
+    """A problem for each dataset that shares SOME_AUDIO with a larger one."""
     problems = []
     for name, larger, what, both, of in overlaps(caches):
         if both > SOME_AUDIO * of:
@@ -383,9 +373,7 @@ def compare(
 def of_usual_protocol(
     measured: Sequence[DatasetGains],
 ) -> tuple[list[DatasetGains], list[Problem]]:
-    """The datasets with the protocol that most of them have, and a problem for each of
-    the others.
-    """
+    """The datasets with the commonest protocol, and a problem for each other."""
     protocols = Counter(gains.protocol for gains in measured)
     usual = max(protocols, key=protocols.__getitem__, default="")
     problems = []
@@ -404,9 +392,7 @@ def compared(
     model: str,
     base: str,
 ) -> Comparison | None:
-    """The comparison of feature sets that three datasets or more of one score have;
-    None if there is none.
-    """
+    """The comparison of sets that three datasets of one score have, if any."""
     scores = Counter(gains.score for gains in measured)
     if not scores:
         return None

@@ -126,9 +126,7 @@ def mark_outside(
     lambda joint, **_: 0.8 + 0.19 * len(joint),
 )
 def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) -> Axes:
-    """Draw feature sets (rows, in the order of `joint`) by datasets; `joint` has
-    feature_set, gained, tied and lost.
-    """
+    """Draw feature sets, in the order of `joint`, by datasets."""
     order = joint["feature_set"]
     values = gains.pivot(index="feature_set", columns="dataset", values="gain")
     verdicts = gains.pivot(index="feature_set", columns="dataset", values="verdict")

@@ -1,6 +1,4 @@
-"""The comparison of several datasets on the entry page of the reports: its choices,
-whether there is one, its figures and sentences.
-"""
+"""The comparison of several datasets on the entry page of the reports."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -91,9 +89,7 @@ def page_of(
 
 
 def submit_figures(writer: FigureWriter, comparison: "Comparison") -> None:
-    """Submit the figures of the page; gains of the first PANELS feature sets and of the
-    others are two figures.
-    """
+    """Submit the figures; gains after the first PANELS are a second one."""
     order = comparison.joint["feature_set"]
     for stem, names in (
         ("across_gains", order[:PANELS]),

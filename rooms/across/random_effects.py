@@ -76,9 +76,7 @@ def random_effects(
 
 
 def heterogeneity(gains: Floats, errors: Floats, variance: float) -> float:
-    """Q, the weighted sum of squared distances from the weighted mean, if true gains
-    have this variance.
-    """
+    """Q, the weighted sum of squared distances from the weighted mean."""
     weights = 1 / (errors**2 + variance)
     mean = weights @ gains / weights.sum()
     distances = gains - mean
@@ -86,9 +84,7 @@ def heterogeneity(gains: Floats, errors: Floats, variance: float) -> float:
 
 
 def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
-    """(B,) the variances of true gains at which Q is each of `wanted` (B,), by
-    bisection; 0 where Q is smaller at 0.
-    """
+    """(B,) the variances of true gains at which Q is `wanted` (B,)."""
     low = np.zeros(len(wanted))
     # Q is at most the sum of squares over the variance.
     squares = (gains - gains.mean()) ** 2

@@ -1,6 +1,4 @@
-"""The worth of each feature: `make importance`, `make curve`, their section of the
-report.
-"""
+"""The worth of each feature: `make importance`, `make curve`, their section."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""Figures of the report's importance tables, which hold the measurements of `make
-importance`.
-"""
+"""Figures of the tables of `make importance`."""
 
 import re
 from functools import partial
@@ -61,9 +59,7 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
 )
 def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
-    """Draw every pair, features in the table's order; a cell is empty if its
-    interaction was not measured.
-    """
+    """Draw every pair; a cell without a measured interaction is empty."""
     cka = square(pairs, "cka")
     interaction = square(pairs, "interaction")
     below = np.tri(len(cka), k=-1, dtype=bool)
@@ -75,9 +71,7 @@ def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
 
 
 def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column of a table as a matrix, whose rows and columns are named by the first
-    two columns.
-    """
+    """A column of a table as a matrix by its first two columns."""
     names = list(table.columns[:2])
     cells = table.set_index(names)[column]
     return cells.unstack(sort=False)
@@ -100,9 +94,7 @@ def draw_importance_sets(
     sets: pd.DataFrame,
     score: str = "accuracy",
 ) -> Axes:
-    """Draw the report's table `sets` by extraction time, or by size if one of the times
-    is not known.
-    """
+    """Draw the table `sets` by extraction time, or by size without all times."""
     x = "size"
     xlabel = "features"
     if sets["milliseconds"].notna().all():
@@ -133,9 +125,7 @@ def draw_importance_sets(
     COLUMN_WIDTH,
 )
 def draw_curve(ax: Axes, *, curve: pd.DataFrame, group: str = "recording") -> Axes:
-    """Draw the table of `make curve`, a line for each feature set; `group` is the
-    dataset's word for a recording.
-    """
+    """Draw `make curve`; `group` is the dataset's word for a recording."""
     scores = {"map": "mAP", "event_f1": "event F1", "accuracy": "accuracy"}
     score = next(name for name in scores if name in curve)
     titles = {name: shorten(name) for name in curve["features"]}

@@ -88,9 +88,7 @@ class ImportanceConfig:
 
 @dataclass(frozen=True)
 class ImportanceFolder:
-    """The scores of one configuration, for the subsets of its features or of the
-    `chosen` ones.
-    """
+    """The scores of one configuration's features, or of the `chosen` ones."""
 
     path: Path
     chosen: tuple[str, ...] = ()
@@ -133,9 +131,7 @@ class ImportanceFolder:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """(N, K): 1 if a test clip has a class; a column for each class that a test
-        clip has.
-        """
+        """(N, K): whether a test clip has each class that one has."""
         names = [entry.name for entry in self.config.classes]
         labels = task_of(self.config.task).labels(self.clips["target"], names)
         table = pd.DataFrame(labels, columns=names)
@@ -189,9 +185,7 @@ class ImportanceFolder:
 
     @property
     def permutations(self) -> list[list[str]]:
-        """Orders of the features for sampled Shapley values; none for up to EXACT
-        features.
-        """
+        """Orders for sampled Shapley values; none up to EXACT features."""
         return permutations(self.features, PAIRS, self.config.seed)
 
     @property
@@ -255,18 +249,14 @@ class ImportanceFolder:
 
 
 def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:
-    """Every importance folder below `runs`, of one dataset or of all, sorted by
-    path.
-    """
+    """The importance folders below `runs`, of one dataset or of all."""
     folders = glob.escape(dataset) or "*"
     files = sorted(runs.glob(f"{folders}/{IMPORTANCE}*/importance.json"))
     return [ImportanceFolder(file.parent) for file in files]
 
 
 def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
-    """The folder that `word` names: its path, its name or a unique prefix; RequestError
-    otherwise.
-    """
+    """The folder of this path, name or unique prefix."""
     if (Path(word) / "importance.json").is_file():
         return Path(word)
     paths = [folder.path for folder in find_importance(runs, dataset)]
@@ -275,9 +265,7 @@ def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
 
 
 def listing(runs: Path) -> tuple[list[str], list[str]]:
-    """A heading and a table of the importance folders, none if there is no such folder;
-    and what cannot be read.
-    """
+    """A heading and a table of the folders; and what cannot be read."""
     rows = []
     problems = []
     for folder in find_importance(runs):

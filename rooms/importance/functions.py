@@ -1,6 +1,4 @@
-"""`make importance`, `make curve`, `fs.importance(...)`, `fs.curve(...)`, and their
-options.
-"""
+"""`make importance`, `make curve`, `fs.importance(...)`, `fs.curve(...)`."""
 
 from typing import TYPE_CHECKING
 

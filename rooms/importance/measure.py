@@ -123,9 +123,7 @@ class ImportancePlan:
         return np.repeat(self.names, channels)
 
     def known(self) -> bool:
-        """Whether the folder has all these features, with the cache's values and the
-        same settings.
-        """
+        """Whether the folder has these features, values and settings."""
         if not (self.path / "importance.json").is_file():
             return False
         config = ImportanceFolder(self.path).config
@@ -181,9 +179,7 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
 
 
 def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
-    """The folder of every call with these options, clips and folds, whatever its
-    features.
-    """
+    """The folder of every call with these options, clips and folds."""
     content = plan.identity.content
     options = dict(content["options"])
     del options["features"]
@@ -201,9 +197,7 @@ def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
 
 @dataclass(frozen=True)
 class LoadedFolds:
-    """The statistics of every fold's clips, from which each fit takes those of its
-    features.
-    """
+    """The statistics of every fold's clips; a fit takes those of its features."""
 
     importance: ImportancePlan
     owners: NDArray[np.str_]  # (D,) the feature that each statistic belongs to

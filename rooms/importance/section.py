@@ -10,9 +10,7 @@ from featurestack.rooms.importance.tables import (
 
 
 def importance(page: PageInputs) -> Section | None:
-    """The shown call of `make importance`, the names of the others, and a problem for
-    each unfinished or damaged one.
-    """
+    """The shown call, the others' names, a problem for each unfinished one."""
     calls, problems = importance_calls(page.options.runs, page.dataset)
     if not calls:
         return Section("", "", problems=problems) if problems else None

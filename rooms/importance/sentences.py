@@ -84,9 +84,7 @@ def what_matters(
 
 
 def lost_by_feature(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The loss without each feature of a kept set, the largest loss first, and which
-    losses cannot be ordered.
-    """
+    """The loss without each feature, and which losses cannot be ordered."""
     if not rows:
         return ""
     parts: list[str] = []

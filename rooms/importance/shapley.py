@@ -29,9 +29,7 @@ def permutations(
     number: int,
     seed: int,
 ) -> list[list[str]]:
-    """`number` random orders, each followed by its reverse (antithetic); none for up to
-    EXACT features.
-    """
+    """`number` random orders, each followed by its reverse (antithetic)."""
     if len(features) <= EXACT:
         return []
     rng = np.random.default_rng([seed, len(features)])
@@ -44,9 +42,7 @@ def permutations(
 
 
 def shapley(values: Values, features: Sequence[str]) -> Floats:
-    """(N, F) exact Shapley values from all 2^F subsets; a clip's values sum to v(all) -
-    v(none).
-    """
+    """(N, F) exact values of 2^F subsets; a clip's sum to v(all) - v(none)."""
     count = len(features)
     clips = len(values[NONE])
     shares = np.zeros((clips, count))
@@ -65,9 +61,7 @@ def sampled_shapley(
     features: Sequence[str],
     orders: Sequence[Sequence[str]],
 ) -> tuple[Floats, Floats]:
-    """Shapley values (N, F) from the prefixes of the orders, and the standard errors
-    (F,) of their means.
-    """
+    """Shapley values (N, F) of the orders, and standard errors (F,)."""
     clips = len(values[NONE])
     gains = np.zeros((len(orders), clips, len(features)))
     for number, order in enumerate(orders):

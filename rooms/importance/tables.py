@@ -111,9 +111,7 @@ def measures_table(
 
 
 def classes_table(folder: ImportanceFolder, shapley: Floats) -> pd.DataFrame:
-    """One row for each class and feature: mean Shapley value, p corrected for all rows,
-    significant.
-    """
+    """By class and feature: mean Shapley value, p corrected for all."""
     of_class = folder.labels.to_numpy()  # (N, K)
     weights = of_class / of_class.mean(axis=0)
     cells = weights[:, :, None] * shapley[:, None, :]  # (N, K, F)
@@ -208,9 +206,7 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
 
 
 def fold_parts(folds: NDArray[np.intp]) -> Floats:
-    """(N, folds): the matrix that makes values of clips the parts of their mean that
-    each fold has.
-    """
+    """(N, folds): makes values of clips each fold's part of their mean."""
     numbers, place = np.unique(folds, return_inverse=True)
     return np.eye(len(numbers))[place] / len(folds)
 
@@ -295,9 +291,7 @@ def importance_calls(
     runs: Path,
     dataset: str,
 ) -> tuple[list[ImportanceFolder], list[Problem]]:
-    """The finished calls of `make importance`, the one with most features and the
-    latest first; and a problem for each other call.
-    """
+    """The finished calls, the largest first; a problem for each other one."""
     calls = {}  # folder -> sort key
     problems = []
     for folder in find_importance(runs, dataset):

@@ -1,6 +1,4 @@
-"""`python -m train export`: the networks of a run as one ONNX file, which `fs.Model`
-takes.
-"""
+"""`python -m train export`: the networks of a run as one ONNX file."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -59,9 +59,7 @@ OWN_KEYS = (CONFIG.encode(), b"sample_rate", b"folds")  # of the metadata
 
 
 class ExportedRun(nn.Module):
-    """All folds of a trained model, from stored features to probabilities: the content
-    of the file.
-    """
+    """All folds of a trained model, from stored features to probabilities."""
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
@@ -177,9 +175,7 @@ def noise_clips(model: TrainedModel) -> Iterator[Example]:
 
 
 def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
-    """The file's content with metadata, by torch's TorchScript exporter, which needs no
-    further package.
-    """
+    """The file's content with metadata, by torch's TorchScript exporter."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     spec = model.input
     for name, channel in zip(names, spec.channels):

@@ -39,9 +39,7 @@ WANTED = (
 
 
 def shown_figures(figures: Sequence[SavedFigure]) -> list[SavedFigure]:
-    """The figures of the document: the comparison, the best run by class, what features
-    add, its learning curves, a feature.
-    """
+    """The figures of the document, one of each line of WANTED."""
     first: dict[str, SavedFigure] = {}
     for figure in figures:
         first.setdefault(figure.name, figure)
@@ -109,9 +107,7 @@ def title(found: Findings) -> str:
 
 
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
-    """A paragraph about the best run: data, features, model, training, protocol,
-    statistics, software.
-    """
+    """A paragraph about the best run and how it was trained and tested."""
     seconds: list[float] = []
     rates: Counter[int] = Counter()  # sample rate of an audio file -> number of clips
     if cache and found.main:
@@ -141,9 +137,7 @@ def write_paper(
     figures: Sequence[SavedFigure],
     cache: Cache | None,
 ) -> tuple[str, set[str]]:
-    """Write the files of a report for papers into its folder; return the paragraph on
-    methods and the files' paths.
-    """
+    """Write the files for papers; return the methods and the files' paths."""
     methods = methods_text(found, cache)
     return methods, write_document(folder, found, figures, methods)
 
@@ -154,9 +148,7 @@ def write_document(
     figures: Sequence[SavedFigure],
     methods: str,
 ) -> set[str]:
-    """Write `folder/latex` and return its files' paths in `folder`; the figures' PDFs
-    must exist.
-    """
+    """Write `folder/latex` and return its files' paths in `folder`."""
     shown = shown_figures(figures)
     # Numbers, because a run's name may hold letters that TeX cannot read in a file's
     # name.

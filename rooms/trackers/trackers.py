@@ -190,9 +190,7 @@ class MLflow(PackageTracker):
 
 
 def check_trackers(wanted: str) -> None:
-    """RequestError if a tracker named in `wanted` is unknown or its package is
-    missing.
-    """
+    """RequestError if a tracker is unknown or its package is missing."""
     for name in wanted.split():
         if importlib.util.find_spec(TRACKERS[name].package) is None:
             raise RequestError(
@@ -202,7 +200,5 @@ def check_trackers(wanted: str) -> None:
 
 
 def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
-    """The named trackers, opened for a fold: `follow("tensorboard wandb", Fold(run, 1),
-    folder)`.
-    """
+    """The named trackers, opened for a fold."""
     return [TRACKERS[name](fold, folder) for name in wanted.split()]

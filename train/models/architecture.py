@@ -55,18 +55,14 @@ class Architecture:
 
     @property
     def name(self) -> str:
-        """The shortest name, for folders, tables and messages: options at their
-        defaults are left out.
-        """
+        """The shortest name: options at their defaults are left out."""
         return self._name(
             with_weight=self.weight != self.members[-1][0].ensemble_weight
         )
 
     @property
     def resolved(self) -> str:
-        """The name with the ensemble's weight, even the default one: for run.json and
-        the hash.
-        """
+        """The name with the ensemble's weight, for run.json and the hash."""
         return self._name(with_weight=True)
 
     def _name(self, with_weight: bool) -> str:
@@ -85,9 +81,7 @@ class Architecture:
 
     @property
     def member_names(self) -> list[str]:
-        """The names of an ensemble's members; the second of two equal ones is
-        numbered.
-        """
+        """The names of an ensemble's members; a second equal one is numbered."""
         if self.weight is None:
             return []
         first, second = (Architecture((member,)).name for member in self.members)

@@ -1,6 +1,4 @@
-"""DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) with the module names of
-torchvision.
-"""
+"""DenseNet-BC (Huang et al. 2017, arXiv:1608.06993), named as torchvision's."""
 
 import torch
 from torch import nn
@@ -13,9 +11,7 @@ BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
 
 
 class DenseBlock(nn.Module):
-    """`depth` layers, each of which sees the outputs of all before it: inputs + depth *
-    GROWTH channels.
-    """
+    """`depth` layers that see all before them: inputs + depth * GROWTH channels."""
 
     def __init__(self, inputs: int, depth: int) -> None:
         super().__init__()

@@ -48,8 +48,6 @@ class Ensemble(nn.Module):
 
 
 def by_network(logits: torch.Tensor) -> torch.Tensor:
-    """A member's logits in training, (B, K) or (B, networks, K), as (B, networks,
-    K).
-    """
+    """A member's logits in training as (B, networks, K)."""
     classes = logits.shape[-1]
     return logits.float().view(len(logits), -1, classes)

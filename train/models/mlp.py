@@ -11,9 +11,7 @@ from torch import nn
 
 
 class VectorNet(nn.Module):
-    """Standardise, one hidden layer, one linear layer: (B, D, 1, 1) to logits (B,
-    classes).
-    """
+    """Standardise, one hidden and one linear layer: (B, D, 1, 1) to (B, classes)."""
 
     def __init__(
         self,
@@ -22,9 +20,7 @@ class VectorNet(nn.Module):
         width: int,
         dropouts: tuple[float, float],
     ) -> None:
-        """`dropouts`: probabilities before the hidden layer and before the last
-        layer.
-        """
+        """`dropouts`: before the hidden layer and before the last layer."""
         super().__init__()
         before_hidden, before_head = dropouts
         self.norm = nn.BatchNorm1d(dimensions, affine=False)

@@ -25,9 +25,7 @@ MODELS: Registry[Model] = Registry("model", rooms="models")
 
 @dataclass(frozen=True)
 class Model:
-    """One entry: `builder(channels, classes, shape, **options)` makes the network;
-    `model` has the fields.
-    """
+    """One model: `builder(channels, classes, shape, **options)`; see `model`."""
 
     name: str
     kind: str  # input kind, see train/network_input.py
@@ -45,9 +43,7 @@ class Model:
 
     @property
     def reads_all_values(self) -> bool:
-        """Whether channels whose columns are not time enter it with all their
-        values.
-        """
+        """Whether channels without time enter it with all their values."""
         return "planes" in inspect.signature(self.builder).parameters
 
     @property

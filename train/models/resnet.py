@@ -24,9 +24,7 @@ class Residual(nn.Sequential):
 
 
 def basic_block(inputs: int, width: int, stride: int) -> Residual:
-    """Two 3x3 convolutions and a shortcut: (B, inputs, H, W) to (B, width, H / stride,
-    W / stride).
-    """
+    """Two 3x3 convolutions and a shortcut, to `width` channels."""
     return Residual(
         OrderedDict(
             conv1=nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False),
@@ -70,9 +68,7 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class ResNet(nn.Module):
-    """Four layers of blocks, each half as large and twice as wide as the one before it,
-    then the mean.
-    """
+    """Four layers of blocks, each half as large and twice as wide, then the mean."""
 
     def __init__(
         self,

@@ -68,9 +68,7 @@ class TextureStatistics(nn.Module):
 
     @property
     def owners(self) -> NDArray[np.intp]:
-        """(statistics,) the number of the channel that each of `forward`'s statistics
-        belongs to.
-        """
+        """(statistics,) the channel that each statistic belongs to."""
         channels = np.arange(len(self.planes))
         return np.repeat(channels, self.sizes)
 
@@ -105,9 +103,7 @@ class TextureStatistics(nn.Module):
         return torch.cat(statistics, dim=1)
 
     def modulation(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, rows, W) to the logarithms of the modulation spectra, (B, rows *
-        ranges).
-        """
+        """(B, rows, W) to logarithms of modulation spectra, (B, rows * ranges)."""
         centred = x - x.mean(2, keepdim=True)
         spectrum = magnitudes(centred)[..., 1:]  # (B, rows, W // 2)
         ranges = []
@@ -120,9 +116,7 @@ class TextureStatistics(nn.Module):
 
 @functools.cache
 def patterns(rows: int) -> NDArray[np.float32]:
-    """(patterns, rows): cosines in windows along the rows, of a quarter and of half of
-    them, which overlap by half.
-    """
+    """(patterns, rows): cosines in windows of a quarter and of half the rows."""
     every = []
     for parts, cosines in WINDOWS.items():
         length = rows // parts
@@ -153,9 +147,7 @@ def pool(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
 
 
 def averaging(length: int, groups: int) -> torch.Tensor:
-    """(length, groups): the weight of each of `length` values in each group's
-    average.
-    """
+    """(length, groups): the weight of each value in each group's average."""
     edges = np.arange(groups + 1) * int(length) / int(groups)
     place = np.arange(int(length))[:, None]
     begin = np.floor(edges[:-1])
@@ -166,9 +158,7 @@ def averaging(length: int, groups: int) -> torch.Tensor:
 
 
 def magnitudes(x: torch.Tensor) -> torch.Tensor:
-    """Magnitudes of the Fourier transform along the last axis: (..., W) to (..., 1 + W
-    // 2).
-    """
+    """Magnitudes of the Fourier transform: (..., W) to (..., 1 + W // 2)."""
     if torch.onnx.is_in_onnx_export():
         impulses = np.eye(int(x.shape[-1]))
         transform = np.fft.rfft(impulses).astype(np.complex64)

@@ -1,6 +1,4 @@
-"""A network on the waveform itself: (B, C, 1, samples), any number of waveform channels
-C.
-"""
+"""A network on the waveform itself, (B, C, 1, samples)."""
 
 import torch
 from torch import nn
