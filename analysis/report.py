@@ -32,7 +32,7 @@ from featurestack.analysis.runs import (
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.sentences.notes import NEXT
-from featurestack.analysis.tables import as_markdown, settings
+from featurestack.analysis.tables import settings
 from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
@@ -422,7 +422,6 @@ def write_tables(
     """Write the tables of a report; return their paths, relative to its folder."""
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
     if "comparison" in tables:
-        texts["tables/comparison.md"] = as_markdown(tables["comparison"])
         texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in texts.items():

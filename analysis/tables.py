@@ -1,5 +1,4 @@
-"""The tables of a report about runs as unrounded data frames, and their rounded form
-for Markdown.
+"""The tables of a report about runs as unrounded data frames.
 
 Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration,
 and is that of the test clips of all folds together. `n` counts the folds (1 if the
@@ -12,12 +11,11 @@ the paper, its authors' repository or the dataset's own list.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
@@ -307,23 +305,6 @@ def format_p(value: float) -> str:
     if value < smallest:
         return f"< {smallest}"
     return f"{value:.{DECIMALS}f}"
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """A pipe table: floats have three decimals, NaN is empty."""
-    special = re.compile(r"([\\`*_|<>\[\]])")
-    texts = table.astype(str)
-    for name, numbers in table.select_dtypes("float").items():
-        form = format_p if name == "p" else decimals
-        texts[name] = ["" if np.isnan(number) else form(number) for number in numbers]
-
-    def line(cells: Iterable[str]) -> str:
-        escaped = [special.sub(r"\\\1", cell).replace("\n", " ") for cell in cells]
-        return f"| {' | '.join(escaped)} |\n"
-
-    rule = ["---:" if is_numeric_dtype(kind) else "---" for kind in table.dtypes]
-    lines = [line(texts), line(rule), *map(line, texts.to_numpy())]
-    return "".join(lines)
 
 
 def decimals(value: float, digits: int = DECIMALS) -> str:

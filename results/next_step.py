@@ -22,8 +22,8 @@ COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
 # features to try next, the first one first
 DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
-# more accurate than mel+mfcc on noises and speech: see the accuracy page
-PROVEN = "mel+mfcc+modulation"
+# the spectrum, its coarse shape and its modulation in time, none of which tells another
+COMPLEMENTARY = "mel+mfcc+modulation"
 RESNET = "resnet18"
 QUICK = "MODEL=texture"  # it takes seconds, but no vectors
 OF_WAVEFORM = "MODEL=aclnet"
@@ -179,14 +179,14 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
     return [*first, *others][:MOST_COMPARED]
 
 
-def proven(names: Iterable[str]) -> str:
-    """The set PROVEN by its features' stored names; '' if one is not there.
+def complementary(names: Iterable[str]) -> str:
+    """The set COMPLEMENTARY by its features' stored names; '' if one is not there.
 
-    >>> proven(["mel@n_fft=768", "mfcc@n_fft=768", "modulation", "rms"])
+    >>> complementary(["mel@n_fft=768", "mfcc@n_fft=768", "modulation", "rms"])
     'mel@n_fft=768+mfcc@n_fft=768+modulation'
     """
     stored = by_unframed(names)
-    parts = PROVEN.split("+")
+    parts = COMPLEMENTARY.split("+")
     if not {*parts} <= stored.keys():
         return ""
     return "+".join(stored[part] for part in parts)
@@ -236,7 +236,7 @@ def first(state: State) -> str:
     if local_weights(RESNET) and (command := pretrained(state)):
         return command
     if compared:
-        sets = [*compared, "+".join(compared), proven(state.cached)]
+        sets = [*compared, "+".join(compared), complementary(state.cached)]
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
         command = "sweep" if len(compared) > 1 else "train"
         quick = OF_FRAMES if state.framed else QUICK

@@ -28,6 +28,12 @@ def training_clips(
     return table[copy_numbers(cache)[usable] < copies]
 
 
+def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
+    """The clips on which a run would be trained today."""
+    channels = [channel.channel for channel in config.channels]
+    return training_clips(cache, channels, config.options.copies)
+
+
 def copy_numbers(cache: Cache) -> "pd.Series[int]":
     """(N,) the number of each altered copy of its clip, -1 for the clip itself."""
     copy_of = cache.clips["copy_of"]
@@ -68,9 +74,8 @@ def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> 
     """
     if not config.cache or not {*config.cache} <= {*cache.features}:
         return False
-    channels = [channel.channel for channel in config.channels]
     try:
-        table = training_clips(cache, channels, config.options.copies)
+        table = clips_of_run(config, cache)
     except RequestError:
         return False
     original = table["copy_of"].where(table["copy_of"] != "", table["clip_id"])
@@ -88,8 +93,7 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
     stored = [channel.stored for channel in config.channels]
     if not {*stored} <= {*cache.features}:
         return False
-    channels = [channel.channel for channel in config.channels]
-    table = training_clips(cache, channels, config.options.copies)
+    table = clips_of_run(config, cache)
     values = {name: values_digest(cache, name, table) for name in stored}
     if config.clips != clips_digest(table) or config.cache != values:
         return True

@@ -5,7 +5,6 @@ New audio's features come from the pipeline functions that filled the cache, wit
 same rounding.
 """
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -171,21 +170,6 @@ class AudioModel(TrainedModel):
         )
         return cls(bundle, device, run, Rejection.of(options, bundle.config), threshold)
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of what the probabilities depend on: options, temperature, weights,
-        statistics.
-        """
-        content = hashlib.blake2b(digest_size=16)
-        content.update(f"{self.config.hash} {self.temperature!r}".encode())
-        for fold, (network, statistics) in self.folds.items():
-            content.update(str(fold).encode())
-            for weight in network.state_dict().values():
-                content.update(weight.cpu().contiguous().numpy().tobytes())
-            for channel in statistics:
-                content.update(channel.centre.tobytes() + channel.scale.tobytes())
-        return content.hexdigest()
-
     def features(self, y: Samples) -> Values:
         """The values of one clip as a cache stores them: (rows, frames) a channel.
 
@@ -234,9 +218,7 @@ class AudioModel(TrainedModel):
                     yield key, own, self.predicted(own) if answer else ""
 
     def predicted(self, probabilities: Probabilities) -> str:
-        """The predicted class of (K,) probabilities; with tags all above their
-        thresholds, joined by `;`.
-        """
+        """The class of (K,) probabilities; with tags all above their thresholds."""
         thresholds = [self.thresholds.get(name, np.inf) for name in self.classes]
         above = probabilities > np.array(thresholds)
         texts = self.task.predicted(probabilities[None], above[None], self.classes)

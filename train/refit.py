@@ -17,10 +17,16 @@ from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.bundle import Bundle, bundle_file, write_bundle
 from featurestack.train.compute import Compute
-from featurestack.train.fold_data import load_fold, measure_clips
+from featurestack.train.fold_data import measure_clips
 from featurestack.train.options import BundleOptions, RunOptions
 from featurestack.train.plan import Plan, make_plan
-from featurestack.train.trainer import LinearTrainer, Trainer, begin, draw_network
+from featurestack.train.trainer import (
+    LinearTrainer,
+    Trainer,
+    begin,
+    draw_network,
+    load_data,
+)
 
 EVERY = 0  # number of the fold that tests nothing
 
@@ -50,12 +56,10 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     assert computed is not None, "the trainer records how it computes"
     compute = Compute(**asdict(computed.way))
     usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
-    fold_data = load_fold(plan, EVERY, whole_split(usable), clips, compute.device)
     network = draw_network(plan, EVERY)
+    split = whole_split(usable)
+    fold_data = load_data(plan, network, EVERY, split, clips, compute.device)
     begin(network, fold_data)
-    front_end = getattr(network, "shift_invariant", None)
-    if front_end and plan.augmenter.only_shifts:
-        fold_data = fold_data.computed_once(front_end)
     compute.prepare()
     forward = compute.compile(compute.place(network))
     kind = Trainer if plan.model.kind.in_steps else LinearTrainer

@@ -68,7 +68,7 @@ def take_place(new: Path, old: Path) -> None:
 
 
 class StaleRun(RequestError):
-    """RETRAIN=1 trains the run again: its clips or values differ now, or damage."""
+    """RETRAIN=1 helps: clips or feature values differ now, or run.json is damaged."""
 
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:

@@ -26,6 +26,7 @@ from torch import nn
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell, tell_once
+from featurestack.features_cache.splits import Split
 from featurestack.results import run_writer
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
@@ -37,6 +38,7 @@ from featurestack.train.checkpoint import State, not_finite, snapshot, write_epo
 from featurestack.train.choose_compute import choose_compute
 from featurestack.train.compute import Compute, is_shortage, threads_of
 from featurestack.train.fold_data import (
+    ClipMoments,
     FoldData,
     chunked,
     draw_batches,
@@ -517,11 +519,7 @@ def train_run(
             if (folder / "predictions.csv").is_file():
                 continue  # another process finished it meanwhile
             try:
-                data = load_fold(plan, fold, split, clips, device)
-                front_end = getattr(network, "shift_invariant", None)
-                # every view of a clip has the same statistics
-                if front_end and plan.augmenter.only_shifts:
-                    data = data.computed_once(front_end)
+                data = load_data(plan, network, fold, split, clips, device)
                 # placed and compiled for the first fold; later folds load their initial
                 # weights into it
                 if forward is None:
@@ -538,6 +536,22 @@ def train_run(
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
     bar.close()
+
+
+def load_data(
+    plan: Plan,
+    network: nn.Module,
+    fold: int,
+    split: Split,
+    clips: ClipMoments,
+    device: str,
+) -> FoldData:
+    """A fold's clips, as the network's statistics if every view has the same ones."""
+    data = load_fold(plan, fold, split, clips, device)
+    front_end = getattr(network, "shift_invariant", None)
+    if front_end and plan.augmenter.only_shifts:
+        return data.computed_once(front_end)
+    return data
 
 
 def first_network(plan: Plan, fold: int) -> nn.Module:

@@ -6,7 +6,7 @@ each member's table, is compared, and the folds and the protocol that run.json n
 Not compared are history.csv and what run.json says of machine, seconds and calibration.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import WINDOW_COLUMNS, originals
 from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.training_data import is_changed, training_clips
+from featurestack.results.training_data import clips_of_run, is_changed
 from featurestack.train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from featurestack.train.compute import device_of, threads_of
 from featurestack.train.options import VerifyOptions
@@ -71,14 +71,8 @@ def verify_run(options: VerifyOptions) -> int:
             rows += len(known)
             differing += len(clips)
             sides.update(expected["split"])
-            if clips:
-                alone = f", {member} alone" if member else ""
-                more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
-                tell(
-                    f"fold {fold}{alone}: {len(clips):,} of"
-                    f" {counted(len(known), 'row')} differ"
-                    f" ({', '.join(clips[:NAMED])}{more})"
-                )
+            alone = f", {member} alone" if member else ""
+            tell_differing(f"fold {fold}{alone}", clips, len(known))
     parts = [f"{' and '.join(sorted(sides))} clips", f"{' and '.join(models)} epoch"]
     parts += [f"{member} alone" for member in run.members]
     compared = f"{counted(rows, 'row')} of {counted(len(run.finished), 'fold')}"
@@ -94,6 +88,16 @@ def verify_run(options: VerifyOptions) -> int:
     return 0
 
 
+def tell_differing(place: str, clips: Sequence[str], rows: int) -> None:
+    """Name the first of the clips whose rows differ in one table."""
+    if clips:
+        more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
+        tell(
+            f"{place}: {len(clips):,} of {counted(rows, 'row')} differ"
+            f" ({', '.join(clips[:NAMED])}{more})"
+        )
+
+
 def selections(run: RunFolder, wanted: str) -> list[str]:
     """The epochs whose predictions are compared."""
     if wanted != "auto":
@@ -105,9 +109,7 @@ def selections(run: RunFolder, wanted: str) -> list[str]:
 def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:
     """What run.json says otherwise than its options and the cache give."""
     config = run.training
-    channels = [channel.channel for channel in config.channels]
-    table = training_clips(cache, channels, config.options.copies)
-    folds = cache.tested_folds(originals(table))
+    folds = cache.tested_folds(originals(clips_of_run(config, cache)))
     model = next(iter(models.values()))
     words = protocol(
         config.options,
@@ -129,7 +131,7 @@ def predicted_again(
     """A fold's rows of predictions.csv, then of each member's table."""
     config = run.training
     channels = [channel.channel for channel in config.channels]
-    table = training_clips(cache, channels, config.options.copies)
+    table = clips_of_run(config, cache)
     table = table[~table["clip_id"].isin(config.left_out)]
     split = fold_split(table, fold, val=config.val, seed=config.seed)
     sides = {"val": split.val, "test": split.test}

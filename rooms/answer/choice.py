@@ -7,7 +7,7 @@ fold neither trains nor scores on its clips: the fit without folds 1 and 2 is sc
 2 to choose for 1, and on 1 to choose for 2.
 
 For each fold `linear` ranks the features. The candidates are the best feature, the best
-two, the best three, the same three sets of feature maps alone, and the proven set. The
+two, the best three, the same three sets of feature maps alone, and COMPLEMENTARY. The
 candidate with the highest score is taken, the smallest if scores are equal. `texture`
 will train a set of maps, `linear` any other one, so that a set with a vector needs a
 score that is higher by TEXTURE_GAIN, which has seen the test folds of ESC-10 and ESC-50
@@ -39,7 +39,7 @@ from featurestack.features_cache.splits import Split, fold_split
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.config import digest
 from featurestack.results.linear import LinearModel, fit
-from featurestack.results.next_step import proven
+from featurestack.results.next_step import complementary
 from featurestack.results.scores import Floats
 from featurestack.results.training_options import STRENGTH
 from featurestack.storage.files import replace_file
@@ -298,7 +298,7 @@ def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
     for size in range(1, LARGEST_SET + 1):
         sets.append({*ranked[:size]})
         sets.append({*[name for name in ranked if name in maps][:size]})
-    if known := proven(names):
+    if known := complementary(names):
         sets.append({*known.split("+")})
     best, highest = "", -np.inf
     for members in filter(None, sets):

@@ -64,7 +64,6 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     files = files_of(reported.parent)
     assert files >= {
         *(
-            "tables/comparison.md",
             "tables/comparison.tex",
             "tables/separability.csv",
             "tables/clips.csv",

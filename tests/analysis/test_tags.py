@@ -138,4 +138,5 @@ def test_the_page_and_the_papers_files_speak_of_map(loaded, tmp_path):
     )
     assert "confusion" not in page.lower().partition("<main")[2].partition("<script")[0]
     assert (built.page.parent / "figures" / "mel.precision_recall.svg").is_file()
-    assert "| map |" in (built.page.parent / "tables" / "comparison.md").read_text()
+    comparison = built.page.parent / "tables" / "comparison.csv"
+    assert ",map," in comparison.read_text()
