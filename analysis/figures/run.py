@@ -72,6 +72,7 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
                 curve["mean"],
                 color=colour,
                 linestyle=dash,
+                marker="o" if len(curve) == 1 else None,
                 label=label,
             )
         panel.set(title=PERCENT.get(metric, metric), xlabel="epoch")
