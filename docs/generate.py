@@ -554,8 +554,9 @@ def draw_features(folder: Path) -> None:
             for shown, clip in clips.items()
         ]
         title = name
-        # one row has nearly the whole range of values
-        if maps[0].row_unit == "index" or name == "fourier_tempogram":
+        # one of several rows may have nearly the whole range of values
+        indexed = maps[0].row_unit == "index" or name == "fourier_tempogram"
+        if indexed and len(maps[0].values) > 1:
             maps, title = standardised(maps), f"{name}, each row standardised"
         fs.draw("gallery", features=maps, title=title).savefig(folder / f"{name}.png")
 
