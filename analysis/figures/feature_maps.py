@@ -24,6 +24,7 @@ from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 
 GALLERY_COLUMNS = 3
+SHARP = 64  # rows that an image has at least: few would blur into each other
 SAMPLES_A_ROW = 4
 SAMPLES_EACH = 4
 SAMPLE_SIZE = 112, 288  # largest height and width in pixels
@@ -153,7 +154,7 @@ def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
     values = np.asarray(values, np.float32)
     low, high = np.percentile(values, VISIBLE)
     panel.imshow(
-        values,
+        np.repeat(values, -(-SHARP // len(values)), axis=0),
         origin="lower",
         aspect="auto",
         cmap=SPECTRUM,
