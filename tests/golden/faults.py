@@ -205,7 +205,7 @@ FAULTS: dict[str, Fault] = {
     "class_weights_inverted": Fault(  # frequent classes count more with BALANCE
         "return clips / present / np.maximum(counts, 1)",
         "return np.maximum(counts, 1) / (clips / present)",
-        f"{TRAIN}test_fold_data.py {TRAIN}test_trainer.py",
+        f"{TRAIN}test_optimisation.py {TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
         "            seen = views(x, self.augmenter, self.training.tta, timed)\n",
@@ -238,7 +238,7 @@ FAULTS: dict[str, Fault] = {
     "hash_without_smoothing": Fault(
         "        if getattr(training, name) != own.default and",
         '        if name != "smoothing" and getattr(training, name) != own.default and',
-        f"{TRAIN}test_plan.py {TRAIN}test_run.py",
+        f"{RESULTS}test_config.py {TRAIN}test_plan.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
         "write_predictions(folder, rows, together, plan.names)",

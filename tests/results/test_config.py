@@ -100,3 +100,7 @@ def test_configurations_that_may_predict_differently_have_folders_of_other_names
         label(run.features, run.model, differences(run, standard), "") for run in runs
     }
     assert len(names) == len(runs) > 25
+    for name, value in changes.items():
+        of_content = "by_content" in fields(Training)[name].metadata
+        hashed = {} if of_content else {name: value}
+        assert hashed_options(Training(**{name: value})) == hashed
