@@ -104,7 +104,9 @@ def make_sites(options: NewPlaceOptions, folder: Path) -> None:
         table = options.tables / f"{file.stem}.txt"
         shutil.copy(table, folder / "site1_tables")
     place = Place(options, rate, recordings[1::2])
-    added = np.linspace(0, options.minutes - 1, options.added).astype(int)
+    # drawn: evenly spaced minutes would all fall between the songs
+    chance = np.random.default_rng(1)
+    added = chance.choice(options.minutes, options.added, replace=False)
     for minute in range(options.minutes):
         y, events = place.minute(minute)
         site = "added" if minute in added else "site2"
