@@ -1048,9 +1048,9 @@ def events(
     Options, each with its default and meaning:
 
     data: [data] folder of datasets and their feature caches
-    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
-        of all recordings; predict scores its detections against them; events
-        without them makes backgrounds, for BACKGROUND_AUDIO of train
+    tables: annotation tables of Raven, Audacity, Praat or AviaNZ, or CSV: a folder,
+        or one table of all recordings; predict scores its detections against them;
+        events without them makes backgrounds, for BACKGROUND_AUDIO of train
     column: column of labels in the tables; by default one of the names in use
     label: label of events that have none
     missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
@@ -1131,9 +1131,9 @@ def detections(
         events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
         0.5
     out: folder of detections and scores; by default that of the dataset in REPORTS
-    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
-        of all recordings; predict scores its detections against them; events
-        without them makes backgrounds, for BACKGROUND_AUDIO of train
+    tables: annotation tables of Raven, Audacity, Praat or AviaNZ, or CSV: a folder,
+        or one table of all recordings; predict scores its detections against them;
+        events without them makes backgrounds, for BACKGROUND_AUDIO of train
     column: column of labels in the tables; by default one of the names in use
     label: label of events that have none
     missing: [refuse] rows of recordings that are not in AUDIO: an error, or left

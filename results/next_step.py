@@ -94,6 +94,26 @@ class State:
         return self.frames or {}
 
     @property
+    def joined(self) -> Mapping[str, int]:
+        """The cached features that a set may have: if models answer each frame, those
+        of one frame rate, which is the best run's.
+        """
+        counts = [count for count in self.cached.values() if count > 1]
+        if not self.framed or not counts:
+            return self.cached
+
+        def alike(rate: int) -> int:
+            return sum(abs(count - rate) <= 1 for count in counts)
+
+        rate = max(counts, key=alike)
+        if self.trained:
+            name, _, _ = self.best.features.split("+")[0].partition(":")
+            rate = self.cached.get(name, rate)
+        return {
+            name: count for name, count in self.cached.items() if abs(count - rate) <= 1
+        }
+
+    @property
     def best(self) -> Trained:
         return self.trained[0]
 
@@ -198,11 +218,11 @@ def untried(state: State) -> list[str]:
         unframed(name) for run in state.trained for name in run.features.split("+")
     }
     cached = {}
-    for name, frames in state.cached.items():
+    for name, frames in state.joined.items():
         if unframed(name) not in tried:
             cached[name] = frames
     first = first_compared(cached)
-    if not first and state.audio:
+    if not first and state.audio and not state.framed:
         first = [name for name in DIFFERENT if name not in tried][:2]
     return first
 
@@ -232,11 +252,11 @@ def retrain(state: State) -> str:
 
 def first(state: State) -> str:
     """A few sets by a quick model, or a run of the only feature."""
-    compared = first_compared(state.cached)
+    compared = first_compared(state.joined)
     if local_weights(RESNET) and (command := pretrained(state)):
         return command
     if compared:
-        sets = [*compared, "+".join(compared), complementary(state.cached)]
+        sets = [*compared, "+".join(compared), complementary(state.joined)]
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
         command = "sweep" if len(compared) > 1 else "train"
         quick = OF_FRAMES if state.framed else QUICK

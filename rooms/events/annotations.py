@@ -9,12 +9,16 @@ recordings.
                frequencies of the event before
     CSV, TSV   file, start, end, label, perhaps low and high frequency, under the names
                in COLUMNS
+    Praat      TextGrid, as text in its long or short form: an interval with a text is
+               an event, a mark of a point tier is a point
+    AviaNZ     .data, JSON: [start, end, low, high, [{"species": …}, …]] of each segment
 
-If a row names no recording, the table's own name does: `a.txt` and
+If a row names no recording, the table's own name does: `a.txt`, `a.wav.data` and
 `a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in the unit that
 a header names: `Start (ms)`, `onset_ms`.
 """
 
+import json
 import math
 import re
 from collections import defaultdict
@@ -22,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -69,11 +73,11 @@ UNITS = {**dict.fromkeys(TIMES, SECONDS), **dict.fromkeys(FREQUENCIES, HERTZ)}
 # 1,000 or 1,000,000: the comma may separate thousands
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
-# bytes from 80 to 9F but for quotation marks, dashes, dots, euro and oe; four letters
-# beyond ASCII in a row
-STRANGE = re.compile(
-    rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
-)
+PRAAT, AVIANZ = ".textgrid", ".data"
+ENDINGS = (*TABLE_ENDINGS, ".TextGrid", AVIANZ)
+# What counts in a TextGrid: texts, and numbers that stand alone. `intervals [1]:` and
+# comments do not, so that both forms have the same parts.
+PARTS = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)(-?\d[\d.eE+-]*)(?!\S)|(?<!\S)!.*')
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Annotations:
 class Row(NamedTuple):
     """A row of a table: '' or NaN for what it lacks."""
 
-    line: int
+    place: str  # in the table, for messages
     file: str
     start: float
     end: float
@@ -132,7 +136,7 @@ def read_events(
     known = Recordings(recordings)
     events: dict[tuple[str, float, float, str], tuple[float, float]] = {}
     annotated = set[str]()
-    noted = defaultdict[str, list[str]](list)  # remark -> its tables, lines or files
+    noted = defaultdict[str, dict[str, None]](dict)  # remark -> tables, lines or files
     alone = len(names) == 1
     for name in names:
         path = folder / name
@@ -144,17 +148,16 @@ def read_events(
                 raise
             rows = []
         if not own and not any(row.file for row in rows):
-            noted["tables that fit no recording"].append(name)
+            noted["tables that fit no recording"][name] = None
             continue
-        if own:
-            annotated.add(own)
         if not rows:
-            noted["tables without an event"].append(name)
+            noted["tables without an event"][name] = None
+        annotated |= {own} - {""}
         for row in rows:
-            where = f"{path}, line {row.line}"
+            where = f"{path}, {row.place}"
             file = known.find(plain_path(row.file), where) if row.file else own
             if row.file and not file and missing == "ignore":
-                noted["recordings that are not in AUDIO=, left out"].append(row.file)
+                noted["recordings that are not in AUDIO=, left out"][row.file] = None
                 continue
             if not file:
                 raise known.unknown(row.file, where)
@@ -163,7 +166,7 @@ def read_events(
             if math.isnan(row.start):  # a recording without an event
                 continue
             if row.end > seconds:
-                noted["events that end with their recording"].append(where)
+                noted["events that end with their recording"][where] = None
             for own_label in labels_of_event(row, label, file, seconds, where):
                 event = file, row.start, min(row.end, seconds), own_label
                 events.setdefault(event, (row.low, row.high))
@@ -173,15 +176,23 @@ def read_events(
             f" {names[0]}, the first recording {next(iter(recordings))}; expected names"
             " as in a.wav and a.txt, or a column file"
         )
-    found = [(*event, *events[event]) for event in sorted(events)]
-    table = pd.DataFrame(found, columns=[*EVENT_COLUMNS, *FREQUENCIES])
-    table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
-    remarks = []
-    for what, names in noted.items():
-        distinct = [*dict.fromkeys(names)]
-        first = shortened(distinct[0])
-        remarks.append(f"{what}: {len(distinct):,}, the first {first}")
-    return Annotations(table, frozenset(annotated), tuple(remarks))
+    return Annotations(
+        table_of(events),
+        frozenset(annotated),
+        tuple(
+            f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
+            for remark, of in noted.items()
+        ),
+    )
+
+
+def table_of(
+    events: Mapping[tuple[str, float, float, str], tuple[float, float]],
+) -> pd.DataFrame:
+    """EVENT_COLUMNS -> FREQUENCIES as a sorted table."""
+    rows = [(*event, *events[event]) for event in sorted(events)]
+    table = pd.DataFrame(rows, columns=[*EVENT_COLUMNS, *FREQUENCIES])
+    return table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
 
 
 def read_given(options: TableOptions, tables: Path, measured: Measured) -> Annotations:
@@ -194,15 +205,13 @@ def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
     """The folder of TABLES=, and the names of its tables below it."""
     if not tables.is_dir():
         return tables.parent, [tables.name]
+    endings = {ending.lower() for ending in ENDINGS}
     names = [
-        name
-        for name in files_below(tables)
-        if Path(name).suffix.lower() in TABLE_ENDINGS
+        name for name in files_below(tables) if Path(name).suffix.lower() in endings
     ]
     if not names:
         raise RequestError(
-            f"TABLES={tables} holds no table: expected files in"
-            f" {', '.join(TABLE_ENDINGS)}"
+            f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
         )
     return tables, names
 
@@ -210,6 +219,11 @@ def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
 def read_rows(path: Path, column: str, label: str) -> list[Row]:
     """The rows of a table in any known format, see `read_events`."""
     text = read_text(path)
+    ending = path.suffix.lower()
+    if ending == PRAAT:
+        return text_grid(path, text, column)
+    if ending == AVIANZ:
+        return segments(path, text)
     first = text.lstrip("\n").partition("\n")[0]
     if number_of(first.partition("\t")[0]) is not None:
         return label_track(path, text)
@@ -241,24 +255,16 @@ def labels_of_event(
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, UTF-16, cp1252 or Latin-1; lines end with \\n.
-
-    RequestError for bytes that these encodings hardly use: Mac Roman and Shift-JIS
-    would become other letters.
-    """
+    """The text of a file in UTF-8, UTF-16 or cp1252; lines end with \\n."""
     if not path.is_file():
         raise RequestError(f"{path} cannot be read as a table: there is no such file")
     content = path.read_bytes()
-    encodings = ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252", "latin-1")
-    for encoding in encodings:
+    for encoding in ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252"):
         try:
-            text = content.decode(encoding)
+            return re.sub("\r\n?", "\n", content.decode(encoding))
         except UnicodeDecodeError:
             continue
-        if encoding in ("cp1252", "latin-1") and STRANGE.search(content):
-            raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
-        return re.sub("\r\n?", "\n", text)
-    raise RequestError(f"{path} is no text")
+    raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
 
 
 def number_of(text: str) -> float | None:
@@ -270,14 +276,16 @@ def number_of(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def may_be_thousands(numbers: Iterable[str]) -> bool:
-    """Whether all commas in a table's numbers may separate thousands.
-
-    >>> may_be_thousands(["1,000", "2"]), may_be_thousands(["1,000", "1,5"])
-    (True, False)
-    """
-    with_comma = [text for text in numbers if "," in text]
-    return bool(with_comma) and all(map(GROUPED.fullmatch, with_comma))
+def refuse_thousands(path: Path, numbers: Iterable[str]) -> None:
+    """RequestError if every comma in a table's numbers may separate thousands."""
+    with_comma = [
+        text for text in numbers if "," in text and number_of(text) is not None
+    ]
+    if with_comma and all(map(GROUPED.fullmatch, with_comma)):
+        raise RequestError(
+            f"{path}: the comma of {shortened(with_comma[0])!r} may separate thousands"
+            " or decimals: write the table's numbers with a point"
+        )
 
 
 def hertz_of(text: str, unit: float = 1.0) -> float:
@@ -286,14 +294,8 @@ def hertz_of(text: str, unit: float = 1.0) -> float:
     return math.nan if number is None or number < 0 else number * unit
 
 
-def seconds_of(where: str, column: str, text: str, *, unclear: bool) -> float:
-    """unclear  whether commas may separate thousands"""
+def seconds_of(where: str, column: str, text: str) -> float:
     number = number_of(text)
-    if unclear and "," in text:
-        raise RequestError(
-            f"{where}: {column} is {shortened(text)!r}, whose comma may separate"
-            " thousands or decimals: write the table's numbers with a point"
-        )
     if number is None:
         raise RequestError(
             f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or"
@@ -305,8 +307,7 @@ def seconds_of(where: str, column: str, text: str, *, unclear: bool) -> float:
 def label_track(path: Path, text: str) -> list[Row]:
     """The events of an Audacity track; cells after the label are left out."""
     lines = [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
-    times = chain(*(cells[:2] for cells in lines))
-    unclear = may_be_thousands(cell for cell in times if number_of(cell) is not None)
+    refuse_thousands(path, chain(*(cells[:2] for cells in lines)))
     rows: list[Row] = []
     for line, (first, *cells) in enumerate(lines, 1):
         if first.startswith("\\"):
@@ -317,11 +318,78 @@ def label_track(path: Path, text: str) -> list[Row]:
         if not first and not any(cells):
             continue
         where = f"{path}, line {line}"
-        start = end = seconds_of(where, "the start", first, unclear=unclear)
+        start = end = seconds_of(where, "the start", first)
         if cells and (cells[0] == "" or number_of(cells[0]) is not None):
             last = cells.pop(0) or first
-            end = seconds_of(where, "the end", last, unclear=unclear)
-        rows.append(Row(line, "", start, end, cells[0] if cells else ""))
+            end = seconds_of(where, "the end", last)
+        rows.append(Row(f"line {line}", "", start, end, cells[0] if cells else ""))
+    return rows
+
+
+def text_grid(path: Path, text: str, tier: str) -> list[Row]:
+    """The intervals and points with a text of Praat's tiers, or of the one named."""
+    parts: list[tuple[int, str | float]] = []
+    line = begin = 0
+    for match in PARTS.finditer(text):
+        line += text.count("\n", begin, match.start())
+        begin = match.start()
+        quoted, number = match.groups()
+        if quoted is not None:
+            parts.append((line + 1, quoted.replace('""', '"')))
+        elif number_of(number or "") is not None:
+            parts.append((line + 1, float(number)))
+    rest = iter(parts)
+    place = ""
+
+    def take(kind: type) -> Any:
+        nonlocal place
+        line, part = next(rest, (line_of_end, None))
+        place = f"line {line}"
+        if not isinstance(part, kind):
+            wanted = "a text in quotation marks" if kind is str else "a number"
+            raise RequestError(f"{path}, {place}: expected {wanted} of a TextGrid")
+        return part
+
+    line_of_end = text.count("\n") + 1
+    names, rows = [], []
+    if [take(str), take(str)] != ["ooTextFile", "TextGrid"]:
+        raise RequestError(
+            f"{path}, line 1: expected a TextGrid, saved as text by Praat"
+        )
+    _, _, tiers = take(float), take(float), int(take(float))
+    for _ in range(tiers):
+        kind, name, _, _ = take(str), take(str), take(float), take(float)
+        names.append(name)
+        for _ in range(int(take(float))):
+            start = take(float)
+            end = start if kind == "TextTier" else take(float)
+            label = take(str).strip()
+            if label and tier in ("", name):
+                rows.append(Row(place, "", start, end, label))
+    if tier and tier not in names:
+        raise RequestError(f"{path}: COLUMN={tier}: {nearest('tier', tier, names)}")
+    return rows
+
+
+def segments(path: Path, text: str) -> list[Row]:
+    """The segments of AviaNZ, below what it knows of the recording."""
+    rows = []
+    place = "the beginning"
+    try:
+        for number, segment in enumerate(json.loads(text)):
+            place = f"segment {number}"
+            if isinstance(segment, dict):
+                continue
+            start, end, *band, labels = segment
+            species = SEPARATOR.join(str(label["species"]) for label in labels)
+            # a segment over all frequencies has 0 and 0, or two shares below 1
+            low, high = map(float, band if max(band) > 1 else (math.nan, math.nan))
+            rows.append(Row(place, "", float(start), float(end), species, low, high))
+    except (ValueError, TypeError, KeyError) as reason:
+        raise RequestError(
+            f"{path}, {place}: {reason or type(reason).__name__}; expected a .data file"
+            ' of AviaNZ, [{…}, [start, end, low, high, [{"species": …}]], …]'
+        ) from None
     return rows
 
 
@@ -340,17 +408,18 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
         role: table[name].str.strip() if name else [""] * len(table)
         for role, name in of.items()
     }
-    unclear = may_be_thousands(chain(*(cells[role] for role in units)))
+    refuse_thousands(path, chain(*(cells[role] for role in units)))
 
     def seconds(role: str) -> float:
-        number = seconds_of(where, of[role], cell[role], unclear=unclear)
+        number = seconds_of(where, of[role], cell[role])
         return round(number * units[role], DIGITS)
 
     for line, row in zip(table.index, zip(*cells.values())):
         cell = dict(zip(cells, row))
         if not any(row):
             continue
-        where = f"{path}, line {line}"
+        place = f"line {line}"
+        where = f"{path}, {place}"
         start = end = math.nan
         if cell["start"] or cell["end"]:
             start = seconds("start")
@@ -361,7 +430,7 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
                 begin = seconds("file offset")
                 start, end = begin, round(begin + (end - start), DIGITS)
         low, high = (hertz_of(cell[edge], units[edge]) for edge in FREQUENCIES)
-        yield Row(line, cell["file"], start, end, cell["label"], low, high)
+        yield Row(place, cell["file"], start, end, cell["label"], low, high)
 
 
 def plain_name(header: str) -> tuple[str, str]:

@@ -15,9 +15,9 @@ class TableOptions(Options):
 
     tables: Path | None = option(
         None,
-        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
-        " recordings; predict scores its detections against them; events without them"
-        " makes backgrounds, for BACKGROUND_AUDIO of train",
+        "annotation tables of Raven, Audacity, Praat or AviaNZ, or CSV: a folder, or"
+        " one table of all recordings; predict scores its detections against them;"
+        " events without them makes backgrounds, for BACKGROUND_AUDIO of train",
     )
     column: str = option(
         "", "column of labels in the tables; by default one of the names in use"

@@ -1,4 +1,4 @@
-"""Several labels a clip in training, prediction, sweeps, importance, bundles and
+"""Several labels a clip in training, prediction, sweeps, bundles and
 exports.
 """
 
@@ -15,8 +15,6 @@ from featurestack.results import tags
 from featurestack.results.calibration import fit_thresholds
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
-from featurestack.rooms.importance.measure import measure_importance
-from featurestack.rooms.importance.options import ImportanceOptions
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train import run, sweep
 from featurestack.train.bundle import (
@@ -135,7 +133,7 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     table = finished.scored(1)
     stored = Cache(mixed).batch(["mel"], table["clip_id"].tolist())
     filled = np.ones(len(table))
-    first, *others = (model.probabilities(stored, filled, fold) for fold in (1, 2, 3))
+    first, *others = model.by_fold(stored, filled)
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
     together = model.probabilities(stored, filled)
     assert together == pytest.approx(np.mean([first, *others], axis=0))
@@ -159,10 +157,4 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
         Rejection.of(
             TrainedOptions(run=str(finished.path), reject=0.5),
             bundle_of_run(finished).config,
-        )
-    with refused("CLASSES chooses clips by their one class"):
-        measure_importance(
-            ImportanceOptions(
-                dataset=options.dataset, features="mel mel:0-3", classes="cat dog"
-            )
         )
