@@ -1,4 +1,4 @@
-"""TRACKER=: TensorBoard and Weights & Biases follow a run."""
+"""TRACKER=: TensorBoard, Weights & Biases and MLflow follow a run."""
 
 from collections.abc import Sequence
 from typing import Any

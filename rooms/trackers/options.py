@@ -8,7 +8,9 @@ from featurestack.train.options import Execution, of_networks
 class TrackerOptions(Execution):
     """The trackers that follow a run."""
 
-    tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")
+    tracker: str = of_networks(
+        "", "tensorboard, wandb, mlflow, or several, besides the CSV files"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,5 @@
-"""Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases.
+"""Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases,
+MLflow, each optional.
 
 A tracker follows one fold: `epoch` is called with each row of history.csv, `finish`
 once at the end. Nothing is read back from a tracker. A new tracker is a class under
@@ -144,6 +145,48 @@ class WeightsAndBiases(PackageTracker):
         )
         self.run.finish(exit_code=0 if complete else 1)
         print(place)
+
+
+@TRACKERS.register("mlflow")
+class MLflow(PackageTracker):
+    """A run for each fold in the experiment of the feature set, kept where
+    MLFLOW_TRACKING_URI says, else in a database in the folder.
+    """
+
+    package = "mlflow"
+
+    def __init__(self, fold: Fold, folder: Path) -> None:
+        import mlflow
+
+        folder.mkdir(parents=True, exist_ok=True)
+        own = f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+        self.place = os.environ.get("MLFLOW_TRACKING_URI", own)
+        self.client = mlflow.MlflowClient(self.place)
+        config = fold.run.training
+        name = f"{config.dataset} {config.features}"
+        if known := self.client.get_experiment_by_name(name):
+            experiment = known.experiment_id
+        else:
+            experiment = self.client.create_experiment(name)
+        tags = {"hash": config.hash, "mlflow.note.content": config.note}
+        begun = self.client.create_run(
+            experiment, tags=tags, run_name=f"{fold.run.name} fold{fold.number}"
+        )
+        self.fold = fold
+        self.run = begun.info.run_id
+        for key, value in to_json(config.options).items():
+            self.client.log_param(self.run, key, value)
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.client.log_metric(self.run, name, value, step=number)
+
+    def finish(self, complete: bool) -> None:
+        if complete:
+            for name, value in self.fold.scores().items():
+                self.client.log_metric(self.run, f"summary_{name}", value)
+        self.client.set_terminated(self.run, "FINISHED" if complete else "KILLED")
+        print(f"mlflow ui --backend-store-uri {self.place}")
 
 
 def check_trackers(wanted: str) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from featurestack.commandline.options import with_rooms
 from featurestack.results.run_writer import write_config
-from featurestack.rooms.trackers.trackers import Fold, follow
+from featurestack.rooms.trackers.trackers import Fold, check_trackers, follow
 from featurestack.train.options import RunOptions
 from tests.processes import python
+from tests.refusal import refused
 from tests.train.little import execute
 
 HISTORY = [
@@ -73,3 +74,24 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
     logged = record.read_bytes()
     for word in ("a first attempt", "fold2", *HISTORY[1], "confusion"):
         assert word.encode() in logged
+
+
+@pytest.mark.filterwarnings("ignore")  # the database's library warns
+def test_mlflow_has_every_column_and_the_outcome(finished, tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    track("mlflow", finished, tmp_path)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (experiment,) = [one for one in client.search_experiments() if " " in one.name]
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.params["model"] == finished.config.model
+    losses = client.get_metric_history(run.info.run_id, "train_loss")
+    assert [(point.step, point.value) for point in losses] == [(1, 2.0), (2, 1.0)]
+    assert "summary_test_accuracy" in run.data.metrics
+    assert run.info.status == "FINISHED"
+
+
+def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with refused("pip install wandb"):
+        check_trackers("wandb")
