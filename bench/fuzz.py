@@ -136,7 +136,7 @@ predict          train predict {of_run} {audio} DATA={world}/data JSON=1
 verify-run       train verify {of_run} DATA={world}/data
 predict-bundle   train predict RUN={world}/model.pt {audio} JSON=1
 predict-windows  train predict {of_run} {audio} HOP=0.5 THREADS=1
-onnx             train export {of_run} DATA={world}/data OUT={world}/model.onnx
+onnx             train export {of_run} OUT={world}/model.onnx
 listen           train listen {of_run}
 listen-bundle    train listen RUN={world}/model.pt
 bundle           train bundle {of_run} OUT={world}/model.pt

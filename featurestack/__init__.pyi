@@ -1249,27 +1249,20 @@ def curve(
 def export(
     run: str = 'last',
     *,
-    data: str | Path = 'data',
     runs: str | Path = 'runs',
     selection: Literal['auto', 'last', 'best'] = 'auto',
-    format: Literal['onnx'] = 'onnx',
     out: str | Path | None = None,
-    dataset: str = '',
     quiet: bool = False,
 ) -> bool:
     """Write the networks as one ONNX file, for programs without torch.
 
     Options, each with its default and meaning:
 
-    data: [data] folder of datasets and their feature caches
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, or last
     selection: [auto] weights of the last epoch, or of the best by validation; auto
         is the best if VAL chose one
-    format: [onnx] format of the file
     out: file to write; by default <run>.onnx
-    dataset: the run's dataset or cache folder; by default the one of its name in
-        DATA
     quiet: print nothing; warnings stay
     """
 

@@ -14,8 +14,7 @@ The file holds the networks of all finished folds, the steps before them
     classes, folds, padding; config, the run's whole configuration for `fs.Model`
 
 The file does not compute features: docs/howto/predicting.md shows how to compute them.
-Before the file is written, onnxruntime's by_fold is compared with predictions.csv if
-the cache has the features, else with the networks themselves on noise.
+Before the file is written, onnxruntime's by_fold is compared with the networks.
 """
 
 import json
@@ -31,12 +30,9 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
-from featurestack.features_cache import Cache
-from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.names import Channel, parse_set
+from featurestack.features_cache.names import parse_set
 from featurestack.results import select_runs
 from featurestack.results.config import to_json
-from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import SMALLEST_PROBABILITY
 from featurestack.rooms.onnx.model import CONFIG, open_session
 from featurestack.rooms.onnx.options import ExportOptions
@@ -52,7 +48,7 @@ from featurestack.train.network_input import Statistics
 from featurestack.train.options import refuse_inside
 
 OPSET = 18
-CHECKED = 64  # largest number of clips of each fold that are compared
+LENGTHS = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
 # number of the exported fold, one clip's stored features, that fold's probabilities
 Example = tuple[int, Values, Probabilities]
 OWN_KEYS = (CONFIG.encode(), b"sample_rate", b"folds")  # of the metadata
@@ -111,18 +107,10 @@ def export_run(options: ExportOptions) -> int:
     names = [
         f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)
     ]
-    folder = options.cache_of(run.dataset)
-    cache = Cache(folder) if is_cache(folder) else None
-    if cache and all(channel in cache for channel in channels):
-        source = "predictions.csv"
-        examples = tested_clips(run, model, selection, cache, channels)
-    else:
-        source = "the networks"
-        examples = noise_clips(model)
     content = onnx_bytes(model, names)
     session = open_session(content)
     largest = 0.0
-    for number, values, expected in examples:
+    for number, values, expected in example_clips(model):
         fed = {}
         for name, of_channel in zip(names, values):
             fed[name] = of_channel.astype(np.float32)
@@ -131,11 +119,11 @@ def export_run(options: ExportOptions) -> int:
         largest = max(largest, float(differences.max()))
     if largest > AGREES:
         raise RequestError(
-            f"{file} is not written: its probabilities differ from {source} by"
+            f"{file} is not written: its probabilities differ from the networks' by"
             f" {largest:.1e}"
         )
     replace_file(file, content)
-    agreement = f"probabilities differ from {source} by {largest:.1e} at most"
+    agreement = f"probabilities differ from the networks' by {largest:.1e} at most"
     print(
         f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))};"
         f" {agreement}"
@@ -143,35 +131,24 @@ def export_run(options: ExportOptions) -> int:
     return 0
 
 
-def tested_clips(
-    run: RunFolder,
-    model: TrainedModel,
-    selection: str,
-    cache: Cache,
-    channels: Sequence[Channel],
-) -> Iterator[Example]:
-    """Some test clips of each fold, with the probabilities in predictions.csv."""
-    for number, fold in enumerate(model.folds):
-        rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
-        for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
-            filled = cache.filled[cache.positions([clip])]
-            whole = cache.batch(channels, [clip])
-            values = []
-            for channel, stored in zip(model.input.channels, whole):
-                frames = model.input.own_frames(channel, filled)[0]
-                values.append(stored[:, :, :frames])
-            yield number, values, expected
-
-
-def noise_clips(model: TrainedModel) -> Iterator[Example]:
-    """Noise for each fold, with the probabilities of the fold's network."""
+def example_clips(model: TrainedModel) -> Iterator[Example]:
+    """Noise with each channel's statistics, as short and as whole clips of each fold,
+    with the probabilities of the fold's network.
+    """
     noise = np.random.default_rng(0)
-    values: Values = [
-        noise.normal(size=(1, channel.rows, channel.frames))
-        for channel in model.input.channels
-    ]
-    for number, expected in enumerate(model.by_fold(values, np.ones(1))):
-        yield number, values, expected[0]
+    spec = model.input
+    for number, (fold, trained) in enumerate(model.folds.items()):
+        for share in LENGTHS:
+            filled = np.array([share])
+            values: Values = []
+            own: Values = []
+            for channel, standard in zip(spec.channels, trained.statistics):
+                drawn = noise.normal(size=(1, channel.rows, channel.frames))
+                stored = standard.centre[:, None] + standard.scale[:, None] * drawn
+                values.append(stored)
+                own.append(stored[:, :, : spec.own_frames(channel, filled)[0]])
+            x = model.prepare(fold, values, filled)
+            yield number, own, model.answers(fold, x)[0, 0]
 
 
 def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:

@@ -153,7 +153,6 @@ train predict last RUNS=torn AUDIO=easy/bell -> run.json
 train predict last RUNS=rewritten AUDIO=easy/bell -> last.pt
 train predict text.pt AUDIO=easy/bell -> text.pt
 train bundle last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
-train export last RUNS=runs/plain FORMAT=tflite -> tflite onnx
 train remove RUNS=runs/plain YES=1 -> RUN
 train list resnet81 -> resnet81 resnet18
 analysis DATASET=nowhere RUNS=runs/plain -> nowhere

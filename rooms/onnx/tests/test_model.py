@@ -22,10 +22,8 @@ CLIPS = [sound(CLASSES[n % 3], 40 + n, seconds=1 - 0.2 * n) for n in range(4)]
 def both(run, folder):
     """The models of the run's bundle and of its ONNX file."""
     bundle, exported = folder / "model.pt", folder / "model.onnx"
-    data = run.path.parents[2] / "data"
     make_bundle(BundleOptions(run=str(run.path), out=bundle))
-    wanted = ExportOptions(run=str(run.path), data=data, out=exported)
-    assert onnx_export.export_run(wanted) == 0
+    assert onnx_export.export_run(ExportOptions(run=str(run.path), out=exported)) == 0
     return fs.Model(bundle), fs.Model(exported)
 
 
@@ -57,9 +55,7 @@ def test_another_onnx_file_gets_a_sentence(sounding, tmp_path):
     with refused("model.onnx is no ONNX file that can be read"):
         fs.Model(exported)
     exported.unlink()
-    onnx_export.export_run(
-        ExportOptions(run=str(sounding.path), data=tmp_path, out=exported)
-    )
+    onnx_export.export_run(ExportOptions(run=str(sounding.path), out=exported))
     proto = onnx.load(str(exported))
     del proto.metadata_props[:]
     onnx.save(proto, str(exported))
