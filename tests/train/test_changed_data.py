@@ -1,6 +1,5 @@
 """Clips that change after training: the messages, and RETRAIN=1."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -198,34 +197,3 @@ def test_clips_that_were_added_change_no_run(tmp_path):
 
 def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
     assert source_changes(Cache(cache_folder)) == ""
-
-
-def test_a_run_on_features_that_were_brought_anew_with_other_values_is_named(tmp_path):
-    folder = fill(tmp_path / "little" / "features", clip_table())
-    ids = clip_table()["clip_id"]
-    random = np.random.default_rng(0)
-    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
-    options = change(
-        little_options(folder, tmp_path / "runs"), model="linear", features="one"
-    )
-    run.execute(options)
-    (folder / "one.h5").unlink()
-    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
-    with refused("RETRAIN=1"):
-        run.execute(options)
-
-
-@pytest.mark.parametrize("damage", ["cut", "a named pipe"])
-def test_a_run_whose_run_json_is_damaged_is_retrained(options, damage):
-    options = change(options, model="linear")
-    trained = run.execute(options)
-    config = trained.path / "run.json"
-    if damage == "cut":
-        config.write_text(config.read_text()[:50])
-    else:
-        config.unlink()
-        os.mkfifo(config)
-    with refused("run.json cannot be read .*RETRAIN=1"):
-        run.execute(options)
-    again = run.execute(change(options, retrain=True))
-    assert len(again.predictions()) == 48

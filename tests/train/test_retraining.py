@@ -79,15 +79,18 @@ def test_a_run_of_an_earlier_form_of_the_model_is_told_from_other_weights(
         execute(options)
 
 
-@pytest.mark.parametrize("lost", ["the end", "a key", "all"])
+@pytest.mark.parametrize("lost", ["the end", "a key", "all", "a file"])
 def test_a_run_whose_run_json_is_damaged_is_trained_again_in_its_place(
     finished, options, lost
 ):
     file = finished.path / "run.json"
     text = file.read_text()
-    file.write_text(
-        {"the end": text[:100], "a key": text.replace("protocol", "p"), "all": ""}[lost]
-    )
+    if lost == "a file":
+        file.unlink()
+        os.mkfifo(file)
+    else:
+        cut = {"the end": text[:100], "a key": text.replace("protocol", "p"), "all": ""}
+        file.write_text(cut[lost])
     with refused("run.json .*: train this run again with RETRAIN=1, or remove its f"):
         execute(options)
     assert execute(options, retrain=True).finished == [1, 2, 3]
