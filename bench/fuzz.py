@@ -341,7 +341,6 @@ def damaging_call(
     if file.parts[0] == "runs" and f"RUN={RUN}" in words:
         own = f"RUN={worlds.world.joinpath(*file.parts[:3])}"
         words = [own if word == f"RUN={RUN}" else word for word in words]
-        words += ["SELECTION=best"] * (file.name == "best.pt")
     return Call(tuple(words), name), file
 
 

@@ -789,7 +789,6 @@ def bundle(
     *,
     data: str | Path = 'data',
     runs: str | Path = 'runs',
-    selection: Literal['auto', 'last', 'best'] = 'auto',
     refit: bool = False,
     out: str | Path | None = None,
     quiet: bool = False,
@@ -801,8 +800,6 @@ def bundle(
     data: [data] folder of datasets and their feature caches
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, or last
-    selection: [auto] weights of the last epoch, or of the best by validation; auto
-        is the best if VAL chose one
     refit: train one model on the clips of all folds instead of packing each fold's:
         a fifth of the work for five folds, and no score of its own
     out: file to write; by default <run>.bundle.pt
@@ -814,7 +811,6 @@ def verify(
     *,
     data: str | Path = 'data',
     runs: str | Path = 'runs',
-    selection: Literal['auto', 'last', 'best'] = 'auto',
     dataset: str = '',
     device: str = 'cpu',
     threads: str = 'auto',
@@ -827,8 +823,6 @@ def verify(
     data: [data] folder of datasets and their feature caches
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, or last
-    selection: [auto] weights of the last epoch, or of the best by validation; auto
-        is the best if VAL chose one
     dataset: cache folder, if it is not the one of the run's dataset in DATA
     device: [cpu] cpu, cuda, mps, or auto for the best available
     threads: [auto] threads of the network's arithmetic on a CPU
@@ -1074,7 +1068,6 @@ def detections(
     data: str | Path = 'data',
     runs: str | Path = 'runs',
     run: str = 'last',
-    selection: Literal['auto', 'last', 'best'] = 'auto',
     dataset: str = '',
     device: str = 'cpu',
     threads: str = 'auto',
@@ -1111,8 +1104,6 @@ def detections(
     data: [data] folder of datasets and their feature caches
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, last, or a bundle's file
-    selection: [auto] weights of the last epoch, or of the best by validation; auto
-        is the best if VAL chose one
     dataset: dataset of the runs that RUN chooses from; all by default
     device: [cpu] cpu, cuda, mps, or auto for the best available
     threads: [auto] threads of the network's arithmetic on a CPU
@@ -1183,13 +1174,11 @@ def importance(
     """`make importance`: the worth of each feature, alone and beside the others, from
     many small fits.
 
-    It returns five tables: `kept`, the smallest set with 95 % of what all features
+    It returns four tables: `kept`, the smallest set with 95 % of what all features
     give, and what is lost without each of its features; `features`, four numbers of
-    each feature with interval and p; `classes`, the Shapley value by class;
-        `pairs`,
-    CKA and interaction of two features (negative: they are redundant); `sets`, the
-        best
-    set of each size with its cost.
+    each feature with interval and p; `classes`, the Shapley value by class; `sets`,
+        the
+    best set of each size with its cost.
 
         fs.importance("mel mfcc chroma", dataset="synth")["kept"]
 
@@ -1250,7 +1239,6 @@ def export(
     run: str = 'last',
     *,
     runs: str | Path = 'runs',
-    selection: Literal['auto', 'last', 'best'] = 'auto',
     out: str | Path | None = None,
     quiet: bool = False,
 ) -> bool:
@@ -1260,8 +1248,6 @@ def export(
 
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, or last
-    selection: [auto] weights of the last epoch, or of the best by validation; auto
-        is the best if VAL chose one
     out: file to write; by default <run>.onnx
     quiet: print nothing; warnings stay
     """

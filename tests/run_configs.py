@@ -2,8 +2,6 @@
 
 from dataclasses import fields, replace
 
-import numpy as np
-
 from featurestack.results.config import (
     RUN_FORMAT,
     ChoiceConfig,
@@ -108,7 +106,6 @@ def importance_config(*features, **given):
         "features": features,
         "fingerprints": {},
         "extraction": {name: ExtractionCost(megabytes=1.0) for name in features},
-        "redundancy": tuple(map(tuple, np.eye(len(features)).tolist())),
     }
     return ImportanceConfig(**known | given)
 

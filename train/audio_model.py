@@ -148,17 +148,11 @@ class AudioModel(TrainedModel):
         if file.is_file():
             bundle = read_bundle(file)
             name = str(file)
-            if options.selection != "auto":
-                tell(
-                    "SELECTION does not apply to a bundle, which holds one epoch, and"
-                    " is ignored"
-                )
         else:
             dataset = dataset_name(options.dataset)
             run = select_runs.select_one(options.runs, options.run, dataset)
-            selection = run.selection(options.selection)
-            bundle = bundle_of_run(run, selection)
-            name = f"{run.name}, {selection} epoch"
+            bundle = bundle_of_run(run)
+            name = f"{run.name}, {bundle.config.selection} epoch"
             if options.run == "last":  # the last run of any dataset
                 name = f"{run.path.parent.name}/{name}"
         folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"

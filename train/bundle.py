@@ -80,7 +80,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
             raise RequestError(
-                f"{file} is not there: give another SELECTION=, or remove"
+                f"{file} is not there: remove"
                 f" {file.with_name('predictions.csv')} and train this fold again"
             )
         state = load(file)
@@ -251,13 +251,10 @@ class TrainedModel:
 
 
 def make_bundle(options: BundleOptions) -> int:
-    """Write the run's bundle to `out` or <run>.bundle.pt and print its size; returns 0.
-
-    make_bundle(BundleOptions(run="last", out=Path("model.pt")))
-    """
+    """Write the run's bundle to `out` or <run>.bundle.pt; print its size."""
     run = select_runs.select_one(options.runs, options.run)
     file = bundle_file(options, run)
-    bundle = bundle_of_run(run, options.selection)
+    bundle = bundle_of_run(run)
     models = f"{len(bundle.folds)} of {len(run.folds)} folds"
     return write_bundle(file, bundle, models)
 

@@ -155,20 +155,15 @@ class SweepOptions(Options):
         ]
 
 
-class EpochOptions(RunsOptions):
-    """A run, and the epoch of its weights."""
+class ChosenRun(RunsOptions):
+    """One run."""
 
     run: str = option(
         "last", "a run's name, path or unique prefix, or last", positional=True
     )
-    selection: Literal["auto", "last", "best"] = option(
-        "auto",
-        "weights of the last epoch, or of the best by validation; auto is the best if"
-        " VAL chose one",
-    )
 
 
-class TrainedOptions(EpochOptions):
+class TrainedOptions(ChosenRun):
     """A trained model, and the device that computes."""
 
     run: str = option(
@@ -243,7 +238,7 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         return self.audio is None and bool(self.dataset)
 
 
-class VerifyOptions(EpochOptions, DataOptions):
+class VerifyOptions(ChosenRun, DataOptions):
     """Predict a run's test clips again from its weights and the cache; exit status 1 if
     predictions.csv has other rows.
     """
@@ -257,7 +252,7 @@ class VerifyOptions(EpochOptions, DataOptions):
     threads: str = option("auto", "threads of the network's arithmetic on a CPU")
 
 
-class BundleOptions(EpochOptions, DataOptions):
+class BundleOptions(ChosenRun, DataOptions):
     """One file with the weights and configuration that prediction needs."""
 
     example = "last OUT=model.pt"

@@ -169,9 +169,6 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     """The plan of these options; RequestError names the first fault.
 
     network  the name of a network of one's own, for a training loop of one's own
-
-    make_plan(RunOptions(dataset="esc10", features="mel")).path
-    # runs/esc10/mel-resnet18+texture
     """
     check_options(asked)
     cache = open_cache(asked.dataset, asked.data, asked.name)

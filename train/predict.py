@@ -111,8 +111,6 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
 def predict_audio(options: PredictOptions) -> int:
     """Print the classes of audio files or of windows through them; 1 if a file could
     not be read.
-
-    predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
     refuse_inside(options.out)
     answered = options.answered()

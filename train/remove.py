@@ -17,8 +17,6 @@ from featurestack.train.options import FOLDERS, RemoveOptions
 def remove_runs(options: RemoveOptions) -> int:
     """Print the number and size of the named folders' files, ask, and delete; 1 if
     nothing was deleted.
-
-    remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """
     folders = named_folders(options)
     with ExitStack() as locks:

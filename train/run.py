@@ -71,9 +71,6 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     """Train the wanted folds that are not finished; returns the run folder.
 
     composed_from  of a set that was composed by scores: from so many feature sets
-
-    execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
-    # runs/esc10/mel-cnn4: 1 of 5 folds; test accuracy …
     """
     plan = replace(make_plan(options), composed_from=composed_from)
     path = plan.path

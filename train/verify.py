@@ -54,7 +54,7 @@ def verify_run(options: VerifyOptions) -> int:
     torch.set_num_threads(threads_of(options.threads))
     device = device_of(options.device)
     models = {}
-    for selection in selections(run, options.selection):
+    for selection in selections(run):
         models[selection] = TrainedModel(bundle_of_run(run, selection), device)
     wrong = differing_config(run, cache, models)
     for line in wrong:
@@ -98,10 +98,8 @@ def tell_differing(place: str, clips: Sequence[str], rows: int) -> None:
         )
 
 
-def selections(run: RunFolder, wanted: str) -> list[str]:
+def selections(run: RunFolder) -> list[str]:
     """The epochs whose predictions are compared."""
-    if wanted != "auto":
-        return [wanted]
     validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
     return ["last", "best"] if validated else ["last"]
 

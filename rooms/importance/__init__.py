@@ -10,10 +10,7 @@ ROOM = Room(
     templates=Path(__file__).parent / "templates",
     targets={"importance": "train importance", "curve": "train curve"},
 )
-NAMES = (
-    *("importance", "importance_by_class", "importance_redundancy"),
-    *("importance_sets", "curve"),
-)
+NAMES = ("importance", "importance_by_class", "importance_sets", "curve")
 
 
 @ROOM.commands("train importance", "train curve")

@@ -34,8 +34,6 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
     """A row for each feature set and part of the training recordings: features, part,
     recordings and clips (means over folds), mAP, or accuracy or the F1 of events with
     the ends of its 95 % interval; `unit` is what the interval of events draws.
-
-    measure_curve(CurveOptions(dataset="esc10", features="mel mel+mfcc"))
     """
     sets = ["+".join(map(str, each)) for each in parse_list(options.features)]
     curves = [curve_of(options, features) for features in sets]

@@ -3,7 +3,6 @@
 import re
 from functools import partial
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -12,7 +11,6 @@ from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     MANY_CLASSES,
     MARKERS,
-    RATES,
     SERIES,
     differing_most,
     figure,
@@ -50,24 +48,6 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     clear = square(classes, "significant").to_numpy()[kept]
     colours = signed_colours(shares.to_numpy(), least=0.01)
     return heat_map(ax, shares.map(two_decimals), colours, bold=clear, turn=45)
-
-
-@figure(
-    "Redundancy: below the diagonal linear CKA of two features' statistics (1: the"
-    f" same up to rotation and scale), above it their interaction in {UNIT} (negative:"
-    " both say the same); similar features adjoin",
-    lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
-)
-def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
-    """Draw every pair; a cell without a measured interaction is empty."""
-    cka = square(pairs, "cka")
-    interaction = square(pairs, "interaction")
-    below = np.tri(len(cka), k=-1, dtype=bool)
-    colours = np.where(
-        below[:, :, None], RATES(cka), signed_colours(interaction.to_numpy())
-    )
-    texts = cka.where(below, interaction).map(two_decimals, na_action="ignore")
-    return heat_map(ax, texts, colours, turn=45)
 
 
 def square(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -78,7 +78,6 @@ class ImportanceConfig:
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
     clips: int = field(metadata=bounds(1))  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
-    redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
 
     @property
     def score(self) -> str:
@@ -109,12 +108,6 @@ class ImportanceFolder:
     def fitted_sets(self) -> int:
         """The number of sets of the features that were fitted."""
         return len(self.values()) - 1
-
-    @property
-    def redundancy(self) -> Floats:
-        """(F, F) linear CKA of the features."""
-        places = [self.config.features.index(name) for name in self.features]
-        return np.array(self.config.redundancy)[np.ix_(places, places)]
 
     @cached_property
     def clips(self) -> pd.DataFrame:

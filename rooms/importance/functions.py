@@ -39,11 +39,10 @@ def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
     """`make importance`: the worth of each feature, alone and beside the others, from
     many small fits.
 
-    It returns five tables: `kept`, the smallest set with 95 % of what all features
+    It returns four tables: `kept`, the smallest set with 95 % of what all features
     give, and what is lost without each of its features; `features`, four numbers of
-    each feature with interval and p; `classes`, the Shapley value by class; `pairs`,
-    CKA and interaction of two features (negative: they are redundant); `sets`, the best
-    set of each size with its cost.
+    each feature with interval and p; `classes`, the Shapley value by class; `sets`, the
+    best set of each size with its cost.
 
         fs.importance("mel mfcc chroma", dataset="synth")["kept"]
     """

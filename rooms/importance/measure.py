@@ -43,7 +43,7 @@ from featurestack.rooms.importance.folder import (
     Subset,
 )
 from featurestack.rooms.importance.options import ImportanceOptions
-from featurestack.rooms.importance.shapley import linear_cka, sampled_shapley
+from featurestack.rooms.importance.shapley import sampled_shapley
 from featurestack.storage.files import Lock, named_errors, replace_file
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import (
@@ -59,7 +59,6 @@ from featurestack.train.plan import Plan, Positions, make_plan, remarks
 from featurestack.train.trainer import draw_network, trainer_of
 
 MODELS = ("linear", "texture", "linear_frames")
-FRAMES_COMPARED = 10  # about so many of each piece of a recording, for the redundancy
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
 MEASURES = {
     "shapley": "share",
@@ -74,10 +73,7 @@ LEGEND = (
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
-    """Make the fits that the folder lacks; returns the folder.
-
-    measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
-    """
+    """Make the fits that the folder lacks; returns the folder."""
     importance = make_importance_plan(options)
     path = importance.path
     names = importance.names
@@ -307,25 +303,20 @@ def open_folder(folds: LoadedFolds) -> None:
     replace_file(path / "scores.csv", text.getvalue())
     if importance.known():
         return
-    config = describe(folds, fingerprints | dict(importance.fingerprints))
+    config = describe(importance, fingerprints | dict(importance.fingerprints))
     text_of_config = json.dumps(to_json(config), indent=2) + "\n"
     replace_file(path / "importance.json", text_of_config)
 
 
-def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceConfig:
+def describe(
+    importance: ImportancePlan, fingerprints: Mapping[str, str]
+) -> ImportanceConfig:
     """The content of importance.json."""
-    importance = folds.importance
     plan = importance.plan
     extraction = {
         name: ExtractionCost(**plan.cache.extraction_cost(stored))
         for name, stored in importance.stored.items()
     }
-    first = folds.data[plan.folds[0]].source
-    assert isinstance(first, Resident), "statistics fit into memory"
-    values = first.values.flatten(2).movedim(1, 2)  # (clips, frames, D)
-    every = max(1, values.shape[1] // FRAMES_COMPARED)
-    statistics = values[:, ::every].flatten(0, 1).numpy()
-    redundancy = linear_cka(statistics, folds.owners, importance.names)
     return ImportanceConfig(
         dataset=plan.dataset,
         synthetic=plan.cache.synthetic,
@@ -340,7 +331,6 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
         fingerprints=fingerprints,
         clips=len(plan.cache.clips),
         extraction=extraction,
-        redundancy=tuple(tuple(row) for row in redundancy.tolist()),
     )
 
 

@@ -1,5 +1,4 @@
-"""Shapley values of features, interactions of pairs, and similarity of their
-statistics. No torch.
+"""Shapley values of features. No torch.
 
 A feature set has a value v for each clip: the logarithm of the true class's
 probability, in nats, or 1 for a correct prediction and 0 for another. With tags it is
@@ -8,12 +7,10 @@ the sum of the log probabilities over the classes, or the clip's part of mAP
 frequencies among the training clips. Conventions: N clips, F features.
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featurestack.results.scores import Floats
 
@@ -76,46 +73,3 @@ def sampled_shapley(
     deviations = pairs.std(axis=0, ddof=1)
     errors = deviations / np.sqrt(len(pairs))
     return gains.mean(axis=0), errors
-
-
-def interactions(values: Values, features: Sequence[str]) -> Floats:
-    """(F, F) mean over clips of v(ij) - v(i) - v(j) + v(none); negative values mean
-    redundancy.
-
-    NaN if the pair has not been fitted.
-    """
-    count = len(features)
-    table = np.full((count, count), np.nan)
-    for i, j in itertools.permutations(range(count), 2):
-        one = frozenset({features[i]})
-        other = frozenset({features[j]})
-        pair = one | other
-        if pair in values:
-            single = values[one] + values[other]
-            interaction = values[pair] - single + values[NONE]
-            table[i, j] = interaction.mean()
-    return table
-
-
-def linear_cka(
-    x: NDArray[np.floating],
-    feature: NDArray[np.str_],
-    features: Sequence[str],
-) -> Floats:
-    """(F, F) linear centred kernel alignment of features (Kornblith et al. 2019).
-
-    1 if two features have the same statistics up to rotation and scale.
-
-    x        (N, D) statistics; each column is standardised here
-    feature  (D,) the feature's name of each column
-    """
-    spread = x.std(axis=0, dtype=float)
-    centred = x - x.mean(axis=0, dtype=float)
-    standard = centred / np.where(spread > 0, spread, 1)
-    member = feature[:, None] == np.array(features)  # (D, F)
-    member = member.astype(float)
-    covariance = standard.T @ standard
-    shared = member.T @ covariance**2 @ member
-    tiny = np.finfo(float).tiny
-    size = np.sqrt(np.maximum(np.diag(shared), tiny))
-    return shared / np.outer(size, size)

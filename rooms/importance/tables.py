@@ -32,7 +32,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.results.bootstrap import recording_sums
 from featurestack.results.scores import Floats
 from featurestack.rooms.importance.folder import ImportanceFolder, find_importance
-from featurestack.rooms.importance.shapley import NONE, interactions
+from featurestack.rooms.importance.shapley import NONE
 
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
 KEPT_COLUMNS = [
@@ -76,7 +76,6 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 
     features  as `measures_table`
     classes   as `classes_table`
-    pairs     as `pairs_table`
     sets      as `best_by_size`
     kept      as `kept_set`
     """
@@ -85,7 +84,6 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     return {
         "features": measures_table(folder, gains),
         "classes": classes_table(folder, gains["shapley"]),
-        "pairs": pairs_table(folder),
         "sets": sets,
         "kept": kept_set(folder, sets),
     }
@@ -125,32 +123,6 @@ def classes_table(folder: ImportanceFolder, shapley: Floats) -> pd.DataFrame:
     return table.reset_index()
 
 
-def pairs_table(folder: ImportanceFolder) -> pd.DataFrame:
-    """One row for each cell of the F x F matrix: cka of two features' statistics, their
-    interaction in nats (negative: they are redundant). Clustering by CKA, with average
-    linkage, puts similar features side by side.
-    """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    features = folder.features
-    cka = folder.redundancy
-    distances = np.clip(1 - cka, 0, 1)
-    above_diagonal = np.triu_indices(len(features), 1)
-    tree = linkage(distances[above_diagonal], "average", optimal_ordering=True)
-    order = leaves_list(tree)
-    ordered = [features[place] for place in order]
-    interaction = interactions(folder.values(), features)
-    cells_in_order = np.ix_(order, order)
-    pairs = pd.DataFrame(
-        {
-            "cka": cka[cells_in_order].ravel(),
-            "interaction": interaction[cells_in_order].ravel(),
-        },
-        pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"]),
-    )
-    return pairs.reset_index()
-
-
 def submit_importance(
     writer: FigureWriter,
     tables: Mapping[str, pd.DataFrame],
@@ -167,7 +139,6 @@ def submit_importance(
         intervals = shares.rename(columns=columns)
         writer.submit("importance", intervals=intervals)
     writer.submit("importance_by_class", classes=tables["classes"])
-    writer.submit("importance_redundancy", pairs=tables["pairs"])
     writer.submit("importance_sets", sets=tables["sets"], score=score)
 
 

@@ -87,10 +87,7 @@ def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
 
 
 def listen_live(options: ListenOptions) -> int:
-    """Predict until the input ends; 1 if it held no audio.
-
-    listen_live(ListenOptions(run="last", hop=0.25))
-    """
+    """Predict until the input ends; 1 if it held no audio."""
     terminal = sys.stdin is None or sys.stdin.isatty()
     if terminal and importlib.util.find_spec("sounddevice") is None:
         raise RequestError(

@@ -86,11 +86,7 @@ class ExportedRun(nn.Module):
 
 
 def export_run(options: ExportOptions) -> int:
-    """Write the run's ONNX file to `out` or <run>.onnx and print how exact it is;
-    returns 0.
-
-    export_run(ExportOptions(run="last", out=Path("model.onnx")))
-    """
+    """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
     run = select_runs.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.onnx")
     refuse_inside(file)
@@ -98,8 +94,7 @@ def export_run(options: ExportOptions) -> int:
     there = file.read_bytes() if file.is_file() else b""
     if file.is_file() and not all(key in there for key in OWN_KEYS):
         raise RequestError(f"{file} is not from this command: give another OUT")
-    selection = run.selection(options.selection)
-    model = TrainedModel(bundle_of_run(run, selection))
+    model = TrainedModel(bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
     # a second channel of the same name is numbered: mel, mel_2

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from featurestack.commandline import rooms
 from featurestack.commandline.options import option
-from featurestack.train.options import EpochOptions
+from featurestack.train.options import ChosenRun
 
 
-class ExportOptions(EpochOptions):
+class ExportOptions(ChosenRun):
     """The networks of a run as one file for other programs."""
 
     example = "last OUT=model.onnx"

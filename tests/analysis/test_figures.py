@@ -104,9 +104,6 @@ EXAMPLES = {
             )
         )
     },
-    "importance_redundancy": {
-        "pairs": PAIRS.assign(cka=0.5, interaction=[np.nan, *[-0.2] * 8])
-    },
     "importance_sets": {"sets": SETS},
     "curve": {
         "curve": pd.DataFrame(

@@ -222,7 +222,7 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
     page = built.page.read_text()
     text = re.sub(r"<[^>]*>", "", page)
     assert "A smaller set is nearly as good: loud reaches 70.0" in text
-    assert built.whole and page.count('<figure id="figure-run-importance') == 4
+    assert built.whole and page.count('<figure id="figure-run-importance') == 3
     assert "loud</code>), gives 100 % of the accuracy that all 3 features" in " ".join(
         page.split()
     )
