@@ -119,7 +119,7 @@ def test_more_than_eight_features_are_sampled(measure, monkeypatch):
 
 def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
     tables = fs.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
-    assert list(tables) == ["features", "classes", "pairs", "sets", "kept"]
+    assert list(tables) == ["features", "classes", "sets", "kept"]
 
 
 def random_values(features, clips=3):
