@@ -37,9 +37,8 @@ BATCH_CLIPS = 16
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
-    """The cache, its usable features, and a sentence for each problem with its files.
-
-    The cache is None if `folder` is None or the index cannot be read.
+    """The cache (None without a readable index), its usable features, and a sentence
+    for each problem with its files.
     """
     if folder is None:
         return None, [], []

@@ -89,10 +89,7 @@ def data_tables(
     features: list[str],
     writer: FigureWriter,
 ) -> dict[str, pd.DataFrame]:
-    """Submit the section's figures and return its tables by name.
-
-    `features` are those that can be read.
-    """
+    """Submit the section's figures, of readable features; its tables by name."""
     clips = originals(cache.clips)
     if clips.empty:
         return {}
@@ -151,10 +148,8 @@ def feature_tables(
 
 
 def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """Means (classes, columns) of `values` (N, columns), which are standardised over
-    the clips first.
-
-    Both arguments are indexed by clip id.
+    """Means (classes, columns) of `values` (N, columns), standardised over the clips;
+    both arguments are indexed by clip id.
     """
     standard = (values - values.mean()) / values.std(ddof=0)
     return standard.fillna(0).groupby(labels).mean()  # NaN: a constant column

@@ -33,8 +33,6 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
 
     A second call with the same members in the same order replaces it. RequestError if
     the runs cannot form an ensemble.
-
-    write_ensemble(find("runs", "esc10"), Path("runs"))
     """
     if len(folders) < 2:
         raise RequestError('an ensemble needs at least two runs: ENSEMBLE="RUN RUN"')

@@ -39,10 +39,8 @@ MATRIX_CLASSES = 100
 
 
 def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
-    """The tested clips by id, hardest first, with the columns group, wrong and doubt.
-
-    `wrong` is the share of seeds whose prediction is wrong, `doubt` is 1 minus the
-    probability of the true class. Both are means over the runs.
+    """The tested clips by id, hardest first: group; wrong, the share of seeds that are;
+    doubt, 1 minus the probability of the true class; means over the runs.
     """
     parts = []
     for run in runs:

@@ -250,10 +250,7 @@ def kept_tables(
     runs: Sequence[Run],
     reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
-    """Those of the report's tables that have rows, and the tables of each run.
-
-    reports  run name -> its report of classes
-    """
+    """Those of the report's tables that have rows, and the tables of each run."""
     kept = {name: table for name, table in made.items() if len(table)}
     for run in runs:
         kept |= tables_of_run(run, reports[run.name])
@@ -321,9 +318,7 @@ def classes_table(
     reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
     """recall_by_class.csv, with tags precision_by_class.csv: every class by every run
-    of the main ranking.
-
-    reports  run -> `tables.class_report`
+    of the main ranking, from their `tables.class_report`.
     """
     by_run = [
         reports[run.name][:-2].assign(run=run.name, category=run.categories)
@@ -368,10 +363,7 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
 
 
 def state_of(main: Ranking, table: pd.DataFrame) -> State:
-    """The state that the main ranking is in.
-
-    table  rows of `compared`, those of the main ranking
-    """
+    """The state of the main ranking; `table` has its rows of `compared`."""
     chance, chance_p = main.chance
     low = main.interval[0, 0]
     better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
@@ -388,8 +380,6 @@ def power_facts(main: Ranking, table: pd.DataFrame) -> tuple[float, int]:
     """The smallest difference to the second run that is found with a power of 80 %,
     NaN without a test, and the recordings that a verdict takes; 0 if there are enough,
     or if unknown.
-
-    `table` as in `state_of`.
     """
     if not main.testable:
         return np.nan, FEWEST_RECORDINGS

@@ -45,10 +45,7 @@ class ComparedDatasets:
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """The entry page to all reports.
-
-    `fresh` is False if the page already existed and nothing had changed
-    """
+    """The entry page to all reports; not `fresh` if nothing had changed."""
 
     page: Path
     headline: str

@@ -147,10 +147,8 @@ def unreadable(*folders: Path) -> Path | None:
 
 
 def nothing_to_report(options: AnalysisOptions, name: str, given: str) -> RequestError:
-    """The error for a dataset without runs and cache, perhaps a mistyped one.
-
-    name   the dataset's name, '' if none was given
-    given  its word in DATASET
+    """The error for a dataset without runs and cache, perhaps mistyped in DATASET
+    (`given`); `name` is '' if none was given.
     """
     runs = {run.path.parent.name for run in find(options.runs)}
     known = {*NAMED, *all_caches(options.data), *runs}
@@ -276,10 +274,8 @@ class Manifest:
         return written and self.content.get("inputs") == inputs
 
     def replace(self, files: Iterable[str], **content: object) -> None:
-        """Write the new content, and remove the files that the last report wrote and
-        this one did not.
-
-        A file that somebody has changed since then stays.
+        """Write the new content, and remove the files that the last report alone wrote,
+        unless somebody has changed them.
         """
         folder = self.file.parent
         written = sorted(files)

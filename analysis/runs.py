@@ -181,10 +181,8 @@ class Run:
 
     @cached_property
     def decisions(self) -> Labels:
-        """(S, N, K) whether a class is predicted.
-
-        It is the likeliest class; with tags, each class above its threshold from the
-        other folds.
+        """(S, N, K) whether a class is predicted: the likeliest one; with tags each
+        above its threshold from the other folds.
         """
         return self.task.decisions(self.probabilities, self.labels, self.folds)
 
@@ -442,10 +440,8 @@ def added_clips(runs: Sequence[Run], cache: Cache, features: Sequence[str]) -> i
 
 
 def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
-    """A problem for each run with test clips that have another class or fold in
-    `clips`, or are gone.
-
-    `clips` is the cache's table.
+    """A problem for each run with test clips that have another class or fold in the
+    cache's table `clips`, or are gone.
     """
     today = clips[clips["copy_of"] == ""].set_index("clip_id")
     problems = []

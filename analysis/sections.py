@@ -159,11 +159,7 @@ def errors(
     folder: Path,
     audio_mb: float,
 ) -> Section:
-    """The error browser: clips, their images, and audio up to `audio_mb` megabytes.
-
-    features  cached and readable
-    folder    the report's
-    """
+    """The error browser: clips, their images, and audio up to `audio_mb` megabytes."""
     runs = found.runs
     difficulty = error_browser.clip_difficulty(runs)
     clips = [*difficulty.index]

@@ -70,9 +70,7 @@ def neighbour_accuracy(
     recording: NDArray[np.str_],
 ) -> float:
     """Share of the clips whose nearest clip of another source recording has their
-    class.
-
-    It is 0 if there is one source recording, or no component.
+    class; 0 for one source recording, or without a component.
     """
     distance = squareform(pdist(components))
     distance[recording[:, None] == recording] = np.inf

@@ -146,10 +146,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
 
 def settings(run: Run) -> dict[str, str]:
     """The options that the run was trained with, except the seed, by their names on the
-    command line.
-
-    An exact solution has no schedule and no network, so only the options in
-    USED_BY_EXACT are given for it.
+    command line; of an exact solution those in USED_BY_EXACT.
     """
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
     texts = {}
@@ -260,10 +257,8 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 
 
 def literature(ranking: Ranking) -> pd.DataFrame:
-    """Published results and our best run for each value of WEIGHTS, lowest first.
-
-    The table is empty if nothing is published for the dataset, or for this number of
-    classes.
+    """Published results and our best run for each value of WEIGHTS, lowest first; empty
+    if none are published for the dataset and this number of classes.
     """
     dataset = Path(ranking.best.dataset).name
     if len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):

@@ -23,9 +23,7 @@ FEWEST_SETS = 10  # sets of so many features that could have been composed
 
 def composed_from(features: Sequence[str], runs: Path, task: str) -> int:
     """The number of single features of which these are the best by one model, on all
-    folds; 0 if they are not.
-
-    runs  the dataset's folder of run folders
+    folds; 0 if they are not. `runs` is the dataset's folder of run folders.
     """
     members = {*features}
     largest = 0

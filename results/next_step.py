@@ -139,11 +139,7 @@ class State:
 
 
 def promising_first(names: Iterable[str]) -> list[str]:
-    """The features in DIFFERENT before the others, which keep their order.
-
-    >>> promising_first(["bandwidth", "chroma", "mel@n_fft=768", "rms"])
-    ['mel@n_fft=768', 'chroma', 'bandwidth', 'rms']
-    """
+    """The features in DIFFERENT before the others, which keep their order."""
     given = list(names)
     first = [name for best in DIFFERENT for name in given if unframed(name) == best]
     return [*first, *(name for name in given if name not in first)]
@@ -177,13 +173,9 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
     """The features to compare first: those in COMPARED; if fewer than two are there, up
     to three of all.
 
-    frames  stored name -> number of frames
-
     Vectors (one frame) and the waveform are left out, because they are not stacked with
     others.
 
-    >>> first_compared({"cqt": 431, "mel": 431, "waveform": 220500, "embedding": 1})
-    ['mel', 'cqt']
     >>> first_compared({"rms": 9, "mel@n_fft=768": 9, "mfcc@n_fft=768": 9})
     ['mel@n_fft=768', 'mfcc@n_fft=768']
     """
@@ -369,11 +361,7 @@ RULES = (
 
 
 def next_step(state: State) -> tuple[str, str]:
-    """A command to copy, and the key of its reason in a report's sentences.
-
-    next_step(State(["DATASET=esc10"], frames={"mel": 431, "mfcc": 431}))
-    # ("make sweep DATASET=esc10 'FEATURES=mel mfcc mel+mfcc' MODEL=texture", "first")
-    """
+    """A command to copy, and the key of its reason in a report's sentences."""
     for rule in RULES:
         if rule.applies(state) and (command := rule.command(state)):
             return command, rule.reason
@@ -386,9 +374,8 @@ def without(words: Sequence[str], *names: str) -> list[str]:
 
 
 def sweeps(given: Sequence[str], runs: Sequence[Trained]) -> str:
-    """Commands, joined by &&, that train these runs with their own seeds.
-
-    Runs that differ in features alone share a command.
+    """Commands, joined by &&, that train these runs with their own seeds; runs that
+    differ in features alone share one.
     """
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:

@@ -150,13 +150,7 @@ def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]
 
 
 def by_unit(unit: str) -> str:
-    """The unit that the bootstrap of an interval draws, in words.
-
-    >>> by_unit("recording")
-    'by recording'
-    >>> by_unit("block")
-    'by block, for these recordings alone'
-    """
+    """The unit that the bootstrap of an interval draws, in words."""
     return f"by {unit}" + (", for these recordings alone" if unit == "block" else "")
 
 

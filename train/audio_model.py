@@ -57,9 +57,6 @@ Key = TypeVar("Key")
 class AudioModel(TrainedModel):
     """A trained model for audio: samples to features, as a cache stores them, to
     probabilities.
-
-    for file, probabilities, predicted in AudioModel(bundle).predict([("dog.wav", y)]):
-    ...
     """
 
     def __init__(
@@ -255,8 +252,6 @@ def predict_files(
     A row of the table, indexed by key, has `predicted` (see `AudioModel.predict`) and a
     probability for each class. Files that cannot be read are left out, and named on
     standard error.
-
-    predict_files(model, {"dog": Path("dog.wav")})["predicted"]
     """
     rate = model.sample_rate
     longest = model.samples / model.sample_rate
@@ -312,10 +307,7 @@ def tell_longer(files: int, seconds: float) -> None:
 
 
 def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
-    """Tell how many files have a lower sample rate than the model's audio.
-
-    rates  file -> its own sample rate
-    """
+    """Tell how many files have a lower sample rate (`rates`) than the model's audio."""
     low = [file for file, rate in rates.items() if rate < wanted]
     if low:
         own = rates[low[0]]

@@ -188,14 +188,6 @@ def augment(
     circular          whether it is only a circular shift in time
     cut               a function of a shape and the strength that gives the (rows,
                       frames) left
-
-    For example
-
-        @augment(default=0.5, maximum=1.0)
-        def reverse(batch, strength):
-            "Time runs backwards with probability `strength`."
-            backwards = (batch.uniform() < strength).view(-1, 1, 1, 1)
-            return batch._replace(x=batch.x.flip(3).where(backwards, batch.x))
     """
 
     def entry(transform: Transform) -> Augmentation:

@@ -149,12 +149,6 @@ class TrainedModel:
     """The models of a run's folds: probabilities from stored features, of one fold's
     model or all averaged.
 
-        model = TrainedModel(bundle_of_run(run))
-        filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration
-            that each clip fills
-        model.probabilities(cache.batch(run.config.features.split("+"), clip_ids),
-            filled)  # (B, K)
-
     It computes in plain fp32, like predictions.csv, whatever precision the training
     used. RequestError if a fold's weights or statistics do not fit the configuration.
     """

@@ -224,11 +224,8 @@ def agreed(
 def choose_compute(
     plan: Plan, network: nn.Module, batch: Batch, device: str, begun: Compute | None
 ) -> Choice:
-    """Choose how to compute: as the run began on this device, else as `preferred`.
-
-    Anything but plain fp32 must agree with it on this batch.
-
-    begun  how the run has computed so far; None for a new run
+    """Choose how to compute: as the run began (`begun`) on this device, else as
+    `preferred`; anything but plain fp32 must agree with it on this batch.
     """
     if begun and begun.device == device:  # the run continues with the same bits
         proposed = begun

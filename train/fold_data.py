@@ -88,10 +88,8 @@ class ClipMoments:
 
 
 def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
-    """Read these clips once, measure their rows, and name the clips that cannot be
-    read.
-
-    If padding is dropped, the moments are those of each clip's own frames.
+    """Read these clips once, measure their rows (without padding that is dropped), and
+    name the clips that cannot be read.
     """
     cache = plan.cache
     spec = plan.input

@@ -155,9 +155,7 @@ def labelled_clips(
     trained_on: set[str],
 ) -> LabelledClips:
     """The clips of the other dataset with classes of the run; RequestError if there is
-    none.
-
-    trained_on  hashes of files that do not count
+    none. Files with the hashes `trained_on` do not count.
     """
     table = originals(other.table)
     text = table[run.task.column]

@@ -398,9 +398,7 @@ def remarks(
     unusable: Mapping[str, str],
 ) -> list[str]:
     """Messages before training, such as options that were changed and clips that are
-    left out.
-
-    unusable  clip id -> reason
+    left out; `unusable` is clip id -> reason.
 
     RequestError if the training clips of a fold have only one class, or with tags no
     label.

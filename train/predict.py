@@ -32,9 +32,8 @@ def show(
     *,
     tags: bool,
 ) -> None:
-    """Print predictions as JSON, as CSV, or for people, with the best classes first.
-
-    tags  `predicted` may be several classes, or none
+    """Print predictions as JSON, as CSV, or for people, with the best classes first; of
+    `tags` several or none may be predicted.
     """
     if options.json:
         probabilities = table[classes].to_dict("records")

@@ -176,10 +176,7 @@ def versions() -> dict[str, str]:
 
 
 def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
-    """Selection -> calibration for new audio, fitted to all clips tested so far.
-
-    A task without a temperature has the temperature 1. Tags have thresholds.
-    """
+    """Selection -> calibration for new audio, fitted to all clips tested so far."""
     task = run.task
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():

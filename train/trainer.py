@@ -137,9 +137,8 @@ class Trainer:
         data: FoldData,
         device: str,
     ) -> tuple[Compute, nn.Module]:
-        """Choose how to compute, record it in run.json and place the network.
-
-        Returns the choice and the module that training steps call.
+        """Choose how to compute, record it in run.json, place the network; returns the
+        choice and the module that training steps call.
         """
         plan = data.plan
         batches, generator = cls.draw(data, 1)

@@ -87,10 +87,7 @@ figure(
 )
 def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
     """Draw `recall` (sets, classes), the best set first, the others as differences from
-    it.
-
-    If there are more than MANY_CLASSES classes, it draws those in which the sets differ
-    most.
+    it; at most MANY_CLASSES classes, those in which the sets differ most.
     """
     kept = differing_most((recall - recall.iloc[0]).to_numpy())
     recall = recall.iloc[:, kept]

@@ -159,9 +159,6 @@ def figure(
     `name` replaces.
 
     `height` computes the height in inches from the data.
-
-    @figure("Clips of each class", row_height("classes", 0.5, 0.2))
-    def draw_clips_per_class(ax, *, classes, counts): ...
     """
 
     def enter(draw: Draw) -> Draw:
@@ -296,10 +293,8 @@ def heat_map(
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Use the project's style, and silence matplotlib's warnings of characters that no
-    installed font has.
-
-    The page shows those characters in the reader's own fonts.
+    """Use the project's style, without matplotlib's warnings of characters that no
+    installed font has: the page shows them in the reader's own fonts.
     """
     present = {entry.name for entry in font_manager.fontManager.ttflist} | {
         "DejaVu Sans"

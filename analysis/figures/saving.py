@@ -101,13 +101,6 @@ class FigureWriter:
 
     A figure with a damaged SVG or a missing file is drawn again. `paper` adds PDF and
     PNG; `groups` replaces "source recording" in captions.
-
-        writer = FigureWriter(folder)
-        saved = writer.submit(
-            "confusion_matrix", "mel.confusion", counts=counts, classes=classes
-        )
-        writer.close()
-        saved.html
     """
 
     def __init__(

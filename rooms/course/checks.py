@@ -34,10 +34,7 @@ class NotYet(AssertionError):
 
 
 def check(name: str, *answers: Any) -> None:
-    """Check the answers to a question; NotYet says what to look at if they are wrong.
-
-    check("frames", frames)
-    """
+    """Check the answers to a question; NotYet says what to look at if one is wrong."""
     if any(map(_open, answers)):
         raise NotYet("there is no answer here: put one where ... stands")
     CHECKS[name](*answers)
@@ -47,8 +44,6 @@ def check(name: str, *answers: Any) -> None:
 def answered(name: str, *answers: Any) -> None:
     """Say nothing if the answers to an earlier question are right; else NotYet, so that
     a cell that uses them does not fail in another way.
-
-    answered("fisher", fisher)
     """
     if any(map(_open, answers)):
         raise NotYet(f"this cell uses the answer to {name!r}: give it first")

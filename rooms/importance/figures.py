@@ -38,10 +38,7 @@ figure(
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
-    """Draw Shapley values: rows are classes, columns are features.
-
-    At most MANY_CLASSES classes are drawn: those in which the features differ most.
-    """
+    """Draw Shapley values of classes (rows) and features (columns)."""
     shares = square(classes, "mean")
     kept = differing_most(shares.to_numpy().T)
     shares = shares.iloc[kept]

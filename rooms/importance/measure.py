@@ -129,9 +129,8 @@ class ImportancePlan:
 
 
 def make_importance_plan(options: ImportanceOptions, least: int = 2) -> ImportancePlan:
-    """The plan of a call; RequestError if an option does not fit.
-
-    least  number of features: a comparison needs two
+    """The plan of a call with at least so many features; RequestError if an option
+    does not fit.
     """
     groups = parse_list(
         options.features,

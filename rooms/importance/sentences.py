@@ -42,10 +42,7 @@ def what_matters(
     best: Sequence[str],
 ) -> str:
     """The set to keep, what is lost without each of its features, and features of the
-    best configuration that were not measured.
-
-    kept  rows of `tables.kept_set`: the set first, then a row for each of its features
-    best  the features of the best configuration, if there is one
+    best configuration that were not measured. `kept` are rows of `tables.kept_set`.
     """
     if not kept:
         return composed_importance(folder)
