@@ -29,7 +29,6 @@ from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_writer
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.scores import Floats
 from featurestack.results.training_options import Training
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train import run_json
@@ -337,58 +336,6 @@ class Trainer:
             )
             answers.append(answer)
         return torch.cat(answers, dim=1).numpy()
-
-    # ---- what importance and curve compare
-
-    @classmethod
-    def guess(cls, data: FoldData) -> NDArray[np.float32]:
-        """(n, K) for each test clip, the classes' shares of the training clips."""
-        shares = data.plan.indicator(data.train).mean(axis=0)
-        return np.tile(shares.astype(np.float32), (len(data.test), 1))
-
-    @classmethod
-    def can_learn(cls, data: FoldData) -> bool:
-        """Whether the training clips differ in their classes."""
-        shares = data.plan.indicator(data.train).mean(axis=0)
-        return not np.isin(shares, [0, 1]).all()
-
-    def test_answers(self) -> NDArray[np.float32]:
-        """(n, K) probabilities of the test clips."""
-        return self.predict(self.data.test, exact=True)[0]
-
-    @classmethod
-    def clip_scores(
-        cls,
-        plan: Plan,
-        tested: Positions,
-        answers: NDArray[np.float32],
-    ) -> Floats:
-        """(2, N) scores of each tested clip, as `RankingMetric.clip_scores`."""
-        clips = plan.cache.clips.iloc[tested]
-        return plan.task.metric.clip_scores(plan.indicator(tested), answers, clips)
-
-    @classmethod
-    def pooled_score(
-        cls,
-        plan: Plan,
-        tested: Positions,
-        answers: NDArray[np.float32],
-    ) -> dict[str, Any]:
-        """The task's score of the tested clips, with its interval if it is quick."""
-        metric = plan.task.metric
-        labels = plan.indicator(tested)
-        clips = plan.cache.clips.iloc[tested]
-        folds = clips["fold"].to_numpy()
-        scores = {plan.task.score: metric.pooled_score(labels, answers, folds)}
-        if metric.pooled:
-            return scores
-        from featurestack.results.bootstrap import accuracy_interval
-
-        right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
-        correct = right[:, None].astype(float)
-        groups = clips["group"].to_numpy()
-        ((low, high),) = accuracy_interval(correct, groups, np.ones(len(folds)))
-        return scores | {"low": low, "high": high}
 
     # ---- the state
 

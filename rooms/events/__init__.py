@@ -50,14 +50,14 @@ def load_tasks() -> Sequence[Any]:
 
 @ROOM.claims("events")
 def load_claims() -> Sequence[Any]:
-    from featurestack.rooms.events.claim import has_events
+    from featurestack.rooms.events.events_file import has_events
 
     return (has_events,)
 
 
 @ROOM.capabilities("annotations")
 def load_annotations() -> Sequence[Any]:
-    from featurestack.rooms.events.claim import way_of_annotations
+    from featurestack.rooms.events.events_file import way_of_annotations
 
     return (way_of_annotations,)
 

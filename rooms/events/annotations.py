@@ -129,24 +129,16 @@ def read_events(
     An event that is listed twice counts once, with the frequencies of the first. An
     event that lasts beyond its recording ends with it. A RequestError about a row names
     the file and the line.
-
-        read_events(Path("labels"), {"dawn.flac": 60.0}).events
     """
     folder, names = annotation_tables(tables)
     known = Recordings(recordings)
-    events: dict[tuple[str, float, float, str], tuple[float, float]] = {}
+    events = []
     annotated = set[str]()
     noted = defaultdict[str, dict[str, None]](dict)  # remark -> tables, lines or files
-    alone = len(names) == 1
     for name in names:
         path = folder / name
-        own = known.of_table(path, name, alone=alone)
-        try:
-            rows = read_rows(path, column, label)
-        except UnknownTable:
-            if own or alone:
-                raise
-            rows = []
+        own = known.of_table(path, name, alone=len(names) == 1)
+        rows = read_rows(path, column, label, is_table=bool(own or len(names) == 1))
         if not own and not any(row.file for row in rows):
             noted["tables that fit no recording"][name] = None
             continue
@@ -163,36 +155,27 @@ def read_events(
                 raise known.unknown(row.file, where)
             annotated.add(file)
             seconds = recordings[file]
-            if math.isnan(row.start):  # a recording without an event
-                continue
             if row.end > seconds:
                 noted["events that end with their recording"][where] = None
             for own_label in labels_of_event(row, label, file, seconds, where):
-                event = file, row.start, min(row.end, seconds), own_label
-                events.setdefault(event, (row.low, row.high))
+                span = row.start, min(row.end, seconds)
+                events.append((file, *span, own_label, row.low, row.high))
     if not annotated:
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is"
             f" {names[0]}, the first recording {next(iter(recordings))}; expected names"
             " as in a.wav and a.txt, or a column file"
         )
+    table = pd.DataFrame(events, columns=[*EVENT_COLUMNS, *FREQUENCIES])
+    table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
+    table = table.drop_duplicates(EVENT_COLUMNS).sort_values(EVENT_COLUMNS)
+    remarks = [
+        f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
+        for remark, of in noted.items()
+    ]
     return Annotations(
-        table_of(events),
-        frozenset(annotated),
-        tuple(
-            f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
-            for remark, of in noted.items()
-        ),
+        table.reset_index(drop=True), frozenset(annotated), tuple(remarks)
     )
-
-
-def table_of(
-    events: Mapping[tuple[str, float, float, str], tuple[float, float]],
-) -> pd.DataFrame:
-    """EVENT_COLUMNS -> FREQUENCIES as a sorted table."""
-    rows = [(*event, *events[event]) for event in sorted(events)]
-    table = pd.DataFrame(rows, columns=[*EVENT_COLUMNS, *FREQUENCIES])
-    return table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
 
 
 def read_given(options: TableOptions, tables: Path, measured: Measured) -> Annotations:
@@ -216,8 +199,10 @@ def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
     return tables, names
 
 
-def read_rows(path: Path, column: str, label: str) -> list[Row]:
-    """The rows of a table in any known format, see `read_events`."""
+def read_rows(path: Path, column: str, label: str, *, is_table: bool) -> list[Row]:
+    """The rows of a table in any known format, see `read_events`; a file that may be no
+    table has none.
+    """
     text = read_text(path)
     ending = path.suffix.lower()
     if ending == PRAAT:
@@ -227,7 +212,12 @@ def read_rows(path: Path, column: str, label: str) -> list[Row]:
     first = text.lstrip("\n").partition("\n")[0]
     if number_of(first.partition("\t")[0]) is not None:
         return label_track(path, text)
-    return list(table_rows(path, text, column, label)) if text.strip() else []
+    try:
+        return list(table_rows(path, text, column, label)) if text.strip() else []
+    except UnknownTable:
+        if is_table:
+            raise
+        return []
 
 
 def labels_of_event(
@@ -237,7 +227,11 @@ def labels_of_event(
     seconds: float,
     where: str,
 ) -> list[str]:
-    """The labels of a row's event, several if `;` separates them in its cell."""
+    """The labels of a row's event, several if `;` separates them in its cell; none of
+    a recording without an event.
+    """
+    if math.isnan(row.start):
+        return []
     if row.start < 0 or row.end < row.start or row.start > seconds:
         raise RequestError(
             f"{where}: the event lasts from {row.start:g} to {row.end:g} s;"

@@ -30,7 +30,7 @@ from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.scores import Floats
 from featurestack.rooms.events.annotations import read_given
-from featurestack.rooms.events.claim import COLUMNS, EVENTS_FILE
+from featurestack.rooms.events.events_file import COLUMNS, EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.recordings import (

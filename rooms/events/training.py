@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.results.scores import Floats
 from featurestack.rooms.events.background import Background
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import are_exclusive
-from featurestack.rooms.events.metric import jackknife_values
 from featurestack.rooms.events.models import FrameModel, LinearFrames, with_context
-from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import STORED, ScoredFrames, write_frames
 from featurestack.train import run_json
@@ -245,62 +242,6 @@ class FrameTrainer(Trainer):
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         """(1, N, K) the highest probability of each piece's frames."""
         return self.frame_answers(clips).max(axis=1)[None]
-
-    # ---- what importance and curve compare
-
-    @classmethod
-    def guess(cls, data: FoldData) -> NDArray[np.float32]:
-        """(n, T, K) the classes' shares of the training frames."""
-        targets = Targets(data.plan)
-        own = targets.own[data.train]
-        shares = targets.each[data.train][own].mean(axis=0, dtype=np.float32)
-        shape = len(data.test), *targets.each.shape[1:]
-        return np.broadcast_to(shares, shape)
-
-    @classmethod
-    def can_learn(cls, data: FoldData) -> bool:
-        """Frames differ: there is a background."""
-        return True
-
-    def test_answers(self) -> NDArray[np.float32]:
-        """(n, T, K) of the test pieces' frames."""
-        return self.frame_answers(self.data.test)
-
-    @classmethod
-    def clip_scores(
-        cls,
-        plan: Plan,
-        tested: Positions,
-        answers: NDArray[np.float32],
-    ) -> Floats:
-        """(2, N) of each piece: probability of the truth, part of the events' F1."""
-        targets = Targets(plan)
-        scored = targets.scored(tested, answers)
-        losses = scored.log_losses(targets.exclusive)
-        clips = targets.clips.iloc[tested]
-        order = place(clips, targets.offsets, targets.names)
-        piece = np.repeat(order.order, order.own.sum(axis=1))
-        frames = np.bincount(piece, minlength=len(clips))
-        loss = np.bincount(piece, weights=losses, minlength=len(clips))
-        probability = np.exp(-loss / np.maximum(1, frames))
-        groups, group, pieces = np.unique(
-            clips["group"].to_numpy(str), return_inverse=True, return_counts=True
-        )
-        values = jackknife_values(scored.by_group(groups.tolist()), pieces)
-        return np.stack([probability, (values * len(clips) / pieces)[group]])
-
-    @classmethod
-    def pooled_score(
-        cls,
-        plan: Plan,
-        tested: Positions,
-        answers: NDArray[np.float32],
-    ) -> dict[str, Any]:
-        """F1 of events by cross-fitted rules, its interval, and what that draws."""
-        scored = Targets(plan).scored(tested, answers)
-        row = scored.scores().loc[ALL]
-        ends = {"low": row["low"], "high": row["high"]}
-        return {"event_f1": row["f1"], **ends, "unit": scored.unit}
 
     # ---- what a run keeps
 

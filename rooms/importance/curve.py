@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
-from featurestack.results.scores import by_unit
+from featurestack.results.bootstrap import accuracy_interval
 from featurestack.rooms.importance.measure import (
     LoadedFolds,
     load_folds,
@@ -24,7 +25,6 @@ from featurestack.rooms.importance.measure import (
 )
 from featurestack.rooms.importance.options import CurveOptions, ImportanceOptions
 from featurestack.storage.files import replace_file, replaced
-from featurestack.train.trainer import trainer_of
 
 # part of the training recordings -> its share
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
@@ -32,8 +32,8 @@ PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
     """A row for each feature set and part of the training recordings: features, part,
-    recordings and clips (means over folds), mAP, or accuracy or the F1 of events with
-    the ends of its 95 % interval; `unit` is what the interval of events draws.
+    recordings and clips (means over folds), and mAP, or accuracy with the ends of its
+    95 % interval.
     """
     sets = ["+".join(map(str, each)) for each in parse_list(options.features)]
     curves = [curve_of(options, features) for features in sets]
@@ -44,7 +44,6 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
     """The rows of one feature set."""
     asked = part_of(options, ImportanceOptions, features=features)
     folds = load_folds(make_importance_plan(asked, least=1))
-    kind = trainer_of(folds.importance.plan)
     rows = []
     every = frozenset(folds.importance.names)
     for part in PARTS:
@@ -59,12 +58,27 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
             "part": part,
             "recordings": float(np.mean(recordings)),
             "clips": float(np.mean([len(clips) for clips in trained.values()])),
-            **kind.pooled_score(
-                folds.importance.plan, folds.tested, np.concatenate(answers)
-            ),
+            **score_of(folds, np.concatenate(answers)),
         }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def score_of(folds: LoadedFolds, answers: NDArray[np.float32]) -> dict[str, float]:
+    """The task's score of the tested clips, with its interval if it is quick."""
+    plan = folds.importance.plan
+    metric = plan.task.metric
+    labels = plan.indicator(folds.tested)
+    clips = plan.cache.clips.iloc[folds.tested]
+    tested = clips["fold"].to_numpy()
+    scores = {plan.task.score: metric.pooled_score(labels, answers, tested)}
+    if metric.pooled:
+        return scores
+    right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
+    correct = right[:, None].astype(float)
+    groups = clips["group"].to_numpy()
+    ((low, high),) = accuracy_interval(correct, groups, np.ones(len(clips)))
+    return scores | {"low": low, "high": high}
 
 
 def trained_on(folds: LoadedFolds, fold: int, part: str) -> pd.DataFrame:
@@ -97,16 +111,15 @@ def curve_summary(curve: pd.DataFrame) -> str:
     titles = {
         "part": "part of the recordings",
         "map": "mAP",
-        "event_f1": "F1 of events at IoU 0.5",
         "low": "95 % interval from",
         "high": "to",
     }
-    shown = curve.drop(columns="unit", errors="ignore")
+    shown = curve.copy()
     for name, numbers in shown.select_dtypes("float").items():
         shown[name] = [f"{number:,.{digits.get(name, 3)}f}" for number in numbers]
     header = [titles.get(name, name) for name in shown]
     lines = [text_table(shown.to_numpy().tolist(), header)]
-    score = next(name for name in ("event_f1", "map", "accuracy") if name in curve)
+    score = next(name for name in ("map", "accuracy") if name in curve)
     for features, rows in curve.groupby("features", sort=False):
         gain = rows[score].iloc[-1] - rows[score].iloc[-2]
         line = (
@@ -118,7 +131,5 @@ def curve_summary(curve: pd.DataFrame) -> str:
             reach = float(np.hypot(*halves))
             line += f" (about {points(gain - reach)} to {points(gain + reach)})"
         lines.append(line)
-    if "unit" in curve:
-        lines.append(f"intervals {by_unit(curve['unit'].iloc[0])}")
     lines.append("the model is small, so only the shape of a curve counts")
     return "\n".join(lines)

@@ -103,7 +103,7 @@ def draw_importance_sets(
 )
 def draw_curve(ax: Axes, *, curve: pd.DataFrame, group: str = "recording") -> Axes:
     """Draw `make curve`; `group` is the dataset's word for a recording."""
-    scores = {"map": "mAP", "event_f1": "event F1", "accuracy": "accuracy"}
+    scores = {"map": "mAP", "accuracy": "accuracy"}
     score = next(name for name in scores if name in curve)
     titles = {name: shorten(name) for name in curve["features"]}
     for number, (features, rows) in enumerate(curve.groupby("features", sort=False)):

@@ -12,9 +12,7 @@ scores.csv has two lines for each fit, appended when it is done: the probability
 clip's true class, and whether that class was the most probable. With tags the first
 line is the geometric mean, over the classes, of the probability of what is true: the
 clip has the label, or it has not. The second line is each clip's part of mAP; averaged
-over the clips of each fold, then over the folds, it gives mAP. With events a clip is a
-piece of a recording: the first line is the geometric mean, over its frames, of the
-probability of what is true, the second its recording's part of the F1 of events.
+over the clips of each fold, then over the folds, it gives mAP.
 
 Lines that a kill cut short are not read, and are removed before the next are written.
 """
@@ -158,8 +156,7 @@ class ImportanceFolder:
         row = SCORES.index(score)
         names = set(self.features)
         task = task_of(self.config.task)
-        several = task.multilabel and not task.framed
-        labels = len(self.config.classes) if several else 1  # labels per clip
+        labels = len(self.config.classes) if task.multilabel else 1  # labels per clip
         values = {}
         for subset, scores in self.scores.items():
             if not subset <= names:

@@ -58,7 +58,7 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan, remarks
 from featurestack.train.trainer import draw_network, trainer_of
 
-MODELS = ("linear", "texture", "linear_frames")
+MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
 MEASURES = {
     "shapley": "share",
@@ -139,6 +139,11 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     words = [str(channel) for group in groups for channel in group]
     shared = {name: getattr(options, name) for name in OF_A_RUN}
     plan = make_plan(RunOptions(**shared, features="+".join(words)))
+    if plan.task.framed:
+        raise RequestError(
+            f"{options.dataset} has events, and clips are compared here: compare sets"
+            " of features by make sweep"
+        )
     # the cache's names: mel@n_mels=128 is mel
     channels = iter(plan.channel_names)
     names = tuple("+".join(next(channels) for _ in group) for group in groups)
@@ -213,26 +218,27 @@ class LoadedFolds:
             with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
                 of_fold = partial(self.answers, features=features)
                 answers = list(threads.map(of_fold, self.data))
-        kind = trainer_of(plan)
-        return kind.clip_scores(plan, self.tested, np.concatenate(answers))
+        clips = plan.cache.clips.iloc[self.tested]
+        labels = plan.indicator(self.tested)
+        return plan.task.metric.clip_scores(labels, np.concatenate(answers), clips)
 
     def answers(
         self, fold: int, features: Subset, train: Positions | None = None
     ) -> NDArray[np.float32]:
-        """(n, K) probabilities of the fold's test clips, as `make train` predicts them;
-        of frames (n, T, K). `train` are fewer training clips than the fold has.
+        """(n, K) probabilities of the fold's test clips, as `make train` predicts them.
+        `train` are fewer training clips than the fold has.
 
         Without a feature, or without two classes to choose from, the probabilities are
         the classes' shares of the training clips.
         """
         plan = self.importance.plan
-        kind = trainer_of(plan)
         data = self.data[fold]
         if train is not None:
             data = replace(data, train=train)
+        shares = plan.indicator(data.train).mean(axis=0)
         # fewer clips may have one class
-        if not features or not kind.can_learn(data):
-            return kind.guess(data)
+        if not features or np.isin(shares, [0, 1]).all():
+            return np.tile(shares.astype(np.float32), (len(data.test), 1))
         of_channels = np.isin(self.importance.owners, list(features))
         channels = tuple(itertools.compress(plan.input.channels, of_channels))
         narrow = replace(plan, input=replace(plan.input, channels=channels))
@@ -240,12 +246,12 @@ class LoadedFolds:
         assert isinstance(data.source, Resident), "statistics fit into memory"
         of_statistics = np.isin(self.owners, list(features))
         source = data.source.columns(of_statistics)
-        trainer = kind(replace(data, source=source), network, Compute())
+        trainer = trainer_of(plan)(replace(data, source=source), network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.train_epoch(silent)
             trainer.epoch += 1
-        return trainer.test_answers()
+        return trainer.predict(data.test, exact=True)[0]
 
 
 def load_folds(importance: ImportancePlan) -> LoadedFolds:

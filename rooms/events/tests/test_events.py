@@ -9,7 +9,12 @@ import pytest
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
-from featurestack.rooms.events.tests.field import make_dataset, train, write_recordings
+from featurestack.rooms.events.tests.field import (
+    MEL,
+    make_dataset,
+    train,
+    write_recordings,
+)
 from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 
@@ -167,6 +172,15 @@ def test_predictions_of_the_training_recordings_are_no_score(folder, trained, ca
     assert f"predicted by field/{trained.name}" in printed
     scores = pd.read_csv(folder / "reports" / "field" / "scores.csv", index_col="label")
     assert scores.loc[ALL, "f1"] > 0.95
+
+
+def test_what_compares_clips_refuses_frames(folder):
+    measure = pytest.importorskip("featurestack.rooms.importance.measure")
+    options = pytest.importorskip("featurestack.rooms.importance.options")
+    given = {"data": folder / "data", "features": f"{MEL}:0-3 {MEL}:4-9"}
+    table = str(folder / "data" / "field" / "field.csv")
+    with refused("has events, and clips are compared here: .* make sweep"):
+        measure.measure_importance(options.ImportanceOptions(dataset=table, **given))
 
 
 def test_options_of_windows_are_refused(folder, trained):
