@@ -18,7 +18,7 @@ class TableOptions(DatasetOptions):
 
     features: str = option("mel mfcc", "features separated by blanks; all, small")
     file: Path | None = option(
-        None, "file to write, .csv or .parquet; by default <dataset>-statistics.csv"
+        None, "file to write; by default <dataset>-statistics.csv"
     )
 
 

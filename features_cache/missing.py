@@ -26,8 +26,7 @@ from featurestack.features_cache.feature_file import (
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import stored_ids, updated
 from featurestack.features_cache.side_files import (
-    WHOLE,
-    failed_clips,
+    has_failed,
     is_verified,
     note_verified,
 )
@@ -161,10 +160,8 @@ def _with_failed(wanted: Wanted, clips: FinishedClips) -> FinishedClips:
     """The finished clips of a feature, and those that failed: they stay missing."""
     if clips.file is None:
         return clips
-    by_feature = failed_clips(wanted.folder)
-    failed = by_feature[WHOLE] | by_feature[clips.file.stored]
-    tried = wanted.clips["clip_id"].isin(failed).to_numpy()
-    return replace(clips, done=clips.done | tried)
+    failed = has_failed(wanted.folder, wanted.clips, [clips.file.stored])
+    return replace(clips, done=clips.done | failed)
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:

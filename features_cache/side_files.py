@@ -18,6 +18,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -131,6 +132,15 @@ def failed_clips(folder: Path) -> dict[str, set[str]]:
         if feature == WHOLE or clip not in whole:
             failed[feature].add(clip)
     return failed
+
+
+def has_failed(
+    folder: Path, clips: pd.DataFrame, features: Iterable[str]
+) -> NDArray[np.bool_]:
+    """(N,) whether a clip failed as a whole or in one of these features."""
+    by_feature = failed_clips(folder)
+    ids = by_feature[WHOLE].union(*(by_feature[name] for name in features))
+    return clips["clip_id"].isin(ids).to_numpy()
 
 
 def write_failures(

@@ -11,18 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.row_statistics import is_time, over_time
 from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS
-from featurestack.storage.files import replace_file, replaced
+from featurestack.storage.files import replace_file
 
 FIRST_COLUMNS = (*CLIP_COLUMNS, *WINDOW_COLUMNS)
 BATCH = 64  # clips that are read at once
-CSV, PARQUET = ".csv", ".parquet"
 
 
 def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
@@ -63,38 +61,17 @@ def column_names(name: str, rows: int, frames: int, frame_unit: str) -> list[str
     return names
 
 
-def is_statistics(file: Path) -> bool:
-    """Whether a file has the first columns of the tables that are written here."""
-    if file.suffix == PARQUET:
-        try:
-            pd.read_parquet(file, columns=[*FIRST_COLUMNS])
-        except (ValueError, KeyError, OSError):
-            return False
-        return True
-    with file.open("rb") as content:
-        return content.readline().startswith(",".join(FIRST_COLUMNS).encode())
-
-
 def write_table(table: pd.DataFrame, target: Path) -> None:
-    """Write a table as CSV or Parquet; RequestError without Parquet's package, for
-    another ending, and for a file that is there and is no such table.
+    """Write a table as CSV; RequestError for another ending, and for a file that is
+    there and is no such table.
     """
-    if target.suffix not in (CSV, PARQUET):
-        raise RequestError(
-            f"FILE={target}: expected a name that ends in {CSV} or {PARQUET}"
-        )
-    try:
-        if target.is_file() and not is_statistics(target):
+    if target.suffix != ".csv":
+        raise RequestError(f"FILE={target}: expected a name that ends in .csv")
+    if target.is_file():
+        with target.open("rb") as content:
+            first = content.readline()
+        if not first.startswith(",".join(FIRST_COLUMNS).encode()):
             raise RequestError(
                 f"{target} is another table and is not replaced: give another FILE"
             )
-        if target.suffix == CSV:
-            replace_file(target, as_csv(table))
-            return
-        with replaced(target) as draft:
-            table.to_parquet(draft, index=False)
-    except ImportError:
-        raise RequestError(
-            f"{target}: Parquet needs pyarrow, which is not installed:"
-            f" {rooms.pip_install()} pyarrow, or give a name that ends in .csv"
-        ) from None
+    replace_file(target, as_csv(table))

@@ -1,6 +1,6 @@
 """The state of a dataset before training, which the next command depends on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.side_files import WHOLE, failed_clips, read_check
+from featurestack.features_cache.side_files import has_failed, read_check
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
@@ -30,6 +30,7 @@ from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import may_write
 
 if TYPE_CHECKING:
+    from featurestack.results.config import RunConfig
     from featurestack.results.run_folder import RunFolder
 
 # words of the commands that read a dataset's audio, in addition to PLACES
@@ -39,9 +40,16 @@ OF_LEAK = "duplicates_across_folds"  # kind of finding
 
 
 def state_of(
-    options: SourceOptions, dataset: Dataset, cache: Cache | None = None
+    options: SourceOptions,
+    dataset: Dataset,
+    cache: Cache | None = None,
+    features: Sequence[str] = (),
 ) -> State:
-    """Where a loaded dataset stands; `cache` is its cache, if that is open already."""
+    """Where a loaded dataset stands.
+
+    cache     its cache, if that is open already
+    features  those to train on, by default all of the cache
+    """
     state = State(
         given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
         source=option_words(options, OF_AUDIO),
@@ -51,48 +59,36 @@ def state_of(
     # no cache yet, a damaged one, or features of another rate or duration
     with suppress(RequestError):
         cache = Cache(dataset.folder) if cache is None else cache
-        features = cache.features
         computed = [
-            name for name in features if FEATURES.knows(parse_channel(name).name)
+            name for name in cache.features if FEATURES.knows(parse_channel(name).name)
         ]
         if computed and {*computed} != {*FEATURES.everything()}:
             state = replace(state, features=" ".join(computed))
-        if dataset.read_only or is_done(cache, dataset.table):
+        features = features or cache.features
+        if dataset.read_only or is_done(cache, dataset.table, features):
             frames = {name: cache[name].frames for name in features}
             runs = former_runs(options, dataset, cache)
-            state = replace(state, framed=is_framed(cache))
-            return ready(state, options, dataset, frames, runs)
-    return unchecked(state, options, dataset)
-
-
-def ready(
-    state: State,
-    options: SourceOptions,
-    dataset: Dataset,
-    frames: Mapping[str, int],
-    runs: "Sequence[RunFolder]",
-) -> State:
-    """The state of a dataset that can be trained on these features, with its runs of
-    other clips: who has trained already is not sent to `check` first.
-    """
-    former = []
-    for run in runs:
-        config = run.training
-        own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
-        former.append(Trained(config.features, tuple(own), (config.seed,)))
-    state = replace(state, incomplete=False, frames=frames, former=former)
-    return state if former else unchecked(state, options, dataset)
-
-
-def unchecked(state: State, options: SourceOptions, dataset: Dataset) -> State:
-    """The state with what `check` knows of the user's own clips."""
-    if options.dataset in NAMED or dataset.read_only:
+            state = replace(
+                state,
+                framed=is_framed(cache),
+                incomplete=False,
+                frames=frames,
+                former=[trained_by(run.training) for run in runs],
+            )
+    # who has trained already is not sent to `check` first
+    if options.dataset in NAMED or dataset.read_only or state.former:
         return state
     findings = read_check(dataset.folder, dataset.table)
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
     # findings that cannot be kept would be asked for again and again
     missing = findings is None and may_write(dataset.folder)
     return replace(state, unchecked=missing, leak=leak)
+
+
+def trained_by(config: "RunConfig") -> Trained:
+    """What a run was trained with, to train it again."""
+    own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
+    return Trained(config.features, tuple(own), (config.seed,))
 
 
 def next_lines(state: State, dataset: Dataset) -> str:
@@ -112,24 +108,19 @@ def next_lines(state: State, dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
-    """Whether the cache has all its features for these clips that can be done."""
+def is_done(cache: Cache, clips: pd.DataFrame, features: Sequence[str]) -> bool:
+    """Whether the cache has these features of these clips that can be done."""
     present = {*originals(clips)["clip_id"]}
     cached = {*originals(cache.clips)["clip_id"]}
-    if present != cached or not cache.features:
+    if present != cached or not features:
         return False
-    missing = missing_clips(cache, cache.features)
-    return not missing.any()
+    return not missing_clips(cache, features).any()
 
 
 def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
     """(N,) whether a clip lacks one of these features and did not fail."""
-    by_feature = failed_clips(cache.folder)
-    failed = set(by_feature[WHOLE])
-    for feature in features:
-        failed |= set(by_feature[feature])
-    has_failed = cache.clips["clip_id"].isin(failed).to_numpy()
-    return ~cache.readable(features) & ~has_failed
+    failed = has_failed(cache.folder, cache.clips, features)
+    return ~cache.readable(features) & ~failed
 
 
 def former_runs(

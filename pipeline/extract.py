@@ -40,14 +40,15 @@ LONGEST_AUDIO = 160
 BATCHES_LEFT = 4
 
 
-def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
+def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
     """The command `features`: extract the features that the cache lacks; 1 if a clip
-    failed, Failed if every clip did; `propose` a next command or not.
+    failed, Failed if every clip did. For the caller that gives the `known` request of
+    these options no next command is proposed.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
     begun = time.perf_counter()
-    asked = request(options)
+    asked = known or request(options)
     for note in asked.notes:
         print(note)
     try:
@@ -69,7 +70,7 @@ def extract_features(options: FeaturesCommand, *, propose: bool = True) -> int:
         print("ready: PART=1/n and so on fill the files")
     else:
         lines = extraction_summary(asked, result, time.perf_counter() - begun)
-        if propose:
+        if known is None:
             lines.append(next_after(asked, options))
         if result.failures:
             lines.append(usable_clips(asked, result))

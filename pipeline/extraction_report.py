@@ -17,7 +17,6 @@ from featurestack.pipeline.dataset_state import (
     former_runs,
     missing_clips,
     next_lines,
-    ready,
     state_of,
 )
 from featurestack.pipeline.options import ExtractOptions, FeaturesCommand
@@ -95,10 +94,9 @@ def usable_clips(asked: Request, result: ExtractionResult) -> str:
 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
     """The next commands: missing parts, else training."""
-    frames = {spec.stored: spec.frames for spec in asked.specs}
     cache = Cache(asked.folder)
-    missing = missing_clips(cache, [*frames])
-    state = state_of(options, asked.dataset, cache)
+    missing = missing_clips(cache, asked.names)
+    state = state_of(options, asked.dataset, cache, asked.names)
     if missing.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
@@ -109,13 +107,11 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         )
         state = replace(state, features=options.features, part=left[0])
         return f"{still}\n{next_lines(state, asked.dataset)}"
-    if not cache.readable([*frames]).any():
+    if not cache.readable(asked.names).any():
         return f"no {asked.noun} is usable: nothing to train on"
-    runs = former_runs(options, asked.dataset, cache)
-    lines = next_lines(
-        ready(state, options, asked.dataset, frames, runs), asked.dataset
-    )
-    if not (asked.changed and runs):
+    lines = next_lines(state, asked.dataset)
+    runs = former_runs(options, asked.dataset, cache) if asked.changed else ()
+    if not runs:
         return lines
     named = ", ".join(run.name for run in runs[:SHOWN_RUNS])
     more = " …" if runs[SHOWN_RUNS:] else ""

@@ -105,9 +105,11 @@ def index_attributes(dataset: Dataset) -> dict[str, str | int]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def request(options: ExtractOptions) -> Request:
-    """Load the dataset, resolve the features, find audio files that changed."""
-    dataset = load(options)
+def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
+    """Load the dataset, unless it is given, resolve the features, find audio files that
+    changed.
+    """
+    dataset = load(options) if dataset is None else dataset
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached

@@ -26,8 +26,6 @@ OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 UNFINISHED = ".unfinished"
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 MOST_UNPACKED = 2 * 2**30  # bytes of all entries together
-# bytes of the list of entries, which zipfile reads whole
-MOST_LISTED = 1000 * MOST_ENTRIES
 # zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions
 # outside the file.
 DAMAGED = (
@@ -140,14 +138,6 @@ class Refused(RequestError):
     """An archive that is damaged, unsafe, or holds unexpected files."""
 
 
-def listed_bytes(archive: Path) -> int:
-    """The stated length of the list of entries; 0 if none is stated."""
-    with archive.open("rb") as file:
-        # private: ZipFile would read the list
-        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-    return record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]
-
-
 def unpack(archive: Path, into: Path, most: float = MOST_UNPACKED) -> None:
     """Unpack a zip of at most `most` bytes into the new folder `into`.
 
@@ -158,11 +148,6 @@ def unpack(archive: Path, into: Path, most: float = MOST_UNPACKED) -> None:
         raise Refused(f"{archive} is no regular file; expected a zip archive")
     into.mkdir()
     try:
-        if (listed := listed_bytes(archive)) > MOST_LISTED:
-            raise Refused(
-                f"its list of entries has {size(listed)}, at most {size(MOST_LISTED)}"
-                " are read"
-            )
         with zipfile.ZipFile(archive) as zipped:
             entries = zipped.infolist()
             declared = sum(entry.file_size for entry in entries)

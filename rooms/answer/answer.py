@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from featurestack.features_cache.cache import Cache, open_cache
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import dataset_name, is_cache
 from featurestack.features_cache.missing import missing
+from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
@@ -94,13 +96,30 @@ class Question:
     options: AnswerOptions
     wanted: FeaturesCommand
     asked: "Request | None"  # None for a cache, which is used as it is
-    features: list[str]  # those that are asked for, samples apart
-    lacking: list[str]  # those of them that the cache lacks
+    specs: Sequence[FeatureSpec]  # the features that are asked for, samples apart
+    lacking: list[str]  # features that the cache lacks
 
     @property
+    def features(self) -> list[str]:
+        return [spec.stored for spec in self.specs]
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there is a choice: more than one feature is asked for."""
+        return len(self.specs) > 1
+
+    @cached_property
     def cache(self) -> Cache:
-        """The cache as it is now."""
+        """The cache as it was when this was first read."""
         return open_cache(self.wanted.dataset, self.wanted.data, self.wanted.name)
+
+    @cached_property
+    def unchecked(self) -> bool:
+        """Whether `check` has not looked at these clips."""
+        if self.asked is None:
+            return False
+        dataset = self.asked.dataset
+        return read_check(dataset.folder, dataset.table) is None
 
     @property
     def runs(self) -> Path:
@@ -127,15 +146,20 @@ class Question:
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     question = ask(options)
-    refuse_unwritable(question)
-    tell_time(question)
+    if was_answered(question):
+        tell("answered before: about 10 s for the report")
+    else:
+        refuse_unwritable(question)
+        tell_time(question)
     lock = Lock(question.folder / ".lock")
     if not lock.take():
         tell("waiting: another process answers this question")
     # a process that has waited finds everything done
     with lock:
+        question = replace(question)  # reads again what may have changed
         checked = check(question)
         whole = extract(question)
+        question = replace(question, lacking=[])
         scores = rank(question)
         run = train(question, scores)
         built = report(question)
@@ -150,7 +174,7 @@ def ask(options: AnswerOptions) -> Question:
     extracted, if the question cannot be answered.
     """
     from featurestack.pipeline.datasets.load import load
-    from featurestack.pipeline.request import request, wanted
+    from featurestack.pipeline.request import request
 
     if not options.dataset:
         raise RequestError(
@@ -162,19 +186,17 @@ def ask(options: AnswerOptions) -> Question:
         cache = open_cache(command.dataset, command.data, command.name)
         source, name = cache.settings["source"], cache.settings["dataset"]
         refuse(options, source, name, cache.clips)
-        specs = [cache[name] for name in cache.named(options.features)]
-        features = without_samples(options, specs)
-        return Question(options, command, None, features, [])
+        stored = [cache[name] for name in cache.named(options.features)]
+        return Question(options, command, None, without_samples(options, stored), [])
     dataset = load(part_of(options, SourceOptions))
-    wanted(options.features, dataset, options.frame)
     refuse(options, dataset.source, dataset.name, dataset.table)
     if options.features == "all":
         command = replace(command, features=with_networks(dataset.sample_rate))
-    asked = request(command)
+    asked = request(command, dataset)
     counts = missing(asked).todo.sum(axis=0)
     lacking = [spec.stored for spec, count in zip(asked.specs, counts) if count]
-    features = without_samples(options, asked.specs)
-    return Question(options, command, asked, features, lacking)
+    specs = without_samples(options, asked.specs)
+    return Question(options, command, asked, specs, lacking)
 
 
 def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
@@ -216,18 +238,18 @@ def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
 
 def without_samples(
     options: AnswerOptions, features: Sequence[FeatureSpec]
-) -> list[str]:
+) -> list[FeatureSpec]:
     """The features to rank. The samples of a waveform mean nothing by themselves:
     RequestError if they alone are asked for.
     """
-    names = [spec.stored for spec in features if spec.feature != "waveform"]
-    if features and not names:
+    ranked = [spec for spec in features if spec.feature != "waveform"]
+    if features and not ranked:
         words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
         raise RequestError(
             "FEATURES=waveform is no feature to rank, its samples mean nothing by"
             f" themselves: {make_command('train', *words)} trains on them"
         )
-    return names
+    return ranked
 
 
 def refuse_unwritable(question: Question) -> None:
@@ -238,8 +260,6 @@ def refuse_unwritable(question: Question) -> None:
     from featurestack.analysis.report_inputs import refuse_sounds
     from featurestack.pipeline.extract import not_writable
 
-    if was_answered(question):
-        return
     asked = question.asked
     if asked and question.lacking and not may_write(asked.folder):
         raise not_writable(asked.folder, errno.EACCES)
@@ -291,40 +311,23 @@ def tell_time(question: Question) -> None:
     """Tell coarsely how long the steps will take, each time before they begin."""
     from featurestack.rooms.answer.expected_time import coarse, expected_seconds
 
-    if was_answered(question):
-        tell("answered before: about 10 s for the report")
-        return
     clips = originals(question.asked.clips if question.asked else question.cache.clips)
-    specs = (
-        question.asked.specs
-        if question.asked
-        else [question.cache[name] for name in question.features]
-    )
-    seconds = expected_seconds(
-        clips,
-        [spec for spec in specs if spec.stored in question.features],
-        question.asked if question.lacking or is_unchecked(question) else None,
-        question.lacking,
-    )
+    work = question.asked if question.lacking or question.unchecked else None
+    seconds = expected_seconds(clips, question.specs, work, question.lacking)
     tell(
-        f"{counted(len(clips), 'clip')}, {counted(len(question.features), 'feature')}:"
+        f"{counted(len(clips), 'clip')}, {counted(len(question.specs), 'feature')}:"
         f" about {coarse(*seconds)}; a repeated command goes on where it was stopped"
     )
-
-
-def chooses(question: Question) -> bool:
-    """Whether there is a choice: more than one feature is asked for."""
-    return len(question.features) > 1
 
 
 def was_answered(question: Question) -> bool:
     """Whether a former call has trained what answers this question."""
     from featurestack.train.plan import make_plan
 
-    if question.lacking or question.options.retrain or is_unchecked(question):
+    if question.lacking or question.options.retrain or question.unchecked:
         return False
     with suppress(RequestError, OSError):
-        if not chooses(question):
+        if not question.chooses:
             (name,) = question.features
             plan = make_plan(training_options(question, name))
             return {*plan.folds} <= {*RunFolder(plan.path).finished}
@@ -337,21 +340,12 @@ def was_answered(question: Question) -> bool:
 # ---- the steps
 
 
-def is_unchecked(question: Question) -> bool:
-    from featurestack.features_cache.side_files import read_check
-
-    if question.asked is None:
-        return False
-    dataset = question.asked.dataset
-    return read_check(dataset.folder, dataset.table) is None
-
-
 def check(question: Question) -> bool:
     """Print and keep what `check` finds; False if that is known."""
     from featurestack.pipeline.checks.findings import report
     from featurestack.pipeline.checks.run import findings_in, keep
 
-    if question.asked is None or not is_unchecked(question):
+    if question.asked is None or not question.unchecked:
         return False
     _, findings = findings_in(question.asked.dataset)
     keep(question.asked.dataset, findings)
@@ -365,7 +359,7 @@ def extract(question: Question) -> bool:
 
     if question.asked is None:
         return True
-    return extraction.extract_features(question.wanted, propose=False) == 0
+    return extraction.extract_features(question.wanted, question.asked) == 0
 
 
 def rank(question: Question) -> "Scores":
@@ -399,11 +393,11 @@ def train(question: Question, scores: "Scores") -> RunFolder:
     recommended = recommend(scores, names, [*chosen.values()], lost)
     jobs = [(features, fold) for fold, features in chosen.items()]
     jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
-    candidates = len(names) if chooses(question) else 0
+    candidates = len(names) if question.chooses else 0
     runs: dict[str, RunFolder] = {}
     for features, fold in progress(jobs, label="training", unit="folds"):
         runs[features] = train_fold(question, features, fold, candidates)
-    if not chooses(question):
+    if not question.chooses:
         return runs[recommended]
     return write_choice(
         question.folder,

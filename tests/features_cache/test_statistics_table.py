@@ -29,7 +29,7 @@ def test_columns_that_are_not_times_keep_their_values(cache):
 def test_a_file_of_another_kind_is_not_replaced(cache, tmp_path, name):
     table = statistics_table(cache, ["mine"])
     (tmp_path / name).write_text("clip_id,fold\n")
-    with refused("ends in .csv or .parquet|another table"):
+    with refused("ends in .csv|another table"):
         write_table(table, tmp_path / name)
     assert (tmp_path / name).read_text() == "clip_id,fold\n"
 
@@ -39,16 +39,3 @@ def test_a_table_of_its_own_is_replaced(cache, tmp_path):
     write_table(table.head(2), tmp_path / "t.csv")
     write_table(table, tmp_path / "t.csv")
     assert len(pd.read_csv(tmp_path / "t.csv")) == 8
-
-
-def test_a_parquet_table_of_somebody_else_is_not_replaced(cache, tmp_path):
-    pytest.importorskip("pyarrow")
-    table = statistics_table(cache, ["mine"])
-    foreign = pd.DataFrame({"mine": [1.0]})
-    foreign.to_parquet(tmp_path / "theirs.parquet")
-    with refused("another table"):
-        write_table(table, tmp_path / "theirs.parquet")
-    for part in (table.head(2), table):
-        write_table(part, tmp_path / "t.parquet")
-    assert len(pd.read_parquet(tmp_path / "t.parquet")) == 8
-    assert pd.read_parquet(tmp_path / "theirs.parquet").equals(foreign)

@@ -216,23 +216,6 @@ UNSAFE = [
 ]
 
 
-@pytest.mark.parametrize("entries", [3, 70_000], ids=["zip", "zip64"])
-def test_the_list_of_entries_is_measured_before_it_is_read(
-    tmp_path, entries, monkeypatch
-):
-    file = tmp_path / "many.zip"
-    file.write_bytes(zipped({f"{number}": b"" for number in range(entries)}))
-    with zipfile.ZipFile(file) as archive:
-        ends_with = (
-            file.stat().st_size - archive.start_dir - download.listed_bytes(file)
-        )
-    assert 0 <= ends_with <= 22 + 56 + 20
-    monkeypatch.setattr(download, "MOST_LISTED", 100)
-    monkeypatch.setattr(zipfile, "ZipFile", None)
-    with refused("many.zip is refused: its list of entries has"):
-        download.unpack(file, tmp_path / "into")
-
-
 REFUSED = [
     *(
         (zipped({k: v for k, v in (files() | changed).items() if v is not None}), why)
