@@ -47,7 +47,8 @@ def nested_selection(scores: Floats, criterion: Floats) -> float:
     if scores.shape[1] < 2:
         return np.nan
     chosen = selected_on_others(criterion)
-    return float(scores[chosen, np.arange(scores.shape[1])].sum())
+    folds = np.arange(scores.shape[1])
+    return float(scores[chosen, folds].sum())
 
 
 def chosen_scores(hits: Floats, fold: Ints, recording: Ints, drawn: Floats) -> Floats:
@@ -87,13 +88,15 @@ def places_by_content(
     parts = []
     for number in range(fold.max() + 1):
         tested = (fold == number)[:, None]
-        part = recording_sums(np.hstack([hits * tested, tested]), recording)
+        of_clips = np.hstack([hits * tested, tested])
+        part = recording_sums(of_clips, recording)
         parts.append(np.round(part, 12))
     parts.sort(key=lambda part: part[np.lexsort(part.T)].tobytes())
     # first as in `accuracy_interval` of the best run, whose replicates it draws
     best = recording_sums(of_best[:, None], recording)[:, 0]
     keys = (*np.hstack(parts).T, best, np.bincount(recording))
-    return np.argsort(np.lexsort(keys))[recording]
+    places = np.argsort(np.lexsort(keys))
+    return places[recording]
 
 
 def nested_score(main: Ranking) -> tuple[float, float, float]:

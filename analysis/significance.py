@@ -226,7 +226,8 @@ def inverted_intervals(
     bounded = (curvature > 0) & (len(shares) >= FEWEST_RECORDINGS)
     with np.errstate(all="ignore"):
         centre = (totals - squared * (shares @ differences)) / curvature
-        reach = centre**2 - (totals**2 - squared * scale**2) / curvature
+        product = (totals**2 - squared * scale**2) / curvature
+        reach = centre**2 - product
         reach = np.sqrt(np.where(bounded, np.maximum(reach, 0), reach))
     first = centre - reach
     last = centre + reach
@@ -266,8 +267,10 @@ def score_intervals(
         apart = d * (d - totals)
         likeliest = (observed + np.sqrt(np.maximum(observed**2 + 4 * apart, 0))) / 2
         more = np.maximum(added * (likeliest - observed) - 2 * apart, 0)
-        variance = squares - 2 * d * products + d**2 * effective + effective * more
-        return (totals - d) ** 2 > (critical + ROUNDING) ** 2 * variance + ROUNDING**2
+        of_shares = d**2 * effective
+        variance = squares - 2 * d * products + of_shares + effective * more
+        limit = (critical + ROUNDING) ** 2 * variance
+        return (totals - d) ** 2 > limit + ROUNDING**2
 
     ends = []
     for side in (-1.0, 1.0):

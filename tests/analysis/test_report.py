@@ -62,21 +62,11 @@ def files_of(folder):
 
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     files = files_of(reported.parent)
-    assert files >= {
-        *(
-            "tables/comparison.tex",
-            "tables/separability.csv",
-            "tables/clips.csv",
-        ),
-        *(
-            "figures/recall_by_set.svg",
-            "figures/mel-resnet18.curves.svg",
-            "figures/separability.svg",
-        ),
-    }
-    assert not any(
-        name.endswith((".pdf", ".png")) or name.startswith("latex") for name in files
-    )
+    tables = {"comparison.tex", "separability.csv", "clips.csv"}
+    figures = {"recall_by_set.svg", "mel-resnet18.curves.svg", "separability.svg"}
+    assert files >= {f"tables/{name}" for name in tables}
+    assert files >= {f"figures/{name}" for name in figures}
+    assert not [name for name in files if name.endswith((".pdf", ".png", ".bib"))]
 
 
 def test_a_report_shows_itself_in_a_notebook(workshop, reported):
@@ -200,13 +190,15 @@ def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
 
 def test_a_manifest_removes_nothing_but_what_a_report_writes(tmp_path):
     folder = tmp_path / "report"
-    names = ("../mine.csv", "tables/mine.txt", "notes.csv", "tables/old.csv")
+    names = ("../mine.csv", "figures/a.svg", "tables/mine.txt", "notes.csv")
+    names += ("tables/old.csv",)
     (folder / "tables").mkdir(parents=True)
+    (folder / "figures").symlink_to(tmp_path)  # a link leads out of the report
     for name in names:
         (folder / name).touch()
     Manifest(folder).replace(names, inputs="abc")
     Manifest(folder).replace([], inputs="abd")
-    assert [name for name in names if (folder / name).exists()] == [*names[:3]]
+    assert [name for name in names if (folder / name).exists()] == [*names[:4]]
 
 
 def test_a_manifest_that_was_written_elsewhere_counts_for_nothing(tmp_path):
@@ -282,16 +274,12 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, 
         after_0=np.ones((1, 1, 4, 4)),
     )
     archive.write_bytes(archive.read_bytes()[:cut])
-    (cache / "rms.h5").write_bytes(b"no")
+    (cache / "mel.h5").write_bytes(b"no")
     (cache / "zcr.h5").symlink_to("nowhere.h5")
     built = build(workshop.options(**within(tmp_path)))
     remarks = "\n".join(built.remarks)
-    assert (
-        "run.json" in remarks
-        and "rms" in remarks
-        and "augmented.npz" in remarks
-        and not built.whole
-    )
+    assert "run.json" in remarks and "mel.h5" in remarks
+    assert "augmented.npz" in remarks and not built.whole
     assert built.headline.startswith(
         "One configuration so far: mel with resnet18, 80.0 % accuracy"
     )
@@ -312,18 +300,14 @@ def test_runs_of_a_dataset_that_may_not_be_read_are_named_and_others_reported(
     assert (tmp_path / "reports" / "tones" / "index.html").is_file()
 
 
-def write_scores(reports, trained, low):
-    folder = reports / "other" / "by-mel-cnn4"
+@pytest.mark.parametrize("trained", ["2024", "007", "NA"])
+def test_a_dataset_of_any_name_has_its_scores_elsewhere(tmp_path, trained):
+    folder = tmp_path / "other" / "by-mel-cnn4"
     folder.mkdir(parents=True)
     (folder / "scores.csv").write_text(
         "dataset,trained,run,score,value,low,high\n"
-        f'other,{trained},mel-cnn4,accuracy,0.5,"{low}",0.75\n'
+        f"other,{trained},mel-cnn4,accuracy,0.5,0.25,0.75\n"
     )
-
-
-@pytest.mark.parametrize("trained", ["2024", "007", "NA"])
-def test_a_dataset_of_any_name_has_its_scores_elsewhere(tmp_path, trained):
-    write_scores(tmp_path, trained, low="0.25")
     section = elsewhere(tmp_path, trained)
     assert section.tables["elsewhere"]["value"].tolist() == [0.5]
 
@@ -465,17 +449,6 @@ def test_a_page_of_34_runs_has_at_most_2500_words_and_keeps_rows_for_a_reader(tm
     assert len(json.loads(kept)) == 34 - 12
 
 
-def test_a_link_out_of_the_report_is_not_followed(tmp_path):
-    folder = tmp_path / "report"
-    (tmp_path / "mine").mkdir()
-    folder.mkdir()
-    (folder / "tables").symlink_to(tmp_path / "mine")
-    (tmp_path / "mine" / "a.csv").touch()
-    Manifest(folder).replace(["tables/a.csv"], inputs="abc")
-    Manifest(folder).replace([], inputs="abd")
-    assert (tmp_path / "mine" / "a.csv").exists()
-
-
 def test_a_report_is_made_again_after_a_clip_was_added(workshop, tmp_path):
     sounds = tmp_path / "sounds"
     sounds.mkdir()
@@ -492,15 +465,6 @@ def test_a_report_is_made_again_after_a_clip_was_added(workshop, tmp_path):
     assert not unchanged(job, options).fresh
     (sounds / "new.wav").touch()
     assert unchanged(job, options) is None
-
-
-def test_a_damaged_feature_of_the_best_run_stops_no_report(workshop, tmp_path):
-    for name in ("runs", "data"):
-        shutil.copytree(workshop.root / name, tmp_path / name)
-    (tmp_path / "data" / "tones" / "features" / "mel.h5").write_bytes(b"no")
-    built = build(workshop.options(**within(tmp_path)))
-    assert "mel" in "\n".join(built.remarks) and not built.whole
-    assert built.headline.startswith("Best features: mel, 80.0 % accuracy")
 
 
 def test_data_that_may_not_be_read_are_named(tmp_path, monkeypatch):

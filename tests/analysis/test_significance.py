@@ -267,12 +267,3 @@ def test_the_standard_error_is_that_of_a_weighted_mean():
     values = np.array([0.1, 0.3, -0.2, 0.4, 0.0])
     error = standard_error(values / 5, np.full(5, 0.2))
     assert error == pytest.approx(values.std(ddof=1) / np.sqrt(5))
-
-
-def test_a_planned_comparison_finds_smaller_differences():
-    rng = np.random.default_rng(0)
-    difference = rng.normal(0, 0.01, 40)
-    shares = np.full(40, 1 / 40)
-    of_family, _ = detectable(difference, shares, FAMILY_LEVEL)
-    planned, _ = detectable(difference, shares, LEVEL)
-    assert planned < of_family

@@ -26,15 +26,6 @@ def test_means_and_deviations_are_scikit_learns_to_the_bit(clips):
     assert np.array_equal(mean, scaler.mean_) and np.array_equal(scale, scaler.scale_)
 
 
-def test_a_class_without_clips_is_never_predicted():
-    random = np.random.default_rng(0)
-    x = random.normal(size=(40, 3))
-    y = np.where(x[:, 0] > 0, 2, 0)
-    logits = fit(x, y, classes=4).logits(x)
-    assert {*logits.argmax(axis=1)} == {0, 2}
-    assert np.all(logits[:, [1, 3]] == -1000)
-
-
 @pytest.mark.parametrize("tagged", [False, True])
 def test_a_checks_accuracies_are_scikit_learns(tagged):
     random = np.random.default_rng(0)

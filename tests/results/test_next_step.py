@@ -9,8 +9,6 @@ import pytest
 from featurestack.results import published_weights
 from featurestack.results.next_step import State, next_step, pretrained_line
 
-FRAMED = "@hop_length=192,n_fft=768"
-
 
 @pytest.fixture(autouse=True)
 def without_weights(tmp_path, monkeypatch):
@@ -60,15 +58,6 @@ def test_imagenets_weights_are_proposed_first_if_they_are_here(tmp_path):
     assert next_step(state) == (command, "first") and not pretrained_line(state)
     framed = replace(state, framed=True)
     assert "RECIPE" not in next_step(framed)[0] and not pretrained_line(framed)
-
-
-def test_frames_of_another_duration_change_nothing_about_the_proposal():
-    names = ["bandwidth", "centroid", "mel", "mfcc", "modulation"]
-    frames = {name + FRAMED: 44 for name in names[:4]} | {"modulation": 44}
-    command, _ = next_step(State(["DATASET=synth"], frames=frames))
-    mel, mfcc = f"mel{FRAMED}", f"mfcc{FRAMED}"
-    sets = f"{mel} {mfcc} {mel}+{mfcc} {mel}+{mfcc}+modulation"
-    assert command == f"make sweep DATASET=synth 'FEATURES={sets}' MODEL=texture"
 
 
 @pytest.mark.parametrize(

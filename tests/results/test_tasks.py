@@ -16,29 +16,23 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
 
 
 @pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
-def test_history_has_the_scores_of_an_epoch(task):
+def test_history_has_the_scores_of_an_epoch_and_one_of_them_ranks(task):
     targets = task.targets(pd.Series(["dog", "rain", "dog"]), NAMES)
     measured = task.epoch_scores(targets, PROBABILITIES)
     columns = [f"test_{name}" for name in measured]
     assert list(task.history_columns[-len(columns) :]) == columns
-
-
-@pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
-def test_a_task_is_ranked_by_a_score_of_its_history(task):
     assert f"train_{task.score}" in task.history_columns
-    assert set(task.printed_scores) <= {
-        column.removeprefix("val_") for column in task.history_columns
-    }
+    assert {f"val_{name}" for name in task.printed_scores} <= {*task.history_columns}
 
 
-def test_probabilities_of_classes_sum_to_one():
-    given = np.array([[0.5, 0.5], [0.9, 0.9]])
-    assert CLASSES.sound(given).tolist() == [True, False]
-
-
-def test_probabilities_of_tags_are_at_most_one():
-    given = np.array([[0.9, 0.9], [0.2, 1.1]])
-    assert TAGS.sound(given).tolist() == [True, False]
+@pytest.mark.parametrize(
+    ("task", "rows"),
+    [(CLASSES, [[0.5, 0.5], [0.9, 0.9]]), (TAGS, [[0.9, 0.9], [0.2, 1.1]])],
+)
+def test_probabilities_of_classes_sum_to_one_and_those_of_tags_are_at_most_one(
+    task, rows
+):
+    assert task.sound(np.array(rows)).tolist() == [True, False]
 
 
 def test_every_tag_above_its_threshold_is_predicted():

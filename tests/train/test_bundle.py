@@ -109,55 +109,43 @@ def test_features_of_other_rows_than_those_trained_on_are_refused(file):
         )
 
 
-def altered(file, folder, change):
-    """The bundle with another configuration, in a file of its own."""
-    content = torch.load(file, weights_only=True)
-    change(content["config"])
-    torch.save(content, folder / "altered.pt")
-    return str(folder / "altered.pt")
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("place", "value", "message"),
     [
         (
-            lambda config: config["options"].update(features="mel+chroma"),
+            ("options", "features"),
+            "mel+chroma",
             "names the features mel[+]chroma and has the channels mel:0-127",
         ),
+        (("options", "model"), "cnn8@width=8", "fold 1 .*of another model"),
         (
-            lambda config: config["options"].update(model="cnn8@width=8"),
-            "fold 1 .*of another model",
+            ("parameters", "hop_length"),
+            1,
+            "with hop_length 1, here it is computed with",
         ),
-        (
-            lambda config: config["channels"][0]["parameters"].update(hop_length=1),
-            "trained on mel with hop_length 1, here it is computed with",
-        ),
-        (
-            lambda config: config["channels"][0]["parameters"].update(colour="red"),
-            "trained on mel with colour red, here it is computed with None",
-        ),
-        (
-            lambda config: config["channels"][0]["parameters"].pop("n_mels"),
-            "trained on mel with n_mels None, here it is computed with 128",
-        ),
-        (
-            lambda config: config["channels"][0].update(frames=7),
-            "trained on mel with frames 7, here it is computed with",
-        ),
-        (
-            lambda config: config["channels"][0].update(frame_unit="Hz"),
-            "trained on mel with frame_unit Hz, here it is computed with s",
-        ),
+        (("parameters", "colour"), "red", "colour red, here it is computed with None"),
+        (("parameters", "n_mels"), None, "n_mels None, here it is computed with 128"),
+        (("frames",), 7, "trained on mel with frames 7, here it is computed with"),
+        (("frame_unit",), "Hz", "frame_unit Hz, here it is computed with s"),
     ],
 )
 def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
-    file, tmp_path, change, message
+    file, tmp_path, place, value, message
 ):
-    options = PredictOptions(
-        run=altered(file, tmp_path, change), audio=tmp_path, threads="1"
-    )
+    """A place in the options, or in the first channel."""
+    content = torch.load(file, weights_only=True)
+    config = content["config"]
+    inner = config if place[0] == "options" else config["channels"][0]
+    for key in place[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    torch.save(content, tmp_path / "altered.pt")
+    given = {"run": str(tmp_path / "altered.pt"), "audio": tmp_path, "threads": "1"}
     with refused(message):
-        predict_audio(options)
+        predict_audio(PredictOptions(**given))
 
 
 def test_no_file_of_a_run_is_replaced(sounding):

@@ -85,45 +85,35 @@ def test_an_archive_that_would_grow_is_refused_before_it_is_read(tmp_path, monke
         checkpoint.load(file)
 
 
-@pytest.mark.parametrize(
-    ("reason", "contents"),
-    [
-        (
-            "damaged, of another kind, or holds more than data",
-            [b"", b"# notes", b"PK\x03\x04 and no more"],
-        ),
-        (
-            "no checkpoint of a fold",
-            [[], {"layer.weight": torch.zeros(1)}, {"network": {}, "rows": []}],
-        ),
-        (
-            "'head' holds numbers that are not finite",
-            [
-                state(network={"head": torch.tensor([1, bad])})
-                for bad in (float("nan"), float("inf"))
-            ],
-        ),
-        (
-            "tensors that are larger than what is stored of them",
-            [state(network={"head": torch.zeros(1).expand(10**6, 10**6)})],
-        ),
-        (
-            "tensors without values or of complex numbers",
-            [
-                state(network={"head": tensor})
-                for tensor in (torch.zeros(3, device="meta"), torch.zeros(3) * 1j)
-            ],
-        ),
-        (
-            r"fold1/last.pt cannot be read as weights \(it is of fold 2\)",
-            [state(fold=2)],
-        ),
-    ],
-)
-def test_what_is_no_sound_checkpoint_of_the_fold_is_refused(tmp_path, reason, contents):
+def of(tensor):
+    return state(network={"head": tensor})
+
+
+REFUSED = {
+    "damaged, of another kind, or holds more than data": (
+        *(b"", b"# notes", b"PK\x03\x04 and no more"),
+    ),
+    "no checkpoint of a fold": (
+        *([], {"layer.weight": torch.zeros(1)}, {"network": {}, "rows": []}),
+    ),
+    "'head' holds numbers that are not finite": (
+        *(of(torch.tensor([1, bad])) for bad in (float("nan"), float("inf"))),
+    ),
+    "tensors that are larger than what is stored of them": (
+        of(torch.zeros(1).expand(10**6, 10**6)),
+    ),
+    "tensors without values or of complex numbers": (
+        *(of(torch.zeros(3, device="meta")), of(torch.zeros(3) * 1j)),
+    ),
+    r"fold1/last.pt cannot be read as weights \(it is of fold 2\)": (state(fold=2),),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_is_no_sound_checkpoint_of_the_fold_is_refused(tmp_path, reason):
     file = tmp_path / "fold1" / "last.pt"
     file.parent.mkdir()
-    for content in contents:
+    for content in REFUSED[reason]:
         if isinstance(content, bytes):
             file.write_bytes(content)
         else:

@@ -28,9 +28,11 @@ def fitted(x, y, classes):
     return network(torch.from_numpy(x)).detach()
 
 
-def of_scikit_learn(x, y):
+def of_scikit_learn(x, y, class_weight=None):
     # its default tolerance ends up to 2 points of probability from the minimum
-    regression = LogisticRegression(C=0.1, max_iter=10000, tol=1e-8)
+    regression = LogisticRegression(
+        C=0.1, max_iter=10000, tol=1e-8, class_weight=class_weight
+    )
     pipeline = make_pipeline(StandardScaler(), regression)
     exact = x.astype(np.float64)
     return pipeline.fit(exact, y).predict_proba(exact)
@@ -53,13 +55,8 @@ def test_rare_classes_weigh_as_in_scikit_learn(classes):
     weights = len(y) / classes / np.bincount(y)
     network = build("linear", x.shape[1], classes, (1, 1))
     fit(network, x, y, np.ones(len(y), bool), weights)
-    standard = StandardScaler().fit_transform(x.astype(np.float64))
-    regression = LogisticRegression(
-        C=0.1, max_iter=10000, tol=1e-8, class_weight="balanced"
-    )
-    expected = regression.fit(standard, y).predict_proba(standard)
     ours = network(torch.from_numpy(x)).detach().softmax(1)
-    assert np.allclose(ours, expected, atol=1e-4)
+    assert np.allclose(ours, of_scikit_learn(x, y, "balanced"), atol=1e-4)
 
 
 def test_positive_labels_weigh_as_in_scikit_learn():
@@ -69,12 +66,9 @@ def test_positive_labels_weigh_as_in_scikit_learn():
     network = build("linear", x.shape[1], 2, (1, 1))
     fit(network, x, labels, np.ones(len(y), bool), weights)
     ours = network(torch.from_numpy(x)).detach().sigmoid().numpy()
-    standard = StandardScaler().fit_transform(x.astype(np.float64))
     for column, weight in enumerate(weights):
-        regression = LogisticRegression(
-            C=0.1, max_iter=10000, tol=1e-8, class_weight={True: weight, False: 1.0}
-        )
-        expected = regression.fit(standard, labels[:, column]).predict_proba(standard)
+        weighted = {True: weight, False: 1.0}
+        expected = of_scikit_learn(x, labels[:, column], weighted)
         assert np.allclose(ours[:, column], expected[:, 1], atol=1e-4)
 
 
@@ -87,12 +81,28 @@ def classes_by_chance(clips, dimensions, classes):
     return StandardScaler().fit_transform(x), y
 
 
-@pytest.mark.parametrize("strength", [0.01, 1])
-def test_uncertain_classes_have_their_exact_minimum_too(strength):
-    """Most clips stay active in every class."""
-    x, y = classes_by_chance(600, 100, 6)
+def correlated_features():
+    """Fewer clips than features, which are nearly equal."""
+    random = np.random.default_rng(0)
+    y = np.arange(60) % 5
+    x = random.normal(size=(60, 4)) @ random.normal(size=(4, 80))
+    x += 0.01 * random.normal(size=x.shape)
+    x[:, 0] += y
+    return StandardScaler().fit_transform(x), y
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "strength"),
+    [
+        (*classes_by_chance(600, 100, 6), 0.01),  # most clips stay active
+        (*classes_by_chance(600, 100, 6), 1),
+        (*correlated_features(), 10),
+    ],
+)
+def test_hard_data_has_its_exact_minimum_too(x, y, strength):
     regression = LogisticRegression(C=strength, max_iter=100_000, tol=1e-8).fit(x, y)
-    weight, bias = minimise(x, y[:, None] == np.arange(6), strength, exclusive=True)
+    classes = np.arange(y.max() + 1)
+    weight, bias = minimise(x, y[:, None] == classes, strength, exclusive=True)
     logits = torch.from_numpy(x @ weight.T + bias)
     expected = regression.predict_proba(x)
     np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
@@ -145,21 +155,6 @@ def test_features_without_information_of_their_own_leave_a_model(kind, strength)
     answers = torch.from_numpy(standard @ weight.T + bias).softmax(1).numpy()
     # at the minimum the gradient of each bias is 0
     np.testing.assert_allclose(answers.sum(axis=0), target.sum(axis=0), atol=1e-3)
-
-
-def test_correlated_features_have_their_exact_minimum_too():
-    """Fewer clips than features, nearly equal features, and a large C."""
-    random = np.random.default_rng(0)
-    y = np.arange(60) % 5
-    x = random.normal(size=(60, 4)) @ random.normal(size=(4, 80))
-    x += 0.01 * random.normal(size=x.shape)
-    x[:, 0] += y
-    standard = StandardScaler().fit_transform(x)
-    regression = LogisticRegression(C=10, max_iter=100_000, tol=1e-8).fit(standard, y)
-    weight, bias = minimise(standard, y[:, None] == np.arange(5), 10, exclusive=True)
-    logits = torch.from_numpy(standard @ weight.T + bias)
-    expected = regression.predict_proba(standard)
-    np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("steps", "told"), [(2, 1), (2000, 0)])
