@@ -275,13 +275,17 @@ def _without_few(
     start = np.concatenate([np.zeros(groups, np.intp), threshold])
     own = np.concatenate([np.zeros(groups, np.intp), positive])
     order = np.lexsort((start, recording))
-    recording, start, own = recording[order], start[order], own[order]
-    first = np.searchsorted(recording, np.arange(groups))[recording]
+    recording = recording[order]
+    start = start[order]
+    own = own[order]
+    begins = np.searchsorted(recording, np.arange(groups))
+    first = begins[recording]
     clips = np.arange(len(recording)) - first  # b
     counted = own.cumsum()
     before = counted - counted[first]  # a
     end = np.append(start[1:], last)
-    end[np.append(recording[1:] != recording[:-1], True)] = last
+    ends_recording = np.append(recording[1:] != recording[:-1], True)
+    end[ends_recording] = last
 
     sums = np.zeros(len(start))
     by_clips = np.argsort(clips, kind="stable")
@@ -297,7 +301,8 @@ def _without_few(
     # the recording's own positive clips, which begin a stretch, are none of its sum
     _, place = np.unique(recording * (last + 1) + start, return_inverse=True)
     tied = np.bincount(place, own)[place]
-    precision = (found[start] - before) / np.maximum(reached[start] - clips, 1)
+    others = np.maximum(reached[start] - clips, 1)
+    precision = (found[start] - before) / others
     sums -= np.where(start < end, tied * precision, 0)
     left = last - np.bincount(recording, own)
     return _ratio(np.bincount(recording, sums), left)

@@ -126,13 +126,12 @@ def read_events(
     label       the label of events that have none
     missing     whether rows of a recording that is not there are refused or left out
 
-    An event that is listed twice counts once, with the frequencies of the first. An
-    event that lasts beyond its recording ends with it. A RequestError about a row names
-    the file and the line.
+    An event that is listed twice counts once. An event that lasts beyond its recording
+    ends with it. A RequestError about a row names the file and the line.
     """
     folder, names = annotation_tables(tables)
     known = Recordings(recordings)
-    events = []
+    events: list[tuple[object, ...]] = []
     annotated = set[str]()
     noted = defaultdict[str, dict[str, None]](dict)  # remark -> tables, lines or files
     for name in names:
@@ -166,16 +165,21 @@ def read_events(
             f" {names[0]}, the first recording {next(iter(recordings))}; expected names"
             " as in a.wav and a.txt, or a column file"
         )
-    table = pd.DataFrame(events, columns=[*EVENT_COLUMNS, *FREQUENCIES])
-    table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
-    table = table.drop_duplicates(EVENT_COLUMNS).sort_values(EVENT_COLUMNS)
     remarks = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
         for remark, of in noted.items()
     ]
-    return Annotations(
-        table.reset_index(drop=True), frozenset(annotated), tuple(remarks)
-    )
+    return Annotations(event_table(events), frozenset(annotated), tuple(remarks))
+
+
+def event_table(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+    """EVENT_COLUMNS and FREQUENCIES, sorted; the first of rows that differ in the
+    frequencies alone.
+    """
+    table = pd.DataFrame(rows, columns=[*EVENT_COLUMNS, *FREQUENCIES])
+    table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
+    table = table.drop_duplicates(EVENT_COLUMNS)
+    return table.sort_values(EVENT_COLUMNS, ignore_index=True)
 
 
 def read_given(options: TableOptions, tables: Path, measured: Measured) -> Annotations:

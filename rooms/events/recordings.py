@@ -4,13 +4,20 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
+
+import numpy as np
+import soundfile
 
 from featurestack.commandline.errors import RequestError, closest, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
+
+LISTENED = 5  # seconds
+CANCELLED = 0.1  # share of the louder channel's power; two unlike channels keep half
 
 
 class Measured(NamedTuple):
@@ -22,7 +29,6 @@ class Measured(NamedTuple):
     # known
     lost: dict[str, float]
     rates: dict[str, int]  # samples a second in the file
-    mixed: list[str]  # files of several channels
 
     @property
     def promised(self) -> dict[str, float]:
@@ -36,7 +42,8 @@ def measure_recordings(
     truncated: Literal["refuse", "keep"] = "refuse",
 ) -> Measured:
     """The seconds of recordings, of a truncated one what can be decoded."""
-    measured = Measured({}, {}, {}, {}, [])
+    measured = Measured({}, {}, {}, {})
+    mixed = []
     keep = truncated == "keep"
     infos = audio.file_infos(list(recordings.values()), truncated=keep)
     for name, info in zip(recordings, infos):
@@ -48,17 +55,40 @@ def measure_recordings(
         measured.seconds[name] = info.frames / info.sample_rate
         measured.rates[name] = info.sample_rate
         if info.channels > 1:
-            measured.mixed.append(name)
+            mixed.append(name)
         if info.lost is None or info.lost:
             lost = math.nan if info.lost is None else info.lost / info.sample_rate
             measured.lost[name] = lost
-    if measured.mixed:
+    if mixed:
         tell(
-            f"{counted(len(measured.mixed), 'recording')} of several channels, first"
-            f" {measured.mixed[0]}: they are averaged, so that sounds in antiphase"
-            " cancel; write files of one channel if that matters"
+            f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"
+            " they are averaged"
+        )
+    if cancelling := [name for name in mixed if channels_cancel(recordings[name])]:
+        tell(
+            f"the channels of {counted(len(cancelling), 'recording')} cancel in their"
+            f" average, first {cancelling[0]}: sounds are in antiphase and nearly"
+            " silent; write files of one channel"
         )
     return measured
+
+
+def channels_cancel(file: Path) -> bool:
+    """Whether the average of the channels has little of their power, in LISTENED
+    seconds spread over the file.
+    """
+    parts = []
+    with (
+        suppress(soundfile.SoundFileError, RuntimeError),
+        soundfile.SoundFile(file) as sound,
+    ):
+        last = max(0, sound.frames - sound.samplerate)
+        for place in np.linspace(0, last, LISTENED).astype(int):
+            sound.seek(place)
+            parts.append(sound.read(sound.samplerate, always_2d=True))
+    y = np.concatenate(parts) if parts else np.zeros((1, 1))
+    kept = np.square(y.mean(axis=1)).mean()
+    return bool(kept < CANCELLED * np.square(y).mean(axis=0).max())
 
 
 def lost_in_words(lost: Mapping[str, float]) -> str:

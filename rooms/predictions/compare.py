@@ -1,6 +1,6 @@
 """`fs.compare(...)`: verdicts on several models' predictions, arrays in, tables out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,30 +60,11 @@ def compare(
 
         fs.compare({"a": p, "b": q}, labels, groups=recordings).table
     """
-    values = np.asarray(labels)
-    several = values.ndim == 2
-    if values.ndim not in (1, 2) or not len(values):
-        raise RequestError(f"labels of shape {values.shape}: expected (clips,)")
-    if several:
-        columns: Iterable[Any] = getattr(labels, "columns", range(values.shape[1]))
-        every = np.array([*map(str, classes or columns)])
-        values = np.array([SEPARATOR.join(every[row]) for row in values > 0])
-    else:
-        every = np.array([*map(str, classes or np.unique(values))])
-    clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
-    for name, given in (("label", values), ("group", groups), ("fold", folds)):
-        if given is None:
-            continue
-        column = np.asarray(given)
-        if column.shape != (len(clips),):
-            raise RequestError(
-                f"{name}: {len(column)} values for {len(clips)} clips; expected one for"
-                " each"
-            )
-        clips[name] = column.astype(str)
+    several = np.ndim(labels) == 2
+    clips, names = clips_of_arrays(labels, groups, folds, classes)
     answers = []
     for model, given in predictions.items():
-        own = columns_of(model, given, every, len(clips))
+        own = columns_of(model, given, names, len(clips))
         frame = pd.concat([clips, own], axis=1)
         roles = {name: name for name in ROLES if name in frame}
         answers += answers_in(Table(model, frame, model), roles, None, tags=several)
@@ -104,8 +85,34 @@ def compare(
     )
 
 
+def clips_of_arrays(
+    labels: Any, groups: Any, folds: Any, classes: Sequence[str] | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """clip, label, and group and fold if they are given; and the names of classes."""
+    values = np.asarray(labels)
+    if values.ndim not in (1, 2) or not len(values):
+        raise RequestError(f"labels of shape {values.shape}: expected (clips,)")
+    if values.ndim == 2:
+        columns = getattr(labels, "columns", range(values.shape[1]))
+        names = [*map(str, classes or columns)]
+        every = np.array(names)
+        values = np.array([SEPARATOR.join(every[row]) for row in values > 0])
+    else:
+        names = [*map(str, classes or np.unique(values))]
+    clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
+    for name, given in (("label", values), ("group", groups), ("fold", folds)):
+        if given is not None and np.shape(given) != (len(clips),):
+            raise RequestError(
+                f"{name}: {len(given)} values for {len(clips)} clips; expected one for"
+                " each"
+            )
+        if given is not None:
+            clips[name] = np.asarray(given).astype(str)
+    return clips, names
+
+
 def columns_of(
-    model: str, given: Any, classes: Iterable[str], clips: int
+    model: str, given: Any, classes: Sequence[str], clips: int
 ) -> pd.DataFrame:
     """A model's columns of a table; RequestError for another shape."""
     values = np.asarray(given)

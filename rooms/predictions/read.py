@@ -11,7 +11,7 @@ without a detection is predicted as NOTHING, which is wrong for every label.
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -198,11 +198,12 @@ def answers_of(
     if not classes:
         return listed(table, roles, clips)
     scores = numbers(table, [*classes]).rename(columns=classes)
-    for label in sorted(labels - {*scores, *NO_LABEL}):
-        row = clips.index[[label in text.split(SEPARATOR) for text in clips["target"]]]
+    if unknown := sorted(labels - {*scores, *NO_LABEL}):
+        own = clips["target"].map(lambda text: unknown[0] in text.split(SEPARATOR))
         raise RequestError(
-            f"{table.at(row[0])}: no column has the probability of {label!r}; expected"
-            f" one per class, and there are {shortened(', '.join(scores))}"
+            f"{table.at(own.idxmax())}: no column has the probability of"
+            f" {unknown[0]!r}; expected one per class, and there are"
+            f" {shortened(', '.join(scores))}"
         )
     if clips.duplicated(["clip_id", "selection"]).any():  # windows of a labelled file
         scores = scores.groupby(clips["clip_id"], sort=False).max()
@@ -283,9 +284,18 @@ def with_truth(table: Table, clips: pd.DataFrame, truth: pd.DataFrame) -> pd.Dat
     """The clips as `truth` has them, perhaps without folder or ending; windows of a
     file whose label alone is known have that.
     """
-    for names, known in names_of(clips, truth):
-        first = pd.Series(truth.index, known)
-        places = names.map(first[~known.duplicated(keep=False).to_numpy()])
+    stem, known = (
+        own["file"].map(lambda name: PurePath(name).stem) for own in (clips, truth)
+    )
+    ways = [
+        (clips["clip_id"], truth["clip_id"]),
+        (stem + clips["at"], known + truth["at"]),
+    ]
+    if not truth["at"].any():
+        ways += [(clips["file"], truth["file"]), (stem, known)]
+    for names, own in ways:
+        first = pd.Series(truth.index, own)
+        places = names.map(first[~own.duplicated(keep=False).to_numpy()])
         if places.notna().all():
             found = truth.loc[places].set_index(clips.index)
             return clips.assign(**{name: found[name] for name in found})
@@ -294,20 +304,6 @@ def with_truth(table: Table, clips: pd.DataFrame, truth: pd.DataFrame) -> pd.Dat
         f"{table.at(unknown)}: {shortened(clips['clip_id'][unknown])} is not among the"
         f" {len(truth):,} clips with a true label; expected the same file names"
     )
-
-
-def names_of(
-    clips: pd.DataFrame, truth: pd.DataFrame
-) -> Iterator[tuple["pd.Series[str]", "pd.Series[str]"]]:
-    """The names by which the clips may be those of `truth`, the most exact first."""
-    yield clips["clip_id"], truth["clip_id"]
-    ways: list[Callable[[str], str]]
-    ways = [str, lambda name: PurePath(name).name, lambda name: PurePath(name).stem]
-    for way in ways:
-        file, known = clips["file"].map(way), truth["file"].map(way)
-        yield file + clips["at"], known + truth["at"]
-        if not truth["at"].any():
-            yield file, known
 
 
 def refuse_disagreement(table: Table, clips: pd.DataFrame, *, once: bool) -> None:
@@ -322,7 +318,8 @@ def refuse_disagreement(table: Table, clips: pd.DataFrame, *, once: bool) -> Non
         "rows": (rows != first) & once,
     }
     for what, wrong in reasons.items():
-        for row in clips.index[wrong][:1]:
+        if wrong.any():
+            row = wrong.idxmax()
             raise RequestError(
                 f"{table.at(row)}: clip {shortened(clips['clip_id'][row])} has two"
                 f" {what}, also in {table.at(first[row])}; expected one"

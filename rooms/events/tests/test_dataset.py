@@ -72,7 +72,7 @@ def options(folder, **given):
 
 
 def test_ignored_events_are_kept_without_a_label(folder):
-    measured = Measured({f"r{number}.wav": 12.0 for number in range(4)}, {}, {}, {}, [])
+    measured = Measured({f"r{number}.wav": 12.0 for number in range(4)}, {}, {}, {})
     events = annotated_recordings(options(folder, ignore="low"), measured).events
     assert {*events["label"]} == {"high", ""}
     with refused("IGNORE=lo: .*did you mean 'low'"):
@@ -112,13 +112,16 @@ def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
     assert own["end"].max() <= 6.0
 
 
-def test_channels_that_are_averaged_are_told(tmp_path, capsys):
+@pytest.mark.parametrize(("right", "cancels"), [(-1, True), (0, False)])
+def test_channels_that_are_averaged_are_told(tmp_path, capsys, right, cancels):
     write_recordings(tmp_path, recordings=2)
     y, rate = soundfile.read(tmp_path / "audio" / "r1.wav")
-    soundfile.write(tmp_path / "audio" / "r1.wav", np.stack([y, -y], axis=1), rate)
+    both = np.stack([y, right * y], axis=1)
+    soundfile.write(tmp_path / "audio" / "r1.wav", both, rate)
     make_events(options(tmp_path))
     told = capsys.readouterr().err
     assert "1 recording of several channels, first r1.wav" in told
+    assert ("the channels of 1 recording cancel" in told) == cancels
 
 
 def test_memory_does_not_grow_with_the_number_of_events_at_one_time():
