@@ -120,16 +120,12 @@ def own_options(command: Command) -> "type[Options]":
     return typing.get_type_hints(command)["options"]
 
 
-def word_of(command: Command) -> str:
-    """The word typed for a command."""
-    return command.__name__.rstrip("_")
-
-
 def by_word(commands: Commands) -> Registry[Command]:
     """The commands by the word that is typed for each."""
     if isinstance(commands, Registry):
         return commands
-    return Registry("command", {word_of(command): command for command in commands})
+    words = {command.__name__.rstrip("_"): command for command in commands}
+    return Registry("command", words)
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:

@@ -241,7 +241,6 @@ def loaded(
 
 
 def templates() -> list[Path]:
-    """The folders of the rooms' templates."""
     return [room.templates for _, room in _declared() if room and room.templates]
 
 
@@ -262,7 +261,6 @@ def switches() -> set[str]:
 
 
 def folders() -> list[Path]:
-    """The folders of the rooms that are here."""
     modules = [sys.modules[place.module] for place, room in _declared() if room]
     return [Path(str(module.__file__)).parent for module in modules]
 

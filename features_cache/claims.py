@@ -103,7 +103,6 @@ class Writing:
         self._writing.drop()
 
     def close(self) -> None:
-        """Close both lock files."""
         self._claim.release()
         self._writing.release()
 

@@ -161,17 +161,14 @@ class FeatureSpec:
 
     @property
     def rows(self) -> int:
-        """Rows of a clip's feature map."""
         return len(self.row_axis)
 
     @property
     def frames(self) -> int:
-        """Frames of a clip's feature map."""
         return len(self.frame_axis)
 
     @property
     def clip_bytes(self) -> int:
-        """Bytes of one clip's values."""
         return self.rows * self.frames * np.dtype(self.dtype).itemsize
 
     @property

@@ -12,7 +12,6 @@ NAMED = ("esc50", "esc10", *SYNTHETIC)
 
 
 def is_cache(folder: Path) -> bool:
-    """Whether a folder is a feature cache."""
     return (folder / INDEX).is_file()
 
 

@@ -52,7 +52,6 @@ class Wanted:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the run has all clips."""
         return self.part == slice(0, len(self.clips))
 
     @functools.cached_property
@@ -145,7 +144,12 @@ def missing(wanted: Wanted, *, check: bool = True) -> Missing:
         compare = functools.partial(stored_clips, wanted, check=check)
         stored = list(threads.map(compare, wanted.specs))
     if wanted.read_only:
-        stored = [_with_failed(wanted, clips) for clips in stored]
+        # clips that failed stay missing
+        for number, clips in enumerate(stored):
+            if clips.file:
+                names = [clips.file.stored]
+                failed = has_failed(wanted.folder, wanted.clips, names)
+                stored[number] = replace(clips, done=clips.done | failed)
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: wanted.part.start] = todo[wanted.part.stop :] = False
     sizes = {
@@ -154,14 +158,6 @@ def missing(wanted: Wanted, *, check: bool = True) -> Missing:
         if not clips.fits
     }
     return Missing(stored, todo, sizes)
-
-
-def _with_failed(wanted: Wanted, clips: FinishedClips) -> FinishedClips:
-    """The finished clips of a feature, and those that failed: they stay missing."""
-    if clips.file is None:
-        return clips
-    failed = has_failed(wanted.folder, wanted.clips, [clips.file.stored])
-    return replace(clips, done=clips.done | failed)
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:

@@ -16,9 +16,7 @@ called, so that importing this module and `featurestack --help` are fast.
 """
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 # In a clone the packages are links to the folders beside this one. Where links were not
 # unpacked (a zip of the repository), the folders are found directly.
@@ -72,13 +70,7 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
 }
 
 
-def _train() -> Callable[..., Any]:
-    from featurestack.interface import train
-
-    return train
-
-
-CALLED["train"] = _train
+CALLED["train"] = lambda: importlib.import_module("featurestack.interface").train
 
 
 def __getattr__(name: str) -> object:

@@ -76,8 +76,6 @@ class Truncated(AudioError):
 
 
 class Info(NamedTuple):
-    """A file's header."""
-
     sample_rate: int
     frames: int
     channels: int

@@ -80,15 +80,11 @@ class MelBank:
 
 @dataclass(frozen=True)
 class MelBank64(MelBank):
-    """Mel bands, by default 64."""
-
     n_mels: Count = 64
 
 
 @dataclass(frozen=True)
 class MelBank32(MelBank):
-    """Mel bands, by default 32."""
-
     n_mels: Count = 32
 
 

@@ -91,7 +91,6 @@ class Request(Wanted):
 
 
 def index_attributes(dataset: Dataset) -> dict[str, str | int]:
-    """Attributes of a dataset's index."""
     values: dict[str, str | int | None] = {
         "dataset": dataset.name,
         "source": dataset.source,
@@ -248,7 +247,6 @@ def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
 
 @functools.cache
 def libraries() -> str:
-    """Names and versions of the libraries that compute features."""
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
 
 

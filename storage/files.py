@@ -155,13 +155,11 @@ def may_read(folder: Path) -> bool:
 
 
 def is_closed(folder: Path) -> bool:
-    """Whether this is a folder that may not be read."""
     # Path's is_dir raises below a folder that may not be read
     return os.path.isdir(folder) and not may_read(folder)  # noqa: PTH112
 
 
 def require_readable(folder: Path) -> None:
-    """RequestError if a folder may not be read."""
     if is_closed(folder):
         raise RequestError(f"{folder} {CLOSED}")
 

@@ -27,7 +27,6 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """Write all of `data` at `offset`."""
     rest = memoryview(data).cast("B")
     while rest:
         written = os.pwrite(descriptor, rest, offset)
@@ -59,12 +58,10 @@ def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
 
 
 def release_flock(descriptor: int) -> None:
-    """Give an flock up."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def is_running(process: str) -> bool:
-    """Whether a process with this id runs on this machine."""
     return process.isdecimal() and len(process) < 10 and psutil.pid_exists(int(process))
 
 

@@ -188,7 +188,6 @@ def clip_warnings(table: pd.DataFrame) -> list[Finding]:
 
 
 def clip_notes(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """Findings about the clips' duration, rate and band."""
     sounding = table["peak"] >= SILENT
     seconds = table["seconds"]
     end = dataset.duration

@@ -162,7 +162,6 @@ def load(options: SourceOptions) -> Dataset:
 
 
 def load_cache(folder: Path, options: SourceOptions) -> Dataset:
-    """The dataset of a cache that is used as it is."""
     cache = Cache(folder)
     return Dataset(
         name=dataset_name(options.dataset, options.name),
@@ -241,7 +240,6 @@ def _read(options: SourceOptions) -> Listing:
 
 
 def no_dataset(file: Path) -> str:
-    """The message for a file that is no table."""
     remedy = "give a folder with one sub-folder of sounds per class, or a CSV"
     if zipfile.is_zipfile(file):
         remedy = f"unpack it, and {remedy}"

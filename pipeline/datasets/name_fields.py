@@ -68,7 +68,6 @@ class NameField:
         return [f"GROUP={self.group}", *(["FOLDS_BY=group"] if by_group else [])]
 
     def of_clips(self, table: pd.DataFrame) -> "pd.Series[str]":
-        """The value of each clip."""
         return table["clip_id"].map(dict(self.value_of))
 
     @property

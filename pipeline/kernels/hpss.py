@@ -128,12 +128,20 @@ def _windows(t, done):
 @inlined
 def _four_windows(t, lane, done, w, kept):
     """The windows w to w + 3, from the middle 4 of the 28 values that they share."""
+    place = w * LANES + lane
     early = _middle(kept, _two(t, w + 1, lane))
-    done[w * LANES + lane] = _middle(early, _one(t, w, lane))[0]
-    done[(w + 1) * LANES + lane] = _middle(early, _one(t, w + 31, lane))[0]
+    done[place] = _median(early, t, w, lane)
+    done[place + LANES] = _median(early, t, w + 31, lane)
     late = _middle(kept, _two(t, w + 31, lane))
-    done[(w + 2) * LANES + lane] = _middle(late, _one(t, w + 2, lane))[0]
-    done[(w + 3) * LANES + lane] = _middle(late, _one(t, w + 33, lane))[0]
+    done[place + 2 * LANES] = _median(late, t, w + 2, lane)
+    done[place + 3 * LANES] = _median(late, t, w + 33, lane)
+
+
+@inlined
+def _median(kept, t, row, lane):
+    """The middle of the two values kept and a row's."""
+    middle = _middle(kept, _one(t, row, lane))
+    return middle[0]
 
 
 # Sorted values are pairs of pairs, the lower half first: 4 are (((a,), (b,)), ((c,),

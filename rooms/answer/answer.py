@@ -105,7 +105,6 @@ class Question:
 
     @property
     def chooses(self) -> bool:
-        """Whether there is a choice: more than one feature is asked for."""
         return len(self.specs) > 1
 
     @cached_property
@@ -123,7 +122,6 @@ class Question:
 
     @property
     def runs(self) -> Path:
-        """The dataset's folder of runs."""
         name = dataset_name(self.options.dataset, self.options.name)
         return self.options.runs / name
 
@@ -481,7 +479,6 @@ def conclude(
     checked: bool,
     whole: bool,
 ) -> Answer:
-    """The answer of the steps."""
     names = scores.clips.plan.channel_names
     alone = {name: scores.mean(name, None) for name in names}
     alone = dict(sorted(alone.items(), key=lambda pair: -pair[1]))

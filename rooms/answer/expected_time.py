@@ -81,7 +81,6 @@ def coarse(fewest: float, most: float) -> str:
 
 
 def one_digit(seconds: float) -> str:
-    """A duration in seconds, minutes or hours."""
     for limit, size, unit in ((150, 1, "s"), (5400, 60, "minutes")):
         if seconds < limit:
             number = float(f"{max(seconds / size, 1):.0e}")

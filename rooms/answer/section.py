@@ -94,7 +94,6 @@ def lead_of_choice(
     *,
     chance: bool,
 ) -> dict[str, str]:
-    """The sentences on a choice, by heading."""
     # the heading says "chosen" already
     chosen = f"{sentences.chosen(config).removeprefix('chosen: ')}."
     recommended = sentences.as_sentence(sentences.recommended(config, chance=chance))

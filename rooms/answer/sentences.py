@@ -86,7 +86,6 @@ def surer(candidates: Sequence[str], cache: "Cache") -> str:
 
 
 def network_sentences(candidates: Sequence[str], sample_rate: int) -> list[str]:
-    """A sentence on pretrained networks that could be had."""
     has_networks = any(name.startswith("embedding") for name in candidates)
     if has_networks or "networks" not in rooms.names("capabilities"):
         return []

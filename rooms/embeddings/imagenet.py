@@ -28,6 +28,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import (
     FEATURES,
     Feature,
+    Variant,
     resolve_feature,
     stored_map,
 )
@@ -196,13 +197,19 @@ def source_name(
     return source.stored
 
 
+def source_of(**parameters: Any) -> Variant | None:
+    """The feature whose map is read; None if it was brought into the cache."""
+    name = source_name(**parameters)
+    known = FEATURES.knows(parameters["of"])
+    return resolve_feature(parse_channel(name)) if known else None
+
+
 def facts(**parameters: Any) -> dict[str, str]:
     """What the values depend on: the weights' digest; the source, its parameters and
     its code version.
     """
     described = {"file": file_facts(weights()).sha256}
-    if FEATURES.knows(parameters["of"]):
-        source = resolve_feature(parse_channel(source_name(**parameters)))
+    if source := source_of(**parameters):
         named = [f"{key}={value}" for key, value in source.recorded.items()]
         version = f"{parameters['of']} {source.feature.version}"
         described["source"] = f"{version}: {', '.join(named)}"
@@ -211,9 +218,9 @@ def facts(**parameters: Any) -> dict[str, str]:
 
 def dimension_axis(sample_rate: int, **parameters: Any) -> NDArray[np.float64]:
     """(rows,) the number of each row, from 0; Impossible if the source is."""
-    name = source_name(**parameters)
-    if sample_rate and FEATURES.knows(parameters["of"]):
-        resolve_feature(parse_channel(name)).row_axis(sample_rate)
+    source = source_of(**parameters)
+    if sample_rate and source:
+        source.row_axis(sample_rate)
     values = sum(2 * STAGES[stage] * ROWS // SHRUNK[stage] for stage in STAGES)
     return np.arange(float(values))
 
@@ -222,11 +229,9 @@ def one_column(
     sample_rate: int, samples: int, **parameters: Any
 ) -> NDArray[np.float64]:
     """(1,) the clip's beginning; Impossible if the source is, or has a single frame."""
-    name = source_name(**parameters)
-    if sample_rate and FEATURES.knows(parameters["of"]):
-        source = resolve_feature(parse_channel(name))
-        if len(source.frame_axis(sample_rate, samples)) < 2:
-            raise Impossible(f"{name} has a single frame")
+    source = source_of(**parameters)
+    if sample_rate and source and len(source.frame_axis(sample_rate, samples)) < 2:
+        raise Impossible(f"{source.stored} has a single frame")
     return np.zeros(1)
 
 

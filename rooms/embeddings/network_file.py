@@ -75,7 +75,6 @@ def one_line(error: Exception) -> str:
 
 
 def open_onnx(path: Path, output: str) -> Opened:
-    """A network in ONNX."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()

@@ -320,21 +320,3 @@ def test_the_padding_of_a_short_clip_is_not_pooled():
     write_network("net", window=0.5)
     padded = np.concatenate([RAMP + 1, np.zeros(3000)])
     assert embedded(padded) == pytest.approx(embedded(RAMP + 1))
-
-
-def test_a_bundle_computes_it_for_new_audio(here, where, capsys):
-    from featurestack.train import run
-    from featurestack.train.bundle import make_bundle
-    from featurestack.train.options import BundleOptions, PredictOptions, RunOptions
-    from featurestack.train.predict import predict_audio
-
-    write_network("net", window=0.25)
-    name = "embedding@model=net"
-    extract(FeaturesCommand(**where, features=name, jobs=1))
-    folder = run.execute(RunOptions(**where, features=name, model="linear"))
-    made = here / "model.pt"
-    assert make_bundle(BundleOptions(run=str(folder.path), out=made)) == 0
-    capsys.readouterr()
-    ask = PredictOptions(run=str(made), audio=here / "1.wav", top=1, threads="1")
-    assert predict_audio(ask) == 0
-    assert capsys.readouterr().out.startswith("b ")

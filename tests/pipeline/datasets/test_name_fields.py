@@ -72,23 +72,6 @@ def test_a_further_column_is_named_as_its_own_group():
     )
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        [f"{label}_{n}" for label in ("dog", "cat") for n in range(30)],  # a count
-        [f"{label} (take {n})" for label in ("dog", "cat") for n in range(30)],
-        [f"{label}_{n}_A" for label in ("dog", "cat") for n in range(30)],
-        [f"{label}_{label}{n}" for label in ("dog", "cat") for n in range(9)],
-        ["dog_1", "cat"],
-    ],
-)
-def test_counts_takes_and_classes_are_no_speakers(names):
-    table = clips(names)
-    assert not [
-        field for field in name_fields(table) if not field.values[0].isdecimal()
-    ]
-
-
 def test_a_name_of_one_word_in_each_folder_is_a_field():
     names = [f"{word}/{speaker}" for word in "abc" for speaker in ("george", "lucas")]
     table = clips(names).assign(label=[name[0] for name in names])
