@@ -28,7 +28,6 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
 from featurestack.rooms.embeddings.network_file import NetworkFile
 from featurestack.rooms.embeddings.networks import (
-    POOLINGS,
     FrontEnd,
     NetworkCard,
     external_files,
@@ -132,17 +131,17 @@ def _with_axes(
     return windows[:, None]
 
 
-def embedding(clip: Clip, *, model: str = "", pooling: str = "") -> np.ndarray:
+def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     """The embedding of a pretrained network: what it has learned from other sounds, as
     one vector.
 
     Formula: the network's output, pooled over its windows as its card says
     Changes with: whatever the network was trained to distinguish
     Ignores: whatever it was trained to ignore, often loudness and the room
-    Feature map: one column, or with pooling none one for each window or frame; its rows
-      have no order
+    Feature map: one column, or one for each window or frame if its card says so; its
+      rows have no order
     """
-    network = open_network(model, pooling)
+    network = open_network(model)
     y = clip.y
     if network.card.pooling != "none":
         # the zeros behind a short clip would be pooled with its sound
@@ -151,24 +150,17 @@ def embedding(clip: Clip, *, model: str = "", pooling: str = "") -> np.ndarray:
     return network.embed(audio.resample(y, clip.sample_rate, rate))
 
 
-def file_fingerprint(*, model: str, pooling: str) -> dict[str, str]:
+def file_fingerprint(*, model: str) -> dict[str, str]:
     """The fingerprint of network and card; RequestError if one is missing."""
     return {"file": obtain_network(model).fingerprint()}
 
 
-def open_network(model: str, pooling: str = "") -> Network:
-    """The network of this name, opened once for each process and version of its files;
-    `pooling` instead of the card's, if given.
+def open_network(model: str) -> Network:
+    """The network of this name, opened once for each process and version of its
+    files.
     """
     files = find_network(model)
     card = files.read_card()
-    if pooling:
-        try:
-            card = replace(card, pooling=pooling)
-        except ValueError:
-            raise RequestError(
-                f"pooling={pooling}: expected one of {', '.join(POOLINGS)}"
-            ) from None
     paths = [path for path in (files.network, files.front_end()) if path]
     versions = tuple(
         (path.absolute(), path.stat().st_mtime_ns)
@@ -221,9 +213,9 @@ def _shortest(front_end: NetworkFile, card: NetworkCard) -> int:
     return enough
 
 
-def dimension_axis(_: int, *, model: str, pooling: str) -> NDArray[np.float64]:
+def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
     """(rows,) the number of each row, from 0."""
-    network = open_network(model, pooling)
+    network = open_network(model)
     card = network.card
     silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
     return np.arange(len(network.embed(silence)), dtype=float)
@@ -234,13 +226,12 @@ def window_axis(
     samples: int,
     *,
     model: str,
-    pooling: str,
 ) -> NDArray[np.floating]:
     """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a
     single one.
     """
     silence = Clip(np.zeros(samples, np.float32), sample_rate)
-    count = embedding(silence, model=model, pooling=pooling).shape[1]
+    count = embedding(silence, model=model).shape[1]
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 
 

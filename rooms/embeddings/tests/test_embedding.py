@@ -206,14 +206,14 @@ def test_a_front_end_that_is_not_there_or_fills_no_window_is_named():
 
 def test_the_fingerprint_covers_network_front_end_and_card():
     write_front_end()
-    seen = {embedding.file_fingerprint(model="net", pooling="")["file"]}
+    seen = {embedding.file_fingerprint(model="net")["file"]}
     for name in ("net.onnx", "frames.onnx"):
         with (networks.FOLDER / name).open("a") as file:
             file.write(" ")
-        seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+        seen.add(embedding.file_fingerprint(model="net")["file"])
     card = networks.FOLDER / "net.json"
     card.write_text(card.read_text().replace('"offset": 1', '"offset": 2'))
-    seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+    seen.add(embedding.file_fingerprint(model="net")["file"])
     assert len(seen) == 4
 
 
@@ -231,12 +231,12 @@ def test_the_fingerprint_covers_weights_beside_the_network(here, name):
     for factor in (2, 3):
         weights.write_bytes(np.float32(factor).tobytes())
         os.utime(weights, ns=(factor, factor))
-        seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+        seen.add(embedding.file_fingerprint(model="net")["file"])
         np.testing.assert_allclose(embedded(RAMP + 1), factor * (RAMP + 1), rtol=1e-6)
     assert len(seen) == 2
     weights.unlink()
     with refused(r"has weights in another file, models/.*\.bin, which is not there"):
-        embedding.file_fingerprint(model="net", pooling="")
+        embedding.file_fingerprint(model="net")
 
 
 def test_without_its_package_a_network_says_what_to_install(monkeypatch):
