@@ -88,14 +88,6 @@ def read_batches(
             yield part, values
 
 
-def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
-    """mel, or the first usable feature with several rows, if there is one."""
-    return next(
-        (name for name in ("mel", *usable) if name in usable and cache[name].rows > 1),
-        None,
-    )
-
-
 def sample_by_class(
     table: pd.DataFrame,
     most: int,

@@ -1,4 +1,4 @@
-"""The report's section on the data: facts, counts, means, separability."""
+"""The report's section on the data: facts, counts, separability."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.clips import leading_feature, sample_by_class
+from featurestack.analysis.clips import sample_by_class
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.figures.data import SAMPLED_CLIPS, format_plain
+from featurestack.analysis.figures.data import SAMPLED_CLIPS
 from featurestack.analysis.separability import (
     neighbour_accuracy,
     principal_components,
@@ -112,12 +112,11 @@ def feature_tables(
     features: Sequence[str],
     writer: FigureWriter,
 ) -> dict[str, pd.DataFrame]:
-    """Submit the figures of clips of one label each, and return the accuracy of the
-    nearest neighbour by each feature; parameters as in `data_tables`.
+    """The accuracy of the nearest neighbour by each feature, of clips of one label;
+    parameters as in `data_tables`.
     """
     rng = np.random.default_rng(0)
     sample = sample_by_class(clips, SAMPLED_CLIPS, rng).set_index("clip_id")
-    shown = leading_feature(cache, features)
     accuracy = {}
     # its samples mean nothing by themselves
     described = [name for name in features if name != "waveform"]
@@ -125,15 +124,6 @@ def feature_tables(
         values = summarise(cache, name, list(sample.index))
         if values.empty:
             continue
-        if name == shown:
-            stored = cache[name]
-            row_means = values.iloc[:, : stored.rows]
-            # a class without a drawn clip has no mean
-            means = class_means(row_means, sample["label"])
-            means.columns = pd.Index(map(format_plain, stored.row_axis))
-            writer.submit(
-                "class_means", means=means, row_unit=stored.row_unit, title=name
-            )
         summarised = sample.loc[values.index]
         target = summarised["label"].to_numpy(str)
         recording = summarised["group"].to_numpy(str)
@@ -145,11 +135,3 @@ def feature_tables(
     ranked = ranked.sort_values(ascending=False, kind="stable")
     writer.submit("separability", accuracy=ranked)
     return {"separability": ranked.reset_index()}
-
-
-def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """Means (classes, columns) of `values` (N, columns), standardised over the clips;
-    both arguments are indexed by clip id.
-    """
-    standard = (values - values.mean()) / values.std(ddof=0)
-    return standard.fillna(0).groupby(labels).mean()  # NaN: a constant column

@@ -24,7 +24,7 @@ from featurestack.results.scores import Floats, most_confused
 CLASSES_SHOWN = 12
 
 
-def summary(found: Findings) -> dict[str, object]:
+def first_screen_values(found: Findings) -> dict[str, object]:
     """The template's values: forest plot, small matrix, common mistake."""
     best = found.runs[0]
     axis: dict[str, object] = {

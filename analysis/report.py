@@ -86,8 +86,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     hashed = inputs_hash(job, options)  # before anything is read
     job.folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(job.folder)
-    inputs = read(job, options)
-    found = find(inputs)
+    inputs = read_inputs(job, options)
+    found = findings_of(inputs)
     writer = FigureWriter(
         job.folder,
         {} if options.overwrite else manifest.content.get("figures", {}),
@@ -110,7 +110,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     if job.proposal:
         proposals = [job.proposal]
     command, reason = proposals[0] if proposals else propose(inputs, found)
-    built, files = write(inputs, found, sections, writer, command, reason)
+    built, files = write_page(inputs, found, sections, writer, command, reason)
     manifest.replace(
         files,
         inputs=hashed,
@@ -124,7 +124,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     return built
 
 
-def read(job: ReportJob, options: AnalysisOptions) -> Inputs:
+def read_inputs(job: ReportJob, options: AnalysisOptions) -> Inputs:
     """Read the runs and the cache."""
     cache, features, damage = readable_cache(job.cache)
     return Inputs(
@@ -141,7 +141,7 @@ def read(job: ReportJob, options: AnalysisOptions) -> Inputs:
     )
 
 
-def find(inputs: Inputs) -> Findings:
+def findings_of(inputs: Inputs) -> Findings:
     """Find threats to validity, rank and test the runs, and make their tables."""
     cache = inputs.cache
     results = inputs.results
@@ -311,7 +311,7 @@ def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
     return facts
 
 
-def write(
+def write_page(
     inputs: Inputs,
     found: Findings,
     sections: Sequence[Section],

@@ -84,7 +84,7 @@ def comparison(writer: FigureWriter, found: Findings) -> Section:
         from featurestack.analysis.run_section import submit_comparison
 
         submit_comparison(writer, found)
-    values = first_screen.summary(found) | comparison_values(found)
+    values = first_screen.first_screen_values(found) | comparison_values(found)
     return Section("comparison", "Comparison", values=values)
 
 

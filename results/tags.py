@@ -194,7 +194,8 @@ def lwlrap(target: Targets, scores: Scores) -> float:
         own = scores[positive]
         above = own >= score[positive, None]
         hits = (above & target[positive]).sum(axis=1)
-        total += (hits / above.sum(axis=1)).sum()
+        precision = hits / above.sum(axis=1)
+        total += precision.sum()
     return float(total / labels.sum())
 
 
@@ -218,7 +219,8 @@ def jackknife_values(
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     whole = average_precision(target, scores)
-    return attributed(whole, _without_each(target, scores, recordings), sizes)
+    without = _without_each(target, scores, recordings)
+    return attributed(whole, without, sizes)
 
 
 def _is_dense(target: Targets, recordings: int) -> bool:

@@ -108,7 +108,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     elif home is not run:
         compared = replace(compared, own=run.task.metric.of_choice(compared.own))
     write_files(folder, other.name, known, clips, run, compared)
-    print(*lines(known, clips, run, compared), sep="\n")
+    print(*score_lines(known, clips, run, compared), sep="\n")
     print(f"predictions, scores and confusions: {folder}")
     return 1 if len(answers) < len(table) else 0
 
@@ -330,7 +330,7 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} …" if len(names) > NAMED else shown
 
 
-def lines(
+def score_lines(
     known: pd.DataFrame,
     clips: LabelledClips,
     run: RunFolder,

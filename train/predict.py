@@ -25,7 +25,7 @@ from featurestack.train.rejection import NO_ANSWER
 BAR = 24  # characters of the bar for a probability of 1
 
 
-def show(
+def print_predictions(
     table: pd.DataFrame,
     classes: list[str],
     options: PredictOptions,
@@ -144,5 +144,5 @@ def predict_audio(options: PredictOptions) -> int:
         table = predict_recordings(model, named, options.window, options.hop)
     else:
         table = predict_files(model, named).reset_index(names="file")
-    show(table, model.classes, options, tags=model.task.multilabel)
+    print_predictions(table, model.classes, options, tags=model.task.multilabel)
     return int(table["file"].nunique() < len(files))

@@ -331,7 +331,7 @@ def partly_inside(caches: Mapping[str, Cache | None]) -> list[Problem]:
     return problems
 
 
-def compare(
+def compare_datasets(
     given: Sequence[ReportJob],
     model: str,
     base: str,

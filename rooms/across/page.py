@@ -54,9 +54,9 @@ def compare_reports(
     comparison: Comparison | None = None
     problems: list[Problem] = []
     if len(given) >= FEWEST_DATASETS:
-        from featurestack.rooms.across.comparison import compare
+        from featurestack.rooms.across.comparison import compare_datasets
 
-        comparison, problems = compare(given, **choices(options))
+        comparison, problems = compare_datasets(given, **choices(options))
     if comparison is None:
         why = not_compared(len(given))
         headline = f"{counted(reports, 'report')}. {why}"

@@ -34,7 +34,7 @@ WANTED = (
     ("confusion_matrix", "precision_recall"),
     ("importance", "additions"),
     ("learning_curves",),
-    ("class_means", "separability"),
+    ("separability",),
 )
 
 

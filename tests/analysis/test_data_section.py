@@ -1,21 +1,10 @@
-"""The section about the data: class means, and what failed."""
+"""The section about the data: what failed."""
 
 import numpy as np
-import pandas as pd
-import pytest
 
-from featurestack.analysis.data_section import class_means, data_facts
+from featurestack.analysis.data_section import data_facts
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.side_files import write_failures
-
-
-def test_class_means_are_in_deviations_from_the_mean_of_all():
-    values = pd.DataFrame([[1.0, 5], [1, 5], [3, 5]])
-    means = class_means(values, pd.Series(["a", "a", "b"])).to_numpy()
-    assert (
-        means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2)])
-        and not means[:, 1].any()
-    )
 
 
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
