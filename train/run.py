@@ -93,15 +93,19 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
 
         # scikit-learn fits a linear model, on the CPU
         named = options.device if plan.model.kind.in_steps else "cpu"
-        device = device_of(named)
-        if plan.execution.resident == "gpu" and device == "cpu":
+        devices = list(map(device_of, named.split()))
+        if plan.execution.resident == "gpu" and "cpu" in devices:
             raise RequestError(
                 "RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream"
             )
-        if "WORLD_SIZE" in os.environ:
-            rooms.load("capabilities", "torchrun").train(plan, waiting, device)
+        if len(devices) > 1:
+            if plan.path != path:
+                raise RequestError("RETRAIN=1 takes one device: give DEVICE=cuda:0")
+            rooms.load("capabilities", "torchrun").train_side_by_side(options, waiting)
+        elif "WORLD_SIZE" in os.environ:
+            rooms.load("capabilities", "torchrun").train(plan, waiting, devices[0])
         else:
-            trainer.train_run(plan, waiting, device)
+            trainer.train_run(plan, waiting, devices[0])
     else:
         tell(f"{folder.path} has these folds already")
     if first_process():

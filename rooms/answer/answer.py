@@ -11,6 +11,7 @@ folds together and has no score of its own.
 
 import errno
 import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,9 +34,9 @@ from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.config import ChoiceConfig
+from featurestack.results.config import ChoiceConfig, RunConfig
 from featurestack.results.next_step import promising_first
-from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.rooms.answer import sentences
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.storage.files import Lock, may_write
@@ -424,16 +425,33 @@ def train_fold(
 def training_options(
     question: Question, features: str, folds: tuple[int, ...] = ()
 ) -> RunOptions:
-    """The options of the run of a set; no folds are all."""
+    """The options of the run of a set, in the order in which it was trained before; no
+    folds are all.
+    """
     model = "texture" if takes_maps(question.cache, features) else "linear"
     return part_of(
         question.options,
         RunOptions,
-        features=features,
+        features=as_trained(question.runs, features, model),
         model=model,
         folds=folds,
         wait=True,
     )
+
+
+def as_trained(runs: Path, features: str, model: str) -> str:
+    """The set in the order of a run that has the same features and model, if there is
+    one: mel+mfcc and mfcc+mel are one set.
+    """
+    members = Counter(features.split("+"))
+    for folder in find(runs.parent, runs.name):
+        with suppress(RequestError, OSError):
+            config = folder.config
+            if not isinstance(config, RunConfig) or config.model != model:
+                continue
+            if Counter(config.features.split("+")) == members:
+                return config.features
+    return features
 
 
 def takes_maps(cache: Cache, features: str) -> bool:

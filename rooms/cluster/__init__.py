@@ -1,4 +1,4 @@
-"""Extraction on a Dask cluster; training by several processes."""
+"""Extraction on a Dask cluster; training by several processes or devices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def load_dask() -> Sequence[Any]:
 
 
 @ROOM.capabilities("torchrun")
-def load_processes() -> Sequence[Any]:
+def load_several_devices() -> Sequence[Any]:
     from featurestack.rooms.cluster import torchrun
 
     return (torchrun,)

@@ -1,13 +1,16 @@
-"""Training by several processes under torchrun, which share each batch.
+"""Training by several processes: under torchrun they share each batch, on several
+DEVICEs the folds.
 
-DistributedDataParallel averages the gradients; batch norm normalises each process's
-part by itself. The first process makes choices, scores and writes the run; the others
-write to a temporary folder.
+Under torchrun, DistributedDataParallel averages the gradients; batch norm normalises
+each process's part by itself. The first process makes choices, scores and writes the
+run; the others write to a temporary folder.
 """
 
 import atexit
 import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +24,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from featurestack.commandline import own_code
+from featurestack.commandline.errors import Failed
 from featurestack.commandline.options import part_of
 from featurestack.storage.files import replace_file
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, draw_batches, seeded
-from featurestack.train.options import Execution
+from featurestack.train.options import Execution, RunOptions
 from featurestack.train.plan import Plan, Positions
 from featurestack.train.trainer import Trainer, train_run
 
@@ -126,3 +131,35 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
             with contextlib.redirect_stderr(nowhere):
                 train_run(copy, folds, device, SharedTrainer)
     dist.barrier()  # a process that left earlier would abort the others
+
+
+def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
+    """Train the folds of one run on several devices, with one process for each device
+    that gets a fold.
+    """
+    jobs = []
+    devices = options.device.split()
+    for first, device in enumerate(devices[: len(folds)]):
+        share = folds[first :: len(devices)]
+        command = [
+            sys.executable,
+            *("-m", "featurestack", "train"),  # a wheel installs this one name
+            *child_words(options, share, device),
+        ]
+        jobs.append((share, subprocess.Popen(command, stdout=subprocess.DEVNULL)))
+    try:
+        failed = [str(fold) for share, job in jobs if job.wait() for fold in share]
+    finally:  # Ctrl-C reaches the children by itself; other errors do not
+        for _, job in jobs:
+            job.terminate()
+    if failed:
+        raise Failed(f"folds {' '.join(failed)} did not finish: see above")
+
+
+def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[str]:
+    """NAME=value of every option, also of defaults, which RECIPE would replace
+    otherwise.
+    """
+    given = vars(options) | {"folds": " ".join(map(str, folds)), "device": device}
+    words = [f"{name.upper()}={value}" for name, value in given.items()]
+    return [*words, *own_code.words()]

@@ -4,6 +4,7 @@ not do again.
 
 import contextlib
 import io
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -274,3 +275,15 @@ def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypa
 def test_another_question_tells_its_time(quick, ended, capsys):
     find_answer(ended(features="rms"))
     assert "48 clips, 1 feature: about" in capsys.readouterr().err
+
+
+def test_a_set_is_trained_in_the_order_of_the_run_that_has_it(whole, ended):
+    options = ended()
+    runs = options.runs / "easy"
+    shutil.copytree(runs / Path(whole.found.run).name, runs / "other")
+    text = (runs / "other" / "run.json").read_text()
+    (runs / "other" / "run.json").write_text(
+        re.sub(r'"features": "[^"]*"', '"features": "zcr+rms"', text)
+    )
+    assert answers.as_trained(runs, "rms+zcr", "linear") == "zcr+rms"
+    assert answers.as_trained(runs, "rms+zcr", "texture") == "rms+zcr"

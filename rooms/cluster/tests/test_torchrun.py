@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from featurestack.commandline.options import option_words
+from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.terminal import progress
 from featurestack.results import run_folder
 from featurestack.rooms.cluster import torchrun
 from featurestack.train import checkpoint
 from featurestack.train.choose_compute import preferred
+from featurestack.train.options import RunOptions
 from featurestack.train.trainer import Trainer, draw_network
 from tests.processes import python
 from tests.train.little import change, execute, load
@@ -75,3 +76,27 @@ def test_a_process_that_is_not_the_first_does_not_score(monkeypatch):
     monkeypatch.setattr(torchrun, "gather", lambda value: ["of the first", value])
     # without a trainer
     assert torchrun.SharedTrainer.predict(None, None) == "of the first"
+
+
+def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
+    recipe = tmp_path / "own.txt"
+    recipe.write_text("EPOCHS=7\nAUGMENT=mask\n")
+    named = [f"RECIPE={recipe}", f"EPOCHS={RunOptions().epochs}", "NAME=other name"]
+    given = RunOptions.build(texts(RunOptions, named))
+    child = RunOptions.build(
+        texts(RunOptions, torchrun.child_words(given, (1, 3), "cuda:1"))
+    )
+    assert (
+        child == change(given, folds=(1, 3), device="cuda:1")
+        and child.augment == "mask"
+    )
+
+
+@pytest.mark.slow
+def test_folds_spread_over_devices_are_the_same_run(options):
+    spread = execute(options, device="cpu cpu")
+    alone = execute(options, runs=options.runs / "alone")
+    assert alone.name == spread.name
+    for number in (1, 2, 3):
+        files = [one.fold(number) / "predictions.csv" for one in (spread, alone)]
+        assert files[0].read_bytes() == files[1].read_bytes()
