@@ -23,6 +23,7 @@ import numpy as np
 import soundfile
 
 import featurestack as fs
+from docs.stub import functions_of_package
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.figures.feature_maps import FeatureMap
@@ -444,10 +445,7 @@ def interface_page() -> str:
     """Directives of Sphinx, so that every name stands in the index and in the
     inventory.
     """
-    known = dir(fs)
-    functions = [
-        function for name, function in interface.functions().items() if name in known
-    ]
+    functions = functions_of_package()
     parts = [INTERFACE_INTRODUCTION]
     parts += [described(function, home="featurestack") for function in functions]
     for owner, heading in ((Cache, "A feature cache"), (RunFolder, "A run folder")):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import featurestack as fs
 from featurestack import interface
+from featurestack.commandline import rooms
 from featurestack.commandline.options import fields, with_rooms
 
 STUB = Path(fs.__file__).with_suffix(".pyi")
@@ -37,10 +38,7 @@ __all__: list[str]
 
 def stub() -> str:
     """The text of the stub."""
-    known = dir(fs)
-    functions = [
-        function for name, function in interface.functions().items() if name in known
-    ]
+    functions = functions_of_package()
     modules = dict(fs.LOADED_LATER)
     for name in ("Error", "Failed", "RequestError"):
         modules[name] = "featurestack.commandline.errors"
@@ -50,6 +48,17 @@ def stub() -> str:
     )
     head = HEAD.format(imports="\n".join(imports))
     return "\n".join([head, *map(declaration, functions)])
+
+
+def functions_of_package() -> list[Callable[..., typing.Any]]:
+    """Every function of `featurestack`, those of rooms last."""
+    own = [
+        function
+        for name, function in vars(interface).items()
+        if inspect.isfunction(function) and function.__module__ == interface.__name__
+    ]
+    known = [function for function in own if function.__name__ in dir(fs)]
+    return known + [rooms.load("functions", name) for name in rooms.names("functions")]
 
 
 def returned_types(functions: Sequence[Callable[..., typing.Any]]) -> dict[str, str]:

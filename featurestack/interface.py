@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.help import meanings
 from featurestack.commandline.options import (
@@ -474,15 +473,3 @@ bundle = of_command(commands.bundle)
 verify = of_command(commands.verify)
 check = of_command(of_pipeline.check)
 plan = of_command(of_pipeline.plan)
-
-
-def functions() -> dict[str, Callable[..., Any]]:
-    """Every function of `featurestack` by name, those of rooms included."""
-    own = {
-        name: function
-        for name, function in globals().items()
-        if inspect.isfunction(function) and function.__module__ == __name__
-    }
-    return own | {
-        name: rooms.load("functions", name) for name in rooms.names("functions")
-    }
