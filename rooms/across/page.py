@@ -16,7 +16,7 @@ from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
 if TYPE_CHECKING:
     from featurestack.rooms.across.comparison import Comparison
 
-PANELS = 12  # feature sets in the first figure of gains
+PANELS = 12  # feature sets in the figure of gains; the heat map has all
 
 
 def choices(options: AnalysisOptions) -> dict[str, str]:
@@ -89,18 +89,11 @@ def page_of(
 
 
 def submit_figures(writer: FigureWriter, comparison: "Comparison") -> None:
-    """Submit the figures; gains after the first PANELS are a second one."""
-    order = comparison.joint["feature_set"]
-    for stem, names in (
-        ("across_gains", order[:PANELS]),
-        ("across_more_gains", order[PANELS:]),
-    ):
-        if len(names):
-            kept = comparison.gains["feature_set"].isin(names)
-            writer.submit(
-                "across_gains",
-                stem,
-                gains=comparison.gains[kept],
-                pooled=comparison.pooled.set_index("feature_set").loc[names],
-            )
+    """Submit the gains of the first PANELS feature sets, and those of all."""
+    names = comparison.joint["feature_set"][:PANELS]
+    writer.submit(
+        "across_gains",
+        gains=comparison.gains[comparison.gains["feature_set"].isin(names)],
+        pooled=comparison.pooled.set_index("feature_set").loc[names],
+    )
     writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)

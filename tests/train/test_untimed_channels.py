@@ -23,11 +23,8 @@ def rates(columns, seed=0):
     for clip, label in enumerate(number):
         for half in (0, 1):
             peak = columns * (label >> half & 1) // 2 + columns // 4
-            values[
-                clip,
-                16 * half : 16 * half + 16,
-                peak - columns // 8 : peak + columns // 8,
-            ] += 4
+            rows = slice(16 * half, 16 * half + 16)
+            values[clip, rows, peak - columns // 8 : peak + columns // 8] += 4
     return values
 
 
@@ -47,14 +44,9 @@ def cached(tmp_path_factory):
 @pytest.mark.parametrize("model", ["mlp", "cnn4+texture"])
 def test_a_run_reads_all_values(cached, tmp_path, model):
     options = little_options(cached, tmp_path / "runs")
-    given = {
-        "features": "rates+level",
-        "grid": "32x32",
-        "epochs": 12,
-        "folds": (1, 2),
-        "model": model,
-    }
-    assert execute(options, **given, tta=2).scores()["accuracy"].min() >= 0.9
+    given = {"features": "rates+level", "grid": "32x32", "epochs": 12, "tta": 2}
+    run = execute(options, folds=(1, 2), model=model, **given)
+    assert run.scores()["accuracy"].min() >= 0.9
 
 
 def test_neighbouring_columns_of_more_values_are_averaged_and_it_is_said(
@@ -76,20 +68,10 @@ def test_neighbouring_columns_of_more_values_are_averaged_and_it_is_said(
 def test_importance_and_neighbours_find_what_lies_in_the_columns(
     cached, tmp_path, model
 ):
-    given = {
-        "dataset": str(cached),
-        "runs": tmp_path / "runs",
-        "features": "rates level",
-        "epochs": 20,
-    }
-    folder = measure_importance(ImportanceOptions(model=model, **given))
+    given = {"dataset": str(cached), "runs": tmp_path / "runs", "epochs": 20}
+    options = ImportanceOptions(model=model, features="rates level", **given)
+    folder = measure_importance(options)
     share = dict(zip(folder.features, folder.contributions()["alone"].mean(axis=0)))
-    assert (
-        share["rates"] > 0.5 + share["level"]
-        if model == "linear"
-        else share["rates"] > 0.5
-    )
-    assert (
-        summarise(Cache(cached), "rates", clip_table()["clip_id"].tolist()).shape[1]
-        == 32 * 16
-    )
+    assert share["rates"] > 0.5 + share["level"] * (model == "linear")
+    values = summarise(Cache(cached), "rates", clip_table()["clip_id"].tolist())
+    assert values.shape[1] == 32 * 16

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from featurestack.train.models.ensemble import Ensemble
 from featurestack.train.models.texture import (
     BANDS,
     RANGES,
@@ -89,12 +88,3 @@ def test_statistics_are_computed_in_full_precision_under_autocast():
     expected = network(x)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(network(x), expected)
-
-
-def test_both_members_of_an_ensemble_have_half_of_the_loss():
-    texture = TextureNet((SPECTRUM,), 3, FRAMES, 16, members=3)
-    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(ROWS * FRAMES, 3))
-    logits = Ensemble(other, texture, 0.67)(maps(1))
-    assert logits.shape == (2, 6, 3)
-    assert torch.equal(logits[:, 0], logits[:, 2])  # the first member's
-    assert not torch.equal(logits[:, 3], logits[:, 4])  # the second's three networks
