@@ -65,9 +65,7 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         of_folds = run.task.fold_scores(run)
-        every: dict[str, float] = {}
-        if not run.task.metric.pooled:
-            every = run.task.clip_metrics(run, np.ones(len(run.folds), bool))
+        every = run.task.whole_scores(run)
         for name, scores in of_folds.items():
             mean = scores.mean()
             score = every.get(str(name), mean)

@@ -183,6 +183,12 @@ class Task(ABC):
         rows = {fold: self.clip_metrics(run, run.folds == fold) for fold in folds}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 
+    def whole_scores(self, run: TestedRun) -> dict[str, float]:
+        """Every metric of all clips together; none if only folds have one."""
+        if self.metric.pooled:
+            return {}
+        return self.clip_metrics(run, np.ones(len(run.folds), bool))
+
     def clip_metrics(self, run: TestedRun, tested: Labels) -> dict[str, float]:
         """Every metric of the clips `tested` (N,), averaged over the seeds."""
         seeds = [

@@ -17,7 +17,7 @@ from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 
 LISTENED = 5  # seconds
-CANCELLED = 0.1  # share of the louder channel's power; two unlike channels keep half
+LEAST_KEPT = 0.3  # share of the louder channel's power; two unlike channels keep half
 
 
 class Measured(NamedTuple):
@@ -64,11 +64,11 @@ def measure_recordings(
             f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"
             " they are averaged"
         )
-    if cancelling := [name for name in mixed if channels_cancel(recordings[name])]:
+    if quiet := [name for name in mixed if channels_cancel(recordings[name])]:
         tell(
-            f"the channels of {counted(len(cancelling), 'recording')} cancel in their"
-            f" average, first {cancelling[0]}: sounds are in antiphase and nearly"
-            " silent; write files of one channel"
+            f"in {counted(len(quiet), 'recording')}, first {quiet[0]}, the average has"
+            f" under {LEAST_KEPT:.0%} of the power of the louder channel: they are in"
+            " antiphase, or one is silent; write files of one channel"
         )
     return measured
 
@@ -88,7 +88,7 @@ def channels_cancel(file: Path) -> bool:
             parts.append(sound.read(sound.samplerate, always_2d=True))
     y = np.concatenate(parts) if parts else np.zeros((1, 1))
     kept = np.square(y.mean(axis=1)).mean()
-    return bool(kept < CANCELLED * np.square(y).mean(axis=0).max())
+    return bool(kept < LEAST_KEPT * np.square(y).mean(axis=0).max())
 
 
 def lost_in_words(lost: Mapping[str, float]) -> str:

@@ -25,9 +25,12 @@ from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Frames, Rule
 from featurestack.rooms.events.metric import EVENT_F1
+from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import (
     EVENT_COLUMNS,
+    SCORE_COLUMNS,
     ScoredFrames,
+    mean_scores,
     read_tested,
     tested_lines,
 )
@@ -148,6 +151,11 @@ class Events(Tags):
         seeds: Sequence[ScoredFrames] = run.answers
         each = pd.concat([seed.by_fold for seed in seeds])
         return each.groupby("fold").mean()
+
+    def whole_scores(self, run: TestedRun) -> dict[str, float]:
+        """The scores of all classes in the section on events."""
+        whole = mean_scores(run.answers).loc[ALL]
+        return {"event_f1": whole["f1"], **whole[[*SCORE_COLUMNS]]}
 
     def error_lines(self, run: RunFolder) -> list[str]:
         """None: `finish` has printed the scores of events."""

@@ -66,6 +66,9 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
     best = configuration_score([runs[1][0]])
     assert events.loc["all classes", "f1"] == pytest.approx(best.mean)
     assert events.loc["all classes", "low"] == pytest.approx(best.low)
+    comparison = pd.read_csv(folder / "tables" / "comparison.csv")
+    for name in ("onset_ms", "f1_iou_0.3", "false_alarms"):
+        assert comparison[name][0] == pytest.approx(events.loc["all classes", name])
     page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
     assert 'id="events"' in page and "right events under a wrong name" in page
     assert 'id="classes"' not in page and 'id="tag_errors"' not in page
