@@ -44,50 +44,28 @@ class Trained:
 
 @dataclass(frozen=True)
 class State:
-    """Where a dataset stands.
+    """Where a dataset stands."""
 
-    given        the words that name the dataset and the folders
-    source       further words of the commands that read its audio
-    frames       cached feature -> number of frames; empty without a cache
-    part         the part of the clips to extract next, such as 2/3
-    features     the features that `features` computes; '' for its default
-    changed      whether clips are new, removed or changed since extraction
-    incomplete   whether the cache lacks clips or features
-    unchecked    whether the audio is the user's own and `check` has not examined it
-    leak         whether the same audio may lie in two folds
-    untrainable  whether the clips have only one class or fold
-    audio        whether further features can be computed
-    former       runs of the clips before they changed
-    stale        whether some run is of other clips, so that RETRAIN=1 is needed
-    framed       whether models answer each frame
-    ran          whether a run has just ended
-    chosen       the run of the recommended feature set, as dataset/name
-    ranked       number of configurations that a report ranks
-    trained      those of them that were trained, the best first
-    chance       whether none of them beats chance
-    exact        whether another seed would change none of them
-    """
-
-    given: Sequence[str]
-    source: Sequence[str] = ()
-    frames: Mapping[str, int] | None = None
-    part: str = ""
-    features: str = ""
-    changed: bool = False
-    incomplete: bool = False
-    unchecked: bool = False
-    leak: bool = False
-    untrainable: bool = False
-    audio: bool = True
-    former: Sequence[Trained] = ()
-    stale: bool = False
-    framed: bool = False
-    ran: bool = False
-    chosen: str = ""
-    ranked: int = 0
-    trained: Sequence[Trained] = ()
-    chance: bool = False
-    exact: bool = False
+    given: Sequence[str]  # the words that name the dataset and the folders
+    source: Sequence[str] = ()  # further words of the commands that read its audio
+    frames: Mapping[str, int] | None = None  # by cached feature; empty without a cache
+    part: str = ""  # of the clips, to extract next, such as 2/3
+    features: str = ""  # that `features` computes; '' for its default
+    changed: bool = False  # clips are new, removed or changed since extraction
+    incomplete: bool = False  # the cache lacks clips or features
+    unchecked: bool = False  # the audio is the user's own and `check` has not seen it
+    leak: bool = False  # the same audio may lie in two folds
+    untrainable: bool = False  # the clips have only one class or fold
+    audio: bool = True  # further features can be computed
+    former: Sequence[Trained] = ()  # runs of the clips before they changed
+    stale: bool = False  # some run is of other clips, so that RETRAIN=1 is needed
+    framed: bool = False  # models answer each frame
+    ran: bool = False  # a run has just ended
+    chosen: str = ""  # the run of the recommended feature set, as dataset/name
+    ranked: int = 0  # number of configurations that a report ranks
+    trained: Sequence[Trained] = ()  # those of them that were trained, the best first
+    chance: bool = False  # none of them beats chance
+    exact: bool = False  # another seed would change none of them
 
     @property
     def cached(self) -> Mapping[str, int]:

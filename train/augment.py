@@ -159,15 +159,15 @@ AUGMENTS: Registry[Augmentation] = Registry(
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One augmentation; `augment` describes the fields."""
+    """One augmentation."""
 
     name: str
     transform: Transform
-    default: float
-    maximum: float
-    kinds: tuple[str, ...] = ("image", "wave")
-    circular: bool = False
-    cut: Cut | None = None
+    default: float  # strength
+    maximum: float  # strength
+    kinds: tuple[str, ...] = ("image", "wave")  # of models that it serves
+    circular: bool = False  # it is only a circular shift in time
+    cut: Cut | None = None  # the (rows, frames) left of a shape at a strength
 
     @property
     def summary(self) -> str:
@@ -181,13 +181,8 @@ def augment(
     maximum: float,
     **traits: Any,
 ) -> Callable[[Transform], Transform]:
-    """Decorator: register a function (batch, strength) -> batch under its own name.
-
-    default, maximum  default and greatest strength
-    kinds             kinds of models that it serves; by default image and wave
-    circular          whether it is only a circular shift in time
-    cut               a function of a shape and the strength that gives the (rows,
-                      frames) left
+    """Decorator: register a function (batch, strength) -> batch under its own name;
+    `traits` are fields of `Augmentation`.
     """
 
     def entry(transform: Transform) -> Augmentation:

@@ -92,23 +92,31 @@ Prepare = Callable[
 
 @dataclass(frozen=True)
 class InputKind:
-    """How models of one kind read channels; `input_kind` has the fields."""
+    """How models of one kind read channels.
+
+    Its runs ignore options that need what is not in `uses`: steps of training (without
+    them it has an exact solution), grid (channels are resized to GRID), padding (it can
+    be left out), views (TTA can shift or crop the input), balance (classes have
+    weights).
+    """
 
     name: str
     prepare: Prepare
-    takes: str = "every feature"
+    takes: str = "every feature"  # its channels in words
     accepts: Callable[[StoredChannel], bool] = lambda channel: True
+    # number of the input's planes that a channel gives
     width: Callable[[StoredChannel], int] = lambda channel: 1
+    # rows x frames without GRID; `native`: of the largest channel, `frames`: one row
     grid: str = ""
     uses: frozenset[Needs] = frozenset()
-    standardised: bool = True
-    summarised: bool = False
-    framed: bool = False
-    reads_padding: bool = False
-    augment: str = "none"
-    augmented_as: str = ""
-    example: tuple[StoredChannel, ...] = (MEL,)
-    unit: str = ""
+    standardised: bool = True  # and rounded to float16 last; else float32
+    summarised: bool = False  # several columns enter by the numbers of `over_columns`
+    framed: bool = False  # its models have an answer for each frame
+    reads_padding: bool = False  # how long a clip is; PADDING=auto then keeps it
+    augment: str = "none"  # the meaning of AUGMENT=auto
+    augmented_as: str = ""  # image, wave or vector, whose augmentations it shares
+    example: tuple[StoredChannel, ...] = (MEL,)  # with which `train list` counts
+    unit: str = ""  # of the numbers there
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By its name: functions of a kind may be lambdas."""
@@ -151,29 +159,7 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     The function takes one channel's values (B, rows, frames) in float32, the channel,
     and the grid; it returns (B, width, *grid). The values have no padding if the run
     drops it. The export traces the function, which therefore uses only torch operations
-    that ONNX has.
-
-    uses            what its runs have; they ignore options that need anything else:
-                    steps of training (without them it has an exact solution), grid
-                    (channels are resized to GRID), padding (it can be left out), views
-                    (TTA can shift or crop the input), balance (classes have weights)
-    takes, accepts  the channels that the kind takes, in words and as a test
-    width           the number of the input's planes that a channel gives; 1 by default
-    grid            rows x frames of an input that does not use GRID; `native` is the
-                    size of the largest channel, `frames` one row of frames
-    standardised    whether values are standardised first and rounded to float16 last;
-                    if not, the input is
-                    float32
-    summarised      whether a channel of several columns enters by the numbers of
-                    `over_columns`
-    framed          whether its models have an answer for each frame
-    reads_padding   whether its models read from padding how long a clip is;
-                    PADDING=auto then keeps padding
-    augment         the meaning of AUGMENT=auto
-    augmented_as    the kind whose augmentations it shares: image, wave or vector; empty
-                    for no augmentation
-    example, unit   the channels with which `train list` counts, and the unit of their
-                    numbers there
+    that ONNX has. `traits` are fields of `InputKind`.
     """
     if ("grid" in uses) == ("grid" in traits):
         raise TypeError("an input kind uses GRID, or has a grid of its own")

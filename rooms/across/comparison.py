@@ -75,22 +75,19 @@ class DatasetGains:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The gains of feature sets over the base on several datasets.
-
-    gains   feature_set, dataset, score, gain, se, low, high, verdict: a row for each
-            feature set and dataset
-    pooled  feature_set, datasets, mean, low, high, p, tau, new_low, new_high
-    joint   feature_set, datasets, gain, p, clear, gained, tied, lost, untested, better:
-            on these datasets; the largest gain first
-    """
+    """The gains of feature sets over the base on several datasets."""
 
     model: str
     base: str
     score: str  # the pooled datasets' score: accuracy | mAP
     datasets: tuple[str, ...]
     listed: tuple[str, ...]  # datasets of another score, which are not pooled
+    # feature_set, dataset, score, gain, se, low, high, verdict
     gains: pd.DataFrame
+    # feature_set, datasets, mean, low, high, p, tau, new_low, new_high
     pooled: pd.DataFrame
+    # on these datasets, the largest gain first: feature_set, datasets, gain, p, clear,
+    # gained, tied, lost, untested, better
     joint: pd.DataFrame
 
     @property

@@ -25,15 +25,17 @@ MODELS: Registry[Model] = Registry("model", rooms="models")
 
 @dataclass(frozen=True)
 class Model:
-    """One model: `builder(channels, classes, shape, **options)`; see `model`."""
+    """One model: `builder(channels, classes, shape, **options)`."""
 
     name: str
     kind: str  # input kind, see train/network_input.py
     builder: Builder
-    ensemble_weight: float = 0.5
-    augment: str = ""
+    ensemble_weight: float = 0.5  # by default, as the second member of an ensemble
+    augment: str = ""  # AUGMENT=auto for this model alone; empty for that of its kind
+    # how long a clip is (docs/howto/short-clips.md); PADDING=auto then keeps padding
     reads_padding: bool = False
-    revision: int = 1
+    revision: int = 1  # raised if the name means a different network; hashed
+    # least and greatest value by option; other options take any positive value
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -54,20 +56,7 @@ class Model:
 
 
 def model(kind: str, **traits: Any) -> Callable[[Defined], Defined]:
-    """Decorator: enter a builder under its own name.
-
-    kind             its kind of input, see train/network_input.py
-    ensemble_weight  its default weight as the second member of an ensemble
-    augment          meaning of AUGMENT=auto for this model alone; empty for that of its
-                     kind
-    reads_padding    whether the model reads from padding how long a clip is
-                     (docs/howto/short-clips.md);
-                     PADDING=auto then keeps padding
-    revision         raised if the same name means a different network; the run's hash
-                     covers it
-    bounds           least and greatest value by option; other options take any positive
-                     value
-    """
+    """Decorator: enter a builder under its own name; `traits` are fields of `Model`."""
     return MODELS.register(
         entry=lambda builder: Model(builder.__name__, kind, builder, **traits)
     )
