@@ -29,11 +29,14 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from featurestack.commandline.errors import Error, RequestError, nearest
 from featurestack.commandline.packages import CLONE, HOME, NAME
 from featurestack.commandline.terminal import tell_once
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "featurestack.rooms"
 Kind = Literal[
@@ -354,8 +357,6 @@ def _entry_points() -> Iterator[Place]:
     """The group's entry points: a clone's own from its pyproject.toml, because a clone
     need not be installed.
     """
-    from importlib import metadata
-
     if CLONE:
         text = (HOME / "pyproject.toml").read_text(encoding="utf-8")
         own = tomllib.loads(text)["project"]["entry-points"][GROUP]
@@ -363,7 +364,26 @@ def _entry_points() -> Iterator[Place]:
     # our own come first: another distribution takes none of their names
     places = [
         Place(point.name, point.value, point.dist.name, point.dist.version)
-        for point in metadata.entry_points(group=GROUP)
+        for point in _installed()
         if point.dist is not None and not (CLONE and point.dist.name == NAME)
     ]
     yield from sorted(places, key=lambda place: place.distribution != NAME)
+
+
+def _installed() -> "list[EntryPoint]":
+    """The entry points of installed distributions; a damaged list is told and left
+    out.
+    """
+    from importlib import metadata
+
+    try:
+        return [*metadata.entry_points(group=GROUP)]
+    except Exception:
+        points: list[EntryPoint] = []
+    for distribution in metadata.distributions():
+        try:
+            points += distribution.entry_points.select(group=GROUP)
+        except Exception as error:
+            named = f"{distribution.name} {distribution.version}"
+            tell_once(f"entry_points.txt of {named} is left out: {_reason(error)}")
+    return points

@@ -5,6 +5,7 @@ Of a split, fold 3 (test) alone is tested, by models of all other clips; with VA
 they are trained on fold 2 (train) and validated on fold 1 (val).
 """
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -63,12 +64,27 @@ def read_urbansound8k(folder: Path) -> Listing:
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
     """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes."""
+    lists = []
+    uploaders = dict[str, str]()
     truth = folder / "FSD50K.ground_truth"
-    lists = [read_csv(truth / "dev.csv", ("fname", "labels", "split"))]
-    lists[0]["side"] = "dev"
-    if (truth / "eval.csv").is_file():
-        tested = read_csv(truth / "eval.csv", ("fname", "labels"))
-        lists.append(tested.assign(side="eval"))
+    for side, columns in {
+        "dev": ("fname", "labels", "split"),
+        "eval": ("fname", "labels"),
+    }.items():
+        if (file := truth / f"{side}.csv").is_file():
+            lists.append(read_csv(file, columns).assign(side=side))
+        if (
+            file := folder / "FSD50K.metadata" / f"{side}_clips_info_FSD50K.json"
+        ).is_file():
+            try:
+                described = json.loads(file.read_text(encoding="utf-8"))
+                uploaders |= {
+                    name: str(clip["uploader"]) for name, clip in described.items()
+                }
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise RequestError(
+                    f"{file} is damaged ({error!r}): unpack it again"
+                ) from None
     clips = pd.concat(lists, ignore_index=True)
     unknown = clips[clips["split"].notna() & ~clips["split"].isin(list(SIDES))]
     if len(unknown):
@@ -81,6 +97,7 @@ def read_fsd50k(folder: Path) -> Listing:
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
         # only dev.csv has the column split
         fold=clips["split"].fillna("eval").map(SIDES),
+        group=[uploaders.get(name, "") for name in clips["fname"]],
     )
     notes = (
         "FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested",
@@ -142,11 +159,6 @@ def tables_beside(
     return "".join(f"; {way}" for way in dict.fromkeys(filter(None, ways)))
 
 
-def folders_at(folder: Path) -> set[str]:
-    """The names of the folders in a folder, but hidden ones."""
-    return {path.name for path in folder.glob("[!.]*/")} - {*HIDDEN_FOLDERS}
-
-
 def read_folder(folder: Path) -> Listing:
     """The clips of a published dataset, or of class folders at the top or within
     train/, val/ and test/; RequestError if no sub-folder holds audio files.
@@ -185,6 +197,9 @@ def read_folder(folder: Path) -> Listing:
             f"the class folder {several.iloc[0]}: {SEPARATOR} stands between the labels"
             " of a clip; rename the folder"
         )
+    known = {*HIDDEN_FOLDERS, *tops}
+    folders = sorted(path.name for path in folder.glob("[!.]*/"))
+    empty = [name for name in folders if name not in known]
     left_out = {
         "not audio by name": len(files) - len(audio),
         "in no class folder": len(audio) - len(clips),
@@ -194,7 +209,7 @@ def read_folder(folder: Path) -> Listing:
         for what, count in left_out.items()
         if count
     ]
-    if empty := sorted(folders_at(folder) - {*tops}):
+    if empty:
         notes.append(f"no audio in the class folder {', '.join(empty)}")
     test = None
     if split:

@@ -65,6 +65,7 @@ BROKEN = {
     "the name": ("", ENTRY, "TypeError: whales:ROOM is no Room"),
     "no room": ("ROOM = None", ENTRY, "TypeError: whales:ROOM is no Room"),
     "the colon": (ROOM, ENTRY.replace(":ROOM", ""), "TypeError: whales is no Room"),
+    "entry points": (ROOM, "[featurestack.rooms]\nwhales\n", "entry_points.txt of "),
 } | {
     told: (
         added(*what.split(maxsplit=1), f"return [{entries}]"),
