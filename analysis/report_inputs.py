@@ -34,7 +34,7 @@ from featurestack.features_cache.location import (
 from featurestack.features_cache.side_files import CHECKED, FAILURES
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
-from featurestack.results.run_folder import RUN_FILES, RunFolder, find
+from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
 from featurestack.results.tasks.registry import claiming_task
 from featurestack.storage.files import is_file, may_read, replace_file, require_readable
 
@@ -210,6 +210,8 @@ OWN_ENDINGS = (
 SHOWN_ROWS = 12  # of the comparison, in a notebook
 # a report depends on these
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
+# below REPORTS, of `predict DATASET=other`
+SCORES_ELSEWHERE = f"*/{ELSEWHERE}*/scores.csv"
 
 
 @dataclass(frozen=True)
@@ -333,7 +335,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     for section in rooms.names("sections").values():
         if section.files:
             files += sorted((options.runs / job.dataset).glob(section.files))
-    files += job.tables
+    files += [*sorted(options.reports.glob(SCORES_ELSEWHERE)), *job.tables]
     # a path may hold bytes that are not UTF-8
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
     if job.cache:

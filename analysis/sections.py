@@ -19,6 +19,7 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.page import FIRST_ROWS
+from featurestack.analysis.report_inputs import SCORES_ELSEWHERE
 from featurestack.analysis.run_section import submit_run
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import accuracy_by_recording, confusion_table
@@ -226,6 +227,35 @@ def errors_by_task(page: PageInputs) -> Section | None:
     return errors(found, page.cache, page.features, page.folder, megabytes)
 
 
+def read_scores(file: Path) -> pd.DataFrame:
+    """scores.csv of another dataset; ValueError if a number cannot be read."""
+    scores = pd.read_csv(file, dtype=str, keep_default_na=False)
+    numbers = scores.columns.drop(["dataset", "trained", "run", "score"])
+    return scores.assign(**scores[numbers].apply(pd.to_numeric))
+
+
+def elsewhere(reports: Path, dataset: str) -> Section | None:
+    """The scores of this dataset's runs on others; damaged files are named."""
+    parts = []
+    problems = []
+    for file in sorted(reports.glob(SCORES_ELSEWHERE)):
+        try:
+            scores = read_scores(file)
+            parts.append(scores[scores["trained"] == dataset])
+        except (ValueError, KeyError, OSError) as error:
+            text = f"{file} is left out, it cannot be read ({error})"
+            problems.append(Problem("predict", text, "damaged"))
+    table = pd.concat(parts) if parts else pd.DataFrame()
+    if table.empty and not problems:
+        return None
+    return Section(
+        "other_datasets",
+        "Elsewhere",
+        tables={"elsewhere": table},
+        problems=problems,
+    )
+
+
 def data(
     writer: FigureWriter,
     cache: Cache | None,
@@ -273,6 +303,7 @@ def page_sections(page: PageInputs) -> list[Section]:
             errors_by_task(page),
             run_figures(writer, found, drawn=options.figures),
         ]
+    made.append(elsewhere(options.reports, page.dataset))
     made += sections_of_rooms(page)
     made.append(data(writer, cache, page.features))
     if found.runs:

@@ -73,6 +73,9 @@ DAMAGE = (
     *(ValueError, LookupError, RecursionError, FileNotFoundError),
     *(EOFError, zipfile.BadZipFile, zlib.error),
 )
+# prefix of a folder in REPORTS with the scores of a run on another dataset, named by
+# the run's dataset and name
+ELSEWHERE = "by-"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ All folds' models together answer better than one, which answers at home. So eac
 fold's model is scored alone there, and the scores are averaged. If the classes have
 other shares there, balanced accuracies are compared. The fall has an interval: the two
 datasets' clips are independent. predictions.csv has the answers of all models together.
-Files in OUT, by default reports/<other>/by-<run>: predictions.csv and scores.csv.
+Files in OUT, by default reports/<other>/by-<run>: predictions.csv,
+scores.csv, confusion.csv. The report of the run's own dataset shows every scores.csv
+below REPORTS.
 """
 
 from collections.abc import Sequence
@@ -39,7 +41,7 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.bootstrap import accuracy_interval
 from featurestack.results.config import ChoiceConfig
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.run_folder import ELSEWHERE, RunFolder, find
 from featurestack.results.scores import Score
 from featurestack.results.tasks.base import Task
 from featurestack.storage.files import content_hash, replace_file
@@ -50,7 +52,7 @@ from featurestack.train.options import PredictOptions
 NAMED = 5  # unknown classes that are named
 SCORES = "scores.csv"
 SCORES_BEGIN = b"dataset,trained,run,score,"  # its first line
-WRITTEN = ("predictions.csv", SCORES)
+WRITTEN = ("predictions.csv", SCORES, "confusion.csv")
 UNEQUAL = 0.05  # share of the clips by which classes' shares may differ
 
 
@@ -75,7 +77,7 @@ def score_elsewhere(options: PredictOptions) -> int:
             " none"
         )
     other = load_other(options, run)
-    scored = f"by-{run.dataset}-{run.name}"
+    scored = f"{ELSEWHERE}{run.dataset}-{run.name}"
     folder = options.out or options.reports / other.name / scored
     refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)  # a wrong REPORTS is refused at once
@@ -107,7 +109,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         compared = replace(compared, own=run.task.metric.of_choice(compared.own))
     write_files(folder, other.name, known, clips, run, compared)
     print(*score_lines(known, clips, run, compared), sep="\n")
-    print(f"predictions and scores: {folder}")
+    print(f"predictions, scores and confusions: {folder}")
     return 1 if len(answers) < len(table) else 0
 
 
@@ -375,7 +377,7 @@ def write_files(
     run: RunFolder,
     compared: ComparedScores,
 ) -> None:
-    """Write predictions.csv and scores.csv."""
+    """Write predictions.csv, scores.csv and confusion.csv."""
     folder.mkdir(parents=True, exist_ok=True)
     elsewhere, own = compared.elsewhere, compared.own
     row = {
@@ -398,5 +400,10 @@ def write_files(
         "left_out": clips.left_out,
         "trained_on": clips.trained_on,
     }
-    replace_file(folder / "predictions.csv", as_csv(known))
-    replace_file(folder / SCORES, as_csv(pd.DataFrame([row])))
+    tables = {
+        "predictions.csv": known,
+        SCORES: pd.DataFrame([row]),
+        "confusion.csv": pd.crosstab(known["target"], known["predicted"]).reset_index(),
+    }
+    for name, table in tables.items():
+        replace_file(folder / name, as_csv(table))

@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs, unchanged
 from featurestack.results.scores import Score
 from featurestack.results.tasks.classes import CLASSES
 from featurestack.train.options import PredictOptions
@@ -70,6 +73,30 @@ def test_new_clips_of_known_classes_are_scored_beside_the_cross_validated_score(
     own = own[own["target"].isin(["tone", "hiss"])]
     correct = own[sounding.classes].idxmax(axis=1) == own["target"]
     assert found["cross_validated"] == pytest.approx(correct.mean())
+
+
+def test_the_report_of_the_runs_dataset_shows_the_scores_and_names_damage(
+    elsewhere, rows, tmp_path, sounding
+):
+    elsewhere(rows)
+    options = AnalysisOptions(
+        dataset=sounding.dataset,
+        data=sounding.path.parents[2] / "data",
+        runs=sounding.path.parents[1],
+        reports=tmp_path / "reports",
+        figures=0,
+    )
+    (job,) = jobs(options)
+    html = build_report(job, options).page.read_text(encoding="utf-8")
+    assert "On other datasets" in html
+    table = pd.read_csv(job.folder / "tables" / "elsewhere.csv")
+    assert table["dataset"].tolist() == ["other"]
+    assert unchanged(job, options)
+    (file,) = (tmp_path / "reports" / "other").glob("by-*/scores.csv")
+    file.write_text("nothing", encoding="utf-8")
+    assert unchanged(job, options) is None
+    built = build_report(job, options)
+    assert not built.whole and str(file) in " ".join(built.remarks)
 
 
 def test_a_composed_run_is_compared_with_its_choice_or_not_at_all(
