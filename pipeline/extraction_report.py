@@ -14,6 +14,7 @@ from featurestack.features_cache.missing import Missing, missing
 from featurestack.features_cache.side_files import FAILURES, WHOLE, read_costs
 from featurestack.pipeline.audio import damaged_parts
 from featurestack.pipeline.dataset_state import (
+    former_runs,
     missing_clips,
     next_lines,
     state_of,
@@ -23,6 +24,7 @@ from featurestack.pipeline.request import Request, part_of, request
 from featurestack.pipeline.worker import ClipTask, Computation, ExtractionResult
 
 SHOWN_FAILURES = 10
+SHOWN_RUNS = 4
 # clips that `plan` measures; the first also loads and compiles, so it is computed twice
 MEASURED_CLIPS = 5
 
@@ -107,7 +109,13 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         return f"{still}\n{next_lines(state, asked.dataset)}"
     if not cache.readable(asked.names).any():
         return f"no {asked.noun} is usable: nothing to train on"
-    return next_lines(state, asked.dataset)
+    lines = next_lines(state, asked.dataset)
+    runs = former_runs(options, asked.dataset, cache) if asked.changed else ()
+    if not runs:
+        return lines
+    named = ", ".join(run.name for run in runs[:SHOWN_RUNS])
+    more = " …" if runs[SHOWN_RUNS:] else ""
+    return f"runs of the clips before: {named}{more}\n{lines}"
 
 
 def print_plan(options: ExtractOptions) -> int:

@@ -8,7 +8,7 @@ import functools
 import importlib.metadata
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,8 @@ from featurestack.storage.files import content_hash
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
+LONG = 65.0  # milliseconds; longer frames are mentioned
+USUAL = 46.0  # milliseconds of 2048 samples at 44.1 kHz
 SHORTEST = 16  # samples of a frame
 OVERLAP = 4  # frames begin a quarter of their length apart
 # A constant-Q transform of seven octaves needs a hop that 64 divides: lengths from 512
@@ -65,6 +67,7 @@ class Request(Wanted):
     variants: tuple[Variant, ...]  # F, in the order in which they were given
     # lines on the dataset, changes since the last run, features left out
     notes: tuple[str, ...]
+    changed: bool  # whether clips are new, gone or have other audio since the last run
 
     @property
     def noun(self) -> str:
@@ -119,6 +122,9 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         clips = with_hashes(clips, rows)
     changes = [] if before is None else describe_changes(before, clips, rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
+    long_frames = long_frames_note(variants, dataset.sample_rate)
+    long_frames = "" if options.frame else long_frames
+    notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
     return Request(
         folder=dataset.folder,
         read_only=dataset.read_only,
@@ -129,7 +135,8 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         hashed=rows,
         dataset=dataset,
         variants=variants,
-        notes=(*dataset.notes, *changes, *left_out),
+        notes=notes,
+        changed=bool(changes),
     )
 
 
@@ -349,3 +356,17 @@ def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Chan
             given[name] = value
     parameters = tuple(sorted(given.items()))
     return Channel(channel.name, parameters, channel.rows)
+
+
+def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
+    """A line that says how long frames last; '' if they are not long."""
+    lengths = [variant.parameters.get("n_fft") for variant in variants]
+    samples = max((int(length) for length in lengths if length), default=0)
+    if samples <= LONG / 1000 * sample_rate:
+        return ""
+    milliseconds = 1000 * samples / sample_rate
+    return (
+        f"a frame of {samples} samples lasts {milliseconds:.0f} ms at {sample_rate} Hz:"
+        f" FRAME={USUAL:g} asks for frames of {USUAL:g} ms, as at 44.1 kHz"
+        " (docs/howto/short-clips.md)"
+    )

@@ -19,7 +19,7 @@ from featurestack.pipeline.checks.near_duplicates import (
     AudioFingerprint,
     audio_fingerprint,
 )
-from featurestack.pipeline.datasets.load import Dataset
+from featurestack.pipeline.datasets.load import Dataset, shorter_duration
 
 # share of full scale; softer samples at a clip's ends are padding, also after a lossy
 # codec
@@ -192,6 +192,7 @@ def clip_notes(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     seconds = table["seconds"]
     end = dataset.duration
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
+    shorter = shorter_duration(seconds.to_numpy(), end) if len(table) else ""
     narrow = table["bandwidth"] < NARROW * table["sample_rate"] / 2
     clips = table["clip_id"]
     return [
@@ -219,5 +220,8 @@ def clip_notes(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             f"nothing in the top {1 - NARROW:.0%} of the band: once at a lower rate, or"
             " coded",
             clips[narrow & sounding].tolist(),
+        ),
+        Finding(
+            "length", NOTE, shorter, ["DURATION"] if shorter else [], about="length"
         ),
     ]

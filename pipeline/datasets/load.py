@@ -294,7 +294,9 @@ def _audio_settings(
         for rate in rates
         if len(rates) > 1
     ]
-    if not duration:
+    if duration:
+        notes.append(shorter_duration(seconds.to_numpy(), duration))
+    else:
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
         notes.append(cut_clips(seconds, duration))
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
@@ -330,5 +332,18 @@ def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
         f"{len(cut)} of {counted(len(seconds), 'clip')} are cut to {duration:.4g} s:"
         f" {named}; DURATION={longest:g} keeps them whole, with"
         f" {padding(seconds.to_numpy(), longest):.0%} padding"
+        " (docs/howto/short-clips.md)"
+    )
+
+
+def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
+    """A note that proposes the duration of `held_whole`; '' if it is not shorter."""
+    shorter = held_whole(seconds, duration)
+    if shorter >= duration:
+        return ""
+    return (
+        f"{padding(seconds, duration):.0%} of {duration:.4g} s is padding:"
+        f" DURATION={shorter:g} leaves {padding(seconds, shorter):.0%} and cuts"
+        f" {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')}"
         " (docs/howto/short-clips.md)"
     )

@@ -32,10 +32,11 @@ def sounds(folder):
     return str(folder)
 
 
-def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path):
+def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, capsys):
     given = {"dataset": sounds(tmp_path / "sounds"), "data": tmp_path / "data"}
     options = FeaturesCommand(features="mel rms", jobs=1, frame=46, **given)
     assert extract.extract_features(options) == 0
+    assert "FRAME=" not in capsys.readouterr().out
     cache = Cache(tmp_path / "data" / "sounds" / "features")
     assert cache.features == [
         "mel@hop_length=192,n_fft=768",

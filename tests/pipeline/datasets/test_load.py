@@ -137,6 +137,11 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
         " dog/long2 (0.4 s), …; DURATION=2 keeps them whole, with 94% padding"
         " (docs/howto/short-clips.md)"
     )
+    kept = dataset(folder, tmp_path, duration=2)
+    assert (
+        "94% of 2 s is padding: DURATION=0.1 leaves 0% and cuts 4 of 100 clips"
+        " (docs/howto/short-clips.md)"
+    ) in kept.notes
 
 
 def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
