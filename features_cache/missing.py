@@ -86,9 +86,9 @@ class FinishedClips:
     """Why the file cannot be used; '' if it can or there is none."""
 
 
-def stored_clips(wanted: Wanted, spec: FeatureSpec, check: bool) -> FinishedClips:
-    """The state of the clips in the file of `spec`; with `check` those of the part with
-    their CRC, unless the file is unchanged since its last verification.
+def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:
+    """The state of the clips in the file of `spec`, those of the part with their CRC,
+    unless the file is unchanged since its last verification.
     """
     none = np.zeros(len(wanted.ids), bool)
     nothing = FinishedClips(none, none, np.full(len(wanted.ids), -1))
@@ -103,7 +103,7 @@ def stored_clips(wanted: Wanted, spec: FeatureSpec, check: bool) -> FinishedClip
         what = "other parameters, audio settings, code or type than asked for"
         return replace(nothing, note=f"{file.path.name} was made with {what}")
     checked = none.copy()
-    checked[wanted.part] = check and not is_verified(file.path)
+    checked[wanted.part] = not is_verified(file.path)
     status = file.status(row_of, wanted.keys, checked)
     fits = np.array_equal(file.clip_ids, wanted.ids)
     return FinishedClips(status.done, status.damaged, row_of, file, fits)
@@ -137,11 +137,11 @@ class Missing:
         return lines
 
 
-def missing(wanted: Wanted, *, check: bool = True) -> Missing:
-    """Compare every wanted feature with its file, with `check` also its CRCs."""
+def missing(wanted: Wanted) -> Missing:
+    """Compare every wanted feature with its file."""
     # a CRC releases the interpreter's lock
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
-        compare = functools.partial(stored_clips, wanted, check=check)
+        compare = functools.partial(stored_clips, wanted)
         stored = list(threads.map(compare, wanted.specs))
     if wanted.read_only:
         # clips that failed stay missing
@@ -172,15 +172,11 @@ def nothing_missing(wanted: Wanted) -> Missing | None:
         )
         if not current or has_claims(wanted.folder):
             return None
-    lacking = missing(wanted, check=False)
-    if not lacking.nothing:
-        return None
-    if all(is_verified(wanted.folder / f"{stored}.h5") for stored in wanted.names):
-        return lacking
     lacking = missing(wanted)
     if not lacking.nothing:
         return None
-    if wanted.is_whole:
+    files = [wanted.folder / f"{stored}.h5" for stored in wanted.names]
+    if wanted.is_whole and not all(map(is_verified, files)):
         with suppress(PermissionError):
             note_verified(wanted.folder, wanted.names)
     return lacking

@@ -1,6 +1,5 @@
 """Findings about a dataset, and their table."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 SHOWN = 8  # most names shown in a finding
 SHOWN_LEAKS = 10  # a leak's names have a line each
 SHOWN_OF_REASON = 3  # most names shown for each reason
-NUMBER = re.compile(r"\d[\d,.]*")
 
 
 @dataclass(frozen=True)
@@ -62,17 +60,12 @@ def first_names(names: Sequence[str], most: int) -> list[str]:
 
 
 def by_reason(found: Finding) -> list[str]:
-    """A line for each reason, the commonest first: the number of its names, the reason
-    and the first names. Reasons that differ in numbers alone are one.
-    """
-    groups = defaultdict[str, list[int]](list)
-    for place, reason in enumerate(found.reasons):
-        groups[NUMBER.sub("…", reason)].append(place)
+    """A line for each reason: the number of its names, the reason, the first names."""
+    names_of = defaultdict[str, list[str]](list)
+    for name, reason in zip(found.names, found.reasons):
+        names_of[reason].append(name)
     lines = []
-    for general, places in sorted(groups.items(), key=lambda group: -len(group[1])):
-        reasons = {found.reasons[place] for place in places}
-        reason = reasons.pop() if len(reasons) == 1 else general
-        names = first_names([found.names[place] for place in places], SHOWN_OF_REASON)
-        number = counted(len(places), found.of)
-        lines.append(f"{number}: {reason}: {', '.join(names)}")
-    return lines
+    for reason, names in names_of.items():
+        first = ", ".join(first_names(names, SHOWN_OF_REASON))
+        lines.append(f"{counted(len(names), found.of)}: {reason}: {first}")
+    return first_names(lines, SHOWN)

@@ -55,7 +55,7 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
     wanted = whole(cache, file)
 
     def kept():
-        return stored_clips(wanted, file, check=True)
+        return stored_clips(wanted, file)
 
     note_verified(cache.folder, ["mine"])
     times = file.path.stat().st_atime_ns, file.path.stat().st_mtime_ns
