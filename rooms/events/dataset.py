@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError, nearest, shortened
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
@@ -49,7 +49,6 @@ DIGITS = 6  # decimals of seconds: finer than a sample
 BACKGROUNDS = (
     "no TABLES: pieces of background, for train BACKGROUND_AUDIO= on annotated events"
 )
-SHOWN = 8  # at most so many recordings without a table are named
 
 
 def piece_length(seconds: Floats) -> float:
@@ -143,20 +142,14 @@ def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotate
             raise RequestError(f"AUDIO={options.audio} has no recording to read")
         return Annotated(readable, pd.DataFrame(columns=[*COLUMNS]), (BACKGROUNDS,))
     annotations = read_given(options, options.tables, measured)
-    unannotated = [name for name in readable if name not in annotations.annotated]
+    known = annotations.annotated
+    used = {n: lasts for n, lasts in readable.items() if options.empty or n in known}
     notes = [*annotations.notes]
-    used = readable
-    if unannotated and not options.empty:
-        used = {
-            name: lasts
-            for name, lasts in readable.items()
-            if name in annotations.annotated
-        }
-        first = ", ".join(unannotated[:SHOWN])
-        more = " …" if len(unannotated) > SHOWN else ""
+    if unannotated := [name for name in readable if name not in used]:
         number = counted(len(unannotated), "recording")
+        named = shortened(", ".join(unannotated))
         hint = "EMPTY=1 if they hold no event"
-        notes.insert(0, f"left out, no table: {number}, {first}{more}; {hint}")
+        notes.insert(0, f"left out, no table: {number}, {named}; {hint}")
     events = annotations.events[annotations.events["file"].isin(used.keys())]
     lasts = events["file"].map(used)
     gone = (events["start"] >= lasts) & events["file"].isin(measured.lost.keys())
@@ -165,9 +158,11 @@ def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotate
         notes.append(f"{lost}, with {counted(gone.sum(), 'event')}")
     events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
     ignored = {name.strip() for name in options.ignore.split(",") if name.strip()}
-    if unknown := sorted(ignored - {*events["label"]}):
-        known = nearest("label", unknown[0], {*events["label"]})
-        raise RequestError(f"IGNORE={options.ignore}: {known}")
+    labels = {*events["label"]}
+    if unknown := sorted(ignored - labels):
+        raise RequestError(
+            f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}"
+        )
     events.loc[events["label"].isin(ignored), "label"] = ""
     if not events["label"].any():
         raise RequestError(

@@ -33,11 +33,12 @@ from featurestack.results.scores import Floats, Ints
 from featurestack.rooms.events.scores import (
     IOU,
     Spans,
-    event_scores,
     is_points,
     lie_on,
     match,
     numbers_between,
+    score_table,
+    tally_all,
     union,
 )
 
@@ -452,13 +453,13 @@ def scores_of_tables(
     seconds: Mapping[str, float],
     classes: Sequence[str],
 ) -> pd.DataFrame:
-    """`event_scores` of tables with file, start, end and label.
+    """`score_table` of tables with file, start, end and label.
 
     seconds  file -> its duration; other files are left out, as are other classes
     """
     stretches = pd.DataFrame({"file": [*seconds], "end": [*seconds.values()]})
     stretches = stretches.assign(start=0.0, fold=0, frames=0)
     nothing = Frames(stretches, np.empty(0), 0.0, tuple(classes))
-    return event_scores(
-        nothing.spans(events), nothing.spans(detections), nothing.seconds
-    )
+    found = nothing.spans(detections)
+    tallies = tally_all(nothing.spans(events), found, len(stretches))
+    return score_table(tallies, nothing.seconds)

@@ -232,7 +232,7 @@ def score(
     seconds: Mapping[str, float],
     annotations: Annotations,
 ) -> pd.DataFrame:
-    """`event_scores` in recordings with a table; names what is not scored."""
+    """`score_table` of recordings with a table; names what is not scored."""
     for note in annotations.notes:
         tell(note)
     for what, names in (

@@ -186,7 +186,7 @@ class Tally:
         return self.by_stretch[:3]
 
     def scores(self, seconds: Floats) -> dict[str, float]:
-        """The columns of `event_scores`; seconds (S,) of the stretches."""
+        """The columns of `score_table`; seconds (S,) of the stretches."""
         sums = self.by_stretch.sum(axis=1).tolist()
         partners, events, detections, *at_iou, found, false_alarms, wrong_names = sums
         both = events + detections
@@ -213,15 +213,6 @@ class Tally:
             if self.points
             else (end - start).sum() / seconds.sum(),
         }
-
-
-def event_scores(
-    events: Mapping[str, Spans],
-    detections: Mapping[str, Spans],
-    seconds: Floats,
-) -> pd.DataFrame:
-    """`score_table` of each label of `events`, which has `detections`, and of ALL."""
-    return score_table(tally_all(events, detections, len(seconds)), seconds)
 
 
 def score_table(tallies: Mapping[str, Tally], seconds: Floats) -> pd.DataFrame:

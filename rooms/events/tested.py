@@ -111,7 +111,7 @@ class ScoredFrames:
         return tally_all(events, spans, len(self.frames.stretches))
 
     def scores(self) -> pd.DataFrame:
-        """The table of `event_scores`."""
+        """The table of `score_table`."""
         return score_table(self.tallies, self.frames.seconds)
 
     def epoch_scores(self) -> dict[str, float]:
@@ -162,7 +162,7 @@ class ScoredFrames:
 
 
 def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
-    """`event_scores`, means over the seeds, with the interval of the mean."""
+    """`score_table`, means over the seeds, with the interval of the mean."""
     mean = pd.concat([seed.scores() for seed in seeds]).groupby("label", sort=False)
     table = mean.mean()
     for name in table.index:

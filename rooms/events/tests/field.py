@@ -7,7 +7,9 @@ import soundfile
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.events.dataset import make_events as make_events
+from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.options import EventsCommand
+from featurestack.rooms.events.scores import score_table, tally_all
 from featurestack.train import run
 from featurestack.train.options import RunOptions
 
@@ -40,6 +42,25 @@ def write_recordings(folder, overlapping=False, points=False, recordings=RECORDI
     table = pd.DataFrame(rows, columns=["file", "start", "end", "label"])
     table.to_csv(folder / "events.csv", index=False)
     return table
+
+
+HOP = 0.1
+
+
+def frames(*lengths, classes=("a",)):
+    """Frames of stretches of so many seconds, a fold each: recordings r0, r1, …"""
+    names = [f"r{number}" for number in range(len(lengths))]
+    table = pd.DataFrame({"file": names, "group": names, "start": 0.0})
+    table["end"] = np.array(lengths, float)
+    table["fold"] = table.index + 1
+    table["frames"] = (table["end"] / HOP).round().astype(int)
+    times = np.concatenate([np.arange(n) * HOP + HOP / 2 for n in table["frames"]])
+    return Frames(table, times, HOP, classes)
+
+
+def scores_of(events, detections, seconds):
+    """The scores of each class's spans."""
+    return score_table(tally_all(events, detections, len(seconds)), seconds)
 
 
 MEL = "mel@n_mels=32,hop_length=128,n_fft=512"

@@ -1,7 +1,5 @@
 """The command `events`: recordings in pieces, and the events beside them."""
 
-import tracemalloc
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +13,6 @@ from featurestack.rooms.events.dataset import (
     make_events,
     piece_length,
 )
-from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.recordings import Measured
 from featurestack.rooms.events.tests.field import write_recordings
@@ -124,23 +121,3 @@ def test_channels_that_are_averaged_are_told(tmp_path, capsys, right, cancels):
     assert (
         "in 1 recording, first r1.wav, the average has under 30%" in told
     ) == cancels
-
-
-def test_memory_does_not_grow_with_the_number_of_events_at_one_time():
-    """An hour has 20 labels for all of it and 3,000 events of a minute."""
-    start = np.linspace(0, 3540, 3000)
-    minutes = pd.DataFrame({"start": start, "end": start + 60, "label": "minute"})
-    names = [f"l{number}" for number in range(20)]
-    hours = pd.DataFrame({"start": 0.0, "end": 3600.0, "label": names})
-    events = pd.concat([hours, minutes], ignore_index=True).assign(file="a.wav")
-    pieces = cut_pieces(cut_blocks({"a.wav": 3600.0}, None), 10.0)
-    tracemalloc.start()
-    try:
-        labels = label_pieces(pieces, events)
-        exclusive = are_exclusive(events)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert (labels == ";".join(sorted([*names, "minute"]))).all()
-    assert not exclusive
-    assert peak < 20e6  # bytes

@@ -16,24 +16,8 @@ from featurestack.rooms.events.frames import (
     detect,
     detect_all,
 )
-from featurestack.rooms.events.scores import ALL, event_scores
-
-HOP = 0.1
-
-
-def frames(*lengths, classes=("a",)):
-    """Stretches of so many seconds, a fold each: recordings r0, r1, …"""
-    table = pd.DataFrame(
-        {
-            "file": [f"r{number}" for number in range(len(lengths))],
-            "start": 0.0,
-            "end": np.array(lengths, float),
-            "fold": range(1, len(lengths) + 1),
-            "frames": [round(length / HOP) for length in lengths],
-        }
-    )
-    times = np.concatenate([np.arange(n) * HOP + HOP / 2 for n in table["frames"]])
-    return Frames(table, times, HOP, classes)
+from featurestack.rooms.events.scores import ALL
+from featurestack.rooms.events.tests.field import HOP, frames, scores_of
 
 
 def events(*rows):
@@ -147,7 +131,7 @@ def example(noise):
 
 def scored(every, found, table):
     spans = {name: of_class.spans for name, of_class in found.items()}
-    return event_scores(every.spans(table), spans, every.seconds).loc[ALL]
+    return scores_of(every.spans(table), spans, every.seconds).loc[ALL]
 
 
 def test_rules_find_a_threshold_that_the_default_misses():
@@ -156,18 +140,6 @@ def test_rules_find_a_threshold_that_the_default_misses():
     default = detect_all(every, probability, {"a": Rule()})
     assert scored(every, default, table)["f1"] == 0
     assert scored(every, cross_fitted(every, probability, counts), table)["f1"] > 0.95
-
-
-def test_a_rule_that_counts_is_what_it_finds():
-    every, probability, table = example(0.3)
-    counts = count_rules(every, probability, table)
-    best = counts.chosen()["a"]
-    row = scored(every, detect_all(every, probability, {"a": best}), table)
-    place = counts.rules["a"].index(best)
-    assert row["detections"] == counts.detected[:, 0, place].sum()
-    assert row["f1"] * (row["events"] + row["detections"]) / 2 == pytest.approx(
-        counts.matched[:, 0, place].sum()
-    )
 
 
 def test_a_fold_has_no_part_in_its_own_rule():
@@ -201,18 +173,18 @@ def two_events(labels):
         for file in ("r0", "r1")
         for start, label in zip((1.0, 5.0), labels)
     ]
-    return pd.DataFrame(rows, columns=["file", "start", "end", "label"])
+    return events(*rows)
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_the_default_rule_is_one_for_scores_and_for_new_audio(exclusive):
     every = frames(10, 10, classes=("a", "b"))
-    events = two_events(("a", "b"))
+    table = two_events(("a", "b"))
     if not exclusive:
-        events = events.assign(start=1.0, end=6.0)
-    probabilities = every.targets(events).astype(float)
-    chosen = count_rules(every, probabilities, events).chosen()
-    assert chosen == default_rules(every.spans(events), exclusive)
+        table = table.assign(start=1.0, end=6.0)
+    probabilities = every.targets(table).astype(float)
+    chosen = count_rules(every, probabilities, table).chosen()
+    assert chosen == default_rules(every.spans(table), exclusive)
 
 
 def test_a_rule_that_is_better_by_chance_is_not_chosen():

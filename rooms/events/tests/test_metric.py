@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 
 from featurestack.results.tasks.registry import task_of
-from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.metric import EVENT_F1, jackknife_values
-from featurestack.rooms.events.scores import f1_interval, f1_of
 from featurestack.rooms.events.task import EVENTS
 from featurestack.rooms.events.tested import ScoredFrames, score_lines
+from featurestack.rooms.events.tests.field import frames
 from tests.refusal import refused
 
 
@@ -24,54 +23,33 @@ def test_jackknife_values_sum_to_the_score():
     assert values.argmin() == 2  # the recording in which nothing is right
 
 
-def test_the_interval_of_several_seeds_is_one_of_their_mean():
-    rng = np.random.default_rng(1)
-    events = np.full(20, 10)
-    seeds = [rng.binomial(10, 0.8, 20) for _ in range(3)]
-    each = np.stack([counts(found, events, events) for found in seeds])
-    low, high = f1_interval(each)
-    assert low < f1_of(each.sum(axis=2)).mean() < high
-    assert high - low < 0.2
-
-
-def two_stretches(probabilities, events, folds=(1, 2)):
+def two_stretches(probabilities, events):
     """Two stretches of ten frames, 0.1 s apart."""
-    stretches = pd.DataFrame(
-        {
-            "file": ["a", "b"],
-            "start": 0.0,
-            "end": 1.0,
-            "group": ["a", "b"],
-            "fold": folds,
-            "frames": 10,
-        }
-    )
-    times = np.tile(np.arange(10) / 10 + 0.05, 2)
-    frames = Frames(stretches, times, 0.1, ("x",))
     table = pd.DataFrame(events, columns=["file", "start", "end", "label"])
-    return ScoredFrames(frames, np.array(probabilities)[:, None], table)
+    given = np.array(probabilities)[:, None]
+    return ScoredFrames(frames(1, 1, classes=("x",)), given, table)
 
 
 def test_each_fold_is_scored_by_its_own_recordings():
     probabilities = np.zeros(20)
     probabilities[2:5] = 0.9  # right in a, nothing in b
-    own = two_stretches(probabilities, [("a", 0.2, 0.5, "x"), ("b", 0.2, 0.5, "x")])
+    own = two_stretches(probabilities, [("r0", 0.2, 0.5, "x"), ("r1", 0.2, 0.5, "x")])
     assert own.by_fold["event_f1"].tolist() == [1, 0]
-    assert own.by_group(["a", "b"]).tolist() == [[1, 0], [1, 1], [1, 0]]
+    assert own.by_group(["r0", "r1"]).tolist() == [[1, 0], [1, 1], [1, 0]]
 
 
 def test_points_have_no_score_at_an_iou():
-    own = two_stretches(np.zeros(20), [("a", 0.2, 0.2, "x"), ("b", 0.3, 0.3, "x")])
+    own = two_stretches(np.zeros(20), [("r0", 0.2, 0.2, "x"), ("r1", 0.3, 0.3, "x")])
     first, second = score_lines(own.scores(), "events")
     assert "F1 within 50 ms 0.000" in first and "IoU" not in first
     assert "differs" not in second
-    spans = two_stretches(np.zeros(20), [("a", 0.2, 0.5, "x")])
+    spans = two_stretches(np.zeros(20), [("r0", 0.2, 0.5, "x")])
     assert "F1 at IoU 0.5 0.000" in score_lines(spans.scores(), "events")[0]
 
 
 def test_the_loss_of_frames_is_that_of_what_is_true():
     probabilities = np.full(20, 0.25)
-    own = two_stretches(probabilities, [("a", 0.2, 0.5, "x")])
+    own = two_stretches(probabilities, [("r0", 0.2, 0.5, "x")])
     losses = own.log_losses(exclusive=True)
     assert losses[2:5] == pytest.approx(-np.log(0.25))
     assert losses[5:] == pytest.approx(-np.log(0.75))
