@@ -59,7 +59,6 @@ COMPARISON = [
     "macro_auroc",
     "lwlrap",
     *("f1_iou_0.3", "f1_iou_0.7", "found", "false_alarms", "wrong_names", "onset_ms"),
-    "segment_error",
 ]
 
 

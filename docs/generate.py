@@ -406,7 +406,6 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "false_alarms": "detections per hour that lie on no event",
             "wrong_names": "detections per hour on an event of another label alone",
             "onset_ms": "median milliseconds between the starts of partners",
-            "segment_error": "share of the time at which the labels differ",
         },
     ),
     "importance_kept.csv": (

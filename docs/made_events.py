@@ -16,7 +16,7 @@ from featurestack.results.run_folder import RunFolder, find
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
 
-# columns of events.csv -> those of `event_scores`
+# columns of events.csv -> those of `score_table`
 COLUMNS = {
     "f1": "f1",
     "f1_low": "low",
@@ -27,7 +27,6 @@ COLUMNS = {
     "false_alarms": "false_alarms",
     "wrong_names": "wrong_names",
     "onset_ms": "onset_ms",
-    "segment_error": "segment_error",
 }
 MODELS = {"frames": "frames", "linear": "linear_frames"}  # row -> MODEL
 

@@ -67,7 +67,7 @@ def event_scores(
 ) -> "pd.DataFrame":
     """Scores of detections against annotated events, one row per label and one for
     all: F1 at IoU 0.5 with its interval by recording, found, false alarms an hour,
-    onset errors, segment error.
+    onset errors.
 
     events, detections  lists of (start, end) in seconds, or data frames with start,
                         end, and perhaps file and label

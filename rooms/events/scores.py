@@ -9,7 +9,6 @@
     false alarms    detections that lie on no event, an hour; detections that lie on an
                     event of another label alone are `wrong_names`
     onset error     between the starts of partners, milliseconds
-    segment error   the part of the time at which the labels differ
 
 Conventions: E events and D detections of one label on one axis of seconds, on which
 recordings are far apart; both sorted by start; detections do not overlap.
@@ -159,13 +158,6 @@ def union(start: Floats, end: Floats) -> tuple[Floats, Floats]:
     return start[begins], latest[last]
 
 
-def differing(events: Spans, detections: Spans) -> tuple[Floats, Floats]:
-    """Starts and ends of the times at which there is one of them and not the other."""
-    ends = [*union(events.start, events.end), *union(detections.start, detections.end)]
-    changes = np.sort(np.concatenate(ends))
-    return changes[::2], changes[1::2]
-
-
 # ---- scores
 
 
@@ -177,7 +169,6 @@ class Tally:
     # false alarms, detections under a wrong name
     by_stretch: Floats
     onsets: Floats  # seconds between the starts of partners
-    differing: tuple[Floats, Floats]  # starts and ends, sorted
     points: bool  # events have no length, so that there is no IoU
 
     @property
@@ -192,7 +183,6 @@ class Tally:
         both = events + detections
         hours = seconds.sum() / 3600
         low, high = f1_interval(self.counts[None])
-        start, end = union(*self.differing)
         whole = np.nan if self.points else both
         others = zip(OTHER_IOUS, at_iou)
         return {
@@ -209,16 +199,13 @@ class Tally:
             "wrong_names": wrong_names / hours,
             "onset_ms": 1000 * quantile(self.onsets, 0.5),
             "onset_90_ms": 1000 * quantile(self.onsets, 0.9),
-            "segment_error": np.nan
-            if self.points
-            else (end - start).sum() / seconds.sum(),
         }
 
 
 def score_table(tallies: Mapping[str, Tally], seconds: Floats) -> pd.DataFrame:
     """Scores of each label: events, detections, f1, low and high (its 95 % interval by
     recording), precision, recall, f1_iou_0.3, f1_iou_0.7, found, false_alarms and
-    wrong_names an hour, onset_ms (median) and onset_90_ms, segment_error.
+    wrong_names an hour, onset_ms (median) and onset_90_ms.
 
     seconds  (S,) of each stretch
     """
@@ -253,19 +240,15 @@ def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tal
     counted += [detections.take(~on_any), detections.take(wrong_name)]
     onsets = events.start[event] - detections.start[detection]
     by_stretch = np.stack([spans.by_stretch(stretches) for spans in counted])
-    differences = differing(events, detections)
-    return Tally(by_stretch, np.abs(onsets), differences, points)
+    return Tally(by_stretch, np.abs(onsets), points)
 
 
 def summed(tallies: Sequence[Tally]) -> Tally:
     """The tally of several labels together."""
-    starts = np.concatenate([own.differing[0] for own in tallies])
-    ends = np.concatenate([own.differing[1] for own in tallies])
-    order = np.argsort(starts, kind="stable")
     by_stretch = np.sum([own.by_stretch for own in tallies], axis=0)
     onsets = np.concatenate([own.onsets for own in tallies])
     points = all(own.points for own in tallies)
-    return Tally(by_stretch, onsets, (starts[order], ends[order]), points)
+    return Tally(by_stretch, onsets, points)
 
 
 def is_points(events: Spans) -> bool:

@@ -48,7 +48,6 @@ SCORE_COLUMNS = (
     "false_alarms",
     "wrong_names",
     "onset_ms",
-    "segment_error",
 )
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 EVENT_COLUMNS = ("file", "start", "end", "label")
@@ -240,19 +239,17 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
         ends = f"{row['low']:.3f} to {row['high']:.3f}"
         interval = f" (95 % CI {ends}, {by_unit(unit)})"
     f1 = f"F1 within 50 ms {row['f1']:.3f}{interval}"  # of points
-    differs = ""
-    if not np.isnan(row["segment_error"]):
+    if not np.isnan(row["f1_iou_0.3"]):
         f1 = (
             f"F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"
             f" {row['f1_iou_0.3']:.3f}, 0.7 {row['f1_iou_0.7']:.3f}"
         )
-        differs = f"; {row['segment_error']:.1%} of the time differs"
     return [
         f"{what}: {f1}",
         (
             f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
             f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
             f" right events under a wrong name; onset error {row['onset_ms']:.1f} ms"
-            f" (median), {row['onset_90_ms']:.1f} (90 %){differs}"
+            f" (median), {row['onset_90_ms']:.1f} (90 %)"
         ),
     ]

@@ -40,9 +40,8 @@ def test_each_fold_is_scored_by_its_own_recordings():
 
 def test_points_have_no_score_at_an_iou():
     own = two_stretches(np.zeros(20), [("r0", 0.2, 0.2, "x"), ("r1", 0.3, 0.3, "x")])
-    first, second = score_lines(own.scores(), "events")
+    first, _ = score_lines(own.scores(), "events")
     assert "F1 within 50 ms 0.000" in first and "IoU" not in first
-    assert "differs" not in second
     spans = two_stretches(np.zeros(20), [("r0", 0.2, 0.5, "x")])
     assert "F1 at IoU 0.5 0.000" in score_lines(spans.scores(), "events")[0]
 

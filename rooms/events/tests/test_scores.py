@@ -83,12 +83,11 @@ def test_a_right_time_under_a_wrong_name_is_no_false_alarm():
     assert scores.loc["b", "f1"] == 0
 
 
-def test_the_onset_error_is_that_of_partners_and_the_segment_error_of_all_time():
+def test_the_onset_error_is_that_of_partners():
     events = {"a": spans((0, 1), (5, 6))}
     detections = {"a": spans((0.1, 1), (8, 9))}
     row = scores_of(events, detections, np.array([10.0])).loc[ALL]
     assert row["onset_ms"] == pytest.approx(100)
-    assert row["segment_error"] == pytest.approx((0.1 + 1 + 1) / 10)
 
 
 def test_intervals_come_from_recordings():
