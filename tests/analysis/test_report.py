@@ -312,6 +312,17 @@ def test_a_dataset_of_any_name_has_its_scores_elsewhere(tmp_path, trained):
     assert section.tables["elsewhere"]["value"].tolist() == [0.5]
 
 
+def test_the_headline_says_that_its_only_run_is_older_than_the_clips(
+    workshop, tmp_path
+):
+    former = workshop.table.assign(fold=workshop.table["fold"] % 3 + 1)
+    run = MadeRun(features="mel", model="linear")
+    make_run(tmp_path / "runs", former, run, "tones")
+    shutil.copytree(workshop.root / "data", tmp_path / "data")
+    built = build(workshop.options(**within(tmp_path), figures=0))
+    assert "accuracy, on clips that have changed since" in built.headline
+
+
 def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
     workshop, tmp_path
 ):

@@ -96,6 +96,14 @@ def test_what_run_json_says_of_folds_and_protocol_is_compared(
     assert said in capsys.readouterr().err
 
 
+def test_folds_without_predictions_are_named(finished, cache_folder, capsys):
+    shutil.rmtree(finished.fold(1))
+    assert verify(finished, cache_folder) == 0
+    assert "2 folds: test clips, last epoch; without predictions: fold 1)" in (
+        capsys.readouterr().out
+    )
+
+
 def test_another_cache_is_refused(finished, mixed):
     with refused("holds other clips or values"):
         verify(finished, mixed)
