@@ -170,9 +170,9 @@ def extract(
     duration: float | None = None,
     seed: int = 0,
     frame: float | None = None,
+    jobs: int | None = None,
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
-    jobs: int | None = None,
     prepare: bool = False,
     wait: bool = False,
     quiet: bool = False,
@@ -216,9 +216,9 @@ def extract(
     features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
         or hop_length; by default librosa's 2048 samples
+    jobs: number of processes; by default one per core
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
-    jobs: number of processes; by default one per core
     prepare: only create the files, so that several PART= can fill them in parallel
     wait: wait for another run over the same features instead of being refused
     quiet: print nothing; warnings stay
@@ -893,9 +893,9 @@ def plan(
     seed: int = 0,
     features: str = 'all',
     frame: float | None = None,
+    jobs: int | None = None,
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
-    jobs: int | None = None,
     quiet: bool = False,
     copies: int | None = None,
     alter: str = 'pitch,stretch,noise,gain,shift',
@@ -929,9 +929,9 @@ def plan(
     features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
         or hop_length; by default librosa's 2048 samples
+    jobs: number of processes; by default one per core
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
-    jobs: number of processes; by default one per core
     quiet: print nothing; warnings stay
     """
 
@@ -953,9 +953,9 @@ def answer(
     duration: float | None = None,
     seed: int = 0,
     features: str = 'all',
-    task: str = 'auto',
     frame: float | None = None,
     jobs: int | None = None,
+    task: str = 'auto',
     retrain: bool = False,
     quiet: bool = False,
 ) -> Answer:
@@ -996,11 +996,11 @@ def answer(
         else the longest clip's (at most 30), or the shortest that holds 95 % of the
         clips if over a tenth would be padding
     seed: [0] seed of drawn folds and altered copies
-    features: [all] feature sets to extract and rank; all, small
-    task: [auto] labels to predict: classes, categories or tags; auto: by the labels
+    features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
         or hop_length; by default librosa's 2048 samples
-    jobs: processes for extraction; by default one per core
+    jobs: number of processes; by default one per core
+    task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     retrain: train the runs of other clips or folds again in their place
     quiet: print nothing; warnings stay
     """

@@ -63,8 +63,8 @@ class SourceOptions(DatasetOptions, RunsOptions):
         return None
 
 
-class ExtractOptions(SourceOptions):
-    """Features, copies and clips to extract."""
+class ComputeOptions(SourceOptions):
+    """Features to compute, and how."""
 
     features: str = option("all", "feature sets separated by blanks; all, small")
     frame: float | None = option(
@@ -74,14 +74,19 @@ class ExtractOptions(SourceOptions):
         least=1,
         most=1000,
     )
+    jobs: int | None = option(
+        None, "number of processes; by default one per core", least=1, most=10000
+    )
+
+
+class ExtractOptions(ComputeOptions):
+    """Features, copies and clips to extract."""
+
     part: str = option(
         "1/1", "part of the clips to extract: 3/16 is the third sixteenth"
     )
     dtype: Literal["float16", "float32"] = option(
         "float16", "type of the stored values"
-    )
-    jobs: int | None = option(
-        None, "number of processes; by default one per core", least=1, most=10000
     )
 
 

@@ -33,14 +33,10 @@ TINY = 1e-300  # divisor if the tolerance is 0
 # features that choose among many bins: share of values that must agree
 PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}
 # features of an estimated tuning or tempo: share of clips that must agree in all values
-BY_ESTIMATE = {
-    "chroma": 0.995,
-    "chroma_cqt": 0.995,
-    "chroma_cens": 0.995,
-    "chroma_vqt": 0.995,
-    "tonnetz": 0.995,
-    "tempogram_ratio": 0.995,
-}
+BY_ESTIMATE = dict.fromkeys(
+    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"),
+    0.995,
+)
 
 
 def compute(

@@ -141,10 +141,20 @@ def test_a_file_that_is_there_is_copied(here):
         fetch_network("yamnt")
 
 
-@pytest.mark.parametrize("content", [b"no network", b"", bytes(100_000), "cut"])
-def test_a_damaged_file_is_a_sentence(installed, content):
-    if content == "cut":
-        content = NETWORK.read_bytes()[:100_000]
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "empty", "flipped"])
+def test_a_damaged_file_is_a_sentence(installed, damage):
+    content = bytearray(NETWORK.read_bytes())
+    rng = np.random.default_rng(0)
+    if damage == "flipped":
+        # offsets and lengths of the tables
+        for place in rng.integers(0, 4_000, 40):
+            content[place] ^= 255
+    content = {
+        "cut": content[:100_000],
+        "zeros": bytes(100_000),
+        "text": b"no network",
+        "empty": b"",
+    }.get(damage, content)
     (networks.FOLDER / "mine.tflite").write_bytes(content)
     (networks.FOLDER / "mine.json").write_text(json.dumps({"sample_rate": RATE}))
     with refused(r"models/mine\.tflite"):
