@@ -138,8 +138,8 @@ class Refused(RequestError):
     """An archive that is damaged, unsafe, or holds unexpected files."""
 
 
-def unpack(archive: Path, into: Path, most: float = MOST_UNPACKED) -> None:
-    """Unpack a zip of at most `most` bytes into the new folder `into`.
+def unpack(archive: Path, into: Path) -> None:
+    """Unpack a zip of at most MOST_UNPACKED bytes into the new folder `into`.
 
     Refused if it is no regular file, damaged or too large, or if it holds anything but
     plain files and folders. zipfile writes no more of an entry than the zip declares.
@@ -152,8 +152,10 @@ def unpack(archive: Path, into: Path, most: float = MOST_UNPACKED) -> None:
             entries = zipped.infolist()
             declared = sum(entry.file_size for entry in entries)
             free = shutil.disk_usage(into).free
-            if len(entries) > MOST_ENTRIES or declared > most:
-                allowed = f"at most {MOST_ENTRIES:,} of {size(most)} are unpacked"
+            if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:
+                allowed = (
+                    f"at most {MOST_ENTRIES:,} of {size(MOST_UNPACKED)} are unpacked"
+                )
                 raise Refused(
                     f"{len(entries):,} entries of {size(declared)}, {allowed}"
                 )
