@@ -189,25 +189,16 @@ def load(kind: Kind, name: str) -> Any:
         raise RequestError(in_no_room(name))
     room = additions[name].room
     try:
-        objects = additions[name].load()
-        return objects[additions[name].place]
-    except ModuleNotFoundError as error:
-        if not room.extra:
-            raise _refusal(name, room, error) from error
-        raise RequestError(
-            f"{name} needs {error.name}: {install_command(room.extra, room)}"
-        ) from None
+        return additions[name].load()[additions[name].place]
     except (Exception, SystemExit) as error:
-        raise _refusal(name, room, error) from error
-
-
-def _refusal(name: str, room: Room, error: BaseException) -> BaseException:
-    """The RequestError for a failure of another distribution's room; a failure of ours
-    is a fault.
-    """
-    if room.distribution == NAME or isinstance(error, Error):
-        return error
-    return RequestError(f"{name} of {room.title} fails: {_reason(error)}")
+        if isinstance(error, ModuleNotFoundError) and room.extra:
+            install = install_command(room.extra, room)
+            raise RequestError(f"{name} needs {error.name}: {install}") from None
+        # a failure of ours is a fault
+        if room.distribution == NAME or isinstance(error, Error):
+            raise
+        reason = f"{name} of {room.title} fails: {_reason(error)}"
+        raise RequestError(reason) from error
 
 
 def _reason(error: BaseException) -> str:
