@@ -159,6 +159,11 @@ def tables_beside(
     return "".join(f"; {way}" for way in dict.fromkeys(filter(None, ways)))
 
 
+def folders_at(folder: Path) -> set[str]:
+    """The names of the folders in a folder, but hidden ones."""
+    return {path.name for path in folder.glob("[!.]*/")} - {*HIDDEN_FOLDERS}
+
+
 def read_folder(folder: Path) -> Listing:
     """The clips of a published dataset, or of class folders at the top or within
     train/, val/ and test/; RequestError if no sub-folder holds audio files.
@@ -197,9 +202,6 @@ def read_folder(folder: Path) -> Listing:
             f"the class folder {several.iloc[0]}: {SEPARATOR} stands between the labels"
             " of a clip; rename the folder"
         )
-    known = {*HIDDEN_FOLDERS, *tops}
-    folders = sorted(path.name for path in folder.glob("[!.]*/"))
-    empty = [name for name in folders if name not in known]
     left_out = {
         "not audio by name": len(files) - len(audio),
         "in no class folder": len(audio) - len(clips),
@@ -209,7 +211,7 @@ def read_folder(folder: Path) -> Listing:
         for what, count in left_out.items()
         if count
     ]
-    if empty:
+    if empty := sorted(folders_at(folder) - {*tops}):
         notes.append(f"no audio in the class folder {', '.join(empty)}")
     test = None
     if split:
