@@ -9,7 +9,7 @@ from featurestack.analysis.report import ENTRY_FACTS, build_report
 from featurestack.analysis.report_inputs import Manifest, jobs
 from featurestack.commandline.options import with_rooms
 from featurestack.rooms.across import page
-from featurestack.rooms.across.comparison import compare
+from featurestack.rooms.across.comparison import compare_datasets
 from tests.analysis.made_runs import SVG, made_clips, make_run, of_sets
 
 NAMES = ("birds", "digits", "rooms")
@@ -40,7 +40,7 @@ def overview(options):
 def comparison_of(options):
     """The comparison of the datasets, without a page."""
     chosen = page.choices(options)
-    return compare(jobs(options), chosen["model"], chosen["base"])[0]
+    return compare_datasets(jobs(options), chosen["model"], chosen["base"])[0]
 
 
 def comparison_alone(options):

@@ -94,12 +94,8 @@ def make_run(runs, clips, made, dataset="made"):
         name: getattr(made, name)
         for name in ("features", "model", "task", "augment", "val")
     }
-    changes = {
-        "task": made.task,
-        "val": f"val.{made.val}",
-        "augment": f"augment.{made.augment}",
-        "seed": f"s{made.seed}",
-    }
+    changes = {"task": made.task, "val": f"val.{made.val}"}
+    changes |= {"augment": f"augment.{made.augment}", "seed": f"s{made.seed}"}
     differences = [
         text
         for name, text in changes.items()

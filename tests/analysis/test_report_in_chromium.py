@@ -14,14 +14,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 from featurestack.commandline.quantities import percent
 
 QUIET = (
-    *(
-        "--disable-quic",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ),
-    *("--force-prefers-reduced-motion", "--autoplay-policy=no-user-gesture-required"),
-    "--window-size=1280,900",
+    *("--disable-quic", "--disable-background-networking", "--disable-sync"),
+    *("--disable-component-update", "--force-prefers-reduced-motion"),
+    *("--autoplay-policy=no-user-gesture-required", "--window-size=1280,900"),
 )
 VIOLATIONS = """const done = arguments[0];
 axe.run(document).then((found) => done(found.violations.map(
@@ -152,12 +147,8 @@ def test_embedded_audio_plays(page):
 
 def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page):
     for width in (1280, 390):
-        size = {
-            "width": width,
-            "height": 800,
-            "deviceScaleFactor": 1,
-            "mobile": width < 600,
-        }
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1}
+        size["mobile"] = width < 600
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         assert (
             page.execute_script("return document.documentElement.scrollWidth") <= width

@@ -12,6 +12,7 @@ from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
 CLASSES = ["dog", "rain"]
+LACKING = "it has 160 test clips of 400; train its missing folds"
 ROWS = [
     ("b", "g1", 1, "dog", [0.9, 0.1]),
     ("a", "g1", 1, "rain", [0.6, 0.4]),
@@ -39,11 +40,7 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
         (
             [MadeRun(), MadeRun(seed=1, folds=(1, 2))],
             (0,),
-            {
-                "mel-resnet18-s1": (
-                    "it has 160 test clips of 400; train its missing folds"
-                )
-            },
+            {"mel-resnet18-s1": LACKING},
         ),
         (
             of_sets(2, "linear", mel=0.7),
@@ -116,9 +113,7 @@ def rewrite_all(pattern, old, new):
             "never scored",
         ),
         (
-            lambda folder: [
-                file.unlink() for file in folder.glob("fold*/predictions.csv")
-            ],
+            lambda folder: [f.unlink() for f in folder.glob("fold*/predictions.csv")],
             None,
             "unfinished",
             "epoch 20 of 20",

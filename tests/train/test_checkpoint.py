@@ -20,19 +20,11 @@ def saved(file):
 
 
 def state(**changes):
-    network = {
-        "scale": torch.linspace(1, 2, 8),
-        "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8),
-    }
+    head = torch.linspace(-1, 1, 24).reshape(3, 8)
+    network = {"scale": torch.linspace(1, 2, 8), "head.weight": head}
     statistics = [{"centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
-    known = {
-        "fold": 1,
-        "epoch": 1,
-        "rows": ["1,0.1"],
-        "network": network,
-        "statistics": statistics,
-    }
-    return known | changes
+    known = {"fold": 1, "epoch": 1, "rows": ["1,0.1"]}
+    return known | {"network": network, "statistics": statistics} | changes
 
 
 def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):

@@ -19,19 +19,13 @@ MEL = example_channel("mel", rows=2, frames=431)
 
 def test_a_clip_has_its_own_frames_and_two_at_least():
     spec = InputSpec(KINDS["linear"], (MEL,), (1, 1), drop_padding=True)
-    assert spec.own_frames(MEL, np.array([1e-5, 0.1, 0.5, 1.0])).tolist() == [
-        2,
-        44,
-        216,
-        431,
-    ]
-    assert spec.own_frames(replace(MEL, frames=1), np.array([0.1, 1.0])).tolist() == [
-        1,
-        1,
-    ]
-    assert spec.own_frames(replace(MEL, frame_unit="Hz"), np.array([0.1])).tolist() == [
-        431
-    ]
+
+    def own(filled, **changes):
+        return spec.own_frames(replace(MEL, **changes), np.array(filled)).tolist()
+
+    assert own([1e-5, 0.1, 0.5, 1.0]) == [2, 44, 216, 431]
+    assert own([0.1, 1.0], frames=1) == [1, 1]
+    assert own([0.1], frame_unit="Hz") == [431]
 
 
 def test_mean_and_deviation_survive_half_precision():

@@ -99,24 +99,15 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
 
 
 def test_early_stopping_ends_a_fold_for_good(options):
-    stopping = {
-        "val": "group",
-        "patience": 1,
-        "epochs": 30,
-        "lr": 0.1,
-        "curve": 0,
-        "folds": (1,),
-    }
+    stopping = {"val": "group", "patience": 1, "epochs": 30, "lr": 0.1, "curve": 0}
+    stopping["folds"] = (1,)
     options = change(options, features="blank", **stopping)
     folder = run.execute(options)
     history = folder.history(1)
-    assert (
-        len(history) < 30
-        and history["val_loss"].iloc[-1] >= history["val_loss"].iloc[:-1].min()
-    )
-    assert history["test_loss"].notna().tolist() == [False] * (len(history) - 1) + [
-        True
-    ]
+    losses = history["val_loss"]
+    assert len(history) < 30 and losses.iloc[-1] >= losses.iloc[:-1].min()
+    *before, last = history["test_loss"].notna()
+    assert last and not any(before)
     # the predictions of the best epoch are its own
     best, last = (
         folder.scores("val", selection).loc[1, "loss"] for selection in ("best", "last")
@@ -124,10 +115,8 @@ def test_early_stopping_ends_a_fold_for_good(options):
     assert best == pytest.approx(history["val_loss"].min(), rel=1e-6)
     assert last == pytest.approx(history["val_loss"].iloc[-1], rel=1e-6)
     assert best < last
-    files = [
-        folder.fold(1) / name
-        for name in ("predictions.csv", "history.csv", "last.pt", "best.pt")
-    ]
+    names = "predictions.csv", "history.csv", "last.pt", "best.pt"
+    files = [folder.fold(1) / name for name in names]
     before = [file.read_bytes() for file in files]
     files[0].unlink()
     run.execute(options)

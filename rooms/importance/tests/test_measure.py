@@ -73,11 +73,8 @@ def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     assert len(fitted) == 5 and file.read_bytes() == whole
     wider = measure("mel chroma blank")
     assert wider.path == folder.path and len(fitted) == 5 + 4
-    assert file.read_bytes().startswith(whole) and wider.features == [
-        "mel",
-        "chroma",
-        "blank",
-    ]
+    assert file.read_bytes().startswith(whole)
+    assert wider.features == ["mel", "chroma", "blank"]
     narrower = measure("chroma mel")
     assert len(fitted) == 5 + 4 and narrower.features == ["chroma", "mel"]
     # a report shows the larger call
@@ -139,9 +136,8 @@ def test_shapley_values_are_the_mean_gain_over_all_orders(features):
     expected = np.zeros((3, len(features)))
     for order in itertools.permutations(features):
         for size, name in enumerate(order):
-            gain = (
-                values[frozenset(order[: size + 1])] - values[frozenset(order[:size])]
-            )
+            before = frozenset(order[:size])
+            gain = values[before | {name}] - values[before]
             expected[:, features.index(name)] += gain / math.factorial(len(features))
     np.testing.assert_allclose(shapley(values, features), expected, atol=1e-12)
 
