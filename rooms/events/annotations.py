@@ -73,6 +73,11 @@ UNITS = {**dict.fromkeys(TIMES, SECONDS), **dict.fromkeys(FREQUENCIES, HERTZ)}
 # 1,000 or 1,000,000: the comma may separate thousands
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
+# bytes from 80 to 9F but for quotation marks, dashes, dots, euro and oe; four letters
+# beyond ASCII in a row
+STRANGE = re.compile(
+    rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
+)
 PRAAT, AVIANZ = ".textgrid", ".data"
 ENDINGS = (*TABLE_ENDINGS, ".TextGrid", AVIANZ)
 # What counts in a TextGrid: texts, and numbers that stand alone. `intervals [1]:` and
@@ -253,15 +258,21 @@ def labels_of_event(
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, UTF-16 or cp1252; lines end with \\n."""
+    """The text of a file in UTF-8, UTF-16 or cp1252; lines end with \\n.
+
+    RequestError for bytes that cp1252 hardly uses: Mac Roman and Shift-JIS would become
+    other letters.
+    """
     if not path.is_file():
         raise RequestError(f"{path} cannot be read as a table: there is no such file")
     content = path.read_bytes()
     for encoding in ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252"):
         try:
-            return re.sub("\r\n?", "\n", content.decode(encoding))
+            text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if encoding != "cp1252" or not STRANGE.search(content):
+            return re.sub("\r\n?", "\n", text)
     raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
 
 

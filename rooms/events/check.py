@@ -43,7 +43,7 @@ from featurestack.pipeline.datasets.layouts import NO_DATA
 from featurestack.results.scores import Floats
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.own_files import OwnFiles
-from featurestack.rooms.events.tables import as_text
+from featurestack.rooms.events.tables import as_text, file_name
 
 FOLDER = "check"
 TABLE = "checked.csv"
@@ -57,7 +57,6 @@ THRESHOLDS = np.arange(5, 96, 5) / 100
 LEAST, MOST = 1e-4, 1 - 1e-4  # scores beyond have no finite log-odds in float16
 STEPS = 100  # of Newton's method, at most
 STRATA = 5
-LONGEST = 60  # letters of a cut's name beside its score and place
 LEVEL = 0.95  # of intervals
 PAGE = Path(__file__).parent / "templates" / "check.html"
 
@@ -100,7 +99,7 @@ def write_check(
     for place in rng.permutation(drawn):  # the order tells nothing about the score
         row = table.loc[place]
         sound = cut(files[row["file"]], row["start"], row["end"], sample_rate)
-        stem = f"{row['label']} {Path(row['file']).stem}".replace("/", "-")[:LONGEST]
+        stem = file_name(f"{row['label']} {Path(row['file']).stem}".replace("/", "-"))
         name = own.free_name(f"{row['score']:.2f} {stem}@{row['start']:g}.wav")
         content[name] = sound
         shown.append({"row": int(place), "sound": name})

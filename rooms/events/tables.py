@@ -23,12 +23,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from featurestack.results.config import digest
+
 COLUMNS = ("file", "start", "end", "label", "score", "low", "high", "time")
 COUNTS = (
     *("recording", "day", "hour", "start", "recorded_seconds", "class"),
     *("detections", "seconds", "problem"),
 )
 RAVEN = "raven"  # folder
+LONGEST_NAME = 150  # bytes: 255 at most, less what is added to a name
 HOUR = 3600.0  # seconds
 DIGITS = {"start": 4, "end": 4, "score": 4, "low": 1, "high": 1}  # decimals
 # a day in a recording's name, and perhaps the time after it
@@ -83,6 +86,15 @@ def clock_times(detections: pd.DataFrame) -> list[str]:
         now = begin + timedelta(seconds=start) if begin else None
         times.append(now.isoformat(timespec="milliseconds") if now else "")
     return times
+
+
+def file_name(name: str) -> str:
+    """The name, shortened if names that begin with it would be too long."""
+    content = name.encode()
+    if len(content) <= LONGEST_NAME:
+        return name
+    begin = content[:LONGEST_NAME].decode(errors="ignore")
+    return f"{begin}-{digest(name)}"
 
 
 def raven_table(
@@ -170,7 +182,8 @@ def detection_tables(
     }
     for name in seconds:
         own = detections[detections["file"] == name]
-        place = Path(RAVEN) / f"{name}.Table.1.selections.txt"
+        base = f"{file_name(Path(name).name)}.Table.1.selections.txt"
+        place = (Path(RAVEN) / name).with_name(base)
         tables[place.as_posix()] = as_text(raven_table(own, files, {name: 0.0}, top))
     return tables
 

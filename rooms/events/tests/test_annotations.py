@@ -84,9 +84,20 @@ def test_labels_are_read_in_the_usual_encodings(tmp_path, encoding):
     ]
 
 
-def test_a_table_that_is_no_text_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("label", "encoding"),
+    [
+        ("Grünling", "mac_roman"),
+        ("カッコウ", "shift_jis"),
+        ("ウグイス", "euc_jp"),
+        ("кукушка", "cp1251"),
+    ],
+)
+def test_a_table_whose_letters_would_become_others_is_refused(
+    tmp_path, label, encoding
+):
     with refused("is not UTF-8 text: save it as UTF-8"):
-        events(tmp_path, "1\t2\t犬、猫\n", encoding="shift_jis")
+        events(tmp_path, f"1\t2\t{label}\n", encoding=encoding)
 
 
 def test_a_table_of_several_files_counts_from_the_beginning_of_each(tmp_path):
