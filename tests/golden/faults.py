@@ -263,7 +263,7 @@ FAULTS: dict[str, Fault] = {
         f"{PIPE}datasets/test_download.py",
     ),
     "archive_bomb": Fault(  # an archive may fill the disk
-        "if len(entries) > MOST_ENTRIES or declared > most:",
+        "if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:",
         "if len(entries) > MOST_ENTRIES:",
         f"{PIPE}datasets/test_download.py",
     ),
