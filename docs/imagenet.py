@@ -15,6 +15,7 @@ import pandas as pd
 
 from docs.across import syllables
 from docs.made_tables import (
+    BASE,
     HELD_OUT,
     MAKERS,
     RESNET_SETS,
@@ -33,7 +34,7 @@ from featurestack.rooms.embeddings.networks import fetch_network
 FRAME = "@hop_length=256,n_fft=1024"  # FRAME=64 at 16 kHz
 BY_HAND = ("mel", "mfcc", "contrast", "modulation", "pcen", "gammatone")
 FROZEN = (("mel",), ("mfcc",), ("chroma",), ("mel", "mfcc"), ("mel", "mfcc", "chroma"))
-BASE = "mel, frozen"
+FROZEN_MEL = "mel, frozen"
 # folder or table -> row of imagenet_sounds.csv
 SOUNDS = {
     "esc10": "ten of its classes at 44.1 kHz, ESC-10",
@@ -98,8 +99,8 @@ def rows_of(ranking: Ranking) -> pd.DataFrame:
     """The rows of those runs of `wanted` that the ranking has."""
     found = {(run.features, run.model): at for at, run in enumerate(ranking.runs)}
     places = {name: found[key] for name, key in wanted().items() if key in found}
-    others = [place for name, place in places.items() if name != BASE]
-    _, tests = ranking.compare([(places[BASE], place) for place in others])
+    others = [place for name, place in places.items() if name != FROZEN_MEL]
+    _, tests = ranking.compare([(places[FROZEN_MEL], place) for place in others])
     gains = dict(zip(others, tests.numbers(ranking.unit)))
     held_out = np.isin(ranking.folds, HELD_OUT)
     rows = []
@@ -124,12 +125,13 @@ def rows_of(ranking: Ranking) -> pd.DataFrame:
 @MAKERS.register()
 def fine_tuned(folders: Folders) -> pd.DataFrame:
     """Do stacked channels help ResNet-18 that begins with ImageNet's weights? Rows are
-    as in `stacks`, of RECIPE=imagenet on ESC-50 at 16 kHz.
+    as in `stacks`, of the sets with mel and RECIPE=imagenet, on ESC-50 at 16 kHz.
     """
     out = folders.out.resolve()
     run = replace(folders, out=out).run
     given = f"DATASET={folders.sounds.resolve() / 'esc50_16k'}"
-    sets = feature_sets(tuple(by_hand(*stack.split("+")) for stack in RESNET_SETS))
+    stacks = [stack.split("+") for stack in RESNET_SETS]
+    sets = feature_sets(tuple(by_hand(*names) for names in stacks if BASE in names))
     with contextlib.chdir(out):
         run("pipeline features", given, sets)
         run("train sweep", given, sets, "RECIPE=imagenet", "THREADS=1")
