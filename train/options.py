@@ -20,6 +20,7 @@ from featurestack.commandline.options import (
     RunsOptions,
     fields,
     option,
+    with_rooms,
 )
 from featurestack.commandline.quantities import number_of, whole_number
 from featurestack.features_cache.location import is_cache
@@ -136,7 +137,9 @@ class SweepOptions(Options):
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        known = fields(RunOptions)
+        if given.keys() - fields(cls).keys() and with_rooms(cls) is not cls:
+            return with_rooms(cls).build(given)  # a room's option of a run
+        known = fields(cls.shared)
         of_runs = {name: text for name, text in given.items() if name in known}
         own = {name: text for name, text in given.items() if name not in known}
         return dataclasses.replace(super().build(own), given=of_runs)

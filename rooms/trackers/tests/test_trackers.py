@@ -9,7 +9,7 @@ import pytest
 from featurestack.commandline.options import with_rooms
 from featurestack.results.run_writer import write_config
 from featurestack.rooms.trackers.trackers import Fold, check_trackers, follow
-from featurestack.train.options import RunOptions
+from featurestack.train.options import RunOptions, SweepOptions
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute
@@ -95,3 +95,12 @@ def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with refused("pip install wandb"):
         check_trackers("wandb")
+
+
+def test_a_sweep_takes_the_tracker_of_its_runs(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    given = {"features": "mel mfcc", "seed": "0 1", "tracker": "wandb"}
+    runs = SweepOptions.build(given).runs()
+    assert [(run.seed, run.tracker) for run in runs] == [(0, "wandb"), (1, "wandb")]
+    with refused("unknown tracker 'bach'"):
+        SweepOptions.build({"tracker": "bach"}).runs()
