@@ -38,6 +38,7 @@ OPTIONAL = {
     "parameters",
     "calibration.last",
     "calibration.best",
+    "own_code",
     "extraction.seconds",
 }
 # their keys are names of features, libraries or ways to compute
