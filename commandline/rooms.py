@@ -110,7 +110,7 @@ class Room:
         return self._adds("functions", names)
 
     def capabilities(self, *names: str) -> Callable[[Load], Load]:
-        """What the core asks for by name, such as "torchrun"."""
+        """Objects that the core asks for by name, such as "torchrun"."""
         return self._adds("capabilities", names)
 
     def features(self, *names: str, needs: str = "") -> Callable[[Load], Load]:

@@ -168,7 +168,7 @@ def _typed(words: str) -> str:
 
 
 def spelled(words: str) -> str:
-    """What is typed for words after `python -m` that are no target."""
+    """The text of words after `python -m` that are no target of make."""
     if caller() in (PYTHON, MAKE):
         return f"{SPELLING.get().without_target} {words}"
     return f"{caller()} {words}"

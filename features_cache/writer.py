@@ -163,7 +163,7 @@ def cache_writer(wanted: Wanted, *, wait: bool) -> Iterator[CacheWriter]:
 
 @contextmanager
 def _prepared(wanted: Wanted, *, wait: bool) -> Iterator[Missing]:
-    """What the cache lacks, under the lock for creating files."""
+    """The clips that the cache lacks, under the lock for creating files."""
     while True:
         with lock(wanted.folder, "preparing"):
             lacking = missing(wanted)

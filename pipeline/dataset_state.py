@@ -86,7 +86,7 @@ def state_of(
 
 
 def trained_by(config: "RunConfig") -> Trained:
-    """What a run was trained with, to train it again."""
+    """The features, words and seed of a run, to train it again."""
     own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
     return Trained(config.features, tuple(own), (config.seed,))
 

@@ -44,7 +44,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class State:
-    """Where a dataset stands."""
+    """The state of a dataset."""
 
     given: Sequence[str]  # the words that name the dataset and the folders
     source: Sequence[str] = ()  # further words of the commands that read its audio
@@ -248,7 +248,7 @@ def pretrained(state: State) -> str:
 
 
 def pretrained_line(state: State) -> str:
-    """What ImageNet's weights would bring and what to type, if they are not here."""
+    """The gain by ImageNet's weights and the words to type, if they are not here."""
     command = pretrained(state)
     if local_weights(RESNET) or not command:
         return ""

@@ -30,7 +30,7 @@ Probabilities = NDArray[np.floating]
 
 
 class TestedRun(Protocol):
-    """What a configuration's seeds predicted, see `analysis.runs.Run`."""
+    """The predictions of a configuration's seeds, see `analysis.runs.Run`."""
 
     @property
     def classes(self) -> Sequence[str]: ...

@@ -60,7 +60,7 @@ def select(
 
 
 def fitting(word: str, known: Mapping[str, T], what: str = "run") -> T:
-    """What is called or begins with this word; RequestError if not just one."""
+    """The entry of this name or beginning; RequestError if not just one."""
     begun = [name for name in known if f"/{word}" in f"/{name}"]
     whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
     names = whole or begun

@@ -1,4 +1,4 @@
-"""What a run is trained on, and whether it has changed since. No torch."""
+"""The data that a run is trained on, and whether they changed since. No torch."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress

@@ -96,7 +96,7 @@ def load(file: Path) -> State:
 
 
 def read_safely(file: Path) -> Any:
-    """What torch.save wrote; ValueError if it is damaged or more than data."""
+    """The content of torch.save; ValueError if it is damaged or more than data."""
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
     reason = ""
@@ -132,7 +132,7 @@ def strange(content: Any) -> str:
 
 
 def damage(file: Path) -> str:
-    """What is wrong with a zip archive of torch.save; '' if it is whole."""
+    """The fault of a zip archive of torch.save; '' if it is whole."""
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):

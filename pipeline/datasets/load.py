@@ -83,7 +83,7 @@ class Dataset:
     # clips of the cache, with SOURCE_COLUMNS
     cached: pd.DataFrame | None = None
     read_only: bool = False  # a cache that is used as it is
-    settings: Attributes | None = None  # of that cache
+    settings: Attributes | None = None  # the settings of that cache
 
     @property
     def samples(self) -> int:

@@ -150,15 +150,15 @@ class Task(ABC):
     def content(
         self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
     ) -> dict[str, Any]:
-        """What a run's hash covers besides options, features and clips."""
+        """The entries of a run's hash besides options, features and clips."""
         return {}
 
     def finish(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
-        """What run.json keeps of each class after new tests of a `RunFolder`."""
+        """The thresholds that run.json keeps after new tests of a `RunFolder`."""
         return None
 
     def read_answers(self, folder: Any, folds: Sequence[int]) -> Any:
-        """What folds of a `RunFolder` hold beside predictions.csv."""
+        """The content of a `RunFolder`'s folds beside predictions.csv."""
         return None
 
     def targets_changed(self, run: TestedRun, cache: Cache) -> bool:

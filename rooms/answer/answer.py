@@ -91,7 +91,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, before anything is done."""
+    """A question, before anything is done."""
 
     options: AnswerOptions
     wanted: FeaturesCommand

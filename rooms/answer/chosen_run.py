@@ -130,7 +130,7 @@ def feature_table(
 
 
 def about(name: str) -> str:
-    """What a feature is, in a sentence; empty for one that others have computed."""
+    """A feature in a sentence; empty for one that others have computed."""
     plain = parse_channel(name).name
     return first_sentence(FEATURES[plain].function) if FEATURES.knows(plain) else ""
 

@@ -81,7 +81,7 @@ def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | 
 
 
 def other_features(config: ChoiceConfig) -> tuple[str, str]:
-    """What to try if nothing is better than chance."""
+    """The next thing to try if nothing is better than chance."""
     given = [word for word in config.words if not word.startswith("FEATURES=")]
     if {*DIFFERENT} <= {*config.candidates}:
         return make_command("pipeline list"), "lists pretrained networks to try"

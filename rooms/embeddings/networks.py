@@ -458,7 +458,7 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
 
 
 def needed(name: str, lacking: RequestError) -> str:
-    """What a network needs, `speech needs the package …`."""
+    """The needs of a network, `speech needs the package …`."""
     text = str(lacking).removesuffix(WHERE_FROM)
     feature = f"embedding@model={name} "
     return text.replace(feature, f"{name} ") if feature in text else f"{name}: {text}"

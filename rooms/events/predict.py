@@ -140,7 +140,7 @@ def find_detections(
 
 
 def truncation(lost: float) -> str:
-    """What is said of a recording whose last seconds are missing."""
+    """The note on a recording whose last seconds are missing."""
     return "truncated" if isnan(lost) else f"truncated, {lost:.1f} s lost"
 
 

@@ -21,7 +21,7 @@ LEAST_KEPT = 0.3  # share of the louder channel's power; two unlike channels kee
 
 
 class Measured(NamedTuple):
-    """What files of recordings hold."""
+    """The content of recordings' files."""
 
     seconds: dict[str, float]  # readable file -> its length
     problems: dict[str, str]  # why the others cannot

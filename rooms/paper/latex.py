@@ -72,7 +72,7 @@ def published_keys(found: Findings, entries: dict[str, str]) -> dict[str, str]:
 
 
 def cited_works(found: Findings) -> dict[str, str]:
-    """What the runs use -> the key of its paper."""
+    """The works that the runs use -> the key of the paper."""
     assert found.main, "a document is of a ranking"
     runs = found.runs
     trained = [run for run in runs if run.trained]

@@ -39,7 +39,7 @@ UNUSED = re.compile(
     "(unnamed:.*|index|idx|split|selection|project|dataset_name|seed|category"
     "|scientific_name|end|end_time|end_[(]s[)]|window_end)?"
 )
-PREFIX = re.compile(r"^(prob|proba|probability|p|score)[_ .:]")  # of class columns
+PREFIX = re.compile(r"^(prob|proba|probability|p|score)[_ .:]")  # class columns
 SCIENTIFIC = "Scientific name"
 OF_RUN = "fold*/predictions.csv"
 FOLD = re.compile(r"fold[_-]?(\d+)", re.IGNORECASE)

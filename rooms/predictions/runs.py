@@ -29,7 +29,7 @@ class ForeignRun(RunFolder):
     """One model's predictions in the place of a run folder, which does not exist."""
 
     title: str  # of the dataset
-    kind: str  # of its task
+    kind: str  # the kind of its task
     names: tuple[str, ...]  # of its classes
     parts: Mapping[int, pd.DataFrame]  # fold -> rows of its predictions.csv
     notes: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ def complete(own: Answers, classes: Sequence[str], task: str) -> pd.DataFrame:
 
 
 def notes_of(own: Answers, task: str) -> tuple[str, ...]:
-    """What a model's tables lack for a stronger sentence."""
+    """The columns that a model's tables lack for a stronger sentence."""
     notes = {own.note} - {""}
     if own.clips["group"].equals(own.clips["clip_id"]):
         notes.add("no group column: clips count as independent; name it with GROUP=")

@@ -1,4 +1,4 @@
-"""What to type next on a dataset of events."""
+"""The next command on a dataset of events."""
 
 from dataclasses import replace
 
