@@ -17,7 +17,7 @@ from featurestack.analysis.clips import read_batches
 from featurestack.features_cache import Cache
 from featurestack.features_cache.row_statistics import (
     column_means,
-    is_time,
+    has_statistics,
     over_time,
 )
 from featurestack.results.scores import Floats, Ints
@@ -30,7 +30,7 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
     batches = read_batches(cache, feature, clips)
     stored = cache[feature]
     means = None
-    if not is_time(stored.frame_unit):
+    if not has_statistics(stored.frame_unit, stored.frames):
         means = column_means(stored.rows, stored.frames)
     parts = []
     for ids, values in batches:

@@ -21,6 +21,13 @@ def is_time(frame_unit: str) -> bool:
     return frame_unit in ("s", "index")
 
 
+def has_statistics(frame_unit: str, frames: int) -> bool:
+    """Whether mean and deviation over time describe a map of so many frames: one frame
+    is described by its values.
+    """
+    return is_time(frame_unit) and frames > 1
+
+
 def kept_columns(rows: int, frames: int) -> int:
     """The number of columns that a feature map of this shape keeps.
 

@@ -23,7 +23,11 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import LARGEST, SEED, SURROGATE
 from featurestack.features_cache.names import Channel, parse_channel
-from featurestack.features_cache.row_statistics import is_time, kept_columns
+from featurestack.features_cache.row_statistics import (
+    has_statistics,
+    is_time,
+    kept_columns,
+)
 from featurestack.results.training_options import (
     Training,
     Validation,
@@ -116,7 +120,9 @@ class StoredChannel:
     @property
     def statistics(self) -> int:
         """The number of values that `over_columns` makes of it."""
-        return 2 * self.rows if self.timed else self.rows * self.columns
+        if has_statistics(self.frame_unit, self.frames):
+            return 2 * self.rows
+        return self.rows * self.columns
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.lapack import dpstrf
 from scipy.special import expit, softmax
 
 from featurestack.commandline.terminal import tell_once
@@ -66,10 +67,17 @@ def minimise(
     """
     clips, dimensions = x.shape
     if clips < dimensions:
-        # the penalty keeps each class's weights within the span of the clips
-        basis, coordinates = np.linalg.qr(x.T)
-        weight, bias = minimise(coordinates.T, target, strength, exclusive, counts)
-        return weight @ basis.T, bias
+        # The penalty keeps each class's weights within the span of the clips. Their
+        # coordinates in it are those of a QR factorisation, made in an eighth of its
+        # time from the clips' products; a clip that depends on others adds none.
+        factor, order, rank, _ = dpstrf(x @ x.T)
+        order -= 1  # LAPACK counts from 1
+        factor = np.triu(factor)[:rank]
+        coordinates = np.empty((clips, rank))
+        coordinates[order] = factor.T
+        weight, bias = minimise(coordinates, target, strength, exclusive, counts)
+        of_clips = solve_triangular(factor[:, :rank], weight.T)
+        return of_clips.T @ x[order[:rank]], bias
     weights = np.zeros((target.shape[1], dimensions + 1))
     precisions: tuple[type[np.floating], ...] = (np.float32, np.float64)
     if strength > STRONGEST:

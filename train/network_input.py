@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import Channel
-from featurestack.features_cache.row_statistics import column_means
+from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training
 from featurestack.train.options import parse_grid
@@ -209,7 +209,7 @@ def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     "steps",
     "balance",
     "padding",
-    width=lambda channel: channel.rows if channel.frames == 1 else channel.statistics,
+    width=lambda channel: channel.statistics,
     grid="1x1",
     summarised=True,
     reads_padding=True,
@@ -217,9 +217,8 @@ def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     example=(example_channel("embedding", rows=512, frames=1),),
 )
 def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-    """The numbers of a vector; for other features the numbers of `over_columns`."""
-    numbers = values if channel.frames == 1 else over_columns(values, channel)
-    return numbers[..., None]
+    """The numbers of `over_columns`: of a vector its own."""
+    return over_columns(values, channel)[..., None]
 
 
 @input_kind(
@@ -241,13 +240,13 @@ def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
     """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row
     over time.
 
-    If the columns are not time, the numbers are all values, with neighbouring columns
-    of a large feature map averaged. Sums over time are in float64: in float32 a long
-    row would lose its deviation.
+    Of a single column, or if the columns are not time, the numbers are all values, with
+    neighbouring columns of a large feature map averaged. Sums over time are in float64:
+    in float32 a long row would lose its deviation.
     """
     import torch
 
-    if not channel.timed:
+    if not has_statistics(channel.frame_unit, channel.frames):
         weights = torch.from_numpy(column_means(channel.rows, channel.frames))
         columns = values @ weights
         return columns.flatten(1)[..., None]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from joblib import cpu_count
 
 from featurestack.features_cache.feature_file import FeatureSpec
-from featurestack.features_cache.row_statistics import is_time, kept_columns
+from featurestack.features_cache.row_statistics import has_statistics, kept_columns
 from featurestack.results.linear import TIMED, fit_seconds
 from featurestack.rooms.answer.choice import MOST_PAIRED
 
@@ -66,7 +66,7 @@ def expected_seconds(
 
 def width(feature: FeatureSpec) -> int:
     """The numbers of a clip that `linear` reads of a feature."""
-    if is_time(feature.frame_unit):
+    if has_statistics(feature.frame_unit, feature.frames):
         return 2 * feature.rows
     return feature.rows * kept_columns(feature.rows, feature.frames)
 

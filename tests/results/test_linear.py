@@ -63,3 +63,17 @@ def test_a_very_weak_penalty_reaches_the_minimum(apart, strength, capsys):
     expected = exact.fit(standard, y).predict_proba(standard)
     np.testing.assert_allclose(softmax(model.logits(x), axis=1), expected, atol=1e-6)
     assert "not at its minimum" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("repeated", [0, 20, 59])
+def test_more_numbers_than_clips_reach_the_minimum_also_with_equal_clips(repeated):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 300))
+    x[60 - repeated :] = x[0]
+    y = np.arange(60) % 3
+    standard = StandardScaler().fit_transform(x)
+    expected = LogisticRegression(C=0.1, max_iter=10_000, tol=1e-10).fit(standard, y)
+    probabilities = softmax(fit(x, y, 3, 0.1).logits(x), axis=1)
+    np.testing.assert_allclose(
+        probabilities, expected.predict_proba(standard), atol=1e-5
+    )

@@ -10,6 +10,7 @@ from featurestack.features_cache import Cache, external
 from featurestack.features_cache.row_statistics import column_means, kept_columns
 from featurestack.rooms.importance.measure import measure_importance
 from featurestack.rooms.importance.options import ImportanceOptions
+from featurestack.train.network_input import example_channel
 from tests.train.little import CLASSES, clip_table, execute, little_options
 
 
@@ -39,6 +40,11 @@ def cached(tmp_path_factory):
         )
     external.write_feature(folder, "level", rates(16), table["clip_id"], frame_unit="s")
     return folder
+
+
+def test_a_single_frame_is_described_by_its_values():
+    assert example_channel("embedding", rows=512, frames=1).statistics == 512
+    assert example_channel("mel", rows=128, frames=2).statistics == 256
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn4+texture"])
