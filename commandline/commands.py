@@ -91,11 +91,7 @@ def current_folder() -> Path:
         ) from None
 
 
-def run(
-    commands: Commands,
-    given: Sequence[str],
-    stage: str,
-) -> int | None:
+def run(commands: Commands, given: Sequence[str], stage: str) -> int | None:
     """Choose a command by the given words, run it or print its help; returns the exit
     status.
     """

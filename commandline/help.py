@@ -21,12 +21,7 @@ from featurestack.commandline.options import (
     written,
 )
 from featurestack.commandline.registry import Registry, first_sentence
-from featurestack.commandline.spelling import (
-    STAGES,
-    CommandLine,
-    stages,
-    targets,
-)
+from featurestack.commandline.spelling import STAGES, CommandLine, stages, targets
 from featurestack.commandline.terminal import tell_once
 
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
@@ -145,12 +140,7 @@ def meanings(options: type[Options]) -> dict[str, str]:
 
 
 def _indented(text: str) -> str:
-    return textwrap.fill(
-        text,
-        98,
-        initial_indent=" " * 6,
-        subsequent_indent=" " * 6,
-    )
+    return textwrap.fill(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def help_of(program: str, options: type[Options]) -> str:

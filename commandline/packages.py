@@ -62,10 +62,7 @@ class OneModule(MetaPathFinder, Loader):
         self.packages: set[str] = set()  # those imported without NAME
 
     def find_spec(
-        self,
-        name: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         package, _, module = name.partition(".")
         if package not in self.packages or not module or module.endswith("__main__"):

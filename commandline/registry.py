@@ -104,9 +104,7 @@ class Registry(dict[str, Entry]):
         raise RequestError(rooms.unknown(self.subject, name, [*self, *added]))
 
     def register(
-        self,
-        name: str = "",
-        entry: Callable[[Any], Any] = lambda function: function,
+        self, name: str = "", entry: Callable[[Any], Any] = lambda function: function
     ) -> Callable[[Registered], Registered]:
         """Decorator: enter `entry(function)`, by default the function itself, under its
         name or `name`.

@@ -149,11 +149,7 @@ class Room:
         return self._adds("sections", names, files)
 
     def _adds(
-        self,
-        kind: Kind,
-        names: Sequence[str],
-        files: str = "",
-        needs: str = "",
+        self, kind: Kind, names: Sequence[str], files: str = "", needs: str = ""
     ) -> Callable[[Load], Load]:
         def enter(load: Load) -> Load:
             for place, name in enumerate(names):

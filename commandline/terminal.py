@@ -183,10 +183,7 @@ def tell_warnings() -> None:
     """
 
     def show(
-        message: Warning | str,
-        category: type[Warning],
-        *place: object,
-        **rest: object,
+        message: Warning | str, category: type[Warning], *place: object, **rest: object
     ) -> None:
         if not issubclass(category, RuntimeWarning):
             tell_once("warning: " + " ".join(str(message).split()))

@@ -61,12 +61,7 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
-def mel(
-    clip: Clip,
-    *,
-    bank: MelBank,
-    framing: Framing,
-) -> np.ndarray:
+def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel spectrogram: the level of bands that are narrow in the bass and wide in the
     treble, as in the ear.
 
@@ -84,11 +79,7 @@ def mel(
     units="dB/frame", rows=mel_axis, row_unit="Hz", frames=sloped_frames, version=2
 )
 def mel_delta(
-    clip: Clip,
-    *,
-    width: Odd = 9,
-    bank: MelBank,
-    framing: Framing,
+    clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """The slope of each mel band over nine frames.
 
@@ -103,11 +94,7 @@ def mel_delta(
 
 @feature(units="dB, cepstrum", rows=coefficient_axis, version=2)
 def mfcc(
-    clip: Clip,
-    *,
-    n_mfcc: Count = 40,
-    bank: MelBank,
-    framing: Framing,
+    clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """Mel-frequency cepstral coefficients: the spectral envelope from coarse to fine.
 
@@ -123,12 +110,7 @@ def mfcc(
 
 @feature(units="dB/frame", rows=coefficient_axis, frames=sloped_frames, version=2)
 def mfcc_delta(
-    clip: Clip,
-    *,
-    width: Odd = 9,
-    n_mfcc: Count = 40,
-    bank: MelBank,
-    framing: Framing,
+    clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """The slope of each MFCC over nine frames.
 
@@ -142,12 +124,7 @@ def mfcc_delta(
 
 @feature(units="dB/frame²", rows=coefficient_axis, frames=sloped_frames, version=2)
 def mfcc_delta2(
-    clip: Clip,
-    *,
-    width: Odd = 9,
-    n_mfcc: Count = 40,
-    bank: MelBank,
-    framing: Framing,
+    clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """The curvature of each MFCC over nine frames.
 
@@ -159,11 +136,7 @@ def mfcc_delta2(
     return slope(clip.mfcc(n_mfcc, bank, framing), width, order=2)
 
 
-def slope(
-    values: np.ndarray,
-    width: int,
-    order: int,
-) -> np.ndarray:
+def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
     """`librosa.feature.delta`: derivatives of polynomials fitted to `width` frames,
     both of order `order`, so constant: the ends repeat the first and the last value.
     """
@@ -189,11 +162,7 @@ def taps_of(width: int, order: int) -> np.ndarray:
 
 @feature(units="PCEN", rows=mel_axis, row_unit="Hz", version=2)
 def pcen(
-    clip: Clip,
-    *,
-    compression: Compression,
-    bank: MelBank,
-    framing: Framing,
+    clip: Clip, *, compression: Compression, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """Per-channel energy normalisation: mel bands, each divided by its own recent
     level.
@@ -226,11 +195,7 @@ def pcen(
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
 def harmonic(
-    clip: Clip,
-    *,
-    kernel_size: Odd = 31,
-    bank: MelBank,
-    framing: Framing,
+    clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """The harmonic part of the mel spectrogram: what lasts, such as tones.
 
@@ -247,11 +212,7 @@ def harmonic(
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
 def percussive(
-    clip: Clip,
-    *,
-    kernel_size: Odd = 31,
-    bank: MelBank,
-    framing: Framing,
+    clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """The percussive part of the mel spectrogram: what is short, such as clicks.
 
@@ -267,12 +228,7 @@ def percussive(
 
 
 @feature(units="dB", rows=erb_axis, row_unit="Hz")
-def gammatone(
-    clip: Clip,
-    *,
-    bank: ErbBank,
-    framing: Framing,
-) -> np.ndarray:
+def gammatone(clip: Clip, *, bank: ErbBank, framing: Framing) -> np.ndarray:
     """Gammatone spectrogram: the level of bands shaped and spaced like those of the
     inner ear.
 
@@ -288,11 +244,7 @@ def gammatone(
 
 @feature(units="dB, cepstrum", rows=coefficient_axis)
 def gfcc(
-    clip: Clip,
-    *,
-    n_gfcc: Count = 40,
-    bank: ErbBank,
-    framing: Framing,
+    clip: Clip, *, n_gfcc: Count = 40, bank: ErbBank, framing: Framing
 ) -> np.ndarray:
     """Gammatone-frequency cepstral coefficients: as MFCC, from gammatone bands.
 
@@ -309,11 +261,7 @@ def gfcc(
 
 @feature(units="dB, cepstrum", rows=coefficient_axis)
 def lfcc(
-    clip: Clip,
-    *,
-    n_lfcc: Count = 40,
-    bank: LinearBank,
-    framing: Framing,
+    clip: Clip, *, n_lfcc: Count = 40, bank: LinearBank, framing: Framing
 ) -> np.ndarray:
     """Linear-frequency cepstral coefficients: as MFCC, from bands of equal width, so
     that the treble counts.
@@ -332,12 +280,7 @@ def lfcc(
 
 
 @feature(units="Hz", rows=mel_axis, row_unit="Hz")
-def ifd(
-    clip: Clip,
-    *,
-    bank: MelBank64,
-    framing: Framing,
-) -> np.ndarray:
+def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
     """Instantaneous-frequency deviation: how far the content of each band lies from its
     bins' frequencies.
 

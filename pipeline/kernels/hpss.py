@@ -26,8 +26,7 @@ LANES = 64
 
 
 def harmonic_percussive(
-    magnitude: np.ndarray,
-    kernel_size: int,
+    magnitude: np.ndarray, kernel_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Energies of the part smooth along frames and of that along bins: the squares of
     `librosa.decompose.hpss(magnitude)`, (bins, frames) float32, not negative.

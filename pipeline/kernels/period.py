@@ -16,11 +16,7 @@ DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
 def yin(
-    y: np.ndarray,
-    frame_length: int,
-    hop_length: int,
-    shortest: int,
-    longest: int,
+    y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int
 ) -> np.ndarray:
     """(frames,) period in samples; the rate divided by it is `librosa.yin`."""
     window = np.ones(frame_length, np.float32)
@@ -90,10 +86,7 @@ def _trough(difference):
 
 
 def at_multiples_of_tempo(
-    tempogram: np.ndarray,
-    sample_rate: int,
-    hop_length: int,
-    multiples: np.ndarray,
+    tempogram: np.ndarray, sample_rate: int, hop_length: int, multiples: np.ndarray
 ) -> np.ndarray:
     """(multiples, frames) of a tempogram (lags, frames):
     `librosa.feature.tempogram_ratio`.

@@ -22,11 +22,7 @@ def decibels(power: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def mel_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: MelBank,
-) -> scipy.sparse.csr_array:
+def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
     """(n_mels, bins): `librosa.filters.mel`, empty bands included."""
     edges = mel_edges(sample_rate, **dataclasses.asdict(bank))
     filters = _triangles(edges, sample_rate, n_fft)
@@ -37,9 +33,7 @@ def mel_filters(
 
 @functools.lru_cache(maxsize=64)
 def linear_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: LinearBank,
+    sample_rate: int, n_fft: int, bank: LinearBank
 ) -> scipy.sparse.csr_array:
     """(n_bands, bins): triangles of height 1, evenly spaced in Hz."""
     edges = linear_edges(sample_rate, **dataclasses.asdict(bank))
@@ -47,11 +41,7 @@ def linear_filters(
     return scipy.sparse.csr_array(filters)
 
 
-def _triangles(
-    edges: np.ndarray,
-    sample_rate: int,
-    n_fft: int,
-) -> np.ndarray:
+def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
     """(bands, bins) float32: band k is 0, 1, 0 at the edges k, k + 1, k + 2."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     ramps = np.subtract.outer(edges, frequency)
@@ -63,11 +53,7 @@ def _triangles(
 
 
 @functools.lru_cache(maxsize=64)
-def gammatone_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: ErbBank,
-) -> np.ndarray:
+def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray:
     """(n_bands, bins): fourth-order gammatone magnitude responses."""
     centre = erb_axis(sample_rate, **dataclasses.asdict(bank))
     centre = centre[:, None]
@@ -79,11 +65,7 @@ def gammatone_filters(
 
 
 @functools.lru_cache(maxsize=256)
-def chroma_filters(
-    sample_rate: int,
-    n_fft: int,
-    tuning: float,
-) -> np.ndarray:
+def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
     """(12, bins): `librosa.filters.chroma` at one of a hundred tunings."""
     frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)
     frequency = frequency[1:]
