@@ -92,9 +92,7 @@ def current_folder() -> Path:
 
 
 def run(commands: Commands, given: Sequence[str], stage: str) -> int | None:
-    """Choose a command by the given words, run it or print its help; returns the exit
-    status.
-    """
+    """Run the command that the words name, or print its help; its exit status."""
     if sys.platform == "win32":
         raise RequestError(
             "featurestack needs POSIX locks: on Windows run it under WSL"
@@ -131,10 +129,8 @@ def run(commands: Commands, given: Sequence[str], stage: str) -> int | None:
 
 
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
-    """Field -> text, as `texts` reads them; RequestError for a variable of other
-    commands.
-
-    If make was given several targets, variables of the others are told and left out.
+    """Field -> text, as `texts` reads them; with several targets of make, variables of
+    the others are told and left out.
     """
     known = fields(options)
     values = texts(options, [word for word in words if word != SEVERAL_TARGETS])

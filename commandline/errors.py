@@ -35,10 +35,8 @@ class Error(Exception):
 
 
 class RequestError(Error):
-    """The request was wrong: exit status 2.
-
-    The user sees only this message. It says what was given, what was expected, and what
-    to do.
+    """The request was wrong: exit status 2, and this one sentence for the user: what
+    was given, what was expected, what to do.
     """
 
 
@@ -52,11 +50,8 @@ def shortened(cell: str) -> str:
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known name that is most like the word, whatever its case; None if none is
-    close.
-
-    If the word has three letters or more, the first name that begins with it comes
-    before all others. Other names need a similarity (difflib's, 0 to 1) of `cutoff`.
+    """The known name that is most like the word, whatever its case, or None: the first
+    that begins with it, else one as similar as `cutoff` (difflib's, 0 to 1).
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')
@@ -74,8 +69,7 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 
 def nearest(kind: str, word: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known one, then the list of up to
-    LISTED_NAMES.
+    """The message for an unknown name: the nearest known one, then the list.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"

@@ -20,9 +20,7 @@ AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 
 
 def tell_error(error: BaseException) -> int | None:
-    """Tell an error in one sentence; returns the exit status, None for our own
-    faults.
-    """
+    """Tell an error in one sentence; the exit status, None for our own faults."""
     if isinstance(error, RequestError):
         tell(f"error: {error}")
         return 2
@@ -63,9 +61,7 @@ def tell_error(error: BaseException) -> int | None:
 
 
 def tell_missing_module(error: ModuleNotFoundError) -> int | None:
-    """Tell a Python without our libraries which environment to activate; None in
-    another environment.
-    """
+    """Name the environment that has our libraries; None in another environment."""
     if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
         return None
     activate = shlex.quote(f"{HOME}/.venv/bin/activate")

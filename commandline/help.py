@@ -33,9 +33,7 @@ def options_of(command: Command) -> type[Options]:
 
 
 def every_command() -> dict[str, Command]:
-    """Words after `python -m` -> function; make's targets come first, in the order of
-    use.
-    """
+    """Words after `python -m` -> function, make's targets first, in order of use."""
     found = {}
     for stage in stages():
         listed = commands_of(stage)
@@ -46,9 +44,7 @@ def every_command() -> dict[str, Command]:
 
 
 def commands_of(stage: str) -> Registry[Command]:
-    """The commands of a package by their word, and those that rooms add to it; or the
-    one command of a room that this word names.
-    """
+    """The commands of a package and of rooms in it, or of one room, by their word."""
     found: Registry[Command] = Registry("command")
     if stage == "bench":  # a folder of the clone alone
         found = by_word(importlib.import_module("bench.__main__").COMMANDS)
@@ -94,9 +90,7 @@ def listing(program: str, commands: Mapping[str, Command]) -> str:
 
 
 def variables(wanted: str = "") -> str:
-    """Every variable below the first command that takes it, or all meanings of the
-    wanted one.
-    """
+    """Every variable below the first command that takes it, or the wanted one alone."""
     # variable -> meaning -> commands
     users: Registry[dict[str, list[str]]] = Registry(
         "variable", {name.upper(): {} for name in PLACES}

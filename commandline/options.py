@@ -69,9 +69,7 @@ def option(
 
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
-    """The fields that can be given, by name, in the order of their definition, those of
-    `shared` first.
-    """
+    """The fields that can be given, by name, those of `shared` first."""
     own = {
         field.name: field
         for field in dataclasses.fields(options)
@@ -81,20 +79,13 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
 
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
-    """The values among which an option chooses; none if any value of its type is
-    possible.
-    """
+    """The values among which an option chooses; none if it takes any of its type."""
     registered = field.metadata.get("choices")
     return registered() if registered else typing.get_args(kind_of(field)[0])
 
 
 def with_rooms(options: type[T]) -> type[T]:
-    """A subclass with the options that rooms add to this class, to one that it extends,
-    or to its `shared`; the class itself if there are none.
-
-    What a room adds is a subclass of the class that it extends, whose methods it may
-    replace.
-    """
+    """The class with the options that rooms add to it, to its bases or to `shared`."""
     if options not in EXTENDED:
         extends = {base.__name__ for base in options.__mro__}
         names = [
@@ -129,9 +120,7 @@ def by_word(commands: Commands) -> Registry[Command]:
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
-    """The type of an option's value, whether it takes several, and whether it may be
-    None.
-    """
+    """The type of a value, whether several are taken, whether None is."""
     inner = typing.get_args(field.type)
     several = typing.get_origin(field.type) is tuple
     optional = types.NoneType in inner
@@ -141,9 +130,7 @@ def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The base of all options: every subclass is a frozen dataclass that checks its
-    values.
-    """
+    """The base of all options, frozen dataclasses that check their values."""
 
     # options that the command takes too
     shared: typing.ClassVar["type[Options] | None"] = None
@@ -156,9 +143,7 @@ class Options:
         dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
-        """Raise RequestError for the first value out of its bounds, not among its
-        choices, or not UTF-8.
-        """
+        """Raise RequestError for the first value that its option does not take."""
         for name, field in fields(type(self)).items():
             values = getattr(self, name, ())  # those of `shared` are no attributes
             least, most = field.metadata["bounds"]
@@ -184,10 +169,8 @@ class Options:
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options from texts by field name; a given text overrides that of a
-        recipe. If an option of a room is given, the result has the room's options too.
-
-        RequestError names the first mistake.
+        """The options from texts by field name, with those of rooms if one is given; a
+        given text overrides that of a recipe.
         """
         known = fields(cls)
         if given.keys() - known.keys():
@@ -293,10 +276,7 @@ class ReportsOptions(Options):
 
 def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are
-    no option are dropped.
-
-    RequestError for a flag that is no option; `build` refuses a variable that is no
-    option.
+    no option are dropped; RequestError for a flag that is none.
 
         values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
         DatasetOptions.build(values)
@@ -351,8 +331,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
 
 
 def split_make(blob: str) -> list[str]:
-    r"""The words of make's MAKEOVERRIDES, which escapes blanks and backslashes and
-    doubles dollars.
+    r"""The words of make's MAKEOVERRIDES, without its escapes.
 
     >>> split_make(r"NOTE=a\ b FEATURES=mel+mfcc")
     ['NOTE=a b', 'FEATURES=mel+mfcc']
@@ -365,9 +344,7 @@ def split_make(blob: str) -> list[str]:
 
 
 def unfold(arguments: Sequence[str]) -> list[str]:
-    """Replace `--make BLOB` by the options among its variables, and ARGS=… by its
-    words.
-    """
+    """The words with `--make BLOB` and ARGS=… replaced by what they hold."""
     unfolded = []
     rest = iter(arguments)
     for word in rest:
@@ -400,8 +377,7 @@ def with_those_of_rooms(options: Options, kind: type[Part]) -> Part:
 
 
 def option_words(options: Options, names: Iterable[str] | None = None) -> list[str]:
-    """The NAME=value words that give these options, or some of their fields, unless
-    they are the defaults.
+    """The NAME=value words of these options, or of some, that are no defaults.
 
     >>> option_words(DatasetOptions(dataset="synth", data=Path("d")), ("data", "name"))
     ['DATA=d']

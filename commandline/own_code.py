@@ -70,9 +70,7 @@ def load(file: str) -> None:
 
 
 def note(function: Callable[..., object]) -> None:
-    """Note the file of a function that is entered in a registry, if it is the user's
-    own.
-    """
+    """Note the user's own file whose function is entered in a registry."""
     if function.__module__ == "__main__":
         DEFINING[Path(str(getattr(sys.modules["__main__"], "__file__", ""))).name] = (
             None
@@ -89,9 +87,7 @@ def words() -> list[str]:
 
 @contextmanager
 def defined_in(files: Sequence[str]) -> Iterator[None]:
-    """A context for what a run's own definitions are needed for: its RequestError asks
-    for those of these files that are not loaded.
-    """
+    """A context whose RequestError asks for files of a run that are not loaded."""
     try:
         yield
     except RequestError as error:

@@ -42,18 +42,13 @@ def size(bytes_: float) -> str:
 
 
 def whole_number(text: str) -> int:
-    """The number that up to MOST_DIGITS decimal digits state; -1 for any other text.
-
-    Python refuses to read thousands of digits.
-    """
+    """The number that up to MOST_DIGITS decimal digits state; -1 for another text."""
     plain = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
     return int(text) if plain else -1
 
 
 def number_of(text: str, kind: type[Number]) -> Number:
-    """The number that a text states in decimal digits; ValueError for any other text,
-    `1_0` among them, which Python reads as 10.
-    """
+    """The number that decimal digits state; ValueError for others, such as `1_0`."""
     if not DECIMAL.fullmatch(text.strip()):
         raise ValueError(f"{text} is no number")
     return kind(text)
@@ -96,16 +91,12 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def mean_percent(shares: Sequence[float]) -> str:
-    """`92.5 ± 2.1 %` for accuracies from 0 to 1: mean and standard deviation; `92.5 %`
-    for a single one.
-    """
+    """`92.5 ± 2.1 %`: mean and deviation of accuracies; `92.5 %` for a single one."""
     deviation = f" ± {percent(statistics.stdev(shares))}" if len(shares) > 1 else ""
     return f"{percent(statistics.fmean(shares))}{deviation} %"
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points with a true minus sign;
-    zero has no sign.
-    """
+    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points; zero has no sign."""
     text = percent(abs(difference), digits)
     return f"{'−' if difference < 0 else '+'}{text}" if float(text) else text

@@ -32,9 +32,7 @@ Registered = TypeVar("Registered", bound=Callable[..., object])
 
 
 class Registry(dict[str, Entry]):
-    """A dictionary in order of registration; a second entry of a name and an unknown
-    name raise an error.
-    """
+    """A dictionary that refuses unknown names and a second entry of a name."""
 
     def __init__(
         self,
@@ -43,11 +41,9 @@ class Registry(dict[str, Entry]):
         rooms: rooms.Kind | None = None,
         others: Sequence[str] = (),
     ) -> None:
-        """`subject` is the word for an entry in messages, such as "model". A registry
-        with a kind of `rooms` also finds what these add, without listing it.
-
-        `others` are modules that enter what few commands use. They are imported, one
-        after the other, when a name is missing; `complete` imports all.
+        """`subject` is the word for an entry in messages, such as "model"; a kind of
+        `rooms` adds entries of rooms. `others` are modules that enter what few
+        commands use; they are imported when a name is missing.
         """
         super().__init__(entries)
         self.subject = subject
@@ -80,9 +76,7 @@ class Registry(dict[str, Entry]):
         return rooms.names(self.rooms) if self.rooms else {}
 
     def find(self, name: str) -> Entry | None:
-        """The entry of this name, from one of `others` if need be; None if the core has
-        none.
-        """
+        """The entry of this name, from one of `others` if need be; None without one."""
         while name not in self and self.others:
             importlib.import_module(self.others.pop(0))
         return self.get(name)
@@ -106,9 +100,7 @@ class Registry(dict[str, Entry]):
     def register(
         self, name: str = "", entry: Callable[[Any], Any] = lambda function: function
     ) -> Callable[[Registered], Registered]:
-        """Decorator: enter `entry(function)`, by default the function itself, under its
-        name or `name`.
-        """
+        """Decorator: enter `entry(function)` under the function's name or `name`."""
 
         def decorate(function: Registered) -> Registered:
             key = name or function.__name__

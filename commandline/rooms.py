@@ -177,9 +177,7 @@ class Place(NamedTuple):
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The object that a room adds under this name; RequestError if no room does, if a
-    library is missing, or if a room of another distribution fails.
-    """
+    """The object that a room adds under this name; RequestError if that fails."""
     additions = names(kind)
     if name not in additions:
         raise RequestError(in_no_room(name))
@@ -207,11 +205,9 @@ def loaded(
     only: Sequence[str],
     check: Callable[[Any], object] = bool,
 ) -> Iterator[Any]:
-    """The objects of these names; if arguments are given, each object's answer to them.
-
-    A failing one of another distribution is told in one line and left out.
-
-    check  raises an error for an object that is none of its kind
+    """The objects of these names, or each one's answer to the arguments; a failing one
+    of another distribution is told and left out. `check` raises an error for an
+    object of another kind.
     """
     for name in only:
         addition = names(kind)[name]
@@ -235,9 +231,7 @@ def templates() -> list[Path]:
 
 
 def targets() -> dict[str, str]:
-    """The targets of make that rooms add -> words after `python -m`; the first room's
-    counts.
-    """
+    """Target of make -> words after `python -m`; the first room's counts."""
     added: dict[str, str] = {}
     for _, room in _declared():
         for target, words in room.targets.items() if room else ():
@@ -263,9 +257,7 @@ def install_command(extra: str, room: Room | None = None) -> str:
 
 
 def pip_install() -> str:
-    """The words that install into the environment of this Python: another `pip` may be
-    first in PATH.
-    """
+    """The words that install for this Python: another `pip` may be first in PATH."""
     return shlex.join([sys.executable, "-m", "pip", "install"])
 
 
@@ -276,9 +268,7 @@ def in_no_room(name: str) -> str:
 
 
 def unknown(kind: str, word: str, known: Iterable[str]) -> str:
-    """The message for a name that neither the core nor a room has: `nearest`, and the
-    rooms that are not here.
-    """
+    """The message for an unknown name: `nearest`, and the rooms that are not here."""
     message = nearest(kind, word, known)
     return f"{message}. {in_no_room(word)}" if missing() else message
 
@@ -294,9 +284,8 @@ def missing() -> list[str]:
 
 @functools.cache
 def names(kind: Kind) -> dict[str, Addition]:
-    """Everything of this kind that the rooms add, by name; of two rooms with one name
-    the first counts. Several rooms may add options to one class: their name is
-    "class.room".
+    """All of this kind that rooms add, by name; the first room's counts. Several may
+    add options to one class: their name is "class.room".
     """
     additions: dict[str, Addition] = {}
     for place, room in _declared():
@@ -341,9 +330,7 @@ def _declaration(place: Place) -> Room | None:
 
 
 def _entry_points() -> Iterator[Place]:
-    """The group's entry points: a clone's own from its pyproject.toml, because a clone
-    need not be installed.
-    """
+    """The entry points; a clone's own are in its pyproject.toml, installed or not."""
     if CLONE:
         text = (HOME / "pyproject.toml").read_text(encoding="utf-8")
         own = tomllib.loads(text)["project"]["entry-points"][GROUP]
@@ -358,9 +345,7 @@ def _entry_points() -> Iterator[Place]:
 
 
 def _installed() -> "list[EntryPoint]":
-    """The entry points of installed distributions; a damaged list is told and left
-    out.
-    """
+    """Entry points of installed distributions; a damaged list is told and left out."""
     from importlib import metadata
 
     try:

@@ -79,8 +79,8 @@ SPELLING = ContextVar("SPELLING", default=IN_A_SCRIPT)
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A command with its NAME=value words; its text is what the user types, quoted for
-    a shell, or in a notebook or script the call of its function, if it has one.
+    """A command with its NAME=value words; its text is what the user types, or in a
+    script the call of its function, if it has one.
 
     command  a target of make, or the words after `python -m`
 
@@ -116,24 +116,18 @@ def stages() -> list[str]:
 
 
 def function_of(words: str) -> str:
-    """The function of `import featurestack as fs` that is this command; '' if none
-    is.
-    """
+    """The function of `import featurestack as fs` that is this command, or ''."""
     last = words.split()[-1]
     return FUNCTIONS.get(words) or (last if last in rooms.names("functions") else "")
 
 
 def called_as(spelling: str, python: str = PYTHON) -> None:
-    """Set the spelling of all later commands; `python` stands for `python -m` in
-    them.
-    """
+    """Set the spelling of later commands; `python` stands for `python -m` in them."""
     SPELLING.set(Spelling(spelling, python))
 
 
 def caller() -> str:
-    """The spelling that the user typed; in a notebook or script, one that works in the
-    current folder, for commands that are no function.
-    """
+    """The spelling that the user typed; in a script, one that works in this folder."""
     if SPELLING.get().caller:
         return SPELLING.get().caller
     if not CLONE:

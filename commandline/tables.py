@@ -13,9 +13,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Aligned columns with two blanks between them; columns of numbers are aligned to
-    the right, control characters are escapes.
-    """
+    """Aligned columns, numbers to the right; control characters are escapes."""
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     columns = []
     for column in zip(header, *cells, strict=True):
@@ -38,10 +36,8 @@ def _number_or_none(cell: str) -> bool:
 
 
 def no_formula(cell: object) -> object:
-    """The cell, with an apostrophe in front if a spreadsheet would compute it.
-
-    Excel and LibreOffice would carry out a class name such as =HYPERLINK("…"); the
-    apostrophe is their own mark of text (OWASP, CSV injection).
+    """The cell, with an apostrophe in front if a spreadsheet would compute it, as
+    =HYPERLINK("…") in a class name (OWASP, CSV injection).
     """
     if isinstance(cell, str) and cell.startswith(FORMULA):
         return f"'{cell}"
@@ -49,9 +45,7 @@ def no_formula(cell: object) -> object:
 
 
 def as_csv(table: "pd.DataFrame") -> str:
-    """CSV with every digit, an empty field for an unknown number, and no text that is a
-    formula.
-    """
+    """CSV with every digit, an empty field for an unknown number, and no formula."""
     safe = table.rename(columns=no_formula)
     for place, dtype in enumerate(table.dtypes):
         if dtype.kind not in "biuf":  # no number

@@ -32,10 +32,8 @@ BAR_FORMAT = (
 
 
 def printable(text: str) -> str:
-    r"""The text with control characters escaped, except line breaks and tabs.
-
-    Names of classes and files come from elsewhere: a terminal would carry out their
-    escape sequences, and a right-to-left mark would turn the line around.
+    r"""The text with control characters escaped, except line breaks and tabs: names of
+    classes and files come from elsewhere, and a terminal obeys them.
 
     >>> printable("dog\x1b]0;title\x07 \u202egod")
     'dog\\x1b]0;title\\x07 \\u202egod'
@@ -44,9 +42,7 @@ def printable(text: str) -> str:
 
 
 def open_output() -> None:
-    """Let a command print whatever its output is: a character that its encoding lacks
-    is escaped, and text for a closed one is dropped.
-    """
+    """Escape what the output's encoding lacks; drop text for a closed output."""
     for name in ("stdout", "stderr"):
         output = getattr(sys, name)
         if output is None:  # closed by `>&-`
@@ -107,11 +103,8 @@ def progress(
     unit: str,
     silent: bool = False,
 ) -> "tqdm[Any]":
-    """A tqdm bar, shown from the first step after two seconds; if stderr is no
-    terminal, one line per minute.
-
-    Speed and remaining time count from the end of the first step, which also loads and
-    compiles.
+    """A tqdm bar after two seconds; one line per minute if stderr is no terminal. Speed
+    counts from the end of the first step, which also loads and compiles.
     """
     from tqdm import tqdm
 
@@ -161,9 +154,7 @@ def silenced() -> Iterator[None]:
 
 
 def tell(text: str) -> None:
-    """Print on standard error, control characters as escapes; standard output is for
-    answers.
-    """
+    """Print on standard error, control characters as escapes."""
     if not quiet:
         print(printable(text), file=sys.stderr, flush=True)
 

@@ -107,10 +107,8 @@ class StoredFeature(FeatureFile):
     def read(
         self, positions: NDArray[np.intp], kept: slice = slice(None)
     ) -> NDArray[np.floating]:
-        """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
-        rows of the feature.
-
-        UnreadableClips names those that are missing, outdated or damaged, and why.
+        """(B, rows, frames) of the clips in these rows of the clip table, `kept` of them;
+        UnreadableClips if some are missing, outdated or damaged.
         """
         places = self.row_of[positions]
         while True:
@@ -181,9 +179,7 @@ class Cache:
 
     @property
     def settings(self) -> Attributes:
-        """dataset, source, synthetic (0 or 1), sample_rate, samples, format_version;
-        published_test and groups if known.
-        """
+        """The attributes of the index: dataset, source, samples and others."""
         return self._index[1]
 
     @property
@@ -262,10 +258,7 @@ class Cache:
         return self._find(parse_channel(str(channel))) is not None
 
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
-        """The feature behind a name or channel, with all its rows.
-
-        RequestError if it is not there, damaged, or of another rate or length.
-        """
+        """The feature behind a name or channel; RequestError if it cannot be read."""
         wanted = parse_channel(str(channel))
         if wanted.stored not in self._open:
             stored = self._find(wanted)
@@ -317,8 +310,7 @@ class Cache:
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[np.floating]:
         """(B, rows, frames) of these clips in the stored dtype.
 
-        channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a parsed
-                 Channel
+        channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a Channel
         ids      clip ids, or rows of `clips`
 
         UnreadableClips names the clips that are missing, outdated or damaged.
@@ -415,9 +407,7 @@ class Cache:
 
 
 def unknown_dataset(dataset: str, data: Path) -> str:
-    """The message for a dataset that is not there: the nearest name, all names, and a
-    similar path; for a cache's name, that its audio is needed.
-    """
+    """The message for a dataset that is not there: similar names and paths."""
     cached = {path.parent.name for path in data.glob("*/features") if is_cache(path)}
     if dataset in cached:
         return (

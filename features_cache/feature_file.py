@@ -246,9 +246,8 @@ class FeatureFile(FeatureSpec):
 
 
 def read_header(path: Path, stored: str = "") -> FeatureFile:
-    """The header of a file, of the feature `stored`, by default that of its name.
-
-    FileNotFoundError without a file, DamagedFile for another feature or format.
+    """The header of a file, of the feature `stored`, by default that of its name;
+    FileNotFoundError or DamagedFile if there is none.
     """
     stored = stored or path.stem
     with hdf5.opened(path) as file:

@@ -63,9 +63,7 @@ def refresh(
     settings: Mapping[str, object],
     part: slice = slice(0, 0),
 ) -> None:
-    """Rewrite the index for these clips and the present files, unless nothing changed
-    ; outside `part` the SOURCE_COLUMNS stay as they are.
-    """
+    """Rewrite the index if clips or files changed; SOURCE_COLUMNS only in `part`."""
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
         known, current = updated(folder, clips, settings, part)

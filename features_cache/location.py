@@ -16,9 +16,7 @@ def is_cache(folder: Path) -> bool:
 
 
 def dataset_name(dataset: str, name: str = "") -> str:
-    """`name` if it is given, else a NAMED dataset's name, else the folder's name or the
-    file's stem; for a cache folder called `features` the name of its parent folder.
-    """
+    """`name`, or a NAMED dataset's, else that of the folder, the file or the cache."""
     if name:
         if Path(name).name != name or name.startswith("."):
             raise RequestError(

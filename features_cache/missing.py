@@ -87,9 +87,7 @@ class FinishedClips:
 
 
 def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:
-    """The state of the clips in the file of `spec`, those of the part with their CRC,
-    unless the file is unchanged since its last verification.
-    """
+    """The clips in the file of `spec`; the part's CRCs unless the file is verified."""
     none = np.zeros(len(wanted.ids), bool)
     nothing = FinishedClips(none, none, np.full(len(wanted.ids), -1))
     try:
@@ -161,10 +159,8 @@ def missing(wanted: Wanted) -> Missing:
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:
-    """The empty Missing of a run without work, if the index is current; else None.
-
-    It writes nothing and needs no lock, because finished work stays finished. A run
-    that finds all clips of an unverified file intact notes this, if it may write.
+    """The empty Missing of a run without work, which needs no lock and writes at most
+    verified.csv; None if something is missing or the index not current.
     """
     if not wanted.read_only:
         _, current = updated(

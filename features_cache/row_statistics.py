@@ -38,9 +38,7 @@ def kept_columns(rows: int, frames: int) -> int:
 
 
 def over_time(maps: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(B, 2 rows): means, then standard deviations of the rows of maps (B, rows,
-    frames). Sums are in float64: in float32 a long row would lose its deviation.
-    """
+    """(B, 2 rows): means and deviations of maps (B, rows, frames), by float64 sums."""
     values = maps.astype(np.float64)
     means = values.mean(axis=2)
     values -= means[:, :, None]

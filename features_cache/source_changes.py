@@ -19,9 +19,7 @@ from featurestack.storage.files import content_hash
 
 
 def source_changes(cache: Cache) -> str:
-    """The changes of a cache's dataset, such as `3 clips new`; empty without any, or if
-    no audio file is there: the cache may be used on another machine.
-    """
+    """Changes of a cache's dataset, as `3 clips new`; '' if no audio file is there."""
     clips = originals(cache.sources)
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")

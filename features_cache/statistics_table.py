@@ -41,9 +41,7 @@ def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
 
 
 def clip_statistics(values: NDArray, frame_unit: str) -> NDArray[np.float32]:
-    """(B, columns) of feature maps (B, rows, frames): means, then standard deviations
-    of the rows; all values if frames are not times.
-    """
+    """(B, columns) of maps (B, rows, frames): means and deviations, or all values."""
     if not is_time(frame_unit):
         return values.astype(np.float32).reshape(len(values), -1)
     return over_time(values).astype(np.float32)
@@ -62,9 +60,7 @@ def column_names(name: str, rows: int, frames: int, frame_unit: str) -> list[str
 
 
 def write_table(table: pd.DataFrame, target: Path) -> None:
-    """Write a table as CSV; RequestError for another ending, and for a file that is
-    there and is no such table.
-    """
+    """Write a table as CSV; RequestError for a file that is there and no such table."""
     if target.suffix != ".csv":
         raise RequestError(f"FILE={target}: expected a name that ends in .csv")
     if target.is_file():

@@ -140,9 +140,7 @@ def untrainable(clips: pd.DataFrame) -> str:
 
 
 def too_few_classes(clips: pd.DataFrame) -> str:
-    """Why these clips have too few classes to learn, or ''; parts of recordings may all
-    hold the one sound that is looked for.
-    """
+    """Why these clips have too few classes to learn, or ''; windows may have one."""
     labels = clips["label"].unique()
     if len(labels) > 1 or has_windows(clips):
         return ""

@@ -244,9 +244,7 @@ def _ready(
 
 
 def _kept(stored: FinishedClips, keys: NDArray[np.uint64]) -> Clips:
-    """The finished clips of a file that is made again, also what other runs wrote
-    meanwhile; state words stay, so that damage stays visible.
-    """
+    """The finished clips of a file that is made again; damage stays visible."""
     if stored.file is None:
         return
     values = stored.file.map()

@@ -30,10 +30,7 @@ Method = Callable[Concatenate["Clip", Arguments], Value]
 
 
 def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
-    """Decorator: a method that computes once for each clip and call.
-
-    Equal arguments by name and by position count as two calls.
-    """
+    """Decorator: a method that computes once for each clip and spelling of a call."""
 
     @functools.wraps(method)
     def once(clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:

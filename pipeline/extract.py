@@ -41,9 +41,8 @@ BATCHES_LEFT = 4
 
 
 def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
-    """The command `features`: extract the features that the cache lacks; 1 if a clip
-    failed, Failed if every clip did. For the caller that gives the `known` request of
-    these options no next command is proposed.
+    """The command `features`: extract what the cache lacks; 1 if a clip failed, Failed
+    if every clip did. A caller with the `known` request is told no next command.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
@@ -87,11 +86,7 @@ def not_writable(folder: Path, number: int) -> RequestError:
 
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
-    """Compute and store the feature maps of a request that the cache lacks.
-
-    RequestError if the disk lacks space; without WAIT=1 also if another run works on
-    the same clips and features.
-    """
+    """Compute and store the feature maps of a request that the cache lacks."""
     if options.prepare:
         asked = replace(asked, part=slice(0, 0))
     if complete := nothing_missing(asked):
@@ -181,9 +176,7 @@ def try_own_features(asked: Request) -> None:
 def batches(
     asked: Request, lacking: Missing, processes: int
 ) -> Iterator[list[ClipTask]]:
-    """Batches of the clips that lack a feature, shorter towards the end, so that all
-    processes end at about the same time.
-    """
+    """Batches of clips that lack a feature, shorter towards the end."""
     left = lacking.clips
     ids = asked.clips["clip_id"].tolist()
     most = int(

@@ -119,9 +119,7 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
 
 
 def print_plan(options: ExtractOptions) -> int:
-    """The command `plan`: print the clips to compute, megabytes of each feature, and
-    seconds as last measured in this cache, else on a few clips.
-    """
+    """The command `plan`: print what is missing, its megabytes and its seconds."""
     asked = request(options)
     lacking = missing(asked)
     for note in (*asked.notes, *lacking.notes()):

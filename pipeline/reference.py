@@ -76,9 +76,7 @@ def agreement(
     theirs: Sequence[np.ndarray],
     stored: object = None,
 ) -> Agreement:
-    """Compare `ours`, a feature of several clips, (rows, frames) each, with the
-    definition's `theirs`; the tolerance grows by the rounding to the type `stored`.
-    """
+    """Compare two (clips, rows, frames); `stored` is the type that ours were rounded to."""
     mine = np.array(ours, float)
     other = np.array(theirs, float)  # (clips, rows, frames)
     allowed = RELATIVE_TOLERANCE * row_scale(theirs)

@@ -105,9 +105,7 @@ def index_attributes(dataset: Dataset) -> dict[str, str | int]:
 
 
 def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
-    """Load the dataset, unless it is given, resolve the features, find audio files that
-    changed.
-    """
+    """Load the dataset, resolve the features, find audio files that changed."""
     dataset = load(options) if dataset is None else dataset
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
@@ -143,11 +141,8 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
 def wanted(
     features: str, dataset: Dataset, frame: float | None = None
 ) -> tuple[tuple[Variant, ...], list[str]]:
-    """The variants in a list of features, and lines on those left out of `all` and
-    `small`, which cannot exist here; RequestError if one is named, or none is left.
-
-    A feature that is computed from another one's map comes after that one, if there is
-    audio.
+    """The variants in a list of features, those that others are computed from first,
+    and a line on those left out of `all` and `small`, which cannot exist here.
 
     frame  duration of frames in milliseconds, None for librosa's 2048 samples
     """
@@ -224,9 +219,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
 
 
 def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
-    """Further facts of a feature that is computed from a brought one's map;
-    RequestError if the cache lacks the map.
-    """
+    """The brought feature that a feature is computed from, if it is not from audio."""
     source = parse_channel(variant.source) if variant.source else None
     has_audio = (dataset.table["path"] != "").any()
     if source is None or (has_audio and FEATURES.knows(source.name)):
@@ -251,10 +244,8 @@ def libraries() -> str:
 
 
 def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
-    """The clips with up-to-date SOURCE_COLUMNS in `part`.
-
-    A file is read again only if its size or time changed, or if it could not be opened
-    before. A missing file keeps its values: its features stay done.
+    """The clips with up-to-date SOURCE_COLUMNS in `part`: a file is read again if its
+    size or time changed; a missing one keeps its values, and its features stay done.
     """
     # copies share their original's
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
@@ -306,9 +297,7 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
 
 
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
-    """The originals of `table`, then the copies in `cached` of those, each with its own
-    id and alteration and its original's other columns.
-    """
+    """The originals of `table`, then their copies in `cached`, brought up to date."""
     copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]
     columns = table.columns.drop(["clip_id", "copy_of", "alteration"])

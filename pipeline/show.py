@@ -108,11 +108,7 @@ def round_ticks(positions: Numbers) -> tuple[Numbers, list[str]]:
 
 
 def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
-    """Draw the features below each other: rows upwards, frames to the right; a single
-    row, as row 0 of a cepstrum, is a curve.
-
-    draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
-    """
+    """Draw features below each other, frames to the right; a single row is a curve."""
     sets = parse_list(features, list(FEATURES.everything()))
     distinct = list(dict.fromkeys(itertools.chain(*sets)))
     names = list(panels(distinct, clip.sample_rate))

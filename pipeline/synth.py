@@ -243,9 +243,8 @@ CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = 
 
 
 def clip_rows(mix: bool = False) -> pd.DataFrame:
-    """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`.
-
-    Clips of a `mix` have `target` labels, one to three, at most one of a pair.
+    """The clips in ESC-50's columns, named `{fold}-{source}-{take}-{target}.wav`; those
+    of a `mix` have `target` labels, at most one of a pair.
     """
     rows = []
     of_class = FOLDS * SOURCES
@@ -281,9 +280,7 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
 
 
 def clip(row: Any) -> Samples:
-    """One clip: its sounds in their room, over the background, at a level (rms) that
-    does not depend on the class. The samples depend on the row and SEED alone.
-    """
+    """One clip, whose level is no sign of its class; its row and SEED decide it."""
     source = SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
     mixed = np.zeros(round(SECONDS * SAMPLE_RATE))
@@ -300,9 +297,7 @@ def clip(row: Any) -> Samples:
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:
-    """Write audio/ and meta/synth.csv, of a `mix` meta/synth_mix.csv, unless they are
-    there; return the folder.
-    """
+    """Write audio/ and meta/synth.csv, or synth_mix.csv, unless they are there."""
     rows = clip_rows(mix)
     listed = rows.to_csv(index=False)
     name = "synth_mix.csv" if mix else "synth.csv"

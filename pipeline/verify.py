@@ -21,10 +21,7 @@ from featurestack.pipeline.worker import Source
 
 
 def verify_features(options: VerifyCommand) -> int:
-    """The command `verify`: check every stored clip; 0 if all are intact and agree.
-
-    verify_features(VerifyCommand(dataset="esc10", features="mel"))
-    """
+    """The command `verify`: check every stored clip; 0 if all are intact and agree."""
     cache = open_cache(options.dataset, options.data, options.name)
     for channel in itertools.chain(*parse_list(options.features, cache.features)):
         if channel not in cache:

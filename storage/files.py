@@ -106,15 +106,12 @@ def refuse_special(path: Path) -> None:
 
 
 class Lock:
-    """An flock, exclusive or shared, dropped when its process ends; exclusive in
-    `with`.
+    """An flock, exclusive or shared, dropped as its process ends; exclusive in `with`.
 
     create  whether the file is made if it is not there, else FileNotFoundError
-    busy    text of a RequestError: `with` raises it if another process holds the lock,
-            and does not wait
+    busy    text of a RequestError: `with` raises it instead of waiting
 
-    On a file system without locks every request is granted: there PREPARE=1 and PART=
-    keep runs apart.
+    A file system without locks grants every request: there PREPARE=1 and PART= help.
     """
 
     def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:

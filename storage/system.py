@@ -90,9 +90,7 @@ def boot_id() -> str:
 
 
 def become_child() -> None:
-    """Make this process a worker: it ignores Ctrl-C, which its parent answers, and ends
-    with its parent, by Linux's kernel or, elsewhere, by a thread.
-    """
+    """Make this process a worker, which ignores Ctrl-C and ends with its parent."""
     parent = multiprocessing.parent_process()
     assert parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -69,10 +69,8 @@ def linear_accuracies(
 
 
 def artefact_findings(table: pd.DataFrame) -> list[Finding]:
-    """A finding on the accuracy of a linear classifier of artefacts alone.
-
-    None for windows of recordings, whose level shows whether they hold an event, and
-    none if there are too few folds or classes.
+    """A finding on the accuracy of a linear classifier of artefacts alone; none for
+    windows of recordings, whose level shows whether they hold an event.
     """
     if has_windows(table):
         return []

@@ -99,9 +99,7 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 def measure_clips(
     table: pd.DataFrame, sample_rate: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
-    """The Measures of each clip, the `reason` why it cannot be read, the first error of
-    a decoder that skipped damaged parts as `damaged`, and the clip's fingerprint.
-    """
+    """Each clip's Measures, `reason` if unreadable, `damaged`, and its fingerprint."""
     audio.damaged.clear()
     file_info = lru_cache(audio.file_info)  # a recording has many windows
     silence = np.zeros(1, np.float32)
@@ -131,9 +129,7 @@ def measure_clips(
 
 
 def damaged_clips(table: pd.DataFrame) -> list[str]:
-    """The first error of the decoder in each clip, or ""; read again one by one,
-    because threads share their errors.
-    """
+    """The decoder's first error in each clip, or "": threads share their errors."""
     suspects = {*audio.damaged}
     if not suspects:
         return [""] * len(table)

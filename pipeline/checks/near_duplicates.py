@@ -90,9 +90,7 @@ def find_near_duplicates(
     files: Sequence[str],
     load: Callable[[int], Samples],
 ) -> list[Pair]:
-    """Pairs of clips of different `files` with similar audio; `load` gives a clip's
-    samples by its number.
-    """
+    """Pairs of clips of different `files` with similar audio, which `load` decodes."""
     # the clip and the position of each landmark
     clips = list[int]()
     positions = list[int]()
@@ -133,9 +131,7 @@ def find_near_duplicates(
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation of two clips if `b` lags by `shift` samples; 0 if their common time
-    has no more than the share SHARED of either energy.
-    """
+    """Correlation if `b` lags by `shift` samples; 0 if they share less than SHARED."""
     whole = sample_differences(a)
     shifted = sample_differences(b)
     begin = max(0, -shift)

@@ -25,9 +25,7 @@ MOST_PRICED = 2000  # clips of which the price is measured; the fits take half a
 
 
 def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """The price of a leak: scores of a linear model by clip, and by group or by each
-    field of the names that may be one; none for too many clips or too few classes.
-    """
+    """Scores of a linear model by clip, and by group or fields that may be groups."""
     alone = not table["group"].duplicated().any()
     if not 0 < len(table) <= MOST_PRICED or (alone and not dataset.fields):
         return []
@@ -55,9 +53,7 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
 
 
 def by_clip(split: pd.DataFrame) -> pd.DataFrame:
-    """The table with folds that keep no clips together and have the split's clips of
-    each class: a loss by an unlike mixture of classes is none by the speaker.
-    """
+    """The table with folds that split groups, but have as many clips of each class."""
     rng = np.random.default_rng(0)
     folds = split.groupby("label")["fold"].transform(rng.permutation)
     return split.assign(group=split["clip_id"], fold=folds)

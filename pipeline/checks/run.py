@@ -45,10 +45,7 @@ UNSEEN = ("Zs", "Cf", "Cc")
 
 
 def check_dataset(options: SourceOptions) -> int:
-    """The command `check`: print and keep the findings; 1 if there is a leak.
-
-    check_dataset(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
-    """
+    """The command `check`: print and keep the findings; 1 if there is a leak."""
     dataset = load(options)
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))

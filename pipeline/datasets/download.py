@@ -39,9 +39,7 @@ DAMAGED = (
 
 
 def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
-    """Download `url` to the file `to`, which appears when it is complete, else
-    RequestError; a broken connection is tried again after PAUSES.
-    """
+    """Download `url` to the file `to`, which appears when it is complete."""
     import requests
 
     # requests does not convert it in raw reads
@@ -139,10 +137,8 @@ class Refused(RequestError):
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Unpack a zip of at most MOST_UNPACKED bytes into the new folder `into`.
-
-    Refused if it is no regular file, damaged or too large, or if it holds anything but
-    plain files and folders. zipfile writes no more of an entry than the zip declares.
+    """Unpack a zip of at most MOST_UNPACKED bytes into the new folder `into`; Refused
+    if it holds anything but plain files and folders below it.
     """
     if not archive.is_file():  # reading a device or a FIFO may never end
         raise Refused(f"{archive} is no regular file; expected a zip archive")

@@ -35,10 +35,7 @@ Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Att
 
 
 def obtain(options: SourceOptions) -> Path:
-    """The folder of ESC-50, unpacked from ARCHIVE= or downloaded if it is missing.
-
-    RequestError if the archive is unsafe or not ESC-50's; nothing of it then stays.
-    """
+    """The folder of ESC-50, unpacked from ARCHIVE= or downloaded if it is missing."""
     folder = options.data / "esc50"
     if is_esc_layout(folder):
         return folder

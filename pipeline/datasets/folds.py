@@ -42,11 +42,8 @@ def with_folds(
     """The table with every group and fold, and notes for the user.
 
     With FOLDS_BY=group each group is a fold. Otherwise the source's folds are kept, or
-    drawn by group. A group keeps its drawn fold in later calls, even if its clips are
-    missing for a while.
-
-    path  the dataset's folds.csv; it gives GROUP= and FOLDS_BY= if the options lack
-          them, and is written if folds or groups are not the source's
+    drawn by group. `path` is the dataset's folds.csv, which keeps GROUP=, FOLDS_BY= and
+    drawn folds, also of clips that are missing for a while.
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
@@ -96,9 +93,8 @@ def with_folds(
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
-    """The value that GROUP= or LABEL= gives each clip, '' for none: that of a column,
-    or what a pattern's parentheses (else all of it) match in file names without
-    extension or, if it fits none of them, in paths within the dataset.
+    """What GROUP= or LABEL= gives each clip, '' for none: a column's value, or what a
+    pattern matches in file names, or if it fits none of them, in their paths.
     """
     if words in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):
         return table[words].fillna("").astype(str).tolist()
@@ -141,10 +137,7 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
 def with_groups(
     table: pd.DataFrame, group: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table with every group, its own for a clip without one, and a note on these.
-
-    RequestError if `group` fits no clip, or makes each class one group.
-    """
+    """The table with every group, its own for a clip without one, and a note on it."""
     table = table.copy()
     if group:
         table["group"] = stated(table, "GROUP", group)
@@ -175,10 +168,8 @@ def with_groups(
 def propose_group(table: pd.DataFrame) -> str:
     """The first of PATTERNS whose groups may be source recordings; '' if there is none.
 
-    The pattern must fit over half of the file names, and enough clips share their
-    group. Each class needs three groups or more, each group less than a fifth of all
-    clips. No pattern joins the class with a word of several classes, as `0_george` of a
-    speaker.
+    It must fit over half of the names, enough clips share their group, each class has
+    three groups or more, and each group less than a fifth of all clips.
     """
     names = table["path"].map(lambda path: PurePath(path).stem)
     for pattern, least in PATTERNS.items():
@@ -223,13 +214,11 @@ def draw_folds(
     seed: int,
     kept: Mapping[str, int],
 ) -> NDArray[np.int64]:
-    """Draw a fold from 1 to `folds` for each clip: one fold for each group, classes
-    spread evenly.
+    """Draw a fold from 1 to `folds` for each clip: a group has one, and classes, of
+    which a clip may have several, are spread evenly.
 
-    A clip counts for each of its labels, without any as one more class. `kept` maps
-    groups to the folds that they keep, which scikit-learn's StratifiedGroupKFold
-    cannot. The others are drawn from the largest on, each into the fold with least of
-    its classes.
+    `kept` maps groups to folds that they keep, which StratifiedGroupKFold cannot. The
+    largest others are drawn first, into the fold with least of their classes.
     """
     table = pd.DataFrame({"label": pd.Series([*labels], dtype=object)})
     split = by_label(table)["label"]

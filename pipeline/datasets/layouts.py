@@ -107,9 +107,7 @@ def read_fsd50k(folder: Path) -> Listing:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Sorted paths of the files below `folder`, relative to it, but hidden ones and
-    those in a folder with a file NO_DATA; links are followed, each folder is read once.
-    """
+    """Sorted paths below `folder`, relative to it; hidden and NO_DATA folders apart."""
 
     def refuse(error: OSError) -> None:
         raise error
@@ -165,9 +163,7 @@ def folders_at(folder: Path) -> set[str]:
 
 
 def read_folder(folder: Path) -> Listing:
-    """The clips of a published dataset, or of class folders at the top or within
-    train/, val/ and test/; RequestError if no sub-folder holds audio files.
-    """
+    """The clips of a published dataset, or of class folders, perhaps within a split."""
     for file, reader in LAYOUTS.items():
         if (folder / file).is_file():
             return reader(folder)

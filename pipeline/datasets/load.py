@@ -183,9 +183,7 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
 def former_index(
     folder: Path, source: str, name: str
 ) -> tuple[pd.DataFrame | None, Attributes]:
-    """The clips and settings of the cache that is there, None and {} without one;
-    RequestError if it has features of another source than dataset `name`.
-    """
+    """The clips and settings of the cache that is there, None and {} without one."""
     cached = None
     settings: Attributes = {}
     with suppress(FileNotFoundError, DamagedFile):  # a damaged index is made again
@@ -252,9 +250,7 @@ def no_dataset(file: Path) -> str:
 def _audio_settings(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[int, float, list[str]]:
-    """Rate, duration and notes: from the options, else the cache, else the source, else
-    the files: their commonest rate, their longest duration or `held_whole`.
-    """
+    """Rate, duration, notes: from the options, else cache, else source, else files."""
     known = listing.sample_rate, listing.duration
     if settings:
         rate = int(settings["sample_rate"])
@@ -309,9 +305,7 @@ def padding(seconds: NDArray[np.floating], duration: float) -> float:
 
 
 def held_whole(seconds: NDArray[np.floating], longest: float) -> float:
-    """The shortest duration that holds HELD_WHOLE of the clips whole, if more than
-    MOST_PADDING of `longest` would be padding, else `longest`.
-    """
+    """`longest`, or if much were padding, what holds HELD_WHOLE of the clips whole."""
     if padding(seconds, longest) <= MOST_PADDING:
         return longest
     most = float(np.quantile(seconds, HELD_WHOLE, method="inverted_cdf"))

@@ -92,9 +92,7 @@ def one_line(value: str) -> str:
 
 
 def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
-    """The field that may be speakers, sites or devices: a column, else words, else
-    numbers; none if clips share groups, for their user has said what a recording is.
-    """
+    """The field that may be speakers or sites; none if clips share groups already."""
     if table["group"].duplicated().any():
         return ()
     fields = [*fields_of_columns(table), *fields_of_stems(table)]
@@ -202,9 +200,7 @@ def is_counter(
     others: Sequence["pd.Series[str]"],
     labels: "pd.Series[str]",
 ) -> bool:
-    """Whether a number counts the clips of a class, or of a class and one other field:
-    it is nearly always another one, where a speaker's occurs several times.
-    """
+    """Whether a number counts the clips of a class, or of a class and another field."""
     if not values.str.isdecimal().all():
         return False
     few = [other for other in others if other.nunique() <= len(values) / FEWEST_CLIPS]

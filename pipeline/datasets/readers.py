@@ -92,10 +92,8 @@ class Listing:
 def clip_table(
     clips: pd.DataFrame, folder: Path, by_path: bool = False
 ) -> pd.DataFrame:
-    """The table of a Listing, from filename, label and perhaps fold, group, category,
-    start and end; a missing category is filled in if all classes are ESC-50's or ours.
-
-    File names are absolute or relative to `folder`; `by_path` is passed to `clip_ids`.
+    """The table of a Listing, from filename (relative to `folder`), label, and perhaps
+    fold, group, category (else ESC-50's or ours), start and end.
     """
     clips = clips.reset_index(drop=True)
     categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
@@ -119,10 +117,8 @@ def clip_table(
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """An id for each clip: its file name without extension, or its path if `by_path`.
-
-    Equal ids get their extension, then paths without and with it. RequestError if a
-    name is empty or a path is listed twice.
+    """An id for each clip: its file name, or its path if `by_path`, by the shortest of
+    NAMINGS that tells it from others; RequestError for a path that is listed twice.
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
@@ -145,9 +141,7 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
 
 
 def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[str]":
-    """An id for each clip: `rec` for all of rec.wav, `rec@12.5` for a part that begins
-    at 12.5 s, `rec@12.5-15.5` if several begin there.
-    """
+    """`rec` for all of rec.wav, `rec@12.5` or `rec@12.5-15.5` for a part of it."""
     written = clips[list(WINDOW_COLUMNS)].map(
         lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip(".")
     )
@@ -163,9 +157,7 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The table of a CSV, all cells as text, indexed by line; RequestError if it cannot
-    be read or lacks one of `columns`.
-    """
+    """The table of a CSV as text, indexed by line; RequestError without `columns`."""
     if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
         raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
     try:
@@ -184,10 +176,8 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def parse_csv(path: Path, text: str) -> pd.DataFrame:
-    """The table of a CSV's text, separated as its header; `path` is for errors.
-
-    The index has the line on which each row begins. A cell that a row lacks is '', one
-    more than the header, as an unquoted comma makes, is refused.
+    """The table of a CSV's text, indexed by line; `path` is for errors. A cell that a
+    row lacks is '', one too many, as an unquoted comma makes, is refused.
     """
     first, _, rest = text.partition("\n")
     if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is no header

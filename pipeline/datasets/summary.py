@@ -14,9 +14,7 @@ FAULTS_SHOWN = 10
 
 
 def summarise_dataset(options: SourceOptions) -> int:
-    """Get a dataset ready, print a summary of the readable clips, and name faults: also
-    differences from ESC-50 as it is published; 1 if there are any.
-    """
+    """The command `data`: print a summary and the faults; 1 if there are any."""
     dataset = load(options)
     table = originals(dataset.table)
     wrong = list[str]()
@@ -47,9 +45,7 @@ def summarise_dataset(options: SourceOptions) -> int:
 
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
-    """The size of a dataset, as `my sounds: 78 clips, 2 classes, 5 folds, 39 source
-    recordings`; clips without groups are `each counted as a recording of its own`.
-    """
+    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings`."""
     counted_columns = by_label(table)[["clip_id", "label", "fold", "group"]]
     numbers = counted_columns.replace({"label": {"": None}}).nunique()
     named = [*map(counted, numbers, ("clip", "class", "fold", "source recording"))]

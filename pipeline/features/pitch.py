@@ -179,9 +179,7 @@ def periodic_frames(
     frame_length: int,
     hop_length: int,
 ) -> np.ndarray:
-    """Times of the frames (s); Impossible for a bad range, or if a period of `fmin`
-    exceeds a frame.
-    """
+    """Times of the frames (s); Impossible if a period of `fmin` exceeds a frame."""
     if not 0 < fmin < fmax <= sample_rate / 2:
         raise Impossible(
             f"fmin={fmin:g} and fmax={fmax:g} Hz must lie between 0 and"

@@ -96,9 +96,7 @@ class Variant:
 
     @property
     def source(self) -> str:
-        """The stored name of the feature whose map it reads by `stored_map`; '' for a
-        feature of audio.
-        """
+        """The stored name of the feature whose map it reads; '' if it reads audio."""
         return self.feature.source(**self.parameters) if self.feature.source else ""
 
     def compute(self, clip: Clip) -> np.ndarray:
@@ -166,9 +164,7 @@ def resolve_feature(channel: Channel) -> Variant:
 
 
 def stored_map(clip: Clip, stored: str) -> StoredMap:
-    """The map of a feature as a cache stores it: the cached one, else that of the
-    clip's audio.
-    """
+    """The map of a feature as a cache stores it: the cached one, else from audio."""
     if stored not in clip.maps:
         variant = resolve_feature(parse_channel(stored))
         values = variant.compute(clip)

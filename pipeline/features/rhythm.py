@@ -81,9 +81,7 @@ def fourier_tempogram(
 
 
 def metre_axis(*_: object, **__: object) -> np.ndarray:
-    """Multiples of the tempo; a named function, because features are pickled for
-    workers.
-    """
+    """Multiples of the tempo; no lambda, because workers get features pickled."""
     return METRE
 
 

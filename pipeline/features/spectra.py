@@ -137,9 +137,7 @@ def mfcc_delta2(
 
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
-    """`librosa.feature.delta`: derivatives of polynomials fitted to `width` frames,
-    both of order `order`, so constant: the ends repeat the first and the last value.
-    """
+    """`librosa.feature.delta`, whose ends repeat the first and the last value."""
     taps = taps_of(width, order).astype(values.dtype)
     inner = values.shape[1] - width + 1
     half = width // 2
@@ -154,9 +152,7 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def taps_of(width: int, order: int) -> np.ndarray:
-    """(width,) weights of the frames, kept because they come from a least-squares
-    fit.
-    """
+    """(width,) weights of the frames, from a least-squares fit."""
     return scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")
 
 

@@ -27,10 +27,7 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def compiled(function: Kernel) -> Kernel:
-    """`numba.njit` with x / 0 infinite: with Python's error no division is vectorised.
-
-    RequestError if the compiled code cannot be kept.
-    """
+    """`numba.njit` with x / 0 infinite: Python's error keeps divisions unvectorised."""
     from numba import njit
 
     try:
@@ -46,9 +43,8 @@ def compiled(function: Kernel) -> Kernel:
 
 
 def inlined(function: Kernel) -> Kernel:
-    """Mark a function that only compiled functions call: no entry from Python, which
-    takes a third of the compile time, and inlined, so that loops over medians are
-    vectorised.
+    """Mark a function that only compiled functions call: without an entry from Python
+    it compiles a third faster, and loops over medians are vectorised.
     """
     from numba.extending import register_jitable
 

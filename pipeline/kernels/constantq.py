@@ -155,9 +155,7 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
 def estimate_tuning(
     spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int
 ) -> float:
-    """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`,
-    the lower end of a histogram's fullest bar. Only peaks are interpolated.
-    """
+    """Deviation from A440 in bins: `librosa.estimate_tuning(S=spectrogram)`."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
     last = int(np.searchsorted(frequency, min(HIGHEST, sample_rate / 2)))
@@ -178,9 +176,8 @@ def estimate_tuning(
 
 @compiled
 def _peaks(spectrogram, least, first, last):
-    """Position in bins and height of each local maximum above `least`:
-    `librosa.piptrack`, a parabola through three bins, in the precisions of its compiled
-    stencil.
+    """Position in bins and height of each local maximum above `least`, as in
+    `librosa.piptrack`, in the precisions of its compiled stencil.
     """
     frames = spectrogram.shape[1]
     where = np.empty((last - first) * frames // 2 + frames)

@@ -87,9 +87,7 @@ def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarr
 def autocorrelation(
     y: np.ndarray, hop_length: int, window: np.ndarray, lags: int
 ) -> np.ndarray:
-    """(lags, frames): `librosa.autocorrelate` of each frame times the window, which has
-    its length and precision; frames are not centred.
-    """
+    """(lags, frames): `librosa.autocorrelate` of each windowed frame, not centred."""
     length = len(window)
     frames = _frames(y, length, hop_length)
     no_wrap = 1 << (length + lags - 2).bit_length()  # no lag wraps round

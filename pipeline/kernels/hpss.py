@@ -28,9 +28,7 @@ LANES = 64
 def harmonic_percussive(
     magnitude: np.ndarray, kernel_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Energies of the part smooth along frames and of that along bins: the squares of
-    `librosa.decompose.hpss(magnitude)`, (bins, frames) float32, not negative.
-    """
+    """(bins, frames) float32: both parts of `librosa.decompose.hpss`, squared."""
     turned = _turned(magnitude)
     along_frames = _turned(running_median(turned, kernel_size))
     along_bins = running_median(magnitude, kernel_size)
@@ -70,8 +68,7 @@ def _masked_energies(magnitude, harmonic, percussive):
 
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
     """The median of each `size` neighbouring rows, (rows, frames) float32 without NaN:
-    `scipy.ndimage.median_filter(rows, (size, 1))`, whose result for two rows depends on
-    their order in memory.
+    `scipy.ndimage.median_filter(rows, (size, 1))`.
     """
     if size != SIZE:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")

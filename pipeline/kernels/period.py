@@ -26,9 +26,8 @@ def yin(
 
 @compiled
 def _yin(y, hop_length, correlation, shortest):
-    """(frames,) periods at the trough of the cumulative mean normalised difference.
-
-    Sums are float32 in librosa's order: rounding decides between minima.
+    """(frames,) periods at the trough of the cumulative mean normalised difference,
+    with float32 sums in librosa's order: rounding decides between minima.
     """
     longest = len(correlation) - 1
     frames = correlation.shape[1]
@@ -88,11 +87,8 @@ def _trough(difference):
 def at_multiples_of_tempo(
     tempogram: np.ndarray, sample_rate: int, hop_length: int, multiples: np.ndarray
 ) -> np.ndarray:
-    """(multiples, frames) of a tempogram (lags, frames):
-    `librosa.feature.tempogram_ratio`.
-
-    The tempo of a frame is that of `librosa.feature.tempo(aggregate=None)`, 120 BPM
-    preferred, by products instead of logarithms. Tempi outside the tempogram give 0.
+    """(multiples, frames): `librosa.feature.tempogram_ratio` of a tempogram (lags,
+    frames). Tempo is `librosa.feature.tempo(aggregate=None)`, by products.
     """
     lags, frames = tempogram.shape
     tempo = 60 * sample_rate / (hop_length * np.arange(1.0, lags))

@@ -107,9 +107,7 @@ def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
 
 @compiled
 def weighted_sums(weights, spectrogram):
-    """(n, frames): `weights @ spectrogram.astype(float)`, weights (n, bins) float64, in
-    the order of the bins, which no processor's BLAS changes.
-    """
+    """(n, frames): `weights @ spectrogram.astype(float)`, in the order of the bins."""
     bins, frames = spectrogram.shape
     sums = np.zeros((len(weights), frames))
     for row in range(len(weights)):
@@ -122,9 +120,7 @@ def weighted_sums(weights, spectrogram):
 
 @compiled
 def first_bin_reaching(spectrogram, part):
-    """(frames,) the first bin at which the running sum reaches `part` of the whole, in
-    float32 as `np.cumsum` in `librosa.feature.spectral_rolloff`.
-    """
+    """(frames,) the first bin whose running sum, in float32, is `part` of the whole."""
     bins, frames = spectrogram.shape
     total = np.zeros(frames, np.float32)
     for k in range(bins):
