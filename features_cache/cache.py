@@ -107,8 +107,8 @@ class StoredFeature(FeatureFile):
     def read(
         self, positions: NDArray[np.intp], kept: slice = slice(None)
     ) -> NDArray[np.floating]:
-        """(B, rows, frames) of the clips in these rows of the clip table, `kept` of them;
-        UnreadableClips if some are missing, outdated or damaged.
+        """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
+        rows of the feature. UnreadableClips if clips are missing, outdated or damaged.
         """
         places = self.row_of[positions]
         while True:

@@ -76,7 +76,7 @@ def agreement(
     theirs: Sequence[np.ndarray],
     stored: object = None,
 ) -> Agreement:
-    """Compare two (clips, rows, frames); `stored` is the type that ours were rounded to."""
+    """Compare (clips, rows, frames) of two kinds, ours rounded to the type `stored`."""
     mine = np.array(ours, float)
     other = np.array(theirs, float)  # (clips, rows, frames)
     allowed = RELATIVE_TOLERANCE * row_scale(theirs)
