@@ -25,10 +25,11 @@ import importlib
 import shlex
 import sys
 import tomllib
-import typing
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partialmethod
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from featurestack.commandline.errors import Error, RequestError, nearest
@@ -61,102 +62,64 @@ class Addition(NamedTuple):
     room: "Room"
     load: Load  # the function of the declaration
     place: int  # of the object among those that it returns
-    files: str = ""  # of a section, as in `Room.sections`
-    needs: str = ""  # of a feature or model, as in `Room.features`
+    files: str = ""  # as in `Room.add`
+    needs: str = ""
 
 
+@dataclass(kw_only=True, eq=False)
 class Room:
     """The declaration of what a room adds to the core."""
 
-    def __init__(
-        self,
-        *,
-        extra: str = "",
-        templates: Path | None = None,
-        targets: Mapping[str, str] = MappingProxyType({}),
-        switches: Sequence[str] = (),
-    ) -> None:
-        """The declaration's own facts.
+    extra: str = ""  # of the distribution, which brings the room's libraries
+    templates: Path | None = None  # folder of its sections' templates
+    # target of make and word of the console -> words after `python -m`
+    targets: Mapping[str, str] = field(default_factory=dict)
+    switches: Sequence[str] = ()  # options of its commands that are True or False
+    added: dict[Kind, dict[str, Addition]] = field(
+        init=False, default_factory=lambda: defaultdict(dict)
+    )
+    distribution: str = field(init=False, default=NAME)
+    title: str = field(init=False, default="")  # "room whales of whales 1.0"
 
-        extra      the extra of the distribution that brings the room's libraries
-        templates  folder of its sections' templates
-        targets    target of make and word of the console -> words after `python -m`
-        switches   the options of its commands that are True or False
-        """
-        self.extra = extra
-        self.templates = templates
-        self.targets = targets
-        self.switches = switches
-        self.added: dict[Kind, dict[str, Addition]] = {
-            kind: {} for kind in typing.get_args(Kind)
-        }
-        self.distribution = NAME
-        self.title = ""  # "room whales of whales 1.0", set when it is found
-
-    def commands(self, *words: str) -> Callable[[Load], Load]:
-        """Functions of their `options`, by the words after `python -m`, such as
-        "train curve".
-        """
-        return self._adds("commands", words)
-
-    def options(self, *classes: str) -> Callable[[Load], Load]:
-        """Classes of further options, by the name of the class that takes them too,
-        such as "PredictOptions".
-        """
-        return self._adds("options", classes)
-
-    def functions(self, *names: str) -> Callable[[Load], Load]:
-        """Functions of `import featurestack as fs`."""
-        return self._adds("functions", names)
-
-    def capabilities(self, *names: str) -> Callable[[Load], Load]:
-        """Objects that the core asks for by name, such as "torchrun"."""
-        return self._adds("capabilities", names)
-
-    def features(self, *names: str, needs: str = "") -> Callable[[Load], Load]:
-        """`pipeline.features.registry.Feature` objects.
-
-        needs  parameter that must be given: FEATURES=all leaves such a feature out
-        """
-        return self._adds("features", names, needs=needs)
-
-    def models(self, *names: str, needs: str = "") -> Callable[[Load], Load]:
-        """`train.models.registry.Model` objects.
-
-        needs  task of the models that take no clips: `train list` leaves them out
-        """
-        return self._adds("models", names, needs=needs)
-
-    def tasks(self, *names: str) -> Callable[[Load], Load]:
-        """`results.tasks` objects, by their value of TASK."""
-        return self._adds("tasks", names)
-
-    def claims(self, *tasks: str) -> Callable[[Load], Load]:
-        """Whether TASK=auto means a task: functions of the cache's source."""
-        return self._adds("claims", tasks)
-
-    def figures(self, *names: str) -> Callable[[Load], Load]:
-        """`analysis.figures.drawing.Figure` objects."""
-        return self._adds("figures", names)
-
-    def sections(self, *names: str, files: str = "") -> Callable[[Load], Load]:
-        """Sections of a report, functions of its `analysis.sections.PageInputs`; one
-        with the name of a task is on the pages of that task alone.
-
-        files  pattern of files below a dataset's runs; without such a file the section
-               is not loaded
-        """
-        return self._adds("sections", names, files)
-
-    def _adds(
-        self, kind: Kind, names: Sequence[str], files: str = "", needs: str = ""
+    def add(
+        self, kind: Kind, *names: str, files: str = "", needs: str = ""
     ) -> Callable[[Load], Load]:
+        """Decorator: add the objects that a function returns, by these names.
+
+        files  of sections: pattern of files below a dataset's runs; without such a file
+               they are not loaded
+        needs  of features: parameter that must be given, FEATURES=all leaves them out;
+               of models: task of those that take no clips, left out by `train list`
+        """
+
         def enter(load: Load) -> Load:
             for place, name in enumerate(names):
                 self.added[kind][name] = Addition(self, load, place, files, needs)
             return load
 
         return enter
+
+    # functions of their `options`, by the words after `python -m`, as "train curve"
+    commands = partialmethod(add, "commands")
+    # classes of further options, by the class that takes them, as "PredictOptions"
+    options = partialmethod(add, "options")
+    # functions of `import featurestack as fs`
+    functions = partialmethod(add, "functions")
+    # objects that the core asks for by name, as "torchrun"
+    capabilities = partialmethod(add, "capabilities")
+    # `pipeline.features.registry.Feature` objects
+    features = partialmethod(add, "features")
+    # `train.models.registry.Model` objects
+    models = partialmethod(add, "models")
+    # `results.tasks` objects, by their value of TASK
+    tasks = partialmethod(add, "tasks")
+    # functions of the cache's source: whether TASK=auto means a task
+    claims = partialmethod(add, "claims")
+    # `analysis.figures.drawing.Figure` objects
+    figures = partialmethod(add, "figures")
+    # functions of `analysis.sections.PageInputs`; one with the name of a task is on the
+    # pages of that task alone
+    sections = partialmethod(add, "sections")
 
 
 class Place(NamedTuple):

@@ -12,6 +12,7 @@ missing and outdated clips; only reading shows damage. The state word is compare
 after the values were copied: a clip that was written meanwhile is checked again.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -22,7 +23,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, closest, nearest
-from featurestack.commandline.options import DataOptions
+from featurestack.commandline.options import (
+    DataOptions,
+    DatasetOptions,
+    option_words,
+)
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
@@ -165,11 +170,8 @@ class Cache:
 
     def __repr__(self) -> str:
         """The number of clips and a table of the features, for a notebook."""
-        rows = []
-        for name in self.features:
-            stored = self[name]
-            _, height, frames = stored.values.shape
-            rows.append((name, height, frames, stored.units))
+        stored = [self[name] for name in self.features]
+        rows = [(each.stored, each.rows, each.frames, each.units) for each in stored]
         heading = f"{self.folder}: {counted(len(self.clips), 'clip')}"
         return f"{heading}\n{text_table(rows, ('feature', 'rows', 'frames', 'units'))}"
 
@@ -229,10 +231,8 @@ class Cache:
         lasts = (self.sources["end"] - self.sources["start"]).to_numpy()
         seconds = np.where(lasts > 0, lasts, seconds)
         sounding = np.round(seconds * self.sample_rate)
-        samples = self.settings["samples"]
-        return np.where(
-            sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0
-        )
+        samples = max(self.settings["samples"], 1)
+        return np.where(sounding > 0, np.minimum(sounding / samples, 1), 1.0)
 
     @property
     def published_test(self) -> int | None:
@@ -284,28 +284,24 @@ class Cache:
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of a channel's file, which may omit default parameters."""
+        """The stored name of a channel's file, which may omit default parameters, else
+        of the only variant with other frames.
+        """
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
+        of_other_frames = []
         for other in map(parse_channel, self.features):
-            if other.name == channel.name and dict(other.parameters).items() <= wanted:
+            if other.name != channel.name:
+                continue
+            if dict(other.parameters).items() <= wanted:
                 header = read_header(self.folder / f"{other.stored}.h5")
                 if wanted <= header.parameters.items():
                     return other.stored
-        return self._of_other_frames(channel)
-
-    def _of_other_frames(self, channel: Channel) -> str | None:
-        """The stored name of the only variant with other frames; None if not one."""
-        same = []
-        for stored in self.features:
-            other = parse_channel(stored)
-            parameters = dict(other.parameters)
-            framing = parameters.keys() & FRAMING
-            rest = [pair for pair in other.parameters if pair[0] not in framing]
-            if other.name == channel.name and tuple(rest) == channel.parameters:
-                same.append(stored)
-        return same[0] if len(same) == 1 else None
+            unframed = [pair for pair in other.parameters if pair[0] not in FRAMING]
+            if tuple(unframed) == channel.parameters:
+                of_other_frames.append(other.stored)
+        return of_other_frames[0] if len(of_other_frames) == 1 else None
 
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[np.floating]:
         """(B, rows, frames) of these clips in the stored dtype.
@@ -335,15 +331,13 @@ class Cache:
         """Megabytes, and if known seconds, of these features for all clips."""
         from featurestack.features_cache.side_files import read_costs
 
-        clip_bytes = {
-            self[channel].stored: self[channel].clip_bytes for channel in channels
-        }
-        cost = {"megabytes": sum(clip_bytes.values()) * len(self.clips) / 1e6}
+        stored = {self[channel].stored: self[channel] for channel in channels}
+        clip_bytes = sum(feature.clip_bytes for feature in stored.values())
+        clips = len(self.clips)
+        cost = {"megabytes": clip_bytes * clips / 1e6}
         measured = read_costs(self.folder)
-        if clip_bytes.keys() <= measured.keys():
-            cost["seconds"] = sum(measured[name][0] for name in clip_bytes) * len(
-                self.clips
-            )
+        if stored.keys() <= measured.keys():
+            cost["seconds"] = sum(measured[name][0] for name in stored) * clips
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
@@ -365,29 +359,24 @@ class Cache:
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
         """RequestError for channels that the cache lacks."""
-        lacking = [
-            channel for channel in dict.fromkeys(channels) if channel not in self
-        ]
-        if lacking:
-            names = " ".join(channel.stored for channel in lacking)
-            meant = closest(lacking[0].stored, self.features, ALIKE)
-            hint = f" (did you mean {meant}?)" if meant else ""
-            remedy = self.remedy(names)
-            # make features refuses a misspelt name too
-            if meant and self.settings["source"] != EXTERNAL:
-                remedy = f"{make_command('pipeline list')} names those to compute"
-            raise RequestError(
-                f"the cache {self.folder} lacks {names}{hint}, it has "
-                f"{', '.join(self.features) or 'no feature'}: {remedy}"
-            )
+        lacking = [each.stored for each in dict.fromkeys(channels) if each not in self]
+        if not lacking:
+            return
+        names = " ".join(lacking)
+        meant = closest(lacking[0], self.features, ALIKE)
+        hint = f" (did you mean {meant}?)" if meant else ""
+        remedy = self.remedy(names)
+        # make features refuses a misspelt name too
+        if meant and self.settings["source"] != EXTERNAL:
+            remedy = f"{make_command('pipeline list')} names those to compute"
+        raise RequestError(
+            f"the cache {self.folder} lacks {names}{hint}, it has "
+            f"{', '.join(self.features) or 'no feature'}: {remedy}"
+        )
 
     def named(self, features: str) -> list[str]:
         """Stored names of the features in a list, each once, damaged ones included."""
-        channels = [
-            channel
-            for channels in parse_list(features, self.features)
-            for channel in channels
-        ]
+        channels = [*itertools.chain(*parse_list(features, self.features))]
         self.refuse_missing(channels)
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
@@ -400,10 +389,10 @@ class Cache:
             return (
                 "it has no audio; features_cache.external.write_feature adds a feature"
             )
-        given = [f"DATASET={source}", f"FEATURES={stored}"]
-        given += [f"NAME={name}"] if name and dataset_name(source) != name else []
-        given += [f"DATA={data}"] if data != DataOptions().data else []
-        return f"run {make_command('features', *given, *more)}"
+        own = name if dataset_name(source) != name else ""
+        places = option_words(DatasetOptions(name=own, data=data), ("name", "data"))
+        given = [f"DATASET={source}", f"FEATURES={stored}", *places, *more]
+        return f"run {make_command('features', *given)}"
 
 
 def unknown_dataset(dataset: str, data: Path) -> str:
@@ -430,7 +419,5 @@ def open_cache(dataset: str, data: Path, name: str = "") -> Cache:
     folder = cache_folder(dataset, data, name)
     if not (is_cache(folder) or dataset in NAMED or Path(dataset).exists()):
         raise RequestError(unknown_dataset(dataset, data))
-    given = [f"DATASET={dataset}"]
-    given += [f"NAME={name}"] if name else []
-    given += [f"DATA={data}"] if data != DataOptions().data else []
-    return Cache(folder, make_command("features", *given), data)
+    places = option_words(DatasetOptions(name=name, data=data), ("name", "data"))
+    return Cache(folder, make_command("features", f"DATASET={dataset}", *places), data)

@@ -25,6 +25,10 @@ from featurestack.commandline.spelling import make_command
 from featurestack.storage.files import is_file
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
+UNREADABLE = (  # h5py's errors for a damaged file
+    *(OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError),
+    MemoryError,
+)
 CHUNK = 1 << 16  # elements in a chunk of a small dataset
 
 
@@ -50,15 +54,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (
-        OSError,
-        KeyError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        MemoryError,
-    ) as error:
+    except UNREADABLE as error:
         # another file, which is being written meanwhile, failed
         if getattr(error, "filename", None):
             raise

@@ -28,18 +28,14 @@ from featurestack.storage.files import replaced
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 
 
-def can_hold_feature(path: Path) -> bool:
-    """Whether a file has a feature file's name; a copy as mel-old.h5 has not."""
-    return (
-        path.suffix == ".h5"
-        and path.stem not in NO_FEATURE_NAMES
-        and bool(CHANNEL.fullmatch(path.stem))
-    )
-
-
 def feature_names(folder: Path) -> list[str]:
-    """Stored names of the feature files that are there."""
-    return [path.stem for path in sorted(filter(can_hold_feature, folder.glob("*.h5")))]
+    """Stored names of the feature files that are there; mel-old.h5 is none."""
+    stems = [path.stem for path in sorted(folder.glob("*.h5"))]
+    return [
+        stem
+        for stem in stems
+        if stem not in NO_FEATURE_NAMES and CHANNEL.fullmatch(stem)
+    ]
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:

@@ -29,12 +29,8 @@ MOST_UNPACKED = 2 * 2**30  # bytes of all entries together
 # zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions
 # outside the file.
 DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    OSError,
-    EOFError,
-    NotImplementedError,
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(OSError, EOFError, NotImplementedError),
 )
 
 
