@@ -3,7 +3,6 @@
     class TrainOptions(DatasetOptions):
         epochs: int = option(40, "passes over the training clips", least=1)
 
-An option's type, default, meaning and bounds are declared once, in one place.
 Three spellings mean the same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables
 given to make, which passes them on unparsed in one word after `--make`.
 """

@@ -1,10 +1,7 @@
 """Where the packages lie, two names for one module, and packages that can be called.
 
-A package that bears the name of a command is called as it: `fs.train(…)` trains, and
-`import featurestack.train.plan` finds a module.
-
-In a clone a package can be imported by two names, `train` and `featurestack.train`, so
-that `python -m train` works. Both names mean one module.
+A package with the name of a command is called as it, `fs.train(…)`. In a clone
+`train` and `featurestack.train` are one module, so that `python -m train` works.
 """
 
 import importlib

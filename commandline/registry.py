@@ -1,21 +1,14 @@
-"""Registries: things by name, each entered by decorating a function or class; unknown
-names are refused.
+"""Registries: things by name, each entered by decorating a function or class.
 
     MODELS: Registry[Model] = Registry("model")
 
     @MODELS.register()
     def texture(shape): ...
 
-    MODELS["texture"]       # the function
-    MODELS["textur"]        # RequestError: unknown model 'textur'; did you mean
-                            'texture'? Known: texture
+    MODELS["texture"]  # the function
+    MODELS["textur"]   # RequestError: unknown model 'textur'; did you mean 'texture'?
 
-If an entry holds more than the function, a decorator made for the registry wraps
-`register`:
-
-    def model(takes: str) -> Callable[[Builder], Builder]:
-        return MODELS.register(entry=lambda builder: Model(builder.__name__, takes,
-        builder))
+If an entry holds more than the function, a decorator for the registry wraps `register`.
 """
 
 import importlib

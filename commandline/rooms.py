@@ -117,8 +117,7 @@ class Room:
     claims = partialmethod(add, "claims")
     # `analysis.figures.drawing.Figure` objects
     figures = partialmethod(add, "figures")
-    # functions of `analysis.sections.PageInputs`; one with the name of a task is on the
-    # pages of that task alone
+    # functions of `analysis.sections.PageInputs`; a task's name limits one to its pages
     sections = partialmethod(add, "sections")
 
 

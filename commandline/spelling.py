@@ -1,5 +1,4 @@
-"""The spelling of commands: with make, with `python -m`, with the console command, or
-as calls of Python functions.
+"""The spelling of commands: make's, `python -m`, the console command's, or Python's.
 
 A message holds a command as a CommandLine, which is printed as the user types it here:
 with make, or with `python -m` if there is no target. `commands.main` decides the
@@ -21,8 +20,7 @@ PYTHON = "python -m"
 UNACTIVATED = ".venv/bin/python -m"  # in the environment that make sets up
 CONSOLE = "featurestack"
 
-# Target of make and word of the console -> words after `python -m`, in the order in
-# which one needs them.
+# target of make and word of the console -> words after `python -m`, in order of use
 TARGETS = {
     "data": "pipeline data",
     "features": "pipeline features",

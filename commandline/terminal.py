@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 2  # shorter work shows no bar
 quiet = False  # whether `silenced` is in force
-# C0 without tab and line feed, delete, C1, line separators, marks of direction, bytes
-# that are not UTF-8
+# C0 but tab and line feed, delete, C1, line separators, directions, bytes not UTF-8
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
     "\ud800-\udfff]"

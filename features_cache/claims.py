@@ -1,20 +1,17 @@
-"""Claims: which clips of which features an extraction run writes, and whether the run
-is alive.
+"""Claims: which clips of which features a run writes, and whether the run is alive.
 
 A claim is a small JSON file that its run keeps locked until it ends. On a file system
 with locks it has three purposes:
 
 * Two runs never write the same clips of the same feature. A run whose claim overlaps a
-  living one is refused, with a message that names the other run, or waits. Claims on
-  other features or other clips are admitted.
+  living one waits, or is refused with a message that names the other run.
 * Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it
   writes a clip, and first checks that the claim is still locked. Whoever removes a dead
   claim locks `.writing` exclusively first: a worker that outlived its parent, on any
   machine, then finds the claim unlocked and ends.
 * A power cut leaves the claim behind, with the id of an earlier boot. A state word may
   then have reached the disk without its data, so all clips of the claimed features that
-  count as done are checked by CRC. After a kill the system still holds everything that
-  was written; only the fsync is missing.
+  count as done are checked by CRC. After a kill only the fsync is missing.
 """
 
 import json

@@ -5,19 +5,16 @@
                                 word straddles two pages, one call writes it, and a kill
                                 leaves the old word or the new one
         0                                     not done
-        fingerprint << 32 | crc32 of values   done, made from the inputs that the
-                                              fingerprint covers
+        fingerprint << 32 | crc32 of values   done, made from these inputs
     /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
     attributes                  the format's version and the other fields of FeatureSpec
 
 The fingerprint covers the clip's id, its file's content, a window's place in the file,
 the alteration, the audio settings, the feature with all parameters and its code's
-version, and the type of the stored values. The cache holds all of these, so that a
-reader computes the same number without the pipeline. Values made from anything else do
-not count as done, whoever wrote them.
+version, and the type of the stored values. The cache holds all of these: a reader
+needs no pipeline, and values made from anything else do not count as done.
 
-After creation nothing writes through HDF5: clips are written at their offsets, see
-writer.py.
+After creation nothing writes through HDF5, but at clips' offsets, see writer.py.
 """
 
 import json

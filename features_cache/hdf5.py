@@ -1,5 +1,4 @@
-"""HDF5 with a checksum on everything but feature values and state words; a state word
-holds its values' CRC.
+"""HDF5 with a checksum on all but feature values and their state words, which hold one.
 
 Every small dataset is chunked with fletcher32 and has its CRC as an attribute. Texts
 and attributes are of fixed length, since HDF5 stores others in its global heap, which

@@ -1,5 +1,4 @@
-"""index.h5: the clip table, the audio's source, and a link to the values of every
-feature.
+"""index.h5: the clip table, the audio's source, and a link to each feature's values.
 
 All but that of a cache without audio can be made again. It is replaced whole, by
 rename, under a lock, so that a reader sees the old file or the new one.

@@ -77,8 +77,7 @@ def described(feature: StoredFeature, stored: int) -> tuple[object, ...]:
     """A feature's cells below HEADER; `stored` is the size of its file."""
     done = np.flatnonzero(feature.done())
     sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
-    # half the distance from the largest value to the next number is the largest
-    # rounding error
+    # the largest rounding error is half the step above the largest value
     rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
     return (
         feature.stored,
@@ -96,8 +95,7 @@ class Verdict(NamedTuple):
     """The findings of `verify` in one file."""
 
     name: str  # the feature, or index.h5
-    # why it cannot be read, or how many clips are intact and which are damaged or
-    # outdated
+    # why it cannot be read, or the clips that are intact, damaged, outdated
     text: str
     intact: bool  # true also if clips are missing
 

@@ -1,8 +1,6 @@
-"""The names of features: `mel`, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`, `"mel
-mfcc"`.
+"""The grammar of features' names: `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`.
 
-This module defines the grammar; the pipeline defines the features, their parameters and
-defaults.
+The pipeline defines the features, their parameters and defaults.
 """
 
 import re

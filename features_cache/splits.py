@@ -1,5 +1,4 @@
-"""Each fold's train, validation and test clips, without a leak. Pure functions of the
-clip table.
+"""Each fold's train, validation and test clips, without a leak, from the clip table.
 
 No two sides of a split share a group (a source recording). Altered copies are only
 trained on.

@@ -1,6 +1,6 @@
-"""The clip table: one row per clip, CLIP_COLUMNS in every stage. `complete` checks and
-completes a table as it is given, `untrainable` says whether it can be trained on. Pure
-functions of the table.
+"""The clip table: one row per clip, CLIP_COLUMNS in every stage.
+
+`complete` checks and completes a table, `untrainable` says why it cannot be trained on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +30,7 @@ SOURCE_TABLE_COLUMNS = (
 INDEX_COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS, *WINDOW_COLUMNS)
 # a table's other columns may be speakers, sites or devices
 KNOWN_COLUMNS = frozenset((*INDEX_COLUMNS, *SOURCE_TABLE_COLUMNS))
-# No class may have these names: they are columns of predictions.csv and of what predict
-# prints and writes.
+# columns of predictions.csv and of what predict writes: no class has these names
 NO_CLASS_NAMES = (
     *("clip_id", "group", "split", "selection", "target", "fold", "file"),
     *("predicted", "start", "end"),

@@ -1,6 +1,4 @@
-"""Audio to features: datasets, decoding, the feature registry, and the parallel
-extraction stage.
-"""
+"""Audio to features: datasets, decoding, the feature registry, parallel extraction."""
 
 from featurestack.commandline.packages import enter
 

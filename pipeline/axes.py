@@ -1,5 +1,4 @@
-"""Row and frame axes of features by formula; their lengths are the numbers of rows and
-frames.
+"""Row and frame axes of features by formula, whose lengths are the feature's shape.
 
 Row axes take (sample_rate, **parameters), frame axes (sample_rate, samples,
 **parameters); both raise Impossible if the feature cannot exist at this rate or length.

@@ -1,8 +1,6 @@
-"""One clip and its intermediates, each computed the first time that a feature asks for
-it.
+"""One clip and its intermediates, each computed when a feature first asks for it.
 
-Spectra are (rows, frames), as in librosa. Intermediates are shared: callers must not
-change them.
+Spectra are (rows, frames), as in librosa; callers must not change what they share.
 """
 
 import functools

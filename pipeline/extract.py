@@ -1,5 +1,4 @@
-"""`python -m pipeline features`: extract features of all clips into the cache, in
-parallel.
+"""`python -m pipeline features`: extract features of all clips into the cache.
 
 `extract` computes what the cache lacks of a request: it claims its part, creates the
 files, and sends batches of clips to workers, which write the values.

@@ -1,6 +1,5 @@
 """The lines that an extraction prints: its work, its costs and failures, the next
-command; and `python -m pipeline plan`, which prints its cost and leaves the cache as it
-is.
+command; and `python -m pipeline plan`.
 """
 
 from dataclasses import replace

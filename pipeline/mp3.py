@@ -1,5 +1,5 @@
-"""Frames of an MP3: their number, and a header that states it (layer III of MPEG 1, 2
-and 2.5).
+"""Frames of an MP3 (layer III of MPEG 1, 2, 2.5), and a header that states their
+number.
 """
 
 import re

@@ -1,6 +1,4 @@
-"""Options of the pipeline's commands. The command line is made from these
-dataclasses.
-"""
+"""Options of the pipeline's commands, whose command line is made from them."""
 
 from contextlib import AbstractContextManager
 from dataclasses import MISSING

@@ -1,5 +1,4 @@
-"""Backends that compute batches: this process, worker processes, a Dask cluster; joblib
-dispatches.
+"""Backends that compute batches: this process, workers, a cluster; joblib dispatches.
 
 Worker processes end with their parent and leave nothing behind, as joblib's own (loky)
 did not after a SIGKILL: a worker is a process and a pipe, which closes when the parent
@@ -133,8 +132,7 @@ class Worker:
         """The result, or the worker's exception; WorkerDied if the worker ended."""
         try:
             self.ready = self.ready or self.pipe.recv()
-            # cloudpickle, because a feature may be defined in a user's script or a
-            # notebook's cell
+            # cloudpickle also takes features of a user's script or notebook
             self.pipe.send_bytes(cloudpickle.dumps((function, batch)))
             succeeded, result = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
@@ -159,9 +157,8 @@ class Workers(Backend):
         self.processes = self.in_flight = count
         self.failed_starts = 0
         before = dict(os.environ)
-        # The fork server hands these variables to all workers, also to those that it
-        # forks later. It loads this project's modules, never those of the same name in
-        # the current folder.
+        # the fork server hands these variables to all workers, also to later ones, and
+        # loads this project's modules, not the current folder's of the same name
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         refuse_few_files(count)

@@ -1,5 +1,4 @@
-"""The definition of every built-in feature for one clip, in calls of librosa, numpy and
-scipy, for tests, `python -m pipeline verify` and `bench`.
+"""The definition of every built-in feature for one clip, in librosa, numpy and scipy.
 
 A definition is called with (y, sr, **parameters), where all parameters of the feature
 are given. It returns (rows, frames), or (frames,) for one row.
@@ -48,8 +47,7 @@ def compute(
     """
     variant = resolve_feature(Channel(name, tuple(parameters.items())))
     with warnings.catch_warnings():
-        # librosa warns of very short clips, silence and many narrow bands, all of which
-        # are legal here
+        # librosa warns of very short clips, silence and many narrow bands: all legal
         warnings.simplefilter("ignore")
         values = DEFINITIONS[name](y, sample_rate, **variant.parameters)
     return np.atleast_2d(values)

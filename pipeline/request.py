@@ -54,8 +54,7 @@ LONG = 65.0  # milliseconds; longer frames are mentioned
 USUAL = 46.0  # milliseconds of 2048 samples at 44.1 kHz
 SHORTEST = 16  # samples of a frame
 OVERLAP = 4  # frames begin a quarter of their length apart
-# A constant-Q transform of seven octaves needs a hop that 64 divides: lengths from 512
-# samples on are multiples of this.
+# lengths from 512 samples on are multiples: cqt's seven octaves need a hop 64 divides
 STEP = 256
 
 

@@ -1,6 +1,4 @@
-"""`python -m pipeline show FILE FEATURES="mel mfcc"`: features of an audio file, drawn
-to a PNG.
-"""
+"""`python -m pipeline show FILE FEATURES="mel mfcc"`: draw features to a PNG."""
 
 import itertools
 from collections.abc import Iterator

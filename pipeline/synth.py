@@ -146,8 +146,7 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
     return clip
 
 
-# The sounds of the ten classes: (source, rng, the property that differs in a pair) -> a
-# take, dry
+# The ten classes: (source, rng, the property that differs in a pair) -> a dry take
 
 
 def chimes(

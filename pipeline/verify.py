@@ -1,6 +1,4 @@
-"""`python -m pipeline verify`: check a cache for damage; RECOMPUTE=N compares N clips
-with librosa.
-"""
+"""`python -m pipeline verify`: check a cache; RECOMPUTE=N compares with librosa."""
 
 import itertools
 from contextlib import suppress

@@ -1,6 +1,4 @@
-"""Files that are replaced whole or not at all, and locks, which are files of their
-own.
-"""
+"""Files that are replaced whole or not at all, and locks, files of their own."""
 
 import errno
 import hashlib

@@ -21,8 +21,7 @@ from featurestack.pipeline.checks.near_duplicates import (
 )
 from featurestack.pipeline.datasets.load import Dataset, shorter_duration
 
-# share of full scale; softer samples at a clip's ends are padding, also after a lossy
-# codec
+# share of full scale; softer ends of a clip are padding, also after a lossy codec
 QUIET = 1e-4
 SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
 CLIPPED_AT = 0.99  # share of full scale
@@ -32,8 +31,7 @@ EMPTY = -105.0
 FRAME = 1024  # samples of a spectrum
 # a clip is clipped if at least this share of its samples lies in flat tops
 CLIPPED_SHARE = 0.001
-# share of the Nyquist frequency; silence above it comes from a lower rate or a lossy
-# codec
+# share of the Nyquist frequency; silence above comes from a lower rate or a codec
 NARROW = 0.8
 # seconds, the most that DURATION allows; the rest of a clip is not read
 LONGEST_DURATION = 3600
@@ -66,8 +64,7 @@ def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
         first = loud[0]
         last = loud[-1] + 1
         inner = y[first:last]
-    # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; binary opening
-    # drops shorter ones
+    # flat tops, CLIPPED_RUN or longer, of one sign; binary opening drops shorter ones
     flat = (
         scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN))
         for side in (1, -1)
@@ -117,8 +114,7 @@ def measure_clips(
         fingerprint = audio_fingerprint(at_rate, sample_rate)
         return {"reason": "", **measures._asdict()}, fingerprint
 
-    # decoding works outside Python's lock; the threads of a product of two matrices
-    # would stand in each other's way
+    # decoding works outside Python's lock; products of matrices have no threads then
     with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
         answers = threads.map(measure_file, table["path"], spans(table))
         shown = progress(answers, total=len(table), label="decode", unit="clips")

@@ -1,5 +1,4 @@
-"""Near duplicates: clips with the same or very similar audio, also shifted, cut or
-scaled.
+"""Near duplicates: clips with similar audio, also shifted, cut or scaled.
 
 A clip's fingerprint describes its loudest moments, called landmarks after Wang (2003).
 Pairs of clips that share a landmark are candidates, and their correlation at that shift
@@ -25,8 +24,7 @@ REACH = 0.03  # seconds that are compared on each side of a landmark
 BANDS, BITS = 8, 24
 # if more landmarks have the same code, each is compared only with the next one
 CROWD = 30
-# most pairs that are correlated; those with the most equal codes at one shift come
-# first
+# most pairs that are correlated, those with the most equal codes at one shift
 MOST_CANDIDATES = 50_000
 # least correlation of similar audio; similar calls of one animal reach it
 SIMILAR = 0.9

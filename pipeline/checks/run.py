@@ -38,8 +38,7 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
-# Cyrillic and Greek letters that look as Latin ones, and categories of characters that
-# are not seen: blanks, zero-width ones
+# Cyrillic and Greek letters that look Latin; categories of characters unseen
 LOOK_LATIN = str.maketrans("асеорхуіјѕһԁοαν", "aceopxyijshdoav")
 UNSEEN = ("Zs", "Cf", "Cc")
 

@@ -1,6 +1,4 @@
-"""Download a large file over HTTP, unpack an archive safely, and move a finished
-dataset into its folder.
-"""
+"""Download a file, unpack an archive safely, move a finished dataset into place."""
 
 import lzma
 import re
@@ -26,8 +24,7 @@ OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 UNFINISHED = ".unfinished"
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 MOST_UNPACKED = 2 * 2**30  # bytes of all entries together
-# zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions
-# outside the file.
+# zipfile's errors for a damaged archive; OSError is of bzip2 and of wrong positions
 DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(OSError, EOFError, NotImplementedError),

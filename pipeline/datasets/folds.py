@@ -1,5 +1,4 @@
-"""Groups and folds: the clips of one source recording are a group; a dataset without
-folds gets drawn ones.
+"""Groups and folds: clips of one source recording are a group; lacking folds are drawn.
 
 They are kept beside the cache in `folds.csv`, one row for each clip: clip_id, group,
 fold, grouped_by (the GROUP= that made the groups) and folds_by (`group` if each group
@@ -25,9 +24,8 @@ from featurestack.storage.files import replace_file
 FOLDS = 5
 MOST_FOLDS = 100  # each fold needs a training
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
-# GROUP= for usual names of takes -> a share: more than this share of the clips must
-# share their group with others. It is 0.5 for patterns that also fit names of unrelated
-# clips.
+# GROUP= for usual names of takes -> the share of clips, at least, that share a group:
+# 0.5 for patterns that also fit names of unrelated clips
 PATTERNS = {
     r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
     r"^(.*)[-_ ][A-Za-z]$": 0.0,

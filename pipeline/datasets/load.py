@@ -1,6 +1,4 @@
-"""Load the dataset that DATASET= names: its table of clips, sample rate and
-duration.
-"""
+"""Load the dataset that DATASET= names: its table of clips, sample rate, duration."""
 
 import math
 import zipfile

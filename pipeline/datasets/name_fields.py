@@ -1,5 +1,4 @@
-"""Fields of file names and further columns of a table that may be speakers, sites or
-devices.
+"""Fields of file names and columns of a table that may be speakers, sites or devices.
 
 A field whose values nearly all occur in several classes, each in several clips, may be
 what new recordings differ in: a speaker who is trained and tested makes the score too

@@ -1,5 +1,4 @@
-"""Tables of clips: CSV files, and folders in ESC-50's layout; layouts.py reads all
-other folders.
+"""Tables of clips: CSV files, and folders in ESC-50's layout (others: layouts.py).
 
 `read_table` and `read_esc_layout` return a Listing of what the source holds. folds.py
 and load.py add missing groups, folds, sample rate and duration.

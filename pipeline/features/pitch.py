@@ -1,6 +1,4 @@
-"""Pitch: constant-Q spectra, pitch classes, tonal centroids, the fundamental
-frequency.
-"""
+"""Pitch: constant-Q spectra, pitch classes, tonal centroids, fundamental frequency."""
 
 import functools
 import math

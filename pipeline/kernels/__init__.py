@@ -1,5 +1,4 @@
-"""Small compiled loops; a docstring names the librosa, scipy or numpy call with the
-same result, if any.
+"""Small compiled loops; a docstring names the library's call with the same result.
 
 numba compiles them when they are first called and keeps them on disk. Arrays are (rows,
 frames), C-contiguous, so that the inner loop runs over neighbouring frames and one

@@ -1,5 +1,4 @@
-"""`python -m pipeline.kernels`: compile every kernel for this processor, so that the
-first run need not wait.
+"""`python -m pipeline.kernels`: compile every kernel for this processor beforehand.
 
 numba's compiled code depends on the processor and cannot be shipped.
 """

@@ -1,5 +1,4 @@
-"""Filter banks of constant-Q and variable-Q transforms, octave by octave, and the
-tuning they follow.
+"""Filter banks of constant-Q and variable-Q transforms, and the tuning they follow.
 
 As in librosa, the sample rate is halved after each octave, highest first, so that the
 wavelets of every octave are short. In samples, all octaves of a constant-Q bank have

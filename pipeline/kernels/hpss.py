@@ -1,5 +1,4 @@
-"""Harmonic-percussive separation of a spectrogram, by medians along frames and along
-bins.
+"""Harmonic-percussive separation of a spectrogram, by medians over frames and bins.
 
 Neighbouring windows share the work of the running median of 31, without a branch.
 Sixteen have sixteen values in common, which are sorted once; then the block of windows
@@ -140,8 +139,7 @@ def _median(kept, t, row, lane):
     return middle[0]
 
 
-# Sorted values are pairs of pairs, the lower half first: 4 are (((a,), (b,)), ((c,),
-# (d,))).
+# Sorted values are pairs of pairs, as (((a,), (b,)), ((c,), (d,))), lower half first.
 
 
 @inlined

@@ -1,6 +1,4 @@
-"""Periodicity: the period of each frame (YIN), and the tempogram at multiples of the
-tempo.
-"""
+"""Periodicity: the period of each frame (YIN), tempograms at multiples of a tempo."""
 
 # mypy: allow-untyped-defs
 
