@@ -63,7 +63,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
     if outdated:
         names = ", ".join(outdated)
         problems.append(
-            f"{names}: another rate or duration than the clips have:"
+            f"{names}: another rate, duration or channel than the clips have:"
             f" {cache.remedy(' '.join(outdated))}"
         )
     return cache, usable, problems
@@ -209,15 +209,18 @@ class Audio:
         }
 
 
-def compressed(path: Path, start: float, seconds: float) -> bytes:
-    """`seconds` of an audio file from the second `start` on, as mono MP3."""
+def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
+    """`seconds` of an audio file from the second `start` on, as mono MP3: a channel,
+    or their mean (0).
+    """
     from featurestack.storage.decoder_messages import decoder_messages
 
     with decoder_messages.kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
         samples = source.read(int(seconds * rate), dtype="float32", always_2d=True)
-    mono = np.nan_to_num(samples.mean(axis=1))
+    mono = samples[:, channel - 1] if channel else samples.mean(axis=1)
+    mono = np.nan_to_num(mono)
     content = BytesIO()
     soundfile.write(
         content,
@@ -267,13 +270,14 @@ def clip_audio(
                 end,
                 cache.duration,
             ]
+            if cache.audio_channel:
+                made_from.append(cache.audio_channel)
             made = folder / "audio" / f"{digest(made_from)}.mp3"
             if not made.is_file():
                 made.parent.mkdir(parents=True, exist_ok=True)
                 seconds = end - start or cache.duration or LONGEST_SECONDS
-                replace_file(
-                    made, compressed(sources[clip], start, seconds), durable=False
-                )
+                sound = compressed(sources[clip], start, seconds, cache.audio_channel)
+                replace_file(made, sound, durable=False)
             files.add(f"audio/{made.name}")
             text = base64.b64encode(made.read_bytes()).decode()
             left -= len(text)

@@ -60,7 +60,8 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "Folds": (
             f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own")
         ),
-        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
+        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
+        + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
         "Features cached": f"{len(cache.features)}, {size(used)}",
         # the name alone: the page is passed on, its machine's folders are not
         "Source": Path(str(cache.settings.get("source", ""))).name,

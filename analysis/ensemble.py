@@ -10,15 +10,19 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Run, load_runs, same_clips
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.location import dataset_name
-from featurestack.results.config import RUN_FORMAT, EnsembleConfig, digest, label
+from featurestack.results.config import (
+    OF_DATASET,
+    RUN_FORMAT,
+    EnsembleConfig,
+    digest,
+    label,
+)
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config, write_predictions
 from featurestack.results.scores import Floats
 from featurestack.results.select_runs import select
 
 ENSEMBLE = "ensemble"  # value of `model` in its run.json
-# from the first run
-SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
 
 
 def requested_ensemble(options: AnalysisOptions) -> RunFolder:
@@ -127,7 +131,7 @@ def ensemble_config(members: Sequence[Run]) -> EnsembleConfig:
     differences = [f"s{seed}", hash_[:6]] if seed else [hash_[:6]]
     return EnsembleConfig(
         format_version=RUN_FORMAT,
-        **{key: getattr(first.config, key) for key in SHARED},
+        **{key: getattr(first.config, key) for key in OF_DATASET},
         features=features,
         model=ENSEMBLE,
         seed=seed,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -404,7 +405,8 @@ def same_cache(run: Run, other: Run) -> bool:
         agree = all(
             b.cache.get(name, digest) == digest for name, digest in a.cache.items()
         )
-    return agree and (a.sample_rate, a.duration) == (b.sample_rate, b.duration)
+    of_audio = attrgetter("sample_rate", "duration", "audio_channel")
+    return agree and of_audio(a) == of_audio(b)
 
 
 def on_folds(run: Run, folds: Ints) -> Run:

@@ -39,6 +39,7 @@ ONE_ALONE = "; only a sweep takes several"
 # the bound of a number that has no other: a larger one is a slip and would fail later
 LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
+CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 
 T = TypeVar("T", bound="Options")
 Commands = Sequence[Command] | Registry[Command]

@@ -63,7 +63,9 @@ PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a folder or table that is prop
 
 
 class OutdatedFeature(RequestError):
-    """A feature made from audio of another rate or length than the clips have now."""
+    """A feature made from audio of another rate, length or channel than the clips have
+    now.
+    """
 
 
 class UnreadableClips(RequestError):
@@ -81,6 +83,11 @@ class UnreadableClips(RequestError):
         number = counted(len(self.reasons), "clip")
         remedy = f"{make_command('features')} computes them again"
         return f"{number} of {self.args[0]} cannot be read ({first}); {remedy}"
+
+
+def _in_words(samples: int, sample_rate: int, channel: int) -> str:
+    of_channel = f" of channel {channel}" if channel else ""
+    return f"{samples} samples at {sample_rate} Hz{of_channel}"
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,11 @@ class Cache:
         return self.settings["samples"] / self.sample_rate if self.sample_rate else 0.0
 
     @property
+    def audio_channel(self) -> int:
+        """The channel of the audio files, counted from 1; 0 for the mean of all."""
+        return int(self.settings.get("audio_channel", 0))
+
+    @property
     def synthetic(self) -> bool:
         """Whether the clips were made by this project."""
         return bool(self.settings["synthetic"])
@@ -266,12 +278,13 @@ class Cache:
                 self.refuse_missing([wanted])
                 stored = wanted.stored
             file = read_header(self.folder / f"{stored}.h5")
-            now = self.settings["samples"], self.settings["sample_rate"]
-            if (file.samples, file.sample_rate) != now:
+            before = _in_words(file.samples, file.sample_rate, file.audio_channel)
+            samples = self.settings["samples"]
+            now = _in_words(samples, self.sample_rate, self.audio_channel)
+            if before != now:
                 raise OutdatedFeature(
-                    f"{stored} was made from {file.samples} samples at"
-                    f" {file.sample_rate} Hz, the clips of this cache now have {now[0]}"
-                    f" at {now[1]} Hz: {self.remedy(file.stored)}"
+                    f"{stored} was made from {before}, the clips of this cache now have"
+                    f" {now}: {self.remedy(file.stored)}"
                 )
             self._open[wanted.stored] = StoredFeature(
                 **{field.name: getattr(file, field.name) for field in fields(file)},

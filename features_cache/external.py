@@ -151,6 +151,7 @@ def write_feature(
         dtype=dtype,
         sample_rate=settings["sample_rate"],
         samples=settings["samples"],
+        audio_channel=settings.get("audio_channel", 0),
         parameters=parameters,
         **about,
     )

@@ -145,6 +145,9 @@ class FeatureSpec:
     frame_unit: str = "index"
     sample_rate: int
     samples: int
+    audio_channel: int = 0
+    """The channel of the audio files, counted from 1; 0, which no file states, is the
+    mean of all."""
     hop_length: int = 0
     """Samples from frame to frame; 0 if that is unknown or frames are not time."""
     dtype: str = "float16"
@@ -168,6 +171,8 @@ class FeatureSpec:
         """A hash of the FINGERPRINTED fields, part of every fingerprint."""
         covered = {name: getattr(self, name) for name in FINGERPRINTED}
         covered["parameters"] = as_text(self.parameters)
+        if self.audio_channel:
+            covered["audio_channel"] = self.audio_channel
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
 
 
@@ -276,6 +281,8 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
     """Make the file without its clips: no byte of `values` or `state` is written."""
     with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
         described = {key: value for key, value in vars(spec).items() if key not in AXES}
+        if not spec.audio_channel:
+            del described["audio_channel"]
         described["format_version"] = FORMAT
         described["parameters"] = as_text(spec.parameters)
         hdf5.write_attributes(file, described)

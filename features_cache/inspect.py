@@ -35,7 +35,9 @@ def describe_cache(cache: Cache) -> str:
     first = (
         f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}, altered copies"
         f" among them {copies:,}, source {settings['source']}, {cache.sample_rate} Hz,"
-        f" {cache.duration:g} s{', synthetic' if cache.synthetic else ''}"
+        f" {cache.duration:g} s"
+        f"{f', channel {cache.audio_channel}' if cache.audio_channel else ''}"
+        f"{', synthetic' if cache.synthetic else ''}"
     )
     rows = []
     notes = []

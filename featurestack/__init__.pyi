@@ -44,6 +44,7 @@ def clips(
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> pd.DataFrame:
@@ -79,6 +80,8 @@ def clips(
     duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
         else the longest clip's (at most 30), or the shortest that holds 95 % of the
         clips if over a tenth would be padding
+    channel: channel of files that have several: 1 for the first, 0 for the mean of
+        all; by default the cache's, else the mean
     seed: [0] seed of drawn folds and altered copies
     quiet: print nothing; warnings stay
     """
@@ -87,12 +90,13 @@ def read(
     path: str | Path,
     sample_rate: int = 44100,
     seconds: float | None = None,
+    channel: int = 0,
 ) -> Clip:
     """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32,
     `.sample_rate`.
 
     Without `seconds` the whole file is read; with it the clip is cut or padded with
-    zeros to that duration.
+    zeros to that duration. `channel` is counted from 1; 0 takes the mean of all.
 
         fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
     """
@@ -168,6 +172,7 @@ def extract(
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     frame: float | None = None,
     jobs: int | None = None,
@@ -212,6 +217,8 @@ def extract(
     duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
         else the longest clip's (at most 30), or the shortest that holds 95 % of the
         clips if over a tenth would be padding
+    channel: channel of files that have several: 1 for the first, 0 for the mean of
+        all; by default the cache's, else the mean
     seed: [0] seed of drawn folds and altered copies
     features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
@@ -844,6 +851,7 @@ def check(
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> bool:
@@ -871,6 +879,8 @@ def check(
     duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
         else the longest clip's (at most 30), or the shortest that holds 95 % of the
         clips if over a tenth would be padding
+    channel: channel of files that have several: 1 for the first, 0 for the mean of
+        all; by default the cache's, else the mean
     seed: [0] seed of drawn folds and altered copies
     quiet: print nothing; warnings stay
     """
@@ -890,6 +900,7 @@ def plan(
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     features: str = 'all',
     frame: float | None = None,
@@ -925,6 +936,8 @@ def plan(
     duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
         else the longest clip's (at most 30), or the shortest that holds 95 % of the
         clips if over a tenth would be padding
+    channel: channel of files that have several: 1 for the first, 0 for the mean of
+        all; by default the cache's, else the mean
     seed: [0] seed of drawn folds and altered copies
     features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
@@ -951,6 +964,7 @@ def answer(
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     features: str = 'all',
     frame: float | None = None,
@@ -995,6 +1009,8 @@ def answer(
     duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
         else the longest clip's (at most 30), or the shortest that holds 95 % of the
         clips if over a tenth would be padding
+    channel: channel of files that have several: 1 for the first, 0 for the mean of
+        all; by default the cache's, else the mean
     seed: [0] seed of drawn folds and altered copies
     features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
@@ -1074,6 +1090,7 @@ def detections(
     window: float = 0.0,
     gate: float | None = None,
     reject: float = 0.0,
+    channel: int | None = None,
     top: int = 5,
     json: bool = False,
     csv: bool = False,
@@ -1113,6 +1130,8 @@ def detections(
         no answer
     reject: [0] probability below which there is no answer, such as 0.7
     audio: audio file, or a folder of them with its sub-folders
+    channel: channel of files that have several: 1 for the first, 0 for the mean of
+        all; by default that of the run's dataset
     top: [5] classes shown for each file
     json: print every probability as JSON
     csv: print every probability as CSV

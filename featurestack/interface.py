@@ -133,12 +133,13 @@ def read(
     path: Path | str,
     sample_rate: int = RATE,
     seconds: float | None = None,
+    channel: int = 0,
 ) -> "Clip":
     """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32,
     `.sample_rate`.
 
     Without `seconds` the whole file is read; with it the clip is cut or padded with
-    zeros to that duration.
+    zeros to that duration. `channel` is counted from 1; 0 takes the mean of all.
 
         fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
     """
@@ -146,10 +147,10 @@ def read(
     from featurestack.pipeline.clip_spectra import Clip
 
     if seconds is None:
-        return Clip(audio.decode(path, sample_rate), sample_rate)
-    return Clip(
-        audio.load_clip(path, sample_rate, round(seconds * sample_rate)), sample_rate
-    )
+        return Clip(audio.decode(path, sample_rate, channel=channel), sample_rate)
+    samples = round(seconds * sample_rate)
+    y = audio.load_clip(path, sample_rate, samples, channel=channel)
+    return Clip(y, sample_rate)
 
 
 def tone(

@@ -1,5 +1,5 @@
 """Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded
-or cut.
+or cut. A `channel` is counted from 1; 0 is the mean of all.
 
 The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, but for
 an MP3 whose header does not state its length: there librosa may lose the end. Files
@@ -25,6 +25,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress
 from featurestack.storage.decoder_messages import decoder_messages
 
@@ -94,6 +95,8 @@ class OpenFile(soundfile.SoundFile):
     block: in an MP3 of a low bit rate the decoder then loses some milliseconds.
     """
 
+    channel = 0  # the one that is read
+
     def __init__(self, file: Any, path: str | Path) -> None:
         """Open a path or an open file; `path` is its name in `damaged`."""
         self.path = path
@@ -139,16 +142,20 @@ WHOLE = 0.0, 0.0  # the span that means the whole file
 
 
 def load_clip(
-    path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE
+    path: str | Path,
+    sample_rate: int,
+    samples: int,
+    span: Span = WHOLE,
+    channel: int = 0,
 ) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32;
     zeros behind its end.
 
-    AudioError if the file is missing, empty, damaged, not audio or truncated, ends more
-    than ROUNDED before the span does, has more than MOST_SAMPLES, or samples that are
-    NaN or beyond LARGEST_SAMPLE.
+    AudioError if the file is missing, empty, damaged, not audio or truncated, lacks the
+    channel, ends more than ROUNDED before the span does, has more than MOST_SAMPLES, or
+    samples that are NaN or beyond LARGEST_SAMPLE.
     """
-    y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
+    y = decode(path, sample_rate, samples / sample_rate, span, channel)[:samples]
     return np.pad(y, (0, samples - len(y)))
 
 
@@ -161,6 +168,7 @@ def decode(
     sample_rate: int | None = None,
     seconds: float | None = None,
     span: Span = WHOLE,
+    channel: int = 0,
 ) -> Samples:
     """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least
     its first `seconds`; AudioError as in `load_clip`.
@@ -168,12 +176,12 @@ def decode(
     start, end = span
     if end:
         end = end if seconds is None else min(end, start + seconds)
-        key = os.getpid(), str(path), version(path)
+        key = os.getpid(), str(path), version(path), channel
         if getattr(_last, "key", None) != key:
-            _last.recording = Recording(path)
+            _last.recording = Recording(path, channel)
             _last.key = key
         return _last.recording.window((start, end), sample_rate)
-    with _opened(path) as file:
+    with _opened(path, channel=channel) as file:
         rate = file.samplerate
         limit = file.frames
         if seconds is not None:
@@ -190,9 +198,9 @@ class Recording:
     an MP3's window depends on no other, it is decoded anew from each MP3_PART.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, channel: int = 0) -> None:
         self.frames = kept_info(path).frames
-        self.file = _opened(path, whole=False)
+        self.file = _opened(path, whole=False, channel=channel)
         # place in the file where the samples `y` begin; -1 after an error
         self.begin = 0
         self.y = np.empty(0, np.float32)  # the samples that were read last
@@ -240,7 +248,9 @@ class Recording:
                 return
             if isinstance(source, io.BytesIO):
                 source.seek(0)
+            channel = self.file.channel
             self.file = OpenFile(source, self.path)
+            self.file.channel = channel
             self.part = part
             if part:  # even a seek to 0 would change the samples
                 self.file.seek(part)
@@ -255,7 +265,7 @@ def _reach(rate: int) -> int:
     return max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
 
 
-def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Samples:
+def _samples(file: OpenFile, frames: int, sample_rate: int) -> Samples:
     """The next `frames`, mono; AudioError for more than MOST_SAMPLES."""
     most = frames * max(1.0, sample_rate / file.samplerate)
     if most > MOST_SAMPLES:
@@ -265,9 +275,9 @@ def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Sample
     return np.concatenate(list(_mono_blocks(file, frames)))
 
 
-def blocks(path: str | Path) -> Iterator[Samples]:
+def blocks(path: str | Path, channel: int = 0) -> Iterator[Samples]:
     """A whole file as mono blocks at its own rate; AudioError as in `load_clip`."""
-    with _opened(path) as file:
+    with _opened(path, channel=channel) as file:
         yield from _mono_blocks(file, file.frames)
 
 
@@ -344,8 +354,10 @@ def file_infos(
     return [answers[path] for path in paths]
 
 
-def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
-    """The open file; AudioError if that fails, or if `whole` and it is truncated."""
+def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFile:
+    """The open file; AudioError if that fails, if it lacks the channel, or if `whole`
+    and it is truncated.
+    """
     path = Path(name)
     try:
         status = path.stat()
@@ -375,10 +387,16 @@ def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
             _refuse_truncated(file, path)
         if not file.frames:
             raise AudioError("empty: the file holds no samples")
+        if channel > file.channels:
+            raise AudioError(
+                f"no channel {channel}: the file has"
+                f" {counted(file.channels, 'channel')}, CHANNEL=0 takes their mean"
+            )
     except AudioError:
         # the error may be kept, and its traceback would keep the file open
         file.close()
         raise
+    file.channel = channel
     return file
 
 
@@ -455,9 +473,11 @@ def _refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
             raise Truncated("truncated: the file ends in the middle of an Ogg page")
 
 
-def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
-    """The mean of the channels, `limit` frames in all; AudioError for fewer."""
+def _mono_blocks(file: OpenFile, limit: int) -> Iterator[Samples]:
+    """The file's channel, `limit` frames in all; AudioError for fewer."""
     size = max(1, BLOCK // file.channels)
+    mixed = file.channels > 1 and not file.channel
+    column = max(0, file.channel - 1)
     left = limit
     while left > 0:
         try:
@@ -469,7 +489,7 @@ def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
                 f"truncated: {limit - left} of {limit} samples could be decoded"
             )
         left -= len(block)
-        y = block[:, 0] if file.channels == 1 else block.mean(axis=1)
+        y = block.mean(axis=1) if mixed else np.ascontiguousarray(block[:, column])
         peak = np.abs(y).max()  # NaN if any sample is NaN
         if not np.isfinite(peak):
             bad = np.count_nonzero(~np.isfinite(y))

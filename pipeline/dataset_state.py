@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
 
 # words of the commands that read a dataset's audio, in addition to PLACES
-OF_AUDIO = ("audio_dir", "labels", "sample_rate", "duration")
+OF_AUDIO = ("audio_dir", "labels", "sample_rate", "duration", "channel")
 PLACES = ("name", "data", "runs")
 OF_LEAK = "duplicates_across_folds"  # kind of finding
 

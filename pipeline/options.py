@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from featurestack.commandline.options import (
+    CHANNEL,
     SEED,
     DatasetOptions,
     Options,
@@ -53,6 +54,12 @@ class SourceOptions(DatasetOptions, RunsOptions):
         " over a tenth would be padding",
         least=0.001,
         most=3600,
+    )
+    channel: int | None = option(
+        None,
+        "channel of files that have several: 1 for the first, 0 for the mean of all; by"
+        " default the cache's, else the mean",
+        **CHANNEL,
     )
     seed: int = option(0, "seed of drawn folds and altered copies", **SEED)
 
@@ -119,6 +126,7 @@ class ShowCommand(Options):
     sample_rate: int | None = option(
         None, "Hz to which the file is resampled; by default its own rate", **RATE
     )
+    channel: int = option(0, "channel of the file, 0 for the mean", **CHANNEL)
     out: Path | None = option(
         None, "PNG file; by default the audio file's name in this folder"
     )

@@ -84,9 +84,9 @@ class Request(Wanted):
         """(N,) origin of each clip's samples."""
         clips = self.clips
         versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
-        return list(
-            map(Source, clips["path"], clips["alteration"], spans(clips), versions)
-        )
+        channels = itertools.repeat(self.dataset.audio_channel)
+        columns = clips["path"], clips["alteration"], spans(clips), channels, versions
+        return list(map(Source, *columns))
 
 
 def index_attributes(dataset: Dataset) -> dict[str, str | int]:
@@ -96,6 +96,7 @@ def index_attributes(dataset: Dataset) -> dict[str, str | int]:
         "synthetic": int(dataset.synthetic),
         "sample_rate": dataset.sample_rate,
         "samples": dataset.samples,
+        "audio_channel": dataset.audio_channel or None,
         "published_test": dataset.published_test,
         "groups": dataset.groups or None,
         "fields": "\n".join(field.sentence for field in dataset.fields) or None,
@@ -207,6 +208,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         frame_unit=feature.frame_unit,
         sample_rate=dataset.sample_rate,
         samples=dataset.samples,
+        audio_channel=dataset.audio_channel,
         hop_length=(
             int(variant.parameters.get("hop_length") or 0)
             if feature.frame_unit == "s"

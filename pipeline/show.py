@@ -37,7 +37,7 @@ def show_features(options: ShowCommand) -> int:
     refuse_foreign(path)
     try:
         rate = options.sample_rate or audio.file_info(options.audio).sample_rate
-        y = audio.decode(options.audio, rate)
+        y = audio.decode(options.audio, rate, channel=options.channel)
     except audio.AudioError as error:
         raise RequestError(f"{options.audio}: {error}") from None
     figure = draw(Figure(layout="constrained"), Clip(y, rate), options.features)

@@ -38,7 +38,9 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     """Whether random clips agree with `pipeline.reference`, one at least."""
     table = cache.clips
     chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
-    sources = list(map(Source, table["path"], table["alteration"], spans(table)))
+    channels = itertools.repeat(cache.audio_channel)
+    columns = table["path"], table["alteration"], spans(table), channels
+    sources = list(map(Source, *columns))
     sounds = {}  # row of the clip table -> samples
     for row in np.sort(chosen).tolist():
         try:

@@ -38,12 +38,13 @@ class Source(NamedTuple):
     path: str
     alteration: str
     span: audio.Span
+    channel: int  # of the file, 0 for the mean
     # size and time of the file when the clip's fingerprint was made
     version: tuple[int, int] = (0, 0)
 
     def load(self, sample_rate: int, samples: int) -> audio.Samples:
         """(samples,) float32, altered if a copy; AudioError as in `load_clip`."""
-        y = audio.load_clip(self.path, sample_rate, samples, self.span)
+        y = audio.load_clip(self.path, sample_rate, samples, self.span, self.channel)
         if self.alteration:
             alter = rooms.load("capabilities", "copies")
             y = alter.apply_alteration(y, sample_rate, self.alteration)

@@ -21,7 +21,7 @@ from dataclasses import MISSING, dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import LARGEST, SEED, SURROGATE
+from featurestack.commandline.options import CHANNEL, LARGEST, SEED, SURROGATE
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,
@@ -39,6 +39,11 @@ LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
 RUN_FORMAT = 5  # raised if an older run.json can no longer be read
+# what a run has of its dataset and an `EnsembleConfig` of its members
+OF_DATASET = (
+    *("dataset", "task", "folds", "classes", "synthetic"),
+    *("sample_rate", "duration", "audio_channel"),
+)
 TRAIN_AGAIN = "train this run again with RETRAIN=1, or remove its folder"
 
 Plain = str | int | float | bool | None
@@ -212,6 +217,8 @@ class RunConfig:
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
+    # of the audio files, counted from 1; 0 for the mean of all
+    audio_channel: int = field(default=0, metadata=bounds(**CHANNEL))
     # s, median, if many are padded
     clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))
     channels: tuple[StoredChannel, ...]  # channels of the network's input, in order
@@ -281,6 +288,7 @@ class EnsembleConfig:
     parameters: int = field(metadata=bounds(0))
     seconds: float = field(metadata=bounds(0))
     note: str
+    audio_channel: int = field(default=0, metadata=bounds(**CHANNEL))
     val: Validation | None = None  # None if the members differ
 
     tag: ClassVar[str] = ""

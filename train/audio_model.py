@@ -40,7 +40,7 @@ from featurestack.train.bundle import (
     read_bundle,
 )
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
-from featurestack.train.options import TrainedOptions
+from featurestack.train.options import PredictOptions, TrainedOptions
 from featurestack.train.rejection import (
     Rejection,
     Samples,
@@ -80,6 +80,7 @@ class AudioModel(TrainedModel):
             threshold, self.classes, {**defaults, **self.config.thresholds}
         )
         self.sample_rate = self.config.sample_rate
+        self.audio_channel = self.config.audio_channel
         # samples of a clip
         self.samples = round(self.config.duration * self.sample_rate)
         # with run.json's description
@@ -135,7 +136,7 @@ class AudioModel(TrainedModel):
                 )
 
     @classmethod
-    def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":
+    def open(cls, options: TrainedOptions) -> "AudioModel":
         """The run or bundle of RUN, on the options' device; tells its name."""
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
@@ -159,7 +160,13 @@ class AudioModel(TrainedModel):
             f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset},"
             f" {folds}"
         )
-        return cls(bundle, device, run, Rejection.of(options, bundle.config), threshold)
+        rejection = Rejection.of(options, bundle.config)
+        if not isinstance(options, PredictOptions):
+            return cls(bundle, device, run, rejection)
+        model = cls(bundle, device, run, rejection, options.threshold)
+        if options.channel is not None:
+            model.audio_channel = options.channel
+        return model
 
     def features(self, y: Samples) -> Values:
         """The values of one clip as a cache stores them: (rows, frames) a channel.
@@ -270,7 +277,8 @@ def predict_files(
                 start, end = places.get(key, audio.WHOLE)
                 info = None if end else audio.file_info(file)
                 # like the dataset's clips
-                y = audio.load_clip(file, rate, model.samples, (start, end))
+                place = model.samples, (start, end), model.audio_channel
+                y = audio.load_clip(file, rate, *place)
             except audio.AudioError as error:
                 failures[file] = str(error)
                 continue

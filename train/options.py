@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
+    CHANNEL,
     DataOptions,
     DatasetOptions,
     Options,
@@ -208,6 +209,12 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     leading = ("audio", "run", "hop", "threshold", "out", "dataset")
     audio: Path | None = option(
         None, "audio file, or a folder of them with its sub-folders"
+    )
+    channel: int | None = option(
+        None,
+        "channel of files that have several: 1 for the first, 0 for the mean of all; by"
+        " default that of the run's dataset",
+        **CHANNEL,
     )
     top: int = option(5, "classes shown for each file", least=1)
     json: bool = option(False, "print every probability as JSON")

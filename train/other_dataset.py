@@ -69,7 +69,7 @@ class LabelledClips:
 
 def score_elsewhere(options: PredictOptions) -> int:
     """Score the run on DATASET and write the files; 1 if one was unreadable."""
-    model = AudioModel.open(replace(options, dataset=""), options.threshold)
+    model = AudioModel.open(replace(options, dataset=""))
     run = model.run
     if run is None:
         raise RequestError(

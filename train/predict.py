@@ -123,7 +123,7 @@ def predict_audio(options: PredictOptions) -> int:
         raise RequestError(
             "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
         )
-    model = AudioModel.open(options, options.threshold)
+    model = AudioModel.open(options)
     files = find_recordings(options.audio)
     tell_trained(
         cache_folder(model.config.dataset, options.data, model.config.dataset), files

@@ -78,7 +78,8 @@ def predict_recording(
     """
     info = audio.file_info(file)
     rate = model.sample_rate
-    blocks = resampled(audio.blocks(file), info.sample_rate, rate)
+    blocks = audio.blocks(file, model.audio_channel)
+    blocks = resampled(blocks, info.sample_rate, rate)
     seconds = info.frames / info.sample_rate
     after_first = max(0.0, seconds * rate - samples)
     windows = progress(

@@ -78,6 +78,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         classes=tuple(SoundClass(**entry) for entry in plan.classes),
         sample_rate=cache.sample_rate,
         duration=cache.duration,
+        audio_channel=cache.audio_channel,
         clip_seconds=clip_seconds,
         channels=plan.channels,
         extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),

@@ -93,7 +93,8 @@ class Model:
     def predict(self, y: ArrayLike, sample_rate: float) -> Prediction:
         """The answer for one clip.
 
-        y            samples, (n,) or with an axis of channels, whose mean counts;
+        y            samples, (n,) or with an axis of channels, of which the model's or
+                     else the mean counts;
                      floats of full scale 1, of at most LOUDEST; int16, int32 or uint8
         sample_rate  Hz; other rates than the model's are resampled
 
@@ -138,7 +139,7 @@ class Model:
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
         rate = checked_rate(sample_rate)
-        samples = mono(scaled(as_array(y)))
+        samples = mono(scaled(as_array(y)), self._model.audio_channel)
         seconds = len(samples) / rate
         if seconds > self.seconds + TOLERANCE:
             raise RequestError(
@@ -228,8 +229,8 @@ def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
     return y.astype(np.float32)
 
 
-def mono(y: NDArray[np.float32]) -> Samples:
-    """(n,) the mean of the channels, the shorter axis."""
+def mono(y: NDArray[np.float32], channel: int) -> Samples:
+    """(n,) a channel, counted from 1 in the shorter axis, or their mean (0)."""
     if y.ndim == 1:
         return y
     if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
@@ -237,4 +238,11 @@ def mono(y: NDArray[np.float32]) -> Samples:
             f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
             " (channels, samples)"
         )
-    return y.mean(axis=int(y.shape[1] < y.shape[0]))
+    axis = int(y.shape[1] < y.shape[0])
+    if channel > y.shape[axis]:
+        raise RequestError(
+            f"samples of shape {y.shape} have no channel {channel}, on which the model"
+            " was trained"
+        )
+    mixed: Samples = y.mean(axis=axis)
+    return y.take(channel - 1, axis) if channel else mixed

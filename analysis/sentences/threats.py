@@ -128,7 +128,8 @@ def why(f: "Findings", reason: str, count: int) -> str:
         "groups": f"{have} other {plural(f.unit)}",
         "clips": "tested other clips",
         "cache": (
-            f"{have} features of another sample rate, duration, audio or parameters"
+            f"{have} features of another sample rate, duration, channel, audio or"
+            " parameters"
         ),
         "protocol": f"{have} another protocol",
         "composed": (

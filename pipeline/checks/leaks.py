@@ -13,6 +13,7 @@ from featurestack.pipeline.checks.near_duplicates import (
     AudioFingerprint,
     find_near_duplicates,
 )
+from featurestack.pipeline.datasets.load import Dataset
 
 ONE_GROUP = (
     "keep one of the equal clips, or give them one group: GROUP= or a CSV's column"
@@ -49,7 +50,7 @@ def source_findings(table: pd.DataFrame) -> list[Finding]:
 
 
 def duplicate_findings(
-    table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int
+    table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], dataset: Dataset
 ) -> list[Finding]:
     """Findings about clips with the same or similar audio."""
     across_folds = list[str]()
@@ -58,9 +59,13 @@ def duplicate_findings(
     two_labels = []
     paths = table["path"].tolist()
     places = spans(table)
-    decode_row = lru_cache(KEPT_AT_HAND)(
-        lambda row: audio.decode(paths[row], sample_rate, LONGEST_DURATION, places[row])
-    )
+    sample_rate = dataset.sample_rate
+
+    @lru_cache(KEPT_AT_HAND)
+    def decode_row(row: int) -> audio.Samples:
+        place = paths[row], sample_rate, LONGEST_DURATION, places[row]
+        return audio.decode(*place, dataset.audio_channel)
+
     for pair in find_near_duplicates(fingerprints, paths, decode_row):
         a = table.iloc[pair.a]
         b = table.iloc[pair.b]

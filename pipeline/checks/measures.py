@@ -94,7 +94,7 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 
 
 def measure_clips(
-    table: pd.DataFrame, sample_rate: int
+    table: pd.DataFrame, sample_rate: int, channel: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
     """Each clip's Measures, `reason` if unreadable, `damaged`, and its fingerprint."""
     audio.damaged.clear()
@@ -106,7 +106,7 @@ def measure_clips(
     ) -> tuple[dict[str, object], AudioFingerprint]:
         try:
             info = file_info(path)
-            y = audio.decode(path, seconds=LONGEST_DURATION, span=span)
+            y = audio.decode(path, None, LONGEST_DURATION, span, channel)
         except audio.AudioError as error:
             return {"reason": str(error)}, audio_fingerprint(silence, sample_rate)
         at_rate = audio.resample(y, info.sample_rate, sample_rate)

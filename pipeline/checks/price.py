@@ -100,7 +100,8 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> NDArray[np.float32]:
     rows = zip(table["path"], spans(table))
     statistics = []
     for path, span in progress(rows, total=len(table), label="price", unit="clips"):
-        clip = Clip(audio.load_clip(path, rate, samples, span), rate)
+        y = audio.load_clip(path, rate, samples, span, dataset.audio_channel)
+        clip = Clip(y, rate)
         maps = [variant.compute(clip)[None] for variant in variants]
         parts = [clip_statistics(values, "s") for values in maps]
         statistics.append(np.concatenate(parts, axis=1)[0])

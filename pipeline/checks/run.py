@@ -77,13 +77,15 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         raise RequestError(
             f"{dataset.name} is a cache of external features and has no audio to check"
         )
-    measures, fingerprints = measure_clips(table, dataset.sample_rate)
+    measures, fingerprints = measure_clips(
+        table, dataset.sample_rate, dataset.audio_channel
+    )
     table = table.join(measures)
     unreadable = table[table["reason"] != ""]
     measured = table[table["reason"] == ""].reset_index(drop=True)
     findings = [
         *source_findings(table),
-        *duplicate_findings(table, fingerprints, dataset.sample_rate),
+        *duplicate_findings(table, fingerprints, dataset),
         Finding(
             "unreadable",
             WARNING,

@@ -50,7 +50,15 @@ HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shorter one
 LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
-OF_AUDIO = ("sample_rate", "duration", "group", "label", "folds_by", "copies")
+OF_AUDIO = (
+    "sample_rate",
+    "duration",
+    "channel",
+    "group",
+    "label",
+    "folds_by",
+    "copies",
+)
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
@@ -69,6 +77,7 @@ class Dataset:
     sample_rate: int  # Hz
     duration: float  # seconds
     source: str
+    audio_channel: int = 0  # of each file, counted from 1; 0 for the mean of all
     synthetic: bool = False
     keeps_copies: bool = True  # the copies in its cache, if it has one
     # notes for the user, such as ignored files and drawn folds
@@ -136,6 +145,13 @@ def load(options: SourceOptions) -> Dataset:
             f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
             " or SAMPLE_RATE="
         )
+    channel = int(settings.get("audio_channel", 0))
+    if options.channel is not None:
+        channel = options.channel
+    elif channel:
+        audio_notes.append(
+            f"channel {channel} of each file, as in the cache: CHANNEL=0 takes the mean"
+        )
     with_copies = options.with_copies(table)
     return Dataset(
         name=name,
@@ -145,6 +161,7 @@ def load(options: SourceOptions) -> Dataset:
         sample_rate=sample_rate,
         duration=duration,
         source=source,
+        audio_channel=channel,
         synthetic=word in SYNTHETIC,
         notes=(
             *listing.notes,
@@ -168,6 +185,7 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
         sample_rate=cache.sample_rate,
         duration=cache.duration,
         source=str(cache.settings["source"]),
+        audio_channel=cache.audio_channel,
         synthetic=cache.synthetic,
         published_test=cache.published_test,
         groups=cache.groups,

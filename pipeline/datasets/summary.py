@@ -61,6 +61,8 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
         lines.append(f"{length} ({dataset.samples:,} samples per clip)")
+    if dataset.audio_channel:
+        lines.append(f"channel {dataset.audio_channel} of each file")
     if copies := (dataset.table["copy_of"] != "").sum():
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += dataset.notes

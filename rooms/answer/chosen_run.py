@@ -22,7 +22,7 @@ from featurestack.commandline.tables import as_csv
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.bootstrap import recording_sums
-from featurestack.results.config import RUN_FORMAT, ChoiceConfig, digest
+from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config, write_predictions
 from featurestack.results.scores import Floats
@@ -37,8 +37,6 @@ NUMBERS = ("alone", "folds", "lost", "lost_low", "lost_high")
 FEATURE_COLUMNS = ("feature", *NUMBERS, "about")
 # feature -> the score that is lost without it, and both ends of its interval
 Lost: TypeAlias = Mapping[str, tuple[float, float, float]]
-# keys that are copied from the runs that trained the sets
-SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
 
 
 def write_choice(
@@ -88,7 +86,7 @@ def configuration(
     count = counted(len(names), "feature")
     return ChoiceConfig(
         format_version=RUN_FORMAT,
-        **{key: getattr(config, key) for key in SHARED},
+        **{key: getattr(config, key) for key in OF_DATASET},
         features=f"the choice from {count}",
         model=" or ".join(models),
         seed=config.seed,

@@ -274,7 +274,8 @@ def check_row_means(row_means: Callable[[str], np.ndarray], cache: Cache) -> Non
         mine = _values(_call(row_means, feature), shape, f"means of {feature}")
         for place in (0, len(cache.clips) - 1):
             row = cache.clips.iloc[place]
-            clip = fs.read(row["path"], cache.sample_rate, cache.duration)
+            settings = cache.sample_rate, cache.duration, cache.audio_channel
+            clip = fs.read(row["path"], *settings)
             true = fs.compute(clip, feature).values.mean(axis=1)
             close = _near(mine[place], true, 0.02 * np.abs(true).max())
             named = f"{feature} of {row['clip_id']}"

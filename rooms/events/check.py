@@ -25,7 +25,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,9 @@ from featurestack.results.scores import Floats
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.tables import as_text, file_name
+
+if TYPE_CHECKING:
+    from featurestack.train.audio_model import AudioModel
 
 FOLDER = "check"
 TABLE = "checked.csv"
@@ -78,7 +81,7 @@ def write_check(
     detections: pd.DataFrame,
     count: int,
     files: Mapping[str, Path],
-    sample_rate: int,
+    model: "AudioModel",
     folder: Path,
 ) -> None:
     """Draw so many detections and write the folder `check` below OUT.
@@ -98,7 +101,7 @@ def write_check(
     shown = []
     for place in rng.permutation(drawn):  # the order tells nothing about the score
         row = table.loc[place]
-        sound = cut(files[row["file"]], row["start"], row["end"], sample_rate)
+        sound = cut(files[row["file"]], row["start"], row["end"], model)
         stem = file_name(f"{row['label']} {Path(row['file']).stem}".replace("/", "-"))
         name = own.free_name(f"{row['score']:.2f} {stem}@{row['start']:g}.wav")
         content[name] = sound
@@ -125,13 +128,14 @@ def check_folder(folder: Path) -> Path:
     return place
 
 
-def cut(file: Path, start: float, end: float, sample_rate: int) -> bytes:
+def cut(file: Path, start: float, end: float, model: "AudioModel") -> bytes:
     """A WAV file of a detection, with CONTEXT."""
     begin, until = max(0.0, start - CONTEXT), end + CONTEXT
-    samples = round((until - begin) * sample_rate)
-    y = audio.load_clip(file, sample_rate, samples, (begin, until))
+    rate = model.sample_rate
+    samples = round((until - begin) * rate)
+    y = audio.load_clip(file, rate, samples, (begin, until), model.audio_channel)
     content = io.BytesIO()
-    soundfile.write(content, y, sample_rate, format="WAV")
+    soundfile.write(content, y, rate, format="WAV")
     return content.getvalue()
 
 

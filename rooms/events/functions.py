@@ -50,7 +50,7 @@ def detections(options: DetectionOptions) -> "pd.DataFrame":
 
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
-    model = AudioModel.open(options, options.threshold)
+    model = AudioModel.open(options)
     if model.task.name != "events":
         raise RequestError(
             f"{model.config.dataset} is a dataset of clips: detections are found by a"

@@ -90,7 +90,7 @@ def find_detections(
         )
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
-    measured = measure_recordings(files, options.truncated)
+    measured = measure_recordings(files, options.truncated, model.audio_channel)
     seconds, problems, lost, *_ = measured
     rates = {files[name]: rate for name, rate in measured.rates.items()}
     tell_low_rates(rates, model.sample_rate)
@@ -135,7 +135,7 @@ def find_detections(
     )
     if options.check:
         every = pd.concat(to_check, ignore_index=True)
-        write_check(every, options.check, files, model.sample_rate, folder)
+        write_check(every, options.check, files, model, folder)
     return written, problems
 
 
@@ -190,7 +190,7 @@ def predict_frames(
     """The frames of one recording, and their probabilities (T, K), mean of folds."""
     pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
     axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
-    recording = audio.Recording(file)
+    recording = audio.Recording(file, model.audio_channel)
 
     def features() -> Iterator[list[NDArray[np.floating]]]:
         for start, end in zip(pieces["start"], pieces["end"]):

@@ -40,8 +40,11 @@ class Measured(NamedTuple):
 def measure_recordings(
     recordings: Mapping[str, Path],
     truncated: Literal["refuse", "keep"] = "refuse",
+    channel: int = 0,
 ) -> Measured:
-    """The seconds of recordings, of a truncated one what can be decoded."""
+    """The seconds of recordings, of a truncated one what can be decoded; without a
+    `channel` those of several are told.
+    """
     measured = Measured({}, {}, {}, {})
     mixed = []
     keep = truncated == "keep"
@@ -54,7 +57,7 @@ def measure_recordings(
             continue
         measured.seconds[name] = info.frames / info.sample_rate
         measured.rates[name] = info.sample_rate
-        if info.channels > 1:
+        if info.channels > 1 and not channel:
             mixed.append(name)
         if info.lost is None or info.lost:
             lost = math.nan if info.lost is None else info.lost / info.sample_rate
@@ -68,7 +71,8 @@ def measure_recordings(
         tell(
             f"in {counted(len(quiet), 'recording')}, first {quiet[0]}, the average has"
             f" under {LEAST_KEPT:.0%} of the power of the louder channel: they are in"
-            " antiphase, or one is silent; write files of one channel"
+            " antiphase, or one is silent; in features and predict CHANNEL=1 takes the"
+            " first alone"
         )
     return measured
 

@@ -39,7 +39,9 @@ def events(page: PageInputs) -> Section | None:
     )
     audio = ""
     with suppress(OSError, soundfile.LibsndfileError):
-        audio = base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode()
+        channel = best.config.audio_channel
+        sound = compressed(Path(file), begin, EXCERPT, channel)
+        audio = base64.b64encode(sound).decode()
     return Section(
         "events",
         "Events",

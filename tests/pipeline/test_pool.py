@@ -64,7 +64,7 @@ def quick(monkeypatch):
 
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
     with Workers(1) as workers:
-        source = Source("x", "", (0, 0), (0, 0))
+        source = Source("x", "", (0, 0), 0)
         outcome = workers.finish(
             die_at_one, [ClipTask(row, "", source, {}) for row in range(2)]
         )

@@ -1,6 +1,7 @@
 """What to listen to, and what the answers say about all detections."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,8 @@ def folder(tmp_path):
 
 
 def write(found, folder, count=100):
-    write_check(found, count, {"r0": folder / "a.wav"}, RATE, folder)
+    model = SimpleNamespace(sample_rate=RATE, audio_channel=0)
+    write_check(found, count, {"r0": folder / "a.wav"}, model, folder)
     return folder / "check"
 
 

@@ -121,3 +121,4 @@ def test_channels_that_are_averaged_are_told(tmp_path, capsys, right, cancels):
     assert (
         "in 1 recording, first r1.wav, the average has under 30%" in told
     ) == cancels
+    assert ("in features and predict CHANNEL=1 takes the first" in told) == cancels

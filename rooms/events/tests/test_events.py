@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import ALL
@@ -157,6 +158,30 @@ def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_
     assert scores.loc[ALL, "f1"] == 1
     (raven,) = (tmp_path / "out" / "raven").iterdir()
     assert pd.read_csv(raven, sep="\t")["Begin Path"].str.endswith("053000.wav").all()
+
+
+@pytest.mark.parametrize("left", [0.0, -1.0])
+def test_events_are_found_in_one_channel(folder, trained, tmp_path, capsys, left):
+    y, rate = soundfile.read(folder / "audio" / "r0.wav")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    soundfile.write(tmp_path / "one" / "r.wav", y, rate, "FLOAT")
+    both = np.stack([left * y, y], axis=1)
+    soundfile.write(tmp_path / "two" / "r.wav", both, rate, "FLOAT")
+    tables = {}
+    for name, given in (("one", {}), ("two", {"channel": 2}), ("mean", {})):
+        out = tmp_path / f"out-{name}"
+        audio = tmp_path / name.replace("mean", "two")
+        predict(trained, tmp_path, audio=audio, out=out, check=3, **given)
+        tables[name] = (out / "detections.csv").read_text()
+        told = capsys.readouterr().err
+        assert ("CHANNEL=1 takes the first alone" in told) == (name == "mean")
+        for cut in (out / "check").glob("*.wav") if name != "mean" else ():
+            assert np.abs(soundfile.read(cut)[0]).max() > 0.2
+    assert tables["one"] == tables["two"] != tables["mean"]
+    lacking = {"audio": tmp_path / "one", "out": tmp_path / "out", "channel": 2}
+    assert predict(trained, tmp_path, **lacking) == 1
+    assert "no channel 2: the file has 1 channel" in capsys.readouterr().err
 
 
 def test_predictions_of_the_training_recordings_are_no_score(folder, trained, capsys):

@@ -1,0 +1,211 @@
+"""CHANNEL: one channel of files that have two, from the cache to predictions."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+import featurestack as fs
+from featurestack.commandline.errors import Failed
+from featurestack.commandline.options import with_rooms
+from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import OutdatedFeature
+from featurestack.features_cache.index import read_index
+from featurestack.pipeline import verify
+from featurestack.pipeline.checks.run import check_dataset
+from featurestack.pipeline.extract import extract_features
+from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
+from featurestack.train import run
+from featurestack.train.bundle import make_bundle
+from featurestack.train.options import BundleOptions, PredictOptions, RunOptions
+from featurestack.train.predict import predict_audio
+from tests.pipeline.extraction import contents
+from tests.refusal import refused
+from tests.train.sounds import RATE, sound
+
+LEFT = {"silent": 0.0, "antiphase": -1.0}  # factor of the left channel
+CLIPS = [f"{label}-{take}" for label in ("hiss", "tone") for take in range(4)]
+LACKING = "no channel 2: the file has 1 channel, CHANNEL=0 takes their mean"
+
+
+def both(y, left):
+    return np.stack([left * y, y], axis=1)
+
+
+def write(folder, left):
+    """Clips of two channels in folder/<left>, of the right one alone in folder/mono."""
+    for clip in CLIPS:
+        label, take = clip.split("-")
+        for name in (left, "mono"):
+            file = folder / name / label / f"{clip}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            y = sound(label, int(take))
+            y = y if name == "mono" else both(y, LEFT[left])
+            soundfile.write(file, y, RATE, "FLOAT")
+
+
+def extract(folder, name, features="mel rms", **given):
+    command = with_rooms(FeaturesCommand)(
+        dataset=str(folder / name),
+        data=folder / "data",
+        features=features,
+        jobs=1,
+        **given,
+    )
+    return extract_features(command)
+
+
+def cache(folder, name):
+    return Cache(folder / "data" / name / "features")
+
+
+@pytest.fixture(scope="module", params=LEFT)
+def folder(request, tmp_path_factory):
+    place = tmp_path_factory.mktemp(request.param)
+    write(place, request.param)
+    (place / request.param).rename(place / "stereo")
+    assert extract(place, "mono") == 0
+    assert extract(place, "stereo", channel=2) == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    def train(name):
+        options = RunOptions(
+            dataset=str(folder / name),
+            data=folder / "data",
+            runs=folder / "runs",
+            features="mel",
+            model="linear",
+            device="cpu",
+        )
+        return run.execute(options)
+
+    return {name: train(name) for name in ("mono", "stereo")}
+
+
+def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder, capsys):
+    stereo, mono = cache(folder, "stereo"), cache(folder, "mono")
+    for feature in ("mel", "rms"):
+        assert contents(stereo, feature) == contents(mono, feature)
+    assert stereo["mel"].audio_channel == 2 and stereo["mel"].key != mono["mel"].key
+    for place in (stereo, mono):
+        command = VerifyCommand(dataset=str(place.folder), recompute=2)
+        assert verify.verify_features(command) == 0
+    assert "mel agrees" in capsys.readouterr().out
+
+
+def test_the_mean_is_no_setting_of_index_feature_or_run(folder, trained):
+    mono = cache(folder, "mono")
+    assert "audio_channel" not in mono.settings | mono["mel"].parameters
+    written = {
+        name: json.loads((of.path / "run.json").read_text())
+        for name, of in trained.items()
+    }
+    assert "audio_channel" not in written["mono"]
+    assert written["stereo"]["audio_channel"] == 2
+
+
+def test_check_listens_to_the_channel(folder, capsys):
+    for channel, silent in ((2, False), (0, True)):
+        command = with_rooms(FeaturesCommand)(
+            dataset=str(folder / "stereo"), data=folder / "other", channel=channel
+        )
+        check_dataset(command)
+        said = "silent: never above -60 dB" in capsys.readouterr().out
+        # half of a sound is left beside a silent channel
+        assert said == (silent and "antiphase" in folder.name)
+
+
+def test_another_channel_in_a_cache_mixes_with_none(tmp_path, capsys):
+    write(tmp_path, "silent")
+    extract(tmp_path, "silent", channel=2)
+    sound_2 = contents(cache(tmp_path, "silent"), "mel")
+    capsys.readouterr()
+    extract(tmp_path, "silent")
+    shown = capsys.readouterr().out
+    assert "channel 2 of each file, as in the cache: CHANNEL=0" in shown
+    extract(tmp_path, "silent", features="mel", channel=1)
+    now = cache(tmp_path, "silent")
+    values = now.read("mel", now.clips["clip_id"])
+    assert np.ptp(values) == 0  # silence
+    with pytest.raises(OutdatedFeature, match=r"of channel 2, the .* of channel 1"):
+        now["rms"]
+    extract(tmp_path, "silent", features="mel", channel=0)
+    mean = cache(tmp_path, "silent")
+    assert "audio_channel" not in read_index(mean.folder)[1]
+    assert contents(mean, "mel") not in ({}, sound_2)
+    extract(tmp_path, "silent", features="mel", channel=2)
+    assert contents(cache(tmp_path, "silent"), "mel") == sound_2
+
+
+def test_a_file_without_the_channel_is_named_and_left_out(tmp_path, capsys):
+    write(tmp_path, "silent")
+    (tmp_path / "mono" / "tone" / "tone-3.wav").rename(
+        tmp_path / "silent" / "tone" / "tone-3.wav"
+    )
+    assert extract(tmp_path, "silent", channel=2) == 1
+    left = cache(tmp_path, "silent")
+    assert left.readable(["mel"]).tolist() == [True] * 7 + [False]
+    assert LACKING in (left.folder / "failures.csv").read_text()
+    with pytest.raises(Failed, match="the first because of: no channel 3"):
+        extract(tmp_path, "mono", channel=3)
+
+
+def predicted(folder, run, capsys, audio, **given):
+    """The printed probabilities of the windows or files, and what was told."""
+    place = folder / "long"
+    y = np.concatenate([sound("tone", 9, 2.0), sound("hiss", 9, 3.3)])
+    place.mkdir(exist_ok=True)
+    soundfile.write(place / "mono.wav", y, RATE, "FLOAT")
+    left = 0.0 if "silent" in folder.name else -1.0
+    soundfile.write(place / "stereo.wav", both(y, left), RATE, "FLOAT")
+    capsys.readouterr()
+    options = with_rooms(PredictOptions)(
+        run=str(run), data=folder / "data", audio=place / audio, json=True, **given
+    )
+    predict_audio(options)
+    out, told = capsys.readouterr()
+    return [row["probabilities"] for row in json.loads(out)], told
+
+
+@pytest.mark.parametrize("hop", [0.0, 0.5])
+def test_a_run_predicts_its_channel(folder, trained, capsys, hop):
+    of_run = {name: of.path for name, of in trained.items()}
+    stereo, _ = predicted(folder, of_run["stereo"], capsys, "stereo.wav", hop=hop)
+    mono, _ = predicted(folder, of_run["mono"], capsys, "mono.wav", hop=hop)
+    given, _ = predicted(
+        folder, of_run["mono"], capsys, "stereo.wav", hop=hop, channel=2
+    )
+    mixed, _ = predicted(folder, of_run["mono"], capsys, "stereo.wav", hop=hop)
+    assert len(stereo) == (10 if hop else 1)
+    assert stereo == mono == given != mixed
+    none, told = predicted(folder, of_run["stereo"], capsys, "mono.wav", hop=hop)
+    assert none == [] and LACKING in told
+    again, _ = predicted(
+        folder, of_run["stereo"], capsys, "mono.wav", hop=hop, channel=0
+    )
+    assert again == mono
+
+
+def test_a_bundle_and_a_model_take_the_channel_of_their_run(folder, trained, capsys):
+    stereo = trained["stereo"].path
+    bundle = folder / "model.pt"
+    make_bundle(BundleOptions(run=str(stereo), data=folder / "data", out=bundle))
+    of_bundle, _ = predicted(folder, bundle, capsys, "stereo.wav")
+    assert of_bundle == predicted(folder, stereo, capsys, "stereo.wav")[0]
+    y = sound("tone", 9)
+    model = fs.Model(bundle)
+    assert model.predict(both(y, 0.0), RATE) == model.predict(y, RATE)
+    with refused(r"samples of shape \(1, 16000\) have no channel 2"):
+        model.predict(y[None], RATE)
+
+
+def test_read_takes_a_channel(folder):
+    file = folder / "stereo" / "tone" / "tone-0.wav"
+    right = fs.read(file, RATE, channel=2)
+    assert np.array_equal(right.y, sound("tone", 0))
+    padded = fs.read(file, RATE, 2.0, channel=2)
+    assert np.array_equal(padded.y[:RATE], right.y) and not padded.y[RATE:].any()
