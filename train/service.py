@@ -244,5 +244,6 @@ def mono(y: NDArray[np.float32], channel: int) -> Samples:
             f"samples of shape {y.shape} have no channel {channel}, on which the model"
             " was trained"
         )
-    mixed: Samples = y.mean(axis=axis)
-    return y.take(channel - 1, axis) if channel else mixed
+    if not channel:
+        return y.mean(axis=axis)
+    return np.moveaxis(y, axis, 0)[channel - 1]
