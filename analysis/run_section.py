@@ -15,7 +15,6 @@ from featurestack.analysis.tables import decimals
 from featurestack.commandline.quantities import count, duration, percent
 from featurestack.results.calibration import reliability
 from featurestack.results.config import RunConfig
-from featurestack.results.scores import Prediction
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
 # Raised by numpy and zipfile for a damaged archive: EOFError if it is empty,
@@ -126,11 +125,11 @@ def submit_run(
     elif best:
         # the predictions of all seeds together
         target = np.tile(run.target, len(run.seeds))
-        together = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
+        together = run.probabilities.reshape(-1, len(run.classes))
         writer.submit(
             "reliability",
             f"{run.name}.reliability",
-            **reliability(together, RELIABILITY_BINS),
+            **reliability(target, together, RELIABILITY_BINS),
         )
     if writer.paper and not run.task.multilabel:
         order = run.class_order

@@ -28,7 +28,7 @@ from featurestack.results.calibration import (
     scaled,
 )
 from featurestack.results.config import RunConfig
-from featurestack.results.scores import Floats, Prediction
+from featurestack.results.scores import Floats
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -94,9 +94,9 @@ def calibration_scores(run: Run) -> dict[str, float]:
             after[tested] = scaled(before[tested], temperature)
         rows.append(
             {
-                "calibration_error": calibration_error(Prediction(target, before)),
+                "calibration_error": calibration_error(target, before),
                 "calibration_floor": calibration_floor(before),
-                "calibration_scaled": calibration_error(Prediction(target, after)),
+                "calibration_scaled": calibration_error(target, after),
                 "calibration_temperature": new,
             }
         )

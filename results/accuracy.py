@@ -5,7 +5,6 @@ Conventions as in `results.ranking_metric`.
 
 from collections.abc import Sequence
 from math import lcm
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,15 +12,11 @@ import pandas as pd
 from featurestack.results.bootstrap import accuracy_interval, recording_sums
 from featurestack.results.ranking_metric import (
     Compared,
-    Labels,
     Probabilities,
     RankingMetric,
     TestedRun,
 )
-from featurestack.results.scores import Floats, Ints
-
-if TYPE_CHECKING:
-    from featurestack.results.scores import Score
+from featurestack.results.scores import Floats, Ints, Labels, Score
 
 
 class Accuracy(RankingMetric):
@@ -60,9 +55,7 @@ class Accuracy(RankingMetric):
         self,
         tables: Sequence[pd.DataFrame],
         classes: Sequence[str],
-    ) -> "Score":
-        from featurestack.results.scores import Score
-
+    ) -> Score:
         clips = pd.concat(tables, ignore_index=True)
         correct = clips[classes].idxmax(axis=1) == clips["target"]
         over_seeds = correct.groupby([clips["fold"], clips["group"], clips["clip_id"]])

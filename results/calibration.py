@@ -13,9 +13,8 @@ K) bool; `probabilities` (N, K).
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, Ints, Prediction
+from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, Ints, Labels
 
-Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
 
 # tried temperatures; the least loss is interpolated between them
@@ -94,19 +93,19 @@ def _least(losses: Floats) -> float:
     return float(TEMPERATURES[place] * ratio**step)
 
 
-def calibration_error(prediction: Prediction) -> float:
+def calibration_error(target: Ints, probabilities: Probabilities) -> float:
     """Expected calibration error: mean |confidence - accuracy| over bins, weighted by
     their clips.
 
     No fold is scored with it: for few clips it is mostly noise, see
     `calibration_floor`.
     """
-    bins = reliability(prediction)
+    bins = reliability(target, probabilities)
     gaps = np.abs(bins["confidence"] - bins["accuracy"])
     return float(np.average(gaps, weights=bins["clips"]))
 
 
-def calibration_floor(probabilities: NDArray[np.floating]) -> float:
+def calibration_floor(probabilities: Probabilities) -> float:
     """The expected calibration error of a perfectly calibrated model with these
     confidences.
 
@@ -121,7 +120,8 @@ def calibration_floor(probabilities: NDArray[np.floating]) -> float:
 
 
 def reliability(
-    prediction: Prediction,
+    target: Ints,
+    probabilities: Probabilities,
     bins: int = CALIBRATION_BINS,
 ) -> dict[str, Floats]:
     """Bins of the predicted class's probability: mean confidence, accuracy and clips,
@@ -129,10 +129,10 @@ def reliability(
 
     A bin without clips has zeros.
     """
-    confidence = prediction.probabilities.max(axis=1)
+    confidence = probabilities.max(axis=1)
     place = _bin(confidence, bins)
     clips = np.bincount(place, minlength=bins).astype(float)
-    correct = prediction.predicted == prediction.target
+    correct = probabilities.argmax(axis=1) == target
     sum_of_confidence = np.bincount(place, weights=confidence, minlength=bins)
     hits = np.bincount(place, weights=correct, minlength=bins)
     divisor = np.maximum(clips, 1)

@@ -13,12 +13,11 @@ from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.ranking_metric import (
     Compared,
-    Labels,
     Probabilities,
     RankingMetric,
     TestedRun,
 )
-from featurestack.results.scores import Floats, Ints, Score
+from featurestack.results.scores import Floats, Ints, Labels, Score
 
 
 class MeanAveragePrecision(RankingMetric):

@@ -13,19 +13,15 @@ seeds, (S, N, K).
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.results.bootstrap import CHOICE_WIDTH, widened
-from featurestack.results.scores import Floats, Ints, decision_scores
+from featurestack.results.scores import Floats, Ints, Labels, Score, decision_scores
 
-if TYPE_CHECKING:
-    from featurestack.results.scores import Score
-
-Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
 
 
@@ -97,15 +93,14 @@ class RankingMetric(ABC):
     ) -> float:
         """The score of the test clips of all folds together."""
 
-    def ranking_score(
-        self,
-        labels: Labels,
-        probabilities: Floats,
-        folds: Ints,
-    ) -> float:
+    def ranking_score(self, labels: Labels, seeds: Floats, folds: Ints) -> float:
         """The score that ranks runs, of probabilities (S, N, K): a mean over seeds."""
-        return float(
-            np.mean([self.pooled_score(labels, each, folds) for each in probabilities])
+        return float(np.mean([self.pooled_score(labels, own, folds) for own in seeds]))
+
+    def seed_scores(self, run: TestedRun) -> Floats:
+        """(S,) the score of each seed over all clips."""
+        return np.array(
+            [self.pooled_score(run.labels, own, run.folds) for own in run.probabilities]
         )
 
     @abstractmethod
@@ -125,14 +120,14 @@ class RankingMetric(ABC):
         self,
         tables: Sequence[pd.DataFrame],
         classes: Sequence[str],
-    ) -> "Score":
+    ) -> Score:
         """The score of the seeds of one configuration.
 
         tables  each seed's rows of predictions.csv with `fold` and a recording in
                 `group`
         """
 
-    def of_folders(self, folders: Sequence[Any]) -> "Score":
+    def of_folders(self, folders: Sequence[Any]) -> Score:
         """The score of the seeds of one configuration, each a `RunFolder`, on their
         test clips, or on their validation clips if they skip the test folds.
         """
@@ -144,7 +139,7 @@ class RankingMetric(ABC):
         return self.configuration_score(tables, folders[0].classes)
 
     @staticmethod
-    def of_choice(score: "Score") -> "Score":
+    def of_choice(score: Score) -> Score:
         """The score with the interval of features that were chosen inside the folds."""
         own = np.array([[score.low, score.high]])
         factor = np.array([CHOICE_WIDTH])
@@ -158,14 +153,6 @@ class RankingMetric(ABC):
     @abstractmethod
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """(G,) sums by recording of predictions that know nothing of a clip."""
-
-    def seed_scores(self, run: TestedRun) -> Floats:
-        """(S,) the score of each seed over all clips."""
-        of_seeds = [
-            self.pooled_score(run.labels, of_seed, run.folds)
-            for of_seed in run.probabilities
-        ]
-        return np.array(of_seeds)
 
     def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
         """Precision, recall, F1 and support (K,), means over the seeds."""

@@ -2,10 +2,8 @@
 arrays. `metric` says which kind of task has a score; those of tags are in
 `results.tags`.
 
-Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N,
-K) has rows that sum to one; the prediction is the first of the most probable classes.
-Macro averages go over the classes that have test clips; a class that is never predicted
-has precision 0. No torch.
+Conventions: N clips, K classes. Macro averages go over the classes that have test
+clips; a class that is never predicted has precision 0. No torch.
 """
 
 from collections.abc import Callable
@@ -24,6 +22,7 @@ SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+Labels = NDArray[np.bool_]
 Scorer = TypeVar("Scorer", bound=Callable[..., float])
 
 
@@ -34,13 +33,15 @@ def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
     return counts.reshape(classes, classes)
 
 
-def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, Floats]:
-    """Precision, recall, F1 and support of K classes from their numbers of clips, (K,)
-    each.
+def decision_scores(labels: Labels, decided: Labels) -> dict[str, Floats]:
+    """Precision, recall, F1 and support (K,) of decisions (N, K).
 
     scikit-learn gives the same, but takes milliseconds to check its input; a report
     asks hundreds of times.
     """
+    hits = (labels & decided).sum(axis=0)
+    support = labels.sum(axis=0)
+    predictions = decided.sum(axis=0)
     return {
         "precision": hits / np.maximum(predictions, 1),
         "recall": hits / np.maximum(support, 1),
@@ -49,40 +50,24 @@ def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, 
     }
 
 
-def decision_scores(
-    labels: NDArray[np.bool_],
-    decided: NDArray[np.bool_],
-) -> dict[str, Floats]:
-    """Precision, recall, F1 and support (K,) of decisions (N, K)."""
-    hits = (labels & decided).sum(axis=0)
-    return scores_of_counts(hits, labels.sum(axis=0), decided.sum(axis=0))
-
-
 @dataclass(frozen=True)
 class Prediction:
-    """One set of predictions, and what several scores share."""
+    """One set of predictions, and what several scores share: (N, K) each."""
 
-    target: Ints  # (N,)
-    probabilities: NDArray[np.floating]  # (N, K)
-
-    @cached_property
-    def predicted(self) -> Ints:  # (N,)
-        return self.probabilities.argmax(axis=1)
+    labels: Labels  # whether a clip has a class
+    probabilities: NDArray[np.floating]
+    decided: Labels  # whether a class is predicted
 
     @cached_property
     def by_class(self) -> dict[str, Floats]:
-        """precision, recall, f1, support (the number of test clips): (K,) each."""
-        classes = self.probabilities.shape[1]
-        counts = confusion_matrix(self.target, self.predicted, classes)
-        hits = counts.diagonal()
-        support = counts.sum(axis=1)
-        predictions = counts.sum(axis=0)
-        return scores_of_counts(hits, support, predictions)
+        return decision_scores(self.labels, self.decided)
 
     def macro(self, name: str) -> float:
-        """The mean of one of `by_class` over the classes that have test clips."""
+        """The mean of one of `by_class` over the classes that have test clips; NaN if
+        none has.
+        """
         tested = self.by_class["support"] > 0
-        return float(self.by_class[name][tested].mean())
+        return float(self.by_class[name][tested].mean()) if tested.any() else np.nan
 
 
 # kind of task -> the scores of the test clips of one fold
@@ -97,7 +82,7 @@ def metric(kind: str, name: str = "") -> Callable[[Scorer], Scorer]:
 @metric("classes")
 def accuracy(prediction: Prediction) -> float:
     """Share of clips whose most probable class is the true one."""
-    correct = prediction.predicted == prediction.target
+    correct = (prediction.labels & prediction.decided).any(axis=1)
     return float(correct.mean())
 
 
@@ -124,16 +109,14 @@ def macro_f1(prediction: Prediction) -> float:
 def top3(prediction: Prediction) -> float:
     """Share of clips whose true class is among the three most probable."""
     order = np.argsort(-prediction.probabilities, axis=1, kind="stable")
-    correct = order[:, :3] == prediction.target[:, None]
+    correct = np.take_along_axis(prediction.labels, order[:, :3], axis=1)
     return float(correct.any(axis=1).mean())
 
 
 @metric("classes")
 def log_loss(prediction: Prediction) -> float:
     """Mean negative natural logarithm of the true class's probability."""
-    clips = np.arange(len(prediction.target))
-    of_true_class = prediction.probabilities[clips, prediction.target]
-    of_true_class = of_true_class.astype(np.float64)
+    of_true_class = prediction.probabilities[prediction.labels].astype(np.float64)
     losses = -np.log(np.maximum(of_true_class, SMALLEST_PROBABILITY))
     return float(losses.mean())
 

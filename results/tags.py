@@ -16,8 +16,7 @@ Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) boo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,8 @@ from featurestack.results.scores import (
     SMALLEST_PROBABILITY,
     Floats,
     Ints,
-    decision_scores,
+    Prediction,
+    macro_f1,
     metric,
 )
 
@@ -509,61 +509,29 @@ def macro(by_class: Floats) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
-@dataclass(frozen=True)
-class TagPrediction:
-    """One set of predictions."""
-
-    labels: Targets  # (N, K)
-    probabilities: Scores  # (N, K)
-    decided: Targets  # (N, K) whether a class is predicted
-
-    @cached_property
-    def by_class(self) -> dict[str, Floats]:
-        """Precision, recall, F1 and support of the decisions: (K,) each."""
-        return decision_scores(self.labels, self.decided)
-
-    def macro(self, name: str) -> float:
-        """The mean of one of `by_class` over the classes that have test clips."""
-        tested = self.by_class["support"] > 0
-        return macro(self.by_class[name][tested])
-
-
 @metric("tags", "map")
-def mean_average_precision(prediction: TagPrediction) -> float:
+def mean_average_precision(prediction: Prediction) -> float:
     """Mean average precision of the classes; biased upwards in one fold."""
     return macro(average_precision(prediction.labels, prediction.probabilities))
 
 
 @metric("tags")
-def macro_auroc(prediction: TagPrediction) -> float:
+def macro_auroc(prediction: Prediction) -> float:
     """Mean over the classes of the area under the ROC curve."""
     return macro(auroc(prediction.labels, prediction.probabilities))
 
 
 @metric("tags", "lwlrap")
-def ranking_precision(prediction: TagPrediction) -> float:
+def ranking_precision(prediction: Prediction) -> float:
     """Label-weighted label-ranking average precision."""
     return lwlrap(prediction.labels, prediction.probabilities)
 
 
-def macro_precision(prediction: TagPrediction) -> float:
-    """Mean precision over the classes."""
-    return prediction.macro("precision")
-
-
-def macro_recall(prediction: TagPrediction) -> float:
-    """Mean recall over the classes."""
-    return prediction.macro("recall")
+metric("tags")(macro_f1)
 
 
 @metric("tags")
-def macro_f1(prediction: TagPrediction) -> float:
-    """Mean F1 over the classes."""
-    return prediction.macro("f1")
-
-
-@metric("tags")
-def log_loss(prediction: TagPrediction) -> float:
+def log_loss(prediction: Prediction) -> float:
     """Mean binary cross-entropy."""
     logarithms = log_probabilities(prediction.labels, prediction.probabilities)
     return float(-logarithms.mean())

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.results import calibration
-from featurestack.results.scores import METRICS, Floats, Ints
+from featurestack.results.scores import METRICS, Floats, Ints, Labels, Prediction
 
 if TYPE_CHECKING:
     from featurestack.features_cache import Cache
     from featurestack.results.ranking_metric import RankingMetric, TestedRun
 
-Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
 DEFAULT_THRESHOLD = 0.5
 
@@ -122,19 +121,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def decisions(self, probabilities: Floats, labels: Labels, folds: Ints) -> Labels:
-        """(S, N, K): whether a class is predicted, chosen on other folds."""
-
-    @abstractmethod
-    def prediction(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        decided: Labels,
-    ) -> object:
-        """One set of predictions, as the scores in `history` and METRICS take it.
-
-        decided  (N, K): whether a class is predicted
+    def decisions(
+        self, probabilities: Probabilities, labels: Labels, folds: Ints | None = None
+    ) -> Labels:
+        """(S, N, K): whether a class is predicted, by thresholds of the other folds, or
+        without `folds` by DEFAULT_THRESHOLD.
         """
 
     # ---- what a task may add
@@ -191,12 +182,14 @@ class Task(ABC):
 
     def clip_metrics(self, run: TestedRun, tested: Labels) -> dict[str, float]:
         """Every metric of the clips `tested` (N,), averaged over the seeds."""
+        labels = run.labels[tested]
         seeds = [
-            self.metrics_of(run.labels[tested], probabilities[tested], decided[tested])
+            Prediction(labels, probabilities[tested], decided[tested])
             for probabilities, decided in zip(run.probabilities, run.decisions)
         ]
         return {
-            name: float(np.mean([seed[name] for seed in seeds])) for name in seeds[0]
+            name: float(np.mean([score(seed) for seed in seeds]))
+            for name, score in METRICS[self.metrics].items()
         }
 
     def error_lines(self, run: Any) -> list[str]:
@@ -257,17 +250,6 @@ class Task(ABC):
     ) -> dict[str, float]:
         """Scores named as the columns of history.csv without val_ or test_."""
         labels = self.indicator(targets, probabilities.shape[-1])
-        decided = probabilities > DEFAULT_THRESHOLD
-        prediction = self.prediction(labels, probabilities, decided)
+        decided = self.decisions(probabilities, labels)
+        prediction = Prediction(labels, probabilities, decided)
         return {name: score(prediction) for name, score in self.history.items()}
-
-    def metrics_of(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        decided: Labels,
-    ) -> dict[str, float]:
-        """Every metric of these clips."""
-        prediction = self.prediction(labels, probabilities, decided)
-        metrics = METRICS[self.metrics]
-        return {name: score(prediction) for name, score in metrics.items()}

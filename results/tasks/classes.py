@@ -9,9 +9,8 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import refuse_class_names
 from featurestack.results.scores import (
-    Floats,
     Ints,
-    Prediction,
+    Labels,
     accuracy,
     balanced_accuracy,
     confusion_matrix,
@@ -20,7 +19,7 @@ from featurestack.results.scores import (
     macro_precision,
     most_confused,
 )
-from featurestack.results.tasks.base import Labels, Probabilities, Task, Tensor
+from featurestack.results.tasks.base import Probabilities, Task, Tensor
 
 if TYPE_CHECKING:
     from featurestack.results.ranking_metric import RankingMetric
@@ -105,19 +104,12 @@ class Classes(Task):
         most_probable = probabilities.argmax(axis=1)
         return names[most_probable].tolist()
 
-    def decisions(self, probabilities: Floats, labels: Labels, folds: Ints) -> Labels:
+    def decisions(
+        self, probabilities: Probabilities, labels: Labels, folds: Ints | None = None
+    ) -> Labels:
         classes = probabilities.shape[-1]
         most_probable = probabilities.argmax(axis=-1)
         return np.eye(classes, dtype=bool)[most_probable]
-
-    def prediction(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        decided: Labels,
-    ) -> Prediction:
-        """The decision is the most probable class."""
-        return Prediction(labels.argmax(axis=1), probabilities)
 
     def error_lines(self, run: Any) -> list[str]:
         """One line with the most frequent errors."""

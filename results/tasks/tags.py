@@ -17,8 +17,19 @@ from featurestack.results import tags
 from featurestack.results.calibration import cross_fitted_thresholds
 from featurestack.results.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.results.ranking_metric import RankingMetric
-from featurestack.results.scores import Floats, Ints
-from featurestack.results.tasks.base import Labels, Probabilities, Task, Tensor
+from featurestack.results.scores import (
+    Ints,
+    Labels,
+    balanced_accuracy,
+    macro_f1,
+    macro_precision,
+)
+from featurestack.results.tasks.base import (
+    DEFAULT_THRESHOLD,
+    Probabilities,
+    Task,
+    Tensor,
+)
 
 # number of classes that are named, from the least average precision up
 LEAST_PRECISE = 3
@@ -34,9 +45,9 @@ class Tags(Task):
     history: ClassVar[Mapping[str, Callable[[Any], float]]] = {
         "loss": tags.log_loss,
         "map": tags.mean_average_precision,
-        "precision": tags.macro_precision,
-        "recall": tags.macro_recall,
-        "f1": tags.macro_f1,
+        "precision": macro_precision,
+        "recall": balanced_accuracy,
+        "f1": macro_f1,
     }
     loss = "binary_cross_entropy"
     activation_call = "logits.sigmoid()"
@@ -90,20 +101,15 @@ class Tags(Task):
         names = np.array(classes, object)
         return [SEPARATOR.join(names[chosen]) for chosen in above]
 
-    def decisions(self, probabilities: Floats, labels: Labels, folds: Ints) -> Labels:
-        """Each class above its threshold from the other folds."""
+    def decisions(
+        self, probabilities: Probabilities, labels: Labels, folds: Ints | None = None
+    ) -> Labels:
+        if folds is None:
+            return probabilities > DEFAULT_THRESHOLD
         thresholds = [
             cross_fitted_thresholds(labels, of_seed, folds) for of_seed in probabilities
         ]
         return probabilities > np.stack(thresholds)
-
-    def prediction(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        decided: Labels,
-    ) -> tags.TagPrediction:
-        return tags.TagPrediction(labels, probabilities, decided)
 
     def error_lines(self, run: Any) -> list[str]:
         """mAP with the prevalence, and the least precise classes."""

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from featurestack.results import calibration, scores
-from featurestack.results.scores import METRICS, Prediction
+from featurestack.results import calibration
+from featurestack.results.scores import METRICS, Prediction, decision_scores
 from featurestack.results.tasks.classes import CLASSES
 
 
 def all_metrics(target, probabilities):
     labels = CLASSES.indicator(target, probabilities.shape[1])
-    return CLASSES.metrics_of(labels, probabilities, labels)
+    decided = CLASSES.decisions(probabilities, labels)
+    prediction = Prediction(labels, probabilities, decided)
+    return {name: score(prediction) for name, score in METRICS["classes"].items()}
 
 
 def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
@@ -24,7 +26,8 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     wanted = sklearn_metrics.precision_recall_fscore_support(
         target, predicted, labels=labels, zero_division=0
     )
-    found = Prediction(target, probabilities).by_class
+    classes = np.arange(7)
+    found = decision_scores(target[:, None] == classes, predicted[:, None] == classes)
     for name, values in zip(
         ("precision", "recall", "f1", "support"), wanted, strict=True
     ):
@@ -55,11 +58,10 @@ def test_calibration_error_by_hand():
     # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both
     # are: gaps 0.4 and 0.4.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
-    prediction = Prediction(np.array([0, 1, 0, 0]), probabilities)
-    assert calibration.calibration_error(prediction) == pytest.approx(
-        0.5 * 0.4 + 0.5 * 0.4
-    )
-    bins = calibration.reliability(prediction, bins=10)
+    target = np.array([0, 1, 0, 0])
+    error = calibration.calibration_error(target, probabilities)
+    assert error == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+    bins = calibration.reliability(target, probabilities, bins=10)
     assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
     assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
     assert bins["confidence"][[6, 9]] == pytest.approx([0.6, 0.9])
@@ -81,7 +83,7 @@ def test_the_calibration_floor_is_the_error_of_a_calibrated_model():
     probabilities = np.column_stack([sure, 1 - sure])
     errors = [
         calibration.calibration_error(
-            scores.Prediction((rng.random(80) > sure).astype(int), probabilities)
+            (rng.random(80) > sure).astype(int), probabilities
         )
         for _ in range(300)
     ]
