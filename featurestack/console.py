@@ -6,20 +6,9 @@ from typing import NoReturn
 
 from featurestack import __version__
 from featurestack.commandline import commands, rooms, spelling
-from featurestack.commandline.help import (
-    commands_of,
-    every_command,
-    listing,
-    variables,
-)
+from featurestack.commandline.help import commands_of, every_command, listing, variables
 from featurestack.commandline.options import DatasetOptions, Options, option
-from featurestack.commandline.spelling import (
-    CONSOLE,
-    PYTHON,
-    stages,
-    targets,
-    words_of,
-)
+from featurestack.commandline.spelling import CONSOLE, PYTHON, stages, targets, words_of
 from featurestack.commandline.terminal import tell
 
 
@@ -54,9 +43,7 @@ def known(options: DatasetOptions) -> None:
 
 
 def run_stage(
-    stage: str,
-    argv: list[str] | None = None,
-    called: str = PYTHON,
+    stage: str, argv: list[str] | None = None, called: str = PYTHON
 ) -> NoReturn:
     """Run a command of a package, or of a room's word such as `demo`, and exit."""
     found = commands_of(stage)

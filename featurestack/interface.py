@@ -54,8 +54,7 @@ Result = TypeVar("Result")
 
 
 def takes(
-    kind: type[T],
-    *first: str,
+    kind: type[T], *first: str
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Decorator: each option of the class becomes a keyword, from which the function's
     `options` are made.
@@ -154,10 +153,7 @@ def read(
 
 
 def tone(
-    hertz: float,
-    seconds: float = 1.0,
-    sample_rate: int = RATE,
-    amplitude: float = 0.5,
+    hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5
 ) -> "Clip":
     """A sine of `hertz` with its peak at `amplitude`.
 
@@ -422,9 +418,7 @@ def confusion(trained: "RunFolder") -> "NotebookFigure":
 
 
 def sample_predictions(
-    trained: "RunFolder",
-    stored: "Cache",
-    seed: int = 0,
+    trained: "RunFolder", stored: "Cache", seed: int = 0
 ) -> "NotebookFigure":
     """Clips that the run predicted right, wrong and with little confidence, with the
     feature map of the first channel. `stored` is the cache that it was trained from,

@@ -28,10 +28,7 @@ from featurestack.features_cache.row_statistics import (
     is_time,
     kept_columns,
 )
-from featurestack.results.training_options import (
-    Training,
-    Validation,
-)
+from featurestack.results.training_options import Training, Validation
 
 # A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
 # them.
@@ -328,10 +325,7 @@ class ChoiceConfig(EnsembleConfig):
 
 
 def read_config(
-    content: object,
-    kind: type[T],
-    origin: str,
-    remedy: str = TRAIN_AGAIN,
+    content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN
 ) -> T:
     """An object of JSON as a configuration of this kind, such as `RunConfig`.
 

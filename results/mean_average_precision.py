@@ -30,19 +30,13 @@ class MeanAveragePrecision(RankingMetric):
     pooled = True
 
     def pooled_score(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        folds: Ints,
+        self, labels: Labels, probabilities: Probabilities, folds: Ints
     ) -> float:
         ranks = tags.fold_ranks(probabilities, folds)
         return tags.macro(tags.average_precision(labels, ranks))
 
     def clip_scores(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        clips: pd.DataFrame,
+        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
     ) -> Floats:
         """The true probabilities' geometric mean, and the clip's part of mAP."""
         folds = clips["fold"].to_numpy()
@@ -55,9 +49,7 @@ class MeanAveragePrecision(RankingMetric):
         return np.stack([geometric_mean, parts[recording]])
 
     def configuration_score(
-        self,
-        tables: Sequence[pd.DataFrame],
-        classes: Sequence[str],
+        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
     ) -> Score:
         seeds = []
         by_fold = []
@@ -129,10 +121,7 @@ class MeanAveragePrecision(RankingMetric):
         return tags.swappable(run.labels, recordings)
 
     def swapped(
-        self,
-        first: TestedRun,
-        second: TestedRun,
-        shares: Floats,
+        self, first: TestedRun, second: TestedRun, shares: Floats
     ) -> tuple[Floats, Floats]:
         """Differences in mAP, means over the seeds: each with its like, or each with
         all if the runs have other numbers of seeds.

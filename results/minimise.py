@@ -303,10 +303,7 @@ class ActiveClips:
     """
 
     def __init__(
-        self,
-        loss: LogLoss,
-        active: NDArray[np.intp],
-        curvature: Array,
+        self, loss: LogLoss, active: NDArray[np.intp], curvature: Array
     ) -> None:
         self.exclusive = loss.exclusive
         self.inputs = loss.inputs

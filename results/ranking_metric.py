@@ -86,10 +86,7 @@ class RankingMetric(ABC):
 
     @abstractmethod
     def pooled_score(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        folds: Ints,
+        self, labels: Labels, probabilities: Probabilities, folds: Ints
     ) -> float:
         """The score of the test clips of all folds together."""
 
@@ -105,10 +102,7 @@ class RankingMetric(ABC):
 
     @abstractmethod
     def clip_scores(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        clips: pd.DataFrame,
+        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
     ) -> Floats:
         """(2, N) scores of each clip: its probability, and its part of the score.
 
@@ -117,9 +111,7 @@ class RankingMetric(ABC):
 
     @abstractmethod
     def configuration_score(
-        self,
-        tables: Sequence[pd.DataFrame],
-        classes: Sequence[str],
+        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
     ) -> Score:
         """The score of the seeds of one configuration.
 
@@ -175,10 +167,7 @@ class RankingMetric(ABC):
         return False
 
     def swapped(
-        self,
-        first: TestedRun,
-        second: TestedRun,
-        shares: Floats,
+        self, first: TestedRun, second: TestedRun, shares: Floats
     ) -> tuple[Floats, Floats]:
         """(2^G,) differences of two runs under every pattern of swaps, and (G,) the
         parts of the first, by recording; only if `swapped_whole`.

@@ -51,12 +51,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import task_of
-from featurestack.storage.files import (
-    CLOSED,
-    Lock,
-    may_read,
-    require_readable,
-)
+from featurestack.storage.files import CLOSED, Lock, may_read, require_readable
 
 if TYPE_CHECKING:
     from featurestack.results.scores import Score
@@ -313,10 +308,7 @@ class RunFolder:
         return self.task.targets(target, self.classes)
 
     def scores(
-        self,
-        split: str = "test",
-        selection: str = "auto",
-        member: str = "",
+        self, split: str = "test", selection: str = "auto", member: str = ""
     ) -> pd.DataFrame:
         """A row of scores for each finished fold."""
         by_fold = {}

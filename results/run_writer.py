@@ -23,8 +23,7 @@ def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:
 
 
 def history_row(
-    values: Mapping[str, float],
-    columns: Sequence[str] = CLASSES.history_columns,
+    values: Mapping[str, float], columns: Sequence[str] = CLASSES.history_columns
 ) -> str:
     """One line of history.csv, without its end; NaN is an empty field."""
     for name in values.keys() - {*columns}:

@@ -14,11 +14,7 @@ T = TypeVar("T")
 
 
 def select(
-    runs: Path | str,
-    wanted: str,
-    dataset: str = "",
-    *,
-    predicting: bool = False,
+    runs: Path | str, wanted: str, dataset: str = "", *, predicting: bool = False
 ) -> list[RunFolder]:
     """The runs that the words of `wanted` name: each a name, a path, a unique prefix of
     a name, or `last`.

@@ -16,9 +16,7 @@ from featurestack.results.run_folder import RunFolder, find
 
 
 def training_clips(
-    cache: Cache,
-    channels: Sequence[Channel],
-    copies: int,
+    cache: Cache, channels: Sequence[Channel], copies: int
 ) -> pd.DataFrame:
     """The clips done in every channel, with up to `copies` copies of each."""
     usable = cache.readable(channels)

@@ -176,10 +176,7 @@ class Augmentation:
 
 
 def augment(
-    *,
-    default: float,
-    maximum: float,
-    **traits: Any,
+    *, default: float, maximum: float, **traits: Any
 ) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name;
     `traits` are fields of `Augmentation`.
@@ -318,10 +315,7 @@ def trained_shape(augmenter: Augmenter, shape: Shape) -> Shape:
 
 
 def views(
-    x: Tensor,
-    augmenter: Augmenter,
-    count: int = 1,
-    timed: Sequence[bool] = (),
+    x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool] = ()
 ) -> Iterator[Tensor]:
     """`count` views of the clips x (B, C, H, W), each of the size that the model was
     trained on.
@@ -350,10 +344,7 @@ def views(
 
 
 def preview(
-    x: Tensor,
-    augmenter: Augmenter,
-    channels: Channels,
-    generator: Generator,
+    x: Tensor, augmenter: Augmenter, channels: Channels, generator: Generator
 ) -> dict[str, np.ndarray]:
     """The clips x (n, C, H, W) before and after each augmentation, for the report.
 

@@ -236,7 +236,7 @@ class TrainedModel:
         answers = []
         for batch in x.split(BATCH):
             seen = self.views(batch.to(self.compute.device))
-            answers.append(self.compute.answers(network, seen, task=self.task))
+            answers.append(self.compute.answers(network, seen, self.task))
         return torch.cat(answers, dim=1).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:

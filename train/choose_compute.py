@@ -163,10 +163,7 @@ def disagreement(
 
 
 def gradient_difference(
-    gradient: torch.Tensor,
-    rounded: torch.Tensor,
-    expected: torch.Tensor,
-    floor: float,
+    gradient: torch.Tensor, rounded: torch.Tensor, expected: torch.Tensor, floor: float
 ) -> str:
     """How one parameter's gradient differs from the one in plain fp32, in words; '' if
     they agree.

@@ -93,11 +93,7 @@ class Compute:
         before = matmul.allow_tf32
         matmul.allow_tf32 = False
         try:
-            with torch.backends.cudnn.flags(
-                enabled=True,
-                benchmark=False,
-                allow_tf32=False,
-            ):
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 yield
         finally:
             matmul.allow_tf32 = before
@@ -107,16 +103,11 @@ class Compute:
         self,
         network: nn.Module,
         views: Iterable[torch.Tensor],
-        *,
-        exact: bool = True,
         task: Task,
+        exact: bool = True,
     ) -> torch.Tensor:
-        """(A, B, K) probabilities on the CPU, the mean over these views of a batch.
-
-        The A answers are the network's own and those of an ensemble's members.
-
-        exact  whether to compute in plain fp32
-        task   has the activation
+        """(A, B, K) probabilities on the CPU, the mean over these views of a batch, of
+        the network and of an ensemble's members; `exact` computes in plain fp32.
         """
         by_view = []
         for view in views:
@@ -133,10 +124,7 @@ class Compute:
 
 def device_of(text: str) -> str:
     """The kind of device that DEVICE names; `auto` is the machine's accelerator, or cpu
-    without one.
-
-    A GPU that it names becomes the process's current one. RequestError if the device
-    cannot be used.
+    without one. A GPU that it names becomes the process's current one.
     """
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
@@ -159,8 +147,6 @@ def device_of(text: str) -> str:
 def threads_of(text: str) -> int:
     """The number of THREADS; auto is torch's own, at most the cores that the process
     may use.
-
-    RequestError if it is neither auto nor a number from 1 to MOST_THREADS.
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())

@@ -28,7 +28,6 @@ from featurestack.results.config import StoredChannel
 from featurestack.train.augment import Channels
 from featurestack.train.network_input import (
     Floats,
-    InputSpec,
     Numbers,
     Statistics,
     by_length,
@@ -38,8 +37,7 @@ from featurestack.train.optimisation import OBJECTIVES
 from featurestack.train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
-# smallest deviation of a row or clip, as a share of the feature's: constant values
-# become 0
+# smallest deviation of a row as a share of the feature's: constant values become 0
 FLOOR = 1e-3
 TINY = 1e-12  # smallest deviation of a whole feature
 # share of the free memory that resident features may take
@@ -73,17 +71,15 @@ class ClipMoments:
             mean, square = moments[positions].mean(axis=0)  # (rows,) each
             variance = max(square.mean() - mean.mean() ** 2, 0.0)
             deviation = max(np.sqrt(variance), TINY)
-            smallest = FLOOR * deviation
             row_variances = np.maximum(square - mean**2, 0.0)
-            row_deviations = np.maximum(np.sqrt(row_variances), smallest)
+            row_deviations = np.maximum(np.sqrt(row_variances), FLOOR * deviation)
             by_norm = {
                 "row": (mean, row_deviations),
                 "feature": (mean.mean(), deviation),
                 "none": (0.0, 1.0),
             }
             centre, scale = by_norm[norm]
-            state = {"centre": centre, "scale": scale}
-            statistics.append(Statistics.restore(state))
+            statistics.append(Statistics.restore({"centre": centre, "scale": scale}))
         return statistics
 
 
@@ -94,8 +90,7 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
     cache = plan.cache
     spec = plan.input
     clip_ids = cache.clips["clip_id"].to_numpy()
-    clips = len(clip_ids)
-    moments = [np.zeros((clips, 2, channel.rows)) for channel in spec.channels]
+    moments = [np.zeros((len(clip_ids), 2, channel.rows)) for channel in spec.channels]
     unusable: dict[str, str] = {}
     for chunk in progress(chunked(positions), label="reading features", unit="batches"):
         for channel, of_clips in zip(spec.channels, moments):
@@ -104,8 +99,7 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
             except UnreadableClips as refusal:
                 for clip, reason in refusal.reasons.items():
                     unusable[clip] = f"{channel.stored}: {reason}"
-                readable = ~np.isin(clip_ids[chunk], list(refusal.reasons))
-                chunk = chunk[readable]
+                chunk = chunk[~np.isin(clip_ids[chunk], list(refusal.reasons))]
                 values = cache.read(channel.channel, chunk)
             values = values.astype(np.float32)  # float16 would overflow in the squares
             own_frames = spec.own_frames(channel, cache.filled[chunk])
@@ -121,9 +115,7 @@ def row_moments(values: Numbers) -> Floats:
 
 
 def describe_channels(
-    plan: Plan,
-    statistics: Sequence[Statistics],
-    device: str = "cpu",
+    plan: Plan, statistics: Sequence[Statistics], device: str = "cpu"
 ) -> Channels:
     """Properties of the standardised and resized channels, for augmentations."""
     spec = plan.input
@@ -132,7 +124,12 @@ def describe_channels(
     loudness = []
     for channel, standard in zip(spec.channels, statistics, strict=True):
         feature = plan.cache[channel.stored]
-        axes.append(row_axis(spec, channel, feature))
+        axis = ROW_AXES.get(feature.row_unit, "none")
+        if spec.kind.augmented_as == "wave":
+            axis = "wave"
+        elif channel.rows < FEWEST_ROWS:
+            axis = "none"
+        axes.append(axis)
         numbers = channel_loudness(channel, feature, standard)
         # two frames, because torch 2.13 resizes a single one wrongly: it repeats the
         # first row
@@ -143,19 +140,8 @@ def describe_channels(
     return Channels(tuple(axes), stacked.to(device), spec.timed)
 
 
-def row_axis(spec: InputSpec, channel: StoredChannel, feature: StoredFeature) -> str:
-    """The meaning of a channel's rows for augmentations."""
-    if spec.kind.augmented_as == "wave":
-        return "wave"
-    if channel.rows < FEWEST_ROWS:
-        return "none"
-    return ROW_AXES.get(feature.row_unit, "none")
-
-
 def channel_loudness(
-    channel: StoredChannel,
-    feature: StoredFeature,
-    statistics: Statistics,
+    channel: StoredChannel, feature: StoredFeature, statistics: Statistics
 ) -> torch.Tensor:
     """(3, rows): per_decibel, exponent and zero of `Channels.loudness`."""
     loudness = torch.zeros(3, channel.rows)
@@ -268,13 +254,17 @@ class FoldData:
     statistics: Sequence[Statistics]
 
     def batches(
-        self,
-        wanted: Sequence[Positions],
+        self, wanted: Sequence[Positions]
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Each batch's x (B, D, H, W) and targets (B, K) on the network's device."""
         for positions, x in zip(wanted, self.source.batches(wanted)):
             targets = torch.from_numpy(self.plan.indicator(positions))
             yield x, targets.float().to(x.device)
+
+    def spread(self, number: int) -> Positions:
+        """So many training clips, evenly spread."""
+        places = np.linspace(0, len(self.train) - 1, number)
+        return self.train[places.astype(int)]
 
     def class_weights(self) -> NDArray[np.float32]:
         """(K,) `class_weights` of the loss for the training clips."""
@@ -300,26 +290,20 @@ class FoldData:
 
 
 def load_fold(
-    plan: Plan,
-    fold: int,
-    split: Split,
-    clips: ClipMoments,
-    device: str,
+    plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str
 ) -> FoldData:
     """The clips of `split`, standardised by those of its training originals."""
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
-    train = plan.cache.positions(split.train)
-    val = plan.cache.positions(split.val)
-    test = plan.cache.positions(split.test)
+    train, val, test = map(plan.cache.positions, (split.train, split.val, split.test))
     if plan.training.skip_test:
         test = test[:0]
     streamed = Streamed(plan, statistics, device)
+    source: Resident | Streamed = streamed
     every = np.concatenate([train, val, test])
     place: str = plan.execution.resident
     if place == "auto":
         place = choose_residence(plan, len(every), device)
-    source: Resident | Streamed = streamed
     if place != "stream":
         chunks = progress(chunked(every), label="loading features", unit="batches")
         where = device if place == "gpu" else "cpu"
@@ -342,10 +326,7 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
 
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
     """The training clips in this epoch's order, in batches whose sizes differ by one at
-    most.
-
-    Each process gets at least two clips of a batch, if there are enough: batch norm
-    needs them.
+    most; each process gets at least two clips of a batch, which batch norm needs.
     """
     training = data.plan.training
     rng = np.random.default_rng([training.seed, data.fold, epoch])

@@ -433,10 +433,7 @@ class InputSpec:
         return torch.from_numpy(np.concatenate(planes, axis=1))
 
     def prepare_channel(
-        self,
-        channel: StoredChannel,
-        statistics: Statistics,
-        values: Tensor,
+        self, channel: StoredChannel, statistics: Statistics, values: Tensor
     ) -> Tensor:
         """One channel's (B, rows, frames) float32 as (B, width, H, W)."""
         if not self.kind.standardised:
@@ -447,9 +444,7 @@ class InputSpec:
 
 
 def by_length(
-    values: Numbers,
-    own_frames: NDArray[np.intp],
-    compute: Callable[[Numbers], Numbers],
+    values: Numbers, own_frames: NDArray[np.intp], compute: Callable[[Numbers], Numbers]
 ) -> Numbers:
     """Apply `compute` to clips of equal length together."""
     if (own_frames == values.shape[2]).all():

@@ -98,9 +98,7 @@ OBJECTIVES: Registry[CrossEntropy] = Registry(
 
 
 def flattened(
-    members: torch.Tensor,
-    y: torch.Tensor,
-    smoothing: float,
+    members: torch.Tensor, y: torch.Tensor, smoothing: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and smoothed targets (B * M, K) of every member."""
     uniform = torch.full_like(y, 1 / y.shape[1])
@@ -173,10 +171,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def learning_rate(
-    training: Training,
-    epoch_steps: int,
-    step: int,
-    reductions: int = 0,
+    training: Training, epoch_steps: int, step: int, reductions: int = 0
 ) -> float:
     """The rate at a fold's step, from 0, after `reductions` on plateaus."""
     warmup = round(epoch_steps * training.warmup)

@@ -26,17 +26,8 @@ from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.location import (
-    cache_folder,
-    dataset_name,
-    is_cache,
-)
-from featurestack.features_cache.table import (
-    SEPARATOR,
-    by_label,
-    originals,
-    spans,
-)
+from featurestack.features_cache.location import cache_folder, dataset_name, is_cache
+from featurestack.features_cache.table import SEPARATOR, by_label, originals, spans
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.bootstrap import accuracy_interval
@@ -150,9 +141,7 @@ def known_files(run: RunFolder, data: Path) -> set[str]:
 
 
 def labelled_clips(
-    other: Dataset,
-    run: RunFolder,
-    trained_on: set[str],
+    other: Dataset, run: RunFolder, trained_on: set[str]
 ) -> LabelledClips:
     """The clips of the other dataset with classes of the run; RequestError if there is
     none. Files with the hashes `trained_on` do not count.
@@ -195,9 +184,7 @@ def labelled_clips(
 
 
 def kept_labels(
-    text: "pd.Series[str]",
-    classes: Sequence[str],
-    task: Task,
+    text: "pd.Series[str]", classes: Sequence[str], task: Task
 ) -> "pd.Series[str]":
     """The targets; of several labels those that the run knows."""
     if not task.multilabel:
@@ -331,10 +318,7 @@ def named(names: Sequence[str]) -> str:
 
 
 def score_lines(
-    known: pd.DataFrame,
-    clips: LabelledClips,
-    run: RunFolder,
-    compared: ComparedScores,
+    known: pd.DataFrame, clips: LabelledClips, run: RunFolder, compared: ComparedScores
 ) -> list[str]:
     """The scores with their intervals, and the most frequent errors."""
     recordings = counted(known["group"].nunique(), "recording")

@@ -75,10 +75,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         return list(zip(x, targets))
 
     def augment(
-        self,
-        x: torch.Tensor,
-        y: torch.Tensor,
-        generator: torch.Generator,
+        self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch (B, C, H, W) and its class numbers (B,), with tags labels (B, K),
         augmented as in training.

@@ -301,9 +301,7 @@ def choose_model(
 
 
 def resolve_options(
-    asked: RunOptions,
-    features: Sequence[Channel],
-    model: Architecture,
+    asked: RunOptions, features: Sequence[Channel], model: Architecture
 ) -> tuple[RunOptions, tuple[str, ...]]:
     """The options with resolved names, ignored ones at their defaults; messages."""
     ignored: dict[str, Any] = {}
@@ -339,9 +337,7 @@ def resolve_options(
 
 
 def find_clips(
-    cache: Cache,
-    features: Sequence[Channel],
-    options: RunOptions,
+    cache: Cache, features: Sequence[Channel], options: RunOptions
 ) -> pd.DataFrame:
     """The clips that are done in every channel, with up to COPIES altered copies of
     each.
@@ -393,9 +389,7 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
 
 
 def remarks(
-    plan: Plan,
-    splits: Mapping[int, Split],
-    unusable: Mapping[str, str],
+    plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
 ) -> list[str]:
     """Messages before training, such as options that were changed and clips that are
     left out; `unusable` is clip id -> reason.

@@ -26,11 +26,7 @@ BAR = 24  # characters of the bar for a probability of 1
 
 
 def print_predictions(
-    table: pd.DataFrame,
-    classes: list[str],
-    options: PredictOptions,
-    *,
-    tags: bool,
+    table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool
 ) -> None:
     """Print predictions as JSON, as CSV, or for people, with the best classes first; of
     `tags` several or none may be predicted.
@@ -64,10 +60,7 @@ def show_bars(predicted: str, best: "pd.Series[float]", *, tags: bool) -> None:
 
 
 def show_table(
-    table: pd.DataFrame,
-    ranked: Sequence["pd.Series[float]"],
-    *,
-    tags: bool,
+    table: pd.DataFrame, ranked: Sequence["pd.Series[float]"], *, tags: bool
 ) -> None:
     """Print a row for each answer: its place, then its best classes."""
     places = [name for name in ("file", "start", "end") if name in table]

@@ -25,10 +25,7 @@ Span = tuple[float, float]  # start and end of a window, in seconds
 
 
 def windows_of(
-    blocks: Iterable[Samples],
-    sample_rate: int,
-    samples: int,
-    hop: int,
+    blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
 ) -> Iterator[tuple[Span, Samples]]:
     """Windows of `samples` samples, one every `hop` samples, from blocks of any length.
 
@@ -51,9 +48,7 @@ def windows_of(
 
 
 def resampled(
-    blocks: Iterable[Samples],
-    rate: int,
-    sample_rate: int,
+    blocks: Iterable[Samples], rate: int, sample_rate: int
 ) -> Iterator[Samples]:
     """Blocks at `rate` as blocks at `sample_rate`, without discontinuities."""
     if rate == sample_rate:
@@ -66,10 +61,7 @@ def resampled(
 
 
 def predict_recording(
-    model: AudioModel,
-    file: Path,
-    samples: int,
-    step: int,
+    model: AudioModel, file: Path, samples: int, step: int
 ) -> pd.DataFrame:
     """A row for each window of `samples` samples, one every `step` samples: start, end,
     `predicted` (see `AudioModel.predict`), and a probability for each class.
@@ -96,10 +88,7 @@ def predict_recording(
 
 
 def predict_recordings(
-    model: AudioModel,
-    recordings: Mapping[str, Path],
-    window: float,
-    hop: float,
+    model: AudioModel, recordings: Mapping[str, Path], window: float, hop: float
 ) -> pd.DataFrame:
     """The rows of `predict_recording` for all recordings, after the column `file`, the
     recording's name. Recordings that cannot be read are left out, and named on standard

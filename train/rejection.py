@@ -36,9 +36,7 @@ class Rejection:
         return cls(options.reject, level)
 
     def answers(
-        self,
-        level: NDArray[np.floating],
-        probabilities: NDArray[np.floating],
+        self, level: NDArray[np.floating], probabilities: NDArray[np.floating]
     ) -> NDArray[np.bool_]:
         """Whether windows (W,) are loud enough and (W, K) sure enough."""
         loud = level > self.level
@@ -47,9 +45,7 @@ class Rejection:
 
 
 def class_thresholds(
-    text: str,
-    classes: Sequence[str],
-    fitted: Mapping[str, float],
+    text: str, classes: Sequence[str], fitted: Mapping[str, float]
 ) -> dict[str, float]:
     """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
     no class has one.

@@ -16,12 +16,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import originals
 from featurestack.results.config import to_json
-from featurestack.results.run_folder import (
-    RETRAINED,
-    RETRAINING,
-    RunFolder,
-    hidden,
-)
+from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder, hidden
 from featurestack.results.training_data import readable_again
 from featurestack.storage.files import Lock
 from featurestack.train.plan import NAMED_CLIPS, Plan

@@ -111,10 +111,7 @@ def hashed_options(training: Training) -> dict[str, Any]:
 
 
 def exact_training(
-    options: RunOptions,
-    model: Architecture,
-    spec: InputSpec,
-    augmenter: Augmenter,
+    options: RunOptions, model: Architecture, spec: InputSpec, augmenter: Augmenter
 ) -> Training:
     """The options of the hash, `auto` resolved if the machine does not decide."""
     exact: dict[str, Any] = {
@@ -129,10 +126,7 @@ def exact_training(
 
 
 def run_folder(
-    options: RunOptions,
-    model: str,
-    standard: RunOptions,
-    content: dict[str, Any],
+    options: RunOptions, model: str, standard: RunOptions, content: dict[str, Any]
 ) -> Path:
     """The folder of a run.
 

@@ -113,9 +113,7 @@ class Model:
         return self.answer(probabilities[0], predicted)
 
     def predict_many(
-        self,
-        clips: Iterable[ArrayLike],
-        sample_rate: float,
+        self, clips: Iterable[ArrayLike], sample_rate: float
     ) -> list[Prediction]:
         """The answer for each clip, as `predict` gives it, up to rounding; features are
         computed in threads, and the network takes many clips at once.

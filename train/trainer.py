@@ -33,7 +33,14 @@ from featurestack.results.training_options import Training
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train import run_json
 from featurestack.train.augment import preview, views
-from featurestack.train.checkpoint import State, not_finite, snapshot, write_epoch
+from featurestack.train.checkpoint import (
+    State,
+    load,
+    load_weights,
+    not_finite,
+    snapshot,
+    write_epoch,
+)
 from featurestack.train.choose_compute import choose_compute
 from featurestack.train.compute import Compute, is_shortage, threads_of
 from featurestack.train.fold_data import (
@@ -81,17 +88,13 @@ class Tracker(Protocol):
 
 
 def curve_epochs(training: Training, most: int, trained: int, tested: int) -> set[int]:
-    """The epochs after which the learning curve scores the test fold, evenly spread;
-    perhaps none.
-
-    most             how often, at most
-    trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
+    """The epochs after which the learning curve scores the test fold: evenly spread, at
+    most `most`. `trained` and `tested` are the fold's numbers of clips.
     """
     # in predictions of one clip: the cost of training, and that of scoring once
     fitting = FORWARD_PASSES * training.epochs * trained
     scoring = max(1, tested) * training.tta
-    affordable = int(SCORING_SHARE * fitting / scoring)
-    times = min(most, affordable)
+    times = min(most, int(SCORING_SHARE * fitting / scoring))
     parts = range(1, times + 1)
     return {math.ceil(training.epochs * part / times) for part in parts}
 
@@ -131,10 +134,7 @@ class Trainer:
 
     @classmethod
     def prepare(
-        cls,
-        network: nn.Module,
-        data: FoldData,
-        device: str,
+        cls, network: nn.Module, data: FoldData, device: str
     ) -> tuple[Compute, nn.Module]:
         """Choose how to compute, record it in run.json, place the network; returns the
         choice and the module that training steps call.
@@ -156,9 +156,7 @@ class Trainer:
 
     @classmethod
     def draw(
-        cls,
-        data: FoldData,
-        epoch: int,
+        cls, data: FoldData, epoch: int
     ) -> tuple[list[Positions], torch.Generator]:
         """An epoch's batches, and the generator of its augmentation and dropout."""
         seed = data.plan.training.seed
@@ -176,9 +174,8 @@ class Trainer:
         written in this order: whatever a kill leaves half done is done again, with the
         same result.
         """
-        most = self.plan.execution.curve
         clips = len(self.data.train), len(self.data.test)
-        scored = curve_epochs(self.training, most, *clips)
+        scored = curve_epochs(self.training, self.plan.execution.curve, *clips)
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             written = writer.submit(lambda: None)
             while not self.finished:
@@ -207,10 +204,7 @@ class Trainer:
         written.result()
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
-        """Train one epoch; returns the first columns of its row.
-
-        Raises Failed if the loss diverges or the weights are not finite.
-        """
+        """Train one epoch; returns the first columns of its row."""
         batches, generator = self.draw(self.data, self.epoch + 1)
         # dropout draws from torch's own generator
         torch.manual_seed(generator.initial_seed())
@@ -240,10 +234,7 @@ class Trainer:
         return len(batches)
 
     def examples(
-        self,
-        batches: Sequence[Positions],
-        generator: torch.Generator,
-        bar: "Bar",
+        self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
     ) -> Iterator[tuple[torch.Tensor, Any]]:
         """Each step's input (B, D, H, W) and targets (B, K); counts clips."""
         for x, y in self.data.batches(batches):
@@ -276,10 +267,7 @@ class Trainer:
         return {f"train_{self.plan.task.score}": self.objective.score(observed)}
 
     def step(
-        self,
-        x: torch.Tensor,
-        targets: Any,
-        rate: float,
+        self, x: torch.Tensor, targets: Any, rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One training step on a batch; returns the loss and the logits."""
         set_rate(self.optimiser, rate)
@@ -326,18 +314,12 @@ class Trainer:
         """
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
-        batches = np.array_split(clips, count)
         timed = self.data.channels.timed
         answers = []
-        for x in self.data.source.batches(batches):
+        for x in self.data.source.batches(np.array_split(clips, count)):
             seen = views(x, self.augmenter, self.training.tta, timed)
-            answer = self.compute.answers(
-                network, seen, exact=exact, task=self.plan.task
-            )
-            answers.append(answer)
+            answers.append(self.compute.answers(network, seen, self.plan.task, exact))
         return torch.cat(answers, dim=1).numpy()
-
-    # ---- the state
 
     def write_answers(self, folder: Path) -> None:
         """Write what a fold keeps of the last `predict` beside predictions.csv."""
@@ -349,6 +331,8 @@ class Trainer:
         own_answer = self.predict(clips, exact=exact)[0]
         scores = self.plan.task.epoch_scores(targets, own_answer)
         return {f"{side}_{name}": value for name, value in scores.items()}
+
+    # ---- the state
 
     def weights(self) -> State:
         """The content of best.pt, and of last.pt once the fold is finished."""
@@ -372,9 +356,7 @@ class Trainer:
         return self.weights() | {"progress": unfinished}
 
     def resume(self, file: Path) -> None:
-        """Go on from last.pt; RequestError if it is of another model."""
-        from featurestack.train.checkpoint import load, load_weights
-
+        """Go on from last.pt."""
         state = load(file)
         load_weights(self.network, state["network"], file)
         self.epoch = state["epoch"]
@@ -427,10 +409,7 @@ def trainer_of(plan: Plan) -> type[Trainer]:
 
 
 def train_run(
-    plan: Plan,
-    folds: Sequence[int],
-    device: str,
-    trainer: type[Trainer] = Trainer,
+    plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer
 ) -> None:
     """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
@@ -450,18 +429,15 @@ def train_run(
     if trainer is Trainer:
         trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
-    total = plan.epochs * trained
-    bar = progress(total=total, label=plan.path.name, unit="clips")
+    bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
     forward = None
     for fold, split in splits.items():
-        busy = ""
-        if not plan.execution.wait:
-            busy = (
-                f"fold {fold} of {plan.path} is being trained by another process; wait"
-                " for it to end, or add WAIT=1"
-            )
+        busy = (
+            f"fold {fold} of {plan.path} is being trained by another process; wait"
+            " for it to end, or add WAIT=1"
+        )
         folder = plan.path / f"fold{fold}"
-        with Lock(folder / ".lock", busy=busy):
+        with Lock(folder / ".lock", busy="" if plan.execution.wait else busy):
             if (folder / "predictions.csv").is_file():
                 continue  # another process finished it meanwhile
             try:
@@ -531,11 +507,9 @@ def begin(network: nn.Module, data: FoldData) -> None:
     if data.plan.training.weights:
         from featurestack.train.pretrained import set_norms
 
-        clips = data.train[
-            np.linspace(0, len(data.train) - 1, NORMED_CLIPS).astype(int)
-        ]
         device = next(network.parameters()).device
-        set_norms(network, (x.to(device) for x in data.source.batches(chunked(clips))))
+        batches = data.source.batches(chunked(data.spread(NORMED_CLIPS)))
+        set_norms(network, (x.to(device) for x in batches))
 
 
 def train_fold(trainer: Trainer, bar: "Bar") -> None:
@@ -578,11 +552,8 @@ def explanation(error: Exception, batch: int, device: str) -> str:
 
 def write_results(trainer: Trainer, folder: Path) -> None:
     """Write augmented.npz if the run lacks it, each member's table, and
-    predictions.csv.
-
-    augmented.npz needs an augmentation and feature maps. A table has the predictions by
-    the last weights and, if validation chose a best epoch, by the weights of that
-    epoch.
+    predictions.csv: predictions by the last weights and, if validation chose a best
+    epoch, by those of that epoch.
     """
     data = trainer.data
     plan = trainer.plan
@@ -593,8 +564,6 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     best = folder / "best.pt"
     for selection in ("last", "best") if best.is_file() else ("last",):
         if selection == "best":
-            from featurestack.train.checkpoint import load, load_weights
-
             load_weights(trainer.network, load(best)["network"], best)
         for side, clips in (("val", data.val), ("test", data.test)):
             if len(clips):
@@ -612,15 +581,13 @@ def write_results(trainer: Trainer, folder: Path) -> None:
 def write_preview(data: FoldData, folder: Path) -> None:
     """Write augmented.npz, unless clips are vectors or row statistics."""
     plan = data.plan
-    last = len(data.train) - 1
-    previewed = data.train[np.linspace(0, last, PREVIEWED_CLIPS).astype(int)]
+    previewed = data.spread(PREVIEWED_CLIPS)
     (x,) = data.source.batches([previewed])
     if x.shape[2:] == (1, 1):
         return
     generator = seeded(x.device, plan.training.seed, data.fold)
     arrays = preview(x, plan.augmenter, data.channels, generator)
-    clip_ids = plan.cache.clips["clip_id"].iloc[previewed]
-    arrays["clip_id"] = clip_ids.to_numpy(str)
+    arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
     arrays["channel"] = np.array(plan.channel_names, str)
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]

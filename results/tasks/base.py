@@ -110,10 +110,7 @@ class Task(ABC):
 
     @abstractmethod
     def predicted(
-        self,
-        probabilities: Probabilities,
-        above: Labels,
-        classes: Sequence[str],
+        self, probabilities: Probabilities, above: Labels, classes: Sequence[str]
     ) -> list[str]:
         """The prediction for each clip, as text.
 
@@ -244,9 +241,7 @@ class Task(ABC):
         return dict.fromkeys(classes, DEFAULT_THRESHOLD) if self.multilabel else {}
 
     def epoch_scores(
-        self,
-        targets: Ints,
-        probabilities: Probabilities,
+        self, targets: Ints, probabilities: Probabilities
     ) -> dict[str, float]:
         """Scores named as the columns of history.csv without val_ or test_."""
         labels = self.indicator(targets, probabilities.shape[-1])

@@ -95,10 +95,7 @@ class Classes(Task):
         return one & (probabilities >= 0).all(axis=1)
 
     def predicted(
-        self,
-        probabilities: Probabilities,
-        above: Labels,
-        classes: Sequence[str],
+        self, probabilities: Probabilities, above: Labels, classes: Sequence[str]
     ) -> list[str]:
         names = np.array(classes, object)
         most_probable = probabilities.argmax(axis=1)

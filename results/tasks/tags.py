@@ -93,10 +93,7 @@ class Tags(Task):
         return np.all(possible, axis=1)
 
     def predicted(
-        self,
-        probabilities: Probabilities,
-        above: Labels,
-        classes: Sequence[str],
+        self, probabilities: Probabilities, above: Labels, classes: Sequence[str]
     ) -> list[str]:
         names = np.array(classes, object)
         return [SEPARATOR.join(names[chosen]) for chosen in above]

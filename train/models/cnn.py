@@ -12,9 +12,7 @@ from torch import nn
 
 
 def convolution(
-    inputs: int,
-    outputs: int,
-    stride: tuple[int, int] = (1, 1),
+    inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)
 ) -> nn.Sequential:
     """3x3 convolution, batch norm, ReLU."""
     return nn.Sequential(
@@ -51,10 +49,7 @@ def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
 
 
 def strided(
-    channels: int,
-    classes: int,
-    shape: tuple[int, int],
-    width: int,
+    channels: int, classes: int, shape: tuple[int, int], width: int
 ) -> nn.Sequential:
     """Eight strided convolutions.
 

@@ -7,10 +7,7 @@ from featurestack.train.models.cnn import convolution
 
 
 def convolution1d(
-    inputs: int,
-    outputs: int,
-    kernel: int,
-    stride: int = 1,
+    inputs: int, outputs: int, kernel: int, stride: int = 1
 ) -> nn.Sequential:
     """Convolution over time, batch norm, ReLU."""
     return nn.Sequential(
