@@ -350,13 +350,17 @@ def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Chan
 
 def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
     """A line that says how long frames last; '' if they are not long."""
-    lengths = [variant.parameters.get("n_fft") for variant in variants]
-    samples = max((int(length) for length in lengths if length), default=0)
+    given = [variant.parameters for variant in variants]
+    framings = ((own.get("n_fft"), own.get("hop_length")) for own in given)
+    samples, hop = max(
+        ((int(n_fft), int(hop or 0)) for n_fft, hop in framings if n_fft),
+        default=(0, 0),
+    )
     if samples <= LONG / 1000 * sample_rate:
         return ""
-    milliseconds = 1000 * samples / sample_rate
+    lasts, step = (1000 * length / sample_rate for length in (samples, hop))
     return (
-        f"a frame of {samples} samples lasts {milliseconds:.0f} ms at {sample_rate} Hz:"
-        f" FRAME={USUAL:g} asks for frames of {USUAL:g} ms, as at 44.1 kHz"
-        " (docs/howto/short-clips.md)"
+        f"a frame of {samples} samples lasts {lasts:.0f} ms at {sample_rate} Hz, the"
+        f" next begins {step:.0f} ms later: FRAME={USUAL:g} asks for frames of"
+        f" {USUAL:g} ms, as at 44.1 kHz (docs/howto/short-clips.md)"
     )

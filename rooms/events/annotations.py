@@ -21,6 +21,7 @@ a header names: `Start (ms)`, `onset_ms`.
 import json
 import math
 import re
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class Annotations:
 class Row(NamedTuple):
     """A row of a table: '' or NaN for what it lacks."""
 
-    place: str  # in the table, for messages
+    where: str  # table and line, for messages
     file: str
     start: float
     end: float
@@ -124,25 +125,21 @@ def read_events(
 ) -> Annotations:
     """Read the events of annotation tables.
 
-    tables      a folder of annotation tables, or one table
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
-    column      the column of labels; by default one of the names in use
-    label       the label of events that have none
-    missing     whether rows of a recording that is not there are refused or left out
+    others      as in `TableOptions`
 
     An event that is listed twice counts once. An event that lasts beyond its recording
     ends with it. A RequestError about a row names the file and the line.
     """
-    folder, names = annotation_tables(tables)
+    paths = annotation_tables(tables)
     known = Recordings(recordings)
     events: list[tuple[object, ...]] = []
     annotated = set[str]()
     noted = defaultdict[str, dict[str, None]](dict)  # remark -> tables, lines or files
-    for name in names:
-        path = folder / name
-        own = known.of_table(path, name, alone=len(names) == 1)
-        rows = read_rows(path, column, label, is_table=bool(own or len(names) == 1))
+    for name, path in paths.items():
+        own = known.of_table(path, name, alone=len(paths) == 1)
+        rows = read_rows(path, column, label, is_table=bool(own or len(paths) == 1))
         if not own and not any(row.file for row in rows):
             noted["tables that fit no recording"][name] = None
             continue
@@ -150,41 +147,35 @@ def read_events(
             noted["tables without an event"][name] = None
         annotated |= {own} - {""}
         for row in rows:
-            where = f"{path}, {row.place}"
-            file = known.find(plain_path(row.file), where) if row.file else own
+            file = known.find(plain_path(row.file), row.where) if row.file else own
             if row.file and not file and missing == "ignore":
                 noted["recordings that are not in AUDIO=, left out"][row.file] = None
                 continue
             if not file:
-                raise known.unknown(row.file, where)
+                raise known.unknown(row.file, row.where)
             annotated.add(file)
             seconds = recordings[file]
             if row.end > seconds:
-                noted["events that end with their recording"][where] = None
-            for own_label in labels_of_event(row, label, file, seconds, where):
+                noted["events that end with their recording"][row.where] = None
+            for own_label in labels_of_event(row, label, file, seconds):
                 span = row.start, min(row.end, seconds)
                 events.append((file, *span, own_label, row.low, row.high))
     if not annotated:
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is"
-            f" {names[0]}, the first recording {next(iter(recordings))}; expected names"
-            " as in a.wav and a.txt, or a column file"
+            f" {next(iter(paths))}, the first recording {next(iter(recordings))};"
+            " expected names as in a.wav and a.txt, or a column file"
         )
     remarks = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
         for remark, of in noted.items()
     ]
-    return Annotations(event_table(events), frozenset(annotated), tuple(remarks))
-
-
-def event_table(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
-    """EVENT_COLUMNS and FREQUENCIES, sorted; the first of rows that differ in the
-    frequencies alone.
-    """
-    table = pd.DataFrame(rows, columns=[*EVENT_COLUMNS, *FREQUENCIES])
+    table = pd.DataFrame(events, columns=[*EVENT_COLUMNS, *FREQUENCIES])
     table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
+    # rows that differ in the frequencies alone are views of one event
     table = table.drop_duplicates(EVENT_COLUMNS)
-    return table.sort_values(EVENT_COLUMNS, ignore_index=True)
+    table = table.sort_values(EVENT_COLUMNS, ignore_index=True)
+    return Annotations(table, frozenset(annotated), tuple(remarks))
 
 
 def read_given(options: TableOptions, tables: Path, measured: Measured) -> Annotations:
@@ -193,25 +184,22 @@ def read_given(options: TableOptions, tables: Path, measured: Measured) -> Annot
     return read_events(tables, measured.promised, *given)
 
 
-def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
-    """The folder of TABLES=, and the names of its tables below it."""
+def annotation_tables(tables: Path) -> dict[str, Path]:
+    """The tables of TABLES=, by their names below it."""
     if not tables.is_dir():
-        return tables.parent, [tables.name]
+        return {tables.name: tables}
     endings = {ending.lower() for ending in ENDINGS}
-    names = [
-        name for name in files_below(tables) if Path(name).suffix.lower() in endings
-    ]
-    if not names:
+    paths = {name: tables / name for name in files_below(tables)}
+    paths = {n: path for n, path in paths.items() if path.suffix.lower() in endings}
+    if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
         )
-    return tables, names
+    return paths
 
 
 def read_rows(path: Path, column: str, label: str, *, is_table: bool) -> list[Row]:
-    """The rows of a table in any known format, see `read_events`; a file that may be no
-    table has none.
-    """
+    """The rows of a table in any known format; a file that may be none has none."""
     text = read_text(path)
     ending = path.suffix.lower()
     if ending == PRAAT:
@@ -229,21 +217,13 @@ def read_rows(path: Path, column: str, label: str, *, is_table: bool) -> list[Ro
         return []
 
 
-def labels_of_event(
-    row: Row,
-    default: str,
-    file: str,
-    seconds: float,
-    where: str,
-) -> list[str]:
-    """The labels of a row's event, several if `;` separates them in its cell; none of
-    a recording without an event.
-    """
+def labels_of_event(row: Row, default: str, file: str, seconds: float) -> list[str]:
+    """The labels of a row's event, separated by `;`; none without an event."""
     if math.isnan(row.start):
         return []
     if row.start < 0 or row.end < row.start or row.start > seconds:
         raise RequestError(
-            f"{where}: the event lasts from {row.start:g} to {row.end:g} s;"
+            f"{row.where}: the event lasts from {row.start:g} to {row.end:g} s;"
             f" expected a start and an end, in seconds, within the {seconds:.6g} s"
             f" of {file}"
         )
@@ -251,7 +231,7 @@ def labels_of_event(
     labels = [label.strip() for label in cell.split(SEPARATOR) if label.strip()]
     if not labels:
         raise RequestError(
-            f"{where}: the event has no label; write one, or give LABEL= for such"
+            f"{row.where}: the event has no label; write one, or give LABEL= for such"
             " events"
         )
     return labels
@@ -304,13 +284,11 @@ def hertz_of(text: str, unit: float = 1.0) -> float:
 
 
 def seconds_of(where: str, column: str, text: str) -> float:
-    number = number_of(text)
-    if number is None:
-        raise RequestError(
-            f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or"
-            " 12,5"
-        )
-    return number
+    if (number := number_of(text)) is not None:
+        return number
+    raise RequestError(
+        f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or 12,5"
+    )
 
 
 def label_track(path: Path, text: str) -> list[Row]:
@@ -331,35 +309,31 @@ def label_track(path: Path, text: str) -> list[Row]:
         if cells and (cells[0] == "" or number_of(cells[0]) is not None):
             last = cells.pop(0) or first
             end = seconds_of(where, "the end", last)
-        rows.append(Row(f"line {line}", "", start, end, cells[0] if cells else ""))
+        rows.append(Row(where, "", start, end, cells[0] if cells else ""))
     return rows
 
 
 def text_grid(path: Path, text: str, tier: str) -> list[Row]:
     """The intervals and points with a text of Praat's tiers, or of the one named."""
-    parts: list[tuple[int, str | float]] = []
-    line = begin = 0
-    for match in PARTS.finditer(text):
-        line += text.count("\n", begin, match.start())
-        begin = match.start()
-        quoted, number = match.groups()
-        if quoted is not None:
-            parts.append((line + 1, quoted.replace('""', '"')))
-        elif number_of(number or "") is not None:
-            parts.append((line + 1, float(number)))
-    rest = iter(parts)
-    place = ""
+    line_ends = [match.start() for match in re.finditer("\n", text)]
+    parts = (
+        match
+        for match in PARTS.finditer(text)
+        if match[1] is not None or number_of(match[2] or "") is not None
+    )
+    where = ""
 
     def take(kind: type) -> Any:
-        nonlocal place
-        line, part = next(rest, (line_of_end, None))
-        place = f"line {line}"
-        if not isinstance(part, kind):
+        nonlocal where
+        match = next(parts, None)
+        line = bisect(line_ends, match.start() if match else len(text)) + 1
+        where = f"{path}, line {line}"
+        part = match and match[1 if kind is str else 2]
+        if part is None:
             wanted = "a text in quotation marks" if kind is str else "a number"
-            raise RequestError(f"{path}, {place}: expected {wanted} of a TextGrid")
-        return part
+            raise RequestError(f"{where}: expected {wanted} of a TextGrid")
+        return part.replace('""', '"') if kind is str else float(part)
 
-    line_of_end = text.count("\n") + 1
     names, rows = [], []
     if [take(str), take(str)] != ["ooTextFile", "TextGrid"]:
         raise RequestError(
@@ -374,7 +348,7 @@ def text_grid(path: Path, text: str, tier: str) -> list[Row]:
             end = start if kind == "TextTier" else take(float)
             label = take(str).strip()
             if label and tier in ("", name):
-                rows.append(Row(place, "", start, end, label))
+                rows.append(Row(where, "", start, end, label))
     if tier and tier not in names:
         raise RequestError(f"{path}: COLUMN={tier}: {nearest('tier', tier, names)}")
     return rows
@@ -383,21 +357,21 @@ def text_grid(path: Path, text: str, tier: str) -> list[Row]:
 def segments(path: Path, text: str) -> list[Row]:
     """The segments of AviaNZ, below what it knows of the recording."""
     rows = []
-    place = "the beginning"
+    where = f"{path}, the beginning"
     try:
         for number, segment in enumerate(json.loads(text)):
-            place = f"segment {number}"
+            where = f"{path}, segment {number}"
             if isinstance(segment, dict):
                 continue
             start, end, *band, labels = segment
             species = SEPARATOR.join(str(label["species"]) for label in labels)
             # a segment over all frequencies has 0 and 0, or two shares below 1
             low, high = map(float, band if max(band) > 1 else (math.nan, math.nan))
-            rows.append(Row(place, "", float(start), float(end), species, low, high))
+            rows.append(Row(where, "", float(start), float(end), species, low, high))
     except (ValueError, TypeError, KeyError) as reason:
         raise RequestError(
-            f"{path}, {place}: {reason or type(reason).__name__}; expected a .data file"
-            ' of AviaNZ, [{…}, [start, end, low, high, [{"species": …}]], …]'
+            f"{where}: {reason or type(reason).__name__}; expected a .data file of"
+            ' AviaNZ, [{…}, [start, end, low, high, [{"species": …}]], …]'
         ) from None
     return rows
 
@@ -427,8 +401,7 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
         cell = dict(zip(cells, row))
         if not any(row):
             continue
-        place = f"line {line}"
-        where = f"{path}, {place}"
+        where = f"{path}, line {line}"
         start = end = math.nan
         if cell["start"] or cell["end"]:
             start = seconds("start")
@@ -439,7 +412,7 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
                 begin = seconds("file offset")
                 start, end = begin, round(begin + (end - start), DIGITS)
         low, high = (hertz_of(cell[edge], units[edge]) for edge in FREQUENCIES)
-        yield Row(place, cell["file"], start, end, cell["label"], low, high)
+        yield Row(where, cell["file"], start, end, cell["label"], low, high)
 
 
 def plain_name(header: str) -> tuple[str, str]:

@@ -98,9 +98,7 @@ class Background:
 
 
 def background_cache(
-    folder: str,
-    cache: Cache,
-    channels: Sequence[StoredChannel],
+    folder: str, cache: Cache, channels: Sequence[StoredChannel]
 ) -> Cache:
     """The cache of unannotated recordings, of the same rate and features."""
     wrong = [own.name for own in channels if own.channel.name not in POWERS]

@@ -65,9 +65,7 @@ PAGE = Path(__file__).parent / "templates" / "check.html"
 
 
 def candidates(
-    frames: Frames,
-    probabilities: NDArray[np.floating],
-    rules: Mapping[str, Rule],
+    frames: Frames, probabilities: NDArray[np.floating], rules: Mapping[str, Rule]
 ) -> pd.DataFrame:
     """Detections by lower thresholds: file, start, end, label, score."""
     lenient = {
@@ -84,10 +82,7 @@ def write_check(
     model: "AudioModel",
     folder: Path,
 ) -> None:
-    """Draw so many detections and write the folder `check` below OUT.
-
-    detections  file, start, end, label, score
-    """
+    """Draw `count` detections and write the folder `check` below OUT."""
     if detections.empty:
         tell("nothing to check: no detection")
         return
@@ -159,9 +154,7 @@ def design(score: NDArray[np.floating]) -> Floats:
 
 
 def fit_precision(
-    score: Floats,
-    right: NDArray[np.bool_],
-    recording: NDArray[np.generic],
+    score: Floats, right: NDArray[np.bool_], recording: NDArray[np.generic]
 ) -> Fit:
     """Fit checked detections (n,).
 
@@ -192,16 +185,10 @@ def fit_precision(
     return Fit(coefficients, inverse, clustered, len(x), groups)
 
 
-def precision_above(
-    fit: Fit,
-    scores: Floats,
-    thresholds: Floats,
-) -> pd.DataFrame:
+def precision_above(fit: Fit, scores: Floats, thresholds: Floats) -> pd.DataFrame:
     """A row for each threshold: the number of detections above it, the part of them
     that is right with its interval for these detections (low, high) and for other
-    recordings (elsewhere_low, elsewhere_high).
-
-    scores  (N,) of all detections
+    recordings (elsewhere_low, elsewhere_high); scores (N,) of all detections.
     """
     rows = []
     for threshold in thresholds:
@@ -237,9 +224,7 @@ def draw(scores: Floats, count: int, rng: np.random.Generator) -> NDArray[np.int
     band = np.searchsorted(edges[1:-1], odds)
     order = rng.permutation(len(scores))
     turn = np.zeros(len(scores), int)  # place in the own band
-    for number in range(STRATA):
-        own = order[band[order] == number]
-        turn[own] = np.arange(len(own))
+    turn[order] = pd.Series(order).groupby(band[order]).cumcount()
     by_turn = np.lexsort((rng.random(len(scores)), turn))
     return by_turn[:count]
 

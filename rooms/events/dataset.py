@@ -11,7 +11,7 @@ follows, and the frames there are taken from the other piece.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.scores import Floats
-from featurestack.rooms.events.annotations import read_given
+from featurestack.rooms.events.annotations import Annotations, read_given
 from featurestack.rooms.events.events_file import COLUMNS, EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
@@ -38,6 +38,7 @@ from featurestack.rooms.events.recordings import (
     lost_in_words,
     measure_recordings,
 )
+from featurestack.rooms.events.scores import numbers_between
 from featurestack.storage.files import replace_file
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which
@@ -99,29 +100,16 @@ def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
     labels = pd.Series("", pieces.index)
     for file, own in pieces.groupby("file"):
         of_file = events[events["file"] == file].sort_values("label")
-        start, end = own["start"].to_numpy(), own["end"].to_numpy()
-        first = np.searchsorted(end, of_file["start"], side="right")
-        last = np.searchsorted(start, of_file["end"], side="left")
+        first = np.searchsorted(own["end"], of_file["start"], side="right")
+        last = np.searchsorted(own["start"], of_file["end"], side="left")
         last = np.maximum(last, first + 1).clip(max=len(own))  # a point
-        found: dict[int, dict[str, None]] = {}
-        for begin, after, label in zip(first, last, of_file["label"]):
-            for piece in range(begin, after):
-                found.setdefault(piece, {})[label] = None
-        for piece, names in found.items():
-            labels[own.index[piece]] = SEPARATOR.join(names)
+        place, piece = numbers_between(first, last)
+        found = of_file["label"].iloc[place].set_axis(own.index[piece])
+        labels.update(found.groupby(level=0).agg(lambda o: SEPARATOR.join(o.unique())))
     return labels
 
 
 # ---- the command
-
-
-@dataclass(frozen=True)
-class Annotated:
-    """The recordings in use and their events."""
-
-    seconds: Mapping[str, float]  # name of each recording -> its length
-    events: pd.DataFrame  # COLUMNS; an empty label is one of IGNORE
-    notes: tuple[str, ...]  # lines for the user
 
 
 def csv_path(options: EventsCommand) -> Path:
@@ -134,13 +122,18 @@ def csv_path(options: EventsCommand) -> Path:
     return options.data / name / f"{name}.csv"
 
 
-def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotated:
-    """The recordings in use and their events; RequestError if none is left."""
+def annotated_recordings(
+    options: EventsCommand, measured: Measured
+) -> tuple[dict[str, float], Annotations]:
+    """The seconds of the recordings in use, and their events, of which those of IGNORE
+    have no label; RequestError if none is left.
+    """
     readable = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
     if options.tables is None:
         if not readable:
             raise RequestError(f"AUDIO={options.audio} has no recording to read")
-        return Annotated(readable, pd.DataFrame(columns=[*COLUMNS]), (BACKGROUNDS,))
+        nothing = pd.DataFrame(columns=[*COLUMNS])
+        return readable, Annotations(nothing, frozenset(), (BACKGROUNDS,))
     annotations = read_given(options, options.tables, measured)
     known = annotations.annotated
     used = {n: lasts for n, lasts in readable.items() if options.empty or n in known}
@@ -170,7 +163,8 @@ def annotated_recordings(options: EventsCommand, measured: Measured) -> Annotate
             " read"
         )
     refuse_class_names(events["label"].unique())
-    return Annotated(used, events.reset_index(drop=True), tuple(notes))
+    events = events.reset_index(drop=True)
+    return used, replace(annotations, events=events, notes=tuple(notes))
 
 
 def write(
@@ -202,13 +196,17 @@ def write(
 
 
 def events_summary(
-    annotated: Annotated, pieces: pd.DataFrame, block: float | None
+    seconds: Mapping[str, float],
+    annotated: Annotations,
+    pieces: pd.DataFrame,
+    block: float | None,
 ) -> str:
     """Counts by label, how long events last, and what was left out."""
     events = annotated.events[annotated.events["label"] != ""]
-    recordings = counted(len(annotated.seconds), "recording")
-    hours = duration(sum(annotated.seconds.values()))
-    lines = [f"{recordings}, {hours}, {counted(len(events), 'event')}"]
+    recordings = (
+        f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))}"
+    )
+    lines = [f"{recordings}, {counted(len(events), 'event')}"]
     length = (pieces["end"] - pieces["start"]).max()
     cut = f"{counted(len(pieces), 'piece')} of {length:g} s"
     if not len(annotated.events):
@@ -230,7 +228,8 @@ def events_summary(
             " recording are optimistic for another site"
         )
     if groups == 1:
-        given = f" less than BLOCK={block:g}" if block else " BLOCK=120"
+        fifth = f"{min(120.0, sum(seconds.values()) / 5):.3g}"
+        given = f" less than BLOCK={block:g}" if block else f" BLOCK={fifth}"
         lines.append(
             "one group cannot be both trained on and tested: give"
             f"{given}, so that parts of the recording are groups"
@@ -249,12 +248,12 @@ def make_events(options: EventsCommand) -> int:
     measured = measure_recordings(recordings, options.truncated)
     for name, problem in measured.problems.items():
         tell(f"{name}: {problem}")
-    annotated = annotated_recordings(options, measured)
-    stretches = cut_blocks(annotated.seconds, options.block)
+    seconds, annotated = annotated_recordings(options, measured)
+    stretches = cut_blocks(seconds, options.block)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))
     write(pieces, annotated.events, recordings, path)
-    print(events_summary(annotated, pieces, options.block))
+    print(events_summary(seconds, annotated, pieces, options.block))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
     features = make_command(
         "features", f"DATASET={path}", *option_words(options, ("data",))

@@ -20,27 +20,18 @@ detections. `axis` times are seconds on one axis, on which stretches follow each
 GAP apart, so that one pass serves all recordings.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.results.scores import Floats, Ints
-from featurestack.rooms.events.scores import (
-    IOU,
-    Spans,
-    is_points,
-    lie_on,
-    match,
-    numbers_between,
-    score_table,
-    tally_all,
-    union,
-)
+from featurestack.rooms.events import scores
+from featurestack.rooms.events.scores import Spans, is_points, numbers_between
 
 Numbers = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -129,11 +120,9 @@ class Frames:
             own = own[np.argsort(self.start[own])]
             start = events["start"].to_numpy(float)[rows]
             end = events["end"].to_numpy(float)[rows]
+            until = np.where(start == end, np.nextafter(end, np.inf), end)
             first = np.searchsorted(self.end[own], start, side="right")
-            after = np.searchsorted(self.start[own], end, side="left")
-            point = start == end
-            of_points = np.searchsorted(self.start[own], start, side="right")
-            after[point] = of_points[point]
+            after = np.searchsorted(self.start[own], until, side="left")
             place, number = numbers_between(first, after)
             event.append(rows[place])
             stretch.append(own[number])
@@ -180,39 +169,31 @@ class Frames:
         first[1:] = np.clip(centre[:-1] + 2, first[1:], centre[1:])
         return first, after
 
-    def table(self, detections: "Mapping[str, Found]") -> pd.DataFrame:
-        """Detections as a table: file, start, end, label, score; sorted."""
-        parts = [
-            self.place(name, found.spans).assign(score=found.score)
-            for name, found in detections.items()
-        ]
-        return pd.concat(parts).sort_values(
+    def table(self, spans: Mapping[str, Spans]) -> pd.DataFrame:
+        """`place` of several labels, sorted."""
+        return pd.concat([self.place(*own) for own in spans.items()]).sort_values(
             ["file", "start", "label"], kind="stable", ignore_index=True
         )
 
     def place(self, label: str, spans: Spans) -> pd.DataFrame:
-        """Spans of one label in their recordings: file, start, end, label."""
-        file = self.stretches["file"].to_numpy(object)
+        """Spans of one label in their recordings: file, start, end, label, score."""
+        file = self.stretches["file"].to_numpy(object)[spans.stretch]
         shift = self.shift[spans.stretch]
-        return pd.DataFrame(
-            {
-                "file": file[spans.stretch],
-                "start": spans.start - shift,
-                "end": spans.end - shift,
-                "label": label,
-            }
-        )
+        score = spans.score if len(spans.score) else np.nan
+        times = {"start": spans.start - shift, "end": spans.end - shift}
+        return pd.DataFrame({"file": file, **times, "label": label, "score": score})
 
 
 def are_exclusive(events: pd.DataFrame) -> bool:
     """Whether labels exclude each other: there are nearly never two at a time."""
+    events = events[events["label"] != ""]
     shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
     end = np.maximum(events["end"], events["start"] + POINT)
     table = events.assign(start=events["start"] + shift, end=end + shift)
     table = table.sort_values("start")
 
     def covered(spans: pd.DataFrame) -> float:
-        start, end = union(spans["start"].to_numpy(), spans["end"].to_numpy())
+        start, end = scores.union(spans["start"].to_numpy(), spans["end"].to_numpy())
         return float(np.sum(end - start))
 
     each = sum(covered(own) for _, own in table.groupby("label"))
@@ -235,17 +216,7 @@ class Rule:
     high: float | None = None
 
 
-class Found(NamedTuple):
-    """Detections of one class, on the axis."""
-
-    spans: Spans
-    score: Floats  # (D,) the highest probability
-
-    def take(self, chosen: NDArray[np.generic]) -> "Found":
-        return Found(self.spans.take(chosen), self.score[chosen])
-
-
-def detect(frames: Frames, probability: Numbers, rule: Rule) -> Found:
+def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
     """The detections of one class, sorted by start; probability (T,).
 
     A detection begins half a hop before its first frame and ends half a hop after its
@@ -278,8 +249,8 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Found:
         middle = (end[before] + start[before + 1]) / 2
         end[before] = middle
         start[before + 1] = middle
-    found = Found(Spans(start, end, stretch), score)
-    return found.take(found.spans.lasts >= rule.least_length)
+    found = Spans(start, end, stretch, score)
+    return found.take(found.lasts >= rule.least_length)
 
 
 def runs(above: Mask, stretch: Ints) -> tuple[Ints, Ints]:
@@ -301,7 +272,7 @@ def sums(values: Floats, first: Ints, last: Ints) -> Floats:
 
 def detect_all(
     frames: Frames, probabilities: Numbers, rules: Mapping[str, Rule]
-) -> dict[str, Found]:
+) -> dict[str, Spans]:
     """The detections of each class that has a rule; probabilities (T, K)."""
     return {
         name: detect(frames, probabilities[:, number], rules[name])
@@ -325,12 +296,11 @@ class RuleCounts:
 
     def chosen(self, without: int | None = None) -> dict[str, Rule]:
         """The rule of each class with the best F1 in all folds but `without`."""
-        used = np.full(len(self.folds), True)
-        if without is not None:
-            used = self.folds != without
-        matched = self.matched[used].sum(axis=0)
-        events = self.events[used].sum(axis=0)
-        detected = self.detected[used].sum(axis=0)
+        used = np.array([fold != without for fold in self.folds])
+        matched, detected, events = (
+            counts[used].sum(axis=0)
+            for counts in (self.matched, self.detected, self.events)
+        )
         f1 = 2 * matched / np.maximum(1, events[:, None] + detected)
         default = f1[:, 0]
         wrong = np.maximum(1, (1 - default) * events)  # a Poisson count
@@ -351,16 +321,9 @@ def rule_grid(events: Spans, exclusive: bool) -> list[Rule]:
     """
     points = is_points(events)
     shares = sorted(SHARES, key=(1.0).__ne__) if exclusive else SHARES
-    median = 0.0
-    if len(events.start):
-        median = float(np.median(events.end - events.start))
+    median = float(np.median(events.lasts)) if len(events.start) else 0.0
     return [
-        Rule(
-            threshold=threshold,
-            share=share,
-            least_length=length * median,
-            points=points,
-        )
+        Rule(threshold, share, length * median, points)
         for threshold in THRESHOLDS
         for share in shares
         for length in ((0.0,) if points else LENGTHS)
@@ -373,27 +336,23 @@ def default_rules(events: Mapping[str, Spans], exclusive: bool) -> dict[str, Rul
 
 
 def without_ignored(
-    frames: Frames,
-    events: pd.DataFrame,
-    found: Mapping[str, Found],
-) -> dict[str, Found]:
+    frames: Frames, events: pd.DataFrame, found: Mapping[str, Spans]
+) -> dict[str, Spans]:
     """The detections that do not lie on an event without a label."""
     ignored = events[events["label"] == ""]
     if ignored.empty:
         return dict(found)
     one = replace(frames, classes=("",)).spans(ignored)[""]
-    return {name: own.take(~lie_on(own.spans, one)) for name, own in found.items()}
+    return {name: own.take(~scores.lie_on(own, one)) for name, own in found.items()}
 
 
 def count_rules(
-    frames: Frames,
-    probabilities: Numbers,
-    events: pd.DataFrame,
+    frames: Frames, probabilities: Numbers, events: pd.DataFrame
 ) -> RuleCounts:
     """Count what each rule finds at IoU 0.5, points within the collar."""
     folds, fold = np.unique(frames.stretches["fold"], return_inverse=True)
     spans = frames.spans(events)
-    exclusive = are_exclusive(events[events["label"] != ""])
+    exclusive = are_exclusive(events)
     grids = {name: rule_grid(own, exclusive) for name, own in spans.items()}
     size = max(map(len, grids.values()))
     matched = np.zeros((len(folds), len(grids), size))
@@ -411,8 +370,8 @@ def count_rules(
         for place in range(0, len(grid), lengths):
             rule = replace(grid[place], least_length=0.0)
             every = {name: detect(frames, probabilities[:, number], rule)}
-            found = without_ignored(frames, events, every)[name].spans
-            _, partner = match(own, found, IOU, points=grid[place].points)
+            found = without_ignored(frames, events, every)[name]
+            _, partner = scores.match(own, found, scores.IOU, points=grid[place].points)
             is_partner = np.isin(np.arange(len(found.start)), partner)
             for index in range(place, place + lengths):
                 kept = found.lasts >= grid[index].least_length
@@ -422,29 +381,16 @@ def count_rules(
 
 
 def cross_fitted(
-    frames: Frames,
-    probabilities: Numbers,
-    counts: RuleCounts,
-) -> dict[str, Found]:
+    frames: Frames, probabilities: Numbers, counts: RuleCounts
+) -> dict[str, Spans]:
     """Detections by rules of the other folds."""
     fold = frames.stretches["fold"].to_numpy()
-    of_folds = []
+    found = defaultdict[str, list[Spans]](list)
     for tested in counts.folds.tolist():
         rules = counts.chosen(without=tested)
-        every = detect_all(frames, probabilities, rules)
-        of_folds.append(
-            {
-                name: found.take(fold[found.spans.stretch] == tested)
-                for name, found in every.items()
-            }
-        )
-    joined = {}
-    for name in frames.classes:
-        columns = zip(*(of_fold[name].spans for of_fold in of_folds))
-        spans = Spans(*map(np.concatenate, columns))
-        score = np.concatenate([of_fold[name].score for of_fold in of_folds])
-        joined[name] = Found(spans, score).take(np.argsort(spans.start, kind="stable"))
-    return joined
+        for name, own in detect_all(frames, probabilities, rules).items():
+            found[name].append(own.take(fold[own.stretch] == tested))
+    return {name: scores.together(parts) for name, parts in found.items()}
 
 
 def scores_of_tables(
@@ -461,5 +407,5 @@ def scores_of_tables(
     stretches = stretches.assign(start=0.0, fold=0, frames=0)
     nothing = Frames(stretches, np.empty(0), 0.0, tuple(classes))
     found = nothing.spans(detections)
-    tallies = tally_all(nothing.spans(events), found, len(stretches))
-    return score_table(tallies, nothing.seconds)
+    tallies = scores.tally_all(nothing.spans(events), found, len(stretches))
+    return scores.score_table(tallies, nothing.seconds)

@@ -27,11 +27,7 @@ class FrameModel(nn.Module):
         self.register_buffer("exclusive", torch.tensor(True))
 
     def loss(
-        self,
-        logits: Tensor,
-        targets: Tensor,
-        used: Tensor,
-        smoothing: float = 0.0,
+        self, logits: Tensor, targets: Tensor, used: Tensor, smoothing: float = 0.0
     ) -> Tensor:
         """The mean loss of the used frames.
 

@@ -23,6 +23,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
+from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_given
 from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
@@ -36,15 +37,6 @@ from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.recordings import lost_in_words, measure_recordings
-from featurestack.rooms.events.tables import (
-    COLUMNS,
-    DIGITS,
-    RAVEN,
-    as_text,
-    clock_times,
-    count_detections,
-    detection_tables,
-)
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import score_lines
 from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
@@ -54,21 +46,13 @@ BATCH = 16  # pieces
 SCORES = "scores.csv"
 RECORD = ".predict.json"  # of the files in OUT
 MOST_SHOWN = 20  # detections of a recording that are printed
-SHOWN = [
-    "events",
-    "f1",
-    "f1_iou_0.3",
-    "f1_iou_0.7",
-    "found",
-    "false_alarms",
-    "onset_ms",
-]
+# columns of scores.csv that are printed -> decimals
+SHOWN = {"events": 0, **dict.fromkeys(("f1", "f1_iou_0.3", "f1_iou_0.7", "found"), 3)}
+SHOWN |= {"false_alarms": 0, "onset_ms": 1}
 
 
 def predict_recordings(
-    given: PredictOptions,
-    model: AudioModel,
-    files: Mapping[str, Path],
+    given: PredictOptions, model: AudioModel, files: Mapping[str, Path]
 ) -> int:
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
@@ -78,9 +62,7 @@ def predict_recordings(
 
 
 def find_detections(
-    options: DetectionOptions,
-    model: AudioModel,
-    files: Mapping[str, Path],
+    options: DetectionOptions, model: AudioModel, files: Mapping[str, Path]
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """The content of detections.csv, and failures; writes all tables."""
     if options.hop or options.window:
@@ -115,17 +97,18 @@ def find_detections(
     failures = {files[name]: reason for name, reason in problems.items()}
     tell_failures(failures, len(files))
     if not parts:
-        return pd.DataFrame(columns=[*COLUMNS]), problems
+        return pd.DataFrame(columns=[*tables.COLUMNS]), problems
     detections = pd.concat(parts, ignore_index=True)
     written = written_table(detections, rules)
-    tables = detection_tables(written, files, seconds, model.sample_rate / 2)
+    highest = model.sample_rate / 2
+    contents = tables.detection_tables(written, files, seconds, highest)
     remarks = {name: truncation(own) for name, own in lost.items()} | problems
-    counts = count_detections(detections, seconds, remarks, model.classes)
-    tables["counts.csv"] = as_text(counts, ",")
+    counts = tables.count_detections(detections, seconds, remarks, model.classes)
+    contents["counts.csv"] = tables.as_text(counts, ",")
     if annotations:
         scores = score(model, detections, seconds, annotations)
-        tables[SCORES] = scores.to_csv(lineterminator="\n")
-    names = write_detection_tables(folder, tables)
+        contents[SCORES] = scores.to_csv(lineterminator="\n")
+    names = write_detection_tables(folder, contents)
     if annotations:
         show_scores(scores)
     tell(
@@ -149,24 +132,21 @@ def written_table(detections: pd.DataFrame, rules: Mapping[str, Rule]) -> pd.Dat
     bands = {name: (rule.low, rule.high) for name, rule in rules.items()}
     edges = np.array([*detections["label"].map(bands)], float).reshape(-1, 2)
     table = detections.assign(low=edges[:, 0], high=edges[:, 1])
-    return table.assign(time=clock_times(detections)).round(DIGITS)
+    return table.assign(time=tables.clock_times(detections)).round(tables.DIGITS)
 
 
-def write_detection_tables(folder: Path, tables: Mapping[str, str]) -> list[str]:
+def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[str]:
     """Write the tables of a call, name -> content, in the place of those of the last
     one; returns their names without those in RAVEN. A file of the user's stays and is
     named: the table has a number, one in RAVEN is not written.
     """
     own = OwnFiles(folder, RECORD)
-    names = {
-        name: name if name.startswith(RAVEN) else own.free_name(name) for name in tables
-    }
-    kept = own.write({names[name]: text for name, text in tables.items()})
-    main = [name for name in tables if not name.startswith(RAVEN)]
+    main = {n: own.free_name(n) for n in contents if not n.startswith(tables.RAVEN)}
+    kept = own.write({main.get(name, name): text for name, text in contents.items()})
     others = [name for name in (*main, SCORES) if not own.is_own(name)]
     for name in dict.fromkeys([*kept, *others]):
         tell(f"{folder / name}: kept, it is not as predict wrote it")
-    return [names[name] for name in main]
+    return [*main.values()]
 
 
 def rules_of(model: AudioModel, threshold: str) -> dict[str, Rule]:
@@ -182,10 +162,7 @@ def rules_of(model: AudioModel, threshold: str) -> dict[str, Rule]:
 
 
 def predict_frames(
-    model: AudioModel,
-    name: str,
-    file: Path,
-    seconds: float,
+    model: AudioModel, name: str, file: Path, seconds: float
 ) -> tuple[Frames, NDArray[np.float32]]:
     """The frames of one recording, and their probabilities (T, K), mean of folds."""
     pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
@@ -248,10 +225,10 @@ def score(
 
 def show_scores(scores: pd.DataFrame) -> None:
     """Print the main columns of scores.csv."""
-    columns = []
-    for name in SHOWN:
-        digits = {"events": 0, "false_alarms": 0, "onset_ms": 1}.get(name, 3)
-        columns.append(scores[name].map(f"{{:,.{digits}f}}".format).replace("nan", "-"))
+    columns = [
+        scores[name].map(f"{{:,.{digits}f}}".format).replace("nan", "-")
+        for name, digits in SHOWN.items()
+    ]
     print(text_table(list(zip(scores.index, *columns)), ["", *SHOWN]))
     for line in score_lines(scores, "events"):
         tell(line)

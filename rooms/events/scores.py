@@ -45,9 +45,10 @@ class Spans(NamedTuple):
     start: Floats
     end: Floats
     stretch: Ints  # the recording, or the block of one, that each lies in
+    score: Floats = np.empty(0)  # of detections, the highest probability
 
     def take(self, chosen: NDArray[np.generic]) -> "Spans":
-        return Spans(*(column[chosen] for column in self))
+        return Spans(*(column[chosen] if len(column) else column for column in self))
 
     @property
     def middle(self) -> Floats:
@@ -66,18 +67,12 @@ class Spans(NamedTuple):
 
 
 def match(
-    events: Spans,
-    detections: Spans,
-    iou: float,
-    *,
-    points: bool = False,
+    events: Spans, detections: Spans, iou: float, *, points: bool = False
 ) -> tuple[Ints, Ints]:
     """The events and detections that are partners, as many as possible."""
-    pairs = (
-        near_points(events, detections)
-        if points
-        else overlapping(events, detections, iou)
-    )
+    pairs = overlapping(events, detections, iou)
+    if points:
+        pairs = near_points(events, detections)
     shape = len(events.start), len(detections.start)
     allowed = csr_matrix((np.ones(pairs.shape[1]), pairs), shape)
     partner = maximum_bipartite_matching(allowed, perm_type="column")  # -1: none
@@ -205,25 +200,27 @@ class Tally:
 def score_table(tallies: Mapping[str, Tally], seconds: Floats) -> pd.DataFrame:
     """Scores of each label: events, detections, f1, low and high (its 95 % interval by
     recording), precision, recall, f1_iou_0.3, f1_iou_0.7, found, false_alarms and
-    wrong_names an hour, onset_ms (median) and onset_90_ms.
-
-    seconds  (S,) of each stretch
+    wrong_names an hour, onset_ms (median) and onset_90_ms; seconds (S,) of stretches.
     """
     rows = {name: own.scores(seconds) for name, own in tallies.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
 
 
 def tally_all(
-    events: Mapping[str, Spans],
-    detections: Mapping[str, Spans],
-    stretches: int,
+    events: Mapping[str, Spans], detections: Mapping[str, Spans], stretches: int
 ) -> dict[str, Tally]:
     """The tally of each label, and of ALL."""
     every = together([*events.values()])
-    tallies = {}
-    for name, own in events.items():
-        tallies[name] = tally(own, detections[name], every, stretches)
-    return {**tallies, ALL: summed([*tallies.values()])}
+    tallies = {
+        name: tally(own, detections[name], every, stretches)
+        for name, own in events.items()
+    }
+    whole = Tally(
+        np.sum([own.by_stretch for own in tallies.values()], axis=0),
+        np.concatenate([own.onsets for own in tallies.values()]),
+        all(own.points for own in tallies.values()),
+    )
+    return {**tallies, ALL: whole}
 
 
 def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tally:
@@ -241,14 +238,6 @@ def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tal
     onsets = events.start[event] - detections.start[detection]
     by_stretch = np.stack([spans.by_stretch(stretches) for spans in counted])
     return Tally(by_stretch, np.abs(onsets), points)
-
-
-def summed(tallies: Sequence[Tally]) -> Tally:
-    """The tally of several labels together."""
-    by_stretch = np.sum([own.by_stretch for own in tallies], axis=0)
-    onsets = np.concatenate([own.onsets for own in tallies])
-    points = all(own.points for own in tallies)
-    return Tally(by_stretch, onsets, points)
 
 
 def is_points(events: Spans) -> bool:

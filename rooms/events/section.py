@@ -88,16 +88,15 @@ def errors(tested: ScoredFrames) -> pd.DataFrame:
     every = together([*events.values()])
     parts = []
     for name, found in tested.detections.items():
-        on_own = lie_on(found.spans, events[name])
-        on_any = lie_on(found.spans, every)
+        on_own = lie_on(found, events[name])
+        on_any = lie_on(found, every)
         kinds = {"false alarm": ~on_any, "wrong name": on_any & ~on_own}
         for kind, wrong in kinds.items():
             table = frames.table({name: found.take(wrong)})
-            surest = table.nlargest(MOST_ERRORS, "score")
-            parts.append(surest.assign(kind=kind))
-        missed = events[name].take(~lie_on(events[name], found.spans))
-        table = frames.place(name, missed)
-        parts.append(table.head(MOST_ERRORS).assign(kind="missed"))
+            parts.append(table.nlargest(MOST_ERRORS, "score").assign(kind=kind))
+        missed = events[name].take(~lie_on(events[name], found))
+        first = frames.place(name, missed).head(MOST_ERRORS)
+        parts.append(first.assign(kind="missed"))
     columns = ["label", "kind", "file", "start", "end", "score"]
     table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
     return table.assign(file=[Path(file).name for file in table["file"]])

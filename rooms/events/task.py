@@ -137,12 +137,7 @@ class Events(Tags):
         return False
 
     def scores_of_fold(
-        self,
-        folder: RunFolder,
-        fold: int,
-        split: str,
-        selection: str,
-        member: str,
+        self, folder: RunFolder, fold: int, split: str, selection: str, member: str
     ) -> dict[str, float]:
         return read_tested(folder, [fold]).epoch_scores()
 
@@ -161,11 +156,7 @@ class Events(Tags):
         """None: `finish` has printed the scores of events."""
         return []
 
-    def finish(
-        self,
-        run: RunFolder,
-        cache: Cache,
-    ) -> dict[str, dict[str, Any]]:
+    def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
         """The rule of each class for new audio; prints scores by cross-fitted rules."""
         tested = read_tested(run)
         for line in tested_lines(tested):
@@ -213,11 +204,7 @@ def frames_at_once(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Te
 
 
 def linear_frames(
-    channels: int,
-    classes: int,
-    shape: Shape,
-    *,
-    C: float = STRENGTH,
+    channels: int, classes: int, shape: Shape, *, C: float = STRENGTH
 ) -> "nn.Module":
     """Logistic regression on each frame and its context, solved exactly.
 
@@ -229,11 +216,7 @@ def linear_frames(
 
 
 def frames(
-    channels: int,
-    classes: int,
-    shape: Shape,
-    *,
-    width: int = 48,
+    channels: int, classes: int, shape: Shape, *, width: int = 48
 ) -> "nn.Module":
     """Four dilated convolutions over frames."""
     from featurestack.rooms.events.models import ConvolutionalFrames
@@ -261,11 +244,7 @@ class Placed(NamedTuple):
     frames: Frames
 
 
-def place(
-    clips: pd.DataFrame,
-    offsets: Floats,
-    classes: Sequence[str],
-) -> Placed:
+def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Placed:
     """The frames of pieces in their stretches; each is taken from the piece in which it
     lies farther from an end.
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, by_unit
 from featurestack.rooms.events.frames import (
-    Found,
     Frames,
     RuleCounts,
     are_exclusive,
@@ -31,6 +30,7 @@ from featurestack.rooms.events.frames import (
 )
 from featurestack.rooms.events.scores import (
     ALL,
+    Spans,
     Tally,
     f1_interval,
     f1_of,
@@ -42,12 +42,8 @@ from featurestack.storage.files import replace_file
 FRAMES_FILE = "frames.npz"
 # scores beside the F1 at IoU 0.5, of a class and of a fold
 SCORE_COLUMNS = (
-    "f1_iou_0.3",
-    "f1_iou_0.7",
-    "found",
-    "false_alarms",
-    "wrong_names",
-    "onset_ms",
+    *("f1_iou_0.3", "f1_iou_0.7", "found"),
+    *("false_alarms", "wrong_names", "onset_ms"),
 )
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 EVENT_COLUMNS = ("file", "start", "end", "label")
@@ -77,7 +73,7 @@ class ScoredFrames:
     @property
     def exclusive(self) -> bool:
         """Whether the labels exclude each other."""
-        return are_exclusive(self.events[self.events["label"] != ""])
+        return are_exclusive(self.events)
 
     @cached_property
     def rules(self) -> RuleCounts:
@@ -85,7 +81,7 @@ class ScoredFrames:
         return count_rules(self.frames, self.probabilities, self.events)
 
     @cached_property
-    def detections(self) -> dict[str, Found]:
+    def detections(self) -> dict[str, Spans]:
         """The detections by rules of the other folds; with one fold, by default."""
         if self.frames.stretches["fold"].nunique() == 1:
             return self.by_default
@@ -93,7 +89,7 @@ class ScoredFrames:
         return without_ignored(self.frames, self.events, found)
 
     @property
-    def by_default(self) -> dict[str, Found]:
+    def by_default(self) -> dict[str, Spans]:
         """The detections by rules that nothing was chosen for."""
         rules = default_rules(self.frames.spans(self.events), self.exclusive)
         found = detect_all(self.frames, self.probabilities, rules)
@@ -104,10 +100,9 @@ class ScoredFrames:
         """Those of each class, and of ALL."""
         return self.tally(self.detections)
 
-    def tally(self, detections: Mapping[str, Found]) -> dict[str, Tally]:
-        spans = {name: found.spans for name, found in detections.items()}
+    def tally(self, detections: Mapping[str, Spans]) -> dict[str, Tally]:
         events = self.frames.spans(self.events)
-        return tally_all(events, spans, len(self.frames.stretches))
+        return tally_all(events, detections, len(self.frames.stretches))
 
     def scores(self) -> pd.DataFrame:
         """The table of `score_table`."""
@@ -127,14 +122,11 @@ class ScoredFrames:
         rows = {}
         for number in np.unique(fold):
             inside = fold == number
-            found = {
-                name: own.spans.take(inside[own.spans.stretch])
-                for name, own in self.detections.items()
-            }
-            wanted = {
-                name: own.take(inside[own.stretch]) for name, own in events.items()
-            }
-            tally = tally_all(wanted, found, len(fold))[ALL]
+            own_events, found = (
+                {name: own.take(inside[own.stretch]) for name, own in spans.items()}
+                for spans in (events, self.detections)
+            )
+            tally = tally_all(own_events, found, len(fold))[ALL]
             rows[int(number)] = tally.scores(self.frames.seconds[inside])
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
         return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]
@@ -154,9 +146,9 @@ class ScoredFrames:
             background = 1 - given.sum(axis=1)
             first = targets.argmax(axis=1)
             of_class = given[np.arange(len(given)), first]
-            true = np.where(targets.any(axis=1), of_class, background)
-            return -np.log(np.maximum(true, SMALLEST_PROBABILITY))
-        true = np.where(targets, given, 1 - given)
+            true = np.where(targets.any(axis=1), of_class, background)[:, None]
+        else:
+            true = np.where(targets, given, 1 - given)
         return -np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean(axis=1)
 
 

@@ -53,7 +53,7 @@ class Targets:
         self.names = tuple(plan.names)
         self.events = read_dataset_events(plan.cache)
         ignored = self.events["label"] == ""
-        self.exclusive = are_exclusive(self.events[~ignored])
+        self.exclusive = are_exclusive(self.events)
         placed = place(plan.table, self.offsets, self.names)
         rows = plan.table.index.to_numpy()[placed.order]
         self.own = np.zeros((len(self.clips), len(self.offsets)), bool)
@@ -110,10 +110,7 @@ class FrameTrainer(Trainer):
 
     @classmethod
     def prepare(
-        cls,
-        network: nn.Module,
-        data: FoldData,
-        device: str,
+        cls, network: nn.Module, data: FoldData, device: str
     ) -> tuple[Compute, nn.Module]:
         """Plain fp32: the network is too small to gain by other ways."""
         given = data.plan.training.threads
@@ -141,10 +138,7 @@ class FrameTrainer(Trainer):
         return math.ceil(len(batch) * self.targets.by_piece / CROPS)
 
     def examples(
-        self,
-        batches: Sequence[Positions],
-        generator: torch.Generator,
-        bar: "Bar",
+        self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
     ) -> Iterator[tuple[torch.Tensor, Any]]:
         drawn = 0
         for _ in range(self.passes(batches)):
@@ -168,10 +162,7 @@ class FrameTrainer(Trainer):
         )
 
     def crops(
-        self,
-        batch: Positions,
-        x: torch.Tensor,
-        generator: torch.Generator,
+        self, batch: Positions, x: torch.Tensor, generator: torch.Generator
     ) -> Iterator[tuple[torch.Tensor, FrameTargets]]:
         """The crops (b, D, 1, CROP) of a batch with a used frame, in random order."""
         frames = x.shape[3]

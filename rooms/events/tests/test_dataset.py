@@ -70,7 +70,8 @@ def options(folder, **given):
 
 def test_ignored_events_are_kept_without_a_label(folder):
     measured = Measured({f"r{number}.wav": 12.0 for number in range(4)}, {}, {}, {})
-    events = annotated_recordings(options(folder, ignore="low"), measured).events
+    _, annotated = annotated_recordings(options(folder, ignore="low"), measured)
+    events = annotated.events
     assert {*events["label"]} == {"high", ""}
     with refused("IGNORE=lo: .*did you mean 'low'"):
         annotated_recordings(options(folder, ignore="lo"), measured)

@@ -84,7 +84,7 @@ def test_a_point_is_the_mean_time_of_its_run():
     found = detect(
         frames(1), np.array([0, 0, 0.6, 0.9, 0.6, 0, 0, 0, 0, 0]), Rule(points=True)
     )
-    assert found.spans.start == found.spans.end == pytest.approx([0.35])
+    assert found.start == found.end == pytest.approx([0.35])
 
 
 def test_targets_give_their_events_back():
@@ -130,8 +130,7 @@ def example(noise):
 
 
 def scored(every, found, table):
-    spans = {name: of_class.spans for name, of_class in found.items()}
-    return scores_of(every.spans(table), spans, every.seconds).loc[ALL]
+    return scores_of(every.spans(table), found, every.seconds).loc[ALL]
 
 
 def test_rules_find_a_threshold_that_the_default_misses():
@@ -161,8 +160,8 @@ def test_the_default_rule_joins_frames_unless_labels_exclude_each_other():
         for exclusive in (False, True)
     )
     assert len(joined.score) == 300
-    assert joined.spans.lasts == pytest.approx(0.6)
-    assert cut.spans.lasts == pytest.approx(0.3)
+    assert joined.lasts == pytest.approx(0.6)
+    assert cut.lasts == pytest.approx(0.3)
     assert len(cut.score) == 300  # one frame is shorter than 0.3 of 0.8 s
 
 
