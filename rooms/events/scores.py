@@ -48,7 +48,9 @@ class Spans(NamedTuple):
     score: Floats = np.empty(0)  # of detections, the highest probability
 
     def take(self, chosen: NDArray[np.generic]) -> "Spans":
-        return Spans(*(column[chosen] if len(column) else column for column in self))
+        start, end, stretch = (column[chosen] for column in self[:3])
+        score = self.score[chosen] if len(self.score) else self.score
+        return Spans(start, end, stretch, score)
 
     @property
     def middle(self) -> Floats:
