@@ -1,7 +1,7 @@
 """Leaks between folds: a source recording, or the same audio, in two folds."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pandas as pd
 
@@ -53,23 +53,18 @@ def duplicate_findings(
     table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], dataset: Dataset
 ) -> list[Finding]:
     """Findings about clips with the same or similar audio."""
-    across_folds = list[str]()
-    in_one_fold = list[str]()
-    similar = list[str]()
-    two_labels = []
+    across_folds, in_one_fold, similar, two_labels = (list[str]() for _ in range(4))
     paths = table["path"].tolist()
     places = spans(table)
-    sample_rate = dataset.sample_rate
-
-    @lru_cache(KEPT_AT_HAND)
-    def decode_row(row: int) -> audio.Samples:
-        place = paths[row], sample_rate, LONGEST_DURATION, places[row]
-        return audio.decode(*place, dataset.audio_channel)
-
+    rate, channel = dataset.sample_rate, dataset.audio_channel
+    given = partial(audio.decode, seconds=LONGEST_DURATION, channel=channel)
+    decode_row = lru_cache(KEPT_AT_HAND)(
+        lambda row: given(paths[row], rate, span=places[row])
+    )
     for pair in find_near_duplicates(fingerprints, paths, decode_row):
         a = table.iloc[pair.a]
         b = table.iloc[pair.b]
-        seconds = pair.shift / sample_rate
+        seconds = pair.shift / rate
         shifted = f", shifted by {seconds:+.3f} s" if seconds else ""
         if a.group != b.group:  # clips of one group are never on both sides of a split
             found = in_one_fold if a.fold == b.fold else across_folds

@@ -145,13 +145,7 @@ def load(options: SourceOptions) -> Dataset:
             f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
             " or SAMPLE_RATE="
         )
-    channel = int(settings.get("audio_channel", 0))
-    if options.channel is not None:
-        channel = options.channel
-    elif channel:
-        audio_notes.append(
-            f"channel {channel} of each file, as in the cache: CHANNEL=0 takes the mean"
-        )
+    notes = *listing.notes, *fold_notes, *audio_notes
     with_copies = options.with_copies(table)
     return Dataset(
         name=name,
@@ -161,14 +155,9 @@ def load(options: SourceOptions) -> Dataset:
         sample_rate=sample_rate,
         duration=duration,
         source=source,
-        audio_channel=channel,
+        audio_channel=_channel(options, settings),
         synthetic=word in SYNTHETIC,
-        notes=(
-            *listing.notes,
-            *fold_notes,
-            *audio_notes,
-            *(field.sentence for field in fields),
-        ),
+        notes=(*notes, *(field.sentence for field in fields)),
         published_test=listing.published_test if as_published else None,
         groups=groups,
         fields=fields,
@@ -263,6 +252,13 @@ def no_dataset(file: Path) -> str:
     return f"DATASET={file} is one file, and no table: {remedy}"
 
 
+def _channel(options: SourceOptions, settings: Attributes) -> int:
+    """The files' channel: from the options, else the cache."""
+    if options.channel is None:
+        return int(settings.get("audio_channel", 0))
+    return options.channel
+
+
 def _audio_settings(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[int, float, list[str]]:
@@ -280,6 +276,8 @@ def _audio_settings(
             f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and"
             " SAMPLE_RATE= set others"
         )
+        if options.channel is None and (channel := _channel(options, settings)):
+            note = f"channel {channel}, {note}; CHANNEL=0 takes the mean of all"
         return sample_rate, duration, [note] if kept else []
     paths = listing.table["path"].tolist()
     # files that cannot be opened are reported when they are decoded

@@ -318,8 +318,6 @@ def sentences(above: pd.DataFrame, promise: float, checked: int) -> Iterator[str
 
 def checks_for(row: pd.Series, promise: float, checked: int) -> int:
     """The number of checks at which the interval would reach `promise`."""
-    mean, low, wanted = (
-        np.log(p / (1 - p)) for p in (row["precision"], row["low"], promise)
-    )
+    mean, low, wanted = logit([row["precision"], row["low"], promise])
     needed = checked * ((mean - low) / (mean - wanted)) ** 2
     return int(min(10_000, np.ceil(needed / 10) * 10))

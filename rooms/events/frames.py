@@ -103,13 +103,11 @@ class Frames:
         end = events["end"].to_numpy(float)[event]
         start = np.maximum(start, self.start[stretch]) + shift
         end = np.minimum(end, self.end[stretch]) + shift
+        every = Spans(start, end, stretch)
         label = events["label"].to_numpy(object)[event]
-        found = {}
-        for name in self.classes:
-            own = np.flatnonzero(label == name)
-            own = own[np.argsort(start[own], kind="stable")]
-            found[name] = Spans(start[own], end[own], stretch[own])
-        return found
+        return {
+            name: scores.together([every.take(label == name)]) for name in self.classes
+        }
 
     def _overlapping(self, events: pd.DataFrame) -> tuple[Ints, Ints]:
         """The pairs of an event and a stretch of its file that overlap."""
@@ -151,10 +149,8 @@ class Frames:
             touch = after[:-1] == first[1:]
             shorter = np.flatnonzero(several[:-1] & apart & touch)
             after[shorter] -= 1
-            change = np.zeros(len(axis) + 1, np.intp)
-            np.add.at(change, first, 1)
-            np.add.at(change, after, -1)
-            targets[:, number] = np.cumsum(change)[:-1] > 0
+            _, inside = numbers_between(first, after)
+            targets[inside, number] = True
         return targets
 
     def beside(self, centre: Ints, stretch: Ints) -> tuple[Ints, Ints]:
@@ -255,12 +251,9 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
 
 def runs(above: Mask, stretch: Ints) -> tuple[Ints, Ints]:
     """The first and the last frame of each run of frames in one stretch."""
-    begins_stretch = np.diff(stretch, prepend=-1) > 0
-    ends_stretch = np.append(begins_stretch[1:], True)
-    before = np.append(False, above[:-1])
-    behind = np.append(above[1:], False)
-    first = np.flatnonzero(above & (begins_stretch | ~before))
-    last = np.flatnonzero(above & (ends_stretch | ~behind))
+    run = np.where(above, stretch, -1)
+    first = np.flatnonzero(above & (run != np.append(-1, run[:-1])))
+    last = np.flatnonzero(above & (run != np.append(run[1:], -1)))
     return first, last
 
 

@@ -16,12 +16,7 @@ from featurestack.results.ranking_metric import Compared, TestedRun
 from featurestack.results.scores import Floats, Ints, Score
 from featurestack.results.tags import attributed
 from featurestack.rooms.events.scores import ALL, f1_interval, f1_of
-from featurestack.rooms.events.tested import (
-    SCORE_COLUMNS,
-    ScoredFrames,
-    mean_scores,
-    read_tested,
-)
+from featurestack.rooms.events.tested import SCORE_COLUMNS, mean_scores, read_tested
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
@@ -102,7 +97,7 @@ class EventF1(MeanAveragePrecision):
         groups, pieces = np.unique(runs[0].groups, return_counts=True)
         by_fold, intervals, values = [], [], []
         for run in runs:
-            seeds: Sequence[ScoredFrames] = run.answers
+            seeds = run.answers
             counts = np.stack([seed.by_group(groups.tolist()) for seed in seeds])
             of_seeds = [jackknife_values(of_seed, pieces) for of_seed in counts]
             folds = [seed.by_fold["event_f1"].to_numpy() for seed in seeds]

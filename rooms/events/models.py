@@ -82,12 +82,8 @@ class LinearFrames(FrameModel):
 def with_context(x: Tensor) -> Tensor:
     """(B, D, T) to (B, T, D * len(CONTEXT)); frames beyond the ends are zeros."""
     reach = max(CONTEXT)
-    frames = x.shape[2]
     padded = functional.pad(x, (reach, reach))
-    shifted = []
-    for by in CONTEXT:
-        begin = reach + by
-        shifted.append(padded[:, :, begin : begin + frames])
+    shifted = [padded.narrow(2, reach + by, x.shape[2]) for by in CONTEXT]
     return torch.cat(shifted, dim=1).transpose(1, 2)
 
 

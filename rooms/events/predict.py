@@ -7,7 +7,6 @@ of run.json. Memory does not grow with the number of recordings.
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any, cast
@@ -27,12 +26,7 @@ from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_given
 from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
-from featurestack.rooms.events.frames import (
-    Frames,
-    Rule,
-    detect_all,
-    scores_of_tables,
-)
+from featurestack.rooms.events.frames import Frames, Rule, detect_all, scores_of_tables
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.own_files import OwnFiles
@@ -123,7 +117,6 @@ def find_detections(
 
 
 def truncation(lost: float) -> str:
-    """The note on a recording whose last seconds are missing."""
     return "truncated" if isnan(lost) else f"truncated, {lost:.1f} s lost"
 
 
@@ -152,13 +145,11 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[st
 def rules_of(model: AudioModel, threshold: str) -> dict[str, Rule]:
     """The rule of each class; THRESHOLD replaces thresholds."""
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
-    rules = {name: Rule(**known.get(name, {})) for name in model.classes}
-    if not threshold:
-        return rules
-    return {
-        name: replace(rule, threshold=model.thresholds[name])
-        for name, rule in rules.items()
-    }
+    rules = {}
+    for name in model.classes:
+        given = {"threshold": model.thresholds[name]} if threshold else {}
+        rules[name] = Rule(**{**known.get(name, {}), **given})
+    return rules
 
 
 def predict_frames(

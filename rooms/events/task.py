@@ -22,18 +22,12 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.tags import Tags
 from featurestack.results.training_options import STRENGTH, Training
+from featurestack.rooms.events import tested
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Frames, Rule
 from featurestack.rooms.events.metric import EVENT_F1
 from featurestack.rooms.events.scores import ALL
-from featurestack.rooms.events.tested import (
-    EVENT_COLUMNS,
-    SCORE_COLUMNS,
-    ScoredFrames,
-    mean_scores,
-    read_tested,
-    tested_lines,
-)
+from featurestack.rooms.events.tested import ScoredFrames, read_tested
 from featurestack.train.models.registry import Model
 from featurestack.train.network_input import Shape, input_kind
 
@@ -126,7 +120,7 @@ class Events(Tags):
     def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
         seeds: Sequence[ScoredFrames] = run.answers
         try:
-            today = read_dataset_events(cache)[[*EVENT_COLUMNS]]
+            today = read_dataset_events(cache)[[*tested.EVENT_COLUMNS]]
         except RequestError:
             return True  # there are none that can be read
         for seed in seeds:
@@ -149,8 +143,8 @@ class Events(Tags):
 
     def whole_scores(self, run: TestedRun) -> dict[str, float]:
         """The scores of all classes in the section on events."""
-        whole = mean_scores(run.answers).loc[ALL]
-        return {"event_f1": whole["f1"], **whole[[*SCORE_COLUMNS]]}
+        whole = tested.mean_scores(run.answers).loc[ALL]
+        return {"event_f1": whole["f1"], **whole[[*tested.SCORE_COLUMNS]]}
 
     def error_lines(self, run: RunFolder) -> list[str]:
         """None: `finish` has printed the scores of events."""
@@ -158,25 +152,20 @@ class Events(Tags):
 
     def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
         """The rule of each class for new audio; prints scores by cross-fitted rules."""
-        tested = read_tested(run)
-        for line in tested_lines(tested):
+        scored = read_tested(run)
+        for line in tested.tested_lines(scored):
             tell(line)
-        bands = frequency_bands(read_dataset_events(cache))
+        known = read_dataset_events(cache).dropna(subset=["low", "high"])
+        medians = known.groupby("label")[["low", "high"]].median()  # Hz
+        bands: dict[str, dict[str, Any]] = medians.to_dict("index")
         rules = {}
-        for name, rule in tested.rules.chosen().items():
+        for name, rule in scored.rules.chosen().items():
             own = vars(rule) | bands.get(name, {})
             rules[name] = {k: v for k, v in own.items() if v != getattr(Rule, k)}
         return rules
 
 
 EVENTS = Events()
-
-
-def frequency_bands(events: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Class -> the medians of its events' `low` and `high` frequencies, if known."""
-    known = events.dropna(subset=["low", "high"])
-    medians = known.groupby("label")[["low", "high"]].median()
-    return medians.to_dict("index")
 
 
 # ---- models

@@ -52,18 +52,16 @@ class Targets:
         self.clips = plan.cache.clips
         self.names = tuple(plan.names)
         self.events = read_dataset_events(plan.cache)
-        ignored = self.events["label"] == ""
         self.exclusive = are_exclusive(self.events)
         placed = place(plan.table, self.offsets, self.names)
         rows = plan.table.index.to_numpy()[placed.order]
         self.own = np.zeros((len(self.clips), len(self.offsets)), bool)
         self.each = np.zeros((*self.own.shape, len(self.names)), bool)
-        self.own[rows] = placed.own
-        self.each[self._frames(rows)] = placed.frames.targets(self.events)
-        if ignored.any():
-            marks = self.events[ignored].assign(label="ignored")
-            one = replace(placed.frames, classes=("ignored",))
-            self.own[self._frames(rows)] = ~one.targets(marks)[:, 0]
+        piece, frame = np.nonzero(placed.own)
+        places = rows[piece], frame
+        self.each[places] = placed.frames.targets(self.events)
+        ignored = replace(placed.frames, classes=("",))
+        self.own[places] = ~ignored.targets(self.events)[:, 0]
 
     def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
         """The frames of these pieces as a run stores them; answers (n, T, K)."""
@@ -71,11 +69,6 @@ class Targets:
         stored = answers[placed.order][placed.own].astype(STORED)
         probabilities = stored.astype(np.float32)
         return ScoredFrames(placed.frames, probabilities, self.events)
-
-    def _frames(self, rows: Positions) -> tuple[Positions, Positions]:
-        """The pieces and places of the own frames of these pieces, in their order."""
-        piece, frame = np.nonzero(self.own[rows])
-        return rows[piece], frame
 
 
 class FrameTargets(NamedTuple):

@@ -126,7 +126,7 @@ def test_another_channel_in_a_cache_mixes_with_none(tmp_path, capsys):
     capsys.readouterr()
     extract(tmp_path, "silent")
     shown = capsys.readouterr().out
-    assert "channel 2 of each file, as in the cache: CHANNEL=0" in shown
+    assert "channel 2, 1 s at 16000 Hz, as in the cache: " in shown
     extract(tmp_path, "silent", features="mel", channel=1)
     now = cache(tmp_path, "silent")
     values = now.read("mel", now.clips["clip_id"])
