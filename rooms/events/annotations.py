@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -36,7 +36,7 @@ from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.pipeline.datasets.readers import parse_csv
 from featurestack.rooms.events.options import TableOptions
-from featurestack.rooms.events.recordings import Measured, Recordings, plain_path
+from featurestack.rooms.events.recordings import Recordings, plain_path
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -79,6 +79,7 @@ DIGITS = 9  # decimals of a second that sums and products of a table's numbers k
 STRANGE = re.compile(
     rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
 )
+UNCHANGED = TableOptions()
 PRAAT, AVIANZ = ".textgrid", ".data"
 ENDINGS = (*TABLE_ENDINGS, ".TextGrid", AVIANZ)
 # What counts in a TextGrid: texts, and numbers that stand alone. `intervals [1]:` and
@@ -117,17 +118,12 @@ class UnknownTable(RequestError):
 
 
 def read_events(
-    tables: Path,
-    recordings: Mapping[str, float],
-    column: str = "",
-    label: str = "",
-    missing: Literal["refuse", "ignore"] = "refuse",
+    tables: Path, recordings: Mapping[str, float], options: TableOptions = UNCHANGED
 ) -> Annotations:
     """Read the events of annotation tables.
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
-    others      as in `TableOptions`
 
     An event that is listed twice counts once. An event that lasts beyond its recording
     ends with it. A RequestError about a row names the file and the line.
@@ -139,7 +135,7 @@ def read_events(
     noted = defaultdict[str, dict[str, None]](dict)  # remark -> tables, lines or files
     for name, path in paths.items():
         own = known.of_table(path, name, alone=len(paths) == 1)
-        rows = read_rows(path, column, label, is_table=bool(own or len(paths) == 1))
+        rows = read_rows(path, options, is_table=bool(own or len(paths) == 1))
         if not own and not any(row.file for row in rows):
             noted["tables that fit no recording"][name] = None
             continue
@@ -148,7 +144,7 @@ def read_events(
         annotated |= {own} - {""}
         for row in rows:
             file = known.find(plain_path(row.file), row.where) if row.file else own
-            if row.file and not file and missing == "ignore":
+            if row.file and not file and options.missing == "ignore":
                 noted["recordings that are not in AUDIO=, left out"][row.file] = None
                 continue
             if not file:
@@ -157,7 +153,7 @@ def read_events(
             seconds = recordings[file]
             if row.end > seconds:
                 noted["events that end with their recording"][row.where] = None
-            for own_label in labels_of_event(row, label, file, seconds):
+            for own_label in labels_of_event(row, options.label, file, seconds):
                 span = row.start, min(row.end, seconds)
                 events.append((file, *span, own_label, row.low, row.high))
     if not annotated:
@@ -178,12 +174,6 @@ def read_events(
     return Annotations(table, frozenset(annotated), tuple(remarks))
 
 
-def read_given(options: TableOptions, tables: Path, measured: Measured) -> Annotations:
-    """The events that a command's options name, in the measured recordings."""
-    given = options.column, options.label, options.missing
-    return read_events(tables, measured.promised, *given)
-
-
 def annotation_tables(tables: Path) -> dict[str, Path]:
     """The tables of TABLES=, by their names below it."""
     if not tables.is_dir():
@@ -198,19 +188,19 @@ def annotation_tables(tables: Path) -> dict[str, Path]:
     return paths
 
 
-def read_rows(path: Path, column: str, label: str, *, is_table: bool) -> list[Row]:
+def read_rows(path: Path, options: TableOptions, *, is_table: bool) -> list[Row]:
     """The rows of a table in any known format; a file that may be none has none."""
     text = read_text(path)
     ending = path.suffix.lower()
     if ending == PRAAT:
-        return text_grid(path, text, column)
+        return text_grid(path, text, options.column)
     if ending == AVIANZ:
         return segments(path, text)
     first = text.lstrip("\n").partition("\n")[0]
     if number_of(first.partition("\t")[0]) is not None:
         return label_track(path, text)
     try:
-        return list(table_rows(path, text, column, label)) if text.strip() else []
+        return list(table_rows(path, text, options)) if text.strip() else []
     except UnknownTable:
         if is_table:
             raise
@@ -376,11 +366,11 @@ def segments(path: Path, text: str) -> list[Row]:
     return rows
 
 
-def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
+def table_rows(path: Path, text: str, options: TableOptions) -> Iterator[Row]:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
-    of = find_columns(path, list(table), column)
-    if len(table) and not (of["label"] or label):
+    of = find_columns(path, list(table), options.column)
+    if len(table) and not (of["label"] or options.label):
         raise RequestError(
             f"{path}, line 1: no column is known to hold labels (label,"
             f" Annotation, Species, …); COLUMN= names one of {', '.join(table)}, or"

@@ -29,11 +29,7 @@ class Background:
     """Pieces of another place in power, and how they are added to crops."""
 
     def __init__(self, folder: str, cache: Cache, channels: Sequence[StoredChannel]):
-        """RequestError if a feature cannot be mixed, or if the other cache lacks it.
-
-        folder  the recordings, as BACKGROUND_AUDIO names them
-        cache   that of the annotated recordings
-        """
+        """Of the recordings in `folder`, for the annotated ones in `cache`."""
         other = background_cache(folder, cache, channels)
         clips = np.arange(len(other.clips))
         every = np.ceil(len(clips) / MOST_PIECES)

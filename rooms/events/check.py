@@ -96,10 +96,9 @@ def write_check(
     shown = []
     for place in rng.permutation(drawn):  # the order tells nothing about the score
         row = table.loc[place]
-        sound = cut(files[row["file"]], row["start"], row["end"], model)
         stem = file_name(f"{row['label']} {Path(row['file']).stem}".replace("/", "-"))
         name = own.free_name(f"{row['score']:.2f} {stem}@{row['start']:g}.wav")
-        content[name] = sound
+        content[name] = cut(files[row["file"]], row["start"], row["end"], model)
         shown.append({"row": int(place), "sound": name})
     rows = table.to_numpy().tolist()
     data = json.dumps({"columns": COLUMNS, "rows": rows, "shown": shown})

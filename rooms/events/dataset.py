@@ -29,15 +29,11 @@ from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.scores import Floats
-from featurestack.rooms.events.annotations import Annotations, read_given
+from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.events_file import COLUMNS, EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
-from featurestack.rooms.events.recordings import (
-    Measured,
-    lost_in_words,
-    measure_recordings,
-)
+from featurestack.rooms.events.recordings import Measured, measure_recordings
 from featurestack.rooms.events.scores import numbers_between
 from featurestack.storage.files import replace_file
 
@@ -134,7 +130,7 @@ def annotated_recordings(
             raise RequestError(f"AUDIO={options.audio} has no recording to read")
         nothing = pd.DataFrame(columns=[*COLUMNS])
         return readable, Annotations(nothing, frozenset(), (BACKGROUNDS,))
-    annotations = read_given(options, options.tables, measured)
+    annotations = read_events(options.tables, measured.promised, options)
     known = annotations.annotated
     used = {n: lasts for n, lasts in readable.items() if options.empty or n in known}
     notes = [*annotations.notes]
@@ -147,8 +143,8 @@ def annotated_recordings(
     lasts = events["file"].map(used)
     gone = (events["start"] >= lasts) & events["file"].isin(measured.lost.keys())
     if measured.lost:
-        lost = lost_in_words(measured.lost)
-        notes.append(f"{lost}, with {counted(gone.sum(), 'event')}")
+        number = counted(gone.sum(), "event")
+        notes.append(f"{measured.lost_in_words}, with {number}")
     events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
     ignored = {name.strip() for name in options.ignore.split(",") if name.strip()}
     labels = {*events["label"]}

@@ -283,19 +283,14 @@ class RuleCounts:
 
     rules: dict[str, list[Rule]]
     folds: Ints  # (F,) fold numbers
-    matched: Floats  # (F, K, rules)
-    detected: Floats  # (F, K, rules)
-    events: Floats  # (F, K)
+    numbers: Floats  # (3, F, K, rules) partners, detections, events
 
     def chosen(self, without: int | None = None) -> dict[str, Rule]:
         """The rule of each class with the best F1 in all folds but `without`."""
         used = np.array([fold != without for fold in self.folds])
-        matched, detected, events = (
-            counts[used].sum(axis=0)
-            for counts in (self.matched, self.detected, self.events)
-        )
-        f1 = 2 * matched / np.maximum(1, events[:, None] + detected)
-        default = f1[:, 0]
+        matched, detected, annotated = self.numbers[:, used].sum(axis=1)
+        f1 = 2 * matched / np.maximum(1, annotated + detected)
+        default, events = f1[:, 0], annotated[:, 0]
         wrong = np.maximum(1, (1 - default) * events)  # a Poisson count
         error = np.sqrt(wrong) / np.maximum(1, events)
         is_better = f1.max(axis=1) > default + MARGIN * error
@@ -347,17 +342,14 @@ def count_rules(
     spans = frames.spans(events)
     exclusive = are_exclusive(events)
     grids = {name: rule_grid(own, exclusive) for name, own in spans.items()}
-    size = max(map(len, grids.values()))
-    matched = np.zeros((len(folds), len(grids), size))
-    detected = np.zeros_like(matched)
-    annotated = np.zeros((len(folds), len(grids)))
+    numbers = np.zeros((3, len(folds), len(grids), max(map(len, grids.values()))))
 
     def by_fold(chosen: Spans) -> Floats:
         return np.bincount(fold[chosen.stretch], minlength=len(folds)).astype(float)
 
     for number, (name, grid) in enumerate(grids.items()):
         own = spans[name]
-        annotated[:, number] = by_fold(own)
+        numbers[2, :, number] = by_fold(own)[:, None]
         lengths = 1 if grid[0].points else len(LENGTHS)
         # rules that differ in the least length alone share their detections
         for place in range(0, len(grid), lengths):
@@ -368,9 +360,10 @@ def count_rules(
             is_partner = np.isin(np.arange(len(found.start)), partner)
             for index in range(place, place + lengths):
                 kept = found.lasts >= grid[index].least_length
-                detected[:, number, index] = by_fold(found.take(kept))
-                matched[:, number, index] = by_fold(found.take(kept & is_partner))
-    return RuleCounts(grids, folds, matched, detected, annotated)
+                right = found.take(kept & is_partner)
+                counted = by_fold(right), by_fold(found.take(kept))
+                numbers[:2, :, number, index] = counted
+    return RuleCounts(grids, folds, numbers)
 
 
 def cross_fitted(
@@ -392,9 +385,8 @@ def scores_of_tables(
     seconds: Mapping[str, float],
     classes: Sequence[str],
 ) -> pd.DataFrame:
-    """`score_table` of tables with file, start, end and label.
-
-    seconds  file -> its duration; other files are left out, as are other classes
+    """`score_table` of tables with file, start, end and label; of the files in
+    `seconds`, file -> duration, and of these classes.
     """
     stretches = pd.DataFrame({"file": [*seconds], "end": [*seconds.values()]})
     stretches = stretches.assign(start=0.0, fold=0, frames=0)

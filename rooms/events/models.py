@@ -94,13 +94,9 @@ class ConvolutionalFrames(FrameModel):
         super().__init__()
         blocks: list[nn.Module] = []
         for dilation in DILATIONS:
+            inputs = width if blocks else rows
             convolution = nn.Conv1d(
-                rows if not blocks else width,
-                width,
-                KERNEL,
-                padding="same",
-                dilation=dilation,
-                bias=False,
+                inputs, width, KERNEL, padding="same", dilation=dilation, bias=False
             )
             blocks.append(nn.Sequential(convolution, nn.BatchNorm1d(width), nn.ReLU()))
         self.blocks = nn.ModuleList(blocks)

@@ -23,14 +23,14 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
 from featurestack.rooms.events import tables
-from featurestack.rooms.events.annotations import Annotations, read_given
+from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
 from featurestack.rooms.events.frames import Frames, Rule, detect_all, scores_of_tables
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.own_files import OwnFiles
-from featurestack.rooms.events.recordings import lost_in_words, measure_recordings
+from featurestack.rooms.events.recordings import measure_recordings
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import score_lines
 from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
@@ -71,11 +71,11 @@ def find_detections(
     rates = {files[name]: rate for name, rate in measured.rates.items()}
     tell_low_rates(rates, model.sample_rate)
     if lost:
-        tell(lost_in_words(lost))
+        tell(measured.lost_in_words)
     # a wrong table is refused before the work
     annotations = None
     if options.tables and seconds:
-        annotations = read_given(options, options.tables, measured)
+        annotations = read_events(options.tables, measured.promised, options)
     parts, to_check = [], []
     for name in [*seconds]:
         try:
@@ -88,8 +88,7 @@ def find_detections(
         show_detections(name, parts[-1])
         if options.check:
             to_check.append(candidates(*answers, rules))
-    failures = {files[name]: reason for name, reason in problems.items()}
-    tell_failures(failures, len(files))
+    tell_failures({files[name]: text for name, text in problems.items()}, len(files))
     if not parts:
         return pd.DataFrame(columns=[*tables.COLUMNS]), problems
     detections = pd.concat(parts, ignore_index=True)

@@ -36,15 +36,23 @@ class Measured(NamedTuple):
         unknown = dict.fromkeys(self.problems, math.nan)
         return self.seconds | unknown | dict.fromkeys(self.lost, math.inf)
 
+    @property
+    def lost_in_words(self) -> str:
+        """`2 truncated recordings, 12.3 s lost`."""
+        known = sum(
+            seconds for seconds in self.lost.values() if not math.isnan(seconds)
+        )
+        text = f"{counted(len(self.lost), 'truncated recording')}, {known:.1f} s lost"
+        unknown = sum(map(math.isnan, self.lost.values()))
+        return text + (f", of {unknown:,} not known how much" if unknown else "")
+
 
 def measure_recordings(
     recordings: Mapping[str, Path],
     truncated: Literal["refuse", "keep"] = "refuse",
     channel: int = 0,
 ) -> Measured:
-    """The seconds of recordings, of a truncated one what can be decoded; without a
-    `channel` those of several are told.
-    """
+    """What recordings hold; those whose channels are averaged are told."""
     measured = Measured({}, {}, {}, {})
     mixed = []
     keep = truncated == "keep"
@@ -78,9 +86,7 @@ def measure_recordings(
 
 
 def channels_cancel(file: Path) -> bool:
-    """Whether the average of the channels has little of their power, in LISTENED
-    seconds spread over the file.
-    """
+    """Whether the average of the channels is quiet, in LISTENED seconds of the file."""
     parts = []
     with (
         suppress(soundfile.SoundFileError, RuntimeError),
@@ -93,14 +99,6 @@ def channels_cancel(file: Path) -> bool:
     y = np.concatenate(parts) if parts else np.zeros((1, 1))
     kept = np.square(y.mean(axis=1)).mean()
     return bool(kept < LEAST_KEPT * np.square(y).mean(axis=0).max())
-
-
-def lost_in_words(lost: Mapping[str, float]) -> str:
-    """`2 truncated recordings, 12.3 s lost`."""
-    known = sum(seconds for seconds in lost.values() if not math.isnan(seconds))
-    text = f"{counted(len(lost), 'truncated recording')}, {known:.1f} s lost"
-    unknown = sum(map(math.isnan, lost.values()))
-    return text + (f", of {unknown:,} not known how much" if unknown else "")
 
 
 class Recordings:

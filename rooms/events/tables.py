@@ -103,11 +103,8 @@ def raven_table(
     begins: Mapping[str, float],
     top: float,
 ) -> pd.DataFrame:
-    """Raven's table of detections.
-
-    begins  seconds of a sequence of files before each recording; Raven opens files as
-            one sequence
-    top     Hz, the upper edge of a box if the frequencies are not known
+    """Raven's table of detections; Raven opens files as one sequence, in which `begins`
+    (s) are the recordings' places. Boxes of no known frequencies end at `top` (Hz).
     """
     begin = detections["file"].map(begins).to_numpy(float)
     return pd.DataFrame(
@@ -136,8 +133,6 @@ def count_detections(
 ) -> pd.DataFrame:
     """counts.csv: of recordings that last `seconds`, and of those that could not be
     read. A detection counts in the hour in which it starts.
-
-    problems  also of recordings that were read in part
     """
     rows: list[tuple[object, ...]] = []
     for name, lasts in seconds.items():

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, by_unit
+from featurestack.rooms.events import scores
 from featurestack.rooms.events.frames import (
     Frames,
     RuleCounts,
@@ -28,15 +29,7 @@ from featurestack.rooms.events.frames import (
     detect_all,
     without_ignored,
 )
-from featurestack.rooms.events.scores import (
-    ALL,
-    Spans,
-    Tally,
-    f1_interval,
-    f1_of,
-    score_table,
-    tally_all,
-)
+from featurestack.rooms.events.scores import ALL, Spans, Tally, f1_interval, f1_of
 from featurestack.storage.files import replace_file
 
 FRAMES_FILE = "frames.npz"
@@ -102,11 +95,11 @@ class ScoredFrames:
 
     def tally(self, detections: Mapping[str, Spans]) -> dict[str, Tally]:
         events = self.frames.spans(self.events)
-        return tally_all(events, detections, len(self.frames.stretches))
+        return scores.tally_all(events, detections, len(self.frames.stretches))
 
     def scores(self) -> pd.DataFrame:
         """The table of `score_table`."""
-        return score_table(self.tallies, self.frames.seconds)
+        return scores.score_table(self.tallies, self.frames.seconds)
 
     def epoch_scores(self) -> dict[str, float]:
         """The scores in history.csv, by rules that nothing was chosen for."""
@@ -126,7 +119,7 @@ class ScoredFrames:
                 {name: own.take(inside[own.stretch]) for name, own in spans.items()}
                 for spans in (events, self.detections)
             )
-            tally = tally_all(own_events, found, len(fold))[ALL]
+            tally = scores.tally_all(own_events, found, len(fold))[ALL]
             rows[int(number)] = tally.scores(self.frames.seconds[inside])
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
         return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]

@@ -5,6 +5,7 @@ wrong line is named.
 import pytest
 
 from featurestack.rooms.events.annotations import read_events
+from featurestack.rooms.events.options import TableOptions
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
@@ -22,7 +23,7 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
     (folder / "tables").mkdir(exist_ok=True)
     (folder / "tables" / "empty.txt").touch()  # a second table, so that names count
     (folder / "tables" / name).write_bytes(text.encode(encoding))
-    read = read_events(folder / "tables", RECORDINGS, **options)
+    read = read_events(folder / "tables", RECORDINGS, TableOptions(**options))
     return spans(read)
 
 
@@ -314,7 +315,9 @@ SEASON = (
 
 def test_recordings_of_a_table_that_are_missing_are_left_out_and_counted(tmp_path):
     (tmp_path / "season.csv").write_text(SEASON)
-    read = read_events(tmp_path / "season.csv", RECORDINGS, missing="ignore")
+    read = read_events(
+        tmp_path / "season.csv", RECORDINGS, TableOptions(missing="ignore")
+    )
     assert spans(read) == DOGS
     assert read.notes == (
         "recordings that are not in AUDIO=, left out: 1, the first noon.wav",

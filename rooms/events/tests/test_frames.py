@@ -190,11 +190,11 @@ def test_a_rule_that_is_better_by_chance_is_not_chosen():
     every, probability, table = example(0.3)
     counts = count_rules(every, probability, table)
     default = counts.rules["a"][0]
-    counts.detected[:] = counts.events[..., None]
-    counts.matched[:] = 0.8 * counts.detected
-    counts.matched[..., 5] *= 1.04  # 18 of 90 events are missed, or 15
+    counts.numbers[1] = counts.numbers[2]
+    counts.numbers[0] = 0.8 * counts.numbers[1]
+    counts.numbers[0, ..., 5] *= 1.04  # 18 of 90 events are missed, or 15
     assert counts.chosen()["a"] == default
-    counts.matched[..., 5] *= 1.1
+    counts.numbers[0, ..., 5] *= 1.1
     assert counts.chosen()["a"] == counts.rules["a"][5]
 
 
@@ -202,4 +202,4 @@ def test_rules_are_chosen_without_detections_on_ignored_events():
     every = frames(10, 10)
     probabilities = every.targets(two_events(("a", "a"))).astype(float)
     counts = count_rules(every, probabilities, two_events(("a", "")))
-    assert counts.detected[:, 0, 0].tolist() == counts.events[:, 0].tolist() == [1, 1]
+    assert counts.numbers[1:, :, 0, 0].tolist() == [[1, 1], [1, 1]]
