@@ -64,36 +64,17 @@ def parse(options, given):
 @pytest.mark.parametrize(
     "given",
     [
-        [
-            "--features",
-            "mel+mfcc:1-19 chroma",
-            "--folds",
-            "1",
-            "3",
-            "--wait",
-            "--rate=0.1",
-            "mel",
-        ],
-        [
-            "FEATURES=mel+mfcc:1-19 chroma",
-            "FOLDS=1,3",
-            "WAIT=yes",
-            "RATE=2",
-            "RATE=0.1",
-            "CARD=mel",
-        ],
-        [
-            "mel",
-            "--make",
-            (
-                r"PYTHON=x FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3"
-                r" ARGS=--wait\ --rate\ 0.1"
-            ),
-        ],
-        option_words(EXPECTED),
+        "--features 'mel+mfcc:1-19 chroma' --folds 1 3 --wait --rate=0.1 mel",
+        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 WAIT=yes RATE=2 RATE=0.1 CARD=mel",
+        (
+            r"mel --make 'PYTHON=x FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3"
+            r" ARGS=--wait\ --rate\ 0.1'"
+        ),
+        shlex.join(option_words(EXPECTED)),
     ],
 )
 def test_three_spellings_mean_the_same_and_the_last_counts(given):
+    given = shlex.split(given)
     assert parse(Some, given) == EXPECTED
     assert shlex.split(make_command("train", *given)) == ["make", "train", *given]
 
@@ -102,11 +83,8 @@ def test_three_spellings_mean_the_same_and_the_last_counts(given):
     "value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"]
 )
 def test_odd_characters_survive(value):
-    assert (
-        parse(Some, [f"GROUP={value}"]).group
-        == parse(Some, ["--group", value]).group
-        == value
-    )
+    for given in ([f"GROUP={value}"], ["--group", value]):
+        assert parse(Some, given).group == value
 
 
 def test_what_an_option_expands_to_gives_way_to_what_is_given():
@@ -155,52 +133,31 @@ def fails(options: Some):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if options.features == "memory":
         raise MemoryError("Unable to allocate 7.45 GiB")
-    raise OSError(
-        int(options.features), os.strerror(int(options.features)), "page.html"
-    )
+    number = int(options.features)
+    raise OSError(number, os.strerror(number), "page.html")
 
 
 @pytest.mark.parametrize(
     ("argv", "status", "said"),
     [
-        (["fine", "--wait"], 1, ""),
-        ([], 2, ""),
-        (["fin"], 2, "unknown command 'fin'; did you mean 'fine'? Known: fails, fine"),
-        (
-            ["fails", f"FEATURES={errno.ENOSPC}"],
-            1,
-            "page.html: No space left on device",
-        ),
-        (["fails", f"FEATURES={errno.ENOTDIR}"], 2, "page.html: Not a directory"),
-        (
-            ["fails", f"FEATURES={errno.EMFILE}"],
-            1,
-            "error: page.html: Too many open files: raise the limit of this shell",
-        ),
-        (["fails", "FEATURES=nameless"], 1, "error: No space left on device\n"),
-        (["fails", "FEATURES=memory"], 1, "Unable to allocate 7.45 GiB"),
-        (["fails", "FEATURES=utf8"], 2, "is not UTF-8: rename this file or folder"),
-        (
-            ["fine", "FEATURE=x"],
-            2,
-            "unknown variable 'FEATURE'; did you mean 'FEATURES'? Known: CARD, DATA",
-        ),
-        (
-            ["fine", "AUDIO=x"],
-            2,
-            "pipeline events, analysis, train predict, pipeline show",
-        ),
-        (
-            ["fine", "--several-targets", "AUDIO=x"],
-            0,
-            "AUDIO does not apply here and is ignored",
-        ),
-        (["fine", "--several-targets", "AUDIOO=x"], 2, "unknown variable 'AUDIOO'"),
+        ("fine --wait", 1, ""),
+        ("", 2, ""),
+        ("fin", 2, "unknown command 'fin'; did you mean 'fine'? Known: fails, fine"),
+        (f"fails FEATURES={errno.ENOSPC}", 1, "page.html: No space left on device"),
+        (f"fails FEATURES={errno.ENOTDIR}", 2, "page.html: Not a directory"),
+        (f"fails FEATURES={errno.EMFILE}", 1, "open files: raise the limit of this sh"),
+        ("fails FEATURES=nameless", 1, "error: No space left on device\n"),
+        ("fails FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
+        ("fails FEATURES=utf8", 2, "is not UTF-8: rename this file or folder"),
+        ("fine FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: CARD, DATA"),
+        ("fine AUDIO=x", 2, "pipeline events, analysis, train predict, pipeline show"),
+        ("fine --several-targets AUDIO=x", 0, "AUDIO does not apply here and is igno"),
+        ("fine --several-targets AUDIOO=x", 2, "unknown variable 'AUDIOO'"),
     ],
 )
 def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, capsys):
     with pytest.raises(SystemExit) as stop:
-        main([fine, fails], argv)
+        main([fine, fails], argv.split())
     assert stop.value.code == status and said in capsys.readouterr().err
 
 
@@ -213,10 +170,8 @@ def test_a_python_without_the_libraries_is_told_which_one_has_them():
         outside, cwd=ROOT, env={"HOME": "/"}, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert (
-        done.stderr.startswith("error: this Python lacks ")
-        and ".venv/bin/activate" in done.stderr
-    )
+    assert done.stderr.startswith("error: this Python lacks ")
+    assert ".venv/bin/activate" in done.stderr
 
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
@@ -228,10 +183,7 @@ def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported(
     )
     done = python("-c", script, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert (
-        done.stderr
-        == "error: featurestack needs POSIX locks: on Windows run it under WSL\n"
-    )
+    assert done.stderr.startswith("error: featurestack needs POSIX locks: on Windows")
 
 
 def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
@@ -241,10 +193,7 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
             kind = kind_of(declared)[0]
             # each command checks them against the dataset
             if kind in (int, float) and field != "folds":
-                assert declared.metadata["bounds"] != (-LARGEST, LARGEST), (
-                    f"{name}: {field}"
-                )
-            assert (
-                kind in (str, int, float, bool, Path)
-                or typing.get_origin(kind) is Literal
-            )
+                bounds = declared.metadata["bounds"]
+                assert bounds != (-LARGEST, LARGEST), f"{name}: {field}"
+            known = (str, int, float, bool, Path)
+            assert kind in known or typing.get_origin(kind) is Literal

@@ -85,22 +85,16 @@ def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_command
 
 
 def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
-    places = [
-        f"{label}/site {site}/0.wav" for label in ("dog", "rain") for site in "AB"
-    ]
-    for place in places:
-        write(tmp_path / "mine" / place)
-    rows = [
-        f"{place},{place.split('/')[0]},{number // 3}"
-        for number, place in enumerate(places)
-    ]
-    listed = csv(
-        tmp_path / "mine" / "list.csv", "\n".join(["filename,label,part", *rows])
-    )
+    text = "filename,label,part\n"
+    for number, place in enumerate(("dog/A", "dog/B", "rain/A", "rain/B")):
+        label, site = place.split("/")
+        name = f"{label}/site {site}/0.wav"
+        write(tmp_path / "mine" / name)
+        text += f"{name},{label},{number // 3}\n"
+    listed = csv(tmp_path / "mine" / "list.csv", text)
     for source in (tmp_path / "mine", listed):
-        assert dataset(source, tmp_path, group="site (.)").table["group"].tolist() == [
-            *"ABAB"
-        ]
+        table = dataset(source, tmp_path, group="site (.)").table
+        assert table["group"].tolist() == [*"ABAB"]
     table = dataset(listed, tmp_path, group="part").table
     assert table["group"].tolist() == ["0", "0", "0", "1"]
     assert sorted(table["fold"].unique()) == [1, 2]  # no more folds than recordings
@@ -134,19 +128,13 @@ def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(
     ],
 )
 def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed):
-    takes = [
-        {"source": source, "take": take, "letter": "ABC"[take]}
-        for source in range(6)
-        for take in range(3)
-    ]
+    numbers = [(source, take) for source in range(6) for take in range(3)]
     if name.startswith("1-"):  # letters are takes even if few clips share a recording
-        takes += [
-            {"source": source, "take": 0, "letter": "A"} for source in range(100, 140)
-        ]
+        numbers += [(source, 0) for source in range(100, 140)]
+    takes = [{"source": s, "take": take, "letter": "ABC"[take]} for s, take in numbers]
     names = pd.Series([name.format(**take) for take in takes])
-    pattern = propose_group(
-        pd.DataFrame({"path": "/x/" + names + ".wav", "label": "a"})
-    )
+    table = pd.DataFrame({"path": "/x/" + names + ".wav", "label": "a"})
+    pattern = propose_group(table)
     groups = [proposed.format(**take) for take in takes] if proposed else []
     assert (names.str.extract(pattern)[0].tolist() if pattern else []) == groups
 
@@ -154,9 +142,8 @@ def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed
 def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
     folder = class_folders(tmp_path / "mine", each=7, takes="AB")
     first = folds_of(folder, tmp_path, group=r"g?(\d+)-", folds_by="group")
-    assert {(fold, clip[7]) for clip, fold in first.items()} == {
-        (1 + n, str(n)) for n in range(7)
-    }
+    pairs = {(fold, int(clip[7])) for clip, fold in first.items()}
+    assert pairs == {(1 + n, n) for n in range(7)}
     # a group before all others by name is a further fold
     write(folder / "dog" / "dog00-A.wav")
     later = folds_of(folder, tmp_path)
@@ -183,13 +170,11 @@ def test_damaged_folds_are_told(tmp_path, change):
 
 
 def test_official_folds_give_way_to_folds_by_group_and_come_back(tmp_path):
-    rows = [
-        f"{number}.wav,{'ab'[number % 2]},{1 + number % 2},site{number % 3}"
-        for number in range(6)
-    ]
-    for row in rows:
-        write(tmp_path / row.split(",")[0])
-    path = csv(tmp_path / "mine.csv", "\n".join(["filename,label,fold,group", *rows]))
+    text = "filename,label,fold,group\n"
+    for n in range(6):
+        write(tmp_path / f"{n}.wav")
+        text += f"{n}.wav,{'ab'[n % 2]},{1 + n % 2},site{n % 3}\n"
+    path = csv(tmp_path / "mine.csv", text)
     for folds_by, modulus in (("group", 3), (None, 3), ("dataset", 2), (None, 2)):
         expected = {str(number): 1 + number % modulus for number in range(6)}
         assert folds_of(path, tmp_path, folds_by=folds_by) == expected

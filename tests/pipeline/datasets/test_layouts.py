@@ -12,39 +12,26 @@ from tests.refusal import refused
 
 def test_class_folders_of_any_script_sorted_by_path(tmp_path):
     mine = tmp_path / "my sounds"
-    for name in (
-        "собака/гав 1.wav",
-        "猫/ニャー.flac",
-        "dog barks/a b.WAV",
-        "dog barks/old/a.ogg",
-        "loose.wav",
-    ):
+    for name in ("собака/гав 1.wav", "猫/ニャー.flac", "loose.wav"):
         write(mine / name)
-    for name in (
-        "dog barks/notes.txt",
-        "dog barks/.hidden.wav",
-        "owl/deeper/.keep",
-        "dog barks/broken.wav",
-    ):
-        (mine / name).parent.mkdir(parents=True, exist_ok=True)
-        (mine / name).touch()
+    for name in ("a b.WAV", "old/a.ogg"):
+        write(mine / "dog barks" / name)
+    (mine / "owl" / "deeper").mkdir(parents=True)
+    for name in ("notes.txt", ".hidden.wav", "broken.wav", "../owl/deeper/.keep"):
+        (mine / "dog barks" / name).touch()
     clips = dataset(mine, tmp_path)
-    ids = [
-        "dog barks/a b",
-        "dog barks/broken",
-        "dog barks/old/a",
-        "собака/гав 1",
-        "猫/ニャー",
-    ]
+    ids = [f"dog barks/{name}" for name in ("a b", "broken", "old/a")]
+    ids += ["собака/гав 1", "猫/ニャー"]
     assert clips.table["clip_id"].tolist() == ids  # broken.wav stays in the table
     assert clips.table["label"].tolist() == ["dog barks"] * 3 + ["собака", "猫"]
     assert clips.name == "my sounds"
+    notes = "\n".join(clips.notes)
     for said in (
-        "not audio by name: 1 file",
-        "in no class folder: 1 file",
+        "not audio by name: 1 f",
+        "in no class folder: 1 f",
         "class folder owl",
     ):
-        assert any(said in note for note in clips.notes)
+        assert said in notes
 
 
 def test_links_are_followed_once(tmp_path):
@@ -84,8 +71,7 @@ def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     "folds",
     [
-        {"train": 2, "test": 3},
-        {"Training": 2, "dev": 1, "EVALUATION": 3},
+        *({"train": 2, "test": 3}, {"Training": 2, "dev": 1, "EVALUATION": 3}),
         {"train": 2, "valid": 1},
     ],
 )
@@ -153,11 +139,8 @@ def test_fsd50k_with_all_its_labels_grouped_by_uploader(tmp_path):
     for side, text in FSD50K.items():
         csv(fsd50k / "FSD50K.ground_truth" / f"{side}.csv", text)
     table = dataset(fsd50k, tmp_path).table
-    labels = (
-        "Electric_guitar;Guitar;Music Guitar;Music Animal;Bark;Dog Animal;Bark;Dog"
-        " Music"
-    )
-    assert table["label"].tolist() == labels.split()
+    labels = ["Electric_guitar;Guitar;Music", "Guitar;Music"]
+    assert table["label"].tolist() == [*labels, *["Animal;Bark;Dog"] * 2, "Music"]
     assert table["fold"].tolist() == [2, 2, 1, 3, 3]
     assert table["group"].equals(table["clip_id"])
     assert table["path"][4] == str(audio)
@@ -167,10 +150,8 @@ def test_fsd50k_with_all_its_labels_grouped_by_uploader(tmp_path):
         file.write_text(damaged)
         with refused(r"info.*damaged"):
             dataset(fsd50k, tmp_path)
-    truth = csv(
-        fsd50k / "FSD50K.ground_truth" / "dev.csv",
-        FSD50K["dev"].replace(",train", ",tarin", 1),
-    )
+    damaged = FSD50K["dev"].replace(",train", ",tarin", 1)
+    truth = csv(fsd50k / "FSD50K.ground_truth" / "dev.csv", damaged)
     file.unlink()
     with refused(rf"{truth}: 10 has split 'tarin'; expected val or train"):
         dataset(fsd50k, tmp_path)

@@ -27,8 +27,7 @@ from tests.refusal import refused
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("my sond", "'my sounds'"),
-        ("clip.csv", "'clips.csv'"),
+        *(("my sond", "'my sounds'"), ("clip.csv", "'clips.csv'")),
         ("a.wav", "a.wav is one file, and no table"),
     ],
 )
@@ -44,12 +43,7 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
 
 
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
-    table = {
-        "clip_id": ["a", "b"],
-        "label": ["x", "y"],
-        "fold": [1, 2],
-        "group": ["g", "h"],
-    }
+    table = {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]}
     external.create_cache(tmp_path / "brought", table, sample_rate=8_000, duration=2.0)
     clips = dataset(tmp_path / "brought", tmp_path)
     assert clips.table["clip_id"].tolist() == ["a", "b"]
@@ -61,17 +55,13 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
 
 
 def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
-    for label, seconds, rate in (
-        ("dog", 0.2, 8_000),
-        ("cat", 0.75, 8_000),
-        ("owl", 0.5, 16_000),
-    ):
-        write(tmp_path / "mine" / label / "a.wav", seconds, rate)
+    sounds = {"dog": (0.2, 8_000), "cat": (0.75, 8_000), "owl": (0.5, 16_000)}
+    for label, given in sounds.items():
+        write(tmp_path / "mine" / label / "a.wav", *given)
     cut = write(tmp_path / "mine" / "dog" / "cut.wav", 2, 8_000)
     cut.write_bytes(cut.read_bytes()[:20_000])
-    with_flac_length(
-        write(tmp_path / "mine" / "dog" / "lying.flac", 2, 8_000), 432 * 3600 * 8_000
-    )
+    lying = write(tmp_path / "mine" / "dog" / "lying.flac", 2, 8_000)
+    with_flac_length(lying, 432 * 3600 * 8_000)
     clips = dataset(tmp_path / "mine", tmp_path)
     assert (clips.sample_rate, clips.duration, clips.samples) == (8_000, 0.75, 6_000)
     assert "1 clip of 16000 Hz" in clips.notes
@@ -82,16 +72,14 @@ def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
 
 def test_a_cache_keeps_its_rate_and_duration_until_others_are_given(tmp_path, capsys):
     folder = class_folders(tmp_path / "mine", each=3)
-    asked = FeaturesCommand(
-        dataset=str(folder), data=tmp_path / "data", features="rms", jobs=1
-    )
+    where = {"dataset": str(folder), "data": tmp_path / "data"}
+    asked = FeaturesCommand(**where, features="rms", jobs=1)
     assert extract.extract_features(replace(asked, duration=0.05)) == 0
     write(folder / "dog" / "longer.wav", 2, 8_000)
     assert extract.extract_features(asked) == 0
     shown = capsys.readouterr().out
-    assert (
-        "0.05 s at 8000 Hz, as in the cache" in shown and "1 of 7 feature maps" in shown
-    )
+    assert "0.05 s at 8000 Hz, as in the cache" in shown
+    assert "1 of 7 feature maps" in shown
     other = dataset(folder, tmp_path, duration=0.1)
     assert (other.sample_rate, other.duration) == (8_000, 0.1)
     assert not any("as in the cache" in note for note in other.notes)
@@ -145,9 +133,8 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
 
 
 def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
-    rows = (
-        "a.wav,1,dog,1 b.wav,1,dog,2 c.wav,2,dog,4 d.wav,1,rain,2 missing.wav,1,owl,3"
-    )
+    rows = "a.wav,1,dog,1 b.wav,1,dog,2 c.wav,2,dog,4 d.wav,1,rain,2"
+    rows += " missing.wav,1,owl,3"
     folder = esc_layout(tmp_path / "my sounds", rows)
     options = SourceOptions(dataset=str(folder), data=tmp_path / "data")
     assert summarise_dataset(options) == 0

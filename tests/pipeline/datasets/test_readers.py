@@ -29,11 +29,8 @@ from tests.refusal import refused
         (False, "1-100-A-0.wav b.ogg", "1-100-A-0 b"),
         (False, "a.wav a.flac v1.0.wav v1.1.wav", "a.wav a.flac v1.0 v1.1"),
         (False, "x/a.wav y/a.wav", "x/a y/a"),
-        (
-            True,
-            "dog/1.wav dog/1.ogg cat/1.wav cat/new/2.wav",
-            "dog/1.wav dog/1.ogg cat/1 cat/new/2",
-        ),
+        (True, "dog/1.wav dog/1.ogg cat/1.wav", "dog/1.wav dog/1.ogg cat/1"),
+        (True, "cat/new/2.wav", "cat/new/2"),
     ],
 )
 def test_clips_are_called_by_file_or_path_with_an_extension_only_if_two_agree(
@@ -91,12 +88,9 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
 SEVERAL = {  # three clips: dog and rain, dog, none
     "semicolons": ("filename,label\na.wav,rain; dog\nb.wav,dog\nc.wav,\n", ""),
     "commas": ('filename,labels\na.wav,"dog,rain,dog"\nb.wav,dog\nc.wav,\n', ","),
-    "lists": (
-        "filename,label\na.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]\n",
-        "",
-    ),
+    "lists": ("filename,label\na.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]", ""),
     "BirdCLEF": (
-        "primary_label,secondary_labels,filename\ndog,['rain'],a.wav\ndog,[],b.wav\n,[],c.wav\n",
+        "primary_label,secondary_labels,filename\ndog,['rain'],a\ndog,[],b\n,[],c",
         "",
     ),
 }
@@ -107,10 +101,8 @@ def test_several_labels_in_a_cell_are_tags_and_the_reader_says_so(tmp_path, writ
     text, separator = SEVERAL[written]
     clips = listing(tmp_path, text, separator=separator)
     assert clips.table["label"].tolist() == ["dog;rain", "dog", ""]
-    assert (
-        "several labels per clip, or none: 1 clip with several, 1 with one, 1 with none"
-        in clips.notes
-    )
+    (note,) = clips.notes
+    assert note.endswith("none: 1 clip with several, 1 with one, 1 with none")
 
 
 def test_an_unquoted_comma_is_named_by_its_line(tmp_path):
@@ -128,24 +120,19 @@ def test_a_csv_brings_fold_group_and_category(tmp_path):
     paths = [write(tmp_path / "elsewhere" / f"{name}.wav") for name in ("é", "b")]
     text = "filename,label,fold,group,category,site\ne\u0301.wav,owl,3,g,null,1\n"
     text += f"{paths[1]},dog,1,,day,2\n"
-    clips = dataset(
-        csv(tmp_path / "mine.csv", text),
-        tmp_path,
-        audio_dir=str(tmp_path / "elsewhere"),
-    )
+    listed = csv(tmp_path / "mine.csv", text)
+    clips = dataset(listed, tmp_path, audio_dir=str(tmp_path / "elsewhere"))
     brought = clips.table[["fold", "group", "category"]]
     assert brought.to_numpy().tolist() == [[3, "g", "null"], [1, "b", "day"]]
     assert clips.table["path"].tolist() == list(map(str, paths))
 
 
 def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path):
-    assert {*PREDICTION_COLUMNS, "fold", "file", "predicted", "start", "end"} == set(
-        NO_CLASS_NAMES
-    )
+    others = {"fold", "file", "predicted", "start", "end"}
+    assert {*PREDICTION_COLUMNS, *others} == {*NO_CLASS_NAMES}
+    folder = class_folders(tmp_path / "mine", "dog split predicted", each=2)
     with refused(r"^predicted, split: no class may have the name of a column"):
-        dataset(
-            class_folders(tmp_path / "mine", "dog split predicted", each=2), tmp_path
-        )
+        dataset(folder, tmp_path)
     assert not (tmp_path / "data").exists()
 
 
@@ -154,7 +141,7 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
     [
         (
             'filename,fold,category,src_file\na.wav,1," ",77\n',
-            "mine.csv: a.wav has no label",
+            "csv: a.wav has no label",
         ),
         (
             "filename,label\na.wav,dog\n,rain\n",
