@@ -46,14 +46,10 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     ('mel', 'resnet18')
     """
     by_folded = {name.casefold(): name for name in known}
-    begun = [
-        name
-        for name in sorted(by_folded)
-        if len(word) > 2 and name.startswith(word.casefold())
-    ]
-    close = begun or difflib.get_close_matches(
-        word.casefold(), by_folded, n=1, cutoff=cutoff
-    )
+    wanted = word.casefold()
+    close = [name for name in sorted(by_folded) if name.startswith(wanted)]
+    if len(word) < 3 or not close:
+        close = difflib.get_close_matches(wanted, by_folded, n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None
 
 

@@ -109,11 +109,8 @@ def variables(wanted: str = "") -> str:
     sections: dict[str, list[str]] = {EVERY_COMMAND: []}
     for variable, by_meaning in users.items():
         meaning, names = next(iter(by_meaning.items()))
-        title = (
-            EVERY_COMMAND
-            if variable.lower() in (*PLACES, "load")
-            else str(CommandLine(names[0]))
-        )
+        everywhere = variable.lower() in (*PLACES, "load")
+        title = EVERY_COMMAND if everywhere else str(CommandLine(names[0]))
         sections.setdefault(title, []).append(f"  {variable}\n{meaning}")
     return "\n\n".join(
         "\n".join([title, *listed]) for title, listed in sections.items()

@@ -70,12 +70,9 @@ def option(
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     """The fields that can be given, by name, those of `shared` first."""
-    own = {
-        field.name: field
-        for field in dataclasses.fields(options)
-        if "meaning" in field.metadata
-    }
-    return fields(options.shared) | own if options.shared else own
+    own = {field.name: field for field in dataclasses.fields(options)}
+    shared = fields(options.shared) if options.shared else {}
+    return shared | {name: own[name] for name in own if "meaning" in own[name].metadata}
 
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
@@ -93,15 +90,12 @@ def with_rooms(options: type[T]) -> type[T]:
         ]
         loaded = rooms.loaded("options", only=names, check=fields)
         added = [each for each in loaded if not issubclass(options, each)]
-        body: dict[str, Any] = {
-            "__doc__": options.__doc__,
-            "__module__": options.__module__,
-        }
-        if options.shared and with_rooms(options.shared) is not options.shared:
-            body["shared"] = with_rooms(options.shared)
+        shared = with_rooms(options.shared) if options.shared else None
         extended = options
-        if added or "shared" in body:
+        if added or shared is not options.shared:
+            body = {"__module__": options.__module__, "shared": shared}
             extended = type(options.__name__, (*added, options), body)
+            extended.__doc__ = options.__doc__
         EXTENDED[options] = EXTENDED[extended] = extended
     return EXTENDED[options]
 
@@ -190,12 +184,10 @@ class Options:
                 raise RequestError(
                     f"{name.upper()} is not given: {field.metadata['meaning']}"
                 )
-        return cls(
-            **{
-                name: _value(name, text, *kind_of(known[name]))
-                for name, text in given.items()
-            }
-        )
+        values = {
+            name: _value(name, given[name], *kind_of(known[name])) for name in given
+        }
+        return cls(**values)
 
 
 def from_values(kind: type[T], values: Mapping[str, object]) -> T:
@@ -282,10 +274,8 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         DatasetOptions.build(values)
     """
     known = fields(options)
-    kinds = {
-        **dict.fromkeys(PLACES, (str, False, False)),
-        **{name: kind_of(known[name]) for name in known},
-    }
+    kinds = dict.fromkeys(PLACES, (str, False, False))
+    kinds |= {name: kind_of(known[name]) for name in known}
     free = [name for name, field in known.items() if field.metadata.get("positional")]
     given = {}
     rest = unfold(arguments)[::-1]  # reversed: pop takes the next
@@ -323,11 +313,9 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
                 f"unexpected: {word}; an option is NAME=value or --name value"
             )
         given[name] = text
-    return {
-        name: text
-        for name, text in given.items()
-        if name in known or name not in PLACES
-    }
+    for name in {*PLACES} - {*known}:
+        given.pop(name, None)
+    return given
 
 
 def split_make(blob: str) -> list[str]:

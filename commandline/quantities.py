@@ -9,9 +9,7 @@ from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
 
-EXACT_DIGITS = (
-    9  # decimals of a number that are meant; further ones are its binary form
-)
+EXACT_DIGITS = 9  # decimals that are meant; further ones are the binary form
 MOST_DIGITS = 15  # longest whole number that somebody means
 DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -32,11 +30,8 @@ def size(bytes_: float) -> str:
     """A number of bytes in words: `512 B`, `12.3 MB`, `1.2 GB`, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if bytes_ < 999.5:
-            return (
-                f"{bytes_:.0f} {unit}"
-                if unit == "B" or bytes_ >= 99.95
-                else f"{bytes_:.1f} {unit}"
-            )
+            digits = 0 if unit == "B" or bytes_ >= 99.95 else 1
+            return f"{bytes_:.{digits}f} {unit}"
         bytes_ /= 1000
     return f"{bytes_:.1f} TB"
 

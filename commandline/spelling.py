@@ -46,14 +46,8 @@ FUNCTIONS = {
     "pipeline check": "check",
     "pipeline plan": "plan",
 }
-FLAGS = {  # options of these functions that are True or False
-    "compile",
-    "overwrite",
-    "prepare",
-    "retrain",
-    "skip_test",
-    "wait",
-}
+# options of these functions that are True or False
+FLAGS = {"compile", "overwrite", "prepare", "retrain", "skip_test", "wait"}
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 

@@ -81,17 +81,14 @@ class _LogLines:
 
 
 # Arguments of tqdm, `mininterval` in seconds.
-ON_A_TERMINAL: dict[str, Any] = {
-    "bar_format": BAR_FORMAT,
-    "mininterval": 0.2,
-    "dynamic_ncols": True,
-}
-IN_A_LOG = {
-    "file": _LogLines(),
-    "bar_format": LOG_FORMAT,
-    "mininterval": LOG_SECONDS,
-    "maxinterval": LOG_SECONDS,
-}
+ON_A_TERMINAL = dict[str, Any](
+    bar_format=BAR_FORMAT, mininterval=0.2, dynamic_ncols=True
+)
+IN_A_LOG = dict[str, Any](
+    file=_LogLines(),
+    bar_format=LOG_FORMAT,
+    **dict.fromkeys(("mininterval", "maxinterval"), LOG_SECONDS),
+)
 
 
 def progress(

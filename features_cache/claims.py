@@ -128,11 +128,8 @@ def claimed(
     """Admit this run, else wait or raise RequestError; at its end sync its files."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
-    marker = (
-        folder.absolute()
-        / LOCKS
-        / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
-    )
+    name = f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
+    marker = folder.absolute() / LOCKS / name
     while True:
         with lock(folder, "runs"):
             others = claims(folder)

@@ -31,9 +31,9 @@ def feature_names(folder: Path) -> list[str]:
     """Stored names of the feature files that are there; mel-old.h5 is none."""
     stems = [path.stem for path in sorted(folder.glob("*.h5"))]
     return [
-        stem
-        for stem in stems
-        if stem not in NO_FEATURE_NAMES and CHANNEL.fullmatch(stem)
+        name
+        for name in filter(CHANNEL.fullmatch, stems)
+        if name not in NO_FEATURE_NAMES
     ]
 
 

@@ -65,14 +65,8 @@ def describe_cache(cache: Cache) -> str:
             f"{what}{counted(len(ids), 'clip')} could not be done, see"
             f" {cache.folder / FAILURES}"
         )
-    return "\n".join(
-        [
-            first,
-            text_table(rows, HEADER),
-            f"{counted(len(rows), 'feature')}, {size(total)}",
-            *notes,
-        ]
-    )
+    last = f"{counted(len(rows), 'feature')}, {size(total)}"
+    return "\n".join([first, text_table(rows, HEADER), last, *notes])
 
 
 def described(feature: StoredFeature, stored: int) -> tuple[object, ...]:
@@ -81,16 +75,8 @@ def described(feature: StoredFeature, stored: int) -> tuple[object, ...]:
     sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
     # the largest rounding error is half the step above the largest value
     rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
-    return (
-        feature.stored,
-        feature.rows,
-        feature.frames,
-        f"{len(done):,}",
-        f"{stored / 1e6:.1f}",
-        feature.dtype,
-        rounding,
-        feature.units or "-",
-    )
+    shape = feature.rows, feature.frames, f"{len(done):,}", f"{stored / 1e6:.1f}"
+    return feature.stored, *shape, feature.dtype, rounding, feature.units or "-"
 
 
 class Verdict(NamedTuple):

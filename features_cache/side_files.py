@@ -111,11 +111,8 @@ def write_costs(
         for name, seconds in seconds_a_clip.items():
             if clips[name] >= costs.get(name, (0.0, 0))[1]:
                 costs[name] = seconds, clips[name]
-        write_rows(
-            folder / COSTS,
-            COSTS_HEADER,
-            ((name, *measured) for name, measured in sorted(costs.items())),
-        )
+        rows = [(name, *measured) for name, measured in sorted(costs.items())]
+        write_rows(folder / COSTS, COSTS_HEADER, rows)
 
 
 def read_failures(folder: Path) -> list[list[str]]:

@@ -130,13 +130,8 @@ class CacheWriter:
         wanted = self.wanted
         if len(self.missing.clips):
             write_costs(wanted.folder, seconds_a_clip, clips)
-        write_failures(
-            wanted.folder,
-            wanted.clips,
-            self.missing.clips,
-            wanted.names,
-            sorted(failures),
-        )
+        tried, names = self.missing.clips, wanted.names
+        write_failures(wanted.folder, wanted.clips, tried, names, sorted(failures))
         if failures and wanted.is_whole:
             _remove_empty(wanted)
 

@@ -178,23 +178,15 @@ def batches(
     """Batches of clips that lack a feature, shorter towards the end."""
     left = lacking.clips
     ids = asked.clips["clip_id"].tolist()
-    most = int(
-        np.clip(LONGEST_AUDIO / max(asked.dataset.duration, 1), 1, LONGEST_BATCH)
-    )
+    fitting = int(LONGEST_AUDIO / max(asked.dataset.duration, 1))
+    most = min(max(fitting, 1), LONGEST_BATCH)
     while len(left):
-        rows, left = np.split(
-            left, [min(most, 1 + len(left) // (processes * BATCHES_LEFT))]
-        )
+        size = min(most, 1 + len(left) // (processes * BATCHES_LEFT))
+        rows, left = np.split(left, [size])
         of_features = asked.fingerprints(rows)
-        yield [
-            ClipTask(
-                row,
-                ids[row],
-                asked.sources[row],
-                {
-                    k: of_features[k][place]
-                    for k in np.flatnonzero(lacking.todo[row]).tolist()
-                },
-            )
-            for place, row in enumerate(rows.tolist())
-        ]
+        batch = []
+        for place, row in enumerate(rows.tolist()):
+            todo = np.flatnonzero(lacking.todo[row]).tolist()
+            prints = {feature: of_features[feature][place] for feature in todo}
+            batch.append(ClipTask(row, ids[row], asked.sources[row], prints))
+        yield batch

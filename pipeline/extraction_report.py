@@ -63,10 +63,9 @@ def extraction_summary(
                 time = f"{1000 * took[name]:.2f}"
             rows.append((name, f"{clips:,}", time, f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} {asked.noun}s/s, {size(written)}"
+    header = ("feature", f"{asked.noun}s", f"ms per {asked.noun}", "megabytes")
     lines = [
-        text_table(
-            rows, ("feature", f"{asked.noun}s", f"ms per {asked.noun}", "megabytes")
-        ),
+        text_table(rows, header),
         f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}",
     ]
     lines += damaged_parts(dict(result.damaged))
@@ -132,14 +131,8 @@ def print_plan(options: ExtractOptions) -> int:
     rows = []
     for spec, todo in zip(asked.specs, lacking.todo.sum(axis=0).tolist()):
         seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
-        rows.append(
-            (
-                spec.stored,
-                todo,
-                seconds,
-                f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}",
-            )
-        )
+        megabytes = f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}"
+        rows.append((spec.stored, todo, seconds, megabytes))
     print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
     print(describe_work(asked, lacking))
     return 0
@@ -158,11 +151,8 @@ def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:
     ids = asked.clips["clip_id"].tolist()
     everything = dict.fromkeys(range(len(asked.specs)), 0)
     part = asked.part
-    spread = np.unique(
-        np.linspace(part.start, part.stop - 1, clips, dtype=int)
-    ).tolist()
-    for row in (*spread[:1], *spread):
-        computation.compute(
-            ClipTask(row, ids[row], asked.sources[row], everything), result
-        )
+    spread = np.linspace(part.start, part.stop - 1, clips, dtype=int).tolist()
+    for row in (spread[0], *sorted({*spread})):
+        task = ClipTask(row, ids[row], asked.sources[row], everything)
+        computation.compute(task, result)
     return result

@@ -30,16 +30,14 @@ def list_features(options: ListCommand) -> None:
     if not options.feature:
         print(feature_table(options.sample_rate, options.duration))
         return
-    lines = [
-        textwrap.fill(
-            text,
-            WIDTH,
-            initial_indent=f"{heading + ':':{INDENT}}",
-            subsequent_indent=" " * INDENT,
+    blanks = " " * INDENT
+    lines = [options.feature, ""]
+    for heading, text in card(options.feature).items():
+        first = f"{heading + ':':{INDENT}}"
+        lines.append(
+            textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=blanks)
         )
-        for heading, text in card(options.feature).items()
-    ]
-    print("\n".join([options.feature, "", *lines]))
+    print("\n".join(lines))
 
 
 def card(name: str) -> dict[str, str]:
@@ -96,15 +94,11 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     lines.append(("all", "", "", f"{whole:.3f}", ""))
     if "networks" in rooms.names("capabilities"):
         remarks += rooms.load("capabilities", "networks").network_remarks()
-    remarks += [
-        (
-            f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
-            f" {make_command('bench')} measures time."
-        ),
-        (
-            f"{make_command('pipeline list', 'NAME')} shows what a feature is and what"
-            " it is good for."
-        ),
-    ]
+    remarks.append(
+        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
+        f" {make_command('bench')} measures time.\n"
+        f"{make_command('pipeline list', 'NAME')} shows what a feature is and what it"
+        " is good for."
+    )
     table = text_table(lines, ("name", "rows", "frames", "MB", "units"))
     return "\n".join([table, "", *remarks])

@@ -52,12 +52,8 @@ def with_length(content: bytes) -> bytes | None:
     second = content[start + 1] | 1
     third = speed | content[start + 2] & 0x0C
     fourth = content[start + 3]
-    header = (
-        bytes([0xFF, second, third, fourth])
-        + bytes(side)
-        + b"Xing"
-        + struct.pack(">II", 1, count)
-    )
+    header = bytes([0xFF, second, third, fourth]) + bytes(side)
+    header += b"Xing" + struct.pack(">II", 1, count)
     return header.ljust(frame_bytes(header, 0), b"\0") + content[start:]
 
 

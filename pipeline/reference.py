@@ -11,6 +11,7 @@ import itertools
 import operator
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import librosa
@@ -125,32 +126,23 @@ LIBROSA_CALLS = {
 LEVELS = ("stft", "cqt", "vqt")
 
 
-def plain(call: str):
+def plain(call, y, sr, **more):
     """`librosa.<call>(y=y, sr=sr, …)`, without the rate if it takes none."""
     function = operator.attrgetter(call)(librosa)
-    rated = "sr" in inspect.signature(function).parameters
-
-    def call_it(y, sr, **more):
-        if rated:
-            return function(y=y, sr=sr, **more)
-        return function(y=y, **more)
-
-    return call_it
+    if "sr" in inspect.signature(function).parameters:
+        more["sr"] = sr
+    return function(y=y, **more)
 
 
-def level_of(call: str):
+def level_of(call, y, sr, **more):
     """The level (dB) of the complex spectrogram that `librosa.<call>` returns."""
-    spectrogram = plain(call)
-
-    def level(y, sr, **more):
-        magnitude = np.abs(spectrogram(y, sr, **more))
-        return librosa.amplitude_to_db(magnitude)
-
-    return level
+    return librosa.amplitude_to_db(np.abs(plain(call, y, sr, **more)))
 
 
-DEFINITIONS.update({name: plain(call) for name, call in LIBROSA_CALLS.items()})
-DEFINITIONS.update({name: level_of(name) for name in LEVELS})
+DEFINITIONS.update(
+    {name: partial(plain, LIBROSA_CALLS[name]) for name in LIBROSA_CALLS}
+)
+DEFINITIONS.update({name: partial(level_of, name) for name in LEVELS})
 
 
 @definition

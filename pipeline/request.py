@@ -196,6 +196,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
     feature = variant.feature
     if feature.units == "Hz" and dataset.sample_rate / 2 > LARGEST_FLOAT16:
         dtype = "float32"  # in float16 a frequency up to half the rate would overflow
+    hop = variant.parameters.get("hop_length")
     return FeatureSpec(
         stored=variant.stored,
         feature=feature.name,
@@ -209,11 +210,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         sample_rate=dataset.sample_rate,
         samples=dataset.samples,
         audio_channel=dataset.audio_channel,
-        hop_length=(
-            int(variant.parameters.get("hop_length") or 0)
-            if feature.frame_unit == "s"
-            else 0
-        ),
+        hop_length=int(hop or 0) if feature.frame_unit == "s" else 0,
         dtype=dtype,
         libraries=libraries(),
     )
@@ -290,9 +287,7 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
     counts = {
         "clips new": (~new.index.isin(old.index)).sum(),
         "clips removed": (~old.index.isin(new.index)).sum(),
-        "clips changed in their audio": (
-            ((known != "") & (known != new.iloc[part])).sum()
-        ),
+        "clips changed in their audio": (known.ne("") & known.ne(new.iloc[part])).sum(),
     }
     return [f"{what}: {count:,}" for what, count in counts.items() if count]
 

@@ -97,11 +97,7 @@ def round_ticks(positions: Numbers) -> tuple[Numbers, list[str]]:
     values = values[(values >= low) & (values <= high)]
     ticks = np.interp(values, np.array(positions, float), places)
     apart = len(places) / (2 * TICKS)
-    kept = [
-        place
-        for place, tick in enumerate(ticks)
-        if place == len(ticks) - 1 or ticks[place + 1] - tick >= apart
-    ]
+    kept = np.flatnonzero(np.diff(ticks, append=np.inf) >= apart)
     return ticks[kept], [f"{values[place]:g}" for place in kept]
 
 

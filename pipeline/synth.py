@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.download import making, staged
+from featurestack.pipeline.datasets.esc50 import COLUMNS
 
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
@@ -113,24 +114,18 @@ def filtered(
 
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
     """Noise whose power changes by `slope` dB an octave, with unit variance."""
-
-    def gain(octaves: Samples) -> Samples:
-        return 10 ** (slope * octaves / 20)
-
     white = rng.standard_normal(samples)
-    noise = filtered(white, gain, 1000, lowest=30)
+    noise = filtered(
+        white, lambda octaves: 10 ** (slope * octaves / 20), 1000, lowest=30
+    )
     return noise / noise.std()
 
 
 def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
     """Noise around the source's centre that begins abruptly and fades."""
-
-    def gain(octaves: Samples) -> Samples:
-        return np.exp(-(octaves**2))
-
     size = scipy.fft.next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
     white = rng.standard_normal(size)
-    noise = filtered(white, gain, source.centre)
+    noise = filtered(white, lambda octaves: np.exp(-(octaves**2)), source.centre)
     fade = np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
     return noise * fade
 
@@ -220,9 +215,7 @@ def events(
         for time in rng.uniform(0, SECONDS - 0.5, size=8)
     ]
     samples = scene(bursts)
-    if backwards:
-        return samples[::-1]
-    return samples
+    return samples[::-1] if backwards else samples
 
 
 # From a class to a dataset
@@ -264,18 +257,10 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
             pairs = rng.choice(MIXED_PAIRS, target, replace=False)
             labels = [names[2 * pair + rng.integers(2)] for pair in pairs]
             label = SEPARATOR.join(sorted(labels))
-        rows.append(
-            {
-                "filename": f"{fold}-{source}-{letter}-{target}.wav",
-                "fold": fold,
-                "target": target,
-                "category": label,
-                "esc10": False,
-                "src_file": source,
-                "take": letter,
-            }
-        )
-    return pd.DataFrame(rows).sort_values("filename", ignore_index=True)
+        name = f"{fold}-{source}-{letter}-{target}.wav"
+        rows.append((name, fold, target, label, False, source, letter))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.sort_values("filename", ignore_index=True)
 
 
 def clip(row: Any) -> Samples:

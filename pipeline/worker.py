@@ -77,18 +77,13 @@ class ExtractionResult:
 
     def seconds_a_clip(self) -> dict[str, float]:
         """Core seconds for one clip, by feature."""
-        return {
-            feature: self.nanoseconds[feature] / clips / 1e9
-            for feature, clips in self.timed.items()
-        }
+        times = self.nanoseconds
+        return {name: times[name] / clips / 1e9 for name, clips in self.timed.items()}
 
     def __add__(self, other: "ExtractionResult") -> "ExtractionResult":
-        return ExtractionResult(
-            *(
-                getattr(self, part.name) + getattr(other, part.name)
-                for part in fields(self)
-            )
-        )
+        names = [part.name for part in fields(self)]
+        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        return ExtractionResult(**sums)
 
 
 @dataclass(frozen=True)

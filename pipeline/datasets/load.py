@@ -51,13 +51,7 @@ MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shor
 LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
 OF_AUDIO = (
-    "sample_rate",
-    "duration",
-    "channel",
-    "group",
-    "label",
-    "folds_by",
-    "copies",
+    *("sample_rate", "duration", "channel", "group", "label", "folds_by", "copies"),
 )
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
@@ -282,16 +276,12 @@ def _audio_settings(
     paths = listing.table["path"].tolist()
     # files that cannot be opened are reported when they are decoded
     answers = audio.file_infos(paths)
-    lengths = {
-        clip: (
-            info.sample_rate,
-            round(end - start, 6) or info.frames / info.sample_rate,
-        )
-        for clip, info, (start, end) in zip(
-            listing.table["clip_id"], answers, spans(listing.table)
-        )
-        if isinstance(info, audio.Info)
-    }
+    lengths = {}
+    clips = zip(listing.table["clip_id"], answers, spans(listing.table))
+    for clip, info, (start, end) in clips:
+        if isinstance(info, audio.Info):
+            length = round(end - start, 6) or info.frames / info.sample_rate
+            lengths[clip] = info.sample_rate, length
     if not lengths:
         raise RequestError(
             f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}:"
@@ -299,11 +289,8 @@ def _audio_settings(
         )
     rates = Counter(rate for rate, _ in lengths.values())
     seconds = pd.Series({clip: length for clip, (_, length) in lengths.items()})
-    notes = [
-        f"{counted(rates[rate], 'clip')} of {rate} Hz"
-        for rate in rates
-        if len(rates) > 1
-    ]
+    several = rates if len(rates) > 1 else ()
+    notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in several]
     if duration:
         notes.append(shorter_duration(seconds.to_numpy(), duration))
     else:

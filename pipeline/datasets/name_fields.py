@@ -97,16 +97,10 @@ def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
     fields = [*fields_of_columns(table), *fields_of_stems(table)]
     present = [field for field in fields if field]
     # columns before names, words before numbers, then the most values
-    return tuple(
-        sorted(
-            present,
-            key=lambda field: (
-                not field.where.startswith("column"),
-                field.values[0].isdecimal(),
-                -len(field.values),
-            ),
-        )
-    )[:NAMED]
+    present.sort(key=lambda field: -len(field.values))
+    present.sort(key=lambda field: field.values[0].isdecimal())
+    present.sort(key=lambda field: not field.where.startswith("column"))
+    return tuple(present[:NAMED])
 
 
 def fields_of_columns(table: pd.DataFrame) -> list[NameField | None]:

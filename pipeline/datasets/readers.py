@@ -257,11 +257,8 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
     cells = cells.mask(inner.notna(), listed)
     if separator:
         cells = cells.str.replace(separator, SEPARATOR, regex=False)
-    return cells.map(
-        lambda cell: SEPARATOR.join(
-            sorted({*map(str.strip, cell.split(SEPARATOR))} - {""})
-        )
-    )
+    names = cells.map(lambda cell: {*map(str.strip, cell.split(SEPARATOR))} - {""})
+    return names.map(sorted).map(SEPARATOR.join)
 
 
 def tags_note(labels: "pd.Series[str]") -> str:

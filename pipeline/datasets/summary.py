@@ -72,12 +72,8 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     )
     by_fold = pd.crosstab(each["label"], each["fold"]).add_prefix("fold ")
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
-    lines += [
-        "",
-        text_table(
-            [[*row] for row in classes.itertuples()], ["class", *classes.columns]
-        ),
-    ]
+    rows = [[*row] for row in classes.itertuples()]
+    lines += ["", text_table(rows, ["class", *classes.columns])]
     if len(table):
         least = classes["clips"].min()
         most = classes["clips"].max()

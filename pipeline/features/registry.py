@@ -115,10 +115,8 @@ class Variant:
         audio = sample_rate, samples
         if audio not in self.shapes:
             try:
-                self.shapes[audio] = (
-                    len(self.row_axis(sample_rate)),
-                    len(self.frame_axis(*audio)),
-                )
+                rows, frames = self.row_axis(sample_rate), self.frame_axis(*audio)
+                self.shapes[audio] = len(rows), len(frames)
             except axes.Impossible as reason:
                 raise axes.Impossible(
                     f"{self.stored} cannot exist here: {reason}"
@@ -128,11 +126,9 @@ class Variant:
     def row_axis(self, sample_rate: int) -> np.ndarray:
         """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
         rows = self.feature.rows
-        return (
-            rows(sample_rate, **self.parameters)
-            if callable(rows)
-            else np.arange(float(rows))
-        )
+        if callable(rows):
+            return rows(sample_rate, **self.parameters)
+        return np.arange(float(rows))
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
         """(frames,) the frame axis, in `frame_unit`; raises Impossible."""
@@ -150,14 +146,11 @@ def resolve_feature(channel: Channel) -> Variant:
         if value != values[key]:
             values[key] = value
             changed[key] = "none" if value is None else value
-    arguments = {  # groups of parameters, which refuse values that clash
-        name: (
-            group(**{field: values[field] for field in fields})
-            if group
-            else values[name]
-        )
-        for name, group, fields in parameters.arguments(feature.function)
-    }
+    arguments = {}
+    for key, group, fields in parameters.arguments(feature.function):
+        own = {field: values[field] for field in fields}
+        # a group of parameters refuses values that clash
+        arguments[key] = group(**own) if group else own[key]
     return Variant(
         feature, Channel(name, tuple(changed.items())).stored, values, arguments
     )

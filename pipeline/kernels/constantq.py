@@ -40,13 +40,8 @@ class Octave:
         """(wavelets, frames) magnitudes for the halved signal `y`."""
         rectangle = np.ones(self.n_fft)
         spectrum = transforms(y, self.hop_length, rectangle, self.bins)
-        return _magnitudes_of_products(
-            self.filters.indptr,
-            self.filters.indices,
-            self.filters.data,
-            spectrum,
-            self.norm,
-        )
+        sparse = self.filters.indptr, self.filters.indices, self.filters.data
+        return _magnitudes_of_products(*sparse, spectrum, self.norm)
 
 
 @compiled
@@ -117,11 +112,9 @@ def _filters(
     the same roundings to complex64, which decide the response to strong partials.
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
-    wavelets = [
-        _wavelet(f, samples, n_fft)
-        for f, samples in zip(frequency, length, strict=True)
-    ]
-    basis = np.array(wavelets).astype(np.complex64)
+    pairs = zip(frequency, length, strict=True)
+    basis = np.array([_wavelet(f, samples, n_fft) for f, samples in pairs])
+    basis = basis.astype(np.complex64)
     scale = np.array(length) / n_fft
     scaled = basis * scale[:, None]
     spectra = scipy.fft.fft(scaled.astype(np.complex64), axis=1)

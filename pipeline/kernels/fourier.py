@@ -267,11 +267,8 @@ def _load(y, first, hop_length, window, x):
 def _pair(points, tables, k):
     """The points k and n - k, of bin k, and exp(-pi i k / n)."""
     _, places, turns = tables
-    return (
-        points[places[k]],
-        points[places[len(points) - k]],
-        (turns[k, 0], turns[k, 1]),
-    )
+    a, b = points[places[k]], points[places[len(points) - k]]
+    return a, b, (turns[k, 0], turns[k, 1])
 
 
 @inlined
