@@ -70,9 +70,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
 
 
 def read_batches(
-    cache: Cache,
-    feature: str,
-    ids: Sequence[str],
+    cache: Cache, feature: str, ids: Sequence[str]
 ) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
     """Yield (ids, values (B, rows, frames)) of the clips that can be read."""
     done = set(cache.clips["clip_id"][cache[feature].done()])
@@ -89,9 +87,7 @@ def read_batches(
 
 
 def sample_by_class(
-    table: pd.DataFrame,
-    most: int,
-    rng: np.random.Generator,
+    table: pd.DataFrame, most: int, rng: np.random.Generator
 ) -> pd.DataFrame:
     """At most `most` clips, equally many of each class as far as possible."""
     if len(table) <= most:
@@ -113,9 +109,7 @@ IMAGES = 500
 
 
 def features_to_show(
-    cache: Cache,
-    usable: Sequence[str],
-    sets: Sequence[str],
+    cache: Cache, usable: Sequence[str], sets: Sequence[str]
 ) -> list[str]:
     """Up to FEATURES_SHOWN features with several rows from the runs' `sets`, the first
     set's first.
@@ -137,9 +131,7 @@ def features_to_show(
 
 
 def thumbnails(
-    cache: Cache,
-    features: Sequence[str],
-    clips: Sequence[str],
+    cache: Cache, features: Sequence[str], clips: Sequence[str]
 ) -> dict[str, dict[int, str]]:
     """clip -> {place in `features`: WebP as base64}, up to IMAGES images."""
     first = clips[: IMAGES // max(len(features), 1)]

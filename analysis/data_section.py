@@ -86,9 +86,7 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 
 
 def data_tables(
-    cache: Cache,
-    features: list[str],
-    writer: FigureWriter,
+    cache: Cache, features: list[str], writer: FigureWriter
 ) -> dict[str, pd.DataFrame]:
     """Submit the section's figures, of readable features; its tables by name."""
     clips = originals(cache.clips)
@@ -108,10 +106,7 @@ def data_tables(
 
 
 def feature_tables(
-    cache: Cache,
-    clips: pd.DataFrame,
-    features: Sequence[str],
-    writer: FigureWriter,
+    cache: Cache, clips: pd.DataFrame, features: Sequence[str], writer: FigureWriter
 ) -> dict[str, pd.DataFrame]:
     """The accuracy of the nearest neighbour by each feature, of clips of one label;
     parameters as in `data_tables`.

@@ -267,8 +267,7 @@ def without_members(runs: Sequence[Run]) -> list[Run]:
 
 
 def excluded_runs(
-    ranked: Sequence[Ranking],
-    problems: Sequence[Problem],
+    ranked: Sequence[Ranking], problems: Sequence[Problem]
 ) -> Counter[str]:
     """Kind of problem, or reason -> the number of runs outside the main ranking."""
     reasons: dict[str, str] = {
@@ -313,8 +312,7 @@ def members_table(rows: Sequence[Row], main: Ranking) -> pd.DataFrame:
 
 
 def classes_table(
-    main: Ranking,
-    reports: Mapping[str, pd.DataFrame],
+    main: Ranking, reports: Mapping[str, pd.DataFrame]
 ) -> dict[str, pd.DataFrame]:
     """recall_by_class.csv, with tags precision_by_class.csv: every class by every run
     of the main ranking, from their `tables.class_report`.

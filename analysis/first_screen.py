@@ -114,8 +114,4 @@ def common_mistake(run: Run) -> Row | None:
         place = np.where(chosen, probability, -1).argmax()
         surest[key] = str(run.clip_ids[place]) if chosen.any() else ""
     as_frequent = pairs["count"] == first["count"]
-    return {
-        **first.to_dict(),
-        **surest,
-        "equals": int(as_frequent.sum()) - 1,
-    }
+    return {**first.to_dict(), **surest, "equals": int(as_frequent.sum()) - 1}

@@ -151,8 +151,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
 
 
 def compared_jobs(
-    options: AnalysisOptions,
-    entries: set[str],
+    options: AnalysisOptions, entries: set[str]
 ) -> tuple[list[ReportJob], list[Problem]]:
     """The datasets with runs and a report, and a problem if one is gone."""
     try:

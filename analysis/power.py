@@ -66,10 +66,7 @@ def detectable(
 
 
 def larger_differences(
-    lead: Floats,
-    shares: Floats,
-    clips: Floats,
-    correct: Floats,
+    lead: Floats, shares: Floats, clips: Floats, correct: Floats
 ) -> tuple[Floats, Floats]:
     """The difference and its standard error if the other run is made worse (or better)
     in steps of LOG_ODDS; the arguments are those of `detectable`.

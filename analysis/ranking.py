@@ -183,10 +183,7 @@ class Ranking:
         return self.compare(pairs, selected=True)
 
     def compare(
-        self,
-        pairs: Sequence[tuple[int, int]],
-        *,
-        selected: bool = False,
+        self, pairs: Sequence[tuple[int, int]], *, selected: bool = False
     ) -> tuple[Floats, FamilyTests]:
         """Differences (G, M) by recording, of the second run of each pair less the
         first, and their tests as one family; runs are given by place.
@@ -241,10 +238,7 @@ class Ranking:
 
 
 def rankings(
-    runs: Sequence[Run],
-    *,
-    named: bool = False,
-    outdated: Collection[str] = (),
+    runs: Sequence[Run], *, named: bool = False, outdated: Collection[str] = ()
 ) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 

@@ -149,10 +149,7 @@ def findings_of(inputs: Inputs) -> Findings:
     outdated = runs_of_other_clips(own, cache) if cache else []
     threats = threats_of_check(inputs.checked or [])
     if cache:
-        threats = [
-            *threats,
-            *threats_of_changes(cache, results, inputs.features),
-        ]
+        threats = [*threats, *threats_of_changes(cache, results, inputs.features)]
     if outdated:
         threats.append(Threat("changed", len(outdated)))
     found = findings(
@@ -193,9 +190,7 @@ def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
 
 
 def threats_of_changes(
-    cache: Cache,
-    results: Results,
-    features: Sequence[str],
+    cache: Cache, results: Results, features: Sequence[str]
 ) -> list[Threat]:
     """Threats by clips that changed, failed or were added since the extraction."""
     threats = []
@@ -413,9 +408,7 @@ def runs_by_text(problems: Sequence[Problem]) -> dict[str, list[str]]:
 
 
 def write_tables(
-    folder: Path,
-    tables: dict[str, pd.DataFrame],
-    found: Findings,
+    folder: Path, tables: dict[str, pd.DataFrame], found: Findings
 ) -> set[str]:
     """Write the tables of a report; return their paths, relative to its folder."""
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}

@@ -101,12 +101,7 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
     return {heading: text for heading, text in facts.items() if text}
 
 
-def submit_run(
-    writer: FigureWriter,
-    run: Run,
-    *,
-    best: bool,
-) -> list[Problem]:
+def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
     """Submit the figures of one run and return the problems with its files.
 
     `best` adds the reliability diagram, papers the confusion matrix. Runs of several

@@ -23,12 +23,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import SURROGATE
 from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import originals
-from featurestack.results.config import (
-    ChoiceConfig,
-    EnsembleConfig,
-    RunConfig,
-    to_json,
-)
+from featurestack.results.config import ChoiceConfig, EnsembleConfig, RunConfig, to_json
 from featurestack.results.ranking_metric import Labels
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints

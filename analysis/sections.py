@@ -119,12 +119,7 @@ def comparison_values(found: Findings) -> dict[str, object]:
     }
 
 
-def run_figures(
-    writer: FigureWriter,
-    found: Findings,
-    *,
-    drawn: int,
-) -> Section:
+def run_figures(writer: FigureWriter, found: Findings, *, drawn: int) -> Section:
     """Settings and confusion matrices of all runs, figures of the first `drawn`."""
     problems: list[Problem] = []
     for place, run in enumerate(found.runs[:drawn]):
@@ -146,9 +141,7 @@ def recordings(found: Findings, *, drawn: int) -> Section | None:
         return None
     table = accuracy_by_recording(found.main, max(drawn, 2))
     return Section(
-        "recordings",
-        plural(found.group),
-        tables={"accuracy_by_recording": table},
+        "recordings", plural(found.group), tables={"accuracy_by_recording": table}
     )
 
 
@@ -194,10 +187,7 @@ def errors(
 
 
 def errors_of_tags(
-    found: Findings,
-    cache: Cache | None,
-    folder: Path,
-    audio_mb: float,
+    found: Findings, cache: Cache | None, folder: Path, audio_mb: float
 ) -> Section:
     """The clips on which the best run errs most, with their audio."""
     from featurestack.analysis.tables import tag_errors
@@ -249,17 +239,12 @@ def elsewhere(reports: Path, dataset: str) -> Section | None:
     if table.empty and not problems:
         return None
     return Section(
-        "other_datasets",
-        "Elsewhere",
-        tables={"elsewhere": table},
-        problems=problems,
+        "other_datasets", "Elsewhere", tables={"elsewhere": table}, problems=problems
     )
 
 
 def data(
-    writer: FigureWriter,
-    cache: Cache | None,
-    features: Sequence[str],
+    writer: FigureWriter, cache: Cache | None, features: Sequence[str]
 ) -> Section | None:
     """The dataset: facts, classes, and what its features tell before any training."""
     if cache is None:

@@ -65,9 +65,7 @@ def principal_components(columns: Floats) -> Floats:
 
 
 def neighbour_accuracy(
-    components: Floats,
-    target: NDArray[np.str_] | Ints,
-    recording: NDArray[np.str_],
+    components: Floats, target: NDArray[np.str_] | Ints, recording: NDArray[np.str_]
 ) -> float:
     """Share of the clips whose nearest clip of another source recording has their
     class; 0 for one source recording, or without a component.

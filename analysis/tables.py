@@ -365,13 +365,7 @@ def tag_errors(run: Run) -> pd.DataFrame:
             clips = np.flatnonzero(wrong)
             order = np.argsort(surest[clips], kind="stable")
             for clip in clips[order][:TAG_ERRORS]:
-                row = (
-                    name,
-                    kind,
-                    run.clip_ids[clip],
-                    texts[clip],
-                    probability[clip],
-                )
+                row = (name, kind, run.clip_ids[clip], texts[clip], probability[clip])
                 rows.append(row)
     return pd.DataFrame(
         rows, columns=["class", "kind", "clip_id", "labels", "probability"]

@@ -8,10 +8,7 @@ numbers repeat the meaning of the colours.
 """
 
 # importing enters their figures
-from featurestack.analysis.figures import (  # noqa: F401
-    data,
-    run,
-)
+from featurestack.analysis.figures import data, run  # noqa: F401
 from featurestack.analysis.figures.drawing import FIGURES, Figure, figure
 from featurestack.analysis.figures.saving import FigureWriter, SavedFigure
 

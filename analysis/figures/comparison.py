@@ -44,10 +44,7 @@ def draw_intervals(
     and filled (bool). Values are multiplied by `scale`.
     """
     rows = intervals.sort_values(
-        "estimate",
-        ascending=False,
-        kind="stable",
-        ignore_index=True,
+        "estimate", ascending=False, kind="stable", ignore_index=True
     )
     ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
     ends = scale * rows["low"], scale * rows["high"]
@@ -55,12 +52,7 @@ def draw_intervals(
     for filled, fill in ((True, SERIES[0]), (False, PAPER)):
         dots = scale * rows["estimate"][rows["filled"] == filled]
         ax.plot(
-            dots,
-            dots.index,
-            "o",
-            color=SERIES[0],
-            markerfacecolor=fill,
-            markersize=5.5,
+            dots, dots.index, "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5
         )
     ax.set_yticks(
         rows.index,

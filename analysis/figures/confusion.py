@@ -88,13 +88,6 @@ def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
         side = len(list(neighbours))
         corner = (start - 0.5, start - 0.5)
         if category and side > 1:
-            box = Rectangle(
-                corner,
-                side,
-                side,
-                fill=False,
-                edgecolor=INK,
-                linewidth=1,
-            )
+            box = Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1)
             ax.add_patch(box)
         start += side

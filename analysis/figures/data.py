@@ -18,9 +18,7 @@ from featurestack.analysis.figures.drawing import (
 
 
 @figure(
-    "Clips of each class in each fold",
-    row_height("counts", 0.6, 0.19),
-    COLUMN_WIDTH,
+    "Clips of each class in each fold", row_height("counts", 0.6, 0.19), COLUMN_WIDTH
 )
 def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
     """Draw `counts` (classes, folds) as a shaded table with its numbers."""
@@ -52,11 +50,7 @@ def format_plain(value: float) -> str:
     row_height("means", 1.0, 0.19),
 )
 def draw_class_means(
-    ax: Axes,
-    *,
-    means: pd.DataFrame,
-    row_unit: str,
-    title: str = "",
+    ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str = ""
 ) -> Axes:
     """Draw `means` (classes, rows), in standard deviations, as colours."""
     no_texts = means.map(lambda _: "")

@@ -171,10 +171,7 @@ def figure(
 
 
 def row_height(
-    of: str,
-    base: float,
-    step: float,
-    columns: int = 1,
+    of: str, base: float, step: float, columns: int = 1
 ) -> Callable[..., float]:
     """A `height`: `base`, plus `step` for each row of `columns` items of `of`."""
     return lambda **data: base + step * -(-len(data[of]) // columns)
@@ -192,12 +189,7 @@ def grid_lines(ax: Axes, axis: str = "y") -> None:
 
 
 def panels(
-    ax: Axes,
-    count: int,
-    columns: int,
-    *,
-    wide: float,
-    high: float,
+    ax: Axes, count: int, columns: int, *, wide: float, high: float
 ) -> list[Axes]:
     """Divide `ax` into panels; the gaps are fractions of a panel's size."""
     ax.set_axis_off()
@@ -280,11 +272,7 @@ def heat_map(
     side: Any = ("left" if top else "right") if turn else "center"
     names = [shorten(name, 22) for name in texts]
     ax.set_xticks(
-        range(len(names)),
-        names,
-        rotation=turn,
-        ha=side,
-        rotation_mode="anchor",
+        range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor"
     )
     if top:
         ax.xaxis.tick_top()
@@ -320,9 +308,7 @@ def draw(name: str, **data: Any) -> NotebookFigure:
     entry = FIGURES[name]
     with drawing():
         shown = NotebookFigure(
-            figsize=entry.size(**data),
-            layout="constrained",
-            dpi=DOTS_PER_INCH,
+            figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH
         )
         entry.draw(shown.add_subplot(), **data)
     return shown

@@ -67,10 +67,7 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
             panel.plot(
-                feature.seconds,
-                feature.values[0],
-                color=SERIES[0],
-                linewidth=0.6,
+                feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6
             )
             panel.set_ylabel(feature.units, labelpad=1)
         else:
@@ -166,10 +163,7 @@ def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
 
 
 def choose_samples(
-    run: Run,
-    cache: Cache,
-    feature: str,
-    rng: np.random.Generator,
+    run: Run, cache: Cache, feature: str, rng: np.random.Generator
 ) -> list[SamplePrediction]:
     """Up to SAMPLES_EACH correct, wrong and uncertain clips, if their feature maps can
     be read.

@@ -60,12 +60,7 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
             if part == "test":
                 low, high = curve["min"], curve["max"]
                 panel.fill_between(
-                    curve.index,
-                    low,
-                    high,
-                    color=colour,
-                    alpha=0.15,
-                    linewidth=0,
+                    curve.index, low, high, color=colour, alpha=0.15, linewidth=0
                 )
             panel.plot(
                 curve.index,
@@ -90,11 +85,7 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     COLUMN_WIDTH,
 )
 def draw_reliability(
-    ax: Axes,
-    *,
-    confidence: np.ndarray,
-    accuracy: np.ndarray,
-    clips: np.ndarray,
+    ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, clips: np.ndarray
 ) -> Axes:
     """Draw accuracy against mean confidence, and the predictions: (bins,) each."""
     ax.set_axis_off()
@@ -102,12 +93,7 @@ def draw_reliability(
     below = ax.inset_axes((0, 0, 1, 0.22))
     above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
     line = above.text(
-        4,
-        12,
-        "perfect calibration",
-        color=MUTED,
-        rotation=45,
-        rotation_mode="anchor",
+        4, 12, "perfect calibration", color=MUTED, rotation=45, rotation_mode="anchor"
     )
     line.set_transform_rotates_text(True)
     enough = clips >= FEWEST_IN_BIN
@@ -141,9 +127,7 @@ def draw_reliability(
     pixels=True,
 )
 def draw_augmentations(
-    ax: Axes,
-    *,
-    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]
 ) -> Axes:
     """Draw `pairs` of name, before and after, both (rows, columns) of one channel of
     the model's input.
@@ -185,11 +169,7 @@ def draw_augmentations(
     lambda **_: 3.2,
 )
 def draw_precision_recall(
-    ax: Axes,
-    *,
-    target: np.ndarray,
-    ranks: np.ndarray,
-    classes: Sequence[str],
+    ax: Axes, *, target: np.ndarray, ranks: np.ndarray, classes: Sequence[str]
 ) -> Axes:
     """Draw up to PR_CURVES classes; `target` and `ranks` are (N, K)."""
     from featurestack.results.tags import average_precision, precision_recall
@@ -209,10 +189,7 @@ def draw_precision_recall(
             label=shorten(classes[k], 24),
         )
         ax.axhline(
-            100 * target[:, k].mean(),
-            color=colour,
-            linewidth=0.7,
-            linestyle=":",
+            100 * target[:, k].mean(), color=colour, linewidth=0.7, linestyle=":"
         )
     ax.set(xlabel="recall, %", ylabel="precision, %", xlim=(0, 102), ylim=(0, 103))
     grid_lines(ax)

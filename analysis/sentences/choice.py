@@ -4,10 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from featurestack.analysis.sentences import (
-    either,
-    sentence,
-)
+from featurestack.analysis.sentences import either, sentence
 from featurestack.commandline.quantities import counted, percent
 
 if TYPE_CHECKING:

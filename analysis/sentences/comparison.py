@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from featurestack.analysis.sentences import (
-    Row,
-    best_of,
-    ranking_of,
-    sentence,
-)
+from featurestack.analysis.sentences import Row, best_of, ranking_of, sentence
 from featurestack.analysis.significance import POWER
 from featurestack.commandline.quantities import counted, percent, plural, points
 

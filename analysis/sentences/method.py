@@ -4,12 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from featurestack.analysis.sentences import (
-    by_metric,
-    folds,
-    ranking_of,
-    sentence,
-)
+from featurestack.analysis.sentences import by_metric, folds, ranking_of, sentence
 from featurestack.analysis.tables import decimals
 from featurestack.commandline.quantities import counted, percent, plural
 

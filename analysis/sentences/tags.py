@@ -2,11 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from featurestack.analysis.sentences import (
-    is_or_are,
-    ranking_of,
-    sentence,
-)
+from featurestack.analysis.sentences import is_or_are, ranking_of, sentence
 from featurestack.analysis.sentences.method import grouped
 from featurestack.commandline.quantities import counted, percent, plural
 

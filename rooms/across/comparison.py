@@ -146,9 +146,7 @@ def chosen_model(given: Sequence[ReportJob], base: str) -> str:
 
 
 def current_runs(
-    job: ReportJob,
-    cache: Cache | None,
-    model: str,
+    job: ReportJob, cache: Cache | None, model: str
 ) -> tuple[list[Run], list[Problem]]:
     """The runs of this model whose clips have not changed, and what is left out;
     RequestError if the clips of all runs have changed.
@@ -167,10 +165,7 @@ def current_runs(
 
 
 def dataset_gains(
-    job: ReportJob,
-    cache: Cache | None,
-    model: str,
-    base: str,
+    job: ReportJob, cache: Cache | None, model: str, base: str
 ) -> tuple[DatasetGains, list[Problem]]:
     """The gains on a dataset, what they leave out; RequestError without any."""
     runs, problems = current_runs(job, cache, model)
@@ -213,9 +208,7 @@ def dataset_gains(
 
 
 def gains_with_intervals(
-    differences: Floats,
-    shares: Floats,
-    clips: int,
+    differences: Floats, shares: Floats, clips: int
 ) -> dict[str, Floats]:
     """gain, se, low and high (M,) of M feature sets; RequestError if all clips come
     from one recording.
@@ -241,8 +234,7 @@ def gains_with_intervals(
 
 
 def same_setting(
-    ranked: Sequence[Ranking],
-    base: str,
+    ranked: Sequence[Ranking], base: str
 ) -> tuple[Ranking, dict[str, int]] | None:
     """The ranking, and in it feature set -> place of its run, for the runs that differ
     from a run of `base` in their features alone; None if `base` is alone or missing.
@@ -329,9 +321,7 @@ def partly_inside(caches: Mapping[str, Cache | None]) -> list[Problem]:
 
 
 def compare_datasets(
-    given: Sequence[ReportJob],
-    model: str,
-    base: str,
+    given: Sequence[ReportJob], model: str, base: str
 ) -> tuple[Comparison | None, list[Problem]]:
     """The comparison of these datasets, None if fewer than three can be; and a problem
     for each thing that is left out.
@@ -385,9 +375,7 @@ def of_usual_protocol(
 
 
 def compared(
-    measured: Sequence[DatasetGains],
-    model: str,
-    base: str,
+    measured: Sequence[DatasetGains], model: str, base: str
 ) -> Comparison | None:
     """The comparison of sets that three datasets of one score have, if any."""
     scores = Counter(gains.score for gains in measured)
@@ -427,9 +415,7 @@ def compared(
 
 
 def joint_test(
-    measured: Sequence[DatasetGains],
-    features: Sequence[str],
-    gains: pd.DataFrame,
+    measured: Sequence[DatasetGains], features: Sequence[str], gains: pd.DataFrame
 ) -> pd.DataFrame:
     """The mean gain of each feature set on the datasets that have it, tested by one
     sign flip over all their recordings; the largest mean first.

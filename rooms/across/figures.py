@@ -49,10 +49,7 @@ def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) ->
     columns = min(len(pooled), 2 if is_narrow(ax) else COLUMNS)
     width = max(LEAST_WIDTH, 130 * gains["gain"].abs().max())
     for number, (panel, (name, mean)) in enumerate(
-        zip(
-            panels(ax, len(pooled), columns, wide=0.08, high=0.45),
-            pooled.iterrows(),
-        )
+        zip(panels(ax, len(pooled), columns, wide=0.08, high=0.45), pooled.iterrows())
     ):
         rows = gains[gains["feature_set"] == name]
         here = rows["dataset"].map(places)

@@ -9,7 +9,6 @@ class AcrossOptions(Options):
     """The choices of the page across datasets."""
 
     model: str = option(
-        "",
-        "model that is compared across datasets; by default that of most datasets",
+        "", "model that is compared across datasets; by default that of most datasets"
     )
     base: str = option("mel", "feature set to which the gains across datasets refer")

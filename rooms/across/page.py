@@ -64,10 +64,7 @@ def compare_reports(
     return replace(page_of(comparison, writer), problems=problems)
 
 
-def page_of(
-    comparison: "Comparison",
-    writer: FigureWriter,
-) -> ComparedDatasets:
+def page_of(comparison: "Comparison", writer: FigureWriter) -> ComparedDatasets:
     """The comparison's sentences, figures and tables for the page."""
     from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT
 

@@ -44,9 +44,7 @@ class RandomEffects:
 
 
 def random_effects(
-    gains: Floats,
-    errors: Floats,
-    rng: np.random.Generator,
+    gains: Floats, errors: Floats, rng: np.random.Generator
 ) -> RandomEffects:
     """The random-effects model of these gains; `rng` draws the prediction interval.
 
@@ -102,9 +100,7 @@ def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
 
 
 def mean_and_error(
-    gains: Floats,
-    errors: Floats,
-    variance: float,
+    gains: Floats, errors: Floats, variance: float
 ) -> tuple[float, float]:
     """The weighted mean and its standard error after Hartung and Knapp, which is not
     reduced if the gains agree better than their errors let expect.
@@ -118,10 +114,7 @@ def mean_and_error(
 
 
 def prediction_interval(
-    gains: Floats,
-    errors: Floats,
-    rng: np.random.Generator,
-    draws: int = DRAWS,
+    gains: Floats, errors: Floats, rng: np.random.Generator, draws: int = DRAWS
 ) -> tuple[float, float]:
     """The 95 % interval of a new dataset's true gain, from `draws` simulated ones.
 

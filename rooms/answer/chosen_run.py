@@ -73,9 +73,7 @@ def write_choice(
 
 
 def configuration(
-    runs: Mapping[int, RunFolder],
-    recommended: RunFolder,
-    names: Sequence[str],
+    runs: Mapping[int, RunFolder], recommended: RunFolder, names: Sequence[str]
 ) -> ChoiceConfig:
     config = recommended.training
     trained = {run.name: run.training for run in (*runs.values(), recommended)}
@@ -109,11 +107,7 @@ def configuration(
     )
 
 
-def feature_table(
-    scores: Scores,
-    sets: Mapping[int, str],
-    lost: Lost,
-) -> pd.DataFrame:
+def feature_table(scores: Scores, sets: Mapping[int, str], lost: Lost) -> pd.DataFrame:
     """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
     names = scores.clips.plan.channel_names
     chosen = [name for features in sets.values() for name in features.split("+")]
@@ -133,10 +127,7 @@ def about(name: str) -> str:
     return first_sentence(FEATURES[plain].function) if FEATURES.knows(plain) else ""
 
 
-def lost_without(
-    clips: Clips,
-    sets: Mapping[int, str],
-) -> Lost:
+def lost_without(clips: Clips, sets: Mapping[int, str]) -> Lost:
     """Feature -> the score that `linear` loses without it on the folds whose sets have
     it, and the interval, corrected for all features.
 

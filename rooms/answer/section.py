@@ -89,10 +89,7 @@ def other_features(config: ChoiceConfig) -> tuple[str, str]:
 
 
 def lead_of_choice(
-    config: ChoiceConfig,
-    cache: Cache | None,
-    *,
-    chance: bool,
+    config: ChoiceConfig, cache: Cache | None, *, chance: bool
 ) -> dict[str, str]:
     # the heading says "chosen" already
     chosen = f"{sentences.chosen(config).removeprefix('chosen: ')}."

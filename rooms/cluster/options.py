@@ -13,8 +13,7 @@ class ClusterOptions(FeaturesCommand):
     """The place of the extraction."""
 
     backend: Literal["processes", "dask"] = option(
-        "processes",
-        "worker processes of this machine, or a Dask cluster",
+        "processes", "worker processes of this machine, or a Dask cluster"
     )
     scheduler: str = option("", "address of the Dask scheduler, tcp://host:port")
 

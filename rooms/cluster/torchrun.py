@@ -54,10 +54,7 @@ class SharedTrainer(Trainer):
 
     @classmethod
     def prepare(
-        cls,
-        network: nn.Module,
-        data: FoldData,
-        device: str,
+        cls, network: nn.Module, data: FoldData, device: str
     ) -> tuple[Compute, nn.Module]:
         """The first process chooses how to compute; the others read its choice from its
         run.json.
@@ -74,9 +71,7 @@ class SharedTrainer(Trainer):
 
     @classmethod
     def draw(
-        cls,
-        data: FoldData,
-        epoch: int,
+        cls, data: FoldData, epoch: int
     ) -> tuple[list[Positions], torch.Generator]:
         """This process's part of each batch; parts differ by at most one clip."""
         rank, size = dist.get_rank(), dist.get_world_size()

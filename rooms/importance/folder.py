@@ -114,10 +114,7 @@ class ImportanceFolder:
         file = self.path / "clips.csv"
         with damage_named(file, REMEDY):
             return pd.read_csv(
-                file,
-                dtype=text,
-                usecols=[*text, "fold"],
-                keep_default_na=False,
+                file, dtype=text, usecols=[*text, "fold"], keep_default_na=False
             )
 
     @property

@@ -2,12 +2,7 @@
 
 from pathlib import Path
 
-from featurestack.commandline.options import (
-    SEED,
-    DatasetOptions,
-    RunsOptions,
-    option,
-)
+from featurestack.commandline.options import SEED, DatasetOptions, RunsOptions, option
 from featurestack.results.tasks.registry import task_choices
 
 

@@ -37,9 +37,7 @@ def lost_points(lost: float, low: float, high: float) -> str:
 
 
 def what_matters(
-    kept: Sequence[Row],
-    folder: "ImportanceFolder",
-    best: Sequence[str],
+    kept: Sequence[Row], folder: "ImportanceFolder", best: Sequence[str]
 ) -> str:
     """The set to keep, what is lost without each of its features, and features of the
     best configuration that were not measured. `kept` are rows of `tables.kept_set`.

@@ -21,11 +21,7 @@ Values = Mapping[frozenset[str], Floats]  # feature set -> (N,) values of the cl
 NONE: frozenset[str] = frozenset()
 
 
-def permutations(
-    features: Sequence[str],
-    number: int,
-    seed: int,
-) -> list[list[str]]:
+def permutations(features: Sequence[str], number: int, seed: int) -> list[list[str]]:
     """`number` random orders, each followed by its reverse (antithetic)."""
     if len(features) <= EXACT:
         return []
@@ -54,9 +50,7 @@ def shapley(values: Values, features: Sequence[str]) -> Floats:
 
 
 def sampled_shapley(
-    values: Values,
-    features: Sequence[str],
-    orders: Sequence[Sequence[str]],
+    values: Values, features: Sequence[str], orders: Sequence[Sequence[str]]
 ) -> tuple[Floats, Floats]:
     """Shapley values (N, F) of the orders, and standard errors (F,)."""
     clips = len(values[NONE])

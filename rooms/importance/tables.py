@@ -49,9 +49,7 @@ KEPT_COLUMNS = [
 
 
 def gain_tests(
-    gains: Floats,
-    groups: NDArray[np.generic],
-    unit: float | None = None,
+    gains: Floats, groups: NDArray[np.generic], unit: float | None = None
 ) -> pd.DataFrame:
     """Mean, low, high, p and significant for each column of `gains` (N, F).
 
@@ -117,24 +115,17 @@ def classes_table(folder: ImportanceFolder, shapley: Floats) -> pd.DataFrame:
     tested = gain_tests(cells.reshape(len(cells), -1), groups)
     table = tested[["mean", "p", "significant"]]
     table.index = pd.MultiIndex.from_product(
-        [folder.labels.columns, folder.features],
-        names=["class", "feature"],
+        [folder.labels.columns, folder.features], names=["class", "feature"]
     )
     return table.reset_index()
 
 
 def submit_importance(
-    writer: FigureWriter,
-    tables: Mapping[str, pd.DataFrame],
-    score: str,
+    writer: FigureWriter, tables: Mapping[str, pd.DataFrame], score: str
 ) -> None:
     """Submit the figures of `importance_tables`."""
     shares = tables["features"].query("measure == 'shapley'")
-    columns = {
-        "feature": "name",
-        "mean": "estimate",
-        "significant": "filled",
-    }
+    columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
     if shares["low"].notna().any():
         intervals = shares.rename(columns=columns)
         writer.submit("importance", intervals=intervals)
@@ -259,8 +250,7 @@ def in_order(
 
 
 def importance_calls(
-    runs: Path,
-    dataset: str,
+    runs: Path, dataset: str
 ) -> tuple[list[ImportanceFolder], list[Problem]]:
     """The finished calls, the largest first; a problem for each other one."""
     calls = {}  # folder -> sort key

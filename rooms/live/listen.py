@@ -35,9 +35,7 @@ PCM: dict[str, np.dtype[Any]] = {
 
 
 def newest(
-    blocks: Iterator[Samples],
-    samples: int,
-    step: int,
+    blocks: Iterator[Samples], samples: int, step: int
 ) -> Iterator[tuple[Samples, int]]:
     """Yield the last `samples` samples of a stream, and how many there were, whenever
     `step` more have come.
@@ -73,9 +71,7 @@ def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
         import sounddevice
 
         stream = sounddevice.RawInputStream(
-            samplerate=rate,
-            channels=1,
-            dtype=kind.name,
+            samplerate=rate, channels=1, dtype=kind.name
         )
         stream.start()
     except Exception as error:

@@ -75,9 +75,7 @@ class ExportedRun(nn.Module):
         return logits.softmax(2).mean(1), together
 
     def input(
-        self,
-        values: Sequence[torch.Tensor],
-        statistics: Sequence[Statistics],
+        self, values: Sequence[torch.Tensor], statistics: Sequence[Statistics]
     ) -> torch.Tensor:
         """`InputSpec.prepare` for clips of one length."""
         spec = self.model.input

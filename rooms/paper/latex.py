@@ -132,10 +132,7 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
 
 
 def write_paper(
-    folder: Path,
-    found: Findings,
-    figures: Sequence[SavedFigure],
-    cache: Cache | None,
+    folder: Path, found: Findings, figures: Sequence[SavedFigure], cache: Cache | None
 ) -> tuple[str, set[str]]:
     """Write the files for papers; return the methods and the files' paths."""
     methods = methods_text(found, cache)
@@ -143,10 +140,7 @@ def write_paper(
 
 
 def write_document(
-    folder: Path,
-    found: Findings,
-    figures: Sequence[SavedFigure],
-    methods: str,
+    folder: Path, found: Findings, figures: Sequence[SavedFigure], methods: str
 ) -> set[str]:
     """Write `folder/latex` and return its files' paths in `folder`."""
     shown = shown_figures(figures)

@@ -18,11 +18,7 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import Built, ReportJob
 from featurestack.analysis.runs import Problem
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import (
-    DatasetOptions,
-    option_words,
-    part_of,
-)
+from featurestack.commandline.options import DatasetOptions, option_words, part_of
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import create_cache

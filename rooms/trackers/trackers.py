@@ -133,9 +133,7 @@ class WeightsAndBiases(PackageTracker):
             )
             predicted = probabilities.argmax(1).tolist()
             chart = wandb.plot.confusion_matrix(
-                y_true=targets.tolist(),
-                preds=predicted,
-                class_names=trained.classes,
+                y_true=targets.tolist(), preds=predicted, class_names=trained.classes
             )
             self.run.log({"confusion": chart})
         place = (
