@@ -77,23 +77,11 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
             name = f"{added} added to {less.features} ({setting(less, runs)})"
         control = bool(added) and {*more.channels} == {*less.channels}
         kind = "features" if added else "augmentation"
-        rows.append(
-            (
-                kind,
-                name,
-                changed,
-                less.features,
-                less.model,
-                less.name,
-                more.name,
-                control,
-            )
-        )
+        runs_of_pair = less.features, less.model, less.name, more.name
+        rows.append((kind, name, changed, *runs_of_pair, control))
     columns = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
     table = pd.DataFrame(rows, columns=columns)
-    places = []
-    for less, more in pairs:
-        places.append((runs.index(less), runs.index(more)))
+    places = [(runs.index(less), runs.index(more)) for less, more in pairs]
     differences, tests = ranking.compare(places)
     numbers = tests.numbers(ranking.unit)
     table[["difference", "low", "high", "p"]] = np.clip(numbers, -1, 1)

@@ -37,9 +37,7 @@ BATCH_CLIPS = 16
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
-    """The cache (None without a readable index), its usable features, and a sentence
-    for each problem with its files.
-    """
+    """The cache if its index is readable, its usable features, and its problems."""
     if folder is None:
         return None, [], []
     try:
@@ -254,14 +252,8 @@ def clip_audio(
         with suppress(soundfile.LibsndfileError, ValueError):
             status = sources[clip].stat()
             start, end = places[clip]
-            made_from = [
-                str(sources[clip]),
-                status.st_size,
-                status.st_mtime_ns,
-                start,
-                end,
-                cache.duration,
-            ]
+            file = [str(sources[clip]), status.st_size, status.st_mtime_ns]
+            made_from = [*file, start, end, cache.duration]
             if cache.audio_channel:
                 made_from.append(cache.audio_channel)
             made = folder / "audio" / f"{digest(made_from)}.mp3"

@@ -108,9 +108,7 @@ def data_tables(
 def feature_tables(
     cache: Cache, clips: pd.DataFrame, features: Sequence[str], writer: FigureWriter
 ) -> dict[str, pd.DataFrame]:
-    """The accuracy of the nearest neighbour by each feature, of clips of one label;
-    parameters as in `data_tables`.
-    """
+    """The accuracy of the nearest neighbour by each feature, of clips of one label."""
     rng = np.random.default_rng(0)
     sample = sample_by_class(clips, SAMPLED_CLIPS, rng).set_index("clip_id")
     accuracy = {}

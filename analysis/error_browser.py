@@ -71,19 +71,17 @@ def browser_data(
     views = []
     for run in runs:
         order = run.class_order
-        test_set = 0
-        while test_set < len(tested) and not same_clips(run, tested[test_set]):
-            test_set += 1
+        places = (n for n, other in enumerate(tested) if same_clips(run, other))
+        test_set = next(places, len(tested))
         if test_set == len(tested):
             tested.append(run)
             test_sets.append(test_set_of(run, clips))
         seeds = len(run.seeds)
         if seeds > 1:
-            places = list(range(len(entries), len(entries) + seeds))
-            mean = top(run.probabilities.mean(axis=0), run.target, order)
-            views.append(
-                {"name": f"{run.name}, all {seeds} seeds", "runs": places, "top": mean}
-            )
+            view: dict[str, Any] = {"name": f"{run.name}, all {seeds} seeds"}
+            view["runs"] = list(range(len(entries), len(entries) + seeds))
+            view["top"] = top(run.probabilities.mean(axis=0), run.target, order)
+            views.append(view)
         for folder, seed, probabilities in zip(
             run.folders, run.seeds, run.probabilities
         ):

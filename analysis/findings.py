@@ -34,31 +34,11 @@ UNEVEN = 1.5
 HARDEST = 3  # classes that count as hardest; more if several tie
 # columns that the runs may have: tags lack balanced_accuracy, events all of clips
 COMPARISON = [
-    *(
-        "run",
-        "accuracy",
-        "accuracy_sd",
-        "n",
-        "accuracy_fold_mean",
-        "accuracy_low",
-        "accuracy_high",
-        "features",
-        "model",
-        "seeds",
-    ),
-    *(
-        "balanced_accuracy",
-        "macro_f1",
-        "log_loss",
-        "difference",
-        "error",
-        "p",
-        "verdict",
-        "reason",
-    ),
-    "macro_auroc",
-    "lwlrap",
-    *("f1_iou_0.3", "f1_iou_0.7", "found", "false_alarms", "wrong_names", "onset_ms"),
+    *("run", "accuracy", "accuracy_sd", "n", "accuracy_fold_mean", "accuracy_low"),
+    *("accuracy_high", "features", "model", "seeds", "balanced_accuracy", "macro_f1"),
+    *("log_loss", "difference", "error", "p", "verdict", "reason", "macro_auroc"),
+    *("lwlrap", "f1_iou_0.3", "f1_iou_0.7", "found", "false_alarms", "wrong_names"),
+    "onset_ms",
 ]
 
 
@@ -209,27 +189,28 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         nested, nested_low, nested_high = nested_score(main)
     reports = {run.name: tables.class_report(run) for run in runs}
     made = {
-        "comparison": comparison_table(table, main),
         "metrics": metrics,
         "runs": details,
-        "members": members_table(rows, main),
         "settings": tables.settings_table(runs),
         "ablations": changes,
-        "literature": tables.literature(main),
-        **classes_table(main, reports),
+        **tables_of_ranking(main, table, rows, reports),
     }
+    kept = {name: own for name, own in made.items() if len(own)}
+    for run in runs:
+        kept |= tables_of_run(run, reports[run.name])
     report = reports[main.best.name][:-2].query("support > 0")
     lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
     chance, chance_p = main.chance
-    detectable, needed = power_facts(main, table[: len(main.runs)])
+    ranked_rows = table[: len(rows)]
+    detectable, needed = power_facts(main, ranked_rows)
     return Findings(
-        state=state_of(main, table[: len(main.runs)]),
+        state=state_of(main, ranked_rows),
         threats=uneven_parts(main, report),
         main=main,
         runs=runs,
         rows=rows,
         others=every[len(rows) :],
-        tables=kept_tables(made, runs, reports),
+        tables=kept,
         recordings=len(main.shares),
         chance=chance,
         chance_p=chance_p,
@@ -242,18 +223,6 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         hardest=lowest.to_dict("records"),
         gains=changes.to_dict("records"),
     )
-
-
-def kept_tables(
-    made: Mapping[str, pd.DataFrame],
-    runs: Sequence[Run],
-    reports: Mapping[str, pd.DataFrame],
-) -> dict[str, pd.DataFrame]:
-    """Those of the report's tables that have rows, and the tables of each run."""
-    kept = {name: table for name, table in made.items() if len(table)}
-    for run in runs:
-        kept |= tables_of_run(run, reports[run.name])
-    return kept
 
 
 def without_members(runs: Sequence[Run]) -> list[Run]:
@@ -283,64 +252,63 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
     problems = []
     for ranking in ranked[1:]:
         for run in ranking.runs:
-            text = f"not compared: other {ranking.reason} than {ranked[0].best.name}"
-            if ranking.reason == "composed":
-                text = (
-                    f"not compared: composed from the best of {run.composed_from}"
-                    " feature sets on these test folds"
+            why = f"other {ranking.reason} than {ranked[0].best.name}"
+            if ranking.reason == "composed" and run.missing_folds:
+                why = "part of a choice that has not ended"
+            elif ranking.reason == "composed":
+                why = (
+                    f"composed from the best of {run.composed_from} feature sets on"
+                    " these test folds"
                 )
-                if run.missing_folds:
-                    text = "not compared: part of a choice that has not ended"
-            problems.append(Problem(run.name, text))
+            problems.append(Problem(run.name, f"not compared: {why}"))
     return problems
 
 
-def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
-    """comparison.csv: the columns of COMPARISON that the runs have."""
+def tables_of_ranking(
+    main: Ranking,
+    table: pd.DataFrame,
+    rows: Sequence[Row],
+    reports: Mapping[str, pd.DataFrame],
+) -> dict[str, pd.DataFrame]:
+    """The tables that compare runs: comparison.csv with the columns of COMPARISON that
+    they have; members.csv, the score of each member of an ensemble; literature.csv;
+    recall_by_class.csv, with tags precision_by_class.csv, every class by every run of
+    the main ranking.
+
+    table    all rows of `compared`; `rows` are those of the main ranking
+    reports  run -> its `tables.class_report`
+    """
+    score = main.best.task.score
     comparison = table[[name for name in COMPARISON if name in table]]
-    metric = main.best.task.score
-    return comparison.rename(columns=lambda name: re.sub("^accuracy", metric, name))
-
-
-def members_table(rows: Sequence[Row], main: Ranking) -> pd.DataFrame:
-    """members.csv: the score of each member of an ensemble."""
     members = [
         (row["run"], *member) for row in rows for member in row["members"].items()
     ]
-    columns = ["run", "member", main.best.task.score]
-    return pd.DataFrame(members, columns=columns)
-
-
-def classes_table(
-    main: Ranking, reports: Mapping[str, pd.DataFrame]
-) -> dict[str, pd.DataFrame]:
-    """recall_by_class.csv, with tags precision_by_class.csv: every class by every run
-    of the main ranking, from their `tables.class_report`.
-    """
     by_run = [
         reports[run.name][:-2].assign(run=run.name, category=run.categories)
         for run in main.runs
     ]
-    score = main.metric.class_score
-    columns = ["run", "class", "category", score]
-    name = f"{score.removeprefix('average_')}_by_class"
-    return {name: pd.concat(by_run)[columns]}
+    of_class = main.metric.class_score
+    return {
+        "comparison": comparison.rename(
+            columns=lambda name: re.sub("^accuracy", score, name)
+        ),
+        "members": pd.DataFrame(members, columns=["run", "member", score]),
+        "literature": tables.literature(main),
+        f"{of_class.removeprefix('average_')}_by_class": pd.concat(by_run)[
+            ["run", "class", "category", of_class]
+        ],
+    }
 
 
 def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of one run's classes and errors; those of events are a room's."""
-    if run.task.framed:
-        return {f"{run.name}.classes": report}
-    errors = tables.confused_pairs(run)
-    if not run.task.multilabel:
-        return {f"{run.name}.classes": report, f"{run.name}.confused": errors}
-    from featurestack.analysis.tables import labels_together
-
-    return {
-        f"{run.name}.classes": report,
-        f"{run.name}.false_positives": errors,
-        f"{run.name}.together": labels_together(run),
-    }
+    made = {"classes": report}
+    if not run.task.framed:
+        errors = "false_positives" if run.task.multilabel else "confused"
+        made[errors] = tables.confused_pairs(run)
+        if run.task.multilabel:
+            made["together"] = tables.labels_together(run)
+    return {f"{run.name}.{name}": table for name, table in made.items()}
 
 
 def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:

@@ -16,7 +16,6 @@ import pandas as pd
 
 from featurestack.analysis import tables
 from featurestack.analysis.findings import Findings, Row
-from featurestack.analysis.ranking import setting
 from featurestack.analysis.runs import Run
 from featurestack.results.scores import Floats, most_confused
 
@@ -60,15 +59,14 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     The key `name` is added to the rows: the features, or the label if the panel has
     them twice or has several models.
     """
-    ranked = found.runs[: len(found.rows)]
-    trained = [run for run in ranked if run.trained]
+    assert found.main, "runs that are drawn have a ranking"
     panels: dict[str, list[Row]] = {}
-    for run, row in zip(ranked, found.rows):
+    for run, row in zip(found.main.runs, found.rows):
         title = "ensembles of runs"
         if run.choice or run.foreign:
             title = run.model
         elif run.trained:
-            title = setting(run, trained, {"tag"})
+            title = found.main.setting_of(run)
         panels.setdefault(title, []).append(row)
     for title, rows in panels.items():
         counts = Counter(row["features"] for row in rows)

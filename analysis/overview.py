@@ -122,11 +122,20 @@ def build_overview(options: AnalysisOptions) -> Overview:
     writer = FigureWriter(options.reports, known_figures)
     compared = ComparedDatasets(counted(len(entries), "report"))
     if module:
-        given, problem = compared_jobs(options, {*entries})
+        every: list[ReportJob] = []
+        gone = []
+        try:
+            every = jobs(options)
+        except RequestError as error:  # a dataset that was compared before is gone
+            gone = [Problem(options.dataset, str(error))]
+        given = [job for job in every if job.runs and job.dataset in entries]
         compared = module.compare_reports(given, options, writer, len(entries))
-        compared = replace(compared, problems=[*problem, *compared.problems])
+        compared = replace(compared, problems=[*gone, *compared.problems])
     writer.close()
-    tables = write_overview_tables(options.reports, compared.tables)
+    tables = {f"tables/{name}.csv": own for name, own in compared.tables.items()}
+    for path, table in tables.items():
+        (options.reports / path).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(options.reports / path, as_csv(table), durable=False)
     html = page.render(
         "reports.html",
         headline=compared.headline,
@@ -148,26 +157,3 @@ def build_overview(options: AnalysisOptions) -> Overview:
         },
     )
     return Overview(target, compared.headline, compared.problems)
-
-
-def compared_jobs(
-    options: AnalysisOptions, entries: set[str]
-) -> tuple[list[ReportJob], list[Problem]]:
-    """The datasets with runs and a report, and a problem if one is gone."""
-    try:
-        every = jobs(options)
-    except RequestError as error:  # a dataset that was compared before is gone
-        return [], [Problem(options.dataset, str(error))]
-    return [job for job in every if job.runs and job.dataset in entries], []
-
-
-def write_overview_tables(
-    reports: Path, tables: Mapping[str, pd.DataFrame]
-) -> list[str]:
-    """Write the comparison's tables; return their paths below `reports`."""
-    if tables:
-        (reports / "tables").mkdir(parents=True, exist_ok=True)
-    paths = {f"tables/{name}.csv": table for name, table in tables.items()}
-    for path, table in paths.items():
-        replace_file(reports / path, as_csv(table), durable=False)
-    return [*paths]

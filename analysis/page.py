@@ -102,10 +102,8 @@ def environment() -> Templates:
         "leads_of": result.leads_of,
         "FIRST_ROWS": FIRST_ROWS,
     }
-    made.policies["json.dumps_kwargs"] = {
-        "ensure_ascii": False,
-        "separators": (",", ":"),
-    }
+    compact = {"ensure_ascii": False, "separators": (",", ":")}
+    made.policies["json.dumps_kwargs"] = compact
     return made
 
 

@@ -158,9 +158,7 @@ def power_of_second(main: Ranking) -> tuple[float, float]:
 
 
 def correct_counts(ranking: Ranking, place: int) -> tuple[Floats, Floats] | None:
-    """(G,) clips of each recording, and (G,) how many of them the run at this place has
-    right; None if the score is pooled.
-    """
+    """(G,) clips, and (G,) those that the run has right; None for a pooled score."""
     if ranking.metric.pooled:
         return None
     each = np.ones((len(ranking.worth), 1))

@@ -84,21 +84,18 @@ class Ranking:
         """The places of the feature sets that are trained alike, best first: of the
         setting whose best set is highest, among those with several; empty if none has.
         """
-        trained = [run for run in self.runs if run.trained]
         by_setting: dict[str, list[int]] = {}
         for place, run in enumerate(self.runs):
             if run.trained:
-                own = setting(run, trained, {"tag"})
-                by_setting.setdefault(own, []).append(place)
+                by_setting.setdefault(self.setting_of(run), []).append(place)
         for places in by_setting.values():  # that of the highest run first
             if len({self.runs[place].features for place in places}) > 1:
                 return places
         return []
 
-    def setting_of(self, name: str) -> str:
+    def setting_of(self, run: Run) -> str:
         """The model of a run, and the options that differ among the runs of it."""
-        trained = [run for run in self.runs if run.trained]
-        (run,) = [run for run in trained if run.name == name]
+        trained = [other for other in self.runs if other.trained]
         return setting(run, trained, {"tag"})
 
     @property
@@ -155,12 +152,10 @@ class Ranking:
         counts = Counter[str]()
         for names in forms:
             counts.update(set(names))
-        labels = {}
-        for names in forms:
-            unique = [name for name in names if counts[name] == 1]
-            run_name = names[-1]
-            labels[run_name] = unique[0]
-        return labels
+        return {
+            names[-1]: next(name for name in names if counts[name] == 1)
+            for names in forms
+        }
 
     @property
     def swaps(self) -> bool:
@@ -200,8 +195,7 @@ class Ranking:
             swapped = np.stack([patterns for patterns, _ in of_pairs])
             differences = np.stack([values for _, values in of_pairs], axis=1)
         else:
-            first = [one for one, _ in pairs]
-            second = [other for _, other in pairs]
+            first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
             differences = self.scores[:, second] - self.scores[:, first]
         tests = sign_flip_tests(
             differences,
@@ -215,9 +209,7 @@ class Ranking:
 
     @cached_property
     def perfect(self) -> float:
-        """The score of a perfect order of the clips: below 1 for tags whose
-        prevalence differs between folds, because ranks within a fold are compared.
-        """
+        """The score of a perfect order of the clips; tags: below 1 if folds differ."""
         return self.metric.perfect(self.best)
 
     @cached_property

@@ -1,14 +1,12 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
-The steps are `read`, `find`, `page_sections`, `propose` and `write`; each returns a
-value that nobody changes. Nothing is trained, and nothing is written outside the
-report's folder. A figure is drawn again if its data or the drawing code changed, or
-with OVERWRITE=1. `analysis.report_inputs` decides whether the whole report is up to
-date.
+Nothing is trained, and nothing is written outside the report's folder. A figure is
+drawn again if its data or the drawing code changed, or with OVERWRITE=1.
+`analysis.report_inputs` decides whether the whole report is up to date.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,35 +48,9 @@ from featurestack.storage.files import is_file, may_write, replace_file
 T = TypeVar("T")
 # facts of a report on the entry page; None if a fact is not known
 ENTRY_FACTS = (
-    "clips",
-    "classes",
-    "recordings",
-    "folds",
-    "sample_rate",
-    "seconds",
-    "failed",
-    "excluded",
-    "task",
-    "chance",
-    "score",
-    "best",
-    "value",
-    "state",
+    *("clips", "classes", "recordings", "folds", "sample_rate", "seconds", "failed"),
+    *("excluded", "task", "chance", "score", "best", "value", "state"),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """The inputs of a report."""
-
-    job: ReportJob
-    options: AnalysisOptions
-    cache: Cache | None
-    features: Sequence[str]  # cached and readable
-    # findings of `check`; None if it has not examined these clips
-    checked: Sequence[Attributes] | None
-    results: Results
-    problems: Sequence[Problem]  # damage of the cache
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -86,83 +58,64 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     hashed = inputs_hash(job, options)  # before anything is read
     job.folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(job.folder)
-    inputs = read_inputs(job, options)
-    found = findings_of(inputs)
+    cache, features, damage = readable_cache(job.cache)
+    # findings of `check`; None if it has not examined these clips
+    checked = read_check(cache.folder, cache.clips) if cache else None
+    results = load_runs(progress(job.runs, label="reading", unit="run"))
+    found = findings_of(results, cache, features, checked, named=bool(options.run))
+    damaged = [Problem("cache", text, "damaged") for text in damage]
+    found = replace(found, problems=[*job.problems, *damaged, *found.problems])
     writer = FigureWriter(
         job.folder,
         {} if options.overwrite else manifest.content.get("figures", {}),
         paper=bool(getattr(options, "paper", False)),  # an option of a room
         groups=found.groups,
     )
-    sections = page_sections(
-        PageInputs(
-            writer=writer,
-            found=found,
-            cache=inputs.cache,
-            features=inputs.features,
-            options=options,
-            dataset=job.dataset,
-            folder=job.folder,
-        )
-    )
+    inputs = PageInputs(job, options, writer, found, cache, features)
+    sections = page_sections(inputs)
     writer.close()
-    proposals = [section.proposal for section in sections if section.proposal]
-    if job.proposal:
-        proposals = [job.proposal]
-    command, reason = proposals[0] if proposals else propose(inputs, found)
-    built, files = write_page(inputs, found, sections, writer, command, reason)
-    manifest.replace(
-        files,
-        inputs=hashed,
-        figures=writer.digests,
-        printed={
-            name: value
-            for name, value in asdict(built).items()
-            if name not in ("page", "fresh")
-        },
-    )
+    proposals = [job.proposal, *(section.proposal for section in sections)]
+    proposal = next(filter(None, proposals), None) or propose(inputs, checked)
+    built, files = write_page(inputs, sections, proposal)
+    built = replace(built, of_check=len(threats_of_check(checked or [])))
+    printed = asdict(built)
+    del printed["page"], printed["fresh"]
+    manifest.replace(files, inputs=hashed, figures=writer.digests, printed=printed)
     return built
 
 
-def read_inputs(job: ReportJob, options: AnalysisOptions) -> Inputs:
-    """Read the runs and the cache."""
-    cache, features, damage = readable_cache(job.cache)
-    return Inputs(
-        job=job,
-        options=options,
-        cache=cache,
-        features=features,
-        checked=read_check(cache.folder, cache.clips) if cache else None,
-        results=load_runs(progress(job.runs, label="reading", unit="run")),
-        problems=[
-            *job.problems,
-            *(Problem("cache", text, "damaged") for text in damage),
-        ],
-    )
+def findings_of(
+    results: Results,
+    cache: Cache | None,
+    features: Sequence[str],
+    checked: Sequence[Attributes] | None,
+    *,
+    named: bool,
+) -> Findings:
+    """Find threats to validity, rank and test the runs, and make their tables.
 
-
-def findings_of(inputs: Inputs) -> Findings:
-    """Find threats to validity, rank and test the runs, and make their tables."""
-    cache = inputs.cache
-    results = inputs.results
-    own = [run for run in results.runs if not run.foreign]
-    outdated = runs_of_other_clips(own, cache) if cache else []
-    threats = threats_of_check(inputs.checked or [])
+    features  cached and readable
+    named     whether RUN= chose the runs
+    """
+    threats = threats_of_check(checked or [])
+    outdated: list[Problem] = []
     if cache:
-        threats = [*threats, *threats_of_changes(cache, results, inputs.features)]
+        own = [run for run in results.runs if not run.foreign]
+        outdated = runs_of_other_clips(own, cache)
+        threats += threats_of_changes(cache, results, features)
     if outdated:
         threats.append(Threat("changed", len(outdated)))
     found = findings(
         results,
-        named=bool(inputs.options.run),
+        named=named,
         outdated={problem.run for problem in outdated},
         threats=threats,
         groups=cache.groups if cache else "",
     )
-    kinds = {finding["kind"] for finding in inputs.checked or []}
+    kinds = {finding["kind"] for finding in checked or []}
     return replace(
         found,
-        problems=[*inputs.problems, *found.problems, *outdated],
+        problems=[*found.problems, *outdated],
         # the price that check measured says more than a suspicion
         fields=cache.fields if cache and "price" not in kinds else (),
     )
@@ -172,20 +125,17 @@ def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
     """Threats to validity that `check` found."""
     threats = []
     for finding in checked:
-        if finding["kind"] == "duplicates_across_folds":
+        kind = finding["kind"]
+        if kind == "duplicates_across_folds":
             threats.append(Threat("duplicates", finding["count"]))
-        elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
-            threats.append(
-                Threat(
-                    "artefacts",
-                    finding["accuracy"],
-                    finding["chance"],
-                    finding["names"],
-                )
-            )
-        elif finding["kind"] == "price" and finding["severity"] == "warning":
+        elif kind not in ("artefacts", "price") or finding["severity"] != "warning":
+            continue
+        elif kind == "price":
             names = [finding["what"], *finding["names"][1:]]
-            threats.append(Threat("price", names=names))
+            threats.append(Threat(kind, names=names))
+        else:
+            numbers = finding["accuracy"], finding["chance"]
+            threats.append(Threat(kind, *numbers, finding["names"]))
     return threats
 
 
@@ -203,28 +153,31 @@ def threats_of_changes(
     return threats
 
 
-def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
+def propose(
+    inputs: PageInputs, checked: Sequence[Attributes] | None
+) -> tuple[str, str]:
     """The next command to propose, and its reason."""
     cache = inputs.cache
-    # The audio is the user's own, `check` has not examined it, and may keep findings.
-    unchecked = (
-        cache is not None
-        and inputs.checked is None
-        and may_write(cache.folder.parent)
-        and inputs.job.dataset not in NAMED
-        and not cache.synthetic
-        and any(is_file(path) for path in cache.clips["path"].head(20))
-    )
-    state = State(
-        given=without(inputs.job.given, "RUN"),
-        frames={name: cache[name].frames for name in inputs.features} if cache else {},
-        audio=cache is None or bool((cache.clips["path"] != "").any()),
-        untrainable=cache is not None and bool(untrainable(cache.clips)),
-        unchecked=unchecked,
-        changed=any(threat.kind == "extracted before" for threat in found.threats),
-        framed=cache is not None and is_framed(cache),
-    )
-    command, kind = next_step(with_ranking(state, found))
+    state = State(given=without(inputs.job.given, "RUN"))
+    if cache:
+        paths = cache.clips["path"]
+        state = replace(
+            state,
+            frames={name: cache[name].frames for name in inputs.features},
+            audio=bool((paths != "").any()),
+            untrainable=bool(untrainable(cache.clips)),
+            # the audio is the user's own, and `check` may keep what it finds
+            unchecked=checked is None
+            and may_write(cache.folder.parent)
+            and inputs.job.dataset not in NAMED
+            and not cache.synthetic
+            and any(is_file(path) for path in paths.head(20)),
+            changed=any(
+                threat.kind == "extracted before" for threat in inputs.found.threats
+            ),
+            framed=is_framed(cache),
+        )
+    command, kind = next_step(with_ranking(state, inputs.found))
     return command, NEXT[kind]
 
 
@@ -307,41 +260,38 @@ def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
 
 
 def write_page(
-    inputs: Inputs,
-    found: Findings,
-    sections: Sequence[Section],
-    writer: FigureWriter,
-    command: str,
-    reason: str,
+    inputs: PageInputs, sections: Sequence[Section], proposal: tuple[str, str]
 ) -> tuple[Built, set[str]]:
-    """Write the tables, the page and, with PAPER=1, the files for papers; the page
-    proposes `command`. Return what was built and the paths of all files.
-    """
-    job = inputs.job
-    options = inputs.options
+    """Write tables, page and, with PAPER=1, files for papers; also return all paths."""
+    job, writer, found = inputs.job, inputs.writer, inputs.found
     cache = inputs.cache
-    figures = writer.saved
     tables = joined(found.tables, *(section.tables for section in sections))
     files = writer.files.union(*(section.files for section in sections))
+    files |= write_tables(job.folder, tables, found)
+    methods = ""
+    if writer.paper and found.runs:
+        write: Callable[..., tuple[str, set[str]]] = rooms.load("capabilities", "paper")
+        methods, of_paper = write(job.folder, found, [*writer.saved.values()], cache)
+        files |= of_paper
     parts = [found.problems, *(section.problems for section in sections)]
     problems = [problem for part in parts for problem in part]
-    files |= write_tables(job.folder, tables, found)
-    methods, of_paper = write_paper(inputs, found, writer)
-    files |= of_paper
-    reasons = runs_by_text(problems)
+    reasons: dict[str, list[str]] = {}  # text of a problem -> the runs that have it
+    for problem in problems:
+        reasons.setdefault(problem.text, []).append(problem.run)
+    synthetic = any(run.synthetic for run in found.runs)
+    command, reason = proposal
     html = page.render(
         f=found,
         dataset=job.dataset,
-        synthetic=any(run.synthetic for run in found.runs)
-        or bool(cache and cache.synthetic),
+        synthetic=synthetic or bool(cache and cache.synthetic),
         sections={part.template: part.title for part in sections if part.template},
         leads=joined(*(section.leads for section in sections)),
         reasons=reasons,
         next=command,
         reason=reason,
         tables=tables,
-        figures=figures,
-        drawn=options.figures,
+        figures=writer.saved,
+        drawn=inputs.options.figures,
         runs=found.runs,
         settings=settings,
         curves_note=curves_note,
@@ -355,26 +305,17 @@ def write_page(
     )
     target = job.folder / "index.html"
     replace_file(target, html)
+    remarks = [page.say("threat", found, threat) for threat in found.threats]
+    remarks += [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
     built = Built(
         page=target,
         headline=printed_headline(found),
-        remarks=printed_remarks(found, reasons),
-        of_check=len(threats_of_check(inputs.checked or [])),
+        remarks=remarks,
         next_command=f"{command}   ({reason})",
         whole=not any(problem.kind == "damaged" for problem in problems),
         facts=entry_facts(found, cache),
     )
     return built, files | {target.name}
-
-
-def write_paper(
-    inputs: Inputs, found: Findings, writer: FigureWriter
-) -> tuple[str, set[str]]:
-    """A paragraph on methods and the paths of a room's files, with PAPER=1."""
-    if not (writer.paper and found.runs):
-        return "", set()
-    write: Callable[..., tuple[str, set[str]]] = rooms.load("capabilities", "paper")
-    return write(inputs.job.folder, found, [*writer.saved.values()], inputs.cache)
 
 
 def joined(*parts: Mapping[str, T]) -> dict[str, T]:
@@ -391,20 +332,6 @@ def printed_headline(found: Findings) -> str:
     if features := page.say("features", found):
         sentences.append(features.removesuffix("."))
     return ". ".join(sentences)
-
-
-def printed_remarks(found: Findings, reasons: dict[str, list[str]]) -> list[str]:
-    """The terminal's lines on threats, and on problems with their runs."""
-    remarks = [page.say("threat", found, threat) for threat in found.threats]
-    return remarks + [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
-
-
-def runs_by_text(problems: Sequence[Problem]) -> dict[str, list[str]]:
-    """Text of a problem -> the runs that have it."""
-    reasons: dict[str, list[str]] = {}
-    for problem in problems:
-        reasons.setdefault(problem.text, []).append(problem.run)
-    return reasons
 
 
 def write_tables(

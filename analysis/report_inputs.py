@@ -1,12 +1,12 @@
 """The reports to make, their runs and caches, and whether one is up to date.
 
 One hash covers the inputs of a report; of audio files, whether they have changed since
-their features were extracted. While it is the same and no
-written file is missing, the report is made again only with OVERWRITE=1. Files count by
-path, size and time, because hashing the content of thirty runs takes too long. The
-project's own code and templates count too, so that a new version makes its report anew.
-The manifest keeps this hash and the names of the files that the report wrote. The next
-report removes those that it does not write itself, unless somebody has changed them.
+their features were extracted. While it is the same and no written file is missing, the
+report is made again only with OVERWRITE=1. Files count by path, size and time, because
+hashing the content of thirty runs takes too long; the project's own code and templates
+count too. The manifest keeps this hash and the names of the files that the report
+wrote. The next report removes those that it does not write itself, unless somebody has
+changed them.
 """
 
 import json
@@ -128,13 +128,12 @@ def jobs_of_several(options: AnalysisOptions, datasets: list[str]) -> list[Repor
 def all_caches(data: Path) -> dict[str, Path]:
     """Dataset -> its cache, for each below `data`."""
     require_readable(data)
-    folders = []
-    for dataset in data.glob("*"):
-        cache = dataset / "features"
-        closed = unreadable(dataset, cache)
-        if closed or (cache.is_dir() and is_cache(cache)):
-            folders.append(cache)
-    return {path.parent.name: path for path in folders}
+    caches = [dataset / "features" for dataset in data.glob("*")]
+    return {
+        cache.parent.name: cache
+        for cache in caches
+        if unreadable(cache.parent, cache) or (cache.is_dir() and is_cache(cache))
+    }
 
 
 def unreadable(*folders: Path) -> Path | None:
@@ -147,9 +146,7 @@ def unreadable(*folders: Path) -> Path | None:
 
 
 def nothing_to_report(options: AnalysisOptions, name: str, given: str) -> RequestError:
-    """The error for a dataset without runs and cache, perhaps mistyped in DATASET
-    (`given`); `name` is '' if none was given.
-    """
+    """The error for a dataset without runs and cache, perhaps mistyped."""
     runs = {run.path.parent.name for run in find(options.runs)}
     known = {*NAMED, *all_caches(options.data), *runs}
     if name and not (name in known or Path(given).exists()):
@@ -221,11 +218,11 @@ class Built:
     page: Path
     headline: str
     remarks: list[str]
-    of_check: int  # the first remarks, which `check` prints too
     next_command: str
     whole: bool  # False if anything damaged was left out
     # for the entry page, see `report.entry_facts`
     facts: dict[str, Any]
+    of_check: int = 0  # number of the first remarks, which `check` prints too
     fresh: bool = True
 
     def _repr_html_(self) -> str:
@@ -274,9 +271,7 @@ class Manifest:
         return written and self.content.get("inputs") == inputs
 
     def replace(self, files: Iterable[str], **content: object) -> None:
-        """Write the new content, and remove the files that the last report alone wrote,
-        unless somebody has changed them.
-        """
+        """Write the new content; remove unchanged files of the last report alone."""
         folder = self.file.parent
         written = sorted(files)
         for name, state in self.content.get("files", {}).items():

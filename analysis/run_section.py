@@ -1,6 +1,5 @@
 """The section of one run, its figures and settings, and the figures of several."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +14,12 @@ from featurestack.analysis.tables import decimals
 from featurestack.commandline.quantities import count, duration, percent
 from featurestack.results.calibration import reliability
 from featurestack.results.config import RunConfig
+from featurestack.results.run_folder import DAMAGE
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
-# Raised by numpy and zipfile for a damaged archive: EOFError if it is empty,
-# RuntimeError for an unknown compression.
-DAMAGED = (
-    OSError,
-    ValueError,
-    LookupError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-)
+# numpy and zipfile raise these for a damaged archive, the last for a compression that
+# they do not know
+DAMAGED = (*DAMAGE, OSError, MemoryError, RuntimeError)
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
 # column -> its heading among the facts of a run

@@ -139,11 +139,8 @@ class Run:
 
         If the validation is unknown, it is the whole `protocol`.
         """
-        return (
-            f"{self.config.val}, {self.checkpoint}"
-            if self.config.val
-            else self.protocol
-        )
+        val = self.config.val
+        return f"{val}, {self.checkpoint}" if val else self.protocol
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -177,9 +174,7 @@ class Run:
 
     @cached_property
     def decisions(self) -> Labels:
-        """(S, N, K) whether a class is predicted: the likeliest one; with tags each
-        above its threshold from the other folds.
-        """
+        """(S, N, K) whether a class is predicted; tags: by other folds' thresholds."""
         return self.task.decisions(self.probabilities, self.labels, self.folds)
 
     @property
@@ -195,11 +190,8 @@ class Run:
     @property
     def missing_folds(self) -> tuple[int, ...]:
         """Folds of the protocol of which this run has no predictions."""
-        return tuple(
-            fold
-            for fold in self.folders[0].folds
-            if fold not in set(self.folds.tolist())
-        )
+        tested = {*self.folds.tolist()}
+        return tuple(fold for fold in self.folders[0].folds if fold not in tested)
 
 
 @dataclass(frozen=True)
@@ -353,11 +345,8 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
 
     def together(name: str) -> dict[str, Floats]:
         parts = [getattr(run, name) for run in kept]
-        joined = {}
-        for key in parts[0]:
-            if all(key in part for part in parts):
-                joined[key] = np.concatenate([part[key] for part in parts])
-        return joined
+        shared = [key for key in parts[0] if all(key in part for part in parts)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in shared}
 
     return replace(
         kept[0],
@@ -370,20 +359,16 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
 
 def differing_options(first: Run, second: Run) -> set[str]:
     """Names of the training options, other than the seed, in which two runs differ."""
-    a = first.options
-    b = second.options
+    a, b = first.options, second.options
     keys = (a.keys() | b.keys()) - {"seed"}
     return {key for key in keys if a.get(key) != b.get(key)}
 
 
 def same_clips(run: Run, other: Run) -> bool:
     """Whether two runs tested the same clips, folds, labels and classes."""
-    if run.classes != other.classes:
-        return False
-    for name in CLIPS:
-        if not np.array_equal(getattr(run, name), getattr(other, name)):
-            return False
-    return True
+    return run.classes == other.classes and all(
+        np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS
+    )
 
 
 def same_cache(run: Run, other: Run) -> bool:
@@ -393,8 +378,7 @@ def same_cache(run: Run, other: Run) -> bool:
     A feature's digest covers the whole table of clips, so it is compared only if the
     tables are equal.
     """
-    a = run.config
-    b = other.config
+    a, b = run.config, other.config
     agree = True
     if isinstance(a, RunConfig) and isinstance(b, RunConfig) and a.clips == b.clips:
         agree = all(

@@ -1,8 +1,7 @@
 """The sections of a report's page.
 
-Each function makes one section. Its parameters say what it reads. It submits the
-section's figures and returns its tables and the values of its template, or None if the
-page has no such section.
+Each function makes one section: it submits the section's figures and returns its tables
+and the values of its template, or None if the page has no such section.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,17 +11,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.analysis import error_browser, first_screen
+from featurestack.analysis import error_browser as browser
+from featurestack.analysis import first_screen
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
 from featurestack.analysis.data_section import data_facts, data_tables
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.page import FIRST_ROWS
-from featurestack.analysis.report_inputs import SCORES_ELSEWHERE
-from featurestack.analysis.run_section import submit_run
+from featurestack.analysis.report_inputs import SCORES_ELSEWHERE, ReportJob
+from featurestack.analysis.run_section import submit_comparison, submit_run
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.tables import accuracy_by_recording, confusion_table
+from featurestack.analysis.tables import (
+    accuracy_by_recording,
+    confusion_table,
+    tag_errors,
+)
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import percent, plural
 from featurestack.features_cache import Cache
@@ -69,22 +73,20 @@ class Section:
 class PageInputs:
     """The inputs of a page's sections."""
 
+    job: ReportJob
+    options: AnalysisOptions
     writer: FigureWriter
     found: Findings
     cache: Cache | None
     features: Sequence[str]  # cached and readable
-    options: AnalysisOptions
-    dataset: str
-    folder: Path  # the report's
 
 
-def comparison(writer: FigureWriter, found: Findings) -> Section:
+def comparison(page: PageInputs) -> Section:
     """The runs beside each other; a single one has a figure for papers alone."""
-    if len(found.rows) > 1 or writer.paper:
-        from featurestack.analysis.run_section import submit_comparison
-
-        submit_comparison(writer, found)
-    values = first_screen.first_screen_values(found) | comparison_values(found)
+    if len(page.found.rows) > 1 or page.writer.paper:
+        submit_comparison(page.writer, page.found)
+    values = first_screen.first_screen_values(page.found)
+    values |= comparison_values(page.found)
     return Section("comparison", "Comparison", values=values)
 
 
@@ -105,99 +107,70 @@ def comparison_values(found: Findings) -> dict[str, object]:
         for features, of_set in best.groupby("features", sort=False):
             of_model = {row["model"]: row for row in of_set.to_dict("records")}
             grid[str(features)] = [of_model.get(model) for model in models]
+    known = rows.dropna(axis=1, how="all")
     return {
         "grid": dict(islice(grid.items(), FIRST_ROWS)),
         "grid_models": models,
         "uneven": (balanced.map(percent) != rows["accuracy"].map(percent)).any(),
-        "no_intervals": rows["difference_low"].isna().all(),
-        "score_columns": [
-            column
-            for column in SCORES
-            if column[0] in rows and rows[column[0]].notna().any()
-        ],
+        "no_intervals": "difference_low" not in known,
+        "score_columns": [column for column in SCORES if column[0] in known],
         "cost_columns": [column for column in COSTS if column[0] in costs],
     }
 
 
-def run_figures(writer: FigureWriter, found: Findings, *, drawn: int) -> Section:
-    """Settings and confusion matrices of all runs, figures of the first `drawn`."""
-    problems: list[Problem] = []
-    for place, run in enumerate(found.runs[:drawn]):
-        problems += submit_run(writer, run, best=place == 0)
-    matrices = {
-        f"{run.name}.confusion": confusion_table(run)
-        for run in found.runs
-        if not run.task.multilabel
-    }
-    return Section("runs", "Runs", tables=matrices, problems=problems)
-
-
-def recordings(found: Findings, *, drawn: int) -> Section | None:
+def recordings(page: PageInputs) -> Section | None:
     """The accuracy of each recording, if they are few and have several clips."""
-    if found.main is None or found.main.metric.pooled:
+    main = page.found.main
+    if main is None or main.metric.pooled:
         return None
-    clips = len(found.main.best.clip_ids)
-    if found.recordings >= min(FEW_RECORDINGS, clips):
+    if page.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
         return None
-    table = accuracy_by_recording(found.main, max(drawn, 2))
-    return Section(
-        "recordings", plural(found.group), tables={"accuracy_by_recording": table}
-    )
+    tables = {
+        "accuracy_by_recording": accuracy_by_recording(
+            main, max(page.options.figures, 2)
+        )
+    }
+    return Section("recordings", plural(page.found.group), tables=tables)
 
 
-def errors(
-    found: Findings,
-    cache: Cache | None,
-    features: Sequence[str],
-    folder: Path,
-    audio_mb: float,
-) -> Section:
-    """The error browser: clips, their images, and audio up to `audio_mb` megabytes."""
-    runs = found.runs
-    difficulty = error_browser.clip_difficulty(runs)
+def errors(page: PageInputs) -> Section | None:
+    """The errors of clips; those of frames are in their room's section."""
+    if page.found.runs[0].task.framed:
+        return None
+    return errors_of_tags(page) if page.found.several_labels else error_browser(page)
+
+
+def error_browser(page: PageInputs) -> Section:
+    """The error browser: clips, their images, and audio up to AUDIO_MB megabytes."""
+    runs, cache = page.found.runs, page.cache
+    difficulty = browser.clip_difficulty(runs)
     clips = [*difficulty.index]
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
     mistake = first_screen.common_mistake(runs[0])
     examples = [mistake["wrong"], mistake["right"]] if mistake else []
-    wanted = [*dict.fromkeys([*examples, *wrong])]
-    audio = Audio({}, {}, set())
+    audio = audio_of(page, clips, [*dict.fromkeys([*examples, *wrong])])
     shown: list[str] = []
     images: Mapping[str, object] = {}
     if cache:
-        audio = clip_audio(cache, clips, wanted, folder, audio_mb)
         sets = [
             run.choice.recommended if run.choice else run.features
             for run in runs
             if not run.foreign
         ]
-        shown = features_to_show(cache, features, sets)
+        shown = features_to_show(cache, page.features, sets)
         images = thumbnails(cache, shown, clips)
-    data = error_browser.browser_data(runs, difficulty, shown, audio.links)
-    return Section(
-        "errors",
-        "Errors",
-        values={
-            "audio": audio,
-            "wrong": wrong,
-            "images": images,
-            "browser": {"group": found.group, **data},
-        },
-        files=audio.files,
-    )
+    data = browser.browser_data(runs, difficulty, shown, audio.links)
+    values: dict[str, object] = {"audio": audio, "wrong": wrong, "images": images}
+    values["browser"] = {"group": page.found.group, **data}
+    return Section("errors", "Errors", values=values, files=audio.files)
 
 
-def errors_of_tags(
-    found: Findings, cache: Cache | None, folder: Path, audio_mb: float
-) -> Section:
+def errors_of_tags(page: PageInputs) -> Section:
     """The clips on which the best run errs most, with their audio."""
-    from featurestack.analysis.tables import tag_errors
-
-    best = found.runs[0]
+    best = page.found.runs[0]
     table = tag_errors(best)
     clips = [*dict.fromkeys(table["clip_id"])]
-    audio = Audio({}, {}, set())
-    if cache:
-        audio = clip_audio(cache, clips, clips, folder, audio_mb)
+    audio = audio_of(page, clips, clips)
     return Section(
         "tag_errors",
         "Errors",
@@ -207,21 +180,25 @@ def errors_of_tags(
     )
 
 
-def errors_by_task(page: PageInputs) -> Section | None:
-    """The errors of clips; those of frames are in their room's section."""
-    found, megabytes = page.found, page.options.audio_mb
-    if found.runs[0].task.framed:
-        return None
-    if found.several_labels:
-        return errors_of_tags(found, page.cache, page.folder, megabytes)
-    return errors(found, page.cache, page.features, page.folder, megabytes)
+def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> Audio:
+    """The clips' audio, the `wanted` embedded; none without a cache."""
+    if page.cache is None:
+        return Audio({}, {}, set())
+    return clip_audio(page.cache, clips, wanted, page.job.folder, page.options.audio_mb)
 
 
-def read_scores(file: Path) -> pd.DataFrame:
-    """scores.csv of another dataset; ValueError if a number cannot be read."""
-    scores = pd.read_csv(file, dtype=str, keep_default_na=False)
-    numbers = scores.columns.drop(["dataset", "trained", "run", "score"])
-    return scores.assign(**scores[numbers].apply(pd.to_numeric))
+def run_figures(page: PageInputs) -> Section:
+    """Settings and confusion matrices of all runs, figures of the first FIGURES."""
+    problems: list[Problem] = []
+    runs = page.found.runs
+    for place, run in enumerate(runs[: page.options.figures]):
+        problems += submit_run(page.writer, run, best=place == 0)
+    matrices = {
+        f"{run.name}.confusion": confusion_table(run)
+        for run in runs
+        if not run.task.multilabel
+    }
+    return Section("runs", "Runs", tables=matrices, problems=problems)
 
 
 def elsewhere(reports: Path, dataset: str) -> Section | None:
@@ -230,7 +207,9 @@ def elsewhere(reports: Path, dataset: str) -> Section | None:
     problems = []
     for file in sorted(reports.glob(SCORES_ELSEWHERE)):
         try:
-            scores = read_scores(file)
+            scores = pd.read_csv(file, dtype=str, keep_default_na=False)
+            numbers = scores.columns.drop(["dataset", "trained", "run", "score"])
+            scores = scores.assign(**scores[numbers].apply(pd.to_numeric))
             parts.append(scores[scores["trained"] == dataset])
         except (ValueError, KeyError, OSError) as error:
             text = f"{file} is left out, it cannot be read ({error})"
@@ -243,23 +222,21 @@ def elsewhere(reports: Path, dataset: str) -> Section | None:
     )
 
 
-def data(
-    writer: FigureWriter, cache: Cache | None, features: Sequence[str]
-) -> Section | None:
+def data(page: PageInputs) -> Section | None:
     """The dataset: facts, classes, and what its features tell before any training."""
-    if cache is None:
+    if page.cache is None:
         return None
     return Section(
         "data",
         "Data",
-        tables=data_tables(cache, [*features], writer),
-        values={"data_facts": data_facts(cache)},
+        tables=data_tables(page.cache, [*page.features], page.writer),
+        values={"data_facts": data_facts(page.cache)},
     )
 
 
 def sections_of_rooms(page: PageInputs) -> list[Section | None]:
     """The sections that rooms add, of its tasks or by files beside its runs."""
-    folders = {page.options.runs / page.dataset}
+    folders = {page.options.runs / page.job.dataset}
     for run in page.found.runs:
         folders |= {folder.path.parent for folder in run.folders}
     own_tasks = {run.task.name for run in page.found.runs}
@@ -276,21 +253,19 @@ def sections_of_rooms(page: PageInputs) -> list[Section | None]:
 
 def page_sections(page: PageInputs) -> list[Section]:
     """All sections of the page in their order."""
-    writer, found, cache = page.writer, page.found, page.cache
-    options = page.options
+    found = page.found
     made: list[Section | None] = []
     if found.main:
         made = [
-            comparison(writer, found),
+            comparison(page),
             None if found.runs[0].task.framed else Section("classes", "Classes"),
-            recordings(found, drawn=options.figures),
+            recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
-            errors_by_task(page),
-            run_figures(writer, found, drawn=options.figures),
+            errors(page),
+            run_figures(page),
         ]
-    made.append(elsewhere(options.reports, page.dataset))
-    made += sections_of_rooms(page)
-    made.append(data(writer, cache, page.features))
+    made.append(elsewhere(page.options.reports, page.job.dataset))
+    made += [*sections_of_rooms(page), data(page)]
     if found.runs:
         made.append(Section("method", "Method"))
     made.append(Section("files", "Files"))

@@ -67,9 +67,7 @@ def principal_components(columns: Floats) -> Floats:
 def neighbour_accuracy(
     components: Floats, target: NDArray[np.str_] | Ints, recording: NDArray[np.str_]
 ) -> float:
-    """Share of the clips whose nearest clip of another source recording has their
-    class; 0 for one source recording, or without a component.
-    """
+    """Share of the clips whose nearest clip of another recording has their class."""
     distance = squareform(pdist(components))
     distance[recording[:, None] == recording] = np.inf
     alone = np.isinf(distance).all(axis=1)

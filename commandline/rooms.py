@@ -53,7 +53,8 @@ Kind = Literal[
     "sections",
 ]
 Command = Callable[[Any], "int | None"]  # a function of its `options`
-Load = Callable[[], Sequence[Any]]
+Loaded = Sequence[Any]  # the objects that a function of a declaration returns
+Load = Callable[[], Loaded]
 
 
 class Addition(NamedTuple):

@@ -122,26 +122,18 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
         lines = [(f"true: {shorten(sample.true_class, 17)}", False)]
         for name, probability in sample.top:
             hit = name == sample.true_class
-            lines.append(
-                (
-                    (
-                        f"{percent(probability, 0):>3} % "
-                        f" {shorten(name, 14)}{' ✓' if hit else ''}"
-                    ),
-                    hit,
-                )
-            )
+            mark = " ✓" if hit else ""
+            text = f"{percent(probability, 0):>3} %  {shorten(name, 14)}{mark}"
+            lines.append((text, hit))
         for line, (text, hit) in enumerate(lines):
-            place = 0, -0.06 - 0.22 * line
-            colour = SERIES[0] if hit else INK
-            weight = "bold" if hit else "normal"
             panel.text(
-                *place,
+                0,
+                -0.06 - 0.22 * line,
                 text,
                 transform=panel.transAxes,
                 va="top",
-                color=colour,
-                weight=weight,
+                color=SERIES[0] if hit else INK,
+                weight="bold" if hit else "normal",
             )
     return ax
 
@@ -192,10 +184,6 @@ def choose_samples(
                     (run.classes[place], float(probabilities[row, place]))
                     for place in order[row]
                 )
-                shown = shrink(value, SAMPLE_SIZE)
-                samples.append(
-                    SamplePrediction(
-                        outcome, clip, shown, cache.duration or 1.0, true, top
-                    )
-                )
+                shown = shrink(value, SAMPLE_SIZE), cache.duration or 1.0
+                samples.append(SamplePrediction(outcome, clip, *shown, true, top))
     return samples

@@ -6,14 +6,12 @@ empty. Modules on what few reports have are loaded when one of their sentences i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.ranking import Ranking
 from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.registry import Registry
-
-if TYPE_CHECKING:
-    from featurestack.analysis.findings import Findings
-    from featurestack.analysis.ranking import Ranking
 
 Row = Mapping[str, Any]  # one row of a table
 
@@ -33,26 +31,26 @@ def sentence(function: Callable[..., str]) -> Callable[..., str]:
     return function
 
 
-def by_metric(name: str, f: "Findings") -> str:
+def by_metric(name: str, f: Findings) -> str:
     """A sentence of the metric, or the one here that ends in its column."""
     task = ranking_of(f).best.task
     own = task.metric.sentences.get(name)
     return own(f) if own else SENTENCES[f"{name}_{task.score}"](f)
 
 
-def ranking_of(f: "Findings") -> "Ranking":
+def ranking_of(f: Findings) -> Ranking:
     """The main ranking of a report that has one."""
     assert f.main is not None, "runs that are compared have a ranking"
     return f.main
 
 
-def best_of(f: "Findings") -> Any:
+def best_of(f: Findings) -> Any:
     """The row of the best run of a report that has one."""
     assert f.best is not None, "runs that are compared have a best one"
     return f.best
 
 
-def folds(f: "Findings") -> str:
+def folds(f: Findings) -> str:
     """`5 folds`, `2 of 5 folds`."""
     main = ranking_of(f)
     tested, protocol = len(main.folds), len(main.best.folders[0].folds)

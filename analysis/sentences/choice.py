@@ -2,19 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from featurestack.analysis.findings import Findings
 from featurestack.analysis.sentences import either, sentence
 from featurestack.commandline.quantities import counted, percent
-
-if TYPE_CHECKING:
-    from featurestack.analysis.findings import Findings
 
 MOST_CHOSEN = 3  # features that a headline names
 
 
 @sentence
-def right(f: "Findings") -> str:
+def right(f: Findings) -> str:
     """The headline of features chosen inside the folds."""
     assert f.best is not None and f.choice is not None, "the best run is a choice"
     score = f"{percent(f.best['accuracy'])} % {f.score}"
@@ -45,7 +42,7 @@ def often_chosen(sets: Sequence[str]) -> str:
 
 
 @sentence
-def composed(f: "Findings") -> str:
+def composed(f: Findings) -> str:
     """Says that scores of the tested folds chose sets, or that a choice goes on."""
     sets = [run for run in f.runs if run.composed_from]
     if not sets:

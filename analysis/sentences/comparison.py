@@ -2,26 +2,22 @@
 the clips can show, and how all this was tested.
 """
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
+from featurestack.analysis.findings import Findings
 from featurestack.analysis.sentences import Row, best_of, ranking_of, sentence
 from featurestack.analysis.significance import POWER
 from featurestack.commandline.quantities import counted, percent, plural, points
 
-if TYPE_CHECKING:
-    from featurestack.analysis.findings import Findings
 
-
-def interval(f: "Findings", low: float, high: float) -> str:
+def interval(f: Findings, low: float, high: float) -> str:
     """` (+1.0 to +3.2)` behind a difference."""
     if pd.isna(low):
         return f" (too few {plural(f.group)} for an interval)"
     return f" ({points(low)} to {points(high)})"
 
 
-def sure_of_several(f: "Findings") -> str:
+def sure_of_several(f: Findings) -> str:
     """How the best of several configurations compares with the others."""
     if f.state == "tie":
         texts = [f"{probably(f)} {rival(f, f.tied[0])}: no clear difference."]
@@ -47,7 +43,7 @@ def sure_of_several(f: "Findings") -> str:
     return " ".join(texts)
 
 
-def rival(f: "Findings", row: Row) -> str:
+def rival(f: Findings, row: Row) -> str:
     """A configuration, its score, and its difference to the best."""
     control = ", a control," if row["control"] else ""
     ends = interval(f, row["difference_low"], row["difference_high"])
@@ -58,7 +54,7 @@ def rival(f: "Findings", row: Row) -> str:
 
 
 @sentence
-def probably(f: "Findings") -> str:
+def probably(f: Findings) -> str:
     """How good the best of several configurations is, its selection left out."""
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
@@ -80,12 +76,13 @@ def probably(f: "Findings") -> str:
 
 
 @sentence
-def features(f: "Findings") -> str:
+def features(f: Findings) -> str:
     """The best feature set within one model, if the runs have several."""
     alike = f.alike
     if not alike or len(alike) == len(f.rows):
         return ""
-    model = ranking_of(f).setting_of(alike[0]["run"])
+    main = ranking_of(f)
+    model = main.setting_of(main.runs[main.alike[0]])
     first, second, *_ = alike
     most = percent(first["accuracy"])
     text = f"Of the {len(alike)} feature sets trained with {model}, {first['features']}"
@@ -98,7 +95,7 @@ def features(f: "Findings") -> str:
 
 
 @sentence
-def combine(f: "Findings") -> str:
+def combine(f: Findings) -> str:
     """The gain of the best set by one of its features, or of another by one more."""
     features = [gain for gain in f.gains if gain["kind"] == "features"]
     if not features:
@@ -113,7 +110,7 @@ def combine(f: "Findings") -> str:
     return " ".join(texts)
 
 
-def added(f: "Findings", gain: Row) -> str:
+def added(f: Findings, gain: Row) -> str:
     """The gain of a set by one more feature."""
     found = gain["verdict"]
     if found == "not compared":
@@ -128,7 +125,7 @@ def added(f: "Findings", gain: Row) -> str:
 
 
 @sentence
-def enough(f: "Findings") -> str:
+def enough(f: Findings) -> str:
     """Which differences these clips can show, and what the intervals leave out."""
     texts = [shown_difference(f), recordings_for_tie(f)]
     seeds = [row["seeds"] for row in f.rows if not row["exact"]]
@@ -142,7 +139,7 @@ def enough(f: "Findings") -> str:
     return " ".join(filter(None, texts))
 
 
-def shown_difference(f: "Findings") -> str:
+def shown_difference(f: Findings) -> str:
     """The smallest difference to the second run that these recordings can show."""
     if pd.isna(f.detectable):
         return ""
@@ -167,7 +164,7 @@ def shown_difference(f: "Findings") -> str:
     return text
 
 
-def recordings_for_tie(f: "Findings") -> str:
+def recordings_for_tie(f: Findings) -> str:
     """How many recordings would show the difference of the two best runs."""
     if f.state != "tie" or f.recordings_needed <= f.recordings:
         return ""
@@ -183,7 +180,7 @@ def recordings_for_tie(f: "Findings") -> str:
     )
 
 
-def counted_recordings(f: "Findings") -> str:
+def counted_recordings(f: Findings) -> str:
     """`60 source recordings`; if no groups are known, clips."""
     if f.recordings == len(ranking_of(f).best.clip_ids) and not f.groups:
         return f"{counted(f.recordings, 'clip')}, each counted as a recording,"
@@ -191,7 +188,7 @@ def counted_recordings(f: "Findings") -> str:
 
 
 @sentence
-def tested(f: "Findings") -> str:
+def tested(f: Findings) -> str:
     """How configurations are compared, and when a difference is clear."""
     if len(f.rows) < 2 or f.state == "untested":
         return ""
@@ -225,7 +222,7 @@ def tested(f: "Findings") -> str:
 
 
 @sentence
-def selected(f: "Findings") -> str:
+def selected(f: Findings) -> str:
     """How much the choice of the best by its test score flatters it."""
     if pd.isna(f.nested):
         return ""

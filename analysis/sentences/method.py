@@ -1,25 +1,21 @@
 """How a report computed its numbers."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
+from featurestack.analysis.findings import Findings
 from featurestack.analysis.sentences import by_metric, folds, ranking_of, sentence
 from featurestack.analysis.tables import decimals
 from featurestack.commandline.quantities import counted, percent, plural
 
-if TYPE_CHECKING:
-    from featurestack.analysis.findings import Findings
-
 
 @sentence
-def method(f: "Findings") -> str:
+def method(f: Findings) -> str:
     """The meaning of the score, its interval, and chance."""
     return by_metric("method", f)
 
 
 @sentence
-def method_accuracy(f: "Findings") -> str:
+def method_accuracy(f: Findings) -> str:
     what = "Accuracy is the share of test clips that are predicted correctly"
     if len(ranking_of(f).folds) > 1:
         what += f", over {folds(f)}; SD is the standard deviation over the folds"
@@ -32,7 +28,7 @@ def method_accuracy(f: "Findings") -> str:
     )
 
 
-def grouped(f: "Findings") -> str:
+def grouped(f: Findings) -> str:
     """Says that no group is on both sides of a split."""
     if ranking_of(f).best.foreign:
         return f"The table does not say which {plural(f.group)} its author trained on."
@@ -41,7 +37,7 @@ def grouped(f: "Findings") -> str:
 
 
 @sentence
-def calibrated(f: "Findings") -> str:
+def calibrated(f: Findings) -> str:
     """How well the best run's probabilities are calibrated."""
     if f.best is None:
         return ""

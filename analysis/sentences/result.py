@@ -2,10 +2,10 @@
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from featurestack.analysis.findings import Findings
 from featurestack.analysis.sentences import (
     Row,
     best_of,
@@ -18,9 +18,6 @@ from featurestack.analysis.sentences import (
 )
 from featurestack.commandline.quantities import counted, percent, plural
 
-if TYPE_CHECKING:
-    from featurestack.analysis.findings import Findings
-
 # heading on the first screen -> the sentence's name
 LEADS = {
     "Which features?": "features",
@@ -32,7 +29,7 @@ LEADS = {
 OF_ONE = ("sure", "classes")  # the others compare runs
 
 
-def leads_of(f: "Findings") -> dict[str, str]:
+def leads_of(f: Findings) -> dict[str, str]:
     """LEADS of these runs: a single one has those of OF_ONE."""
     if len(f.rows) > 1:
         return LEADS
@@ -40,7 +37,7 @@ def leads_of(f: "Findings") -> dict[str, str]:
 
 
 @sentence
-def verdict(f: "Findings", row: Row) -> str:
+def verdict(f: Findings, row: Row) -> str:
     """The verdict on a run, as a table shows it."""
     text: str = row["verdict"]
     if text == "not compared":
@@ -51,7 +48,7 @@ def verdict(f: "Findings", row: Row) -> str:
 
 
 @sentence
-def headline(f: "Findings") -> str:
+def headline(f: Findings) -> str:
     """The finding in one sentence, with what a split by clip hides."""
     text = finding(f)
     if f.main and best_of(f)["run"] in f.outdated:
@@ -63,7 +60,7 @@ def headline(f: "Findings") -> str:
     return text
 
 
-def finding(f: "Findings") -> str:
+def finding(f: Findings) -> str:
     if f.state == "none":
         damaged = f.excluded.get("damaged", 0)
         if not damaged:
@@ -101,7 +98,7 @@ def finding(f: "Findings") -> str:
     return f"{text}, tied with {len(f.tied)} others" if f.tied else text
 
 
-def balanced(f: "Findings") -> str:
+def balanced(f: Findings) -> str:
     """The balanced accuracy of the best run if the classes are uneven."""
     if "uneven" not in {threat.kind for threat in f.threats}:
         return ""
@@ -109,7 +106,7 @@ def balanced(f: "Findings") -> str:
 
 
 @sentence
-def score(f: "Findings") -> str:
+def score(f: Findings) -> str:
     """The details that a reader needs beside the best run's score: `(95 % CI 82.0 to
     86.1, SD 1.2; 5 folds, 1 seed; each fold tested, trained on the others)`.
     """
@@ -134,7 +131,7 @@ def score(f: "Findings") -> str:
 
 
 @sentence
-def sure(f: "Findings") -> str:
+def sure(f: Findings) -> str:
     """How sure the headline is."""
     if f.main is None:
         return ""
@@ -165,7 +162,7 @@ def sure(f: "Findings") -> str:
     return text + sure_of_several(f)
 
 
-def sure_of_one(f: "Findings") -> str:
+def sure_of_one(f: Findings) -> str:
     """How good the only configuration is, and whether it is better than chance."""
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
@@ -181,13 +178,13 @@ def sure_of_one(f: "Findings") -> str:
 
 
 @sentence
-def classes(f: "Findings") -> str:
+def classes(f: Findings) -> str:
     """The classes that fail most."""
     return by_metric("classes", f) if f.main else ""
 
 
 @sentence
-def classes_accuracy(f: "Findings") -> str:
+def classes_accuracy(f: Findings) -> str:
     if not f.hardest:
         return ""
     if f.hardest[0]["recall"] == 1:
@@ -202,6 +199,6 @@ def classes_accuracy(f: "Findings") -> str:
 
 
 @sentence
-def chance_accuracy(f: "Findings") -> str:
+def chance_accuracy(f: Findings) -> str:
     chance = percent(f.chance)
     return f"Always predicting the commonest class is right for {chance} % of the clips"

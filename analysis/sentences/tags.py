@@ -1,17 +1,13 @@
 """Sentences on runs whose clips have several labels: their score is mAP."""
 
-from typing import TYPE_CHECKING
-
+from featurestack.analysis.findings import Findings
 from featurestack.analysis.sentences import is_or_are, ranking_of, sentence
 from featurestack.analysis.sentences.method import grouped
 from featurestack.commandline.quantities import counted, percent, plural
 
-if TYPE_CHECKING:
-    from featurestack.analysis.findings import Findings
-
 
 @sentence
-def classes_map(f: "Findings") -> str:
+def classes_map(f: Findings) -> str:
     texts = [
         f"{row['class']} ({percent(row['average_precision'])} %, prevalence"
         f" {percent(row['prevalence'])} %)"
@@ -30,13 +26,13 @@ def classes_map(f: "Findings") -> str:
 
 
 @sentence
-def chance_map(f: "Findings") -> str:
+def chance_map(f: Findings) -> str:
     chance = percent(f.chance)
     return f"A random order of the clips has a mAP of {chance} % on average"
 
 
 @sentence
-def method_map(f: "Findings") -> str:
+def method_map(f: Findings) -> str:
     swapped = f"by jackknife values of mAP by {f.unit}"
     if ranking_of(f).swaps:
         swapped = f"by swapping them in whole {plural(f.unit)}, in every pattern"

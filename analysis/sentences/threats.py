@@ -1,12 +1,8 @@
 """Threats to a result, and reasons not to compare runs."""
 
-from typing import TYPE_CHECKING
-
+from featurestack.analysis.findings import Findings, Threat
 from featurestack.analysis.sentences import is_or_are, listed, sentence
 from featurestack.commandline.quantities import counted, percent, plural
-
-if TYPE_CHECKING:
-    from featurestack.analysis.findings import Findings, Threat
 
 # measure of `check` -> its words, if they differ
 MEASURES = {
@@ -20,7 +16,7 @@ MEASURES = {
 
 
 @sentence
-def threat(f: "Findings", threat: "Threat") -> str:
+def threat(f: Findings, threat: Threat) -> str:
     """Something that may make the result wrong, and what to do."""
     number = int(threat.value)
     on = " on the classes, not the categories" if of_categories(f) else ""
@@ -64,16 +60,16 @@ def threat(f: "Findings", threat: "Threat") -> str:
     return sentences[threat.kind]
 
 
-def first(threat: "Threat") -> str:
+def first(threat: Threat) -> str:
     return threat.names[0] if threat.names else ""
 
 
-def of_categories(f: "Findings") -> bool:
+def of_categories(f: Findings) -> bool:
     """Whether the runs predict categories, where `check` has measured classes."""
     return f.main is not None and f.main.best.task.column == "category"
 
 
-def artefacts(f: "Findings", threat: "Threat") -> str:
+def artefacts(f: Findings, threat: Threat) -> str:
     """Says that the way of recording predicts the class."""
     named = []
     for name in threat.names:
@@ -95,7 +91,7 @@ def artefacts(f: "Findings", threat: "Threat") -> str:
 
 
 @sentence
-def excluded(f: "Findings") -> str:
+def excluded(f: Findings) -> str:
     """The runs that are not compared with the others, by reason."""
     reasons = {
         reason: count
@@ -115,7 +111,7 @@ def excluded(f: "Findings") -> str:
 
 
 @sentence
-def why(f: "Findings", reason: str, count: int) -> str:
+def why(f: Findings, reason: str, count: int) -> str:
     """Why runs are not compared: the end of a sentence whose subject they are."""
     one = count == 1
     have, lack = ("has", "lacks") if one else ("have", "lack")

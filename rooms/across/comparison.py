@@ -80,7 +80,6 @@ class Comparison:
     model: str
     base: str
     score: str  # the pooled datasets' score: accuracy | mAP
-    datasets: tuple[str, ...]
     listed: tuple[str, ...]  # datasets of another score, which are not pooled
     # feature_set, dataset, score, gain, se, low, high, verdict
     gains: pd.DataFrame
@@ -148,9 +147,7 @@ def chosen_model(given: Sequence[ReportJob], base: str) -> str:
 def current_runs(
     job: ReportJob, cache: Cache | None, model: str
 ) -> tuple[list[Run], list[Problem]]:
-    """The runs of this model whose clips have not changed, and what is left out;
-    RequestError if the clips of all runs have changed.
-    """
+    """The runs of this model whose clips have not changed, and what is left out."""
     results = load_runs(trained_runs(job).get(model, []))
     problems = [problem for problem in results.problems if problem.kind == "damaged"]
     outdated = runs_of_other_clips(results.runs, cache) if cache else []
@@ -236,11 +233,8 @@ def gains_with_intervals(
 def same_setting(
     ranked: Sequence[Ranking], base: str
 ) -> tuple[Ranking, dict[str, int]] | None:
-    """The ranking, and in it feature set -> place of its run, for the runs that differ
-    from a run of `base` in their features alone; None if `base` is alone or missing.
-
-    If several such sets of runs exist, the largest counts; if sizes are equal, the
-    first.
+    """The ranking, and in it feature set -> place, of the most runs that differ from a
+    run of `base` in features alone; None if `base` is alone or missing.
     """
     largest = None
     for ranking in ranked:
@@ -406,7 +400,6 @@ def compared(
         model=model,
         base=base,
         score=score,
-        datasets=tuple(gains.dataset for gains in pooled),
         listed=tuple(gains.dataset for gains in measured if gains.score != score),
         gains=table,
         pooled=pd.DataFrame(rows),

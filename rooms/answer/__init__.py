@@ -1,10 +1,8 @@
 """`make answer`, from a folder of sounds to the report, and `make demo`."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
@@ -13,7 +11,7 @@ ROOM = Room(
 
 
 @ROOM.commands("demo", "answer")
-def load_commands() -> Sequence[Any]:
+def load_commands() -> Loaded:
     from featurestack.rooms.answer.demo import demo
     from featurestack.rooms.answer.functions import make_answer
 
@@ -21,14 +19,14 @@ def load_commands() -> Sequence[Any]:
 
 
 @ROOM.functions("answer")
-def load_functions() -> Sequence[Any]:
+def load_functions() -> Loaded:
     from featurestack.rooms.answer.functions import answer
 
     return (answer,)
 
 
 @ROOM.sections("answer", files="answer/*.json")
-def load_sections() -> Sequence[Any]:
+def load_sections() -> Loaded:
     from featurestack.rooms.answer.section import answer
 
     return (answer,)

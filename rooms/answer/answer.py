@@ -160,7 +160,9 @@ def find_answer(options: AnswerOptions) -> Answer:
         question = replace(question, lacking=[])
         scores = rank(question)
         run = train(question, scores)
-        built = report(question)
+        names = ("dataset", "name", "data", "runs", "reports")
+        given = {name: getattr(question.options, name) for name in names}
+        built: Any = interface.report(**given)  # `Built`, of one dataset
         return conclude(question, scores, run, built, checked=checked, whole=whole)
 
 
@@ -168,9 +170,7 @@ def find_answer(options: AnswerOptions) -> Answer:
 
 
 def ask(options: AnswerOptions) -> Question:
-    """What is wanted, and what of it is there; RequestError, before anything is
-    extracted, if the question cannot be answered.
-    """
+    """What is wanted and there; RequestError if the question cannot be answered."""
     from featurestack.pipeline.datasets.load import load
     from featurestack.pipeline.request import request
 
@@ -237,9 +237,7 @@ def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
 def without_samples(
     options: AnswerOptions, features: Sequence[FeatureSpec]
 ) -> list[FeatureSpec]:
-    """The features to rank. The samples of a waveform mean nothing by themselves:
-    RequestError if they alone are asked for.
-    """
+    """The features to rank: samples of a waveform mean nothing by themselves."""
     ranked = [spec for spec in features if spec.feature != "waveform"]
     if features and not ranked:
         words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
@@ -261,11 +259,10 @@ def refuse_unwritable(question: Question) -> None:
     asked = question.asked
     if asked and question.lacking and not may_write(asked.folder):
         raise not_writable(asked.folder, errno.EACCES)
-    refuse_sounds(
-        question.options.reports / question.runs.name, question.options.dataset
-    )
+    reports = question.options.reports / question.runs.name
+    refuse_sounds(reports, question.options.dataset)
     for folder, what, option in (
-        (question.options.reports / question.runs.name, "the report goes", "REPORTS"),
+        (reports, "the report goes", "REPORTS"),
         (question.runs, "the runs go", "RUNS"),
     ):
         with suppress(OSError):
@@ -410,9 +407,7 @@ def train(question: Question, scores: "Scores") -> RunFolder:
 def train_fold(
     question: Question, features: str, fold: int, candidates: int
 ) -> RunFolder:
-    """The run of a set, with this fold trained; with RETRAIN=1 all folds, because a run
-    takes another's place when it is whole.
-    """
+    """The run of a set, with this fold trained; with RETRAIN=1 all its folds."""
     from featurestack.train.run import execute
 
     folds = () if question.options.retrain else (fold,)
@@ -425,10 +420,9 @@ def train_fold(
 def training_options(
     question: Question, features: str, folds: tuple[int, ...] = ()
 ) -> RunOptions:
-    """The options of the run of a set, in the order in which it was trained before; no
-    folds are all.
-    """
-    model = "texture" if takes_maps(question.cache, features) else "linear"
+    """The options of the run of a set; no folds are all."""
+    maps = all(question.cache[name].frames > 1 for name in features.split("+"))
+    model = "texture" if maps else "linear"  # which takes any feature
     return part_of(
         question.options,
         RunOptions,
@@ -440,9 +434,7 @@ def training_options(
 
 
 def as_trained(runs: Path, features: str, model: str) -> str:
-    """The set in the order of a run that has the same features and model, if there is
-    one: mel+mfcc and mfcc+mel are one set.
-    """
+    """The set in the order of a finished run: mel+mfcc and mfcc+mel are one set."""
     members = Counter(features.split("+"))
     for folder in find(runs.parent, runs.name):
         with suppress(RequestError, OSError):
@@ -452,19 +444,6 @@ def as_trained(runs: Path, features: str, model: str) -> str:
             if Counter(config.features.split("+")) == members:
                 return config.features
     return features
-
-
-def takes_maps(cache: Cache, features: str) -> bool:
-    """Whether `texture` can be trained on a set: all its features are maps."""
-    return all(cache[name].frames > 1 for name in features.split("+"))
-
-
-def report(question: Question) -> "Built":
-    """The report of the dataset, and the entry page."""
-    names = ("dataset", "name", "data", "runs", "reports")
-    given = {name: getattr(question.options, name) for name in names}
-    built: Any = interface.report(**given)  # `Built`, of one dataset
-    return built
 
 
 # ---- after the steps

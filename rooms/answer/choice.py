@@ -141,9 +141,7 @@ class Clips:
         return np.concatenate([self.numbers[name] for name in features.split("+")], 1)
 
     def fitted(self, x: Numbers, train: Positions) -> Callable[[Numbers], Floats]:
-        """The logits of `linear`, fitted to these training clips; of clips of one class
-        the shares of the classes.
-        """
+        """The logits of `linear`; of clips of one class the shares of the classes."""
         classes = len(self.plan.classes)
         shares = self.plan.indicator(train).mean(axis=0)
         if np.isin(shares, [0, 1]).all():
@@ -180,9 +178,7 @@ def read_clips(plan: Plan) -> Clips:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of feature sets by the fits that choose, kept in a file: whatever is
-    there is not fitted again.
-    """
+    """The scores of feature sets by the fits that choose, kept in a file."""
 
     clips: Clips
     folder: Path
@@ -229,9 +225,7 @@ class Scores:
                 of_set[place] = score
 
     def add(self, features: str, outers: Sequence[Outer]) -> bool:
-        """Make the fits of a feature set that choose for these folds and are lacking;
-        False if none is.
-        """
+        """Make the fits that choose for these folds and are lacking; False if none."""
         clips = self.clips
         known = self.known.setdefault((features, self.values(features)), {})
         lacking = [

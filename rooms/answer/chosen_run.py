@@ -159,9 +159,7 @@ def lost_without(clips: Clips, sets: Mapping[int, str]) -> Lost:
 
 
 def gains_of_fold(clips: Clips, fold: int, features: str) -> pd.DataFrame:
-    """The fold's test clips: group, fold, and for each feature of the set what it adds
-    to each clip's part of the score.
-    """
+    """The fold's test clips, and what each feature of the set adds to their scores."""
     plan = clips.plan
     train, tested = clips.trained(fold), clips.tested(fold)
     table = plan.cache.clips.iloc[tested][["group", "fold"]]

@@ -1,6 +1,4 @@
-"""The section of the report on a choice of features, its chart and its sentences on
-the first screen.
-"""
+"""The report's section on a choice of features, its chart and its sentences."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,9 +26,7 @@ TEXTS = {"feature": str, "about": str}  # columns of the table of features
 
 
 def answer(page: PageInputs) -> Section:
-    """How often each feature was chosen, its score alone, and the loss without it.
-    Damaged files are named.
-    """
+    """How often each feature was chosen, its score alone, and the loss without it."""
     choices = [run for run in page.found.runs if run.choice]
     proposal = grouped(page, choices[0].choice if choices else None)
     if not choices:
@@ -65,9 +61,7 @@ def answer(page: PageInputs) -> Section:
 
 
 def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | None:
-    """The same question with the recordings grouped by a field of their names, if
-    `check` measured that this lowers the score.
-    """
+    """The same question, grouped by a field of the names if that lowers the score."""
     words = [
         threat.names[1:]
         for threat in page.found.threats

@@ -49,9 +49,7 @@ def alone(features: "pd.DataFrame", score: str) -> str:
 
 
 def recommended(config: ChoiceConfig, *, chance: bool) -> str:
-    """The set for later use, how sure its choice is, and that it has no score; none if
-    nothing is better than chance.
-    """
+    """The set for later use, how sure its choice is, and that it has no score."""
     if chance:
         return "no set is recommended: none is clearly better than chance"
     folds = counted(len(config.sets), "fold")

@@ -1,29 +1,26 @@
 """Extraction on a Dask cluster; training by several processes or devices."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(extra="scale")
 
 
 @ROOM.options("FeaturesCommand")
-def load_options() -> Sequence[Any]:
+def load_options() -> Loaded:
     from featurestack.rooms.cluster.options import ClusterOptions
 
     return (ClusterOptions,)
 
 
 @ROOM.capabilities("dask")
-def load_dask() -> Sequence[Any]:
+def load_dask() -> Loaded:
     from featurestack.rooms.cluster import dask_cluster
 
     return (dask_cluster,)
 
 
 @ROOM.capabilities("torchrun")
-def load_several_devices() -> Sequence[Any]:
+def load_several_devices() -> Loaded:
     from featurestack.rooms.cluster import torchrun
 
     return (torchrun,)

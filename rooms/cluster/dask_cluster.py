@@ -70,9 +70,7 @@ class Cluster(Backend):
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[Cluster]:
-    """The cluster at this address; RequestError if there is none or its workers are
-    unfit.
-    """
+    """The cluster at this address; RequestError without one, or for unfit workers."""
     # Dask itself would start a cluster, or try for 10 s
     if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):
         raise RequestError(
@@ -107,9 +105,7 @@ def connected(scheduler: str) -> Iterator[Cluster]:
 
 
 def refuse_unfit(client: Client, scheduler: str) -> None:
-    """RequestError if there is no worker, or one lacks this project or has other
-    library versions.
-    """
+    """RequestError without workers, or for one of other library versions."""
     try:
         client.wait_for_workers(1, timeout=FIRST_WORKER_WITHIN)
         theirs = client.run(libraries)

@@ -48,17 +48,13 @@ def gather(value: Value) -> list[Value]:
 
 
 class SharedTrainer(Trainer):
-    """One process of several: it trains on its part of each batch; the first process
-    chooses and scores.
-    """
+    """It trains on its part of each batch; the first process chooses and scores."""
 
     @classmethod
     def prepare(
         cls, network: nn.Module, data: FoldData, device: str
     ) -> tuple[Compute, nn.Module]:
-        """The first process chooses how to compute; the others read its choice from its
-        run.json.
-        """
+        """The first process chooses how to compute; the others read its run.json."""
         config = data.plan.path / "run.json"
         first = dist.get_rank() == 0
         chosen = super().prepare(network, data, device) if first else None
@@ -129,9 +125,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
 
 
 def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
-    """Train the folds of one run on several devices, with one process for each device
-    that gets a fold.
-    """
+    """Train the folds of one run on several devices, one process for each device."""
     jobs = []
     devices = options.device.split()
     for first, device in enumerate(devices[: len(folds)]):
@@ -152,9 +146,7 @@ def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
 
 
 def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[str]:
-    """NAME=value of every option, also of defaults, which RECIPE would replace
-    otherwise.
-    """
+    """NAME=value of every option: RECIPE would replace an absent default."""
     given = vars(options) | {"folds": " ".join(map(str, folds)), "device": device}
     words = [f"{name.upper()}={value}" for name, value in given.items()]
     return [*words, *own_code.words()]

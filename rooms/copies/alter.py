@@ -28,9 +28,7 @@ SHORTEST = 16  # samples that the phase vocoder needs
 
 
 class Alteration(NamedTuple):
-    """The range of each parameter, and the function (y, sample_rate, **parameters) ->
-    y.
-    """
+    """The range of each parameter, and the function of (y, sample_rate, …)."""
 
     ranges: dict[str, tuple[float, float]]
     function: Function
@@ -54,9 +52,7 @@ def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
 
 @alteration(semitones=(-2.0, 2.0))
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
-    """Raise or lower the pitch and keep the length; beyond two semitones the class
-    might change.
-    """
+    """Change the pitch, not the length; two semitones at most keep the class."""
     import librosa
 
     rate = 2.0 ** (-semitones / 12)
@@ -116,9 +112,7 @@ def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
 
 @alteration(db=(-12.0, 12.0))
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
-    """Make the clip softer, or louder up to full scale: a copy clips no more than its
-    original.
-    """
+    """Make the clip softer, or louder up to full scale: no copy clips more."""
     factor = 10 ** (db / 20)
     peak = float(np.abs(y).max(initial=0))
     loudest = max(1.0, 1 / peak) if peak else 1.0
@@ -200,9 +194,7 @@ def with_copies(
 
 
 def _generator(*parts: object) -> np.random.Generator:
-    """A generator seeded by the parts, equal in every process; Python's own `hash`
-    would not be.
-    """
+    """A generator seeded by the parts, equal in every process (`hash` is not)."""
     text = "\0".join(map(str, parts))
     digest = hashlib.sha256(text.encode()).digest()
     seed = int.from_bytes(digest[:16], "little")

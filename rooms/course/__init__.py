@@ -1,6 +1,4 @@
-"""Modules for the notebooks of the course: the names of their first cell, and the
-checks of answers.
-"""
+"""For the notebooks of the course: names of their first cell, checks of answers."""
 
 from featurestack.commandline.rooms import Room
 

@@ -25,9 +25,7 @@ RATE = 22_050  # Hz, of `_noise`
 
 
 class NotYet(AssertionError):
-    """An answer that is missing or wrong; Jupyter shows the sentence without a
-    traceback.
-    """
+    """An answer that is missing or wrong; Jupyter shows the sentence alone."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"Not yet: {self}"]

@@ -19,16 +19,5 @@ DATA = FOLDER / "data"
 RUNS = FOLDER / "runs"
 REPORTS = FOLDER / "reports"
 
-__all__ = [
-    "DATA",
-    "REPORTS",
-    "RUNS",
-    "Path",
-    "answered",
-    "check",
-    "fs",
-    "np",
-    "pd",
-    "plt",
-    "reveal",
-]
+__all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "check"]
+__all__ += ["fs", "np", "pd", "plt", "reveal"]

@@ -2,37 +2,34 @@
 `imagenet@of=NAME`, that of ResNet-18's first stages on another feature's map.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(extra="embeddings")
 
 
 @ROOM.commands("pipeline network")
-def load_commands() -> Sequence[Any]:
+def load_commands() -> Loaded:
     from featurestack.rooms.embeddings.networks import network
 
     return (network,)
 
 
 @ROOM.features("embedding", needs="model")
-def load_features() -> Sequence[Any]:
+def load_features() -> Loaded:
     from featurestack.rooms.embeddings.embedding import FEATURE
 
     return (FEATURE,)
 
 
 @ROOM.features("imagenet", needs="of")
-def load_imagenet() -> Sequence[Any]:
+def load_imagenet() -> Loaded:
     from featurestack.rooms.embeddings.imagenet import FEATURE
 
     return (FEATURE,)
 
 
 @ROOM.capabilities("networks")
-def load_networks() -> Sequence[Any]:
+def load_networks() -> Loaded:
     from featurestack.rooms.embeddings import networks
 
     return (networks,)

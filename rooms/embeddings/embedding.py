@@ -153,9 +153,7 @@ def file_fingerprint(*, model: str) -> dict[str, str]:
 
 
 def open_network(model: str) -> Network:
-    """The network of this name, opened once for each process and version of its
-    files.
-    """
+    """The network of this name, opened once for each process and version."""
     files = find_network(model)
     card = files.read_card()
     paths = [path for path in (files.network, files.front_end()) if path]
@@ -219,9 +217,7 @@ def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
 
 
 def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:
-    """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a
-    single one.
-    """
+    """(vectors,) times (s) of their centres, evenly spread; 0 for a single one."""
     silence = Clip(np.zeros(samples, np.float32), sample_rate)
     count = embedding(silence, model=model).shape[1]
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)

@@ -115,9 +115,7 @@ def standardised(values: NDArray, units: str) -> NDArray[np.float32]:
 
 
 def pooled(network: "ResNet", x: "Tensor") -> "Tensor":
-    """(values,) of a map (1, 1, rows, frames): mean and maximum over time of each
-    channel and row of both stages.
-    """
+    """(values,) mean and maximum over time of both stages' channels and rows."""
     import torch
 
     x = network.relu(network.maxpool(network.bn1(network.conv1(x))))
@@ -205,9 +203,7 @@ def source_of(**parameters: Any) -> Variant | None:
 
 
 def facts(**parameters: Any) -> dict[str, str]:
-    """What the values depend on: the weights' digest; the source, its parameters and
-    its code version.
-    """
+    """What the values depend on: weights, source, its parameters and version."""
     described = {"file": file_facts(weights()).sha256}
     if source := source_of(**parameters):
         named = [f"{key}={value}" for key, value in source.recorded.items()]

@@ -97,9 +97,7 @@ def open_onnx(path: Path, output: str) -> Opened:
 
 
 def open_tflite(path: Path, output: str) -> Opened:
-    """A network for TensorFlow Lite; `output` may also be an inner tensor's name or
-    number.
-    """
+    """A network for TensorFlow Lite; `output` may be an inner tensor or its number."""
     from ai_edge_litert.interpreter import Interpreter
 
     with silent_library():

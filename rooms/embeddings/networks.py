@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import Options, option
@@ -37,14 +37,25 @@ RESNET_ABOUT = (
 )
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
-POOLINGS = ("mean", "max", "mean_std", "none")
 WHERE_FROM = "; docs/howto/bring-features.md says how to get one"
-RATES = range(100, 1_000_001)  # Hz
 LONGEST = 600  # seconds of a window
-LARGEST = 1e9  # scale or offset
+NUMBER = {"bounds": (-1e9, 1e9)}
+LENGTH = {"bounds": (0, LONGEST)}
+CARD = (
+    "expected a sample_rate of 100 to 1,000,000, a window and a hop of at most"
+    f" {LONGEST} seconds, a positive scale, the name of an output, a pooling of mean,"
+    " max, mean_std, none; of a front_end the name of an .onnx or .tflite file in the"
+    " same folder, a window of 1 frame or more, a hop, a scale other than 0"
+)
 # the name of a file with weights, in an ONNX file: TensorProto.external_data, a
 # StringStringEntryProto whose key is "location"
 EXTERNAL = re.compile(rb"\n\x08location(?:\x12([\x80-\xff]?[\x01-\x7f]))?")
+
+
+def is_network_file(name: str) -> bool:
+    """Whether this names a network's file, without a folder."""
+    path = Path(name)
+    return path.name == name and path.suffix in LIBRARIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,22 +68,11 @@ class FrontEnd:
     scale, offset  the frames are multiplied and shifted between the two
     """
 
-    network: str
-    window: int
-    hop: int = 0
-    scale: float = 1.0
-    offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        path = Path(self.network)
-        plain = path.name == self.network and path.suffix in LIBRARIES
-        whole = isinstance(self.window, int) and isinstance(self.hop, int)
-        scale = 0 < abs(self.scale) <= LARGEST and abs(self.offset) <= LARGEST
-        if not (plain and whole and scale and self.window >= 1 and self.hop >= 0):
-            raise ValueError(
-                f"{self}: expected the name of an .onnx or .tflite file in the same"
-                " folder, a window of 1 frame or more, a hop, a scale other than 0"
-            )
+    network: str = field(metadata={"check": is_network_file})
+    window: int = field(metadata={"bounds": (1, 1e9)})
+    hop: int = field(default=0, metadata={"bounds": (0, 1e9)})
+    scale: float = field(default=1.0, metadata={**NUMBER, "check": bool})
+    offset: float = field(default=0.0, metadata=NUMBER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,41 +94,20 @@ class NetworkCard:
     source       origin and licence of the file, for people
     """
 
-    sample_rate: int
-    window: float = 0.0
-    hop: float = 0.0
+    sample_rate: int = field(metadata={"bounds": (100, 1_000_000)})
+    window: float = field(default=0.0, metadata=LENGTH)
+    hop: float = field(default=0.0, metadata=LENGTH)
     front_end: FrontEnd | None = None
-    pooling: str = "mean"
-    scale: float = 1.0
+    pooling: Literal["mean", "max", "mean_std", "none"] = "mean"
+    scale: float = field(
+        default=1.0, metadata={**NUMBER, "check": lambda scale: scale > 0}
+    )
     output: str = ""
     source: str = ""
 
-    def __post_init__(self) -> None:
-        rate = isinstance(self.sample_rate, int) and self.sample_rate in RATES
-        seconds = all(0 <= length <= LONGEST for length in (self.window, self.hop))
-        words = isinstance(self.output, str) and self.pooling in POOLINGS
-        if not (rate and seconds and words and 0 < self.scale <= LARGEST):
-            raise ValueError(
-                f"{self}: expected a sample_rate of {RATES[0]} to {RATES[-1]}, a window"
-                f" and a hop of at most {LONGEST} seconds, a positive scale, the name"
-                f" of an output, a pooling of {', '.join(POOLINGS)}"
-            )
-
-    @classmethod
-    def read(cls, text: str) -> "NetworkCard":
-        """The card in a JSON text; ValueError or TypeError if it is none."""
-        content = json.loads(text)
-        if content.get("front_end") is not None:
-            content["front_end"] = FrontEnd(**content["front_end"])
-        return cls(**content)
-
 
 class PublishedFile(NamedTuple):
-    """One of several files of a network, which differ in their numbers.
-
-    about   who made it, and the format of its numbers
-    output  the tensor with the embedding
-    """
+    """One of a network's files: its maker and number format, and the embedding."""
 
     sha256: str
     about: str
@@ -197,31 +176,24 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class NetworkFiles:
-    """The files of a network.
-
-    card     its card's file, if it has one
-    known    the entry whose card it has otherwise
-    """
+    """The files of a network, and the known entry whose card it has without one."""
 
     network: Path
     card: Path | None = None
     known: KnownNetwork | None = field(default=None, repr=False)
 
     def read_card(self) -> NetworkCard:
-        """RequestError if the card's file is no card, or if the network's file is none
-        of those that the known card fits.
-        """
+        """RequestError for no card, or a file that the known card does not fit."""
         if self.card is None:
             assert self.known
             return self._known_card(self.known)
+        from featurestack.results.config import read_config
+
         try:
-            return NetworkCard.read(self.card.read_text(encoding="utf-8"))
-        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            reason = " ".join(str(error).split())
-            raise RequestError(
-                f"{self.card} is no card: {reason}; expected"
-                ' {"sample_rate": 32000, …}'
-            ) from None
+            content = json.loads(self.card.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RequestError(f"{self.card} is no card: {error}; {CARD}") from None
+        return read_config(content, NetworkCard, f"{self.card} is no card: it", CARD)
 
     def _known_card(self, known: KnownNetwork) -> NetworkCard:
         digest = file_facts(self.network).sha256 if known.files else ""
@@ -237,9 +209,7 @@ class NetworkFiles:
         )
 
     def front_end(self) -> Path | None:
-        """The file of the network before the network; RequestError if it is not
-        there.
-        """
+        """The network before the network; RequestError if it is not there."""
         described = self.read_card().front_end
         if described is None:
             return None
@@ -288,9 +258,7 @@ def _facts(path: Path, _: int, __: int) -> FileFacts:
 
 
 def external_files(network: Path) -> list[Path]:
-    """The files with weights that an ONNX file names; RequestError if one is not
-    there.
-    """
+    """The files with weights that an ONNX file names; RequestError if one is gone."""
     paths = [network.parent / name for name in file_facts(network).external]
     for path in paths:
         if not path.is_file():

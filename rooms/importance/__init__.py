@@ -1,10 +1,8 @@
 """The worth of each feature: `make importance`, `make curve`, their section."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
@@ -14,28 +12,28 @@ NAMES = ("importance", "importance_by_class", "importance_sets", "curve")
 
 
 @ROOM.commands("train importance", "train curve")
-def load_commands() -> Sequence[Any]:
+def load_commands() -> Loaded:
     from featurestack.rooms.importance.functions import make_curve, make_importance
 
     return make_importance, make_curve
 
 
 @ROOM.functions("importance", "curve")
-def load_functions() -> Sequence[Any]:
+def load_functions() -> Loaded:
     from featurestack.rooms.importance.functions import curve, importance
 
     return importance, curve
 
 
 @ROOM.capabilities("importance folders")
-def load_folders() -> Sequence[Any]:
+def load_folders() -> Loaded:
     from featurestack.rooms.importance import folder
 
     return (folder,)
 
 
 @ROOM.figures(*NAMES)
-def load_figures() -> Sequence[Any]:
+def load_figures() -> Loaded:
     from featurestack.analysis.figures.drawing import FIGURES
     from featurestack.rooms.importance import figures  # noqa: F401
 
@@ -43,7 +41,7 @@ def load_figures() -> Sequence[Any]:
 
 
 @ROOM.sections("importance", files="importance-*/*.*")
-def load_sections() -> Sequence[Any]:
+def load_sections() -> Loaded:
     from featurestack.rooms.importance.section import importance
 
     return (importance,)

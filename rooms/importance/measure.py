@@ -129,9 +129,7 @@ class ImportancePlan:
 
 
 def make_importance_plan(options: ImportanceOptions, least: int = 2) -> ImportancePlan:
-    """The plan of a call with at least so many features; RequestError if an option
-    does not fit.
-    """
+    """The plan of a call; RequestError if an option does not fit."""
     groups = parse_list(
         options.features,
         open_cache(options.dataset, options.data, options.name).features,
@@ -280,11 +278,7 @@ def load_folds(importance: ImportancePlan) -> LoadedFolds:
 
 
 def open_folder(folds: LoadedFolds) -> None:
-    """Write the folder's clips and configuration; drop the scores of features whose
-    values changed.
-
-    The configuration stays if it has these features already.
-    """
+    """Write clips and configuration; drop scores of features whose values changed."""
     importance = folds.importance
     path = importance.path
     plan = importance.plan

@@ -11,7 +11,7 @@ from featurestack.rooms.importance.tables import (
 
 def importance(page: PageInputs) -> Section | None:
     """The shown call, the others' names, a problem for each unfinished one."""
-    calls, problems = importance_calls(page.options.runs, page.dataset)
+    calls, problems = importance_calls(page.options.runs, page.job.dataset)
     if not calls:
         return Section("", "", problems=problems) if problems else None
     shown, *others = calls

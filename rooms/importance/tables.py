@@ -36,15 +36,7 @@ from featurestack.rooms.importance.shapley import NONE
 
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
 KEPT_COLUMNS = [
-    "features",
-    "without",
-    "accuracy",
-    "of",
-    "folds",
-    "lost",
-    "low",
-    "high",
-    "clear",
+    *("features", "without", "accuracy", "of", "folds", "lost", "low", "high", "clear"),
 ]
 
 
@@ -70,13 +62,7 @@ def gain_tests(
 
 
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
-    """The report's tables by name; `mean` is in nats.
-
-    features  as `measures_table`
-    classes   as `classes_table`
-    sets      as `best_by_size`
-    kept      as `kept_set`
-    """
+    """The report's tables by name; `mean` is in nats."""
     gains = folder.contributions()
     sets = best_by_size(folder)
     return {
@@ -226,8 +212,7 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
             "low": losses["low"],
             "high": losses["high"],
             "clear": False,
-        },
-        columns=KEPT_COLUMNS,
+        }
     )
     return in_order(table, lost, groups)
 

@@ -1,22 +1,19 @@
 """`python -m train listen`: the classes of live audio."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(extra="live")
 
 
 @ROOM.commands("train listen")
-def load_commands() -> Sequence[Any]:
+def load_commands() -> Loaded:
     from featurestack.rooms.live.options import listen
 
     return (listen,)
 
 
 @ROOM.capabilities("listen")
-def load_listening() -> Sequence[Any]:
+def load_listening() -> Loaded:
     from featurestack.rooms.live import listen
 
     return (listen,)

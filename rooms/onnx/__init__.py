@@ -1,22 +1,19 @@
 """`python -m train export`: the networks of a run as one ONNX file."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(extra="onnx")
 
 
 @ROOM.commands("train export")
-def load_commands() -> Sequence[Any]:
+def load_commands() -> Loaded:
     from featurestack.rooms.onnx.options import export
 
     return (export,)
 
 
 @ROOM.functions("export")
-def load_functions() -> Sequence[Any]:
+def load_functions() -> Loaded:
     from featurestack.interface import of_command
     from featurestack.rooms.onnx.options import export
 
@@ -24,14 +21,14 @@ def load_functions() -> Sequence[Any]:
 
 
 @ROOM.capabilities("export")
-def load_exporting() -> Sequence[Any]:
+def load_exporting() -> Loaded:
     from featurestack.rooms.onnx import export
 
     return (export,)
 
 
 @ROOM.capabilities("fs.Model of an ONNX file")
-def load_model() -> Sequence[Any]:
+def load_model() -> Loaded:
     from featurestack.rooms.onnx.model import ExportedModel
 
     return (ExportedModel,)

@@ -125,9 +125,7 @@ def export_run(options: ExportOptions) -> int:
 
 
 def example_clips(model: TrainedModel) -> Iterator[Example]:
-    """Noise with each channel's statistics, as short and as whole clips of each fold,
-    with the probabilities of the fold's network.
-    """
+    """Noise like each fold's channels, short and whole, and the networks' answers."""
     noise = np.random.default_rng(0)
     spec = model.input
     for number, (fold, trained) in enumerate(model.folds.items()):

@@ -1,23 +1,21 @@
 """PAPER=1: a LaTeX document and a methods paragraph beside the report."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(templates=Path(__file__).parent / "templates", switches=["paper"])
 
 
 @ROOM.options("AnalysisOptions")
-def load_options() -> Sequence[Any]:
+def load_options() -> Loaded:
     from featurestack.rooms.paper.options import PaperOptions
 
     return (PaperOptions,)
 
 
 @ROOM.capabilities("paper")
-def load_paper() -> Sequence[Any]:
+def load_paper() -> Loaded:
     from featurestack.rooms.paper.latex import write_paper
 
     return (write_paper,)

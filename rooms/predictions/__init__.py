@@ -1,22 +1,19 @@
 """Reports on tables of predictions of any program, and `fs.compare`."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room()
 
 
 @ROOM.options("AnalysisOptions.predictions")
-def load_options() -> Sequence[Any]:
+def load_options() -> Loaded:
     from featurestack.rooms.predictions.options import PredictionsOptions
 
     return (PredictionsOptions,)
 
 
 @ROOM.functions("analyse", "compare")
-def load_functions() -> Sequence[Any]:
+def load_functions() -> Loaded:
     from featurestack.rooms.predictions.compare import compare
     from featurestack.rooms.predictions.report import analyse
 
@@ -24,7 +21,7 @@ def load_functions() -> Sequence[Any]:
 
 
 @ROOM.capabilities("predictions")
-def load_jobs() -> Sequence[Any]:
+def load_jobs() -> Loaded:
     from featurestack.rooms.predictions.report import jobs
 
     return (jobs,)

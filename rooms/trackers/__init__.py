@@ -1,15 +1,12 @@
 """TRACKER=: TensorBoard, Weights & Biases and MLflow follow a run."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(extra="trackers")
 
 
 @ROOM.options("Execution")
-def load_options() -> Sequence[Any]:
+def load_options() -> Loaded:
     from featurestack.rooms.trackers.options import TrackerOptions
 
     return (TrackerOptions,)

@@ -147,9 +147,7 @@ class WeightsAndBiases(PackageTracker):
 
 @TRACKERS.register("mlflow")
 class MLflow(PackageTracker):
-    """A run for each fold in the experiment of the feature set, kept where
-    MLFLOW_TRACKING_URI says, else in a database in the folder.
-    """
+    """A run for each fold; where MLFLOW_TRACKING_URI says, else in a database."""
 
     package = "mlflow"
 

@@ -100,7 +100,7 @@ def test_audio_is_brought_to_the_networks_rate():
 @pytest.mark.parametrize(
     ("card", "message"),
     [
-        ({"sample_rte": 1}, "is no card: .*'sample_rte'"),
+        ({"sample_rte": 1}, "is no card: .* sample_rte: expected a sample_rate"),
         ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
         ({"sample_rate": "fast"}, "is no card"),
         ({"window": -1}, "seconds"),
