@@ -421,8 +421,7 @@ def training_options(
     question: Question, features: str, folds: tuple[int, ...] = ()
 ) -> RunOptions:
     """The options of the run of a set; no folds are all."""
-    maps = all(question.cache[name].frames > 1 for name in features.split("+"))
-    model = "texture" if maps else "linear"  # which takes any feature
+    model = "texture" if takes_maps(question.cache, features) else "linear"
     return part_of(
         question.options,
         RunOptions,
@@ -444,6 +443,11 @@ def as_trained(runs: Path, features: str, model: str) -> str:
             if Counter(config.features.split("+")) == members:
                 return config.features
     return features
+
+
+def takes_maps(cache: Cache, features: str) -> bool:
+    """Whether `texture` can be trained on a set: all its features are maps."""
+    return all(cache[name].frames > 1 for name in features.split("+"))
 
 
 # ---- after the steps

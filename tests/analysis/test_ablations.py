@@ -55,9 +55,8 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     ],
 )  # fmt: skip
 def test_steps_between_feature_sets(made, runs, steps):
-    assert table_of(made(*runs))[
-        ["base", "changed", "control"]
-    ].to_numpy().tolist() == list(map(list, steps))
+    table = table_of(made(*runs))[["base", "changed", "control"]]
+    assert table.to_numpy().tolist() == list(map(list, steps))
 
 
 def test_the_name_of_a_pair_says_every_other_option_that_differs(made):
@@ -67,12 +66,9 @@ def test_the_name_of_a_pair_says_every_other_option_that_differs(made):
         for augment in ("default", "none")
     ]
     results = made(*runs, MadeRun(model="cnn4"))
-    (less,) = [
-        run
-        for run in results.runs
-        if run.name.startswith("mel+zcr") and "none" in run.name
-    ]
-    rewrite(less.folders[0], tag="new")
+    runs = {run.name: run for run in results.runs}
+    (less,) = [name for name in runs if name.startswith("mel+zcr") and "none" in name]
+    rewrite(runs[less].folders[0], tag="new")
     assert sorted(table_of(results)["name"]) == [
         "augment none → default (mel+zcr, resnet18, tag new)",
         "augment none → default (mel, resnet18, tag none)",

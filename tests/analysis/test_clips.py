@@ -23,16 +23,9 @@ def cache(tmp_path):
     ids = [f"c{place}" for place in range(6)]
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
-    paths = [
-        str(tmp_path / name)
-        for name in ("broken.wav", "silence.wav", "silence.wav", "gone.wav")
-    ]
-    table = {
-        "clip_id": ids,
-        "label": ids,
-        "fold": [1, 2, 3, 1, 2, 3],
-        "path": [*paths, "", ""],
-    }
+    names = ("broken.wav", "silence.wav", "silence.wav", "gone.wav")
+    paths = [*(str(tmp_path / name) for name in names), "", ""]
+    table = {"clip_id": ids, "label": ids, "fold": [1, 2, 3] * 2, "path": paths}
     external.create_cache(folder, table, sample_rate=RATE, duration=1.0)
     external.write_feature(
         folder, "mel", np.random.default_rng(0).random((6, 90, 300)), ids
@@ -52,16 +45,11 @@ def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(
         [np.sin(np.arange(2 * RATE) * 2 * np.pi * hertz / RATE) for hertz in (300, 900)]
     )
     soundfile.write(tmp_path / "two.wav", np.stack([wave, wave], axis=1) / 2, RATE)
-    table = {
-        "clip_id": ["two"],
-        "label": ["a"],
-        "fold": [1],
-        "path": [str(tmp_path / "two.wav")],
-    }
-    external.create_cache(
-        tmp_path / "cache", table | window, sample_rate=RATE, duration=1.0
-    )
-    cache = Cache(tmp_path / "cache")
+    table = {"clip_id": ["two"], "label": ["a"], "fold": [1], **window}
+    table["path"] = [str(tmp_path / "two.wav")]
+    folder = tmp_path / "cache"
+    external.create_cache(folder, table, sample_rate=RATE, duration=1.0)
+    cache = Cache(folder)
     text = clips.clip_audio(cache, ["two"], ["two"], tmp_path, 1.0).embedded["two"]
     decoded, rate = soundfile.read(BytesIO(base64.b64decode(text)))
     assert rate == clips.MP3_RATE and decoded.ndim == 1
@@ -92,24 +80,18 @@ def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(
     }
     assert audio.players["c1"].startswith("data:audio/mpeg;base64,")
     made = {file: (page / file).stat().st_mtime_ns for file in audio.files}
-    less = clips.clip_audio(
-        cache, ids, ["c1", "c2"], page, len(audio.embedded["c1"]) / 1e6
-    )
+    one = len(audio.embedded["c1"]) / 1e6
+    less = clips.clip_audio(cache, ids, ["c1", "c2"], page, one)
     assert list(less.embedded) == ["c1"]
     assert made and made == {file: (page / file).stat().st_mtime_ns for file in made}
-    assert {"c0", "c1", "c2"} == clips.clip_audio(
-        cache, ids, ["c1"], page, 0
-    ).links.keys()
+    none = clips.clip_audio(cache, ids, ["c1"], page, 0)
+    assert {"c0", "c1", "c2"} == none.links.keys()
 
 
 def test_features_to_show_are_those_that_were_trained_on(cache):
-    assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == [
-        "mel"
-    ]
-    assert clips.features_to_show(cache, ["mel", "rms"], ["rms"]) == ["mel"]
-    assert clips.features_to_show(
-        cache, ["mel"], ["mel@n_fft=512,hop_length=128,mel+rms"]
-    ) == ["mel"]
+    ensemble = "mel@n_fft=512,hop_length=128,mel+rms"
+    for sets in (["rms+mel:0-9", "mfcc"], ["rms"], [ensemble]):
+        assert clips.features_to_show(cache, ["mel", "rms"], sets) == ["mel"]
     assert clips.thumbnails(cache, ["mel"], ["c5", "gone"]).keys() == {"c5"}
 
 
@@ -126,12 +108,8 @@ def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
     flip_bit(stored.path, stored.values_offset + 2 * stored.clip_bytes)
     for size, expected in ((1, [["c1"], ["c3"]]), (3, [["c1", "c3"]])):
         monkeypatch.setattr(clips, "BATCH_CLIPS", size)
-        assert [
-            ids
-            for ids, _ in clips.read_batches(
-                Cache(cache.folder), "mel", ["c1", "c2", "c3"]
-            )
-        ] == expected
+        batches = clips.read_batches(Cache(cache.folder), "mel", ["c1", "c2", "c3"])
+        assert [ids for ids, _ in batches] == expected
 
 
 def test_a_broken_file_is_named_and_the_others_are_used(cache):

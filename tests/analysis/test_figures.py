@@ -27,29 +27,20 @@ MODULATIONS = np.array([0.5, 1, 2, 4, 8, 16])  # Hz, not equally far apart
 TABLE = pd.DataFrame(RNG.random((4, 3)), CLASSES, NAMES)
 HISTORY = {
     fold: pd.DataFrame(
-        {
-            "epoch": [1, 2],
-            "train_loss": [1.0, 3],
-            "test_accuracy": [0.5, 0.7 + fold / 10],
-        }
+        {"epoch": [1, 2], "train_loss": [1.0, 3], "test_accuracy": [0.5, best]}
     )
-    for fold in (1, 2)
+    for fold, best in ((1, 0.8), (2, 0.9))
 }
+ESTIMATES = {"estimate": [0.01, 0.03, 0.02], "filled": [True, False, True]}
 INTERVALS = {
     "intervals": pd.DataFrame(
-        {
-            "name": NAMES,
-            "estimate": [0.01, 0.03, 0.02],
-            "low": [0, 0, np.nan],
-            "high": 0.04,
-            "filled": [True, False, True],
-        }
+        {"name": NAMES, "low": [0, 0, np.nan], "high": 0.04} | ESTIMATES
     )
 }
-MODELS = ["resnet18", "texture"]
 SETS = pd.DataFrame(
     {"size": [1, 2], "features": NAMES[:2], "accuracy": [0.7, 0.8], "milliseconds": 3.0}
 )
+SPAN = ["start", "end", "label"]
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
 GAINS = pd.DataFrame(
     {
@@ -62,27 +53,34 @@ GAINS = pd.DataFrame(
     }
 )
 POOLED = pd.DataFrame(
-    {
-        "mean": [0.03, 0.01],
-        "low": [-0.1, -0.1],
-        "high": [0.2, 0.1],
-        "new_low": [-0.2, np.nan],
-        "new_high": [0.3, np.nan],
-    },
+    [[0.03, -0.1, 0.2, -0.2, 0.3], [0.01, -0.1, 0.1, np.nan, np.nan]],
     ["mel+mfcc", "mel+cqt"],
+    ["mean", "low", "high", "new_low", "new_high"],
 )
+COUNTS = pd.DataFrame({"gained": [1, 0], "tied": [1, 2], "lost": [1, 0]})
+CURVE = pd.DataFrame(
+    {
+        "features": ["mel", "mel", "yamnet", "yamnet"],
+        "recordings": [30.0, 60.0, 30.0, 60.0],
+        "accuracy": [0.5, 0.6, 0.7, 0.8],
+        "low": 0.4,
+        "high": 0.9,
+    }
+)
+
+
+EIGHT, ONE = np.arange(8.0), np.zeros(1)
+
+
+def feature_map(name, values, rows=EIGHT, columns=ONE, *units):
+    return FeatureMap(name, values, rows, "Hz", columns, *units)
+
+
 EXAMPLES = {
     "across_gains": {"gains": GAINS, "pooled": POOLED},
     "across_heat_map": {
         "gains": GAINS,
-        "joint": pd.DataFrame(
-            {
-                "feature_set": POOLED.index,
-                "gained": [1, 0],
-                "tied": [1, 2],
-                "lost": [1, 0],
-            }
-        ),
+        "joint": COUNTS.assign(feature_set=POOLED.index),
     },
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "precision_recall": {
@@ -105,17 +103,7 @@ EXAMPLES = {
         )
     },
     "importance_sets": {"sets": SETS},
-    "curve": {
-        "curve": pd.DataFrame(
-            {
-                "features": ["mel", "mel", "yamnet", "yamnet"],
-                "recordings": [30.0, 60.0, 30.0, 60.0],
-                "accuracy": [0.5, 0.6, 0.7, 0.8],
-                "low": 0.4,
-                "high": 0.9,
-            }
-        )
-    },
+    "curve": {"curve": CURVE},
     "class_means": {"means": TABLE, "row_unit": "Hz"},
     "clips_per_fold": {"counts": (9 * TABLE).astype(int)},
     "confusion_matrix": {
@@ -124,40 +112,24 @@ EXAMPLES = {
     },
     "gallery": {
         "features": [
-            FeatureMap(
-                "mel", FEATURE_MAP, np.linspace(0, 8000, 8), "Hz", np.linspace(0, 5, 20)
+            feature_map(
+                "mel", FEATURE_MAP, np.linspace(0, 8000, 8), np.linspace(0, 5, 20)
             ),
-            FeatureMap(
-                "rms",
-                FEATURE_MAP[:1],
-                np.zeros(1),
-                "index",
-                np.linspace(0, 5, 20),
-                "amplitude",
+            feature_map(
+                "rms", FEATURE_MAP[:1], ONE, np.linspace(0, 5, 20), "amplitude"
             ),
-            FeatureMap(
-                "embedding", FEATURE_MAP[:, :1], np.arange(8.0), "index", np.zeros(1)
-            ),
-            FeatureMap(
-                "modulation",
-                FEATURE_MAP[:, :6],
-                np.arange(8.0),
-                "Hz",
-                MODULATIONS,
-                "dB",
-                "Hz",
+            feature_map("embedding", FEATURE_MAP[:, :1]),
+            feature_map(
+                *("modulation", FEATURE_MAP[:, :6], EIGHT, MODULATIONS),
+                *("dB", "Hz"),
             ),
         ]
     },
     "intervals": INTERVALS,
     "learning_curves": {"history": HISTORY},
     "time_line": {
-        "events": pd.DataFrame(
-            {"start": [1.0, 4.0], "end": [2.0, 4.1], "label": CLASSES[:2]}
-        ),
-        "detections": pd.DataFrame(
-            {"start": [1.1], "end": [2.5], "label": CLASSES[2:3]}
-        ),
+        "events": pd.DataFrame([[1.0, 2.0, "dog"], [4.0, 4.1, "$rain$"]], columns=SPAN),
+        "detections": pd.DataFrame([[1.1, 2.5, "犬"]], columns=SPAN),
         "begin": 0.0,
         "end": 5.0,
     },
@@ -251,10 +223,8 @@ def test_a_confusion_matrix_has_counts_and_outlines_categories():
 
 
 def test_recall_is_of_the_best_set_and_of_the_others_its_differences():
-    assert (
-        " ".join(texts(drawn("recall_by_set").texts))
-        == "20 100 50 +70 −100 · −20 −100 +10"
-    )
+    written = " ".join(texts(drawn("recall_by_set").texts))
+    assert written == "20 100 50 +70 −100 · −20 −100 +10"
     recall = np.tile(RNG.random((1, 30)), (3, 1))
     recall[1, 5:25], recall[::2, 5:25] = 0.0, 0.5
     most = drawn("recall_by_set", recall=pd.DataFrame(recall, NAMES, MANY[:30]))
@@ -267,10 +237,8 @@ def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():
     filled, hollow = axes.lines[1:]
     assert filled.get_xdata().tolist() == [2, 1] and hollow.get_xdata().tolist() == [3]
     assert hollow.get_markerfacecolor() == PAPER
-    by_set = drawn("accuracy_by_set")
-    assert by_set.lines[0].get_xdata() == [25, 25] and by_set.lines[
-        2
-    ].get_xdata().tolist() == [3]
+    chance, _, hollow, *_ = drawn("accuracy_by_set").lines
+    assert chance.get_xdata() == [25, 25] and hollow.get_xdata().tolist() == [3]
 
 
 def test_curves_are_means_over_folds_and_named():
@@ -295,12 +263,8 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade():
         ]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
-    for shades in (
-        drawing.GREYS,
-        drawing.ERRORS,
-        drawing.RATES,
-        colormaps[drawing.SIGNED],
-    ):
+    maps = drawing.GREYS, drawing.ERRORS, drawing.RATES, colormaps[drawing.SIGNED]
+    for shades in maps:
         for value in np.linspace(0, 1, 30):
             background = shades(value)
             dark, light = sorted(
@@ -311,21 +275,17 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade():
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
     writer = FigureWriter(tmp_path)
-    saved = writer.submit(
-        "confusion_matrix", "mel.confusion", **EXAMPLES["confusion_matrix"]
-    )
-    other = writer.submit(
-        "confusion_matrix", "rms.confusion", **EXAMPLES["confusion_matrix"]
+    saved, other = (
+        writer.submit("confusion_matrix", stem, **EXAMPLES["confusion_matrix"])
+        for stem in ("mel.confusion", "rms.confusion")
     )
     image = writer.submit("gallery", **EXAMPLES["gallery"])
     writer.close()
     assert [saved.files, image.files] == [
         (tmp_path / "figures" / name,) for name in ("mel.confusion.svg", "gallery.webp")
     ]
-    assert (
-        all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬"))
-        and "<b>" not in saved.html
-    )
+    assert all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬"))
+    assert "<b>" not in saved.html
     own, others = (
         set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other)
     )
@@ -342,11 +302,8 @@ def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_
     writer.close()
     folder = tmp_path / "figures"
     content = (folder / "learning_curves.pdf").read_bytes()
-    assert (
-        content.startswith(b"%PDF")
-        and b"/CIDFontType2" in content
-        and b"/Type3" not in content
-    )
+    assert content.startswith(b"%PDF") and b"/Type3" not in content
+    assert b"/CIDFontType2" in content
     widths = [
         imread(folder / f"learning_curves-{name}.png").shape[1]
         for name in ("85mm", "175mm")

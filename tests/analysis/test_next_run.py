@@ -106,13 +106,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             audio=False,
         ),
         case(
-            "nothing is predicted without audio",
-            of_sets(3, a=0.9, a_b=0.6),
-            "paper",
-            "make analysis DATASET=made RUNS=elsewhere PAPER=1",
-            audio=False,
-        ),
-        case(
             "outdated runs are trained again in their place",
             of_sets(2, mel_mfcc=0.9, mel=0.5),
             "again",

@@ -52,12 +52,9 @@ def build(options):
 
 
 def files_of(folder):
-    found = [
-        file
-        for part in ("tables", "figures", "latex")
-        for file in (folder / part).rglob("*")
-    ]
-    return {file.relative_to(folder).as_posix() for file in found if file.is_file()}
+    found = {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+    parts = ("tables", "figures", "latex")
+    return {file.as_posix() for file in found if file.parts[0] in parts}
 
 
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
@@ -128,16 +125,11 @@ def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
 
 
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
-    options = workshop.options(
-        runs=tmp_path / "runs", reports=tmp_path / "reports", paper=True
-    )
+    folders = {name: tmp_path / name for name in ("runs", "reports")}
+    options = workshop.options(**folders, paper=True)
     for features in ("mel", "rms"):
-        make_run(
-            options.runs,
-            workshop.table,
-            MadeRun(features=features, model="linear"),
-            "tones",
-        )
+        run = MadeRun(features=features, model="linear")
+        make_run(options.runs, workshop.table, run, "tones")
     folder = build(options).page.parent
     own = {"tables/mine.csv", "latex/main.pdf", "figures/own.drawio"}
     for name in own:
@@ -148,26 +140,16 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     shutil.rmtree(options.runs / "tones" / "rms-linear")
     build(options)
     there = files_of(folder)
-    assert (
-        own
-        | {
-            "tables/rms-linear.classes.csv",
-            "tables/clips.csv",
-            "figures/separability.svg",
-        }
-        <= there
-    )
-    assert not there & {
-        "tables/rms-linear.confused.csv",
-        *(f"figures/recall_by_set.{kind}" for kind in ("svg", "pdf")),
-    }
+    kept = {"tables/rms-linear.classes.csv", "tables/clips.csv"}
+    assert own | kept | {"figures/separability.svg"} <= there
+    assert "tables/rms-linear.confused.csv" not in there
+    assert not there & {f"figures/recall_by_set.{kind}" for kind in ("svg", "pdf")}
     shutil.rmtree(options.runs)
     built = build(options)
     text = built.page.read_text()
     assert built.headline.startswith("No run has been trained yet")
-    assert 'id="data"' in text and not [
-        part for part in ("latex/", 'id="comparison"', "browser-data") if part in text
-    ]
+    assert 'id="data"' in text and 'id="comparison"' not in text
+    assert "latex/" not in text and "browser-data" not in text
     there = files_of(folder)
     assert own | {"tables/clips.csv"} <= there
     assert not [
@@ -230,10 +212,9 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     )
     write_check(cache, complete(workshop.table), found)
     built = build(options)
-    assert built.remarks[1].startswith(
-        "Recording and editing (level, padding, bandwidth and others) alone predict the"
-        " class (62.0 %, chance is 25.0 %): above all level (60.0 % alone)."
-    )
+    assert built.remarks[1].startswith("Recording and editing (level, padding,")
+    told = "alone predict the class (62.0 %, chance is 25.0 %): above all level (60.0 %"
+    assert told in built.remarks[1]
     assert built.next_command.startswith(check)
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
@@ -327,19 +308,10 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
     workshop, tmp_path
 ):
     former = workshop.table.assign(fold=workshop.table["fold"] % 3 + 1)
-    for features in ("mel", "rms"):
-        make_run(
-            tmp_path / "runs",
-            former,
-            MadeRun(features=features, model="linear"),
-            "tones",
-        )
-    make_run(
-        tmp_path / "runs",
-        workshop.table,
-        MadeRun(features="mel+rms", model="linear"),
-        "tones",
-    )
+    clips = {"mel": former, "rms": former, "mel+rms": workshop.table}
+    for features, table in clips.items():
+        run = MadeRun(features=features, model="linear")
+        make_run(tmp_path / "runs", table, run, "tones")
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     write_check(tmp_path / "data" / "tones" / "features", complete(workshop.table), [])
     built = build(workshop.options(**within(tmp_path), figures=0))

@@ -64,22 +64,21 @@ def two_runs(**facts):
     )
 
 
+FOUND = (
+    "With these clips a true difference of 9.7 points to mel would be found four times"
+    " in five (power 80 %)"
+)
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        (
-            {},
-            (
-                "With these clips a true difference of 9.7 points to mel would be found"
-                " four times in five (power 80 %)."
-            ),
-        ),
+        ({}, f"{FOUND}."),
         (
             {"state": "winner"},
             (
-                "With these clips a true difference of 9.7 points to mel would be found"
-                " four times in five (power 80 %). The measured difference is smaller,"
-                " 5.0 points: other recordings might not show it."
+                f"{FOUND}. The measured difference is smaller, 5.0 points: other"
+                " recordings might not show it."
             ),
         ),
         (
@@ -118,13 +117,12 @@ def test_runs_that_are_not_compared_are_counted_by_reason():
 def test_media_that_are_elsewhere_are_said():
     assert "no players" in media(3, 0, 0, 0)
     assert media(0, 0, 12, 0) == "Every run predicted every clip correctly."
-    assert media(3, 2, 2, 0).endswith(
-        "2 of the 3 clips that some run predicted wrongly."
-    )
-    assert media(3, 3, 3, 0).endswith("of every clip that some run predicted wrongly.")
-    assert media(1, 1, 1, 0).endswith(
-        "of the one clip that some run predicted wrongly."
-    )
+    for numbers, held in (
+        ((3, 2, 2, 0), "2 of the 3 clips"),
+        ((3, 3, 3, 0), "every clip"),
+        ((1, 1, 1, 0), "the one clip"),
+    ):
+        assert media(*numbers).endswith(f"{held} that some run predicted wrongly.")
     assert media(3, 2, 2, 1).endswith("others play where the page was made.")
 
 

@@ -26,12 +26,8 @@ CLIPS, FOLDS, CLIPS_A_RECORDING = 240, 4, 4
 def clips():
     """A clip table with zero to four labels a clip."""
     recording = np.arange(CLIPS) // CLIPS_A_RECORDING
-    chosen = np.random.default_rng(0).random((CLIPS, len(CLASSES))) < [
-        0.5,
-        0.3,
-        0.2,
-        0.1,
-    ]
+    drawn = np.random.default_rng(0).random((CLIPS, len(CLASSES)))
+    chosen = drawn < [0.5, 0.3, 0.2, 0.1]
     return pd.DataFrame(
         {
             "clip_id": [f"c{number:03d}" for number in range(CLIPS)],
@@ -72,11 +68,8 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
         best.labels, tags.fold_ranks(best.probabilities[0], best.folds)
     )
     assert found.best["accuracy"] == pytest.approx(expected)
-    assert (found.state, found.best["features"], found.score) == (
-        "winner",
-        "mel",
-        "mAP",
-    )
+    assert (found.state, found.score) == ("winner", "mAP")
+    assert found.best["features"] == "mel"
     assert found.best["accuracy_low"] < expected < found.best["accuracy_high"]
     random_order = random_order_precision(best.labels.sum(axis=0), len(best.labels))
     assert found.chance == pytest.approx(random_order.mean())
@@ -108,9 +101,8 @@ def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
 def test_errors_are_listed_by_class_and_by_what_was_there(loaded):
     run = loaded.runs[0]
     decided = run.decisions[0]
-    alarms = tables.confused_pairs(run, most=100).set_index(["true", "predicted"])[
-        "count"
-    ]
+    pairs = tables.confused_pairs(run, most=100)
+    alarms = pairs.set_index(["true", "predicted"])["count"]
     there = run.labels[:, 0] & ~run.labels[:, 2] & decided[:, 2]
     assert alarms.get(("bird", "rain"), 0) == there.sum()
     together = tables.labels_together(run).set_index(["first", "second"])
@@ -131,11 +123,8 @@ def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):
 def test_the_page_and_the_papers_files_speak_of_map(loaded, tmp_path):
     built = build(PaperOptions(**within(tmp_path) | {"runs": tmp_path}, paper=True))
     page = built.page.read_text(encoding="utf-8")
-    assert (
-        "% mAP" in built.headline
-        and "Average precision by class" in page
-        and "False positives by" in page
-    )
+    assert "% mAP" in built.headline and "False positives by" in page
+    assert "Average precision by class" in page
     assert "confusion" not in page.lower().partition("<main")[2].partition("<script")[0]
     assert (built.page.parent / "figures" / "mel.precision_recall.svg").is_file()
     comparison = built.page.parent / "tables" / "comparison.csv"

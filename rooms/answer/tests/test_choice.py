@@ -64,13 +64,13 @@ def clips_of(folder, tmp_path, names):
     return read_clips(make_plan(options))
 
 
-def choice_of(folder, place, names, fold):
+def scores_of(folder, place, names):
     clips = clips_of(folder, place, names)
     scores = Scores(clips, place)
     scores.read()
     for name in names:
         scores.add(name, [None, *clips.plan.folds])
-    return choose(scores, names, fold)
+    return scores
 
 
 def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
@@ -89,23 +89,12 @@ def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
     ):
         place = tmp_path / f"d{len(found)}"
         ids = [f"clip{number:03d}" for number in range(60)]
-        external.create_cache(
-            place,
-            {
-                "clip_id": ids,
-                "label": [f"k{classes[number]}" for number in target[order]],
-                "fold": 1 + folds[fold - 1][order],
-            },
-        )
-        for name in names:
-            external.write_feature(
-                place, name, values[name][order], ids, dtype="float32"
-            )
-        clips = clips_of(place, tmp_path, names)
-        scores = Scores(clips, place)
-        scores.read()
-        for name in names:
-            scores.add(name, [None, *clips.plan.folds])
+        labels = [f"k{classes[number]}" for number in target[order]]
+        table = {"clip_id": ids, "label": labels, "fold": 1 + folds[fold - 1][order]}
+        external.create_cache(place, table)
+        for name, own in values.items():
+            external.write_feature(place, name, own[order], ids, dtype="float32")
+        scores = scores_of(place, tmp_path, names)
         chosen = {None: choose(scores, names, None)}
         for number in range(4):
             chosen[number] = choose(scores, names, int(1 + folds[number]))
@@ -144,10 +133,11 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
 
     brought(tmp_path / "plain", noise(3))
     brought(tmp_path / "told", told)
-    sets = [
-        choice_of(tmp_path / at, tmp_path / at, names, 1) for at in ("plain", "told")
-    ]
-    assert sets[0] == sets[1]
+    plain, other = (
+        choose(scores_of(tmp_path / at, tmp_path / at, names), names, 1)
+        for at in ("plain", "told")
+    )
+    assert plain == other
 
 
 @pytest.mark.parametrize(
@@ -155,12 +145,8 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
 )
 def test_a_vector_needs_ten_points_more_than_a_map(vector, expected):
     """`texture`, which takes maps alone, has about as much more than `linear`."""
-    alone = {"mel": 0.70, "embedding": vector}
-    scores = SimpleNamespace(
-        clips=SimpleNamespace(maps={"mel"}),
-        add=lambda features, outers: None,
-        mean=lambda features, outer: alone.get(features, 0.5),
-    )
+    both = {"embedding+mel": 0.5, "mel+embedding": 0.5}
+    scores = made_scores({"mel": 0.70, "embedding": vector, **both}, {"mel"})
     assert choose(scores, ["mel", "embedding"], 1) == expected
 
 
@@ -207,11 +193,8 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     tables = found.page.parent / "tables"
     comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
-    chosen_features = (tables / "chosen_features.csv").read_text(encoding="utf-8")
-    assert (
-        chosen_features.splitlines()[0]
-        == "feature,alone,folds,lost,lost_low,lost_high,about"
-    )
+    first, *_ = (tables / "chosen_features.csv").read_text("utf-8").splitlines()
+    assert first == "feature,alone,folds,lost,lost_low,lost_high,about"
 
 
 def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
@@ -264,9 +247,9 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     assert answered(place).lines[0] == found.lines[0]
 
 
-def made_scores(by_set):
+def made_scores(by_set, maps=frozenset()):
     return SimpleNamespace(
-        clips=SimpleNamespace(maps=set(), plan=SimpleNamespace(channel_names=[])),
+        clips=SimpleNamespace(maps=maps, plan=SimpleNamespace(channel_names=[])),
         add=lambda features, outers: None,
         mean=lambda features, outer: by_set.get(features, 0.0),
     )
