@@ -252,8 +252,8 @@ def clip_audio(
         with suppress(soundfile.LibsndfileError, ValueError):
             status = sources[clip].stat()
             start, end = places[clip]
-            file = [str(sources[clip]), status.st_size, status.st_mtime_ns]
-            made_from = [*file, start, end, cache.duration]
+            known = [str(sources[clip]), status.st_size, status.st_mtime_ns]
+            made_from = [*known, start, end, cache.duration]
             if cache.audio_channel:
                 made_from.append(cache.audio_channel)
             made = folder / "audio" / f"{digest(made_from)}.mp3"
