@@ -36,16 +36,17 @@ def data_facts(cache: Cache) -> dict[str, str]:
         f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items()
     )
     groups = plural(cache.groups or "source recording")
-    alone = not cache.groups and not clips["group"].duplicated().any()
+    each = ""
+    if not cache.groups and not clips["group"].duplicated().any():
+        each = ", each clip counted as one"
     drawn = (cache.folder.parent / "folds.csv").exists()
+    own = "" if drawn else ", the dataset's own"
     of_recordings = ""
     if has_windows(clips):
         of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"
+    altered = f" and {copies:,} altered copies" if copies else ""
     return {
-        "Clips": (
-            f"{len(clips):,}{of_recordings}"
-            + (f" and {copies:,} altered copies" if copies else "")
-        ),
+        "Clips": f"{len(clips):,}{of_recordings}{altered}",
         "Classes": str(by_label(clips)["label"].replace("", None).nunique()),
         "Clips that failed": (
             f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""
@@ -53,13 +54,8 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "Features that failed": (
             f"{single}; a run without the feature tests these clips" if single else ""
         ),
-        groups[0].upper() + groups[1:]: (
-            f"{clips['group'].nunique():,}"
-            + (", each clip counted as one" if alone else "")
-        ),
-        "Folds": (
-            f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own")
-        ),
+        groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
+        "Folds": f"{clips['fold'].nunique()}{own}",
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
         + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
         "Features cached": f"{len(cache.features)}, {size(used)}",

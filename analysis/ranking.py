@@ -121,9 +121,7 @@ class Ranking:
 
     @property
     def testable(self) -> bool:
-        """Whether a difference could be significant: with G recordings p is at least
-        2^(1 - G), and no test corrects a set that was composed on the tested folds.
-        """
+        """Whether a difference can be significant: p is at least 2^(1 - G)."""
         return len(self.shares) >= FEWEST_RECORDINGS and not self.composed_from
 
     @property

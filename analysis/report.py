@@ -218,9 +218,7 @@ def configuration(run: Run) -> Trained:
 
 
 def train_again(run: Run, given: Sequence[str]) -> str:
-    """The command that trains all seeds of a run; '' for an ensemble, or if run.json
-    has no command. `given` name the dataset and the folders.
-    """
+    """The command that trains all seeds of a run; '' if run.json has none."""
     return sweeps(given, [configuration(run)]) if run.config.command else ""
 
 

@@ -286,12 +286,9 @@ class Manifest:
 
 def is_of_report(folder: Path, name: str) -> bool:
     """Whether a name is that of a file which a report writes in its folder."""
-    if name == "index.html":
-        return True
     place = (folder / name).resolve()
-    own_folders = [folder.resolve() / own for own in OWN_FOLDERS]
-    inside = any(place.is_relative_to(own) for own in own_folders)
-    return inside and place.suffix in OWN_ENDINGS
+    own = any(place.is_relative_to(folder.resolve() / part) for part in OWN_FOLDERS)
+    return name == "index.html" or (own and place.suffix in OWN_ENDINGS)
 
 
 def _state(file: Path) -> str:

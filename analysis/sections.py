@@ -91,9 +91,7 @@ def comparison(page: PageInputs) -> Section:
 
 
 def comparison_values(found: Findings) -> dict[str, object]:
-    """The values of comparison.html: what the columns of its table are, and the grid of
-    feature sets by models, empty if there is one set or one model.
-    """
+    """Values of comparison.html: its table's columns, the grid of sets by models."""
     rows = pd.DataFrame(found.rows)
     costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
     balanced = rows.get("balanced_accuracy", rows["accuracy"]).fillna(rows["accuracy"])
@@ -125,12 +123,10 @@ def recordings(page: PageInputs) -> Section | None:
         return None
     if page.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
         return None
-    tables = {
-        "accuracy_by_recording": accuracy_by_recording(
-            main, max(page.options.figures, 2)
-        )
-    }
-    return Section("recordings", plural(page.found.group), tables=tables)
+    table = accuracy_by_recording(main, max(page.options.figures, 2))
+    return Section(
+        "recordings", plural(page.found.group), tables={"accuracy_by_recording": table}
+    )
 
 
 def errors(page: PageInputs) -> Section | None:

@@ -143,17 +143,13 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def settings(run: Run) -> dict[str, str]:
-    """The options that the run was trained with, except the seed, by their names on the
-    command line; of an exact solution those in USED_BY_EXACT.
-    """
+    """The run's options, without the seed, by their names on the command line."""
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
     texts = {}
     for key, value in run.options.items():
         if key == "seed" or (run.exact and key not in USED_BY_EXACT):
             continue
-        text = str(value)
-        if isinstance(value, list):
-            text = " ".join(map(str, value))
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
         texts[key.upper()] = words.get(text, text)
     return texts
 
@@ -255,9 +251,7 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 
 
 def literature(ranking: Ranking) -> pd.DataFrame:
-    """Published results and our best run for each value of WEIGHTS, lowest first; empty
-    if none are published for the dataset and this number of classes.
-    """
+    """Published results and our best run by WEIGHTS, lowest first; may be empty."""
     dataset = Path(ranking.best.dataset).name
     if len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
         return pd.DataFrame()

@@ -1,6 +1,4 @@
-"""Rooms by subject: each folder adds something that few users need, and can be
-removed (commandline/rooms.py).
-"""
+"""Rooms by subject, each of which can be removed (commandline/rooms.py)."""
 
 from featurestack.commandline.packages import enter
 

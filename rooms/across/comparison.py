@@ -288,9 +288,7 @@ def overlaps(
 
 
 def inside_others(caches: Mapping[str, Cache | None]) -> dict[str, str]:
-    """Dataset -> a sentence, for those whose clips another one holds, by their content
-    or by their ids. The larger one stays, or the first if sizes are equal.
-    """
+    """Dataset -> a sentence, for those whose clips a larger one holds too."""
     inside: dict[str, str] = {}
     for name, larger, what, both, of in overlaps(caches):
         if larger not in inside and both >= SAME_AUDIO * of:
@@ -410,9 +408,7 @@ def compared(
 def joint_test(
     measured: Sequence[DatasetGains], features: Sequence[str], gains: pd.DataFrame
 ) -> pd.DataFrame:
-    """The mean gain of each feature set on the datasets that have it, tested by one
-    sign flip over all their recordings; the largest mean first.
-    """
+    """Each set's mean gain where it was trained, by one test of all recordings."""
     parts = []
     shares = []
     counts = np.array(

@@ -68,11 +68,14 @@ def page_of(comparison: "Comparison", writer: FigureWriter) -> ComparedDatasets:
     """The comparison's sentences, figures and tables for the page."""
     from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT
 
-    submit_figures(writer, comparison)
+    names = comparison.joint["feature_set"]
+    first = comparison.gains["feature_set"].isin(names[:PANELS])
+    pooled = comparison.pooled.set_index("feature_set").loc[names[:PANELS]]
+    writer.submit("across_gains", gains=comparison.gains[first], pooled=pooled)
+    writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)
+    here = f"On these {comparison.best['datasets']} datasets"
     leads = {
-        f"On these {comparison.best['datasets']} datasets": sentences.on_these(
-            comparison
-        ),
+        here: sentences.on_these(comparison),
         "On a dataset not seen": sentences.on_unseen(comparison, FEWEST_TO_PREDICT),
     }
     templates = {"gains": "Gains", "every": "Every feature set"}
@@ -83,14 +86,3 @@ def page_of(comparison: "Comparison", writer: FigureWriter) -> ComparedDatasets:
         values={"c": comparison},
         tables={"gains": comparison.gains, "pooled": comparison.pooled},
     )
-
-
-def submit_figures(writer: FigureWriter, comparison: "Comparison") -> None:
-    """Submit the gains of the first PANELS feature sets, and those of all."""
-    names = comparison.joint["feature_set"][:PANELS]
-    writer.submit(
-        "across_gains",
-        gains=comparison.gains[comparison.gains["feature_set"].isin(names)],
-        pooled=comparison.pooled.set_index("feature_set").loc[names],
-    )
-    writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)

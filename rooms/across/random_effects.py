@@ -102,9 +102,7 @@ def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
 def mean_and_error(
     gains: Floats, errors: Floats, variance: float
 ) -> tuple[float, float]:
-    """The weighted mean and its standard error after Hartung and Knapp, which is not
-    reduced if the gains agree better than their errors let expect.
-    """
+    """The weighted mean, and its standard error after Hartung and Knapp."""
     weights = 1 / (errors**2 + variance)
     mean = float(weights @ gains / weights.sum())
     q = heterogeneity(gains, errors, variance)

@@ -198,9 +198,7 @@ def ask(options: AnswerOptions) -> Question:
 
 
 def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
-    """RequestError if the model to train has an answer for each frame, or for clips
-    that no model can be trained and tested on: too few, or without the labels of TASK=.
-    """
+    """RequestError for recordings with events, or clips that cannot be tested."""
     from featurestack.results.tasks.registry import claiming_name, task_of
 
     asked = claiming_name(source) if options.task == "auto" else options.task
@@ -284,9 +282,7 @@ def with_networks(sample_rate: int) -> str:
 
 
 def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
-    """The features that can be ranked together, the promising ones first: one that
-    lacks many clips of the others would cost all of them these clips.
-    """
+    """The features that no other has more clips of, the promising ones first."""
     counts = {
         name: int(cache.readable([name]).sum())
         for name in names

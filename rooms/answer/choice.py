@@ -266,9 +266,7 @@ class Scores:
         return True
 
     def mean(self, features: str, outer: Outer) -> float:
-        """The mean over the fits that choose for a fold, by their numbers of clips;
-        those without a score (no clip of a class) are left out.
-        """
+        """The mean over the fits that choose for a fold, weighted by their clips."""
         known = self.known[features, self.values(features)]
         parts = self.clips.parts
         scored = [
@@ -283,9 +281,7 @@ class Scores:
 
 
 def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
-    """The feature set that is chosen for a fold, from features that have their scores
-    already; equal features count in the order of `names`.
-    """
+    """The set that is chosen for a fold; equal features count in this order."""
     ranked = sorted(names, key=lambda name: -round(scores.mean(name, outer), 12))
     maps = scores.clips.maps
     sets = []

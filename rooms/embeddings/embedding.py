@@ -172,9 +172,7 @@ def _opened(
     versions: tuple[tuple[Path, int], ...],
     process: int,
 ) -> Network:
-    """The network and its front end; `versions` of all their files and the number of
-    this process tell one from another.
-    """
+    """The network and its front end, of these versions, in this process."""
     network = NetworkFile(paths[0], card.output)
     if not network.axes:
         raise RequestError(f"{paths[0]} takes a single number, expected samples")
