@@ -109,20 +109,16 @@ def tone(
 ) -> Clip:
     """A sine of `hertz` with its peak at `amplitude`.
 
-    Its features are known beforehand:
-
-        fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
+    fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
     """
 
 def write(
     clip: Clip,
     path: str | Path,
 ) -> None:
-    """Write a clip as an audio file.
+    """Write a clip as an audio file: .flac of 24 bits, .wav of float samples.
 
-    A .flac file has 24 bits, a .wav file float samples.
-
-        fs.write(fs.tone(440), "tone.wav")
+    fs.write(fs.tone(440), "tone.wav")
     """
 
 def play(
@@ -629,18 +625,15 @@ def draw(
 def curves(
     trained: RunFolder,
 ) -> NotebookFigure:
-    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished
-    folds.
+    """Learning curves of a run: accuracy and loss by epoch, means over folds.
     """
 
 def confusion(
     trained: RunFolder,
 ) -> NotebookFigure:
-    """Confusion matrix of a run's test predictions.
+    """Confusion matrix of a run's test predictions, of all finished folds.
 
-    It counts the clips of all finished folds.
-
-        fs.confusion(run).savefig("confusion.png")
+    fs.confusion(run).savefig("confusion.png")
     """
 
 def sample_predictions(

@@ -57,10 +57,7 @@ def takes(
     kind: type[T], *first: str
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Decorator: each option of the class becomes a keyword, from which the function's
-    `options` are made.
-
-    Those named in `first` may be given by position. Options that a room adds are taken
-    too. RequestError names a keyword that is no option.
+    `options` are made; those named in `first` may be given by position.
     """
     known: dict[str, Parameter] = {}
     for options in filter(None, (kind.shared, kind)):
@@ -157,9 +154,7 @@ def tone(
 ) -> "Clip":
     """A sine of `hertz` with its peak at `amplitude`.
 
-    Its features are known beforehand:
-
-        fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
+    fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
     """
     import numpy as np
 
@@ -172,11 +167,9 @@ def tone(
 
 
 def write(clip: "Clip", path: Path | str) -> None:
-    """Write a clip as an audio file.
+    """Write a clip as an audio file: .flac of 24 bits, .wav of float samples.
 
-    A .flac file has 24 bits, a .wav file float samples.
-
-        fs.write(fs.tone(440), "tone.wav")
+    fs.write(fs.tone(440), "tone.wav")
     """
     import soundfile
 
@@ -390,9 +383,7 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
 
 
 def curves(trained: "RunFolder") -> "NotebookFigure":
-    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished
-    folds.
-    """
+    """Learning curves of a run: accuracy and loss by epoch, means over folds."""
     return draw(
         "learning_curves",
         history={fold: trained.history(fold) for fold in trained.finished},
@@ -400,11 +391,9 @@ def curves(trained: "RunFolder") -> "NotebookFigure":
 
 
 def confusion(trained: "RunFolder") -> "NotebookFigure":
-    """Confusion matrix of a run's test predictions.
+    """Confusion matrix of a run's test predictions, of all finished folds.
 
-    It counts the clips of all finished folds.
-
-        fs.confusion(run).savefig("confusion.png")
+    fs.confusion(run).savefig("confusion.png")
     """
     from featurestack.analysis.tables import confusion_counts
 
@@ -446,9 +435,7 @@ def _loaded(trained: "RunFolder") -> "Run":
 
 
 def of_command(command: Command) -> Callable[..., bool]:
-    """The function of a command: its options are keywords, and it returns whether
-    everything worked.
-    """
+    """A command as a function: options are keywords; True if everything worked."""
     kind = own_options(command)
     known = fields(kind)
     words = [name for name in known if known[name].metadata.get("positional")]

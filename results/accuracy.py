@@ -83,9 +83,8 @@ class Accuracy(RankingMetric):
         )
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """The accuracy of the best constant answer, the same in every recording: where
-        recordings hold one class each, that answer's own hits would differ between
-        them more than any run does.
+        """The accuracy of the best constant answer, the same in every recording: of
+        recordings with one class each, its own hits would differ more than any run's.
         """
         accuracy = (worth @ run.labels).max() / worth.sum()
         by_recording = recording_sums(worth[:, None], run.groups)[:, 0]

@@ -46,10 +46,8 @@ def accuracy_interval(
     groups: NDArray[np.generic],
     weights: Floats,
 ) -> Floats:
-    """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
-
-    `groups` (N,) are the clips' recordings, `weights` are (N,) or (N, M). NaN for a
-    single recording.
+    """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1;
+    `groups` (N,) are the clips' recordings, `weights` are (N,) or (N, M).
     """
     if weights.ndim == 1:
         weights = weights[:, None]
@@ -103,10 +101,9 @@ def wilson_interval(
     effective: Floats,
     clips: int,
 ) -> Floats:
-    """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates; NaN
-    for a single recording.
+    """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates.
 
-    effective  (M,) effective numbers of recordings
+    effective  (M,) effective numbers of recordings; NaN comes from one
     clips      upper limit of the effective number of clips
     """
     # loading it takes a sixth of the time of `make features` with nothing to do

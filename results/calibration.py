@@ -74,9 +74,7 @@ def _losses(target: Ints, probabilities: Probabilities) -> Floats:
 
 def _least(losses: Floats) -> float:
     """The temperature at the vertex of the parabola through the least mean loss and its
-    neighbours.
-
-    1 if there are fewer than FEWEST_CLIPS.
+    neighbours; 1 if there are fewer than FEWEST_CLIPS.
     """
     if losses.shape[1] < FEWEST_CLIPS:
         return 1.0
@@ -95,10 +93,7 @@ def _least(losses: Floats) -> float:
 
 def calibration_error(target: Ints, probabilities: Probabilities) -> float:
     """Expected calibration error: mean |confidence - accuracy| over bins, weighted by
-    their clips.
-
-    No fold is scored with it: for few clips it is mostly noise, see
-    `calibration_floor`.
+    their clips. Of a single fold's few clips it is mostly noise.
     """
     bins = reliability(target, probabilities)
     gaps = np.abs(bins["confidence"] - bins["accuracy"])
@@ -106,8 +101,7 @@ def calibration_error(target: Ints, probabilities: Probabilities) -> float:
 
 
 def calibration_floor(probabilities: Probabilities) -> float:
-    """The expected calibration error of a perfectly calibrated model with these
-    confidences.
+    """The expected calibration error of a perfectly calibrated model.
 
     |correct - expected| of a bin is, on average, sqrt(2 / pi) times the standard
     deviation of the number of correct clips.
@@ -125,9 +119,7 @@ def reliability(
     bins: int = CALIBRATION_BINS,
 ) -> dict[str, Floats]:
     """Bins of the predicted class's probability: mean confidence, accuracy and clips,
-    (bins,) each.
-
-    A bin without clips has zeros.
+    (bins,) each, 0 of a bin without clips.
     """
     confidence = probabilities.max(axis=1)
     place = _bin(confidence, bins)

@@ -22,8 +22,8 @@ FEWEST_SETS = 10  # sets of so many features that could have been composed
 
 
 def composed_from(features: Sequence[str], runs: Path, task: str) -> int:
-    """The number of single features of which these are the best by one model, on all
-    folds; 0 if they are not. `runs` is the dataset's folder of run folders.
+    """The number of single features in `runs` of which these are the best by one
+    model, on all folds; 0 if they are not.
     """
     members = {*features}
     largest = 0

@@ -77,11 +77,7 @@ class SoundClass:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredChannel:
-    """One channel of a run: a feature as the cache stores it, and a range of its rows.
-
-    Plans read channels by it, networks take their input's shape from it, and run.json
-    keeps it.
-    """
+    """One channel of a run: a feature as the cache stores it, and some of its rows."""
 
     stored: str  # the feature's name in the cache
     parameters: Mapping[str, Plain]  # the feature's parameters
@@ -296,10 +292,7 @@ class EnsembleConfig:
 @dataclass(frozen=True, kw_only=True)
 class ChoiceConfig(EnsembleConfig):
     """run.json of features chosen inside the folds: each fold is tested by a run of the
-    set that was chosen without this fold.
-
-    `members` are the runs that trained the sets. Their sets were composed, and only the
-    folds that had no part in the choice are counted, here.
+    set that was chosen without this fold. `members` are these runs.
     """
 
     candidates: tuple[str, ...]  # the features from which sets were chosen
@@ -327,10 +320,8 @@ class ChoiceConfig(EnsembleConfig):
 def read_config(
     content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN
 ) -> T:
-    """An object of JSON as a configuration of this kind, such as `RunConfig`.
-
-    RequestError names the file, `origin`, the key that is missing, unknown or
-    malformed, and the remedy.
+    """An object of JSON as a configuration of this kind; RequestError names the file,
+    the wrong key and the remedy.
     """
     try:
         if issubclass(kind, RunConfig | EnsembleConfig) and isinstance(content, dict):
@@ -446,9 +437,7 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig(RunConfig):
-    """A bundle's configuration: the run's, the epoch of the bundle's weights, and
-    whether they are those of one model that was trained on the clips of all folds.
-    """
+    """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
 
     selection: Epoch
     refit: bool = False

@@ -50,12 +50,9 @@ def fit(
     rest. A class without clips is never predicted.
 
     strength       C, one over the strength of the penalty
-    originals      (N,) the clips that give means and deviations, without their altered
-                   copies; by default all
+    originals      (N,) the clips that give means and deviations; by default all
     class_weights  (K,) as how many clips a clip of each class counts; if y is (N, K),
                    a clip that has the label
-
-    The loss has one minimum: no seed and no order of the clips matters.
     """
     from threadpoolctl import threadpool_limits
 

@@ -123,9 +123,7 @@ class MeanAveragePrecision(RankingMetric):
     def swapped(
         self, first: TestedRun, second: TestedRun, shares: Floats
     ) -> tuple[Floats, Floats]:
-        """Differences in mAP, means over the seeds: each with its like, or each with
-        all if the runs have other numbers of seeds.
-        """
+        """Means over pairs of seeds: each with its like, or all if numbers differ."""
         seeds = [*product(first.ranks, second.ranks)]
         if len(first.ranks) == len(second.ranks):
             seeds = [*zip(first.ranks, second.ranks)]

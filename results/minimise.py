@@ -55,11 +55,10 @@ def minimise(
     exclusive: bool,
     counts: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Weights (K, D) and biases (K,) with the smallest penalised log loss of x (N, D).
+    """Weights (K, D) and biases (K,) with the smallest penalised log loss of x (N, D),
+    that of scikit-learn's LogisticRegression(C=strength).
 
-    The minimum is that of scikit-learn's LogisticRegression(C=strength). The arithmetic
-    is in float32, which is twice as fast, and goes on in float64 where float32 gets no
-    nearer.
+    float32 is twice as fast; float64 goes on where it gets no nearer.
 
     exclusive  a clip has one of the classes (softmax); otherwise each class is fitted
                against the rest
@@ -164,9 +163,8 @@ class LogLoss:
         change: Array,
         slope: float,
     ) -> np.floating:
-        """The largest of 1, 1/2, 1/4, … at which the loss falls as its slope asks.
-
-        change  (N, K) how the direction changes the logits
+        """The largest of 1, 1/2, 1/4, … at which the loss falls as its slope asks; the
+        direction changes the logits by `change` (N, K).
         """
         value = self.value(weights, logits)
         size = self.precision(1)
@@ -203,8 +201,7 @@ class Step(NamedTuple):
 
 
 def descend(loss: LogLoss, weights: Array) -> tuple[Array, float]:
-    """Weights near the minimum, and their distance from it as the second derivatives
-    measure it.
+    """Weights near the minimum, and their distance from it by the second derivatives.
 
     In float32 it ends after PATIENCE steps that brought it no nearer. An end of float64
     that is not near the minimum is told.

@@ -73,9 +73,7 @@ class State:
 
     @property
     def joined(self) -> Mapping[str, int]:
-        """The cached features that a set may have: if models answer each frame, those
-        of one frame rate, which is the best run's.
-        """
+        """The cached features that a set may have: frames need the best run's rate."""
         counts = [count for count in self.cached.values() if count > 1]
         if not self.framed or not counts:
             return self.cached
@@ -124,8 +122,7 @@ def promising_first(names: Iterable[str]) -> list[str]:
 
 
 def unframed(name: str) -> str:
-    """A feature's name without the parameters that count samples of frames, and without
-    rows.
+    """A feature's name without rows and without parameters that count samples.
 
     >>> unframed("mel@hop_length=192,n_fft=768,n_mels=64"), unframed("mfcc:1-19")
     ('mel@n_mels=64', 'mfcc')
@@ -148,11 +145,8 @@ def by_unframed(names: Iterable[str]) -> dict[str, str]:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The features to compare first: those in COMPARED; if fewer than two are there, up
-    to three of all.
-
-    Vectors (one frame) and the waveform are left out, because they are not stacked with
-    others.
+    """The features in COMPARED; if fewer than two are there, up to three of all but
+    vectors (one frame) and the waveform, which are not stacked with others.
 
     >>> first_compared({"rms": 9, "mel@n_fft=768": 9, "mfcc@n_fft=768": 9})
     ['mel@n_fft=768', 'mfcc@n_fft=768']
@@ -352,9 +346,7 @@ def without(words: Sequence[str], *names: str) -> list[str]:
 
 
 def sweeps(given: Sequence[str], runs: Sequence[Trained]) -> str:
-    """Commands, joined by &&, that train these runs with their own seeds; runs that
-    differ in features alone share one.
-    """
+    """Commands that train these runs; those that differ in features alone share one."""
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         words = list(run.words)

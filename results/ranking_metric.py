@@ -113,16 +113,12 @@ class RankingMetric(ABC):
     def configuration_score(
         self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
     ) -> Score:
-        """The score of the seeds of one configuration.
-
-        tables  each seed's rows of predictions.csv with `fold` and a recording in
-                `group`
+        """The score of a configuration, from each seed's rows of predictions.csv with
+        `fold` and a recording in `group`.
         """
 
     def of_folders(self, folders: Sequence[Any]) -> Score:
-        """The score of the seeds of one configuration, each a `RunFolder`, on their
-        test clips, or on their validation clips if they skip the test folds.
-        """
+        """The score of a configuration's seeds, each a `RunFolder`."""
         tables = []
         for folder in folders:
             table = folder.scored(split=folder.scored_split)
@@ -170,9 +166,7 @@ class RankingMetric(ABC):
         self, first: TestedRun, second: TestedRun, shares: Floats
     ) -> tuple[Floats, Floats]:
         """(2^G,) differences of two runs under every pattern of swaps, and (G,) the
-        parts of the first, by recording; only if `swapped_whole`.
-
-        shares  (G,) the weight of each recording
+        first's parts by recording, of the weights `shares` (G,); if `swapped_whole`.
         """
         raise NotImplementedError
 

@@ -43,7 +43,6 @@ from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import (
     TRAIN_AGAIN,
-    Calibration,
     ChoiceConfig,
     EnsembleConfig,
     RunConfig,
@@ -152,11 +151,8 @@ class RunFolder:
     @property
     def finished(self) -> list[int]:
         """The folds that have their predictions."""
-        return [
-            fold
-            for fold in self.folds
-            if (self.fold(fold) / "predictions.csv").is_file()
-        ]
+        marks = {fold: self.fold(fold) / predictions_file() for fold in self.folds}
+        return [fold for fold, mark in marks.items() if mark.is_file()]
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -179,18 +175,11 @@ class RunFolder:
         """`wanted`; for auto it is best if validation chose an epoch, else last."""
         if wanted != "auto":
             return wanted
-        chosen = self.validated and self.finished  # a linear model has no best epoch
-        return (
-            "best"
-            if chosen and "best" in set(self.predictions(chosen[0])["selection"])
-            else "last"
-        )
-
-    def calibration(self, selection: str = "auto") -> Calibration | None:
-        """The calibration for new audio; None before it is fitted."""
-        return self.training.calibration.get(
-            "best" if self.selection(selection) == "best" else "last"
-        )
+        if not (self.validated and self.finished):
+            return "last"
+        # a linear model has no best epoch
+        known = set(self.predictions(self.finished[0])["selection"])
+        return "best" if "best" in known else "last"
 
     def fold(self, fold: int) -> Path:
         return self.path / f"fold{fold}"
@@ -198,16 +187,14 @@ class RunFolder:
     def history(self, fold: int) -> pd.DataFrame:
         """The task's history_columns as numbers, NaN if empty; no rows before the
         fold's first epoch has ended.
-
-        RequestError if the file is damaged.
         """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
             return pd.DataFrame(columns=self.task.history_columns, dtype=float)
-        with damage_named(
-            file,
-            f"remove {file} and repeat the training's command, which writes it anew",
-        ):
+        remedy = (
+            f"remove {file} and repeat the training's command, which writes it anew"
+        )
+        with damage_named(file, remedy):
             text = file.read_text(encoding="utf-8")
             # a writer may be in the middle of a row
             whole = text[: text.rfind("\n") + 1]
@@ -228,35 +215,24 @@ class RunFolder:
 
         Without `fold`, all finished folds follow each other, with a further first
         column `fold`. With a `member` of an ensemble, the table is that member's.
-
-        RequestError if no fold is finished or a file is damaged: its columns are
-        others, a target is no known class, probabilities do not sum to one (tags: are
-        not from 0 to 1), a clip occurs twice in a split and selection, or predictions
-        of the last epoch for the test clips are missing.
+        RequestError if no fold is finished, or a file is damaged.
         """
         if fold is None:
-            parts = {
-                number: self.predictions(number, member) for number in self.finished
-            }
+            parts = {each: self.predictions(each, member) for each in self.finished}
             if not parts:
                 raise RequestError(
                     f"{self.path} has no finished fold yet: continue its training"
                 )
-            return (
-                pd.concat(parts, names=["fold"])
-                .reset_index("fold")
-                .reset_index(drop=True)
-            )
+            together = pd.concat(parts, names=["fold"])
+            return together.reset_index("fold").reset_index(drop=True)
         if (fold, member) not in self._tables:
             file = self.fold(fold) / predictions_file(member)
             # without this file the fold is not finished
             finished = self.fold(fold) / predictions_file()
-            with damage_named(
-                file, f"remove {finished} and train again, the other folds are kept"
-            ):
-                self._tables[fold, member] = _read_predictions(
-                    file, self.classes, self.task
-                )
+            remedy = f"remove {finished} and train again, the other folds are kept"
+            with damage_named(file, remedy):
+                table = _read_predictions(file, self.classes, self.task)
+            self._tables[fold, member] = table
         return self._tables[fold, member]
 
     @cached_property
@@ -279,10 +255,8 @@ class RunFolder:
     ) -> pd.DataFrame:
         """The rows of one split and selection; RequestError if there are none."""
         table = self.predictions(fold, member)
-        rows = table[
-            (table["split"] == split)
-            & (table["selection"] == self.selection(selection))
-        ]
+        chosen = self.selection(selection)
+        rows = table[(table["split"] == split) & (table["selection"] == chosen)]
         if rows.empty:
             raise RequestError(
                 f"{self.name} has no predictions of its {split} clips (SKIP_TEST, VAL)"
@@ -296,9 +270,8 @@ class RunFolder:
         selection: str = "auto",
         member: str = "",
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one.
-
-        With tags the latter are (N, K), 1 for each label of a clip.
+        """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one;
+        with tags labels (N, K).
         """
         table = self.scored(fold, split, selection, member)
         return table[self.classes].to_numpy(np.float32), self.numbers(table["target"])
@@ -311,10 +284,10 @@ class RunFolder:
         self, split: str = "test", selection: str = "auto", member: str = ""
     ) -> pd.DataFrame:
         """A row of scores for each finished fold."""
-        by_fold = {}
-        for fold in self.finished:
-            scores = self.task.scores_of_fold(self, fold, split, selection, member)
-            by_fold[fold] = scores
+        by_fold = {
+            fold: self.task.scores_of_fold(self, fold, split, selection, member)
+            for fold in self.finished
+        }
         return pd.DataFrame.from_dict(by_fold, orient="index")
 
 
@@ -325,10 +298,7 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
         raise ValueError("it ends in the middle of a row")
     text = dict.fromkeys(PREDICTION_COLUMNS, str)
     table = pd.read_csv(
-        io.BytesIO(content),
-        dtype=text,
-        keep_default_na=False,
-        index_col=False,
+        io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False
     )
     if list(table) not in (
         [*PREDICTION_COLUMNS, *span, *classes] for span in ((), WINDOW_COLUMNS)
@@ -336,24 +306,23 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
-    numbers = table[classes].to_numpy(dtype=float)
-    sound = task.sound(numbers)
+    sound = task.sound(table[classes].to_numpy(dtype=float))
     sound &= task.known(table["target"], classes)
     if not sound.all():
         raise ValueError(
             f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities"
         )
     tested = table["split"] == "test"
-    last = tested & (table["selection"] == "last")
-    if not last.any() and (tested.any() or table.empty):
+    if not (tested & (table["selection"] == "last")).any() and (
+        tested.any() or table.empty
+    ):
         raise ValueError("it holds no test predictions of the last epoch")
     return table
 
 
 def configuration_score(seeds: Sequence[RunFolder]) -> "Score":
-    """The score of a configuration's runs on their test clips, or on their validation
-    clips if they skip the test folds; features chosen inside the folds have a wider
-    interval.
+    """The score of a configuration's runs on their scored split; features chosen inside
+    the folds have a wider interval.
     """
     metric = seeds[0].task.metric
     score = metric.of_folders(seeds)
@@ -379,9 +348,8 @@ def hidden(run: Path, ending: str) -> Path:
 
 
 def finish_switch(run: Path) -> None:
-    """Finish the exchange of a run for its retraining, if a kill interrupted it.
-
-    A run that another process is exchanging, or training, is left to that process.
+    """Finish the exchange of a run for its retraining, if a kill interrupted it and no
+    other process is at it.
     """
     replaced = hidden(run, RETRAINED)
     retrained = hidden(run, RETRAINING)
@@ -400,8 +368,7 @@ def finish_switch(run: Path) -> None:
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """The run folders below `runs`, of one dataset or of all, sorted by path; folders
-    that may not be read are among them, since they may be runs. RequestError if `runs`
-    itself may not be read.
+    that may not be read are among them, since they may be runs.
     """
     require_readable(Path(runs))
     folders = glob.escape(dataset) or "*"

@@ -65,10 +65,7 @@ def write_predictions(
     member: str = "",
 ) -> None:
     """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities`
-    (N, K), exactly.
-
-    With a `member` of an ensemble, it writes that member's table; predictions.csv is
-    written last, since it marks the fold as finished.
+    (N, K), exactly: of the run, last of all files, or of a `member` of an ensemble.
     """
     table = pd.DataFrame(probabilities, rows.index, classes)
     columns = [*PREDICTION_COLUMNS, *(name for name in WINDOW_COLUMNS if name in rows)]

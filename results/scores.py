@@ -34,10 +34,8 @@ def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
 
 
 def decision_scores(labels: Labels, decided: Labels) -> dict[str, Floats]:
-    """Precision, recall, F1 and support (K,) of decisions (N, K).
-
-    scikit-learn gives the same, but takes milliseconds to check its input; a report
-    asks hundreds of times.
+    """Precision, recall, F1 and support (K,) of decisions (N, K). scikit-learn takes
+    milliseconds to check its input; a report asks hundreds of times.
     """
     hits = (labels & decided).sum(axis=0)
     support = labels.sum(axis=0)
@@ -63,9 +61,7 @@ class Prediction:
         return decision_scores(self.labels, self.decided)
 
     def macro(self, name: str) -> float:
-        """The mean of one of `by_class` over the classes that have test clips; NaN if
-        none has.
-        """
+        """The mean of one of `by_class` over the classes with test clips, else NaN."""
         tested = self.by_class["support"] > 0
         return float(self.by_class[name][tested].mean()) if tested.any() else np.nan
 

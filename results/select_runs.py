@@ -20,10 +20,8 @@ def select(
     a name, or `last`.
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
-    blanks. If `predicting`, `last` is the last run that has weights to predict with, if
-    there is one: ensembles of finished runs and choices of features have none.
-    RequestError with the nearest name if a word fits no run, with all names that fit if
-    it fits several.
+    blanks. If `predicting`, `last` is the last run that has weights, if there is one:
+    ensembles of finished runs and choices of features have none.
     """
     known = {}
     for run in find(runs, dataset):

@@ -180,11 +180,8 @@ def auroc(target: Targets, scores: Scores) -> Floats:
 
 
 def lwlrap(target: Targets, scores: Scores) -> float:
-    """Label-weighted label-ranking average precision: the average precision within each
-    clip, by label.
-
-    A clip's weight is its number of labels (Howard et al. 2019, the Freesound Audio
-    Tagging challenge).
+    """Label-weighted label-ranking average precision: that within each clip, weighted
+    by its number of labels (Howard et al. 2019, the Freesound Audio Tagging challenge).
     """
     labels = target.sum(axis=1)
     if not labels.any():
@@ -214,8 +211,7 @@ def jackknife_values(
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 
     A value adds mAP, weighted by the recording's share s of the clips, and the fall of
-    mAP without the recording, weighted by 1 - s; the remainder to mAP is spread in
-    proportion to s.
+    mAP without it, weighted by 1 - s; the remainder is spread in proportion to s.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     whole = average_precision(target, scores)
@@ -230,9 +226,7 @@ def _is_dense(target: Targets, recordings: int) -> bool:
 
 
 def _without_each(target: Targets, scores: Scores, recordings: Ints) -> Floats:
-    """Average precisions (G, K) without each recording, NaN if no positive clip is
-    left.
-    """
+    """(G, K) average precisions without each recording, NaN without a positive clip."""
 
     def leave_one_out(counts: Floats) -> Floats:
         return counts.sum(axis=0) - counts
@@ -351,9 +345,7 @@ def swapped_differences(
     groups: NDArray[np.generic],
 ) -> Floats:
     """(2^G,) mAP of the second scores (N, K) less that of the first, for each of
-    `swap_patterns`: the two change places in whole recordings.
-
-    If two runs are equally good, all patterns are equally probable.
+    `swap_patterns`, which are equally probable if the runs are equally good.
     """
     _, recordings = np.unique(groups, return_inverse=True)
     kept = swap_patterns(recordings.max() + 1)
@@ -379,9 +371,8 @@ def swapped_values(swapped: Floats, shares: Floats) -> Floats:
 
 
 def perfect_precision(target: Targets, folds: Ints) -> float:
-    """mAP of a perfect order of the clips, from its ranks within each fold.
-
-    It is below 1 if a class is more frequent in some folds than in others.
+    """mAP of a perfect order of the clips, from its ranks within each fold: below 1 if
+    a class is more frequent in some folds than in others.
     """
     rng = np.random.default_rng(0)
     perfect = target + SMALL * rng.random(target.shape)  # no two clips are equal
@@ -408,12 +399,10 @@ def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
 
 
 def random_order_precision(positives: Floats, clips: int) -> Floats:
-    """Expected average precision of a random order, for each number of positive clips;
-    NaN for none.
+    """Expected average precision of a random order, for each number of positive clips.
 
-    It is higher than the prevalence: the first positive clip comes early by luck. With
-    R of N clips positive and H = 1 + 1/2 + … + 1/N it is
-    ((R - 1) / (N - 1) (N - H) + H) / N.
+    The first positive clip comes early by luck. With R of N clips positive and
+    H = 1 + 1/2 + … + 1/N it is ((R - 1) / (N - 1) (N - H) + H) / N; NaN for R = 0.
     """
     harmonic = (1 / np.arange(1, clips + 1)).sum()
     pairs = (positives - 1) / max(clips - 1, 1)
@@ -424,13 +413,12 @@ def random_order_precision(positives: Floats, clips: int) -> Floats:
 
 def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
     """(K + 1, 3): each class's average precision, and both ends of its 95 % interval;
-    the last row has their mean, mAP.
+    the last row has their mean, mAP. All are means over the seeds of a configuration.
 
-    All are means over the seeds of a configuration. NaN for a class without a positive
-    clip; no interval if its positive clips come from fewer than two recordings.
-    Recordings are drawn with replacement, the same for every seed. The variance of the
-    replicates' means over the seeds makes the interval, as for accuracies
-    (`results.bootstrap`), so that it holds the score.
+    NaN for a class without a positive clip; no interval if its positive clips come from
+    fewer than two recordings. Recordings are drawn with replacement, the same for every
+    seed. The variance of the replicates' means over the seeds makes the interval, as
+    for accuracies (`results.bootstrap`), so that it holds the score.
     """
     names = recordings_by_content(seeds)
     classes = seeds[0][0].shape[1]

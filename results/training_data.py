@@ -64,11 +64,9 @@ def readable_again(config: RunConfig, cache: Cache) -> list[str]:
 
 
 def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> bool:
-    """Whether the feature values of a run's clips have changed since it trained; clips
-    that were added later do not count. False if the cache lacks one of the features, or
-    if its file is damaged.
-
-    tested  the clips that the run has tested: without the clips of an unfinished fold
+    """Whether the feature values of the clips that a run has `tested` have changed;
+    clips that were added later do not count. False if the cache lacks a feature, or if
+    its file is damaged.
     """
     if not config.cache or not {*config.cache} <= {*cache.features}:
         return False
@@ -85,9 +83,7 @@ def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> 
 
 
 def is_changed(config: RunConfig, cache: Cache) -> bool:
-    """Whether the run would be trained on other clips or values today; False if the
-    cache lacks one of its features.
-    """
+    """Whether the run would be trained on other clips or values today."""
     stored = [channel.stored for channel in config.channels]
     if not {*stored} <= {*cache.features}:
         return False

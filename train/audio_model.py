@@ -55,9 +55,7 @@ Key = TypeVar("Key")
 
 
 class AudioModel(TrainedModel):
-    """A trained model for audio: samples to features, as a cache stores them, to
-    probabilities.
-    """
+    """A trained model for audio: samples to features to probabilities."""
 
     def __init__(
         self,
@@ -113,9 +111,7 @@ class AudioModel(TrainedModel):
             self.refuse_other_values(variant, described)
 
     def refuse_other_values(self, variant: Variant, trained: StoredChannel) -> None:
-        """RequestError if the feature that is computed here is not the one that the run
-        was trained on: another parameter, number of frames, or unit of frames.
-        """
+        """RequestError if the feature is not computed as the run was trained on it."""
         facts = {
             **variant.recorded,
             "frames": variant.shape(self.sample_rate, self.samples)[1],
@@ -169,9 +165,8 @@ class AudioModel(TrainedModel):
         return model
 
     def features(self, y: Samples) -> Values:
-        """The values of one clip as a cache stores them: (rows, frames) a channel.
-
-        y  up to `samples` samples; zeros follow a shorter clip
+        """The values of one clip, of up to `samples` samples, as a cache stores them:
+        (rows, frames) a channel.
         """
         missing = self.samples - len(y)
         clip = Clip(np.pad(y, (0, missing)), self.sample_rate)
@@ -191,10 +186,8 @@ class AudioModel(TrainedModel):
         apart: dict[Key, Probabilities] | None = None,
     ) -> Iterator[tuple[Key, Probabilities, str]]:
         """Yield each clip's key, (K,) probabilities of all folds' models together, and
-        `predicted`.
-
-        `predicted` is "" if the prediction is rejected or, with tags, has no class.
-        `apart` gets each clip's (F, K) probabilities of the folds' models alone.
+        `predicted`: "" if it is rejected or, with tags, has no class. `apart` gets each
+        clip's (F, K) probabilities of the folds' models alone.
 
         Memory does not grow with the number of clips. Threads compute the features of a
         batch: numpy's and scipy's transforms release the interpreter's lock.
@@ -223,11 +216,8 @@ class AudioModel(TrainedModel):
         return texts[0]
 
     def window_samples(self, seconds: float) -> int:
-        """The number of samples of a window of WINDOW seconds; RequestError if it is
-        longer than a clip.
-
-        If WINDOW is not given, a window is as long as a clip, or as the median training
-        clip if many clips were padded.
+        """The samples of a window of WINDOW seconds; by default of a clip, or of the
+        median training clip if many clips were padded.
         """
         longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:
@@ -257,8 +247,7 @@ def predict_files(
     apart   gets the probabilities of each fold's model alone, as in `predict`
 
     A row of the table, indexed by key, has `predicted` (see `AudioModel.predict`) and a
-    probability for each class. Files that cannot be read are left out, and named on
-    standard error.
+    probability for each class. Files that cannot be read are left out, and named.
     """
     rate = model.sample_rate
     longest = model.samples / model.sample_rate

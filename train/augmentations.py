@@ -114,10 +114,7 @@ def crop(batch: Batch, strength: Strength) -> Batch:
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
     """Rows of x (B, C, H, W) at each clip's and channel's own places (B, C, L): (B, C,
-    L, W).
-
-    All rows form one table and are copied whole: `gather` takes five times as long on a
-    CPU.
+    L, W). Whole rows are copied: `gather` takes five times as long on a CPU.
     """
     import torch
 
@@ -186,8 +183,8 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
 def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
-    Drawing a normal number costs fifty times as much as adding it. Therefore the clips
-    share one row of numbers, and each takes a window of it at random.
+    Drawing a normal number costs fifty times as much as adding it: the clips share one
+    row of numbers, and each takes a window of it at random.
     """
     import torch
 

@@ -62,8 +62,6 @@ class Bundle(NamedTuple):
 def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     """A run's finished folds, with the weights of the `last` or `best` epoch or the one
     that counts (`auto`).
-
-    RequestError if no fold is finished, or the weights of that epoch are missing.
     """
     config = run.training
     if not run.finished:
@@ -146,11 +144,8 @@ class FoldModel(NamedTuple):
 
 
 class TrainedModel:
-    """The models of a run's folds: probabilities from stored features, of one fold's
-    model or all averaged.
-
-    It computes in plain fp32, like predictions.csv, whatever precision the training
-    used. RequestError if a fold's weights or statistics do not fit the configuration.
+    """The models of a run's folds: probabilities from stored features, in plain fp32
+    like predictions.csv; RequestError for weights or statistics that do not fit.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
@@ -198,10 +193,8 @@ class TrainedModel:
 
     def probabilities(self, values: Values, filled: Floats) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds'
-        models, each scaled by the run's temperature, except with tags.
-
-        `filled` (B,) is the share of the duration that each clip fills; it counts if
-        the run was trained without padding.
+        models. `filled` (B,) is the share of the duration that each clip fills; it
+        counts if the run was trained without padding.
         """
         return self.joined(self.by_fold(values, filled))
 

@@ -72,11 +72,7 @@ def snapshot(state: Any) -> Any:
 
 
 def load(file: Path) -> State:
-    """A checkpoint; RequestError if it is damaged, not finite, no checkpoint, or
-    another fold's.
-
-    The file may hold data only: code in it is never run.
-    """
+    """A fold's checkpoint; RequestError if damaged, not finite or another fold's."""
     try:
         state = read_safely(file)
         if not isinstance(state, dict) or not state.keys() >= KEYS:

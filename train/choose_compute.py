@@ -165,8 +165,8 @@ def disagreement(
 def gradient_difference(
     gradient: torch.Tensor, rounded: torch.Tensor, expected: torch.Tensor, floor: float
 ) -> str:
-    """How one parameter's gradient differs from the one in plain fp32, in words; '' if
-    they agree.
+    """How one parameter's gradient differs from the `expected` one in plain fp32, in
+    words; '' if they agree.
 
     rounded  the gradient in fp32 of weights and batch that were rounded first
     floor    the length below which a gradient is rounding noise
@@ -221,9 +221,7 @@ def agreed(
 def choose_compute(
     plan: Plan, network: nn.Module, batch: Batch, device: str, begun: Compute | None
 ) -> Choice:
-    """Choose how to compute: as the run began (`begun`) on this device, else as
-    `preferred`; anything but plain fp32 must agree with it on this batch.
-    """
+    """As the run began (`begun`) on this device, else as `preferred`, if it agrees."""
     if begun and begun.device == device:  # the run continues with the same bits
         proposed = begun
     else:

@@ -106,9 +106,7 @@ class Compute:
         task: Task,
         exact: bool = True,
     ) -> torch.Tensor:
-        """(A, B, K) probabilities on the CPU, the mean over these views of a batch, of
-        the network and of an ensemble's members; `exact` computes in plain fp32.
-        """
+        """(A, B, K) probabilities, a mean over views: the network's, its members'."""
         by_view = []
         for view in views:
             x = view.contiguous(memory_format=self.layout)
@@ -145,9 +143,7 @@ def device_of(text: str) -> str:
 
 
 def threads_of(text: str) -> int:
-    """The number of THREADS; auto is torch's own, at most the cores that the process
-    may use.
-    """
+    """The number of THREADS; auto is torch's own, at most the cores one may use."""
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
     if not 1 <= whole_number(text) <= MOST_THREADS:
@@ -162,9 +158,7 @@ def keep_freed_memory() -> None:
 
     glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000
     faults and a twelfth of the time of a step of ResNet-18 on 32 x 3 x 128 x 431
-    values. A higher mmap threshold, as in pipeline.pool, is not enough: glibc allows 32
-    MB at most, a quarter of the largest activation. Nothing happens under other C
-    libraries.
+    values. Its highest mmap threshold, 32 MB, is a quarter of the largest activation.
     """
     system.set_malloc(system.MMAP_MAX, 0)
     system.set_malloc(system.TRIM_THRESHOLD, NEVER)

@@ -84,9 +84,7 @@ class ClipMoments:
 
 
 def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
-    """Read these clips once, measure their rows (without padding that is dropped), and
-    name the clips that cannot be read.
-    """
+    """Measure the rows of these clips in one pass; name those that cannot be read."""
     cache = plan.cache
     spec = plan.input
     clip_ids = cache.clips["clip_id"].to_numpy()
@@ -198,10 +196,7 @@ class Resident:
 
 @dataclass(frozen=True)
 class Streamed:
-    """Clips prepared batch by batch from the cache's memory map.
-
-    One thread prepares the next batches while the network works.
-    """
+    """Clips from the cache's memory map, prepared in a thread."""
 
     plan: Plan
     statistics: list[Statistics]

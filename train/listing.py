@@ -39,9 +39,7 @@ def describe_model(
 
     Stages are the shape of the input and the shape after each layer, down to DEPTH,
     that changes it. Multiply-adds count convolutions and linear layers, as papers do.
-    RequestError if the network cannot take the input. The network runs on the CPU: on
-    the device `meta` torch would import its compiler, which takes longer than
-    everything else.
+    The network runs on the CPU: on `meta` torch would import its compiler.
     """
     model = resolve(name)
     shape = shape or InputSpec.example(model.kind).shape
@@ -77,11 +75,8 @@ def describe_model(
 
 
 def list_all(options: ListOptions) -> int:
-    """The command `list`: print tables of models, augmentations, recipes, runs and
-    importance folders, the stages of one model, or the runs of several folders.
-
-    The exit status is 1 if a run or an importance folder cannot be read: it is named,
-    and the others are listed.
+    """The command `list`; 1 if a run or an importance folder cannot be read: it is
+    named, and the others are listed.
     """
     folders = run_folders(options.runs)
     if len(folders) > 1:
@@ -181,9 +176,8 @@ def run_folders(text: str) -> list[Path]:
 
 
 def runs_in(folder: Path) -> list[RunFolder]:
-    """The runs of a folder that is a run, holds runs, or holds datasets of runs.
-
-    A folder that may not be read is among them, since it may be a run or hold runs.
+    """The runs of a folder that is a run, holds runs, or holds datasets of runs; among
+    them folders that may not be read.
     """
     if is_closed(folder) or (folder / "run.json").exists():
         return [RunFolder(folder)]
@@ -194,11 +188,8 @@ def runs_in(folder: Path) -> list[RunFolder]:
 
 
 def runs_table(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
-    """A row for each run in these folders: where it lies, what was trained, the folds
-    that are finished, its score with the 95 % interval, and what is wrong with it; and
-    the sentences on runs that cannot be read.
-
-    A folder is one as in `runs_in`. One without a run has a row that says so.
+    """A row for each run in these folders, or for a folder without one; and the
+    sentences on runs that cannot be read.
     """
     rows: list[dict[str, object]] = []
     damages = []

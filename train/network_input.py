@@ -94,10 +94,9 @@ Prepare = Callable[
 class InputKind:
     """How models of one kind read channels.
 
-    Its runs ignore options that need what is not in `uses`: steps of training (without
-    them it has an exact solution), grid (channels are resized to GRID), padding (it can
-    be left out), views (TTA can shift or crop the input), balance (classes have
-    weights).
+    `uses`: steps of training (without them it has an exact solution), grid (channels
+    are resized to GRID), padding (it can be left out), views (TTA can shift or crop the
+    input), balance (classes have weights). Options that need others are ignored.
     """
 
     name: str
@@ -154,12 +153,11 @@ def find_kind(name: str) -> InputKind:
 
 
 def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
-    """Decorator: enter a kind under its function's name.
+    """Decorator: enter a kind under its function's name; `traits` are fields of it.
 
     The function takes one channel's values (B, rows, frames) in float32, the channel,
-    and the grid; it returns (B, width, *grid). The values have no padding if the run
-    drops it. The export traces the function, which therefore uses only torch operations
-    that ONNX has. `traits` are fields of `InputKind`.
+    and the grid; it returns (B, width, *grid). The export traces it, so that it uses
+    only torch operations that ONNX has.
     """
     if ("grid" in uses) == ("grid" in traits):
         raise TypeError("an input kind uses GRID, or has a grid of its own")
@@ -296,9 +294,7 @@ def resizing(length: int, wanted: int) -> Tensor:
 @dataclass(frozen=True)
 class Statistics:
     """The standardisation of a channel's values (rows, frames): (values - centre) /
-    scale.
-
-    centre and scale are (rows,), or (1,) for the whole feature.
+    scale; both are (rows,), or (1,) for the whole feature.
     """
 
     centre: NDArray[np.float32]
@@ -341,11 +337,10 @@ class InputSpec:
         filled: Floats,
         reads_padding: bool,
     ) -> InputSpec:
-        """The input that GRID and PADDING ask for.
+        """The input that GRID and PADDING ask for; PADDING=auto keeps it if the model
+        `reads_padding`.
 
-        filled         (N,) the share of the duration that each clip of the run fills
-        reads_padding  whether the model reads a clip's length from padding;
-                       PADDING=auto then keeps padding
+        filled  (N,) the share of the duration that each clip of the run fills
         """
         has_maps = any(channel.frames > 1 for channel in channels)
         has_padding = has_maps and filled.min() < 1
@@ -401,11 +396,8 @@ class InputSpec:
         return tuple(planes)
 
     def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) number of frames that are read: all, or if padding is dropped those that
-        a clip fills.
-
-        Columns that are not time are all read. A clip fills at least two frames, if the
-        channel has two.
+        """(B,) number of frames that are read: all, or those that a clip fills, at
+        least two, if padding is dropped and columns are time.
         """
         frames = channel.frames
         if not (self.drop_padding and channel.timed):

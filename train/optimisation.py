@@ -108,10 +108,8 @@ def flattened(
 
 
 def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and
-    biases.
-
-    What WEIGHTS filled has groups of its own, with a `share` of the learning rate.
+    """AdamW or Nesterov SGD; weight decay on matrices and kernels alone. What WEIGHTS
+    filled has groups of its own, with a `share` of the learning rate.
     """
     loaded: frozenset[str] = getattr(network, "loaded", frozenset())
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -186,9 +184,7 @@ def learning_rate(
 @dataclass
 class EarlyStopping:
     """Follows one validation score: which epoch was best, when a plateau lowers the
-    rate, when to stop.
-
-    A checkpoint keeps `vars` of it.
+    rate, when to stop. A checkpoint keeps `vars` of it.
     """
 
     select: str

@@ -35,9 +35,7 @@ FOLDERS = "importance folders"  # the capability that lists and finds them
 
 
 class Execution(Options):
-    """How a run is computed, followed and called; nothing here changes its
-    predictions.
-    """
+    """How a run is computed, followed and called; its predictions stay the same."""
 
     folds: tuple[int, ...] = option(
         (), "test folds to train, all by default; later calls may add others"

@@ -85,7 +85,8 @@ def score_elsewhere(options: PredictOptions) -> int:
     if answers.empty:
         raise RequestError(f"no file of {other.name} can be read")
     known = table.loc[answers.index, ["clip_id", "group", "target"]].join(answers)
-    classes = scored_classes(run, clips.classes)
+    # average precision needs classes in common
+    classes = [*clips.classes] if run.task.multilabel else run.classes
     by_fold = []
     for values in np.stack([apart[key] for key in answers.index], axis=1):
         alone = pd.DataFrame(values, answers.index, run.classes)
@@ -143,9 +144,7 @@ def known_files(run: RunFolder, data: Path) -> set[str]:
 def labelled_clips(
     other: Dataset, run: RunFolder, trained_on: set[str]
 ) -> LabelledClips:
-    """The clips of the other dataset with classes of the run; RequestError if there is
-    none. Files with the hashes `trained_on` do not count.
-    """
+    """The other dataset's clips of the run's classes, but for files of `trained_on`."""
     table = originals(other.table)
     text = table[run.task.column]
     labels = by_label(pd.DataFrame({"label": text}))["label"]
@@ -189,23 +188,16 @@ def kept_labels(
     """The targets; of several labels those that the run knows."""
     if not task.multilabel:
         return text
-    names = {*classes}
-
-    def kept(labels: list[str]) -> str:
-        return SEPARATOR.join(label for label in labels if label in names)
-
-    return text.str.split(SEPARATOR).map(kept)
-
-
-def scored_classes(run: RunFolder, common: Sequence[str]) -> list[str]:
-    """The columns that are scored; average precision needs classes in common."""
-    return [*common] if run.task.multilabel else run.classes
+    return text.map(
+        lambda labels: SEPARATOR.join(
+            label for label in labels.split(SEPARATOR) if label in classes
+        )
+    )
 
 
 def scored_at_home(run: RunFolder) -> RunFolder | None:
     """The run whose cross-validated score a run may be compared with: its own, or that
-    of the choice that recommends it. None if scores of the tested folds composed its
-    features, so that its own score is too high.
+    of the choice that recommends it. None if scores of the tested folds composed it.
     """
     if not run.config.composed_from:
         return run
@@ -252,10 +244,8 @@ def compare_scores(
     classes: Sequence[str],
     task: Task,
 ) -> ComparedScores:
-    """The mean score of the folds' models there, and the cross-validated one.
-
-    by_fold  each model's predictions of the other dataset: clip_id, group, target, fold
-             and a probability for each class
+    """The mean score of the folds' models there, from the predictions of each, and the
+    cross-validated one.
     """
     metric = task.metric
     if task.multilabel or not shares_differ(by_fold[0]["target"], at_home["target"]):
@@ -269,9 +259,9 @@ def compare_scores(
 
 def shares_differ(there: "pd.Series[str]", here: "pd.Series[str]") -> bool:
     """Whether more than UNEQUAL of the clips would need another class."""
-    shares = [labels.value_counts(normalize=True) for labels in (there, here)]
-    apart = shares[0].subtract(shares[1], fill_value=0).abs().sum() / 2
-    return bool(apart > UNEQUAL)
+    own = here.value_counts(normalize=True)
+    apart = there.value_counts(normalize=True).subtract(own, fill_value=0).abs()
+    return bool(apart.sum() / 2 > UNEQUAL)
 
 
 def balanced_score(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> Score:
@@ -335,22 +325,16 @@ def score_lines(
         f"{counted(len(known), 'clip')} of {recordings}, {classes} in common",
         f"{compared.name} {compared.elsewhere}; {at_home}",
     ]
-    errors = confusions(known)
-    if len(errors):
+    wrong = known[known["target"] != known["predicted"]]
+    counts = wrong.groupby(["target", "predicted"]).size()
+    worst = counts.sort_values(ascending=False, kind="stable")[:3]
+    if len(worst):
         each = [
-            f"{row.target} predicted as {row.predicted} ({row.clips})"
-            for row in errors[:3].itertuples()
+            f"{target} predicted as {predicted} ({clips})"
+            for (target, predicted), clips in worst.items()
         ]
         found.append(f"most confused: {'; '.join(each)}")
     return found
-
-
-def confusions(known: pd.DataFrame) -> pd.DataFrame:
-    """Target, prediction and number of clips of each error, the most frequent first."""
-    wrong = known[known["target"] != known["predicted"]]
-    counts = wrong.groupby(["target", "predicted"]).size()
-    table = counts.rename("clips").reset_index()
-    return table.sort_values("clips", ascending=False, kind="stable")
 
 
 def write_files(
@@ -362,7 +346,6 @@ def write_files(
     compared: ComparedScores,
 ) -> None:
     """Write predictions.csv, scores.csv and confusion.csv."""
-    folder.mkdir(parents=True, exist_ok=True)
     elsewhere, own = compared.elsewhere, compared.own
     row = {
         "dataset": other,

@@ -42,14 +42,11 @@ SIDES = get_args(Side)
 
 class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     """Clips of one side of a fold: (C, H, W) float32, standardised and resized, and the
-    class number.
-
-    With tags the target is (K,), 1 for each label. A `torch.utils.data.DataLoader`
-    reads a batch at once, from the cache's memory map.
+    class number, or with tags (K,) labels. A `torch.utils.data.DataLoader` reads a
+    batch at once, from the cache's memory map.
     """
 
     def __init__(self, reader: Streamed, positions: Positions) -> None:
-        """`positions` (N,) are rows of the cache's clips."""
         self.reader = reader
         self.plan = reader.plan
         self.positions = positions
@@ -78,10 +75,8 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch (B, C, H, W) and its class numbers (B,), with tags labels (B, K),
-        augmented as in training.
-
-        The new targets are probabilities (B, K), because mixup mixes them:
-        `cross_entropy` takes them.
+        augmented as in training. The new targets are probabilities (B, K), because
+        mixup mixes them: `cross_entropy` takes them.
         """
         labels = self.plan.task.indicator(y.cpu().numpy(), len(self.plan.names))
         targets = torch.from_numpy(labels).float().to(y.device)
@@ -124,12 +119,7 @@ class OwnRun:
         return measure_clips(self.plan, self.plan.table.index.to_numpy())
 
     def clips(self, fold: int, side: Side) -> FoldClips:
-        """The clips of one side of a fold, standardised by the statistics of its
-        training clips.
-
-        RequestError if there is no such fold or side, or VAL=none leaves no clip to
-        validate on.
-        """
+        """The clips of one side of a fold, standardised by its training clips."""
         if side not in SIDES:
             raise RequestError(nearest("side", str(side), SIDES))
         if fold not in self.plan.folds:
@@ -140,8 +130,7 @@ class OwnRun:
         split = self.plan.split(fold, self._clips.unusable)
         measured = self.plan.cache.positions(split.statistics)
         statistics = self._clips.statistics(measured, self.plan.training.norm)
-        clip_ids = {"train": split.train, "val": split.val, "test": split.test}
-        positions = self.plan.cache.positions(clip_ids[side])
+        positions = self.plan.cache.positions(getattr(split, side))
         return FoldClips(Streamed(self.plan, statistics), positions)
 
     def write(
@@ -152,17 +141,13 @@ class OwnRun:
         history: Sequence[Mapping[str, float]] = (),
         network: nn.Module | None = None,
     ) -> RunFolder:
-        """Write the fold's predictions into the run folder, which the first fold
-        creates.
+        """Write the fold's predictions into the run folder.
 
         probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to
                        1, except with tags
         history        a row for each epoch, with any columns of history.csv such as
                        epoch, train_loss
         network        its parameters are counted for run.json; its weights are not kept
-
-        RequestError if the shape is wrong, a row holds no probabilities, or the folder
-        holds another configuration.
         """
         clips = self.clips(fold, "test")
         answers = np.asarray(probabilities, np.float32)
@@ -176,14 +161,13 @@ class OwnRun:
         plan = replace(self.plan, left_out=tuple(sorted(self._clips.unusable)))
         folder = RunFolder(plan.path)
         refuse_another(folder, plan)
-        summary = "A network of one's own, trained by a loop of one's own."
         parameters = None
         if network is not None:
             parameters = sum(map(torch.numel, network.parameters()))
         config = first_config(plan, "cpu")
         config = replace(
             config,
-            model_summary=summary,
+            model_summary="A network of one's own, trained by a loop of one's own.",
             exact=False,
             member_models=(),
             protocol=f"{config.protocol}; by a training loop outside of this project",

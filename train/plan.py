@@ -99,6 +99,11 @@ class Plan:
         channels = [channel.channel for channel in self.channels]
         return self.cache.batch(channels, positions)
 
+    @property
+    def filled(self) -> NDArray[np.float64]:
+        """(N,) the share of the duration that each of its clips fills."""
+        return self.cache.filled[self.table.index]
+
     @cached_property
     def classes(self) -> list[dict[str, str]]:
         """Name and category of each class, in the order of probability columns."""
@@ -166,10 +171,7 @@ class Plan:
 
 
 def make_plan(asked: RunOptions, network: str = "") -> Plan:
-    """The plan of these options; RequestError names the first fault.
-
-    network  the name of a network of one's own, for a training loop of one's own
-    """
+    """The plan of these options, of an own loop's `network` if it is named."""
     check_options(asked)
     cache = open_cache(asked.dataset, asked.data, asked.name)
     features = find_features(cache, asked)
@@ -272,19 +274,16 @@ def choose_model(
     weights: str = "",
     task: Task | None = None,
 ) -> Architecture:
-    """The named model; RequestError if it cannot take the channels, or has no answers
-    for the task.
-
-    The default becomes mlp if all channels are vectors, or else ResNet-18 if WEIGHTS
-    are given.
+    """The named model; the default becomes mlp if all channels are vectors, or else
+    ResNet-18 if WEIGHTS are given.
     """
-    if task is not None:
+    if task:
         name = task.model_name(name)
     if name == RunOptions.model:
         vectors = all(channel.frames == 1 for channel in channels)
         name = FOR_VECTORS if vectors else FROM_WEIGHTS if weights else name
     model = resolve(name)
-    if task is not None and model.kind.framed != task.framed:
+    if task and model.kind.framed != task.framed:
         answers = "each frame" if model.kind.framed else "each clip"
         raise RequestError(
             f"MODEL={model.name} answers {answers}, and TASK={task.name} needs another"
@@ -306,8 +305,7 @@ def resolve_options(
     """The options with resolved names, ignored ones at their defaults; messages."""
     ignored: dict[str, Any] = {}
     for name, field in fields(RunOptions).items():
-        needed = field.metadata.get("needs")
-        unused = needed is not None and needed not in model.kind.uses
+        unused = field.metadata.get("needs") not in (None, *model.kind.uses)
         if unused and getattr(asked, name) != field.default:
             ignored[name] = field.default
     messages = []
@@ -339,12 +337,7 @@ def resolve_options(
 def find_clips(
     cache: Cache, features: Sequence[Channel], options: RunOptions
 ) -> pd.DataFrame:
-    """The clips that are done in every channel, with up to COPIES altered copies of
-    each.
-
-    RequestError if there is no clip, or only one class or fold, or if FOLDS or COPIES
-    ask for more than there is.
-    """
+    """The clips that are done in every channel, with up to COPIES altered copies."""
     usable = cache.readable(features)
     stored = " ".join(feature.stored for feature in features)
     if not usable.any():
@@ -373,14 +366,12 @@ def find_clips(
 
 def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
     """The task of these clips: TASK=auto is a room's task that claims the cache, tags
-    if any clip has several labels or none, else classes; RequestError for classes of
-    such clips.
+    if any clip has several labels or none, else classes.
     """
-    several_labels = has_tags(table)
+    fitting = "tags" if has_tags(table) else "classes"
     if asked == "auto":
-        claiming = claiming_name(str(cache.settings["source"]))
-        return claiming or ("tags" if several_labels else "classes")
-    if asked == "classes" and several_labels:
+        return claiming_name(str(cache.settings["source"])) or fitting
+    if asked == "classes" != fitting:
         raise RequestError(
             "TASK=classes needs one label per clip, and clips have several labels or"
             " none: give TASK=tags"
@@ -393,9 +384,6 @@ def remarks(
 ) -> list[str]:
     """Messages before training, such as options that were changed and clips that are
     left out; `unusable` is clip id -> reason.
-
-    RequestError if the training clips of a fold have only one class, or with tags no
-    label.
     """
     lines = [*plan.changed, *input_remarks(plan), *clip_remarks(plan, unusable)]
     for fold, split in splits.items():
@@ -413,7 +401,7 @@ def input_remarks(plan: Plan) -> list[str]:
                 f"{channel.name}: neighbouring columns are averaged, {numbers}"
             )
     if plan.input.drop_padding:
-        share = 1 - plan.cache.filled[plan.table.index].mean()
+        share = 1 - plan.filled.mean()
         lines.append(
             f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
             " keeps it)"

@@ -28,9 +28,7 @@ BAR = 24  # characters of the bar for a probability of 1
 def print_predictions(
     table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool
 ) -> None:
-    """Print predictions as JSON, as CSV, or for people, with the best classes first; of
-    `tags` several or none may be predicted.
-    """
+    """Print predictions as JSON, as CSV, or for people, with the best classes first."""
     if options.json:
         probabilities = table[classes].to_dict("records")
         rows = table.drop(columns=classes).assign(probabilities=probabilities)
@@ -101,9 +99,7 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
 
 
 def predict_audio(options: PredictOptions) -> int:
-    """Print the classes of audio files or of windows through them; 1 if a file could
-    not be read.
-    """
+    """Print the classes of audio files or windows; 1 if a file could not be read."""
     refuse_inside(options.out)
     answered = options.answered()
     if answered is not None:

@@ -38,9 +38,7 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
     a file into the first.
 
     The first convolution is adapted to the network's channels. The last layer keeps its
-    own weights, because it has other classes. `network.loaded` has the names of what
-    was filled. RequestError if no weights are found, or they do not fit or cannot be
-    read safely.
+    own weights, because it has other classes. `network.loaded` names what was filled.
     """
     members = {"": network}
     if architecture.weight is not None:
@@ -134,8 +132,7 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     clips of one of `folds`.
 
     A checkpoint names the fold that it left out, and the run.json above it names the
-    dataset. Weights without that run.json, or of another dataset with other clips, are
-    accepted. If clips or folds of the dataset have changed since, the fold's number
+    dataset. If clips or folds of the dataset have changed since, the fold's number
     means other clips, and the weights are refused for every fold.
     """
     weights = plan.training.weights
@@ -164,8 +161,6 @@ def fill(
 ) -> set[str]:
     """Copy a state dict into a network that may have other input channels and classes,
     and name the layers that it lacks in one line; returns the names of what was filled.
-
-    RequestError if a layer has another shape, or none has the network's names.
     """
     own = network.state_dict()
     kernels = [key for key, value in own.items() if value.dim() >= 3]
@@ -210,10 +205,8 @@ def layer_of(key: str) -> str:
 
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
-    """A convolution's kernels (outputs, C, ...) for another number of input channels.
-
-    One channel gets the sum, as a grey image would. Others get the input channels in
-    turn, scaled, so that outputs keep about their size (as timm does).
+    """A convolution's kernels (outputs, C, ...) for another number of input channels:
+    the sum for one, like a grey image; else the input channels in turn, scaled (timm).
     """
     given = kernel.shape[1]
     if channels == 1:
@@ -225,10 +218,8 @@ def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
 @torch.no_grad()
 def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Set batch norms that were loaded as the identity from what precedes them on some
-    training clips; the network's function stays.
-
-    An export may have folded its norms into the convolutions. In training such a norm
-    would standardise by the batch, and change the function.
+    training clips; the network's function stays, which a batch's norm would change. An
+    export may have folded its norms into the convolutions.
     """
     loaded: frozenset[str] = getattr(network, "loaded", frozenset())
     norms = [

@@ -27,10 +27,8 @@ Span = tuple[float, float]  # start and end of a window, in seconds
 def windows_of(
     blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
 ) -> Iterator[tuple[Span, Samples]]:
-    """Windows of `samples` samples, one every `hop` samples, from blocks of any length.
-
-    The last window ends with the recording. A recording shorter than a window is one
-    shorter window.
+    """Windows of `samples` samples, one every `hop` samples, from blocks of any length;
+    the last ends with the recording, and is shorter if the recording is.
     """
     # `before`: the hop of samples before `rest`
     before = rest = np.zeros(0, np.float32)
@@ -65,8 +63,6 @@ def predict_recording(
 ) -> pd.DataFrame:
     """A row for each window of `samples` samples, one every `step` samples: start, end,
     `predicted` (see `AudioModel.predict`), and a probability for each class.
-
-    AudioError if the file cannot be read.
     """
     info = audio.file_info(file)
     rate = model.sample_rate
@@ -90,11 +86,8 @@ def predict_recording(
 def predict_recordings(
     model: AudioModel, recordings: Mapping[str, Path], window: float, hop: float
 ) -> pd.DataFrame:
-    """The rows of `predict_recording` for all recordings, after the column `file`, the
-    recording's name. Recordings that cannot be read are left out, and named on standard
-    error.
-
-    window, hop  seconds; a window of 0 is as long as a clip
+    """The rows of `predict_recording`, for windows of so many seconds, after the column
+    `file`. Recordings that cannot be read are left out, and named.
     """
     rate = model.sample_rate
     samples = model.window_samples(window)

@@ -43,13 +43,7 @@ def make_refitted(options: BundleOptions) -> int:
 
 
 def refit(run: RunFolder, data: Path) -> Bundle:
-    """The bundle of one model, trained like the run's folds on the clips of all of
-    them.
-
-    RequestError if the cache in `data` holds other clips or values than the run was
-    trained on, if an epoch was chosen on validation clips, or if the project's trainer
-    has not trained it.
-    """
+    """The bundle of one model, trained like the run's folds on the clips of all."""
     plan = plan_of(run, data)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     computed = run.training.computed

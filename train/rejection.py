@@ -50,8 +50,6 @@ def class_thresholds(
     """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
     no class has one.
 
-    RequestError for an unknown class or a number that is no probability.
-
     >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
     {'dog': 0.5, 'rain': 0.3}
     """

@@ -15,9 +15,7 @@ from featurestack.train.options import FOLDERS, RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """Print the number and size of the named folders' files, ask, and delete; 1 if
-    nothing was deleted.
-    """
+    """Name the files, ask, and delete; 1 if nothing was deleted."""
     folders = named_folders(options)
     with ExitStack() as locks:
         for folder in folders:

@@ -15,7 +15,6 @@ from pathlib import Path
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import originals
-from featurestack.results.config import to_json
 from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder, hidden
 from featurestack.results.training_data import readable_again
 from featurestack.storage.files import Lock
@@ -23,10 +22,8 @@ from featurestack.train.plan import NAMED_CLIPS, Plan
 
 
 def retrained(plan: Plan) -> Plan:
-    """The plan, moved to the retraining folder next to its run.
-
-    A retraining that was begun for the same clips and values continues; another is
-    deleted. RequestError if another process trains a fold of what would be deleted.
+    """The plan, moved to the retraining folder next to its run. A retraining that was
+    begun for the same clips and values continues; another is deleted.
     """
     path = hidden(plan.path, RETRAINING)
     plan = replace(plan, identity=replace(plan.identity, path=path))
@@ -49,11 +46,8 @@ def locked_folds(run: Path) -> Iterator[None]:
 
 
 def take_place(new: Path, old: Path) -> None:
-    """Replace an old run by a finished one; RequestError if a fold of the old one is
-    being trained.
-
-    A kill between the two renames leaves both under their other names: the next
-    command finishes the switch (`results.run_folder.finish_switch`).
+    """Replace an old run by a finished one. A kill between the two renames leaves both
+    under their other names: `results.run_folder.finish_switch` goes on.
     """
     last = hidden(old, RETRAINED)
     with locked_folds(old):
@@ -76,15 +70,12 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
         raise StaleRun(str(damage)) from None
     known = folder.training
     if known.hash != plan.identity.hash:
-        theirs = to_json(known.options)
-        own = to_json(plan.training)
-        changed = [
-            name.upper() for name, value in own.items() if theirs.get(name) != value
-        ]
+        theirs = vars(known.options)
+        own = vars(plan.training).items()
+        changed = [name.upper() for name, value in own if theirs.get(name) != value]
+        now = plan.identity.content
         data = [
-            name
-            for name in ("cache", "clips")
-            if getattr(known, name) != plan.identity.content[name]
+            name for name in ("cache", "clips") if getattr(known, name) != now[name]
         ]
         if data and not changed:
             raise StaleRun(

@@ -19,7 +19,12 @@ from featurestack.results.run_folder import RunFolder, finish_switch
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.retraining import StaleRun, refuse_another
+from featurestack.train.retraining import (
+    StaleRun,
+    refuse_another,
+    retrained,
+    take_place,
+)
 from featurestack.train.summary import run_summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
@@ -68,10 +73,7 @@ def tell_dataset_changes(options: RunOptions) -> None:
 
 
 def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
-    """Train the wanted folds that are not finished; returns the run folder.
-
-    composed_from  of a set that was composed by scores: from so many feature sets
-    """
+    """Train the wanted folds that are not finished; `composed_from` as in `Plan`."""
     plan = replace(make_plan(options), composed_from=composed_from)
     path = plan.path
     finish_switch(path)
@@ -80,8 +82,6 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     except StaleRun:
         if not options.retrain:
             raise
-        from featurestack.train.retraining import retrained
-
         plan = retrained(plan)
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
@@ -113,7 +113,5 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
         run_json.finish(plan.path, plan.cache, options.note, tested)
         folder = RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
         if plan.path != path and folder.finished == folder.folds:
-            from featurestack.train.retraining import take_place
-
             take_place(plan.path, path)
     return RunFolder(plan.path if plan.path.exists() else path)

@@ -128,12 +128,7 @@ def exact_training(
 def run_folder(
     options: RunOptions, model: str, standard: RunOptions, content: dict[str, Any]
 ) -> Path:
-    """The folder of a run.
-
-    model     the model's name in the folder's name
-    standard  options whose values the folder's name leaves out
-    content   of its hash
-    """
+    """A run's folder, named by the `model` and the options off `standard`."""
     changed = differences(options, standard)
     name = label(options.features, model, changed, digest(content))
     return options.runs / dataset_name(options.dataset, options.name) / name
@@ -168,8 +163,7 @@ def training_command(options: RunOptions) -> list[str]:
 def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str:
     """The protocol in words: tested and training clips, epochs, model selection.
 
-    in_steps        whether the model is trained in epochs; else it has an exact
-                    solution
+    in_steps        whether the model has epochs; else it has an exact solution
     published_test  whether only the dataset's published test fold is tested
     """
     aside = {"next": "the next fold", "group": "15 % of the training groups"}

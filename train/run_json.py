@@ -15,7 +15,7 @@ import pandas as pd
 from featurestack.commandline import own_code
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
-from featurestack.results.calibration import fit_temperature
+from featurestack.results.calibration import fit_temperature, fit_thresholds
 from featurestack.results.composition import composed_from
 from featurestack.results.config import (
     RUN_FORMAT,
@@ -52,11 +52,12 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     model = plan.model
     content = plan.identity.content
     seedless = content | {"options": content["options"] | {"seed": None}}
-    filled = cache.filled[plan.table.index]
+    filled = plan.filled
     clip_seconds = None
     if np.mean(filled < 1) > PADDED:
         clip_seconds = round(float(np.median(filled)) * cache.duration, 3)
     rows, frames = plan.input.grid
+    numbers = {name: version(name) for name in VERSIONED}
     return RunConfig(
         format_version=RUN_FORMAT,
         dataset=plan.dataset,
@@ -66,9 +67,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         recipe=plan.execution.recipe,
         note=plan.execution.note,
         composed_from=plan.composed_from
-        or composed_from(
-            plan.training.features.split("+"), plan.path.parent, plan.training.task
-        ),
+        or composed_from(plan.channel_names, plan.path.parent, plan.training.task),
         own_code=tuple(own_code.DEFINING),
         model_summary=model.summary,
         exact=not model.kind.in_steps,
@@ -94,7 +93,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         clips=content["clips"],
         left_out=plan.left_out,
         machine=machine(device),
-        versions=versions(),
+        versions={"python": platform.python_version()} | numbers,
         seconds=0.0,
         calibration={},
     )
@@ -102,11 +101,8 @@ def first_config(plan: Plan, device: str) -> RunConfig:
 
 def record(plan: Plan, choice: "Choice", parameters: int) -> None:
     """Write a new run's run.json, or add to `changes` how a run that has begun computes
-    from here on.
-
-    A change has the epochs that each unfinished fold has done. Nothing is written if
-    nothing changed. Of two processes that begin a run, the second finds how the first
-    one computes.
+    from here on, with the epochs that each unfinished fold has done. Of two processes
+    that begin a run, the second finds how the first one computes.
     """
     way = Way(**asdict(choice.compute))
     with Lock(plan.path / LOCK):
@@ -133,10 +129,8 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
 def finish(path: Path, cache: Cache, note: str, tested: bool) -> None:
     """Write seconds, note and, after new tests, calibration and rules."""
     folder = RunFolder(path)
-    if seconds_of(folder) == folder.training.seconds and note in (
-        "",
-        folder.training.note,
-    ):
+    known = folder.training
+    if seconds_of(folder) == known.seconds and note in ("", known.note):
         return  # the folder may only be readable
     with Lock(path / LOCK):
         folder = RunFolder(path)
@@ -169,13 +163,6 @@ def machine(device: str) -> Machine:
     )
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python and of VERSIONED."""
-    return {"python": platform.python_version()} | {
-        name: version(name) for name in VERSIONED
-    }
-
-
 def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
     """Selection -> calibration for new audio, fitted to all clips tested so far."""
     task = run.task
@@ -187,13 +174,10 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         temperature = 1.0
         if task.by_temperature:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
-        thresholds = None
-        if task.multilabel:
-            thresholds = thresholds_of_run(run, selection)
         fitted[selection] = Calibration(
             temperature=temperature,
             clips=len(tested),
-            thresholds=thresholds,
+            thresholds=thresholds_of_run(run, selection) if task.multilabel else None,
         )
     return fitted
 
@@ -205,8 +189,6 @@ def thresholds_of_run(run: RunFolder, selection: str) -> dict[str, float]:
     the other folds. It counts for all classes if some fold is unfinished, or one fold
     alone is tested. A class that none of its clips has gets UNFITTED.
     """
-    from featurestack.results.calibration import fit_thresholds
-
     tested = run.scored(selection=selection)
     labels = label_indicator(tested["target"], run.classes)
     by_fold = [labels[tested["fold"] == fold].any(axis=0) for fold in run.finished]
@@ -218,8 +200,7 @@ def thresholds_of_run(run: RunFolder, selection: str) -> dict[str, float]:
         elsewhere[:] = True
 
     probabilities = tested[run.classes].to_numpy(np.float32)
-    place = pd.Index(run.finished).get_indexer(tested["fold"])
-    trained = elsewhere[place]
+    trained = elsewhere[pd.Index(run.finished).get_indexer(tested["fold"])]
     target = labels & trained
     thresholds = fit_thresholds(target, probabilities * trained)
     known = np.where(target.any(axis=0), thresholds, UNFITTED)

@@ -115,9 +115,7 @@ class Model:
     def predict_many(
         self, clips: Iterable[ArrayLike], sample_rate: float
     ) -> list[Prediction]:
-        """The answer for each clip, as `predict` gives it, up to rounding; features are
-        computed in threads, and the network takes many clips at once.
-        """
+        """As `predict`, up to rounding; features in threads, many clips at once."""
         checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
         answers = self._model.predict(checked)
         return [self.answer(own, predicted) for _, own, predicted in answers]

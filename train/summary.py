@@ -7,11 +7,7 @@ from featurestack.results.run_folder import RunFolder
 
 
 def run_summary(run: RunFolder) -> str:
-    """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the
-    protocol.
-
-    With tags, mAP replaces accuracy, and the least precise classes replace the errors.
-    """
+    """Mean ± sd over folds of loss, score and F1, the worst errors, the protocol."""
     folds = run.finished
     lines = [
         (
@@ -29,10 +25,7 @@ def run_summary(run: RunFolder) -> str:
 
 def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
     """Scores of these folds at the last epoch and, if validation chose one, at the best
-    epoch.
-
-    An ensemble has one more line: `accuracy: resnet18 alone 85.1, texture alone 91.6,
-    together 93.0 %`.
+    epoch; of an ensemble those of each member too.
     """
     split = run.scored_split
     lines = []

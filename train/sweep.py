@@ -75,9 +75,7 @@ def product(options: SweepOptions) -> list[RunOptions]:
 
 
 def of_one_seed(runs: Sequence[RunOptions]) -> list[RunOptions]:
-    """The runs, without further seeds of a model that is solved exactly and has no
-    clips set aside: every seed would give the same predictions.
-    """
+    """The runs, but one seed of an exact solution: others give the same predictions."""
     kept: dict[RunOptions, RunOptions] = {}
     for job in runs:
         exact = job.val == "none" and not resolve(job.model).kind.in_steps
@@ -131,11 +129,8 @@ def train_all(
 
 
 def table(done: Sequence[RunFolder]) -> str:
-    """A table of accuracy, with tags of mAP, and its interval: a row for each
-    configuration, the best first.
-
-    All seeds of a configuration count together. Test clips are scored, or validation
-    clips if a run skips its test folds.
+    """A table of scores with their intervals: a row for each configuration, all its
+    seeds together, the best first.
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:

@@ -88,8 +88,9 @@ class Tracker(Protocol):
 
 
 def curve_epochs(training: Training, most: int, trained: int, tested: int) -> set[int]:
-    """The epochs after which the learning curve scores the test fold: evenly spread, at
-    most `most`. `trained` and `tested` are the fold's numbers of clips.
+    """The epochs, at most `most`, after which the learning curve scores the test fold.
+
+    trained, tested  clips of the fold
     """
     # in predictions of one clip: the cost of training, and that of scoring once
     fitting = FORWARD_PASSES * training.epochs * trained
@@ -309,8 +310,7 @@ class Trainer:
         """(A, N, K) probabilities, as means over each clip's views.
 
         A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain
-        fp32, whatever the training used, so that another machine gives nearly the same
-        probabilities.
+        fp32, so that another machine gives nearly the same probabilities.
         """
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
@@ -551,9 +551,8 @@ def explanation(error: Exception, batch: int, device: str) -> str:
 
 
 def write_results(trainer: Trainer, folder: Path) -> None:
-    """Write augmented.npz if the run lacks it, each member's table, and
-    predictions.csv: predictions by the last weights and, if validation chose a best
-    epoch, by those of that epoch.
+    """Write augmented.npz if the run lacks it, and the predictions by the last weights
+    and, if validation chose a best epoch, by those of that epoch.
     """
     data = trainer.data
     plan = trainer.plan

@@ -33,8 +33,6 @@ Models = Mapping[str, TrainedModel]  # selection -> the folds' networks of that 
 def verify_run(options: VerifyOptions) -> int:
     """Print for each fold how many rows differ, and what was compared; 1 if any row, or
     run.json, differs.
-
-    RequestError if the cache holds other clips or values than the run was trained on.
     """
     import torch
 

@@ -112,9 +112,8 @@ class Task(ABC):
     def predicted(
         self, probabilities: Probabilities, above: Labels, classes: Sequence[str]
     ) -> list[str]:
-        """The prediction for each clip, as text.
-
-        above  (N, K): whether a probability is above its class's threshold
+        """The prediction for each clip, as text; `above` (N, K): whether a probability
+        is above its class's threshold.
         """
 
     @abstractmethod

@@ -116,7 +116,8 @@ def test_audio_gets_the_predictions_that_training_has_from_the_cache(
         AudioModel(bundle_of_run(run)), paths[known.index].to_dict()
     )
     expected = scaled(
-        known[[*CLASSES]].to_numpy(np.float32), run.calibration().temperature
+        known[[*CLASSES]].to_numpy(np.float32),
+        run.training.calibration[run.selection()].temperature,
     )
     np.testing.assert_allclose(answers[[*CLASSES]], expected, atol=1e-3)
 

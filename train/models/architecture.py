@@ -132,8 +132,7 @@ class Architecture:
         default channels of the input's size.
 
         `generator` draws the weights of convolutions (He et al. 2015, for ReLU) and
-        linear layers (as torch does by default), and biases are 0; without one torch
-        draws all of them.
+        linear layers (as torch does by default), and biases are 0.
         """
         from torch import nn
 
@@ -176,10 +175,8 @@ class Architecture:
         return network
 
     def refuse_size(self, shape: tuple[int, int], error: RuntimeError) -> None:
-        """RequestError with reason and remedy if the input's size or the memory made
-        the network fail.
-
-        Any other error, such as one of an own model's code, is left to the caller.
+        """RequestError with the remedy if the input's size or the memory made the
+        network fail; another error, such as one of an own model's code, is left.
         """
         reason = str(error).partition("\n")[0]
         if not SIZE_AT_FAULT.search(reason):

@@ -10,8 +10,8 @@ class Ensemble(nn.Module):
 
     In training it returns the logits of both, (B, 2n, K), the first's before the
     second's, so that each has a loss of its own; n is 1, or more if a member consists
-    of several networks. Under a common loss a member that soon fits the training clips
-    would leave the other nothing to learn.
+    of several networks. Under a common loss one that soon fits would end the other's
+    learning.
     """
 
     def __init__(self, first: nn.Module, second: nn.Module, weight: float) -> None:

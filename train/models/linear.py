@@ -37,14 +37,7 @@ def fit(
     originals: NDArray[np.bool_],
     class_weights: NDArray[np.float32] | None = None,
 ) -> None:
-    """Set the network's weights from training clips x (N, D) and class numbers y (N,).
-
-    If y is (N, K), with 1 for each label of a clip, each class is fitted against the
-    rest.
-
-    Means and deviations are those of the `originals` (N,) alone, without their altered
-    copies. `class_weights` (K,) say as how many clips one of each class counts.
-    """
+    """Set the network's weights, as `results.linear.fit` finds them."""
     # it imports scipy.linalg, a tenth of the time of commands that train nothing
     from featurestack.results import linear
 

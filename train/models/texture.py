@@ -184,10 +184,8 @@ def range_edges(bins: int) -> list[int]:
 
 
 class TextureNet(nn.Module):
-    """Texture statistics, then several networks on vectors, whose logits are averaged.
-
-    (B, C, H, W) to logits (B, classes); in training to the logits of each network, (B,
-    members, classes), so that each has a loss of its own.
+    """Texture statistics, then several networks on vectors, whose logits are averaged:
+    (B, C, H, W) to (B, classes), in training (B, members, classes).
     """
 
     def __init__(
