@@ -54,10 +54,9 @@ def main(
     """Run the command that the words name and exit: 0, 1 if work failed, 2 if refused,
     130 after Ctrl-C.
 
-    `commands` are functions `def name(options: SomeOptions) -> int | None`, or a
-    registry of them; a single one takes no command word. Messages write commands in
-    this `spelling`. `stage` is the word after `python -m`, by default the package of
-    the first command.
+    `commands` are functions `def name(options: SomeOptions) -> int | None`; a single
+    one takes no command word. Messages write commands in this `spelling`. `stage` is
+    the word after `python -m`, by default the package of the first command.
     """
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)

@@ -58,9 +58,8 @@ def option(
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both inclusive. `traits` are further properties:
-    `positional=True` takes words without a name; `choices` is a function that gives
-    the possible texts; results/training_options.py has others.
+    `least` and `most` bound a number, both inclusive. Of `traits`, `positional=True`
+    takes words without a name; `choices` is a function that gives the possible texts.
     """
     return dataclasses.field(
         default=default,
@@ -191,8 +190,8 @@ class Options:
 
 
 def from_values(kind: type[T], values: Mapping[str, object]) -> T:
-    """The options from Python values: a text is read as on the command line, other
-    values are taken as they are. The items of a list stay whole, also with blanks.
+    """The options from Python values: texts are read as on the command line; items of a
+    list stay whole, also with blanks.
 
     >>> from_values(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset
     'my sounds'

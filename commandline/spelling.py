@@ -55,10 +55,8 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 class Spelling:
     """How the user types commands.
 
-    caller          make, the console command or PYTHON; '' in a notebook or script,
-                    whose user calls functions
-    without_target  begins the commands that are typed neither with make nor with the
-                    console command
+    caller          make, the console command or PYTHON; '' for calls in a script
+    without_target  begins the commands that are no target
     """
 
     caller: str = ""

@@ -164,9 +164,8 @@ def tell_once(text: str) -> None:
 def tell_warnings() -> None:
     """Show each later warning of a library once, in one line without its path and code.
 
-    RuntimeWarnings, such as numpy's of overflow and division by zero, are left out: the
-    code that uses a result checks that it is finite, and names the clip or the file.
-    `python -W` and PYTHONWARNINGS bring back Python's own rules.
+    RuntimeWarnings, such as numpy's of overflow, are left out: the code that uses a
+    result checks that it is finite. `python -W` and PYTHONWARNINGS win.
     """
 
     def show(

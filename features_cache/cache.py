@@ -63,9 +63,7 @@ PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a folder or table that is prop
 
 
 class OutdatedFeature(RequestError):
-    """A feature made from audio of another rate, length or channel than the clips have
-    now.
-    """
+    """A feature made from audio of another rate, length or channel than the clips'."""
 
 
 class UnreadableClips(RequestError):
@@ -95,14 +93,10 @@ class StoredFeature(FeatureFile):
     """One feature of an opened cache, `cache["mel"]`, even if its file is replaced."""
 
     cache: "Cache"
-    row_of: NDArray[np.intp]
-    """(N,) the row of each clip of the table in this file, -1 if it has none."""
-    values: NDArray[np.floating]
-    """(clips, rows, frames), a memory map."""
-    states: NDArray[np.uint64]
-    """(clips,), a memory map."""
-    checked: NDArray[np.uint64]
-    """(N,) the state word under which a clip's CRC was checked, 0 before."""
+    row_of: NDArray[np.intp]  # (N,) each clip's row in this file, -1 if it has none
+    values: NDArray[np.floating]  # (clips, rows, frames), a memory map
+    states: NDArray[np.uint64]  # (clips,), a memory map
+    checked: NDArray[np.uint64]  # (N,) state words under which CRCs were checked, or 0
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.values.shape))

@@ -75,8 +75,7 @@ class Handle:
     """A run's claim, as its workers get it."""
 
     marker: Path
-    locked: bool
-    """Whether the file system has locks."""
+    locked: bool  # whether the file system has locks
 
 
 class Writing:

@@ -50,8 +50,7 @@ FINGERPRINTED = (
 def lock(folder: Path, name: str, *, create: bool = True) -> Lock:
     """The lock of this name in a cache folder.
 
-    `<feature>`    shared by the writers of its clips, exclusive for creating or
-                   replacing its file
+    `<feature>`    shared by writers of its clips, exclusive for replacing its file
     `preparing`    held by the one run that examines the cache and creates files
     `index`        held while index.h5 and the CSV files are replaced
     `runs`         held for the moment in which a run is admitted, see claims.py
@@ -107,12 +106,9 @@ def intact(
 class ClipStatus:
     """The status of B clips in a feature's file; all arrays are (B,)."""
 
-    states: NDArray[np.uint64]
-    """State words, 0 for a clip without a row."""
-    outdated: NDArray[np.bool_]
-    """Other audio, settings, parameters or code made it, or its word is damaged."""
-    damaged: NDArray[np.bool_]
-    """The word is right, the values have another CRC; known only of checked clips."""
+    states: NDArray[np.uint64]  # state words, 0 for a clip without a row
+    outdated: NDArray[np.bool_]  # made from something else, or its word is damaged
+    damaged: NDArray[np.bool_]  # the checked values have another CRC than the word
     done: NDArray[np.bool_]
 
     @property
@@ -132,24 +128,17 @@ class FeatureSpec:
 
     stored: str
     feature: str
-    parameters: Attributes = field(default_factory=dict)
-    """All parameters, defaults filled in."""
+    parameters: Attributes = field(default_factory=dict)  # all, with the defaults
     code_version: int = 0
-    units: str = ""
-    """The unit of the values, such as "dB" for a level and "dB/frame" for its slope."""
-    row_axis: NDArray[np.float64]
-    """(rows,) each row's position, in `row_unit`."""
+    units: str = ""  # of the values, as "dB" of a level and "dB/frame" of its slope
+    row_axis: NDArray[np.float64]  # (rows,) each row's position, in `row_unit`
     row_unit: str = "index"
-    frame_axis: NDArray[np.float64]
-    """(frames,) each frame's position, in `frame_unit`."""
+    frame_axis: NDArray[np.float64]  # (frames,) each one's position, in `frame_unit`
     frame_unit: str = "index"
     sample_rate: int
     samples: int
-    audio_channel: int = 0
-    """The channel of the audio files, counted from 1; 0, which no file states, is the
-    mean of all."""
-    hop_length: int = 0
-    """Samples from frame to frame; 0 if that is unknown or frames are not time."""
+    audio_channel: int = 0  # of the files, from 1; 0, which none states: their mean
+    hop_length: int = 0  # samples; 0 if that is unknown or frames are not time
     dtype: str = "float16"
     libraries: str = ""
     created: str = field(default_factory=now)

@@ -75,15 +75,11 @@ class FinishedClips:
     """The clips of a table that a feature's file already holds; the arrays are (N,)."""
 
     done: NDArray[np.bool_]
-    damaged: NDArray[np.bool_]
-    """The state word says done, but the values have another CRC."""
-    row_of: NDArray[np.intp]
-    """The row of a clip in the file, -1 if it has none."""
+    damaged: NDArray[np.bool_]  # the state word says done, but the CRC is another
+    row_of: NDArray[np.intp]  # the row of a clip in the file, -1 if it has none
     file: FeatureFile | None = None
-    fits: bool = False
-    """The file has exactly these clips, in this order."""
-    note: str = ""
-    """Why the file cannot be used; '' if it can or there is none."""
+    fits: bool = False  # whether the file has exactly these clips, in this order
+    note: str = ""  # why the file cannot be used; '' if it can or there is none
 
 
 def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:

@@ -38,8 +38,7 @@ class Channel:
 
     name: str
     parameters: tuple[tuple[str, Value], ...] = ()  # sorted by name
-    rows: tuple[int, int] | None = None
-    """First and last row, counted from 0, both included; None for all."""
+    rows: tuple[int, int] | None = None  # first and last, from 0; None for all
 
     @property
     def stored(self) -> str:

@@ -184,10 +184,8 @@ def write_check(
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
-    """The findings of `python -m pipeline check`, leaks first; None without any.
-
-    None too if clips or audio files have changed since, or if the file is damaged. If
-    no audio file is there, the cache is used on another machine.
+    """The findings of `python -m pipeline check`, leaks first; None without any, and if
+    clips or audio files, unless none is here, have changed since.
     """
     try:
         content = json.loads((folder / CHECKED).read_text("utf-8"))

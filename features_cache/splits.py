@@ -23,8 +23,7 @@ class Split:
     """Clip ids of one fold's split, in the table's order.
 
     `train` holds originals, then their altered copies; `statistics` the originals
-    alone, which give means and deviations; `left_out` originals whose group is tested
-    or validated.
+    alone; `left_out` originals whose group is tested or validated.
     """
 
     train: Ids
@@ -43,8 +42,7 @@ def fold_split(
 ) -> Split:
     """The split in which `fold` is tested; RequestError if a side would be empty.
 
-    `val` sets clips aside for model selection: the next fold, or 15 % of the training
-    groups (stratified, drawn from `seed`).
+    `val` sets the next fold aside, or 15 % of the training groups, drawn from `seed`.
     """
     clips = originals(table)
     folds = sorted(clips["fold"].unique().tolist())

@@ -131,9 +131,8 @@ def too_few_classes(clips: pd.DataFrame) -> str:
 
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
-    """The table's CLIP_COLUMNS and WINDOW_COLUMNS; RequestError names what is wrong.
-
-    Absent columns become '' or 0, a blank group the clip's id or its original's group.
+    """The table's CLIP_COLUMNS and WINDOW_COLUMNS, absent ones '' or 0, a blank group
+    the clip's id or its original's group; RequestError names what is wrong.
     """
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(

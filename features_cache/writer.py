@@ -63,8 +63,7 @@ def write_batch(
 ) -> None:
     """Write a worker's clips as they are computed; RunIsGone if their run has ended.
 
-    batch  each clip's row in the files, and its values as (place of the feature in
-           `files`, values, state)
+    batch  (row in the files, its (place of the feature in `files`, values, state))
     """
     writing = Writing(handle)
     descriptors = [os.open(file.path, os.O_RDWR) for file in files]
@@ -138,9 +137,8 @@ class CacheWriter:
 
 @contextmanager
 def cache_writer(wanted: Wanted, *, wait: bool) -> Iterator[CacheWriter]:
-    """Admit a run to a cache; no other creates files until it has created its own.
-
-    wait  whether it waits for runs that write the same clips or files, or is refused
+    """Admit a run to a cache, where no other creates files until it has done so; `wait`
+    for runs that write the same clips or files, or be refused.
     """
     wanted.folder.mkdir(parents=True, exist_ok=True)
     rows = wanted.part.start, wanted.part.stop

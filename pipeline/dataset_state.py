@@ -45,11 +45,7 @@ def state_of(
     cache: Cache | None = None,
     features: Sequence[str] = (),
 ) -> State:
-    """Where a loaded dataset stands.
-
-    cache     its cache, if that is open already
-    features  those to train on, by default all of the cache
-    """
+    """Where a loaded dataset stands; `features` are those to train on, else all."""
     state = State(
         given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
         source=option_words(options, OF_AUDIO),

@@ -23,10 +23,9 @@ class CutOff(Exception):
 
 def with_length(content: bytes) -> bytes | None:
     """The frames of an MP3 behind a new Xing header, which states their number; None if
-    its own does, or without frames; CutOff if the last frame is cut off.
+    its own does, or without frames; CutOff if the last one is.
 
-    Without the number libsndfile estimates the length from the first frame, and may
-    drop the end of a file with a variable bit rate.
+    Without it libsndfile estimates the length from the first frame, and may lose the end.
     """
     frames = list(frames_in(content))
     if not frames:

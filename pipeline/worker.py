@@ -70,10 +70,9 @@ class ExtractionResult:
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
     # file, first error of its decoder: damaged parts of it were skipped
     damaged: list[tuple[str, str]] = field(default_factory=list)
+    # feature -> clips whose time counts, all but the first of each process; their time
     timed: Counter[str] = field(default_factory=Counter)
-    """feature -> clips whose time counts: all but the first of each process"""
     nanoseconds: Counter[str] = field(default_factory=Counter)
-    """feature -> time of these clips; features share the time of a common spectrum"""
 
     def seconds_a_clip(self) -> dict[str, float]:
         """Core seconds for one clip, by feature."""

@@ -56,9 +56,8 @@ def replaced(
 ) -> Iterator[Path]:
     """A draft to fill, which then takes the place of `path`; an OSError names `path`.
 
-    locked   whether the caller holds a lock: all holders use one draft, and overwrite
-             that of a killed run. Otherwise this process has its own draft, and drafts
-             of ended processes are removed
+    locked   whether the caller holds a lock: all holders use one draft. Otherwise this
+             process has its own, and drafts of ended processes are removed
     durable  whether the file survives a power cut, in 10 ms more; a kill it always does
     """
     refuse_special(path)

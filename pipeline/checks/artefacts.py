@@ -32,10 +32,8 @@ ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artef
 def linear_accuracies(
     table: pd.DataFrame, values: NDArray[np.floating], strength: float = OF_ARTEFACTS
 ) -> NDArray[np.float64]:
-    """(folds,) test accuracies of a logistic regression on `values` (clips, d), split
-    as for training; for tags macro AUROC over the classes that every side has.
-
-    RequestError if a fold leaves fewer than two classes to train on.
+    """(folds,) test accuracies of a logistic regression on `values` (clips, d); for
+    tags macro AUROC of classes that every side has. RequestError if folds lack classes.
     """
     tagged = has_tags(table)
     if tagged:

@@ -60,9 +60,8 @@ STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 class Dataset:
     """Clips of one rate and duration.
 
-    `table` has CLIP_COLUMNS and WINDOW_COLUMNS, originals in the order of their source,
-    then altered copies. `source` distinguishes datasets of the same name: a known name,
-    an absolute path, or EXTERNAL for a cache without audio.
+    `table` has CLIP_COLUMNS and WINDOW_COLUMNS, originals, then altered copies.
+    `source` distinguishes datasets of one name: a known name, a path, or EXTERNAL.
     """
 
     name: str
@@ -101,10 +100,9 @@ def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
 
 
 def load(options: SourceOptions) -> Dataset:
-    """A dataset by its name, fetched if it is missing, or from a folder, CSV or cache.
-
-    RequestError if there are fewer than two classes, or if the name belongs to features
-    of another source; folds.csv is then not written.
+    """A dataset by its name, fetched if it is missing, or from a folder, CSV or cache;
+    RequestError, before folds.csv is written, for fewer than two classes, or a name that
+    features of another source have.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """

@@ -76,8 +76,7 @@ class Listing:
     """Original clips as their source lists them.
 
     `table` has CLIP_COLUMNS, WINDOW_COLUMNS and columns of the source, as `filename`. A
-    `fold` of 0, a `group` of '', and None are not known yet. `groups` is the noun for a
-    group; '' means source recording.
+    `fold` of 0, a `group` of '', and None are not known yet. `groups` is their noun.
     """
 
     table: pd.DataFrame

@@ -37,10 +37,10 @@ class Feature:
     frames: Function = axes.centred_frames
     frame_unit: str = "s"
     version: int = 1
+    # (**parameters) -> facts that the values depend on, as a network file's digest
     recorded: Callable[..., dict[str, str]] | None = None
-    """(**parameters) -> facts that the values depend on, as a network file's digest."""
+    # (**parameters) -> the feature whose stored map it is computed from
     source: Callable[..., str] | None = None
-    """(**parameters) -> the feature whose stored map it is computed from."""
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
@@ -61,9 +61,7 @@ def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
                 the row axis
     row_unit    unit of the row axis
     frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by
-                default the seconds of
-                frames `hop_length` samples apart, the first at the clip's beginning, or
-                of each sample
+                default the seconds of frames `hop_length` samples apart, or of samples
     frame_unit  unit of the frame axis, "s" by default; frames with another unit are not
                 times
     version     raised when the feature's values change, so that caches compute it again
