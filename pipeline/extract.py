@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress
+from featurestack.features_cache import Cache
 from featurestack.features_cache.missing import Missing, missing, nothing_missing
 from featurestack.features_cache.side_files import FAILURES
 from featurestack.features_cache.writer import CacheWriter, cache_writer
@@ -24,7 +26,6 @@ from featurestack.pipeline.extraction_report import (
     describe_work,
     extraction_summary,
     next_after,
-    usable_clips,
 )
 from featurestack.pipeline.features import Clip
 from featurestack.pipeline.options import FeaturesCommand
@@ -67,11 +68,14 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
     if options.prepare:
         print("ready: PART=1/n and so on fill the files")
     else:
+        cache = Cache(asked.folder)
         lines = extraction_summary(asked, result, time.perf_counter() - begun)
         if known is None:
-            lines.append(next_after(asked, options))
+            lines.append(next_after(asked, options, cache))
         if result.failures:
-            lines.append(usable_clips(asked, result))
+            usable = counted(int(cache.readable(asked.names).sum()), asked.noun)
+            failed = len({row for row, *_ in result.failures})
+            lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
         print(*lines, sep="\n")
     return int(bool(result.failures))
 

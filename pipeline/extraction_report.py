@@ -82,17 +82,8 @@ def extraction_summary(
     return lines
 
 
-def usable_clips(asked: Request, result: ExtractionResult) -> str:
-    """A line on the clips that have every feature, and the number of failed ones."""
-    done = Cache(asked.folder).readable(asked.names)
-    usable = counted(int(done.sum()), asked.noun)
-    failed = {row for row, *_ in result.failures}
-    return f"usable: {usable}; {len(failed):,} left out, see {FAILURES}"
-
-
-def next_after(asked: Request, options: FeaturesCommand) -> str:
+def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
     """The next commands: missing parts, else training."""
-    cache = Cache(asked.folder)
     missing = missing_clips(cache, asked.names)
     state = state_of(options, asked.dataset, cache, asked.names)
     if missing.any():

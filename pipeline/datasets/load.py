@@ -101,8 +101,8 @@ def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
 
 def load(options: SourceOptions) -> Dataset:
     """A dataset by its name, fetched if it is missing, or from a folder, CSV or cache;
-    RequestError, before folds.csv is written, for fewer than two classes, or a name that
-    features of another source have.
+    RequestError, before folds.csv is written, for fewer than two classes, or the name
+    of another source's features.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
