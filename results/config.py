@@ -412,10 +412,7 @@ def _value(value: object, kind: object, traits: Traits, place: str) -> object:
 def digest(content: object) -> str:
     """A short hash of anything JSON can hold, independent of the order of keys."""
     text = json.dumps(
-        content,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
 

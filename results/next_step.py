@@ -301,16 +301,12 @@ RULES = (
     Rule("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
     Rule("complete", lambda s: s.incomplete, features),
     Rule(
-        "again",
-        lambda s: s.former or any(run.outdated for run in s.trained),
-        retrain,
+        "again", lambda s: s.former or any(run.outdated for run in s.trained), retrain
     ),
     Rule("report", lambda s: s.ran, lambda s: make_command("analysis", *s.given)),
     Rule("first", lambda s: not s.trained and not s.chosen, first),
     Rule(
-        "different",
-        lambda s: s.chance and untried(s),
-        lambda s: s.again(*untried(s)),
+        "different", lambda s: s.chance and untried(s), lambda s: s.again(*untried(s))
     ),
     Rule("combine", lambda s: s.ranked == 1 and not s.chosen, combine),
     Rule(
@@ -318,16 +314,10 @@ RULES = (
         lambda s: any(run.missing_folds for run in s.trained[:2]),
         lambda s: sweeps(s.given, s.trained[:2]),
     ),
-    Rule(
-        "network",
-        lambda s: s.exact and not s.chance and not s.chosen,
-        network,
-    ),
+    Rule("network", lambda s: s.exact and not s.chance and not s.chosen, network),
     Rule("predict", lambda s: s.audio, predict),
     Rule(
-        "paper",
-        lambda s: True,
-        lambda s: make_command("analysis", *s.given, "PAPER=1"),
+        "paper", lambda s: True, lambda s: make_command("analysis", *s.given, "PAPER=1")
     ),
 )
 

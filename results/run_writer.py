@@ -72,9 +72,6 @@ def write_predictions(
     table = pd.concat([rows[columns], table], axis=1)
     # 9 digits hold a float32
     text = table.to_csv(
-        index=False,
-        float_format="%.9g",
-        na_rep="nan",
-        lineterminator="\n",
+        index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
     )
     replace_file(fold_folder / predictions_file(member), text)

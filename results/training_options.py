@@ -68,16 +68,10 @@ class Training(Options):
     )
 
     epochs: int = of_networks(
-        40,
-        "epochs of training; PATIENCE may end it earlier",
-        least=1,
-        label="e",
+        40, "epochs of training; PATIENCE may end it earlier", least=1, label="e"
     )
     batch: int = of_networks(
-        32,
-        "clips in one training step; batch norm needs two",
-        least=2,
-        label="b",
+        32, "clips in one training step; batch norm needs two", least=2, label="b"
     )
     grid: str = option(
         "64x216",
@@ -94,8 +88,7 @@ class Training(Options):
         needs="padding",
     )
     norm: Literal["feature", "row", "none"] = of_networks(
-        "row",
-        "standardisation by feature, by row of a feature, or none",
+        "row", "standardisation by feature, by row of a feature, or none"
     )
     augment: str = of_networks(
         "auto",
@@ -116,9 +109,7 @@ class Training(Options):
         least=0,
     )
     balance: Literal["none", "loss"] = option(
-        "none",
-        "weight of rare classes: loss counts them more",
-        needs="balance",
+        "none", "weight of rare classes: loss counts them more", needs="balance"
     )
 
     optimizer: Literal["adamw", "sgd"] = of_networks(
@@ -132,9 +123,7 @@ class Training(Options):
         least=1e-12,
     )
     decay: float | None = of_networks(
-        None,
-        "weight decay; 0.05 for adamw, 0.0005 for sgd by default",
-        least=0,
+        None, "weight decay; 0.05 for adamw, 0.0005 for sgd by default", least=0
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(
@@ -150,9 +139,7 @@ class Training(Options):
         least=0,
     )
     clip: float = of_networks(
-        0.0,
-        "largest norm of a step's gradient; 0 for no limit",
-        least=0,
+        0.0, "largest norm of a step's gradient; 0 for no limit", least=0
     )
 
     background_audio: str = option(
@@ -170,10 +157,7 @@ class Training(Options):
         "validation clips for model selection: the next fold, or 15 % of the training"
         " groups",
     )
-    select: Selected = option(
-        "val_loss",
-        "validation score that picks the best epoch",
-    )
+    select: Selected = option("val_loss", "validation score that picks the best epoch")
     patience: int = of_networks(
         0,
         "epochs without a better SELECT after which training ends, 0 for no early"
@@ -201,10 +185,7 @@ class Training(Options):
         " fetched",
     )
     weights_lr: float = of_networks(
-        0.2,
-        "share of LR for the layers that WEIGHTS filled",
-        least=0,
-        most=1,
+        0.2, "share of LR for the layers that WEIGHTS filled", least=0, most=1
     )
     device: str = of_networks(
         "auto",
@@ -223,8 +204,7 @@ class Training(Options):
         "threads of the network's arithmetic on a CPU; auto is every core for images",
     )
     compile: bool = of_networks(
-        False,
-        "torch.compile, which takes minutes: for long runs on a GPU",
+        False, "torch.compile, which takes minutes: for long runs on a GPU"
     )
 
     @property

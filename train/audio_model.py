@@ -257,10 +257,7 @@ def predict_files(
 
     def clips() -> Iterator[tuple[str, Samples]]:
         for key, file in progress(
-            files.items(),
-            total=len(files),
-            label="predicting",
-            unit="files",
+            files.items(), total=len(files), label="predicting", unit="files"
         ):
             try:
                 start, end = places.get(key, audio.WHOLE)

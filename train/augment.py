@@ -76,9 +76,7 @@ class Batch(NamedTuple):
         import torch
 
         draw = torch.rand(
-            len(self.x),
-            generator=self.generator,
-            device=self.generator.device,
+            len(self.x), generator=self.generator, device=self.generator.device
         )
         numbers = low + (high - low) * draw
         return numbers.to(self.x.device)
@@ -93,9 +91,7 @@ class Batch(NamedTuple):
         import torch
 
         draw = torch.randperm(
-            len(self.x),
-            generator=self.generator,
-            device=self.generator.device,
+            len(self.x), generator=self.generator, device=self.generator.device
         )
         return draw.to(self.x.device)
 

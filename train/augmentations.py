@@ -190,9 +190,7 @@ def noise(batch: Batch, strength: float) -> Batch:
 
     values = batch.x[0].numel()
     numbers = torch.randn(
-        values + NOISE_OFFSETS,
-        generator=batch.generator,
-        device=batch.generator.device,
+        values + NOISE_OFFSETS, generator=batch.generator, device=batch.generator.device
     )
     numbers = numbers.to(batch.x)
     start = batch.integers(NOISE_OFFSETS)

@@ -152,10 +152,7 @@ def disagreement(
     floor = NEGLIGIBLE * math.hypot(*lengths)
     for name, expected in exact.gradients.items():
         difference = gradient_difference(
-            fast.gradients[name],
-            rounded.gradients[name],
-            expected,
-            floor,
+            fast.gradients[name], rounded.gradients[name], expected, floor
         )
         if difference:
             return f"the gradient of {name} {difference}"
@@ -188,9 +185,7 @@ def gradient_difference(
 def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
     """1 - the cosine of the angle between two gradients of one parameter."""
     cosine = torch.nn.functional.cosine_similarity(
-        gradient.flatten(),
-        expected.flatten(),
-        dim=0,
+        gradient.flatten(), expected.flatten(), dim=0
     )
     return 1 - cosine.item()
 

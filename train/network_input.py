@@ -268,10 +268,7 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
     if values.shape[1:] == grid:
         return values
     resized = torch.nn.functional.interpolate(
-        values[:, None],
-        grid,
-        mode="bilinear",
-        antialias=True,
+        values[:, None], grid, mode="bilinear", antialias=True
     )
     return resized[:, 0]
 

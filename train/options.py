@@ -192,10 +192,7 @@ class TrainedOptions(ChosenRun):
         most=0,
     )
     reject: float = option(
-        0.0,
-        "probability below which there is no answer, such as 0.7",
-        least=0,
-        most=1,
+        0.0, "probability below which there is no answer, such as 0.7", least=0, most=1
     )
 
 

@@ -30,10 +30,7 @@ class VectorNet(nn.Module):
             nn.BatchNorm1d(width),
             nn.ReLU(inplace=True),
         )
-        self.head = nn.Sequential(
-            nn.Dropout(before_head),
-            nn.Linear(width, classes),
-        )
+        self.head = nn.Sequential(nn.Dropout(before_head), nn.Linear(width, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.norm(x.flatten(1))
