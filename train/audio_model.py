@@ -79,7 +79,7 @@ class AudioModel(TrainedModel):
         )
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
-        # samples of a clip
+        # of a clip
         self.samples = round(self.config.duration * self.sample_rate)
         # with run.json's description
         self.channels: list[tuple[Variant, StoredChannel]] = []
@@ -107,6 +107,7 @@ class AudioModel(TrainedModel):
                 "the run's dataset has no sample rate and duration: no audio can be cut"
                 " to clips"
             )
+        self.seconds = self.samples / self.sample_rate
         for variant, described in self.channels:
             self.refuse_other_values(variant, described)
 
@@ -219,17 +220,16 @@ class AudioModel(TrainedModel):
         """The samples of a window of WINDOW seconds; by default of a clip, or of the
         median training clip if many clips were padded.
         """
-        longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:
             seconds = self.config.clip_seconds
             tell(
                 f"windows of {seconds:g} s, the median of the training clips, since"
                 " many are padded"
             )
-        if seconds > longest:
+        if seconds > self.seconds:
             raise RequestError(
-                f"WINDOW={seconds:g}: expected at most the {longest:g} seconds of a"
-                " clip"
+                f"WINDOW={seconds:g}: expected at most the {self.seconds:g} seconds of"
+                " a clip"
             )
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
 
@@ -250,7 +250,6 @@ def predict_files(
     probability for each class. Files that cannot be read are left out, and named.
     """
     rate = model.sample_rate
-    longest = model.samples / model.sample_rate
     longer = []
     rates = {}
     failures = {}
@@ -271,33 +270,23 @@ def predict_files(
             seconds = info.frames / info.sample_rate if info else end - start
             if info:
                 rates[file] = info.sample_rate
-            if seconds > longest + TOLERANCE:
+            if seconds > model.seconds + TOLERANCE:
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
 
-    keys = []
-    probabilities = []
-    predicted = []
-    for key, own, text in model.predict(clips(), apart):
-        keys.append(key)
-        probabilities.append(own)
-        predicted.append(text)
-    values = np.reshape(probabilities, (-1, len(model.classes)))
-    table = pd.DataFrame(values, keys, model.classes)
-    table.insert(0, "predicted", predicted)
-    tell_longer(len(longer), longest)
+    answers = [*model.predict(clips(), apart)]
+    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
+    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
+    table.insert(0, "predicted", [text for _, _, text in answers])
+    if longer:
+        tell(
+            f"only the first {duration(model.seconds)} of"
+            f" {counted(len(longer), 'file')} count; HOP=1 predicts windows through"
+            " all of them"
+        )
     tell_low_rates(rates, rate)
     tell_failures(failures, len(files))
     return table
-
-
-def tell_longer(files: int, seconds: float) -> None:
-    """Tell how many files are longer than the seconds that count."""
-    if files:
-        tell(
-            f"only the first {duration(seconds)} of {counted(files, 'file')} count;"
-            " HOP=1 predicts windows through all of them"
-        )
 
 
 def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:

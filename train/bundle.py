@@ -115,8 +115,7 @@ def read_bundle(file: Path) -> Bundle:
         )
     if not isinstance(content["folds"], dict) or not content["folds"]:
         raise RequestError(f"{file} holds no folds: make it again from its run")
-    again = "make it again from its run"
-    read = read_config(config, BundleConfig, str(file), again)
+    read = read_config(config, BundleConfig, str(file), "make it again from its run")
     return Bundle(read, content["folds"])
 
 
@@ -124,11 +123,12 @@ def refuse_other_channels(config: BundleConfig) -> None:
     """RequestError if the channels are not those of the configuration's feature set."""
     features = parse_set(config.features)
     for feature, channel in itertools.zip_longest(features, config.channels):
-        if feature is None or channel is None or feature.stored != channel.stored:
-            same = False
-        else:
-            same = feature.rows in (None, channel.row_range)
-        if not same:
+        if (
+            feature is None
+            or channel is None
+            or feature.stored != channel.stored
+            or feature.rows not in (None, channel.row_range)
+        ):
             channels = "+".join(str(channel.channel) for channel in config.channels)
             raise RequestError(
                 f"the configuration names the features {config.features} and has the"

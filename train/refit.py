@@ -20,13 +20,7 @@ from featurestack.train.compute import Compute
 from featurestack.train.fold_data import measure_clips
 from featurestack.train.options import BundleOptions, RunOptions
 from featurestack.train.plan import Plan, make_plan
-from featurestack.train.trainer import (
-    LinearTrainer,
-    Trainer,
-    begin,
-    draw_network,
-    load_data,
-)
+from featurestack.train.trainer import begin, draw_network, load_data, trainer_of
 
 EVERY = 0  # number of the fold that tests nothing
 
@@ -56,8 +50,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     begin(network, fold_data)
     compute.prepare()
     forward = compute.compile(compute.place(network))
-    kind = Trainer if plan.model.kind.in_steps else LinearTrainer
-    trainer = kind(fold_data, network, compute, forward)
+    trainer = trainer_of(plan)(fold_data, network, compute, forward)
     total = plan.epochs * len(fold_data.train)
     with TemporaryDirectory() as name:
         folder = Path(name)

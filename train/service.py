@@ -88,7 +88,7 @@ class Model:
         }
         self.versions: dict[str, str] = dict(config.versions)
         self.sample_rate: int = self._model.sample_rate
-        self.seconds: float = self._model.samples / self._model.sample_rate
+        self.seconds: float = self._model.seconds
 
     def predict(self, y: ArrayLike, sample_rate: float) -> Prediction:
         """The answer for one clip.

@@ -29,12 +29,10 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
     """
     split = run.scored_split
     lines = []
-    best = (
-        {"best": f"best epoch by {run.training.options.select}"}
-        if run.selection() == "best"
-        else {}
-    )
-    for selection, epoch in {"last": "last epoch", **best}.items():
+    epochs = {"last": "last epoch"}
+    if run.selection() == "best":
+        epochs["best"] = f"best epoch by {run.training.options.select}"
+    for selection, epoch in epochs.items():
         table = run.scores(split, selection).loc[folds]
         texts = []
         for name in run.task.printed_scores:

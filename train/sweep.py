@@ -114,11 +114,8 @@ def train_all(
     started = time.monotonic()
     for number, job in enumerate(jobs):
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
-        left = (
-            (time.monotonic() - started) / number * (len(jobs) - number)
-            if number
-            else 0.0
-        )
+        seconds = time.monotonic() - started
+        left = seconds / max(1, number) * (len(jobs) - number)
         about = f" (about {duration(left)} for the rest)" if left > 1 else ""
         tell(f"run {number + 1} of {len(jobs)}: {name}{about}")
         try:
@@ -136,29 +133,21 @@ def table(done: Sequence[RunFolder]) -> str:
     for folder in done:
         families.setdefault(folder.config.family, []).append(folder)
     rows = []
-    unit = ""
     for seeds in families.values():
-        counted = 1 if seeds[0].exact else len(seeds)
         score = configuration_score(seeds)
-        unit = score.unit
         by_fold = score.by_fold
         deviation = f" ± {percent(by_fold.std())}" if len(by_fold) > 1 else ""
         accuracy = percent(score.mean) + deviation
-        row = (seeds[0].name, accuracy, score.interval or "-", counted)
-        rows.append((score.mean, row))
+        number = 1 if seeds[0].exact else len(seeds)
+        interval = score.interval or "-"
+        rows.append((score.mean, seeds[0].name, accuracy, interval, number))
     rows.sort(key=itemgetter(0), reverse=True)
-    split = (
-        "validation" if all(folder.scored_split == "val" for folder in done) else "test"
-    )
-    header = (
-        "run",
-        f"{split} {done[0].task.metric.title} %",
-        "95 % CI",
-        "seeds",
-    )
-    text = text_table([cells for _, cells in rows], header)
-    if unit == "block":
-        text += f"\nNote: intervals are {by_unit(unit)}"
+    validated = all(folder.scored_split == "val" for folder in done)
+    split = "validation" if validated else "test"
+    header = "run", f"{split} {done[0].task.metric.title} %", "95 % CI", "seeds"
+    text = text_table([cells for _, *cells in rows], header)
+    if score.unit == "block":
+        text += f"\nNote: intervals are {by_unit(score.unit)}"
     if len(rows) > 1:
         text += (
             f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score"

@@ -409,7 +409,7 @@ def trainer_of(plan: Plan) -> type[Trainer]:
 
 
 def train_run(
-    plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer
+    plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] | None = None
 ) -> None:
     """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
@@ -426,8 +426,7 @@ def train_run(
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
-    if trainer is Trainer:
-        trainer = trainer_of(plan)
+    trainer = trainer or trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
     bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
     forward = None
