@@ -7,6 +7,7 @@ Conventions: N clips, D numbers of a clip, K classes.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ from featurestack.results.training_options import STRENGTH
 
 # logit of a class without training clips: finite, but its probability is 0 in float32
 ABSENT = -1000.0
+# Numbers that a feature of a set counts as at most: as stft, the widest made by hand. A
+# vector of 8,192 would drown 1,024 others: with it YAMNet has 85.2 % and not 80.8, on
+# folds 1 to 3 of ESC-50, each tested by the model of the two others.
+WIDEST = 2050
 # the fit whose time on this machine tells that of others: clips, numbers, classes
 TIMED = (400, 64, 10)
 TIMED_SECONDS = 0.5  # time for repeated fits
@@ -36,11 +41,21 @@ class LinearModel:
         return (x - self.mean) / self.scale @ self.weight.T + self.bias
 
 
+def strengths(widths: Sequence[int], strength: float = STRENGTH) -> Floats:
+    """(D,) C of each number of a set of features with so many numbers (F,): a number of
+    a feature with more than WIDEST has a smaller one, the mean of all is `strength`.
+    """
+    own = np.array(widths, float)
+    counted = np.minimum(own, WIDEST)
+    shares = counted / own * (own.sum() / counted.sum())
+    return np.repeat(strength * shares, widths)
+
+
 def fit(
     x: NDArray[np.floating],
     y: NDArray[np.integer] | NDArray[np.bool_],
     classes: int,
-    strength: float = STRENGTH,
+    strength: float | Floats = STRENGTH,
     originals: NDArray[np.bool_] | None = None,
     class_weights: NDArray[np.floating] | None = None,
 ) -> LinearModel:
@@ -49,7 +64,7 @@ def fit(
     If y is (N, K), with 1 for each label of a clip, each class is fitted against the
     rest. A class without clips is never predicted.
 
-    strength       C, one over the strength of the penalty
+    strength       C, one over the strength of the penalty; of each number if it is (D,)
     originals      (N,) the clips that give means and deviations; by default all
     class_weights  (K,) as how many clips a clip of each class counts; if y is (N, K),
                    a clip that has the label
@@ -58,6 +73,8 @@ def fit(
 
     exact = x.astype(np.float64)
     mean, scale = means_and_deviations(exact if originals is None else exact[originals])
+    largest = np.max(strength)
+    scale = scale / np.sqrt(strength / largest)
     standard = exact
     standard -= mean
     standard /= scale
@@ -88,7 +105,7 @@ def fit(
 
         # one thread: sums have the same order on every machine
         with threadpool_limits(1):
-            solution = minimise(standard, target, strength, exclusive, counts)
+            solution = minimise(standard, target, largest, exclusive, counts)
         weight[fitted], bias[fitted] = solution
     return LinearModel(mean, scale, weight, bias)
 

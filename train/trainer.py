@@ -385,7 +385,8 @@ class LinearTrainer(Trainer):
         is_original = copy_of[data.train] == ""
         targets = self.plan.targets[data.train]
         weights = data.class_weights() if self.training.balance == "loss" else None
-        linear.fit(self.network, x, targets, is_original, weights)
+        widths = self.plan.input.widths
+        linear.fit(self.network, x, targets, is_original, widths, weights)
         self.refuse_broken_weights()
         seconds = time.perf_counter() - start
         bar.update(len(x))

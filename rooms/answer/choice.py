@@ -38,7 +38,7 @@ from featurestack.features_cache import UnreadableClips
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.config import digest
-from featurestack.results.linear import LinearModel, fit
+from featurestack.results.linear import WIDEST, LinearModel, fit, strengths
 from featurestack.results.next_step import complementary
 from featurestack.results.scores import Floats
 from featurestack.results.training_options import STRENGTH
@@ -140,13 +140,19 @@ class Clips:
         """(N, D) the numbers of a feature set."""
         return np.concatenate([self.numbers[name] for name in features.split("+")], 1)
 
-    def fitted(self, x: Numbers, train: Positions) -> Callable[[Numbers], Floats]:
-        """The logits of `linear`; of clips of one class the shares of the classes."""
+    def fitted(
+        self, features: str, x: Numbers, train: Positions
+    ) -> Callable[[Numbers], Floats]:
+        """The logits of `linear`, by the numbers x of a feature set; of clips of one
+        class the shares of the classes.
+        """
         classes = len(self.plan.classes)
         shares = self.plan.indicator(train).mean(axis=0)
         if np.isin(shares, [0, 1]).all():
             return lambda tested: np.tile(shares, (len(tested), 1))
-        model: LinearModel = fit(x[train], self.plan.targets[train], classes)
+        widths = [self.numbers[name].shape[1] for name in features.split("+")]
+        targets = self.plan.targets[train]
+        model: LinearModel = fit(x[train], targets, classes, strengths(widths))
         return model.logits
 
 
@@ -196,7 +202,7 @@ class Scores:
             for fold, split in self.clips.splits.items()
         ]
         clips = plan.identity.content["clips"]
-        fits = [FITS, STRENGTH, plan.training.padding]
+        fits = [FITS, STRENGTH, WIDEST, plan.training.padding]
         about = digest([fits, plan.training.task, plan.folds, clips, sides])
         return self.folder / f"scores-{about}.csv"
 
@@ -240,7 +246,7 @@ class Scores:
 
         def score(number: int) -> dict[Outer, float]:
             part = clips.parts[number]
-            logits = clips.fitted(x, part.train)
+            logits = clips.fitted(features, x, part.train)
             scores = {}
             for outer, tested in part.scored.items():
                 labels = plan.indicator(tested)

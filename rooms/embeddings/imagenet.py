@@ -125,27 +125,27 @@ def pooled(network: "ResNet", x: "Tensor") -> "Tensor":
     return torch.cat([pool.flatten() for pool in over_time])
 
 
-def open_stages() -> "ResNet":
+def open_stages(channels: int = 1) -> "ResNet":
     """The network, opened once for each process and version of its file."""
     path = weights()
-    return _opened(path.absolute(), path.stat().st_mtime_ns, os.getpid())
+    return _opened(path.absolute(), channels, path.stat().st_mtime_ns, os.getpid())
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(path: Path, _: int, __: int) -> "ResNet":
+def _opened(path: Path, channels: int, _: int, __: int) -> "ResNet":
     import torch
     from torch import nn
 
     from featurestack.train.models.resnet import ResNet, basic_block
     from featurestack.train.pretrained import adapt, read_weights
 
-    network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=1, classes=1)
+    network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=channels, classes=1)
     network.layer4 = nn.Sequential()
     network.fc = nn.Identity()  # type: ignore[assignment]
     state = read_weights(path)
     own = {key: state[key] for key in network.state_dict() if key in state}
     if "conv1.weight" in own:
-        own["conv1.weight"] = adapt(own["conv1.weight"], 1)
+        own["conv1.weight"] = adapt(own["conv1.weight"], channels)
     try:
         lacking = network.load_state_dict(own, strict=False).missing_keys
         lacking = [key for key in lacking if not key.endswith("num_batches_tracked")]

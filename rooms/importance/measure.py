@@ -244,7 +244,8 @@ class LoadedFolds:
         assert isinstance(data.source, Resident), "statistics fit into memory"
         of_statistics = np.isin(self.owners, list(features))
         source = data.source.columns(of_statistics)
-        trainer = trainer_of(plan)(replace(data, source=source), network, Compute())
+        data = replace(data, plan=narrow, source=source)
+        trainer = trainer_of(narrow)(data, network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.train_epoch(silent)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from featurestack.features_cache.table import complete, label_indicator
 from featurestack.pipeline.checks.artefacts import linear_accuracies
-from featurestack.results.linear import fit, means_and_deviations
+from featurestack.results.linear import fit, means_and_deviations, strengths
 
 
 @pytest.mark.parametrize("clips", [2, 60, 333])
@@ -77,3 +77,22 @@ def test_more_numbers_than_clips_reach_the_minimum_also_with_equal_clips(repeate
     np.testing.assert_allclose(
         probabilities, expected.predict_proba(standard), atol=1e-5
     )
+
+
+def test_a_wide_feature_does_not_drown_another():
+    assert (strengths([128, 2050], 0.1) == 0.1).all()
+    assert strengths([8192], 0.1) == pytest.approx(0.1)
+    both = strengths([1024, 8192], 0.1)
+    assert both.mean() == pytest.approx(0.1)
+    assert both[-1] / both[0] == pytest.approx(2050 / 8192)
+    random = np.random.default_rng(0)
+    y = np.arange(120) % 4
+    telling = random.normal(size=(120, 20)) + 1.5 * np.eye(20)[y]
+    x = np.hstack([telling, random.normal(size=(120, 20_000))])
+    train, test = slice(80), slice(80, None)
+
+    def right(strength):
+        logits = fit(x[train], y[train], 4, strength).logits(x[test])
+        return (logits.argmax(axis=1) == y[test]).mean()
+
+    assert right(strengths([20, 20_000])) > right(0.1) + 0.1

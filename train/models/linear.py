@@ -5,6 +5,8 @@ that weights, predictions and run folder are like those of any other model. Its 
 (B, D, 1, 1) is that of the kind `linear` in train/network_input.py.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,14 +37,18 @@ def fit(
     x: NDArray[np.float32],
     y: NDArray[np.integer],
     originals: NDArray[np.bool_],
+    widths: Sequence[int],
     class_weights: NDArray[np.float32] | None = None,
 ) -> None:
-    """Set the network's weights, as `results.linear.fit` finds them."""
+    """Set the network's weights, as `results.linear.fit` finds them from features with
+    so many numbers.
+    """
     # it imports scipy.linalg, a tenth of the time of commands that train nothing
     from featurestack.results import linear
 
     classes = network.head.out_features
-    fitted = linear.fit(x, y, classes, network.strength, originals, class_weights)
+    strengths = linear.strengths(widths, network.strength)
+    fitted = linear.fit(x, y, classes, strengths, originals, class_weights)
     network.mean.copy_(torch.from_numpy(fitted.mean))
     network.scale.copy_(torch.from_numpy(fitted.scale))
     network.head.weight.copy_(torch.from_numpy(fitted.weight))
