@@ -172,7 +172,7 @@ def logits(
     clips: Clips, features: str, fold: int, numbers: Mapping[str, Floats]
 ) -> Floats:
     """(N, CLASSES) of new clips, by the model of a set that is trained for a fold."""
-    fitted = clips.fitted(clips.x(features), clips.trained(fold))
+    fitted = clips.fitted(features, clips.trained(fold))
     unseen = np.concatenate([numbers[name] for name in features.split("+")], 1)
     return fitted(unseen)
 

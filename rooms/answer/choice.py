@@ -140,19 +140,16 @@ class Clips:
         """(N, D) the numbers of a feature set."""
         return np.concatenate([self.numbers[name] for name in features.split("+")], 1)
 
-    def fitted(
-        self, features: str, x: Numbers, train: Positions
-    ) -> Callable[[Numbers], Floats]:
-        """The logits of `linear`, by the numbers x of a feature set; of clips of one
-        class the shares of the classes.
-        """
+    def fitted(self, features: str, train: Positions) -> Callable[[Numbers], Floats]:
+        """The logits of `linear`; of clips of one class the shares of the classes."""
         classes = len(self.plan.classes)
         shares = self.plan.indicator(train).mean(axis=0)
         if np.isin(shares, [0, 1]).all():
             return lambda tested: np.tile(shares, (len(tested), 1))
         widths = [self.numbers[name].shape[1] for name in features.split("+")]
         targets = self.plan.targets[train]
-        model: LinearModel = fit(x[train], targets, classes, strengths(widths))
+        x = self.x(features)[train]
+        model: LinearModel = fit(x, targets, classes, strengths(widths))
         return model.logits
 
 
@@ -246,7 +243,7 @@ class Scores:
 
         def score(number: int) -> dict[Outer, float]:
             part = clips.parts[number]
-            logits = clips.fitted(features, x, part.train)
+            logits = clips.fitted(features, part.train)
             scores = {}
             for outer, tested in part.scored.items():
                 labels = plan.indicator(tested)

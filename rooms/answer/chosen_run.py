@@ -167,7 +167,7 @@ def gains_of_fold(clips: Clips, fold: int, features: str) -> pd.DataFrame:
 
     def clip_scores(names: Sequence[str]) -> Floats:
         x = clips.x("+".join(names))
-        logits = clips.fitted("+".join(names), x, train)(x[tested])
+        logits = clips.fitted("+".join(names), train)(x[tested])
         return plan.task.metric.clip_scores(labels, logits, table)[1]
 
     members = features.split("+")
