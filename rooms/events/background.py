@@ -106,7 +106,7 @@ def background_cache(
     name = dataset_name(folder)
     table = cache.data / name / f"{name}.csv"
     stored = " ".join(dict.fromkeys(own.stored for own in channels))
-    rate = cache.settings["sample_rate"]
+    rate = cache.sample_rate
     places = [f"DATA={cache.data}"]
     cut = make_command("events", f"AUDIO={folder}", *places)
     given = [f"DATASET={table}", f"FEATURES={stored}", f"SAMPLE_RATE={rate}"]
@@ -119,9 +119,9 @@ def background_cache(
                 raise RequestError(f"{own.stored} has other parameters there")
     except RequestError as reason:
         raise RequestError(f"BACKGROUND_AUDIO={folder}: {reason}: {remedy}") from None
-    if other.settings["sample_rate"] != rate:
+    if other.sample_rate != rate:
         raise RequestError(
-            f"BACKGROUND_AUDIO={folder} was computed at"
-            f" {other.settings['sample_rate']} Hz, the dataset at {rate} Hz: {remedy}"
+            f"BACKGROUND_AUDIO={folder} was computed at {other.sample_rate} Hz, the"
+            f" dataset at {rate} Hz: {remedy}"
         )
     return other

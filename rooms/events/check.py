@@ -43,7 +43,7 @@ from featurestack.pipeline.datasets.layouts import NO_DATA
 from featurestack.results.scores import Floats
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.own_files import OwnFiles
-from featurestack.rooms.events.tables import as_text, file_name
+from featurestack.rooms.events.tables import DIGITS, as_text, file_name
 
 if TYPE_CHECKING:
     from featurestack.train.audio_model import AudioModel
@@ -53,7 +53,6 @@ TABLE = "checked.csv"
 COLUMNS = ("file", "start", "end", "label", "score", "drawn", "correct")
 CONTEXT = 1.0  # seconds before and after a detection in its cut
 LEAST_SHARE = 0.25  # of the class's threshold
-DIGITS = {"start": 4, "end": 4, "score": 4}
 FEWEST = 5  # right and wrong answers, below which nothing is fitted
 ANSWERS = {"yes": True, "no": False}
 THRESHOLDS = np.arange(5, 96, 5) / 100

@@ -146,6 +146,7 @@ def annotated_recordings(
         number = counted(gone.sum(), "event")
         notes.append(f"{measured.lost_in_words}, with {number}")
     events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
+    events = events.reset_index(drop=True)
     ignored = {name.strip() for name in options.ignore.split(",") if name.strip()}
     labels = {*events["label"]}
     if unknown := sorted(ignored - labels):
@@ -159,7 +160,6 @@ def annotated_recordings(
             " read"
         )
     refuse_class_names(events["label"].unique())
-    events = events.reset_index(drop=True)
     return used, replace(annotations, events=events, notes=tuple(notes))
 
 

@@ -97,34 +97,28 @@ class Frames:
         """Each class's events on the axis, sorted by start, cut to the stretches: an
         event across a block's edge counts in both. Other files and labels are left out.
         """
-        event, stretch = self._overlapping(events)
+        begin, end = (events[name].to_numpy(float) for name in ("start", "end"))
+        until = np.where(begin == end, np.nextafter(end, np.inf), end)  # of points
+        of_file = self.stretches.groupby("file").indices
+        pairs = [np.empty((2, 0), np.intp)]  # of an event and a stretch that overlap
+        for file, rows in events.groupby("file").indices.items():
+            own = of_file.get(file, np.arange(0))
+            own = own[np.argsort(self.start[own])]
+            first = np.searchsorted(self.end[own], begin[rows], side="right")
+            after = np.searchsorted(self.start[own], until[rows], side="left")
+            place, number = numbers_between(first, after)
+            pairs.append(np.stack([rows[place], own[number]]))
+        event, stretch = np.concatenate(pairs, axis=1)
         shift = self.shift[stretch]
-        start = events["start"].to_numpy(float)[event]
-        end = events["end"].to_numpy(float)[event]
-        start = np.maximum(start, self.start[stretch]) + shift
-        end = np.minimum(end, self.end[stretch]) + shift
-        every = Spans(start, end, stretch)
+        every = Spans(
+            np.maximum(begin[event], self.start[stretch]) + shift,
+            np.minimum(end[event], self.end[stretch]) + shift,
+            stretch,
+        )
         label = events["label"].to_numpy(object)[event]
         return {
             name: scores.together([every.take(label == name)]) for name in self.classes
         }
-
-    def _overlapping(self, events: pd.DataFrame) -> tuple[Ints, Ints]:
-        """The pairs of an event and a stretch of its file that overlap."""
-        of_file = self.stretches.groupby("file").indices
-        event, stretch = [np.arange(0)], [np.arange(0)]
-        for file, rows in events.groupby("file").indices.items():
-            own = of_file.get(file, np.arange(0))
-            own = own[np.argsort(self.start[own])]
-            start = events["start"].to_numpy(float)[rows]
-            end = events["end"].to_numpy(float)[rows]
-            until = np.where(start == end, np.nextafter(end, np.inf), end)
-            first = np.searchsorted(self.end[own], start, side="right")
-            after = np.searchsorted(self.start[own], until, side="left")
-            place, number = numbers_between(first, after)
-            event.append(rows[place])
-            stretch.append(own[number])
-        return np.concatenate(event), np.concatenate(stretch)
 
     def targets(self, events: pd.DataFrame) -> Mask:
         """(T, K) whether a frame's time lies in an event of the class; an event between

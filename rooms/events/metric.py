@@ -146,10 +146,8 @@ class EventF1(MeanAveragePrecision):
 
 
 def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
-    """Values (G,) of the recordings that sum to F1, as those of mAP do.
-
-    counts  (3, G) partners, events, detections
-    sizes   (G,) pieces
+    """Values (G,) of the recordings that sum to F1, as those of mAP do; counts (3, G)
+    of partners, events, detections, sizes (G,) in pieces.
     """
     every = counts.sum(axis=1, keepdims=True)
     without = np.nan_to_num(f1_of((every - counts).T))

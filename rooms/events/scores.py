@@ -60,10 +60,6 @@ class Spans(NamedTuple):
     def lasts(self) -> Floats:
         return self.end - self.start
 
-    def by_stretch(self, stretches: int) -> Floats:
-        """(S,) their numbers."""
-        return np.bincount(self.stretch, minlength=stretches).astype(float)
-
 
 # ---- matching
 
@@ -238,8 +234,8 @@ def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tal
     counted.append(events.take(lie_on(events, detections)))
     counted += [detections.take(~on_any), detections.take(wrong_name)]
     onsets = events.start[event] - detections.start[detection]
-    by_stretch = np.stack([spans.by_stretch(stretches) for spans in counted])
-    return Tally(by_stretch, np.abs(onsets), points)
+    numbers = [np.bincount(spans.stretch, minlength=stretches) for spans in counted]
+    return Tally(np.stack(numbers).astype(float), np.abs(onsets), points)
 
 
 def is_points(events: Spans) -> bool:
@@ -262,9 +258,7 @@ def f1_of(counts: Floats) -> Floats:
 
 def f1_interval(counts: Floats) -> tuple[float, float]:
     """The 95 % interval of F1, a mean over B seeds, by resampled recordings; NaN for a
-    single recording.
-
-    counts  (B, 3, S) partners, events, detections of each stretch
+    single recording; counts (B, 3, S) of partners, events, detections.
 
     The variance of the replicates makes the interval, as of accuracies
     (`results.bootstrap`): a perfect score has one too.

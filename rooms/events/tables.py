@@ -60,8 +60,8 @@ def begin_of(name: str) -> tuple[str, datetime | None]:
 
 
 def hours_of(name: str, seconds: float) -> list[tuple[str, str, float, float]]:
-    """Day, hour, start and end of the hours of the clock in a recording that lasts so
-    long; if its name has no time, of the hours from its beginning.
+    """Day, hour, start and end of the clock's hours in a recording of so many seconds;
+    if its name has no time, of the hours from its beginning.
 
     >>> hours_of("20260531_233000.wav", 5400)[1]
     ('2026-06-01', '00', 1800.0, 5400)
@@ -137,11 +137,8 @@ def count_detections(
     rows: list[tuple[object, ...]] = []
     for name, lasts in seconds.items():
         own = detections[detections["file"] == name]
-        hours = hours_of(name, lasts)
-        begins = [start for *_, start, _ in hours]
-        number = np.searchsorted(begins, own["start"], side="right") - 1
-        for place, (day, hour, start, end) in enumerate(hours):
-            inside = own[number == place]
+        for day, hour, start, end in hours_of(name, lasts):
+            inside = own[own["start"].between(start, end, inclusive="left")]
             lasting = (inside["end"] - inside["start"]).groupby(inside["label"])
             summed = lasting.agg(["size", "sum"]).reindex([*classes], fill_value=0)
             of_hour = name, day, hour, round(start, 3), round(end - start, 3)
