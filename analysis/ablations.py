@@ -20,8 +20,7 @@ from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.analysis.significance import standard_error
 
-# options that differ in a pair of kind `augmentation`
-AUGMENTATION = frozenset({"augment", "copies"})
+AUGMENTATION = ("augment", "copies")  # options that differ in a pair of this kind
 
 
 def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
@@ -44,12 +43,12 @@ def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     """The pairs that differ in augmentation and copies alone, the least first."""
 
     def amount(run: Run) -> list[tuple[bool, int]]:
-        texts = [run.option_text(name) for name in ("augment", "copies")]
+        texts = map(run.option_text, AUGMENTATION)
         return [(text != "none", len(text)) for text in texts]
 
     pairs = []
     for pair in combinations(runs, 2):
-        if set() < differing_options(*pair) <= AUGMENTATION:
+        if set() < differing_options(*pair) <= {*AUGMENTATION}:
             less, more = sorted(pair, key=amount)
             pairs.append((less, more))
     return pairs
@@ -66,6 +65,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     runs = ranking.runs
     pairs = [*pairs_of_features(runs), *pairs_of_augmentation(runs)]
     rows = []
+    places = []
     for less, more in pairs:
         keys = sorted(differing_options(less, more))
         changed = "; ".join(
@@ -79,15 +79,17 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         kind = "features" if added else "augmentation"
         runs_of_pair = less.features, less.model, less.name, more.name
         rows.append((kind, name, changed, *runs_of_pair, control))
+        places.append((runs.index(less), runs.index(more)))
     columns = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
     table = pd.DataFrame(rows, columns=columns)
-    places = [(runs.index(less), runs.index(more)) for less, more in pairs]
     differences, tests = ranking.compare(places)
     numbers = tests.numbers(ranking.unit)
     table[["difference", "low", "high", "p"]] = np.clip(numbers, -1, 1)
     table["error"] = standard_error(differences / ranking.unit, ranking.shares)
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
+    table["verdict"] = verdict
     if not ranking.testable:
         table["p"] = np.nan
-    return table.assign(verdict=verdict if ranking.testable else "not compared")
+        table["verdict"] = "not compared"
+    return table

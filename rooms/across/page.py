@@ -10,7 +10,6 @@ from featurestack.analysis.overview import ComparedDatasets
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import Problem
 from featurestack.commandline.quantities import counted
-from featurestack.rooms.across import sentences
 from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def compare_reports(
 
 def page_of(comparison: "Comparison", writer: FigureWriter) -> ComparedDatasets:
     """The comparison's sentences, figures and tables for the page."""
+    from featurestack.rooms.across import sentences
     from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT
 
     names = comparison.joint["feature_set"]
