@@ -42,7 +42,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     )
 
     # options on which the page depends; a room's class has its own
-    of_page: ClassVar[tuple[str, ...]] = (*("run", "figures", "audio_mb"),)
+    of_page: ClassVar[tuple[str, ...]] = ("run", "figures", "audio_mb")
 
     @property
     def page_options(self) -> list[str]:

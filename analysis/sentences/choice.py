@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.sentences import either, sentence
+from featurestack.analysis.sentences import best_of, either, sentence
 from featurestack.commandline.quantities import counted, percent
 
 MOST_CHOSEN = 3  # features that a headline names
@@ -13,13 +13,14 @@ MOST_CHOSEN = 3  # features that a headline names
 @sentence
 def right(f: Findings) -> str:
     """The headline of features chosen inside the folds."""
-    assert f.best is not None and f.choice is not None, "the best run is a choice"
-    score = f"{percent(f.best['accuracy'])} % {f.score}"
+    best = best_of(f)
+    assert f.choice is not None, "the best run is a choice"
+    score = f"{percent(best['accuracy'])} % {f.score}"
     if "uneven" in {threat.kind for threat in f.threats}:
-        score += f" ({percent(f.best['balanced_accuracy'])} % balanced)"
+        score += f" ({percent(best['balanced_accuracy'])} % balanced)"
     names = len(f.choice.candidates)
     return (
-        f"{f.best['model']} has {score} on {often_chosen(f.choice.sets)}, chosen from"
+        f"{best['model']} has {score} on {often_chosen(f.choice.sets)}, chosen from"
         f" {counted(names, 'feature')} without the clips that test them"
     )
 

@@ -130,8 +130,7 @@ def enough(f: Findings) -> str:
     texts = [shown_difference(f), recordings_for_tie(f)]
     seeds = [row["seeds"] for row in f.rows if not row["exact"]]
     if 1 in seeds and len(f.rows) > 1 and f.state != "untested":
-        assert f.best is not None, "runs that were tested have a best one"
-        some = f.best["seeds"] > 1
+        some = best_of(f)["seeds"] > 1
         texts.append(
             "Some runs have one seed." if some else "Only one seed was trained."
         )

@@ -1,16 +1,13 @@
 """Sentences about the comparison of several datasets: facts in, text out."""
 
 from math import isnan
-from typing import TYPE_CHECKING
 
 from featurestack.analysis.tables import format_p
 from featurestack.commandline.quantities import counted, points
-
-if TYPE_CHECKING:
-    from featurestack.rooms.across.comparison import Comparison
+from featurestack.rooms.across.comparison import Comparison
 
 
-def headline(comparison: "Comparison") -> str:
+def headline(comparison: Comparison) -> str:
     """The first line of the page across datasets."""
     best = comparison.best
     if best["gain"] <= 0:
@@ -24,7 +21,7 @@ def headline(comparison: "Comparison") -> str:
     )
 
 
-def on_these(comparison: "Comparison") -> str:
+def on_these(comparison: Comparison) -> str:
     """The best feature set on the datasets at hand."""
     best = comparison.best
     p = format_p(best["p"])
@@ -44,7 +41,7 @@ def on_these(comparison: "Comparison") -> str:
     )
 
 
-def on_unseen(c: "Comparison", fewest: int) -> str:
+def on_unseen(c: Comparison, fewest: int) -> str:
     """The gain to expect from the best feature set on a new dataset."""
     best = c.best
     if isnan(best["new_low"]):

@@ -2,22 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import counted, percent
+from featurestack.features_cache import Cache
 from featurestack.results.config import ChoiceConfig
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from featurestack.features_cache import Cache
-    from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder
 
 NAMED = 6  # features whose counts are stated
 
 
-def choice_of(run: "RunFolder") -> ChoiceConfig:
+def choice_of(run: RunFolder) -> ChoiceConfig:
     config = run.config
     assert isinstance(config, ChoiceConfig), "the folder of a choice"
     return config
@@ -35,7 +32,7 @@ def chosen(config: ChoiceConfig) -> str:
     return f"chosen: {', '.join(texts)}"
 
 
-def alone(features: "pd.DataFrame", score: str) -> str:
+def alone(features: pd.DataFrame, score: str) -> str:
     """The features with the highest scores alone, from the table of candidates."""
     best = features.nlargest(NAMED, "alone")
     texts = [f"{row.feature} {percent(row.alone)} %" for row in best.itertuples()]
@@ -67,7 +64,7 @@ def recommended(config: ChoiceConfig, *, chance: bool) -> str:
     )
 
 
-def surer(candidates: Sequence[str], cache: "Cache") -> str:
+def surer(candidates: Sequence[str], cache: Cache) -> str:
     """Ways to make the answer surer, in whole sentences."""
     clips = cache.clips[cache.clips["copy_of"] == ""]
     number = clips["group"].nunique()

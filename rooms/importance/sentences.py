@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featurestack.analysis.page import listed
 from featurestack.analysis.sentences import either, unsigned
 from featurestack.commandline.quantities import counted, percent
-
-if TYPE_CHECKING:
-    from featurestack.rooms.importance.folder import ImportanceFolder
+from featurestack.rooms.importance.folder import ImportanceFolder
 
 NAMED = 4  # features of the kept set whose loss the first screen states
 
@@ -20,7 +18,7 @@ def between(low: float, high: float) -> str:
     return f"{unsigned(low)} to {unsigned(high)}" if isfinite(low) else ""
 
 
-def measured_features(folder: "ImportanceFolder") -> str:
+def measured_features(folder: ImportanceFolder) -> str:
     """`5 features, by linear`."""
     return f"{counted(len(folder.features), 'feature')}, by {folder.config.model}"
 
@@ -37,7 +35,7 @@ def lost_points(lost: float, low: float, high: float) -> str:
 
 
 def what_matters(
-    kept: Sequence[Row], folder: "ImportanceFolder", best: Sequence[str]
+    kept: Sequence[Row], folder: ImportanceFolder, best: Sequence[str]
 ) -> str:
     """The set to keep, what is lost without each of its features, and features of the
     best configuration that were not measured. `kept` are rows of `tables.kept_set`.
@@ -117,7 +115,7 @@ def fitted_sets(fitted: int, features: int) -> str:
     return f"of the {fitted:,} of {every:,} sets that were fitted"
 
 
-def composed_importance(folder: "ImportanceFolder") -> str:
+def composed_importance(folder: ImportanceFolder) -> str:
     """Says that the measured features were chosen on the tested folds."""
     if not folder.config.composed_from:
         return ""
