@@ -145,13 +145,17 @@ def clip_warnings(table: pd.DataFrame) -> list[Finding]:
     labels = by_label(table)
     by_fold = pd.crosstab(labels["label"], labels["fold"]).drop("", errors="ignore")
     clips = table["clip_id"]
+    silent = table["peak"] < SILENT
+    remedy = "listen to them, and remove empty clips"
+    if (table.loc[silent, "channels"] > 1).any():
+        remedy += "; if channels in antiphase cancel, CHANNEL=1 takes the first alone"
     return [
         Finding(
             "silent",
             WARNING,
             "silent: never above -60 dB",
-            clips[table["peak"] < SILENT].tolist(),
-            "listen to them, and remove empty clips",
+            clips[silent].tolist(),
+            remedy,
         ),
         Finding(
             "clipped",

@@ -114,11 +114,9 @@ def write_check(
 
 def check_folder(folder: Path) -> Path:
     """The first of check, check2, … below OUT that is new, or of this command."""
-    for number in itertools.count(1):
-        place = folder / f"{FOLDER}{number if number > 1 else ''}"
-        if not place.exists() or (place / NO_DATA).is_file():
-            break
-    return place
+    names = itertools.chain([FOLDER], (f"{FOLDER}{n}" for n in itertools.count(2)))
+    places = (folder / name for name in names)
+    return next(p for p in places if not p.exists() or (p / NO_DATA).is_file())
 
 
 def cut(file: Path, start: float, end: float, model: "AudioModel") -> bytes:

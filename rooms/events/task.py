@@ -118,12 +118,11 @@ class Events(Tags):
         return read_tested(folder, folds)
 
     def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
-        seeds: Sequence[ScoredFrames] = run.answers
         try:
             today = read_dataset_events(cache)[[*tested.EVENT_COLUMNS]]
         except RequestError:
             return True  # there are none that can be read
-        for seed in seeds:
+        for seed in run.answers:
             known = seed.events
             now = today[today["file"].isin(seed.frames.stretches["file"])]
             if {*known.itertuples(index=False)} != {*now.itertuples(index=False)}:
@@ -137,8 +136,7 @@ class Events(Tags):
 
     def fold_scores(self, run: TestedRun) -> pd.DataFrame:
         """Scores of events by rules of the other folds."""
-        seeds: Sequence[ScoredFrames] = run.answers
-        each = pd.concat([seed.by_fold for seed in seeds])
+        each = pd.concat([seed.by_fold for seed in run.answers])
         return each.groupby("fold").mean()
 
     def whole_scores(self, run: TestedRun) -> dict[str, float]:

@@ -114,9 +114,11 @@ def test_check_listens_to_the_channel(folder, capsys):
             dataset=str(folder / "stereo"), data=folder / "other", channel=channel
         )
         check_dataset(command)
-        said = "silent: never above -60 dB" in capsys.readouterr().out
+        shown = capsys.readouterr().out
         # half of a sound is left beside a silent channel
-        assert said == (silent and "antiphase" in folder.name)
+        cancels = silent and "antiphase" in folder.name
+        assert ("silent: never above -60 dB" in shown) == cancels
+        assert ("cancel, CHANNEL=1 takes the first alone" in shown) == cancels
 
 
 def test_another_channel_in_a_cache_mixes_with_none(tmp_path, capsys):
