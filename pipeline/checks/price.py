@@ -66,7 +66,13 @@ def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
 
 
 def price(
-    unit: str, by_clip: float, by_group: float, metric: str, new: str, *, clear: bool
+    unit: str,
+    by_clip: float,
+    by_group: float,
+    metric: str,
+    new: str,
+    *,
+    clear: bool,
 ) -> str:
     """How much higher a split by clip scores than a split by `unit`, in words.
 

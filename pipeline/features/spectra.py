@@ -61,7 +61,12 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
-def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
+def mel(
+    clip: Clip,
+    *,
+    bank: MelBank,
+    framing: Framing,
+) -> np.ndarray:
     """Mel spectrogram: the level of bands that are narrow in the bass and wide in the
     treble, as in the ear.
 
@@ -224,7 +229,12 @@ def percussive(
 
 
 @feature(units="dB", rows=erb_axis, row_unit="Hz")
-def gammatone(clip: Clip, *, bank: ErbBank, framing: Framing) -> np.ndarray:
+def gammatone(
+    clip: Clip,
+    *,
+    bank: ErbBank,
+    framing: Framing,
+) -> np.ndarray:
     """Gammatone spectrogram: the level of bands shaped and spaced like those of the
     inner ear.
 

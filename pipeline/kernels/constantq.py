@@ -40,8 +40,13 @@ class Octave:
         """(wavelets, frames) magnitudes for the halved signal `y`."""
         rectangle = np.ones(self.n_fft)
         spectrum = transforms(y, self.hop_length, rectangle, self.bins)
-        sparse = self.filters.indptr, self.filters.indices, self.filters.data
-        return _magnitudes_of_products(*sparse, spectrum, self.norm)
+        return _magnitudes_of_products(
+            self.filters.indptr,
+            self.filters.indices,
+            self.filters.data,
+            spectrum,
+            self.norm,
+        )
 
 
 @compiled

@@ -14,7 +14,11 @@ DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
 def yin(
-    y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int
+    y: np.ndarray,
+    frame_length: int,
+    hop_length: int,
+    shortest: int,
+    longest: int,
 ) -> np.ndarray:
     """(frames,) period in samples; the rate divided by it is `librosa.yin`."""
     window = np.ones(frame_length, np.float32)
