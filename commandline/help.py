@@ -64,7 +64,7 @@ def with_those_of_rooms(own: Registry[Command], stage: str) -> Registry[Command]
         word = word or stage
         for command in rooms.loaded("commands", only=[words], check=own_options):
             if found.setdefault(word, command) is not command:
-                title = addition.room.title
+                title = addition.room.place.title
                 tell_once(f"{words} of {title} is left out: the core has it")
     return found
 

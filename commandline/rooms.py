@@ -79,8 +79,7 @@ class Room:
     added: dict[Kind, dict[str, Addition]] = field(
         init=False, default_factory=lambda: defaultdict(dict)
     )
-    distribution: str = field(init=False, default=NAME)
-    title: str = field(init=False, default="")  # "room whales of whales 1.0"
+    place: "Place" = field(init=False)
 
     def add(
         self, kind: Kind, *names: str, files: str = "", needs: str = ""
@@ -152,9 +151,9 @@ def load(kind: Kind, name: str) -> Any:
             install = install_command(room.extra, room)
             raise RequestError(f"{name} needs {error.name}: {install}") from None
         # a failure of ours is a fault
-        if room.distribution == NAME or isinstance(error, Error):
+        if room.place.distribution == NAME or isinstance(error, Error):
             raise
-        reason = f"{name} of {room.title} fails: {_reason(error)}"
+        reason = f"{name} of {room.place.title} fails: {_reason(error)}"
         raise RequestError(reason) from error
 
 
@@ -173,48 +172,46 @@ def loaded(
     object of another kind.
     """
     for name in only:
-        addition = names(kind)[name]
+        room = names(kind)[name].room
         try:
             result = load(kind, name)
             check(result)
             if arguments:
                 result = result(*arguments)
         except (Exception, SystemExit) as error:
-            room = addition.room
-            if room.distribution == NAME:
+            if room.place.distribution == NAME:
                 raise
             reason = _reason(error.__cause__ or error)
-            tell_once(f"{name} of {room.title} is left out: {reason}")
+            tell_once(f"{name} of {room.place.title} is left out: {reason}")
         else:
             yield result
 
 
 def templates() -> list[Path]:
-    return [room.templates for _, room in _declared() if room and room.templates]
+    return [room.templates for room in _rooms() if room.templates]
 
 
 def targets() -> dict[str, str]:
     """Target of make -> words after `python -m`; the first room's counts."""
     added: dict[str, str] = {}
-    for _, room in _declared():
-        for target, words in room.targets.items() if room else ():
-            added.setdefault(target, words)
+    for room in _rooms():
+        added |= {**room.targets, **added}
     return added
 
 
 def switches() -> set[str]:
     """The options of rooms' commands that are True or False."""
-    return {name for _, room in _declared() if room for name in room.switches}
+    return {name for room in _rooms() for name in room.switches}
 
 
 def folders() -> list[Path]:
-    modules = [sys.modules[place.module] for place, room in _declared() if room]
+    modules = [sys.modules[room.place.module] for room in _rooms()]
     return [Path(str(module.__file__)).parent for module in modules]
 
 
 def install_command(extra: str, room: Room | None = None) -> str:
     """The command that installs an extra of the distribution into this environment."""
-    name = room.distribution if room else NAME
+    name = room.place.distribution if room else NAME
     place = HOME if CLONE and name == NAME else name
     return f"{pip_install()} {shlex.quote(f'{place}[{extra}]')}"
 
@@ -238,11 +235,8 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
 
 def missing() -> list[str]:
     """The folders of rooms that an entry point names and that are not there."""
-    return [
-        place.module.removeprefix(f"{NAME}.").replace(".", "/")
-        for place, room in _declared()
-        if room is None
-    ]
+    gone = [place.module for place, room in _declared().items() if not room]
+    return [module.removeprefix(f"{NAME}.").replace(".", "/") for module in gone]
 
 
 @functools.cache
@@ -251,29 +245,31 @@ def names(kind: Kind) -> dict[str, Addition]:
     add options to one class: their name is "class.room".
     """
     additions: dict[str, Addition] = {}
-    for place, room in _declared():
-        for name, addition in room.added[kind].items() if room else ():
+    for room in _rooms():
+        for name, addition in room.added[kind].items():
             if kind == "options":
-                name = f"{name}.{place.name}"
-            if name in additions:
-                first = additions[name].room.title
-                left_out = f"{name} of {room.title} is left out"  # type: ignore[union-attr]
-                tell_once(f"{left_out}: {first} adds it")
-            else:
-                additions[name] = addition
+                name = f"{name}.{room.place.name}"
+            first = additions.setdefault(name, addition).room
+            if first is not room:
+                left_out = f"{name} of {room.place.title} is left out"
+                tell_once(f"{left_out}: {first.place.title} adds it")
     return additions
 
 
 @functools.cache
-def _declared() -> tuple[tuple[Place, Room | None], ...]:
-    """Each entry point and its declaration, None if the folder is not there."""
-    found: list[tuple[Place, Room | None]] = []
+def _declared() -> dict[Place, Room | None]:
+    """Entry point -> its declaration, None if the folder is not there."""
+    found = {}
     for place in _entry_points():
         try:
-            found.append((place, _declaration(place)))
+            found[place] = _declaration(place)
         except (Exception, SystemExit) as error:
             tell_once(f"{place.title} is left out: {_reason(error)}")
-    return tuple(found)
+    return found
+
+
+def _rooms() -> list[Room]:
+    return [room for room in _declared().values() if room]
 
 
 def _declaration(place: Place) -> Room | None:
@@ -287,8 +283,7 @@ def _declaration(place: Place) -> Room | None:
     room = getattr(module, member, None)
     if not isinstance(room, Room):
         raise TypeError(f"{place.target} is no Room")
-    room.title = place.title
-    room.distribution = place.distribution
+    room.place = place
     return room
 
 

@@ -51,20 +51,10 @@ FLAGS = {"compile", "overwrite", "prepare", "retrain", "skip_test", "wait"}
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
-@dataclass(frozen=True)
-class Spelling:
-    """How the user types commands.
-
-    caller          make, the console command or PYTHON; '' for calls in a script
-    without_target  begins the commands that are no target
-    """
-
-    caller: str = ""
-    without_target: str = PYTHON
-
-
-IN_A_SCRIPT = Spelling()
-SPELLING = ContextVar("SPELLING", default=IN_A_SCRIPT)
+# make, the console command or PYTHON, as the user types; '' for calls in a script
+CALLER = ContextVar("CALLER", default="")
+# begins the commands that are no target
+PYTHON_HERE = ContextVar("PYTHON_HERE", default=PYTHON)
 
 
 @dataclass(frozen=True)
@@ -83,7 +73,7 @@ class CommandLine:
 
     def __str__(self) -> str:
         words = words_of(self.command)
-        function = "" if SPELLING.get().caller else function_of(words)
+        function = "" if CALLER.get() else function_of(words)
         if function:
             return f"fs.{function}({', '.join(map(keyword, self.given))})"
         given = [*self.given, *own_code.words()]
@@ -113,13 +103,14 @@ def function_of(words: str) -> str:
 
 def called_as(spelling: str, python: str = PYTHON) -> None:
     """Set the spelling of later commands; `python` stands for `python -m` in them."""
-    SPELLING.set(Spelling(spelling, python))
+    CALLER.set(spelling)
+    PYTHON_HERE.set(python)
 
 
 def caller() -> str:
     """The spelling that the user typed; in a script, one that works in this folder."""
-    if SPELLING.get().caller:
-        return SPELLING.get().caller
+    if CALLER.get():
+        return CALLER.get()
     if not CLONE:
         return CONSOLE
     try:
@@ -154,7 +145,7 @@ def _typed(words: str) -> str:
 def spelled(words: str) -> str:
     """The text of words after `python -m` that are no target of make."""
     if caller() in (PYTHON, MAKE):
-        return f"{SPELLING.get().without_target} {words}"
+        return f"{PYTHON_HERE.get()} {words}"
     return f"{caller()} {words}"
 
 

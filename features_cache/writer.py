@@ -132,7 +132,14 @@ class CacheWriter:
         tried, names = self.missing.clips, wanted.names
         write_failures(wanted.folder, wanted.clips, tried, names, sorted(failures))
         if failures and wanted.is_whole:
-            _remove_empty(wanted)
+            files = [wanted.folder / f"{stored}.h5" for stored in wanted.names]
+            empty = [
+                file for file in files if not read_header(file).map(state=True).any()
+            ]
+            for file in empty:
+                file.unlink()
+            if empty:
+                refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
 
 
 @contextmanager
@@ -189,15 +196,6 @@ def refuse_full_disk(folder: Path, needed: int) -> None:
             f" {size(free)} are free; fewer FEATURES need less, DATA= names another"
             " disk"
         )
-
-
-def _remove_empty(wanted: Wanted) -> None:
-    files = [wanted.folder / f"{stored}.h5" for stored in wanted.names]
-    empty = [file for file in files if not read_header(file).map(state=True).any()]
-    for file in empty:
-        file.unlink()
-    if empty:
-        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
 
 
 def written_to(folder: Path, stored: str) -> str:

@@ -30,7 +30,6 @@ from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import may_write
 
 if TYPE_CHECKING:
-    from featurestack.results.config import RunConfig
     from featurestack.results.run_folder import RunFolder
 
 # words of the commands that read a dataset's audio, in addition to PLACES
@@ -63,13 +62,17 @@ def state_of(
         features = features or cache.features
         if dataset.read_only or is_done(cache, dataset.table, features):
             frames = {name: cache[name].frames for name in features}
-            runs = former_runs(options, dataset, cache)
+            former = []
+            for run in former_runs(options, dataset, cache):
+                config = run.training
+                own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
+                former.append(Trained(config.features, tuple(own), (config.seed,)))
             state = replace(
                 state,
                 framed=is_framed(cache),
                 incomplete=False,
                 frames=frames,
-                former=[trained_by(run.training) for run in runs],
+                former=former,
             )
     # who has trained already is not sent to `check` first
     if options.dataset in NAMED or dataset.read_only or state.former:
@@ -79,12 +82,6 @@ def state_of(
     # findings that cannot be kept would be asked for again and again
     missing = findings is None and may_write(dataset.folder)
     return replace(state, unchecked=missing, leak=leak)
-
-
-def trained_by(config: "RunConfig") -> Trained:
-    """The features, words and seed of a run, to train it again."""
-    own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
-    return Trained(config.features, tuple(own), (config.seed,))
 
 
 def next_lines(state: State, dataset: Dataset) -> str:

@@ -20,11 +20,6 @@ def draft_of(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
 
 
-def own_draft(name: str) -> str:
-    """The name of this process's draft, with its host and its number."""
-    return f"{name}.{socket.gethostname()}.{os.getpid()}"
-
-
 def ended_drafts(folder: Path, name: str) -> list[Path]:
     """The drafts of this name in a folder whose processes, of this host, have ended."""
     own = f"{name}.{socket.gethostname()}."
@@ -63,7 +58,7 @@ def replaced(
     refuse_special(path)
     draft = draft_of(path)
     if not locked:
-        draft = path.with_name(own_draft(f".{path.name}"))
+        draft = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
         for other in ended_drafts(path.parent, f".{path.name}"):
             other.unlink(missing_ok=True)
     try:

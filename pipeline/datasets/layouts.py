@@ -157,11 +157,6 @@ def tables_beside(
     return "".join(f"; {way}" for way in dict.fromkeys(filter(None, ways)))
 
 
-def folders_at(folder: Path) -> set[str]:
-    """The names of the folders in a folder, but hidden ones."""
-    return {path.name for path in folder.glob("[!.]*/")} - {*HIDDEN_FOLDERS}
-
-
 def read_folder(folder: Path) -> Listing:
     """The clips of a published dataset, or of class folders, perhaps within a split."""
     for file, reader in LAYOUTS.items():
@@ -207,7 +202,8 @@ def read_folder(folder: Path) -> Listing:
         for what, count in left_out.items()
         if count
     ]
-    if empty := sorted(folders_at(folder) - {*tops}):
+    names = {path.name for path in folder.glob("[!.]*/")}
+    if empty := sorted(names - {*HIDDEN_FOLDERS, *tops}):
         notes.append(f"no audio in the class folder {', '.join(empty)}")
     test = None
     if split:

@@ -91,14 +91,6 @@ class Dataset:
         return round(self.duration * self.sample_rate)
 
 
-def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
-    """A note that names the given options of OF_AUDIO; () if none is given."""
-    given = [name for name in OF_AUDIO if getattr(options, name, None)]
-    if not given:
-        return ()
-    return (f"{', '.join(given).upper()} ignored: a cache is used as it is",)
-
-
 def load(options: SourceOptions) -> Dataset:
     """A dataset by its name, fetched if it is missing, or from a folder, CSV or cache;
     RequestError, before folds.csv is written, for fewer than two classes, or the name
@@ -159,6 +151,8 @@ def load(options: SourceOptions) -> Dataset:
 
 def load_cache(folder: Path, options: SourceOptions) -> Dataset:
     cache = Cache(folder)
+    ignored = [name for name in OF_AUDIO if getattr(options, name, None)]
+    note = f"{', '.join(ignored).upper()} ignored: a cache is used as it is"
     return Dataset(
         name=dataset_name(options.dataset, options.name),
         folder=folder,
@@ -170,7 +164,7 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
         synthetic=cache.synthetic,
         published_test=cache.published_test,
         groups=cache.groups,
-        notes=ignored_by_cache(options),
+        notes=(note,) if ignored else (),
         cached=cache.sources,
         read_only=True,
         settings=cache.settings,

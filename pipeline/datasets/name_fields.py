@@ -79,15 +79,11 @@ class NameField:
             classes = f"each in {self.classes} classes or more"
         _, *others = self.options
         typed = " ".join([f"GROUP={quote(self.group)}", *others])
-        values = ", ".join(map(one_line, self.values[:SHOWN_VALUES]))
+        values = ", ".join(" ".join(v.split()) for v in self.values[:SHOWN_VALUES])
         return (
             f"{self.where} has {counted(len(self.values), 'value')}, {classes}"
             f" ({values}{more}): speakers, sites, devices? {typed}"
         )
-
-
-def one_line(value: str) -> str:
-    return " ".join(value.split())
 
 
 def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
