@@ -158,14 +158,11 @@ def write_failures(
     here = {*ids}
     again = {*ids[tried]}
     with lock(folder, "index"):
-        kept = [
-            [clip, path, feature, reason]
-            for clip, path, feature, reason in read_failures(folder)
-            if clip in here and not (clip in again and feature in asked)
-        ]
-        new = [
-            [ids[row], paths[row], feature, reason] for row, feature, reason in failures
-        ]
+        kept = []
+        for clip, path, feature, reason in read_failures(folder):
+            if clip in here and not (clip in again and feature in asked):
+                kept.append([clip, path, feature, reason])
+        new = [[ids[row], paths[row], *why] for row, *why in failures]
         write_rows(folder / FAILURES, FAILURES_HEADER, kept + new)
 
 

@@ -60,10 +60,8 @@ def refuse_class_names(names: Iterable[str]) -> None:
 
 def has_tags(table: pd.DataFrame) -> bool:
     """Whether any clip has several labels or none; then every clip may."""
-    labels = table["label"]
-    none = labels == ""
-    several = labels.str.contains(SEPARATOR, regex=False)
-    return bool(none.any() or several.any())
+    several = table["label"].str.contains(SEPARATOR, regex=False)
+    return bool((several | (table["label"] == "")).any())
 
 
 def by_label(table: pd.DataFrame) -> pd.DataFrame:
@@ -158,20 +156,15 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     copies = clean["copy_of"] != ""
     if not len(ids):
         raise RequestError("the clip table is empty")
-    if (ids == "").any():
-        raise RequestError(
-            f"row {int((ids == '').argmax())} of the clip table has no clip_id"
-        )
+    if (nameless := ids == "").any():
+        row = int(nameless.argmax())
+        raise RequestError(f"row {row} of the clip table has no clip_id")
+    lonely = copies & ~clean["copy_of"].isin(ids[~copies])
+    late = copies.cummax() & ~copies
     for wrong, what in (
         (ids.duplicated(), "clip ids occur twice"),
-        (
-            copies & ~clean["copy_of"].isin(ids[~copies]),
-            "copies of clips that are no originals here",
-        ),
-        (
-            copies.cummax() & ~copies,
-            "altered copies must follow all originals; these originals follow one",
-        ),
+        (lonely, "copies of clips that are no originals here"),
+        (late, "altered copies must follow all originals; these originals follow one"),
     ):
         if wrong.any():
             raise RequestError(f"{what}: {', '.join(ids[wrong][:5])}")

@@ -120,9 +120,9 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         clips = with_hashes(clips, rows)
     changes = [] if before is None else describe_changes(before, clips, rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
-    long_frames = long_frames_note(variants, dataset.sample_rate)
-    long_frames = "" if options.frame else long_frames
-    notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
+    notes = [*dataset.notes, *changes, *left_out]
+    if not options.frame and (note := long_frames_note(variants, dataset.sample_rate)):
+        notes.append(note)
     return Request(
         folder=dataset.folder,
         read_only=dataset.read_only,
@@ -133,7 +133,7 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         hashed=rows,
         dataset=dataset,
         variants=variants,
-        notes=notes,
+        notes=tuple(notes),
         changed=bool(changes),
     )
 
@@ -185,10 +185,9 @@ def left_out_line(reasons: Sequence[Impossible]) -> list[str]:
     """One line on the features that cannot exist here, the reason of the first."""
     if not reasons:
         return []
-    first, *others = (str(reason) for reason in reasons)
-    names = [text.partition(" ")[0] for text in others]
+    names = [str(reason).partition(" ")[0] for reason in reasons[1:]]
     more = f"; for such reasons also {', '.join(names)}" if names else ""
-    return [f"left out: {first}{more}"]
+    return [f"left out: {reasons[0]}{more}"]
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
@@ -248,15 +247,12 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     # copies share their original's
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
     known = ["source_size", "source_time_ns"]
-    now = np.array([audio.version(path) for path in files.index], np.int64).reshape(
-        -1, 2
-    )
+    versions = [audio.version(path) for path in files.index]
+    now = np.array(versions, np.int64).reshape(-1, 2)
     exists = now.any(axis=1)
-    changed = exists & (
-        (files[known] != now).any(axis=1) | (files["source_hash"] == "")
-    )
+    changed = (files[known] != now).any(axis=1) | (files["source_hash"] == "")
     files.loc[exists, known] = now[exists]
-    again = files.index[changed]
+    again = files.index[exists & changed]
     # keeps no list of futures
     reading = Parallel(THREADS, backend="threading", return_as="generator")
     read = reading(delayed(read_source)(path) for path in again)
@@ -264,10 +260,9 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):
         files.loc[again, column] = values
     updated = clips.copy()
+    of_clips = files.loc[clips["path"].iloc[part]]
     for name in SOURCE_COLUMNS:
-        updated.iloc[part, clips.columns.get_loc(name)] = (
-            files[name].loc[clips["path"].iloc[part]].to_numpy()
-        )
+        updated.iloc[part, clips.columns.get_loc(name)] = of_clips[name].to_numpy()
     return updated
 
 

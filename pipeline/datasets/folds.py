@@ -45,17 +45,14 @@ def with_folds(
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
-    grouped_by = ""
-    folds_by = ""
-    if len(kept):
-        grouped_by, folds_by = kept[["grouped_by", "folds_by"]].iloc[-1]
+    last = kept[["grouped_by", "folds_by"]].iloc[-1:].to_numpy().tolist()
+    grouped_by, folds_by = last[0] if last else ("", "")
     group = options.group or grouped_by
     by_group = (options.folds_by or folds_by) == "group"
     table, notes = with_groups(listing.table, group)
     table["grouped_by"] = group
-    was_by_group = folds_by == "group"
     known: dict[str, int] = {}
-    if by_group == was_by_group:
+    if by_group == (folds_by == "group"):
         known = dict(zip(kept["group"], fold_of))
     groups = sorted(table["group"].unique())
     if by_group:
@@ -75,9 +72,8 @@ def with_folds(
         note = "the dataset's own"
     else:
         folds = min(FOLDS, len(groups))
-        labels = table["label"]
-        drawn = draw_folds(labels, table["group"], folds, options.seed, known)
-        table["fold"] = drawn
+        clips = table["label"], table["group"]
+        table["fold"] = draw_folds(*clips, folds, options.seed, known)
         note = f"{folds}, drawn by group"
     # missing clips stay listed: they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
@@ -104,16 +100,11 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
             f" {option}='(.*)-[A-Z]'"
         ) from None
     values = list[str]()
-    for texts in (
-        table["path"].map(lambda path: PurePath(path).stem),
-        table["filename"],
-    ):
+    stems = [PurePath(path).stem for path in table["path"]]
+    for texts in (stems, table["filename"]):
         if not any(values):
-            matches = [pattern.search(text) for text in texts]
-            values = [
-                "-".join(match.groups("") or [match[0]]) if match else ""
-                for match in matches
-            ]
+            found = map(pattern.search, texts)
+            values = ["-".join(m.groups("") or [m[0]]) if m else "" for m in found]
     return values
 
 

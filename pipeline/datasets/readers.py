@@ -133,8 +133,7 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     if len(twice):
         raise RequestError(f"{twice.iloc[0]} is listed twice; a clip is one row")
     for name in ids:
-        # a name that is not UTF-8 is refused here, before tables are written
-        name.encode()
+        name.encode()  # refuses one that is not UTF-8 before tables are written
     return ids.tolist()
 
 
@@ -186,8 +185,7 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
         io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True
     )
     names = list[str]()
-    rows = list[list[str]]()
-    lines = list[int]()
+    rows = {}  # the line on which a row begins -> its cells
     line = 1
     try:
         for cells in reader:
@@ -203,16 +201,14 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
                     f" {len(names)}; a text with a {SEPARATOR_NAMES[separator]} stands"
                     ' in quotes, as in "dog, big"'
                 )
-            blank = [""] * (len(names) - len(cells))
-            rows.append(cells[: len(names)] + blank)
-            lines.append(begin)
+            rows[begin] = cells[: len(names)] + [""] * (len(names) - len(cells))
     except csv.Error as error:
         raise RequestError(
             f"{path} cannot be read as a CSV: line {line}: {error}"
         ) from None
     if not names:
         raise RequestError(f"{path} cannot be read as a CSV: it is empty")
-    return pd.DataFrame(rows, lines, names, dtype=str)
+    return pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
 
 
 def unique_names(header: Sequence[str]) -> list[str]:
@@ -250,10 +246,8 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
     ['dog;rain', 'dog;rain', '', 'owl']
     """
     inner = cells.str.extract(LABEL_LIST)[0]
-    listed = inner.str.replace(r"""\s*['"]\s*""", "", regex=True).str.replace(
-        ",", SEPARATOR
-    )
-    cells = cells.mask(inner.notna(), listed)
+    bare = inner.str.replace(r"""\s*['"]\s*""", "", regex=True)
+    cells = cells.mask(inner.notna(), bare.str.replace(",", SEPARATOR))
     if separator:
         cells = cells.str.replace(separator, SEPARATOR, regex=False)
     names = cells.map(lambda cell: {*map(str.strip, cell.split(SEPARATOR))} - {""})
