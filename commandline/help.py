@@ -71,11 +71,8 @@ def with_those_of_rooms(own: Registry[Command], stage: str) -> Registry[Command]
 
 def commands_taking(name: str) -> list[str]:
     """The words of every command that has this option."""
-    return [
-        words
-        for words, command in every_command().items()
-        if name in fields(options_of(command))
-    ]
+    every = every_command()
+    return [words for words in every if name in fields(options_of(every[words]))]
 
 
 def listing(program: str, commands: Mapping[str, Command]) -> str:
@@ -136,11 +133,8 @@ def _indented(text: str) -> str:
 
 def help_of(program: str, options: type[Options]) -> str:
     """The help of one command: its usage, and each option with its meaning."""
-    usage = (
-        f"usage: {program} [NAME=value | --name value] ...\n\n"
-        f"{inspect.getdoc(options)}\n"
-    )
-    lines = [usage]
+    usage = f"usage: {program} [NAME=value | --name value] ..."
+    lines = [f"{usage}\n\n{inspect.getdoc(options)}\n"]
     if options.example:
         lines.append(f"Example: {program} {options.example}\n")
     heading = len(lines)

@@ -16,8 +16,7 @@ A distribution hangs a room on the core by one entry point, which names its decl
 A declaration is read when the core lacks a name, lists names or makes a page. A
 function of it returns the objects of its names, in their order; it imports them when
 one of them is used. Without its folder a room adds nothing. A room of another
-distribution that cannot be loaded, or a part of it that fails, is left out and told in
-one line.
+distribution that fails, or a part of it, is left out and told in one line.
 """
 
 import functools
@@ -167,9 +166,8 @@ def loaded(
     only: Sequence[str],
     check: Callable[[Any], object] = bool,
 ) -> Iterator[Any]:
-    """The objects of these names, or each one's answer to the arguments; a failing one
-    of another distribution is told and left out. `check` raises an error for an
-    object of another kind.
+    """The objects of these names, or each one's answer to the arguments; one of another
+    distribution that fails, or that `check` refuses, is told and left out.
     """
     for name in only:
         room = names(kind)[name].room

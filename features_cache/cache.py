@@ -412,12 +412,11 @@ def unknown_dataset(dataset: str, data: Path) -> str:
         )
     path = Path(dataset)
     message = nearest("dataset", dataset, {*NAMED, *cached})
-    beside = [
-        entry
-        for entry in path.parent.glob("[!.]*")
-        if entry.is_dir() or entry.suffix in DATASET_TABLES
-    ]
-    meant = closest(path.name, (entry.name for entry in beside), PATH_CUTOFF)
+    names = []
+    for entry in path.parent.glob("[!.]*"):
+        if entry.is_dir() or entry.suffix in DATASET_TABLES:
+            names.append(entry.name)
+    meant = closest(path.name, names, PATH_CUTOFF)
     return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message
 
 

@@ -43,13 +43,11 @@ class Channel:
     @property
     def stored(self) -> str:
         """The name under which the feature is stored: `mel@n_mels=64`."""
-        if not self.parameters:
-            return self.name
-        texts = (
-            f"{key}={str(value).lower() if isinstance(value, bool) else value}"
-            for key, value in self.parameters
-        )
-        return f"{self.name}@{','.join(texts)}"
+        texts = []
+        for key, value in self.parameters:
+            text = str(value).lower() if isinstance(value, bool) else value
+            texts.append(f"{key}={text}")
+        return f"{self.name}@{','.join(texts)}" if texts else self.name
 
     def kept_rows(self, count: int) -> slice:
         """The rows taken of a feature's `count` rows; RequestError for others."""

@@ -1,7 +1,6 @@
 """Each fold's train, validation and test clips, without a leak, from the clip table.
 
-No two sides of a split share a group (a source recording). Altered copies are only
-trained on.
+No two sides of a split share a group, a source recording. Copies are only trained on.
 """
 
 from dataclasses import dataclass
@@ -111,10 +110,8 @@ def draw_groups(
     class_of = commonest.reset_index().drop_duplicates("group").set_index("group")
     class_of = class_of["label"].sort_index()
     shuffled = class_of.sample(frac=1, random_state=rng)
-    groups = {
-        label: list(members.index)
-        for label, members in shuffled.groupby(shuffled, sort=False)
-    }
+    by_class = shuffled.groupby(shuffled, sort=False)
+    groups = {label: list(members.index) for label, members in by_class}
     wanted = {label: share * len(members) for label, members in groups.items()}
     taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
     missing = max(1, round(share * len(class_of))) - sum(taken.values())

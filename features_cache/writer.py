@@ -13,8 +13,7 @@ The order of writing, and why a kill between any two steps is harmless:
 5. failures.csv and costs.csv are replaced, under the lock of index.h5.
 6. At the end all files are synchronised and the claim is removed (claims.py).
 
-After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its
-structure half-written.
+After step 2 nobody writes through HDF5: no kill leaves a structure half-written.
 
     with cache_writer(wanted, wait=False) as writer:    # 1
         files = writer.create_files()    # 2 and 3
@@ -167,18 +166,14 @@ def _prepared(wanted: Wanted, *, wait: bool) -> Iterator[Missing]:
     while True:
         with lock(wanted.folder, "preparing"):
             lacking = missing(wanted)
-            writers = [
-                (name, who)
-                for name in lacking.sizes
-                if (who := written_to(wanted.folder, name))
-            ]
-            if not writers:
+            who_of = {name: written_to(wanted.folder, name) for name in lacking.sizes}
+            stored = next(filter(who_of.get, who_of), "")
+            if not stored:
                 yield lacking
                 return
-        stored, who = writers[0]
         reason = (
             f"{stored}.h5 has to be made again for these clips, and is being written by"
-            f" {who}"
+            f" {who_of[stored]}"
         )
         if not wait:
             raise RequestError(f"{reason}; wait for it to end, or add WAIT=1")

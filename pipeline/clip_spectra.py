@@ -60,15 +60,12 @@ class StoredMap(NamedTuple):
 class Clip:
     """The samples of a clip, and the intermediates that its features share.
 
-    y            (samples,) float32, mono
-    sample_rate  Hz
-
-        Clip(y, 44100).mel_db(MelBank(), Framing())  # (128, 431)
+    Clip(y, 44100).mel_db(MelBank(), Framing())  # (128, 431)
     """
 
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
-        self.y = y
-        self.sample_rate = sample_rate
+        self.y = y  # (samples,) float32, mono
+        self.sample_rate = sample_rate  # Hz
         # feature -> its map, of those that are not computed from the samples
         self.maps: dict[str, StoredMap] = {}
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value

@@ -1,6 +1,4 @@
-"""Frames of an MP3 (layer III of MPEG 1, 2, 2.5), and a header that states their
-number.
-"""
+"""Frames of an MP3 (layer III of MPEG 1, 2, 2.5), and a header with their number."""
 
 import re
 import struct

@@ -3,8 +3,7 @@
 Worker processes end with their parent and leave nothing behind, as joblib's own (loky)
 did not after a SIGKILL: a worker is a process and a pipe, which closes when the parent
 dies. joblib's threads send batches to the workers, which are forked from a fork server
-that has loaded the kernels, write their own clips into the cache and return a few
-numbers per batch.
+that has loaded the kernels, write clips into the cache and return a few numbers.
 """
 
 import contextlib

@@ -13,8 +13,7 @@ register, room and background once for each source recording, the level once for
 clip. A source gives several takes and is in one fold. `synth_mix` mixes sounds of the
 first four pairs: one to three classes a clip, from different pairs.
 
-Samples are (n,) float64 at SAMPLE_RATE. Functions that take a generator draw all their
-randomness from it.
+Samples are (n,) float64 at SAMPLE_RATE. All randomness is drawn from generators.
 """
 
 import io

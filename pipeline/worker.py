@@ -1,6 +1,4 @@
-"""A worker takes batches of clips, writes their features to the cache and returns a few
-numbers.
-"""
+"""A worker computes batches of clips and writes their features to the cache."""
 
 import itertools
 from collections import Counter

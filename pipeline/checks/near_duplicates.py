@@ -2,8 +2,7 @@
 
 A clip's fingerprint describes its loudest moments, called landmarks after Wang (2003).
 Pairs of clips that share a landmark are candidates, and their correlation at that shift
-decides. All steps use differences of neighbouring samples, because low rumble would
-make all clips similar.
+decides. All steps use differences of samples: low rumble would make clips similar.
 """
 
 from collections import Counter, defaultdict

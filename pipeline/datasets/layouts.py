@@ -193,15 +193,13 @@ def read_folder(folder: Path) -> Listing:
             f"the class folder {several.iloc[0]}: {SEPARATOR} stands between the labels"
             " of a clip; rename the folder"
         )
-    left_out = {
-        "not audio by name": len(files) - len(audio),
-        "in no class folder": len(audio) - len(clips),
-    }
-    notes = [
-        f"left out, {what}: {counted(count, 'file')}"
-        for what, count in left_out.items()
-        if count
-    ]
+    notes = []
+    for count, what in (
+        (len(files) - len(audio), "not audio by name"),
+        (len(audio) - len(clips), "in no class folder"),
+    ):
+        if count:
+            notes.append(f"left out, {what}: {counted(count, 'file')}")
     names = {path.name for path in folder.glob("[!.]*/")}
     if empty := sorted(names - {*HIDDEN_FOLDERS, *tops}):
         notes.append(f"no audio in the class folder {', '.join(empty)}")

@@ -51,8 +51,7 @@ FEATURES: Registry[Feature] = Registry("feature", rooms="features")
 
 
 def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
-    """Decorator: register a function (clip, **parameters) -> (rows, frames) as the
-    feature of its name.
+    """Decorator: register a function (clip, **parameters) -> (rows, frames).
 
     units       unit of the values, which tells `AUGMENT=gain` how they change with
                 loudness: "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power"
@@ -62,11 +61,9 @@ def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
     row_unit    unit of the row axis
     frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by
                 default the seconds of frames `hop_length` samples apart, or of samples
-    frame_unit  unit of the frame axis, "s" by default; frames with another unit are not
-                times
+    frame_unit  unit of the frame axis; frames are times if it is "s", the default
     version     raised when the feature's values change, so that caches compute it again
-    recorded    (**parameters) -> further facts that the values depend on; none by
-                default
+    recorded    (**parameters) -> further facts that the values depend on
     """
     return FEATURES.register(
         entry=lambda function: Feature(function.__name__, function, units, **described)

@@ -9,8 +9,7 @@ A real frame of 2n samples is treated as n complex points: even samples are real
 ones imaginary. Butterflies of radix 4 transform the points in place. Each pass splits a
 polynomial, whose coefficients are the points, into its remainders modulo four
 polynomials x^m - w of a fourth of its length (Bernstein, Multidigit multiplication for
-mathematicians, 2001, section 2). Bin k ends at the place that is k with its bits
-reversed.
+mathematicians, 2001, section 2). Bin k ends at the place of k's reversed bits.
 """
 
 # mypy: allow-untyped-defs
