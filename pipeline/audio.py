@@ -390,7 +390,7 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
         if channel > file.channels:
             raise AudioError(
                 f"no channel {channel}: the file has"
-                f" {counted(file.channels, 'channel')}, CHANNEL=0 takes their mean"
+                f" {counted(file.channels, 'channel')}; CHANNEL=0 takes the mean of all"
             )
     except AudioError:
         # the error may be kept, and its traceback would keep the file open

@@ -26,7 +26,7 @@ from tests.train.sounds import RATE, sound
 
 LEFT = {"silent": 0.0, "antiphase": -1.0}  # factor of the left channel
 CLIPS = [f"{label}-{take}" for label in ("hiss", "tone") for take in range(4)]
-LACKING = "no channel 2: the file has 1 channel, CHANNEL=0 takes their mean"
+LACKING = "no channel 2: the file has 1 channel; CHANNEL=0 takes the mean of all"
 
 
 def both(y, left):
