@@ -151,10 +151,8 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
     >>> first_compared({"rms": 9, "mel@n_fft=768": 9, "mfcc@n_fft=768": 9})
     ['mel@n_fft=768', 'mfcc@n_fft=768']
     """
-    maps = []
-    for name, count in frames.items():
-        if count > 1 and unframed(name) != "waveform":
-            maps.append(name)
+    vectors = [name for name, count in frames.items() if count == 1]
+    maps = [n for n in frames if n not in vectors and unframed(n) != "waveform"]
     stored = by_unframed(maps)
     first = [stored[name] for name in COMPARED if name in stored]
     if len(first) >= 2:
@@ -181,11 +179,8 @@ def untried(state: State) -> list[str]:
     tried = {
         unframed(name) for run in state.trained for name in run.features.split("+")
     }
-    cached = {}
-    for name, frames in state.joined.items():
-        if unframed(name) not in tried:
-            cached[name] = frames
-    first = first_compared(cached)
+    left = {n: count for n, count in state.joined.items() if unframed(n) not in tried}
+    first = first_compared(left)
     if not first and state.audio and not state.framed:
         first = [name for name in DIFFERENT if name not in tried][:2]
     return first
@@ -344,9 +339,7 @@ def sweeps(given: Sequence[str], runs: Sequence[Trained]) -> str:
         if numbers != "0":
             words.append(f"SEED={numbers}")
         sets.setdefault(tuple(words), []).append(run.features)
-    commands = []
-    for own, features in sets.items():
-        distinct = " ".join(dict.fromkeys(features))
-        command = make_command("sweep", *given, f"FEATURES={distinct}", *own)
-        commands.append(command)
-    return " && ".join(commands)
+    return " && ".join(
+        make_command("sweep", *given, f"FEATURES={' '.join(dict.fromkeys(each))}", *own)
+        for own, each in sets.items()
+    )

@@ -120,12 +120,8 @@ def log_loss(prediction: Prediction) -> float:
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
     """The most frequent errors (true, predicted) in a matrix (K, K)."""
     errors = counts - np.diag(counts.diagonal())
-    order = np.argsort(-errors, axis=None, kind="stable")
-    confused = []
-    for place in order[:pairs]:
-        if errors.flat[place]:
-            confused.append(divmod(int(place), len(errors)))
-    return confused
+    worst = np.argsort(-errors, axis=None, kind="stable")[:pairs].tolist()
+    return [divmod(place, len(errors)) for place in worst if errors.flat[place]]
 
 
 def by_unit(unit: str) -> str:

@@ -23,9 +23,8 @@ def select(
     blanks. If `predicting`, `last` is the last run that has weights, if there is one:
     ensembles of finished runs and choices of features have none.
     """
-    known = {}
-    for run in find(runs, dataset):
-        known[f"{run.path.parent.name}/{run.name}"] = run
+    found = find(runs, dataset)
+    known = {f"{run.path.parent.name}/{run.name}": run for run in found}
     words = wanted.split()
     if wanted in known or _is_run(wanted):
         words = [wanted]

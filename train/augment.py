@@ -71,29 +71,27 @@ class Batch(NamedTuple):
     channels: Channels
     generator: Generator
 
+    @property
+    def source(self) -> dict[str, Any]:
+        """The arguments by which torch draws from the batch's generator."""
+        return {"generator": self.generator, "device": self.generator.device}
+
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
         """(B,) a uniform number from [low, high) for each clip."""
         import torch
 
-        draw = torch.rand(
-            len(self.x), generator=self.generator, device=self.generator.device
-        )
-        numbers = low + (high - low) * draw
+        numbers = low + (high - low) * torch.rand(len(self.x), **self.source)
         return numbers.to(self.x.device)
 
     def integers(self, limit: int) -> Tensor:
         """(B,) a whole number from 0 to `limit` - 1 for each clip."""
-        numbers = self.uniform() * limit
-        return numbers.floor().long()
+        return (self.uniform() * limit).floor().long()
 
     def partners(self) -> Tensor:
         """(B,) each clip's partner in a random permutation, perhaps itself."""
         import torch
 
-        draw = torch.randperm(
-            len(self.x), generator=self.generator, device=self.generator.device
-        )
-        return draw.to(self.x.device)
+        return torch.randperm(len(self.x), **self.source).to(self.x.device)
 
     def places(self, axis: int) -> Tensor:
         """0, 1, … along an axis of x, on the batch's device."""
@@ -187,8 +185,7 @@ def augment(
 def shift(batch: Batch, strength: float) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
     length = batch.x.shape[3]
-    offset = batch.uniform() * strength * length
-    offset = offset.floor().long()
+    offset = (batch.uniform() * strength * length).floor().long()
     frames = (batch.places(3) + offset[:, None]) % length
     shifted = take_frames(batch.x, frames)
     return batch._replace(x=batch.in_time(shifted))
@@ -342,15 +339,11 @@ def preview(
     import torch
 
     targets = torch.eye(len(x), device=x.device)
-    drawn = {}
-    for i, step in enumerate(augmenter.steps):
-        drawn[f"after_{i}"] = Augmenter((step,))
-    drawn["before"] = Augmenter()
-    drawn["together"] = augmenter
-    names = str(augmenter).split(",")
-    arrays = {"augment": np.array(names)}
-    for name, steps in drawn.items():
-        values, _ = steps(x, targets, channels, generator)
-        values = values.half().cpu()
-        arrays[name] = values.numpy()
+    steps = enumerate(augmenter.steps)
+    drawn = {f"after_{i}": Augmenter((step,)) for i, step in steps}
+    drawn |= {"before": Augmenter(), "together": augmenter}
+    arrays = {"augment": np.array(str(augmenter).split(","))}
+    for name, augmented in drawn.items():
+        values, _ = augmented(x, targets, channels, generator)
+        arrays[name] = values.half().cpu().numpy()
     return arrays

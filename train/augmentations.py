@@ -189,10 +189,7 @@ def noise(batch: Batch, strength: float) -> Batch:
     import torch
 
     values = batch.x[0].numel()
-    numbers = torch.randn(
-        values + NOISE_OFFSETS, generator=batch.generator, device=batch.generator.device
-    )
-    numbers = numbers.to(batch.x)
+    numbers = torch.randn(values + NOISE_OFFSETS, **batch.source).to(batch.x)
     start = batch.integers(NOISE_OFFSETS)
     windows = numbers.unfold(0, values, 1)[start]
     windows = windows.view_as(batch.x)

@@ -82,11 +82,10 @@ def trial_step(
         loss = objective.loss(members, y, 0.0)
         loss.backward()
         value = loss.item()  # waits for a GPU
-    gradients = {}
-    for name, weight in trial.named_parameters():
-        if weight.grad is not None:
-            gradients[name] = weight.grad.float()
-    return TrialStep(value, gradients)
+    gradients = {name: weight.grad for name, weight in trial.named_parameters()}
+    return TrialStep(
+        value, {name: g.float() for name, g in gradients.items() if g is not None}
+    )
 
 
 def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:

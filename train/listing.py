@@ -133,10 +133,9 @@ def models_table() -> str:
     """Every model with its kind of input, size and options."""
     rows = []
     for name, entry in sorted(all_models().everything().items()):
-        parameters, operations, _ = describe_model(name)
+        sizes = map(count, describe_model(name)[:2])
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         example = settings and f"{name}@{settings}"
-        sizes = count(parameters), count(operations)
         rows.append((name, entry.kind, *sizes, example, entry.summary))
     header = ("name", "takes", "parameters", "multiply-adds", "options", "")
     return text_table(rows, header)
@@ -168,10 +167,9 @@ def run_folders(text: str) -> list[Path]:
         folders = [Path(word) for word in shlex.split(text)]
     except ValueError as error:
         raise RequestError(f"RUNS={text}: {str(error).lower()}") from None
-    if len(folders) > 1:
-        for folder in folders:
-            if not folder.is_dir():
-                raise RequestError(f"RUNS={text}: there is no folder {folder}")
+    absent = [folder for folder in folders if not folder.is_dir()]
+    if absent and len(folders) > 1:
+        raise RequestError(f"RUNS={text}: there is no folder {absent[0]}")
     return folders or [Path()]
 
 
@@ -201,9 +199,9 @@ def runs_table(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
             row, damage = run_row(run)
             rows.append({"folder": str(folder), **row})
             damages += [damage] if damage else []
-    columns = ["folder", "run", "dataset", "features", "model", "seed", "folds", "of"]
-    columns += ["score", "value", "low", "high", "clips", "problem"]
-    table = pd.DataFrame(rows, columns=columns).astype(object)
+    columns = "folder run dataset features model seed folds of score value low high"
+    names = [*columns.split(), "clips", "problem"]
+    table = pd.DataFrame(rows, columns=names).astype(object)
     return table, list(dict.fromkeys(damages))
 
 

@@ -385,12 +385,10 @@ class InputSpec:
     def planes(self) -> Planes:
         """The channels of an image by their own sizes."""
         height, width = self.grid
-        planes = []
-        for channel in self.channels:
-            rows = min(channel.rows, height)
-            columns = min(channel.columns, width)
-            planes.append(Plane(rows, columns, channel.timed))
-        return tuple(planes)
+        return tuple(
+            Plane(min(own.rows, height), min(own.columns, width), own.timed)
+            for own in self.channels
+        )
 
     def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
         """(B,) number of frames that are read: all, or those that a clip fills, at

@@ -22,7 +22,7 @@ Samples = NDArray[np.float32]
 class Rejection:
     """The thresholds of GATE and REJECT."""
 
-    probability: float = 0.0
+    probability: float = -np.inf  # 0 would withhold negative numbers
     level: float = -np.inf  # dB of full scale
 
     @classmethod
@@ -33,7 +33,7 @@ class Rejection:
                 "REJECT withholds one class; with several labels give THRESHOLD="
             )
         level = -np.inf if options.gate is None else options.gate
-        return cls(options.reject, level)
+        return cls(options.reject or -np.inf, level)
 
     def answers(
         self, level: NDArray[np.floating], probabilities: NDArray[np.floating]

@@ -36,8 +36,8 @@ def verify_run(options: VerifyOptions) -> int:
     """
     import torch
 
-    named = dataset_name(options.dataset)
-    run = select_runs.select_one(options.runs, options.run, named)
+    dataset = dataset_name(options.dataset)
+    run = select_runs.select_one(options.runs, options.run, dataset)
     if run.task.predictor:
         raise RequestError(
             f"{run.name} answers frames of recordings: verify takes runs of clips"

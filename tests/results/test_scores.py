@@ -5,6 +5,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from featurestack.results import calibration
+from featurestack.results.accuracy import ACCURACY
 from featurestack.results.scores import METRICS, Prediction, decision_scores
 from featurestack.results.tasks.classes import CLASSES
 
@@ -65,6 +66,12 @@ def test_calibration_error_by_hand():
     assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
     assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
     assert bins["confidence"][[6, 9]] == pytest.approx([0.6, 0.9])
+
+
+def test_every_clip_counts_alike_whatever_the_size_of_its_fold():
+    labels, folds = np.eye(2, dtype=bool)[[0, 0, 0]], np.array([1, 2, 2])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    assert ACCURACY.pooled_score(labels, probabilities, folds) == pytest.approx(2 / 3)
 
 
 def test_the_loss_of_a_true_class_given_zero_is_finite():

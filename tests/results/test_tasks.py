@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from featurestack.results.tasks.classes import CLASSES
-from featurestack.results.tasks.registry import task_choices, task_of
+from featurestack.results.tasks.registry import TASKS, task_choices, task_of
 from featurestack.results.tasks.tags import TAGS
+from featurestack.train.optimisation import OBJECTIVES
 from tests.commandline.test_rooms import write_room
 from tests.processes import python
 from tests.refusal import refused
@@ -33,6 +34,11 @@ def test_probabilities_of_classes_sum_to_one_and_those_of_tags_are_at_most_one(
     task, rows
 ):
     assert task.sound(np.array(rows)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_loss_of_every_task_exists(name):
+    assert task_of(name).loss in OBJECTIVES
 
 
 def test_every_tag_above_its_threshold_is_predicted():

@@ -37,6 +37,12 @@ from tests.train.sounds import write_dataset
 DAMAGED_CLIP = clip_table()["clip_id"][5]
 
 
+def report(folder, **given):
+    """The report of these options, in a folder."""
+    options = AnalysisOptions(reports=folder / "reports", figures=0, **given)
+    return build_report(*jobs(options), options)
+
+
 def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
     sentence = (
         "mel-linear.* was trained on 48 clips, there are 39 now: RETRAIN=1 trains it"
@@ -72,11 +78,8 @@ def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(
 
 def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, capsys):
     table = write_dataset(tmp_path / "sounds")
-    given = {
-        "dataset": str(table),
-        "data": tmp_path / "data",
-        "runs": tmp_path / "runs",
-    }
+    given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
+    given["dataset"] = str(table)
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     trained = run.execute(RunOptions(features="rms", model="linear", **given))
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
@@ -87,8 +90,7 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
         "has changed since its features were extracted (1 clip removed): run make"
         " features" in said
     )
-    options = AnalysisOptions(reports=tmp_path / "reports", figures=0, **given)
-    built = build_report(*jobs(options), options)
+    built = report(tmp_path, **given)
     changed = "have changed since their features were extracted (1 clip removed)"
     assert any(changed in remark for remark in built.remarks)
     assert built.next_command.startswith(f"make features DATASET={table} ")
@@ -113,13 +115,7 @@ def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
     write_feature(folder, "mel", noise, ids)
     assert values_changed(old.config, Cache(folder), ids)
     new = run.execute(change(options, features="chroma"))
-    given = AnalysisOptions(
-        dataset=str(folder),
-        runs=tmp_path / "runs",
-        reports=tmp_path / "reports",
-        figures=0,
-    )
-    built = build_report(*jobs(given), given)
+    built = report(tmp_path, dataset=str(folder), runs=tmp_path / "runs")
     told = f"{old.name}: trained on other audio or feature values than there are now"
     assert any(remark.startswith(told) for remark in built.remarks)
     assert new.training.options.features == built.facts["best"].split()[0]
@@ -157,13 +153,7 @@ def test_a_run_without_a_clip_that_can_be_read_again_is_named_and_retrained(
     with refused(f"without 1 clip .{DAMAGED_CLIP}. that can be read now: RETRAIN=1"):
         run.execute(options)
     assert is_changed(old.config, Cache(file.parent))
-    given = AnalysisOptions(
-        dataset=options.dataset,
-        runs=options.runs,
-        reports=tmp_path / "reports",
-        figures=0,
-    )
-    remarks = build_report(*jobs(given), given).remarks
+    remarks = report(tmp_path, dataset=options.dataset, runs=options.runs).remarks
     assert any("without clips that can be read now: train it" in r for r in remarks)
     new = execute(options, retrain=True)
     assert len(new.predictions()) == 48 and new.training.left_out == ()

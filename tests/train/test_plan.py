@@ -16,7 +16,6 @@ from featurestack.results.config import digest
 from featurestack.results.tasks.classes import Classes
 from featurestack.results.training_options import Training
 from featurestack.train import run
-from featurestack.train.models.architecture import Architecture
 from featurestack.train.models.registry import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import clip_remarks, make_plan
@@ -37,10 +36,7 @@ from tests.train.little import (
     ("changes", "message"),
     [
         ({"model": "densenet121"}, "densenet121 cannot take 16x16 .*a larger GRID"),
-        (
-            {"model": "cnn4@width=3000000000000"},
-            "cannot take .*memory.*a smaller MODEL",
-        ),
+        ({"model": "cnn4@width=3000000000000"}, "take .*memory.*a smaller MODEL"),
         ({"resident": "gpu"}, "RESIDENT=gpu needs"),
     ],
 )
@@ -73,7 +69,7 @@ def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
             "group",
             "g",
             {},
-            r"of only one class, and leaves out \d+ whose recording .*: give",
+            r"of only one class, and leaves out \d+ whose record.*: give",
         ),
         ("category", "", {"task": "categories"}, "TASK=categories: clip bell-1-0"),
     ],
@@ -140,12 +136,6 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
     file = folder / "failures.csv"
     assert unreadable == f"2 clips left out: unreadable ({file})"
     assert remark.startswith("3 clips left out: the cache lacks")
-
-
-def test_the_hash_covers_a_models_revision(options, monkeypatch):
-    before = make_plan(options).identity.hash
-    monkeypatch.setattr(Architecture, "revisions", {"cnn8": 2})
-    assert make_plan(options).identity.hash != before
 
 
 def test_the_hash_is_frozen(options):

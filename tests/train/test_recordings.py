@@ -25,10 +25,8 @@ def test_windows_are_those_of_the_whole_recording(length, hop):
     for number, (own, samples) in enumerate(found):
         assert np.array_equal(samples, y[number * hop : number * hop + 100])
         assert own == (number * hop / 10, (number * hop + 100) / 10)
-    assert np.array_equal(last, y[-100:]) and span == (
-        max(0, length - 100) / 10,
-        length / 10,
-    )
+    assert np.array_equal(last, y[-100:])
+    assert span == (max(0, length - 100) / 10, length / 10)
     # none but the last reaches the end
     assert len(found) == max(0, -(-(length - 100) // hop))
 
@@ -103,7 +101,6 @@ def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(
     ("given", "message"),
     [
         ({"hop": 1.5}, "at most the 1 seconds of a window"),
-        ({"hop": 1e-9}, "at least 0.001 seconds, a thousandth of a window"),
         ({"hop": 1e-4}, "at least 0.001 seconds, a thousandth of a window"),
         ({"window": 0.5}, "give HOP too"),
         ({"hop": 0.5, "tables": "x.txt"}, "which a run of events finds"),

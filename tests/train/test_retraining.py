@@ -44,13 +44,10 @@ def killed(request, changed, monkeypatch):
     return changed
 
 
-def test_the_new_run_is_found_after_a_kill_and_nothing_else_stays(killed):
+def test_the_new_run_is_found_after_a_kill_and_nothing_else_stays(killed, capsys):
     (new,) = find(killed.runs)
     assert len(new.predictions()) == 39
     assert [folder.name for folder in new.path.parent.iterdir()] == [new.name]
-
-
-def test_a_finished_retraining_is_not_trained_again_after_a_kill(killed, capsys):
     execute(killed)
     assert "has these folds already" in capsys.readouterr().err
 

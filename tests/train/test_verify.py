@@ -24,7 +24,7 @@ TRAINED = {  # options -> what verify says that it compared
     "": ({}, "(48 rows of 3 folds: test clips, last epoch)"),
     "validation": (
         {"val": "group"},
-        " of 2 folds: test and val clips, last and best epoch; without predictions: f",
+        "test and val clips, last and best epoch; without predictions: fold 3)",
     ),
     "no test": ({"val": "next", "skip_test": True}, ": val clips, last and best epoch"),
     "members": (
@@ -94,14 +94,6 @@ def test_what_run_json_says_of_folds_and_protocol_is_compared(
     shutil.rmtree(finished.fold(1))
     assert verify(finished, cache_folder) == 1
     assert said in capsys.readouterr().err
-
-
-def test_folds_without_predictions_are_named(finished, cache_folder, capsys):
-    shutil.rmtree(finished.fold(1))
-    assert verify(finished, cache_folder) == 0
-    assert "2 folds: test clips, last epoch; without predictions: fold 1)" in (
-        capsys.readouterr().out
-    )
 
 
 def test_another_cache_is_refused(finished, mixed):

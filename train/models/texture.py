@@ -73,10 +73,8 @@ class TextureStatistics(nn.Module):
         return np.repeat(channels, self.sizes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        statistics = []
-        for number, plane in enumerate(self.planes):
-            channel = x[:, number]
-            statistics.append(self.of_channel(channel, plane))
+        planes = enumerate(self.planes)
+        statistics = [self.of_channel(x[:, number], plane) for number, plane in planes]
         return torch.cat(statistics, dim=1)
 
     def of_channel(self, x: torch.Tensor, plane: Plane) -> torch.Tensor:
@@ -86,12 +84,7 @@ class TextureStatistics(nn.Module):
         frames = x.shape[2]
         rows = pool(x, max(BANDS, plane.rows), frames)
         bands = pool(x, BANDS, frames)
-        statistics = [
-            rows.mean(2),
-            rows.std(2),
-            rows.amax(2),
-            self.modulation(bands),
-        ]
+        statistics = [rows.mean(2), rows.std(2), rows.amax(2), self.modulation(bands)]
         if plane.rows >= SPECTRUM_ROWS:
             cosines = torch.from_numpy(patterns(plane.rows)).to(x.device)
             along_rows = cosines @ rows
@@ -106,10 +99,8 @@ class TextureStatistics(nn.Module):
         """(B, rows, W) to logarithms of modulation spectra, (B, rows * ranges)."""
         centred = x - x.mean(2, keepdim=True)
         spectrum = magnitudes(centred)[..., 1:]  # (B, rows, W // 2)
-        ranges = []
-        for low, high in zip(self.edges, self.edges[1:]):
-            bins = spectrum[..., low:high]
-            ranges.append(bins.mean(2))
+        edges = zip(self.edges, self.edges[1:])
+        ranges = [spectrum[..., low:high].mean(2) for low, high in edges]
         modulation = torch.stack(ranges, dim=2) + FLOOR
         return modulation.log().flatten(1)
 
