@@ -101,7 +101,8 @@ def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
         last = np.maximum(last, first + 1).clip(max=len(own))  # a point
         place, piece = numbers_between(first, last)
         found = of_file["label"].iloc[place].set_axis(own.index[piece])
-        labels.update(found.groupby(level=0).agg(lambda o: SEPARATOR.join(o.unique())))
+        names = found.groupby(level=0).unique()
+        labels.update(names.map(SEPARATOR.join))
     return labels
 
 

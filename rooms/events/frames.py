@@ -215,10 +215,9 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
     """
     above = probability > rule.threshold * rule.share
     first, last = runs(above, frames.stretch)
-    score = np.zeros(len(first))
-    if len(first):
-        limits = np.column_stack([first, last + 1]).ravel()
-        score = np.maximum.reduceat(np.append(probability, 0), limits)[::2]
+    score = np.empty(0)
+    if len(first):  # the frames between two runs are below both
+        score = np.maximum.reduceat(probability, first).astype(float)
     kept = score > rule.threshold
     first, last, score = first[kept], last[kept], score[kept]
     stretch = frames.stretch[first]
@@ -246,8 +245,9 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
 def runs(above: Mask, stretch: Ints) -> tuple[Ints, Ints]:
     """The first and the last frame of each run of frames in one stretch."""
     run = np.where(above, stretch, -1)
-    first = np.flatnonzero(above & (run != np.append(-1, run[:-1])))
-    last = np.flatnonzero(above & (run != np.append(run[1:], -1)))
+    changes = np.diff(run, prepend=-1, append=-1) != 0
+    first = np.flatnonzero(above & changes[:-1])
+    last = np.flatnonzero(above & changes[1:])
     return first, last
 
 
@@ -333,16 +333,16 @@ def count_rules(
 ) -> RuleCounts:
     """Count what each rule finds at IoU 0.5, points within the collar."""
     folds, fold = np.unique(frames.stretches["fold"], return_inverse=True)
-    spans = frames.spans(events)
+    annotated = frames.spans(events)
     exclusive = are_exclusive(events)
-    grids = {name: rule_grid(own, exclusive) for name, own in spans.items()}
+    grids = {name: rule_grid(own, exclusive) for name, own in annotated.items()}
     numbers = np.zeros((3, len(folds), len(grids), max(map(len, grids.values()))))
 
     def by_fold(chosen: Spans) -> Floats:
         return np.bincount(fold[chosen.stretch], minlength=len(folds)).astype(float)
 
     for number, (name, grid) in enumerate(grids.items()):
-        own = spans[name]
+        own = annotated[name]
         numbers[2, :, number] = by_fold(own)[:, None]
         lengths = 1 if grid[0].points else len(LENGTHS)
         # rules that differ in the least length alone share their detections
@@ -351,12 +351,10 @@ def count_rules(
             every = {name: detect(frames, probabilities[:, number], rule)}
             found = without_ignored(frames, events, every)[name]
             _, partner = scores.match(own, found, scores.IOU, points=grid[place].points)
-            is_partner = np.isin(np.arange(len(found.start)), partner)
-            for index in range(place, place + lengths):
-                kept = found.lasts >= grid[index].least_length
-                right = found.take(kept & is_partner)
-                counted = by_fold(right), by_fold(found.take(kept))
-                numbers[:2, :, number, index] = counted
+            for row, spans in enumerate((found.take(partner), found)):
+                for index in range(place, place + lengths):
+                    kept = spans.lasts >= grid[index].least_length
+                    numbers[row, :, number, index] = by_fold(spans.take(kept))
     return RuleCounts(grids, folds, numbers)
 
 

@@ -133,7 +133,8 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[st
     named: the table has a number, one in RAVEN is not written.
     """
     own = OwnFiles(folder, RECORD)
-    main = {n: own.free_name(n) for n in contents if not n.startswith(tables.RAVEN)}
+    names = [name for name in contents if not name.startswith(tables.RAVEN)]
+    main = dict(zip(names, map(own.free_name, names)))
     kept = own.write({main.get(name, name): text for name, text in contents.items()})
     others = [name for name in (*main, SCORES) if not own.is_own(name)]
     for name in dict.fromkeys([*kept, *others]):
