@@ -6,7 +6,6 @@ A package with the name of a command is called as it, `fs.train(…)`. In a clon
 
 import importlib
 import importlib.util
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -43,10 +42,6 @@ class CalledPackage(ModuleType):
     @property
     def __doc__(self) -> str | None:  # type: ignore[override]
         return self.__wrapped__.__doc__
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        return inspect.signature(self.__wrapped__)
 
     def __call__(self, *positional: Any, **keywords: Any) -> Any:
         return self.__wrapped__(*positional, **keywords)

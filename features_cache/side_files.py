@@ -28,19 +28,19 @@ from featurestack.features_cache.index import feature_names
 from featurestack.features_cache.table import originals
 from featurestack.storage.files import replace_file, replaced
 
-VERIFIED = "verified.csv"
-VERIFIED_HEADER = ("feature", "size", "time_ns")
-COSTS = "costs.csv"
-COSTS_HEADER = ("feature", "seconds_a_clip", "clips")
-FAILURES = "failures.csv"
-FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
+HEADERS = {
+    "verified.csv": ["feature", "size", "time_ns"],
+    "costs.csv": ["feature", "seconds_a_clip", "clips"],
+    "failures.csv": ["clip_id", "path", "feature", "reason"],
+}
+VERIFIED, COSTS, FAILURES = HEADERS
 CHECKED = "check.json"
 CHECK_FORMAT = 4
 WHOLE = "all"  # stands in place of a feature if the clip itself is at fault
 
 
-def read_rows(file: Path, header: Sequence[str]) -> list[list[str]]:
-    """The rows of a CSV file; none if it is missing or has another form."""
+def read_rows(file: Path) -> list[list[str]]:
+    """The rows of one of these CSV files; none if it is missing or of another form."""
     if not file.is_file():
         return []
     try:
@@ -48,20 +48,19 @@ def read_rows(file: Path, header: Sequence[str]) -> list[list[str]]:
             names, *rows = csv.reader(opened)
     except (OSError, ValueError, csv.Error):
         return []
-    if names != [*header] or any(len(row) != len(names) for row in rows):
+    if names != HEADERS[file.name] or any(len(row) != len(names) for row in rows):
         return []
     return rows
 
 
-def write_rows(
-    file: Path, header: Sequence[str], rows: Iterable[Iterable[object]]
-) -> None:
+def write_rows(file: Path, rows: Iterable[Iterable[object]]) -> None:
     """Replace a CSV file; the caller holds the cache's lock of the index."""
     with (
         replaced(file) as draft,
         draft.open("w", newline="", encoding="utf-8") as opened,
     ):
-        csv.writer(opened, lineterminator="\n").writerows([header, *rows])
+        writer = csv.writer(opened, lineterminator="\n")
+        writer.writerows([HEADERS[file.name], *rows])
 
 
 def _file_state(path: Path) -> list[str]:
@@ -71,20 +70,20 @@ def _file_state(path: Path) -> list[str]:
 
 def is_verified(path: Path) -> bool:
     """Whether a file is unchanged since all its clips were known to be intact."""
-    return _file_state(path) in read_rows(path.parent / VERIFIED, VERIFIED_HEADER)
+    return _file_state(path) in read_rows(path.parent / VERIFIED)
 
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
     """Note size and time of these features' files, whose clips are all intact."""
     with lock(folder, "index"):
-        known = read_rows(folder / VERIFIED, VERIFIED_HEADER)
+        known = read_rows(folder / VERIFIED)
         rows = []
         for name in feature_names(folder):
             state = _file_state(folder / f"{name}.h5")
             if name in features or state in known:
                 rows.append(state)
         if rows != known:
-            write_rows(folder / VERIFIED, VERIFIED_HEADER, rows)
+            write_rows(folder / VERIFIED, rows)
 
 
 def forget_verified(folder: Path) -> None:
@@ -97,7 +96,7 @@ def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
     """Stored name -> seconds a clip, clips measured."""
     costs: dict[str, tuple[float, int]] = {}
     with suppress(ValueError):
-        for feature, seconds, clips in read_rows(folder / COSTS, COSTS_HEADER):
+        for feature, seconds, clips in read_rows(folder / COSTS):
             costs[feature] = float(seconds), int(clips)
     return costs
 
@@ -112,12 +111,12 @@ def write_costs(
             if clips[name] >= costs.get(name, (0.0, 0))[1]:
                 costs[name] = seconds, clips[name]
         rows = [(name, *measured) for name, measured in sorted(costs.items())]
-        write_rows(folder / COSTS, COSTS_HEADER, rows)
+        write_rows(folder / COSTS, rows)
 
 
 def read_failures(folder: Path) -> list[list[str]]:
     """(clip id, path, feature or WHOLE, reason) of each failure."""
-    return read_rows(folder / FAILURES, FAILURES_HEADER)
+    return read_rows(folder / FAILURES)
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
@@ -163,7 +162,7 @@ def write_failures(
             if clip in here and not (clip in again and feature in asked):
                 kept.append([clip, path, feature, reason])
         new = [[ids[row], paths[row], *why] for row, *why in failures]
-        write_rows(folder / FAILURES, FAILURES_HEADER, kept + new)
+        write_rows(folder / FAILURES, kept + new)
 
 
 def write_check(

@@ -128,14 +128,7 @@ def compute_missing(
         replace(file, frame_axis=np.empty((file.frames, 0)))
         for file in writer.create_files()
     ]
-    job = Job(
-        asked.variants,
-        asked.dataset.sample_rate,
-        asked.dataset.samples,
-        tuple(files),
-        asked.maps(),
-        writer.handle,
-    )
+    job = Job(asked.variants, tuple(files), asked.maps(), writer.handle)
     done = ExtractionResult()
     parts = batches(asked, writer.missing, backend.processes)
     with progress(

@@ -132,13 +132,7 @@ def print_plan(options: ExtractOptions) -> int:
 def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:
     """Compute the features of a few clips, spread over the part, and write nothing."""
     result = ExtractionResult()
-    computation = Computation(
-        asked.variants,
-        asked.dataset.sample_rate,
-        asked.dataset.samples,
-        asked.specs,
-        asked.maps(),
-    )
+    computation = Computation(asked.variants, asked.specs, asked.maps())
     ids = asked.clips["clip_id"].tolist()
     everything = dict.fromkeys(range(len(asked.specs)), 0)
     part = asked.part

@@ -11,7 +11,6 @@ from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import UnreadableClips, open_cache
 from featurestack.features_cache.inspect import verify_cache
-from featurestack.features_cache.table import spans
 from featurestack.pipeline import audio, reference
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import VerifyCommand
@@ -38,17 +37,16 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     """Whether random clips agree with `pipeline.reference`, one at least."""
     table = cache.clips
     chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
-    channels = itertools.repeat(cache.audio_channel)
-    columns = table["path"], table["alteration"], spans(table), channels
-    sources = list(map(Source, *columns))
     sounds = {}  # row of the clip table -> samples
-    for row in np.sort(chosen).tolist():
+    for clip in table.iloc[np.sort(chosen)].itertuples():
+        span = clip.start, clip.end
+        source = Source(clip.path, clip.alteration, span, cache.audio_channel)
         try:
-            sounds[row] = sources[row].load(
-                cache.sample_rate, int(cache.settings["samples"])
+            sounds[clip.Index] = source.load(
+                cache.sample_rate, cache.settings["samples"]
             )
         except audio.AudioError as error:
-            print(f"  {table['clip_id'][row]}: {error}")
+            print(f"  {clip.clip_id}: {error}")
     agree = bool(sounds)
     print(f"{counted(len(sounds), 'clip')} computed again by the plain definitions:")
     for name in progress(names, label="recompute", unit="features"):

@@ -88,9 +88,7 @@ class Computation:
     """Computes features of clips; `specs` belong to `variants`, in the same order."""
 
     variants: tuple[Variant, ...]
-    sample_rate: int
-    samples: int
-    specs: Sequence[FeatureSpec]
+    specs: Sequence[FeatureSpec]  # of one sample rate and one number of samples
     cache: Cache | None  # has maps that features are computed from
 
     def cached_maps(self, task: ClipTask) -> dict[str, StoredMap]:
@@ -108,13 +106,13 @@ class Computation:
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """The features that a clip lacks; failures and times go to `result`."""
-        source = task.source
+        source, spec = task.source, self.specs[0]
         maps = self.cached_maps(task)
         if all(self.variants[feature].source in maps for feature in task.fingerprints):
-            clip = Clip(np.zeros(self.samples, np.float32), self.sample_rate)
+            clip = Clip(np.zeros(spec.samples, np.float32), spec.sample_rate)
             return self.compute_features(task, clip, maps, result)
         try:
-            y = source.load(self.sample_rate, self.samples)
+            y = source.load(spec.sample_rate, spec.samples)
             if audio.version(source.path) != source.version:
                 raise audio.AudioError(
                     "the file has changed since the cache noted it; run features for"
@@ -126,7 +124,7 @@ class Computation:
             return []
         if decoder_error := audio.damaged.pop(source.path, ""):
             result.damaged.append((source.path, decoder_error))
-        return self.compute_features(task, Clip(y, self.sample_rate), maps, result)
+        return self.compute_features(task, Clip(y, spec.sample_rate), maps, result)
 
     def compute_features(
         self,
