@@ -36,7 +36,7 @@ from featurestack.features_cache.feature_file import (
     read_header,
 )
 from featurestack.features_cache.hdf5 import DamagedFile
-from featurestack.storage.files import Lock, replaced
+from featurestack.storage.files import Lock, is_held, replaced
 from featurestack.storage.system import boot_id, sync
 
 POLL_SECONDS = 0.5
@@ -109,9 +109,8 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     for marker in sorted((folder / LOCKS).glob("run-*.json")):
         # its run ended just now, or it is damaged
         with suppress(FileNotFoundError, ValueError, TypeError):
-            known.append(
-                (marker, Claim(**json.loads(marker.read_text())), _is_locked(marker))
-            )
+            claim = Claim(**json.loads(marker.read_text()))
+            known.append((marker, claim, is_held(marker, shared=True)))
     return known
 
 
@@ -156,7 +155,7 @@ def claimed(
         time.sleep(POLL_SECONDS)
     with own_lock:
         try:
-            yield Handle(marker, _is_locked(marker))
+            yield Handle(marker, is_held(marker, shared=True))
         finally:
             _remove(folder, marker, claim)
 
@@ -187,14 +186,6 @@ def _remove(folder: Path, marker: Path, claim: Claim) -> None:
     sync(folder)
     marker.unlink(missing_ok=True)
     _writing(marker).unlink(missing_ok=True)
-
-
-def _is_locked(marker: Path) -> bool:
-    probe = Lock(marker, create=False)
-    try:
-        return not probe.take(shared=True)
-    finally:
-        probe.release()
 
 
 def _writing(marker: Path) -> Path:

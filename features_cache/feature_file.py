@@ -47,7 +47,7 @@ FINGERPRINTED = (
 )
 
 
-def lock(folder: Path, name: str, *, create: bool = True) -> Lock:
+def lock(folder: Path, name: str) -> Lock:
     """The lock of this name in a cache folder.
 
     `<feature>`    shared by writers of its clips, exclusive for replacing its file
@@ -55,7 +55,7 @@ def lock(folder: Path, name: str, *, create: bool = True) -> Lock:
     `index`        held while index.h5 and the CSV files are replaced
     `runs`         held for the moment in which a run is admitted, see claims.py
     """
-    return Lock(folder / LOCKS / f"{name}.lock", create=create)
+    return Lock(folder / LOCKS / f"{name}.lock")
 
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:

@@ -36,6 +36,7 @@ from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import Handle, Writing, claimed, claims
 from featurestack.features_cache.feature_file import (
+    LOCKS,
     FeatureFile,
     FeatureSpec,
     lock,
@@ -49,7 +50,7 @@ from featurestack.features_cache.side_files import (
     write_costs,
     write_failures,
 )
-from featurestack.storage.files import draft_of, replaced
+from featurestack.storage.files import draft_of, is_held, replaced
 from featurestack.storage.system import allocate
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
@@ -195,15 +196,9 @@ def refuse_full_disk(folder: Path, needed: int) -> None:
 
 def written_to(folder: Path, stored: str) -> str:
     """The run that is writing this feature; '' if there is none."""
-    try:
-        probe = lock(folder, stored, create=False)
-    except FileNotFoundError:
+    path = folder / LOCKS / f"{stored}.lock"
+    if not path.exists() or not is_held(path):
         return ""
-    try:
-        if probe.take():
-            return ""
-    finally:
-        probe.release()
     for _, claim, lives in claims(folder):
         if lives and stored in claim.features:
             return str(claim)

@@ -138,6 +138,15 @@ class Lock:
         self.release()
 
 
+def is_held(path: Path, *, shared: bool = False) -> bool:
+    """Whether others hold the lock of this file, or if `shared` hold it alone."""
+    probe = Lock(path, create=False)
+    try:
+        return not probe.take(shared=shared)
+    finally:
+        probe.release()
+
+
 def may_read(folder: Path) -> bool:
     """Whether the permissions of a folder let this user see the files in it."""
     return os.access(folder, os.R_OK | os.X_OK)
