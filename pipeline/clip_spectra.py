@@ -116,8 +116,7 @@ class Clip:
     @shared
     def magnitude(self, framing: Framing) -> np.ndarray:
         """(1 + n_fft/2, frames): `abs(librosa.stft(y))`."""
-        length = framing.win_length or framing.n_fft
-        window = kernels.fourier.centred_window(length, framing.n_fft)
+        window = kernels.fourier.centred_window(framing.n_fft, framing.win_length)
         return kernels.fourier.magnitudes(self.y, framing.hop_length, window)
 
     @shared
@@ -235,7 +234,7 @@ class Clip:
         onset = self.onset(hop_length)
         envelope = np.pad(onset, win_length // 2, mode="linear_ramp")
         envelope = envelope[:-1]
-        window = kernels.fourier.centred_window(win_length, win_length)
+        window = kernels.fourier.centred_window(win_length)
         correlation = kernels.fourier.autocorrelation(envelope, 1, window, win_length)
         power = correlation[0]
         return correlation / np.where(power < TINY, 1, power)

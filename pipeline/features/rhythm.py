@@ -76,7 +76,7 @@ def fourier_tempogram(
     Feature map: horizontal lines at the rate and its multiples; row 0 is the sum of
       onsets under the window
     """
-    window = kernels.fourier.centred_window(win_length, win_length)
+    window = kernels.fourier.centred_window(win_length)
     return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
 
 

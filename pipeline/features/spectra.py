@@ -297,8 +297,7 @@ def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
     Ignores: loudness, the spectral envelope
     Feature map: dark where one tone fills a band or nothing sounds, bright at onsets
     """
-    length = framing.win_length or framing.n_fft
-    window = kernels.fourier.centred_window(length, framing.n_fft)
+    window = kernels.fourier.centred_window(framing.n_fft, framing.win_length)
     slopes = kernels.fourier.phase_slopes(clip.y, framing.hop_length, window)
     energy = clip.bands(clip.power(framing), bank)
     hertz_a_radian = np.float32(clip.sample_rate / (2 * np.pi))

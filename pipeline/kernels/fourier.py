@@ -81,7 +81,7 @@ def phase_slopes(
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
-    hann = np.array_equal(window, centred_window(n_fft, n_fft))
+    hann = np.array_equal(window, centred_window(n_fft))
     if hann and _is_compiled(n_fft, len(frames)):
         _phase_slopes(padded, hop_length, _tables(n_fft, float), result)
     else:
@@ -129,10 +129,10 @@ def centred_frames(
 
 
 @functools.lru_cache(maxsize=64)
-def centred_window(length: int, n_fft: int) -> np.ndarray:
+def centred_window(n_fft: int, length: int | None = None) -> np.ndarray:
     """A Hann window in the middle of n_fft samples: `librosa.util.pad_center`."""
-    window = scipy.signal.get_window("hann", length)
-    missing = n_fft - length
+    window = scipy.signal.get_window("hann", length or n_fft)
+    missing = n_fft - len(window)
     left = missing // 2
     return np.pad(window, (left, missing - left))
 
