@@ -188,10 +188,11 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         changes = ablations(main)
         nested, nested_low, nested_high = nested_score(main)
     reports = {run.name: tables.class_report(run) for run in runs}
+    options = [{"run": run.name, **tables.settings(run)} for run in runs]
     made = {
         "metrics": metrics,
         "runs": details,
-        "settings": tables.settings_table(runs),
+        "settings": pd.DataFrame(options).fillna(""),
         "ablations": changes,
         **tables_of_ranking(main, table, rows, reports),
     }

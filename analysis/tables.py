@@ -154,12 +154,6 @@ def settings(run: Run) -> dict[str, str]:
     return texts
 
 
-def settings_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """The settings of each run; a cell is empty if the option does not apply."""
-    rows = [{"run": run.name, **settings(run)} for run in runs]
-    return pd.DataFrame(rows).fillna("")
-
-
 def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as in
     scikit-learn's report.

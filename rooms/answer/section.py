@@ -13,7 +13,6 @@ from featurestack.analysis.sections import PageInputs, Section
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.spelling import make_command
-from featurestack.features_cache import Cache
 from featurestack.results.bootstrap import CHOICE_WIDTH
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.next_step import DIFFERENT
@@ -27,17 +26,21 @@ TEXTS = {"feature": str, "about": str}  # columns of the table of features
 
 def answer(page: PageInputs) -> Section:
     """How often each feature was chosen, its score alone, and the loss without it."""
-    choices = [run for run in page.found.runs if run.choice]
-    proposal = grouped(page, choices[0].choice if choices else None)
-    if not choices:
+    run = next((run for run in page.found.runs if run.choice), None)
+    config = run.choice if run else None
+    proposal = grouped(page, config)
+    if run is None or config is None:
         return Section("", "Choice", proposal=proposal)
-    run = choices[0]
-    config = sentences.choice_of(run.folders[0])
     chance = page.found.state == "chance"
     problems: list[Problem] = []
     tables: dict[str, pd.DataFrame] = {}
     values: dict[str, object] = {}
-    leads = lead_of_choice(config, page.cache, chance=chance)
+    # the heading says "chosen" already
+    chosen = sentences.chosen(config).removeprefix("chosen: ")
+    recommended = sentences.as_sentence(sentences.recommended(config, chance=chance))
+    leads = {"What was chosen?": f"{chosen}. {recommended}"}
+    if page.cache:
+        leads["What next?"] = sentences.surer(config.candidates, page.cache)
     try:
         features = read_features(run.folders[0].path / CANDIDATES)
         leads["Which alone?"] = sentences.alone(features, page.found.score)
@@ -80,18 +83,6 @@ def other_features(config: ChoiceConfig) -> tuple[str, str]:
     if {*DIFFERENT} <= {*config.candidates}:
         return make_command("pipeline list"), "lists pretrained networks to try"
     return make_command("answer", *given), "tries other features"
-
-
-def lead_of_choice(
-    config: ChoiceConfig, cache: Cache | None, *, chance: bool
-) -> dict[str, str]:
-    # the heading says "chosen" already
-    chosen = f"{sentences.chosen(config).removeprefix('chosen: ')}."
-    recommended = sentences.as_sentence(sentences.recommended(config, chance=chance))
-    leads = {"What was chosen?": f"{chosen} {recommended}"}
-    if cache:
-        leads["What next?"] = sentences.surer(config.candidates, cache)
-    return leads
 
 
 def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:

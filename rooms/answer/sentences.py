@@ -9,15 +9,8 @@ from featurestack.commandline import rooms
 from featurestack.commandline.quantities import counted, percent
 from featurestack.features_cache import Cache
 from featurestack.results.config import ChoiceConfig
-from featurestack.results.run_folder import RunFolder
 
 NAMED = 6  # features whose counts are stated
-
-
-def choice_of(run: RunFolder) -> ChoiceConfig:
-    config = run.config
-    assert isinstance(config, ChoiceConfig), "the folder of a choice"
-    return config
 
 
 def chosen(config: ChoiceConfig) -> str:
