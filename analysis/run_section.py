@@ -36,11 +36,8 @@ STEMS = {"features": "additions", "augmentation": "augmentation"}
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
     """Fold -> mean learning curve of the seeds; empty without two epochs."""
-    mean = (
-        run.history.drop(columns="seed")
-        .groupby(["fold", "epoch"], as_index=False)
-        .mean()
-    )
+    by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
+    mean = by_epoch.mean().reset_index()
     if mean["epoch"].nunique() <= 1:
         return {}
     return dict(list(mean.groupby("fold")))

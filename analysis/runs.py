@@ -87,11 +87,9 @@ class Run:
         config = self.config
         if self.foreign:
             return {}
-        return (
-            to_json(config.options)
-            if isinstance(config, RunConfig)
-            else {"members": [*config.members]}
-        )
+        if isinstance(config, RunConfig):
+            return to_json(config.options)
+        return {"members": [*config.members]}
 
     def option_text(self, key: str) -> str:
         """An option's value as text; `none` if it is absent, empty or zero."""
@@ -430,11 +428,8 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
         now = today.reindex(run.clip_ids)
         label = now[run.task.column]
         labels = run.task.labels(label.fillna(""), run.classes)
-        changed = (
-            label.isna()
-            | (labels != run.labels).any(axis=1)
-            | (now["fold"] != run.folds)
-        )
+        changed = label.isna() | (now["fold"] != run.folds)
+        changed |= (labels != run.labels).any(axis=1)
         if changed.any():
             text = (
                 f"trained before the dataset changed: {changed.sum():,} of its test"

@@ -39,11 +39,8 @@ def expected_seconds(
     lacking  the features that the cache lacks
     """
     fit = fit_seconds()
-    number, classes, folds = (
-        len(clips),
-        clips["label"].nunique(),
-        clips["fold"].nunique(),
-    )
+    number = len(clips)
+    classes, folds = clips["label"].nunique(), clips["fold"].nunique()
     seconds = 0.0
     if asked:
         seconds += CHECK_FITS * number * fit

@@ -119,9 +119,9 @@ def open_tflite(path: Path, output: str) -> Opened:
         interpreter.invoke()
         values = interpreter.get_tensor(tensor["index"])
         scale, zero = tensor["quantization"]
-        return (
-            (values.astype(np.float32) - zero) * np.float32(scale) if scale else values
-        )
+        if not scale:
+            return values
+        return (values.astype(np.float32) - zero) * np.float32(scale)
 
     lengths = given["shape_signature"].tolist()
     return run, [None if length < 0 else length for length in lengths]
