@@ -199,23 +199,20 @@ def _read(options: SourceOptions) -> Listing:
             f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is"
             " no CSV"
         )
+    folder, rate = path, None
     if word in ("esc50", "esc10"):
         from featurestack.pipeline.datasets import esc50
 
-        listing = read_esc_layout(
-            esc50.obtain(options), "esc10" if word == "esc10" else ""
-        )
-        return replace(listing, sample_rate=esc50.SAMPLE_RATE, duration=ESC_DURATION)
-    if word in SYNTHETIC:
+        folder, rate = esc50.obtain(options), esc50.SAMPLE_RATE
+    elif word in SYNTHETIC:
         from featurestack.pipeline import synth
 
-        listing = read_esc_layout(
-            synth.write_dataset(options.data / word, mix=word == "synth_mix")
-        )
-        return replace(listing, sample_rate=synth.SAMPLE_RATE, duration=synth.SECONDS)
+        folder = synth.write_dataset(options.data / word, mix=word == "synth_mix")
+        rate = synth.SAMPLE_RATE
+    if is_esc_layout(folder):
+        listing = read_esc_layout(folder, "esc10" if word == "esc10" else "")
+        return replace(listing, sample_rate=rate, duration=ESC_DURATION)
     if path.is_dir():
-        if is_esc_layout(path):
-            return replace(read_esc_layout(path), duration=ESC_DURATION)
         from featurestack.pipeline.datasets.layouts import read_folder
 
         return read_folder(path)
@@ -268,19 +265,19 @@ def _audio_settings(
     paths = listing.table["path"].tolist()
     # files that cannot be opened are reported when they are decoded
     answers = audio.file_infos(paths)
-    lengths = {}
+    rates = Counter[int]()
+    length_of = {}
     clips = zip(listing.table["clip_id"], answers, spans(listing.table))
     for clip, info, (start, end) in clips:
         if isinstance(info, audio.Info):
-            length = round(end - start, 6) or info.frames / info.sample_rate
-            lengths[clip] = info.sample_rate, length
-    if not lengths:
+            rates[info.sample_rate] += 1
+            length_of[clip] = round(end - start, 6) or info.frames / info.sample_rate
+    if not rates:
         raise RequestError(
             f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}:"
             f" {answers[0]}; AUDIO_DIR= names the folder of a table's files"
         )
-    rates = Counter(rate for rate, _ in lengths.values())
-    seconds = pd.Series({clip: length for clip, (_, length) in lengths.items()})
+    seconds = pd.Series(length_of)
     several = rates if len(rates) > 1 else ()
     notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in several]
     if duration:
