@@ -94,7 +94,8 @@ def places_by_content(
     parts.sort(key=lambda part: part[np.lexsort(part.T)].tobytes())
     # first as in `accuracy_interval` of the best run, whose replicates it draws
     best = recording_sums(of_best[:, None], recording)[:, 0]
-    keys = (*np.hstack(parts).T, best, np.bincount(recording))
+    clips = np.bincount(recording)
+    keys = (*np.hstack(parts).T, best, clips)
     places = np.argsort(np.lexsort(keys))
     return places[recording]
 

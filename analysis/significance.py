@@ -228,7 +228,8 @@ def inverted_intervals(
         centre = (totals - squared * (shares @ differences)) / curvature
         product = (totals**2 - squared * scale**2) / curvature
         reach = centre**2 - product
-        reach = np.sqrt(np.where(bounded, np.maximum(reach, 0), reach))
+        positive = np.maximum(reach, 0)
+        reach = np.sqrt(np.where(bounded, positive, reach))
     first = centre - reach
     last = centre + reach
     lowest = np.where(clear & (totals >= last), last, -np.inf)
@@ -265,8 +266,10 @@ def score_intervals(
 
     def rejected(d: Floats) -> NDArray[np.bool_]:
         apart = d * (d - totals)
-        likeliest = (observed + np.sqrt(np.maximum(observed**2 + 4 * apart, 0))) / 2
-        more = np.maximum(added * (likeliest - observed) - 2 * apart, 0)
+        root = np.sqrt(np.maximum(observed**2 + 4 * apart, 0))
+        likeliest = (observed + root) / 2
+        further = added * (likeliest - observed)
+        more = np.maximum(further - 2 * apart, 0)
         of_shares = d**2 * effective
         variance = squares - 2 * d * products + of_shares + effective * more
         limit = (critical + ROUNDING) ** 2 * variance
