@@ -307,12 +307,9 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
 
         fs.run("last").predictions().groupby("fold").size()
     """
-    from featurestack.results.select_runs import select
+    from featurestack.results.select_runs import select_one
 
-    chosen = select(Path(folder), name)
-    if len(chosen) > 1:
-        raise RequestError(f"{name!r} names {len(chosen)} runs: name one")
-    return chosen[0]
+    return select_one(folder, name, predicting=False)
 
 
 def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":

@@ -67,9 +67,15 @@ def fitting(word: str, known: Mapping[str, T], what: str = "run") -> T:
     return known[names[0]]
 
 
-def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
-    """The run to predict with that `wanted` names; RequestError if it names several."""
-    chosen = select(runs, wanted, dataset, predicting=True)
+def select_one(
+    runs: Path | str,
+    wanted: str,
+    dataset: str = "",
+    *,
+    predicting: bool = True,
+) -> RunFolder:
+    """The run that `wanted` names as in `select`; RequestError if it names several."""
+    chosen = select(runs, wanted, dataset, predicting=predicting)
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
     return chosen[0]

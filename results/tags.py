@@ -63,7 +63,8 @@ def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
     ranks = np.empty(probabilities.shape)
     for fold in np.unique(folds):
         inside = folds == fold
-        by_class = [_ranks(column, column) for column in probabilities[inside].T]
+        of_fold = probabilities[inside]
+        by_class = [_ranks(column, column) for column in of_fold.T]
         ranks[inside] = np.stack(by_class, axis=1)
     return ranks
 
@@ -174,7 +175,8 @@ def auroc(target: Targets, scores: Scores) -> Floats:
     areas = np.full(target.shape[1], np.nan)
     for k, (positive, score) in enumerate(zip(target.T, scores.T)):
         if positive.any() and not positive.all():
-            ranks = _ranks(score[positive], score[~positive])
+            others = score[~positive]
+            ranks = _ranks(score[positive], others)
             areas[k] = ranks.mean()
     return areas
 
@@ -189,8 +191,9 @@ def lwlrap(target: Targets, scores: Scores) -> float:
     total = 0.0
     for positive, score in zip(target.T, scores.T):
         own = scores[positive]
+        labels_of_clip = target[positive]
         above = own >= score[positive, None]
-        hits = (above & target[positive]).sum(axis=1)
+        hits = (above & labels_of_clip).sum(axis=1)
         precision = hits / above.sum(axis=1)
         total += precision.sum()
     return float(total / labels.sum())
@@ -263,7 +266,8 @@ def _without_few(
     threshold = np.searchsorted(thresholds, falling)
     hits = np.bincount(threshold[positive], minlength=last + 1)
     found = hits.cumsum()
-    reached = np.bincount(threshold, minlength=last + 1).cumsum()
+    every = np.bincount(threshold, minlength=last + 1)
+    reached = every.cumsum()
 
     # a stretch begins at the first threshold, and at each clip of the recording
     groups = recordings.max() + 1
@@ -349,13 +353,15 @@ def swapped_differences(
     """
     _, recordings = np.unique(groups, return_inverse=True)
     kept = swap_patterns(recordings.max() + 1)
-    patterns = np.column_stack([kept, 1 - kept])
+    swapped = 1 - kept
+    patterns = np.column_stack([kept, swapped])
     twice = np.concatenate([recordings, recordings + kept.shape[1]])
     both = np.concatenate([second, first])
     labels = np.concatenate([target, target])
     by_class = _resampled(labels, both, twice, _samples(patterns, labels))
-    swapped = _mean(by_class, axis=1)
-    return swapped - swapped[::-1]
+    second_map = _mean(by_class, axis=1)
+    first_map = second_map[::-1]
+    return second_map - first_map
 
 
 def swapped_values(swapped: Floats, shares: Floats) -> Floats:
@@ -364,7 +370,8 @@ def swapped_values(swapped: Floats, shares: Floats) -> Floats:
 
     swapped  (2^G,) as `swapped_differences`
     """
-    signs = 2 * swap_patterns(len(shares)) - 1
+    kept = swap_patterns(len(shares))
+    signs = 2 * kept - 1
     values = swapped @ signs / len(swapped)
     remainder = swapped[0] - values.sum()
     return values + shares * remainder
@@ -404,7 +411,8 @@ def random_order_precision(positives: Floats, clips: int) -> Floats:
     The first positive clip comes early by luck. With R of N clips positive and
     H = 1 + 1/2 + … + 1/N it is ((R - 1) / (N - 1) (N - H) + H) / N; NaN for R = 0.
     """
-    harmonic = (1 / np.arange(1, clips + 1)).sum()
+    places = np.arange(1, clips + 1)
+    harmonic = (1 / places).sum()
     pairs = (positives - 1) / max(clips - 1, 1)
     hits = pairs * (clips - harmonic) + harmonic
     expected = hits / max(clips, 1)

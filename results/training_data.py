@@ -84,11 +84,10 @@ def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> 
 
 def is_changed(config: RunConfig, cache: Cache) -> bool:
     """Whether the run would be trained on other clips or values today."""
-    stored = [channel.stored for channel in config.channels]
-    if not {*stored} <= {*cache.features}:
+    if not {*config.cache} <= {*cache.features}:
         return False
     table = clips_of_run(config, cache)
-    values = {name: values_digest(cache, name, table) for name in stored}
+    values = {name: values_digest(cache, name, table) for name in config.cache}
     if config.clips != clips_digest(table) or config.cache != values:
         return True
     return bool(readable_again(config, cache))

@@ -63,10 +63,12 @@ def pitch(batch: Batch, strength: float) -> Batch:
     share = batch.uniform(-strength, strength)
     steps = share[:, None, None] * height
     rows = batch.places(2)
-    rising = (rows - steps.round()).long()
+    rising = rows - steps.round()
+    rising = rising.long()
     rising = rising.clamp(0, height - 1)  # the edge row fills the gap
     rotation = (steps * OCTAVES).round()
-    rotated = (rows - rotation).long() % height
+    rotated = rows - rotation
+    rotated = rotated.long() % height
     spectra = batch.where("frequency")[..., 0]
     cyclic = batch.where("cyclic")[..., 0]
     source = rows.where(~spectra, rising)
@@ -134,7 +136,8 @@ def take_rows(x: Tensor, index: Tensor) -> Tensor:
 @augment(default=0.15, maximum=1.0, kinds=("image",))
 def mask(batch: Batch, strength: float) -> Batch:
     """Masks of time and of frequency together."""
-    return freqmask(timemask(batch, strength), strength)
+    batch = timemask(batch, strength)
+    return freqmask(batch, strength)
 
 
 @augment(default=0.15, maximum=1.0)
@@ -189,7 +192,8 @@ def noise(batch: Batch, strength: float) -> Batch:
     import torch
 
     values = batch.x[0].numel()
-    numbers = torch.randn(values + NOISE_OFFSETS, **batch.source).to(batch.x)
+    numbers = torch.randn(values + NOISE_OFFSETS, **batch.source)
+    numbers = numbers.to(batch.x)
     start = batch.integers(NOISE_OFFSETS)
     windows = numbers.unfold(0, values, 1)[start]
     windows = windows.view_as(batch.x)

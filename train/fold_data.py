@@ -10,7 +10,7 @@ and resizing with many threads beside a busy network (48 ms instead of 2).
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -203,16 +203,13 @@ class Streamed:
     device: str = "cpu"
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
-        rest = iter(wanted)
         with ThreadPoolExecutor(
             1, initializer=torch.set_num_threads, initargs=(1,)
         ) as thread:
-            waiting = deque[Future[torch.Tensor]]()
-            for positions in islice(rest, AHEAD):
-                waiting.append(thread.submit(self.read, positions))
+            jobs = (thread.submit(self.read, positions) for positions in wanted)
+            waiting = deque(islice(jobs, AHEAD))
             while waiting:
-                for positions in islice(rest, 1):
-                    waiting.append(thread.submit(self.read, positions))
+                waiting.extend(islice(jobs, 1))
                 x = waiting.popleft().result()
                 yield x.to(self.device, non_blocking=True).float()
 

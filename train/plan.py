@@ -94,6 +94,15 @@ class Plan:
         """The channels' names in the feature set, such as mel and mfcc:1-19."""
         return self.training.features.split("+")
 
+    @property
+    def stored(self) -> list[str]:
+        """The cached features of its channels."""
+        return [*dict.fromkeys(channel.stored for channel in self.channels)]
+
+    @property
+    def begun(self) -> bool:
+        return (self.path / "run.json").is_file()
+
     def values(self, positions: Positions) -> list[NDArray[np.floating]]:
         """The stored values (B, rows, frames) of each channel for these clips."""
         channels = [channel.channel for channel in self.channels]
@@ -420,9 +429,9 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     clips = plan.cache.clips
     wanted = clips if plan.training.copies else originals(clips)
     readable = plan.cache.readable(plan.channel_names)[wanted.index]
-    features = list(dict.fromkeys(channel.stored for channel in plan.channels))
     failed = failed_clips(plan.cache.folder)
-    unreadable = set().union(*(failed.get(name, set()) for name in [WHOLE, *features]))
+    places = [WHOLE, *plan.stored]
+    unreadable = set().union(*(failed.get(name, set()) for name in places))
     is_unreadable = wanted["clip_id"].isin(unreadable) & ~readable
     if is_unreadable.any():
         lines.append(
@@ -434,7 +443,7 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
         lines.append(
             f"{counted(lacking, 'clip')} left out: the cache lacks"
             f" {plan.training.features} for them;"
-            f" {plan.cache.remedy(' '.join(features))}"
+            f" {plan.cache.remedy(' '.join(plan.stored))}"
         )
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]

@@ -101,16 +101,16 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
 
 def refuse_damage(plan: Plan) -> None:
     """RequestError if clips on which the run has begun cannot be read any more."""
-    if not (plan.path / "run.json").is_file():
+    if not plan.begun:
         return
     known = {*RunFolder(plan.path).training.left_out}
     damaged = [clip for clip in plan.left_out if clip not in known]
     if damaged:
-        features = " ".join(dict.fromkeys(channel.stored for channel in plan.channels))
         raise RequestError(
             f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
             f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
-            f" {plan.cache.remedy(features)}, or give TAG=… for a run without them"
+            f" {plan.cache.remedy(' '.join(plan.stored))}, or give TAG=… for a run"
+            " without them"
         )
 
 

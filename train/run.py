@@ -85,7 +85,7 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
         plan = retrained(plan)
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
-    if (plan.path / "run.json").is_file():
+    if plan.begun:
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if waiting:
         from featurestack.train import trainer

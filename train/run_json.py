@@ -106,7 +106,7 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
     """
     way = Way(**asdict(choice.compute))
     with Lock(plan.path / LOCK):
-        if not (plan.path / "run.json").is_file():
+        if not plan.begun:
             computed = Computed(way=way, checked=choice.checked)
             config = first_config(plan, way.device)
             config = replace(config, parameters=parameters, computed=computed)

@@ -146,7 +146,7 @@ class Trainer:
         batch = plan.augmenter(x, y, data.channels, generator)
         parameters = sum(weight.numel() for weight in network.parameters())
         begun = None
-        if (plan.path / "run.json").is_file():
+        if plan.begun:
             computed = RunFolder(plan.path).training.computed
             begun = Compute(**asdict(computed.way)) if computed else None
         choice = choose_compute(plan, network, batch, device, begun)

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from featurestack.results import linear
+
 
 class LinearNet(nn.Module):
     """Standardise, then one linear layer: (B, D, 1, 1) to logits (B, classes)."""
@@ -43,9 +45,6 @@ def fit(
     """Set the network's weights, as `results.linear.fit` finds them from features with
     so many numbers.
     """
-    # it imports scipy.linalg, a tenth of the time of commands that train nothing
-    from featurestack.results import linear
-
     classes = network.head.out_features
     strengths = linear.strengths(widths, network.strength)
     fitted = linear.fit(x, y, classes, strengths, originals, class_weights)

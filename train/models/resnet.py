@@ -99,11 +99,12 @@ class ResNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # The published order is ReLU, then pooling. This order gives the same bits,
         # and ReLU has a quarter of the work.
-        x = self.bn1(self.conv1(x))
+        x = self.conv1(x)
+        x = self.bn1(x)
         x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)  # (B, 512 * expansion, H / 32, W / 32)
-        x = self.avgpool(x).flatten(1)
-        return self.fc(x)
+        x = self.avgpool(x)
+        return self.fc(x.flatten(1))
