@@ -206,19 +206,20 @@ def from_values(kind: type[T], values: Mapping[str, object]) -> T:
         words = [str(item) for item in value]
         item, several, _ = kind_of(own[name]) if name in own else (str, False, False)
         if several:
-            items = [_value(name, word, item, False, False) for word in words]
-            whole[name] = tuple(items)
+            whole[name] = tuple(_value(name, word, item) for word in words)
         else:  # a list in a text, as a shell has it
             quoted = [shlex.quote(word) if " " in word else word for word in words]
             given[name] = " ".join(quoted)
     return dataclasses.replace(kind.build(given), **whole)
 
 
-def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> Any:
+def _value(
+    name: str, text: str, kind: Any, several: bool = False, optional: bool = False
+) -> Any:
     """The value of this text; RequestError if it has another type."""
     if several:
         words = text.replace(",", " ") if kind in (int, float) else text
-        return tuple(_value(name, word, kind, False, False) for word in words.split())
+        return tuple(_value(name, word, kind) for word in words.split())
     if optional and text == "None":
         return None
     try:

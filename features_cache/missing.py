@@ -100,7 +100,10 @@ def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:
     checked[wanted.part] = not is_verified(file.path)
     status = file.status(row_of, wanted.keys, checked)
     fits = np.array_equal(file.clip_ids, wanted.ids)
-    return FinishedClips(status.done, status.damaged, row_of, file, fits)
+    done = status.done
+    if wanted.read_only:  # clips that failed stay missing
+        done = done | has_failed(wanted.folder, wanted.clips, [spec.stored])
+    return FinishedClips(done, status.damaged, row_of, file, fits)
 
 
 @dataclass(frozen=True)
@@ -137,13 +140,6 @@ def missing(wanted: Wanted) -> Missing:
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
         compare = functools.partial(stored_clips, wanted)
         stored = list(threads.map(compare, wanted.specs))
-    if wanted.read_only:
-        # clips that failed stay missing
-        for number, clips in enumerate(stored):
-            if clips.file:
-                names = [clips.file.stored]
-                failed = has_failed(wanted.folder, wanted.clips, names)
-                stored[number] = replace(clips, done=clips.done | failed)
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: wanted.part.start] = todo[wanted.part.stop :] = False
     sizes = {
