@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import fields, unfold
@@ -138,7 +140,10 @@ def test_check_with_a_dataset_looks_at_the_dataset_else_at_the_code(words, calle
 
 
 def test_a_command_after_make_is_typed_with_make(tmp_path):
-    done = make("data", "DATASET=synth", f"DATA={tmp_path}")
+    for label in ("hum", "hiss"):
+        (tmp_path / "sounds" / label).mkdir(parents=True)
+        soundfile.write(tmp_path / "sounds" / label / "1.wav", np.zeros(800), 8000)
+    done = make("data", f"DATASET={tmp_path / 'sounds'}", f"DATA={tmp_path}")
     last = done.stdout.strip().splitlines()[-1]
     assert last.startswith("next: make "), done.stderr
 
