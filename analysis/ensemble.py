@@ -88,7 +88,7 @@ def refuse_member(run: Run, first: Run) -> None:
         raise RequestError(
             f"{run.name} cannot join an ensemble: its clips have several labels or none"
         )
-    if run.task != first.task or not same_clips(run, first):
+    if run.task.name != first.task.name or not same_clips(run, first):
         raise RequestError(
             f"{run.name} and {first.name} cannot form an ensemble: task, classes,"
             f" folds, recordings or test clips differ ({len(run.clip_ids)} and"

@@ -292,7 +292,7 @@ def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
     shared = {
         "dataset": run.dataset == other.dataset,
-        "task": run.task == other.task,
+        "task": run.task.name == other.task.name,
         "classes": run.classes == other.classes,
         "folds": set(run.missing_folds) <= set(other.missing_folds),
         "groups": (

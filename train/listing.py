@@ -26,6 +26,7 @@ from featurestack.train.options import FOLDERS, ListOptions
 
 NO_FOLD = "it has no finished fold yet: continue its training"
 CLASSES = 50  # of the models that are counted
+CONFIGURED = ("dataset", "features", "model", "seed")  # columns from run.json
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 
 Stages = list[tuple[str, tuple[int, ...]]]
@@ -199,9 +200,9 @@ def runs_table(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
             row, damage = run_row(run)
             rows.append({"folder": str(folder), **row})
             damages += [damage] if damage else []
-    columns = "folder run dataset features model seed folds of score value low high"
-    names = [*columns.split(), "clips", "problem"]
-    table = pd.DataFrame(rows, columns=names).astype(object)
+    scores = ("folds", "of", "score", "value", "low", "high", "clips", "problem")
+    columns = ["folder", "run", *CONFIGURED, *scores]
+    table = pd.DataFrame(rows, columns=columns).astype(object)
     return table, list(dict.fromkeys(damages))
 
 
@@ -210,8 +211,7 @@ def run_row(run: RunFolder) -> tuple[dict[str, object], str]:
     row: dict[str, object] = {"run": run.name}
     try:
         config = run.config
-        row |= {"dataset": config.dataset, "features": config.features}
-        row |= {"model": config.model, "seed": config.seed}
+        row |= {key: getattr(config, key) for key in CONFIGURED}
         row |= {"folds": len(run.finished), "of": len(run.folds)}
         if not run.finished:
             row["problem"] = NO_FOLD

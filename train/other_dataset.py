@@ -84,13 +84,14 @@ def score_elsewhere(options: PredictOptions) -> int:
     )
     if answers.empty:
         raise RequestError(f"no file of {other.name} can be read")
-    known = table.loc[answers.index, ["clip_id", "group", "target"]].join(answers)
+    clip_columns = table.loc[answers.index, ["clip_id", "group", "target"]]
+    known = clip_columns.join(answers)
     # average precision needs classes in common
     classes = [*clips.classes] if run.task.multilabel else run.classes
     by_fold = []
     for values in np.stack([apart[key] for key in answers.index], axis=1):
         alone = pd.DataFrame(values, answers.index, run.classes)
-        by_fold.append(known[["clip_id", "group", "target"]].join(alone).assign(fold=1))
+        by_fold.append(clip_columns.join(alone).assign(fold=1))
     home = scored_at_home(run)
     at_home = rows_of_run(home or run, clips.classes)
     compared = compare_scores(by_fold, at_home, classes, run.task)

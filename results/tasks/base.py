@@ -64,13 +64,6 @@ class Task(ABC):
     # values of options that do not apply to the task, and why
     unfit: Mapping[tuple[str, str], str]
 
-    def __eq__(self, other: object) -> bool:
-        """A task is equal to its copy in another process."""
-        return isinstance(other, Task) and self.name == other.name
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
     @property
     @abstractmethod
     def metric(self) -> RankingMetric:

@@ -113,28 +113,22 @@ class Tags(Task):
         probabilities, numbers = run.answers(split=run.scored_split)
         target = numbers > 0
         folds = run.scored(split=run.scored_split)["fold"].to_numpy()
-        precision = tags.average_precision(
-            target, tags.fold_ranks(probabilities, folds)
+        ranks = tags.fold_ranks(probabilities, folds)
+        precision = tags.average_precision(target, ranks)
+        by_class = pd.DataFrame(
+            {"precision": precision, "prevalence": target.mean(axis=0)}, run.classes
         )
-        prevalence = target.mean(axis=0)
-        tested = target.any(axis=0)
-        worst = np.argsort(np.where(tested, precision, np.inf))[
-            : min(LEAST_PRECISE, tested.sum())
-        ]
+        tested = by_class.dropna()
         least = [
-            f"{run.classes[k]} {precision[k]:.2f} ({prevalence[k]:.2f})" for k in worst
+            f"{row.Index} {row.precision:.2f} ({row.prevalence:.2f})"
+            for row in tested.nsmallest(LEAST_PRECISE, "precision").itertuples()
         ]
-        left_out = (
-            f"; {(~tested).sum()} classes without a clip left out"
-            if not tested.all()
-            else ""
-        )
-        score = (
-            f"{tags.macro(precision):.3f} (prevalence {prevalence[tested].mean():.3f})"
-        )
+        lacking = len(by_class) - len(tested)
+        left_out = f"; {lacking} classes without a clip left out" if lacking else ""
+        prevalence = f"prevalence {tested['prevalence'].mean():.3f}"
         named = "macro average precision of all folds, ranks within each"
         return [
-            f"{named}: {score}{left_out}",
+            f"{named}: {tags.macro(precision):.3f} ({prevalence}){left_out}",
             f"least average precision (prevalence): {', '.join(least)}",
         ]
 
