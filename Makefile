@@ -81,7 +81,7 @@ $(filter-out help,$(topic)):;@:
 else
 test: $(test_environment)
 	@$(python) -m featurestack known $(given)
-	@$(python) -m pytest -n 3 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
+	@$(python) -m pytest -n 3 --dist worksteal $(if $(filter 1,$(ALL)),-m '')
 setup: $(environment)
 ifndef environment
 	@$(python) -m pip install --quiet --disable-pip-version-check $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt)

@@ -27,7 +27,6 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -54,6 +53,7 @@ Kind = Literal[
 Command = Callable[[Any], "int | None"]  # a function of its `options`
 Loaded = Sequence[Any]  # the objects that a function of a declaration returns
 Load = Callable[[], Loaded]
+Adds = Callable[[Load], Load]
 
 
 class Addition(NamedTuple):
@@ -80,9 +80,7 @@ class Room:
     )
     place: "Place" = field(init=False)
 
-    def add(
-        self, kind: Kind, *names: str, files: str = "", needs: str = ""
-    ) -> Callable[[Load], Load]:
+    def add(self, kind: Kind, *names: str, files: str = "", needs: str = "") -> Adds:
         """Decorator: add the objects that a function returns, by these names.
 
         files  of sections: pattern of files below a dataset's runs; without such a file
@@ -98,26 +96,47 @@ class Room:
 
         return enter
 
-    # functions of their `options`, by the words after `python -m`, as "train curve"
-    commands = partialmethod(add, "commands")
-    # classes of further options, by the class that takes them, as "PredictOptions"
-    options = partialmethod(add, "options")
-    # functions of `import featurestack as fs`
-    functions = partialmethod(add, "functions")
-    # objects that the core asks for by name, as "torchrun"
-    capabilities = partialmethod(add, "capabilities")
-    # `pipeline.features.registry.Feature` objects
-    features = partialmethod(add, "features")
-    # `train.models.registry.Model` objects
-    models = partialmethod(add, "models")
-    # `results.tasks` objects, by their value of TASK
-    tasks = partialmethod(add, "tasks")
-    # functions of the cache's source: whether TASK=auto means a task
-    claims = partialmethod(add, "claims")
-    # `analysis.figures.drawing.Figure` objects
-    figures = partialmethod(add, "figures")
-    # functions of `analysis.sections.PageInputs`; a task's name limits one to its pages
-    sections = partialmethod(add, "sections")
+    def commands(self, *words: str) -> Adds:
+        """Functions of their `options`, by the words after `python -m`."""
+        return self.add("commands", *words)
+
+    def options(self, *classes: str) -> Adds:
+        """Classes of options, by the class that takes them too: "PredictOptions"."""
+        return self.add("options", *classes)
+
+    def functions(self, *names: str) -> Adds:
+        """Functions of `import featurestack as fs`."""
+        return self.add("functions", *names)
+
+    def capabilities(self, *names: str) -> Adds:
+        """Objects that the core asks for by name, as "torchrun"."""
+        return self.add("capabilities", *names)
+
+    def features(self, *names: str, needs: str = "") -> Adds:
+        """`pipeline.features.registry.Feature` objects."""
+        return self.add("features", *names, needs=needs)
+
+    def models(self, *names: str, needs: str = "") -> Adds:
+        """`train.models.registry.Model` objects."""
+        return self.add("models", *names, needs=needs)
+
+    def tasks(self, *names: str) -> Adds:
+        """`results.tasks` objects, by their value of TASK."""
+        return self.add("tasks", *names)
+
+    def claims(self, *tasks: str) -> Adds:
+        """Functions of the cache's source: whether TASK=auto means a task."""
+        return self.add("claims", *tasks)
+
+    def figures(self, *names: str) -> Adds:
+        """`analysis.figures.drawing.Figure` objects."""
+        return self.add("figures", *names)
+
+    def sections(self, *names: str, files: str = "") -> Adds:
+        """Functions of `analysis.sections.PageInputs`; a task's name limits one to its
+        pages.
+        """
+        return self.add("sections", *names, files=files)
 
 
 class Place(NamedTuple):
