@@ -48,8 +48,20 @@ from featurestack.storage.files import is_file, may_write, replace_file
 T = TypeVar("T")
 # facts of a report on the entry page; None if a fact is not known
 ENTRY_FACTS = (
-    *("clips", "classes", "recordings", "folds", "sample_rate", "seconds", "failed"),
-    *("excluded", "task", "chance", "score", "best", "value", "state"),
+    "clips",
+    "classes",
+    "recordings",
+    "folds",
+    "sample_rate",
+    "seconds",
+    "failed",
+    "excluded",
+    "task",
+    "chance",
+    "score",
+    "best",
+    "value",
+    "state",
 )
 
 

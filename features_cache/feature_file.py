@@ -43,7 +43,12 @@ NOT_DONE = bytes(STATE.itemsize)
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits by which a fingerprint is shifted
 FINGERPRINTED = (
-    *("feature", "parameters", "code_version", "dtype", "sample_rate", "samples"),
+    "feature",
+    "parameters",
+    "code_version",
+    "dtype",
+    "sample_rate",
+    "samples",
 )
 
 

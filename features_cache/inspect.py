@@ -22,8 +22,14 @@ from featurestack.features_cache.side_files import (
 )
 
 HEADER = (
-    *("feature", "rows", "frames", "clips done"),
-    *("megabytes", "dtype", "rounding", "units"),
+    "feature",
+    "rows",
+    "frames",
+    "clips done",
+    "megabytes",
+    "dtype",
+    "rounding",
+    "units",
 )
 SAMPLED_CLIPS = 16  # clips whose largest value gives the rounding error
 

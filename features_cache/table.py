@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 
 CLIP_COLUMNS = (
-    *("clip_id", "path", "label", "category", "fold", "group"),
-    *("copy_of", "alteration"),
+    "clip_id",
+    "path",
+    "label",
+    "category",
+    "fold",
+    "group",
+    "copy_of",
+    "alteration",
 )
 WINDOW_COLUMNS = ("start", "end")  # seconds in the file; 0 to 0 is the whole file
 SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes
@@ -25,15 +31,29 @@ SOURCE_COLUMNS = {
 }
 # columns of sources' tables and of folds.csv that are no property of a recording
 SOURCE_TABLE_COLUMNS = (
-    *("filename", "grouped_by", "folds_by", "split", "subset", "target", "seconds"),
+    "filename",
+    "grouped_by",
+    "folds_by",
+    "split",
+    "subset",
+    "target",
+    "seconds",
 )
 INDEX_COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS, *WINDOW_COLUMNS)
 # a table's other columns may be speakers, sites or devices
 KNOWN_COLUMNS = frozenset((*INDEX_COLUMNS, *SOURCE_TABLE_COLUMNS))
 # columns of predictions.csv and of what predict writes: no class has these names
 NO_CLASS_NAMES = (
-    *("clip_id", "group", "split", "selection", "target", "fold", "file"),
-    *("predicted", "start", "end"),
+    "clip_id",
+    "group",
+    "split",
+    "selection",
+    "target",
+    "fold",
+    "file",
+    "predicted",
+    "start",
+    "end",
 )
 FEW_GROUPS = 10  # most groups that get a fold each
 NEEDED = ("clip_id", "label", "fold")  # other columns may be absent

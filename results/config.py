@@ -38,8 +38,14 @@ MOST_THREADS = 1024
 RUN_FORMAT = 5  # raised if an older run.json can no longer be read
 # what a run has of its dataset and an `EnsembleConfig` of its members
 OF_DATASET = (
-    *("dataset", "task", "folds", "classes", "synthetic"),
-    *("sample_rate", "duration", "audio_channel"),
+    "dataset",
+    "task",
+    "folds",
+    "classes",
+    "synthetic",
+    "sample_rate",
+    "duration",
+    "audio_channel",
 )
 TRAIN_AGAIN = "train this run again with RETRAIN=1, or remove its folder"
 

@@ -44,8 +44,14 @@ MUTED = "#687486"
 # 4.5.
 ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 SERIES = (
-    *("#0072b2", "#e69f00", "#009e73", "#cc79a7"),
-    *("#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00"),
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#5b4b8a",
+    "#7a7a7a",
+    "#56b4e9",
+    "#d55e00",
 )
 MARKERS = "osD^vPX*"
 # If there are more, a confusion matrix shows the classes with the most errors, and
@@ -91,10 +97,22 @@ STYLE: dict[str, Any] = {
 # Fonts in the order in which they are tried; only those that are installed are given to
 # matplotlib.
 FACES = (
-    *("Noto Sans", "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP"),
-    *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai"),
-    *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
-    *("Arial Unicode MS", "Nirmala UI", "Noto Emoji"),
+    "Noto Sans",
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Nirmala UI",
+    "Noto Emoji",
 )
 DOTS_PER_INCH = 110
 

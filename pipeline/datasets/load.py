@@ -51,7 +51,13 @@ MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shor
 LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
 OF_AUDIO = (
-    *("sample_rate", "duration", "channel", "group", "label", "folds_by", "copies"),
+    "sample_rate",
+    "duration",
+    "channel",
+    "group",
+    "label",
+    "folds_by",
+    "copies",
 )
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 

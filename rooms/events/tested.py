@@ -35,8 +35,12 @@ from featurestack.storage.files import replace_file
 FRAMES_FILE = "frames.npz"
 # scores beside the F1 at IoU 0.5, of a class and of a fold
 SCORE_COLUMNS = (
-    *("f1_iou_0.3", "f1_iou_0.7", "found"),
-    *("false_alarms", "wrong_names", "onset_ms"),
+    "f1_iou_0.3",
+    "f1_iou_0.7",
+    "found",
+    "false_alarms",
+    "wrong_names",
+    "onset_ms",
 )
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 EVENT_COLUMNS = ("file", "start", "end", "label")

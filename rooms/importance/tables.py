@@ -36,7 +36,15 @@ from featurestack.rooms.importance.shapley import NONE
 
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
 KEPT_COLUMNS = [
-    *("features", "without", "accuracy", "of", "folds", "lost", "low", "high", "clear"),
+    "features",
+    "without",
+    "accuracy",
+    "of",
+    "folds",
+    "lost",
+    "low",
+    "high",
+    "clear",
 ]
 
 
