@@ -32,7 +32,7 @@ Row = dict[str, Any]  # one row of a table
 # classes are uneven from this ratio of clips in the largest to clips in the smallest
 UNEVEN = 1.5
 HARDEST = 3  # classes that count as hardest; more if several tie
-# columns that the runs may have: tags lack balanced_accuracy, events all of clips
+# columns of comparison.csv that the runs may have, before those of their metric
 COMPARISON = [
     "run",
     "accuracy",
@@ -52,14 +52,6 @@ COMPARISON = [
     "p",
     "verdict",
     "reason",
-    "macro_auroc",
-    "lwlrap",
-    "f1_iou_0.3",
-    "f1_iou_0.7",
-    "found",
-    "false_alarms",
-    "wrong_names",
-    "onset_ms",
 ]
 
 
@@ -292,16 +284,16 @@ def tables_of_ranking(
     rows: Sequence[Row],
     reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
-    """The tables that compare runs: comparison.csv with the columns of COMPARISON that
-    they have; members.csv, the score of each member of an ensemble; literature.csv;
-    recall_by_class.csv, with tags precision_by_class.csv, every class by every run of
-    the main ranking.
+    """The tables that compare runs: comparison.csv; members.csv, the score of each
+    member of an ensemble; literature.csv; recall_by_class.csv, with tags
+    precision_by_class.csv, every class by every run of the main ranking.
 
     table    all rows of `compared`; `rows` are those of the main ranking
     reports  run -> its `tables.class_report`
     """
     score = main.best.task.score
-    comparison = table[[name for name in COMPARISON if name in table]]
+    columns = (*COMPARISON, *main.metric.further_columns)
+    comparison = table[[name for name in columns if name in table]]
     members = [
         (row["run"], *member) for row in rows for member in row["members"].items()
     ]

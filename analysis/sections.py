@@ -32,14 +32,6 @@ from featurestack.commandline.quantities import percent, plural
 from featurestack.features_cache import Cache
 
 # columns of the comparison: of the data frame, heading, kind of cell
-SCORES = (
-    ("macro_f1", "Macro F1", "decimals"),
-    ("log_loss", "Log loss", "decimals"),
-    ("f1_iou_0.3", "F1 at IoU 0.3", "decimals"),
-    ("f1_iou_0.7", "F1 at IoU 0.7", "decimals"),
-    ("false_alarms", "False alarms an hour", "number"),
-    ("onset_ms", "Onset error, ms, mean of folds", "number"),
-)
 COSTS = (
     ("parameters", "Parameters", "count"),
     ("fold_seconds", "Training, per fold", "seconds"),
@@ -111,7 +103,11 @@ def comparison_values(found: Findings) -> dict[str, object]:
         "grid_models": models,
         "uneven": (balanced.map(percent) != rows["accuracy"].map(percent)).any(),
         "no_intervals": "difference_low" not in known,
-        "score_columns": [column for column in SCORES if column[0] in known],
+        "score_columns": [
+            column
+            for column in found.runs[0].task.metric.score_columns
+            if column[0] in known
+        ],
         "cost_columns": [column for column in COSTS if column[0] in costs],
     }
 

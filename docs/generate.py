@@ -36,7 +36,9 @@ from featurestack.features_cache.table import INDEX_COLUMNS
 from featurestack.pipeline import reference, synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
+from featurestack.results.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
+from featurestack.rooms.events.tested import SCORE_COLUMNS
 from featurestack.rooms.importance.tables import KEPT_COLUMNS
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
@@ -378,7 +380,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         },
     ),
     "comparison.csv": (
-        COMPARISON,
+        (*COMPARISON, *MEAN_AVERAGE_PRECISION.further_columns, *SCORE_COLUMNS),
         SCORES
         | {
             "run": "name of the configuration",

@@ -5,6 +5,7 @@ Conventions as in `results.ranking_metric`.
 
 from collections.abc import Sequence
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ class MeanAveragePrecision(RankingMetric):
     class_score = "average_precision"
     class_heading = "Average precision"
     pooled = True
+    further_columns: ClassVar[Sequence[str]] = ("macro_auroc", "lwlrap")
 
     def pooled_score(
         self, labels: Labels, probabilities: Probabilities, folds: Ints

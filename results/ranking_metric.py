@@ -81,6 +81,27 @@ class RankingMetric(ABC):
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
     counted = "Clips"  # heading of what the support of a class counts
+    # further scores of a run: column, heading, kind of cell, whether less is better
+    score_columns: ClassVar[Sequence[tuple[str, str, str, bool]]] = (
+        ("macro_f1", "Macro F1", "decimals", False),
+        ("log_loss", "Log loss", "decimals", True),
+    )
+    further_columns: ClassVar[Sequence[str]] = ()  # of comparison.csv alone
+    # columns of the table of classes: column, heading, kind of cell
+    class_columns: ClassVar[Sequence[tuple[str, str, str]]] = (
+        ("class", "Class", "text"),
+        ("average_precision", "Average precision", "decimals"),
+        ("low", "From", "decimals"),
+        ("high", "To", "decimals"),
+        ("prevalence", "Prevalence", "decimals"),
+        ("auroc", "AUROC", "decimals"),
+        ("precision", "Precision", "decimals"),
+        ("recall", "Recall", "decimals"),
+        ("recall_low", "From", "decimals"),
+        ("recall_high", "To", "decimals"),
+        ("f1", "F1", "decimals"),
+        ("support", "Clips", "number"),
+    )
     # sentence of a report -> its function of `Findings`, of a metric of a room
     sentences: ClassVar[Mapping[str, Callable[[Any], str]]] = {}
 

@@ -78,6 +78,26 @@ class EventF1(MeanAveragePrecision):
     class_score = "f1"
     class_heading = "F1 at IoU 0.5"
     counted = "Events"
+    score_columns = (
+        ("f1_iou_0.3", "F1 at IoU 0.3", "decimals", False),
+        ("f1_iou_0.7", "F1 at IoU 0.7", "decimals", False),
+        ("false_alarms", "False alarms an hour", "number", True),
+        ("onset_ms", "Onset error, ms, mean of folds", "number", True),
+    )
+    further_columns = SCORE_COLUMNS
+    class_columns = (
+        ("class", "Class", "text"),
+        ("support", "Events", "number"),
+        ("f1", "F1 at IoU 0.5", "decimals"),
+        ("low", "From", "decimals"),
+        ("high", "To", "decimals"),
+        ("f1_iou_0.3", "at IoU 0.3", "decimals"),
+        ("f1_iou_0.7", "at IoU 0.7", "decimals"),
+        ("found", "Found", "decimals"),
+        ("false_alarms", "False alarms an hour", "number"),
+        ("wrong_names", "Wrong name, an hour", "number"),
+        ("onset_ms", "Onset error, ms", "number"),
+    )
     sentences: ClassVar[Mapping[str, Callable[[Any], str]]] = SENTENCES
 
     def of_folders(self, folders: Sequence[Any]) -> Score:
