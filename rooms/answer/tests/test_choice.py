@@ -141,12 +141,18 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("vector", "expected"), [(0.70, "mel"), (0.79, "mel"), (0.81, "embedding")]
+    ("of_map", "vector", "expected"),
+    [
+        (0.60, 0.69, "mel"),
+        (0.60, 0.71, "embedding"),
+        (0.90, 0.92, "mel"),
+        (0.90, 0.94, "embedding"),
+    ],
 )
-def test_a_vector_needs_ten_points_more_than_a_map(vector, expected):
+def test_a_vector_needs_what_texture_adds_to_a_map(of_map, vector, expected):
     """`texture`, which takes maps alone, has about as much more than `linear`."""
     both = {"embedding+mel": 0.5, "mel+embedding": 0.5}
-    scores = made_scores({"mel": 0.70, "embedding": vector, **both}, {"mel"})
+    scores = made_scores({"mel": of_map, "embedding": vector, **both}, {"mel"})
     assert choose(scores, ["mel", "embedding"], 1) == expected
 
 
