@@ -88,7 +88,7 @@ class Ranking:
         for place, run in enumerate(self.runs):
             if run.trained:
                 by_setting.setdefault(self.setting_of(run), []).append(place)
-        for places in by_setting.values():  # that of the highest run first
+        for places in by_setting.values():  # the setting of the highest run comes first
             if len({self.runs[place].features for place in places}) > 1:
                 return places
         return []

@@ -201,10 +201,17 @@ MANIFEST = ".report.json"
 # folders that a report writes beside its page, and the endings of their files
 OWN_FOLDERS = ("tables", "figures", "latex", "audio")
 OWN_ENDINGS = (
-    *(".csv", ".md", ".tex", ".bib"),
-    *(".svg", ".webp", ".pdf", ".png", ".mp3"),
+    ".csv",
+    ".md",
+    ".tex",
+    ".bib",
+    ".svg",
+    ".webp",
+    ".pdf",
+    ".png",
+    ".mp3",
 )
-SHOWN_ROWS = 12  # of the comparison, in a notebook
+SHOWN_ROWS = 12  # rows of the comparison in a notebook
 # a report depends on these
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
 # below REPORTS, of `predict DATASET=other`

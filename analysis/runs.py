@@ -37,7 +37,7 @@ CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
 
 @dataclass(frozen=True)
 class Problem:
-    """What the reader of a report must know of a run, cache or folder."""
+    """A fact on a run, cache or folder that a report's reader must know."""
 
     run: str
     text: str

@@ -63,7 +63,7 @@ DESIGNS = {
 
 
 class AnswersOptions(Options):
-    """How often `make answer` says what is false, by simulation."""
+    """The frequency of false statements of `make answer`, by simulation."""
 
     reports: int = option(30, "datasets of each design", least=1)
     design: str = option("", "one of the designs; all by default")
@@ -200,7 +200,7 @@ def row(name: str, reports: Sequence[Report]) -> tuple[str, ...]:
 
 
 def answers(options: AnswersOptions) -> None:
-    """How often `make answer` says what is false, by simulation."""
+    """The frequency of false statements of `make answer`, by simulation."""
     rows = []
     for name, design in DESIGNS.items():
         if options.design not in ("", name):

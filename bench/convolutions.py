@@ -67,7 +67,7 @@ def step(
 
 
 def distances(layer: Layer) -> list[float]:
-    """How far output and gradient in bf16 lie from fp32, in parts of their size."""
+    """The relative distance of bf16 from fp32, of output and gradient."""
     network = torch.nn.Conv2d(
         layer.inputs,
         layer.outputs,

@@ -80,7 +80,7 @@ VARIANTS = {
 }
 
 
-# what is killed -> words after `python -m`; {made} is made before, {place} is filled
+# killed command -> words after `python -m`; {made} is made before, {place} is filled
 COMMANDS = {
     "events": (
         "pipeline events AUDIO={made}/easy TABLES={made}/tables NAME=parts"

@@ -8,13 +8,24 @@ MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 60  # a longer list hides the start of the message
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM),
-    *(errno.EMFILE, errno.ENFILE),  # too many open files
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,  # too many open files
     errno.EAGAIN,  # no further process or thread
 )
 NOT_WRITABLE = (  # the request named a wrong place: exit status 2
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR),
-    *(errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
     errno.ENOENT,  # for instance a new folder below /proc
 )
 

@@ -33,7 +33,14 @@ HANDED_OVER = "--make"
 READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
 # Every command takes these; a command without such an option ignores them.
 PLACES = (
-    *("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports"),
+    "dataset",
+    "name",
+    "audio_dir",
+    "group",
+    "label",
+    "data",
+    "runs",
+    "reports",
 )
 ONE_ALONE = "; only a sweep takes several"
 # the bound of a number that has no other: a larger one is a slip and would fail later

@@ -1,4 +1,4 @@
-"""Where the packages lie, two names for one module, and packages that can be called.
+"""The place of the packages, two names for one module, and callable packages.
 
 A package with the name of a command is called as it, `fs.train(…)`. In a clone
 `train` and `featurestack.train` are one module, so that `python -m train` works.
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-NAME = "featurestack"  # of the installed package, and of its distribution
+NAME = "featurestack"  # the installed package and its distribution
 HOME = Path(__file__).resolve().parents[1]  # the folder of all packages
 # otherwise an installed copy, which has no Makefile
 CLONE = (HOME / "pyproject.toml").exists()

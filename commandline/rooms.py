@@ -61,8 +61,8 @@ class Addition(NamedTuple):
 
     room: "Room"
     load: Load  # the function of the declaration
-    place: int  # of the object among those that it returns
-    files: str = ""  # as in `Room.add`
+    place: int  # the object's among those that it returns
+    files: str = ""  # see `Room.add`
     needs: str = ""
 
 
@@ -70,7 +70,7 @@ class Addition(NamedTuple):
 class Room:
     """The declaration of what a room adds to the core."""
 
-    extra: str = ""  # of the distribution, which brings the room's libraries
+    extra: str = ""  # the distribution's extra with the room's libraries
     templates: Path | None = None  # folder of its sections' templates
     # target of make and word of the console -> words after `python -m`
     targets: Mapping[str, str] = field(default_factory=dict)

@@ -32,7 +32,10 @@ TARGETS = {
 }
 # the packages that have commands, as words after `python -m`
 STAGES = (
-    *("pipeline", "features_cache", "train", "analysis"),
+    "pipeline",
+    "features_cache",
+    "train",
+    "analysis",
     *(TARGETS.keys() & {"bench"}),
 )
 # Words after `python -m` -> function of `import featurestack as fs`.

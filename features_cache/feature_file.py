@@ -135,14 +135,14 @@ class FeatureSpec:
     feature: str
     parameters: Attributes = field(default_factory=dict)  # all, with the defaults
     code_version: int = 0
-    units: str = ""  # of the values, as "dB" of a level and "dB/frame" of its slope
+    units: str = ""  # "dB" for a level, "dB/frame" for its slope
     row_axis: NDArray[np.float64]  # (rows,) each row's position, in `row_unit`
     row_unit: str = "index"
     frame_axis: NDArray[np.float64]  # (frames,) each one's position, in `frame_unit`
     frame_unit: str = "index"
     sample_rate: int
     samples: int
-    audio_channel: int = 0  # of the files, from 1; 0, which none states: their mean
+    audio_channel: int = 0  # the files' channel, from 1; 0, their mean, is not stored
     hop_length: int = 0  # samples; 0 if that is unknown or frames are not time
     dtype: str = "float16"
     libraries: str = ""

@@ -25,7 +25,12 @@ from featurestack.storage.files import is_file
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 UNREADABLE = (  # h5py's errors for a damaged file
-    *(OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError),
+    OSError,
+    KeyError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
     MemoryError,
 )
 CHUNK = 1 << 16  # elements in a chunk of a small dataset

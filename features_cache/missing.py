@@ -37,7 +37,7 @@ from featurestack.features_cache.table import rows_of
 class Wanted:
     """The clips and features that a run wants in a cache."""
 
-    folder: Path  # where the run writes
+    folder: Path  # the run writes here
     read_only: bool  # whether the cache is used as it is
     clips: pd.DataFrame  # N rows, columns of the index
     settings: Mapping[str, str | int]  # attributes of the index

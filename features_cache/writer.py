@@ -97,7 +97,7 @@ class CacheWriter:
 
     wanted: Wanted
     missing: Missing
-    handle: Handle  # of the claim, which workers hold too
+    handle: Handle  # the claim's, which workers hold too
     preparing: ExitStack  # holds the lock that only one run has
     files: ExitStack  # holds the features' shared locks
 

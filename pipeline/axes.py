@@ -247,7 +247,7 @@ class Bank(Wavelets):
         )
 
     def halvings_beforehand(self, sample_rate: int) -> int:
-        """How often librosa halves the rate before the first octave; or Impossible."""
+        """The times that librosa halves the rate before the first octave."""
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
         top = np.max(

@@ -44,7 +44,7 @@ def state_of(
     cache: Cache | None = None,
     features: Sequence[str] = (),
 ) -> State:
-    """Where a loaded dataset stands; `features` are those to train on, else all."""
+    """The state of a loaded dataset; `features` are those to train on, else all."""
     state = State(
         given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
         source=option_words(options, OF_AUDIO),

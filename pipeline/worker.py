@@ -36,7 +36,7 @@ class Source(NamedTuple):
     path: str
     alteration: str
     span: audio.Span
-    channel: int  # of the file, 0 for the mean
+    channel: int  # the file's, 0 for the mean
     # size and time of the file when the clip's fingerprint was made
     version: tuple[int, int] = (0, 0)
 
@@ -88,7 +88,7 @@ class Computation:
     """Computes features of clips; `specs` belong to `variants`, in the same order."""
 
     variants: tuple[Variant, ...]
-    specs: Sequence[FeatureSpec]  # of one sample rate and one number of samples
+    specs: Sequence[FeatureSpec]  # all with one sample rate and number of samples
     cache: Cache | None  # has maps that features are computed from
 
     def cached_maps(self, task: ClipTask) -> dict[str, StoredMap]:

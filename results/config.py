@@ -36,7 +36,7 @@ LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
 RUN_FORMAT = 5  # raised if an older run.json can no longer be read
-# what a run has of its dataset and an `EnsembleConfig` of its members
+# fields that a run has from its dataset and an `EnsembleConfig` from its members
 OF_DATASET = (
     "dataset",
     "task",
@@ -180,7 +180,7 @@ class WayChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Computed:
-    """How the trainer computes a run."""
+    """The way in which the trainer computes a run."""
 
     way: Way  # the present one
     checked: Mapping[str, str]  # way -> why it was refused, '' if it was not
@@ -216,7 +216,7 @@ class RunConfig:
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
-    # of the audio files, counted from 1; 0 for the mean of all
+    # the audio files' channel, counted from 1; 0 for the mean of all
     audio_channel: int = field(default=0, metadata=bounds(**CHANNEL))
     # s, median, if many are padded
     clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))

@@ -49,8 +49,8 @@ class State:
     given: Sequence[str]  # the words that name the dataset and the folders
     source: Sequence[str] = ()  # further words of the commands that read its audio
     frames: Mapping[str, int] | None = None  # by cached feature; empty without a cache
-    part: str = ""  # of the clips, to extract next, such as 2/3
-    features: str = ""  # that `features` computes; '' for its default
+    part: str = ""  # the part of the clips to extract next, such as 2/3
+    features: str = ""  # the ones that `features` computes; '' for its default
     changed: bool = False  # clips are new, removed or changed since extraction
     incomplete: bool = False  # the cache lacks clips or features
     unchecked: bool = False  # the audio is the user's own and `check` has not seen it

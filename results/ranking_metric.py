@@ -86,7 +86,7 @@ class RankingMetric(ABC):
         ("macro_f1", "Macro F1", "decimals", False),
         ("log_loss", "Log loss", "decimals", True),
     )
-    further_columns: ClassVar[Sequence[str]] = ()  # of comparison.csv alone
+    further_columns: ClassVar[Sequence[str]] = ()  # comparison.csv alone has them
     # columns of the table of classes: column, heading, kind of cell
     class_columns: ClassVar[Sequence[tuple[str, str, str]]] = (
         ("class", "Class", "text"),

@@ -64,8 +64,13 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 RETRAINING, RETRAINED = ".retraining", ".replaced"
 # errors of readers of JSON, tables and arrays
 DAMAGE = (
-    *(ValueError, LookupError, RecursionError, FileNotFoundError),
-    *(EOFError, zipfile.BadZipFile, zlib.error),
+    ValueError,
+    LookupError,
+    RecursionError,
+    FileNotFoundError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 # prefix of a folder in REPORTS with the scores of a run on another dataset, named by
 # the run's dataset and name

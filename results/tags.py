@@ -137,7 +137,7 @@ def _ratio(total: NDArray[np.number], positives: NDArray[np.number]) -> Floats:
 
 
 def _samples(patterns: Floats, target: Targets) -> list[Callable[[Floats], Floats]]:
-    """What sums the counts (G, T) for each of `patterns` (B, G), some at a time."""
+    """A function that sums the counts (G, T) for each of `patterns` (B, G)."""
     thresholds = max(1, int(target.sum(axis=0).max()))
     chunk = max(1, SAMPLED_VALUES // thresholds)
     return [

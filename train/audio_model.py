@@ -79,7 +79,7 @@ class AudioModel(TrainedModel):
         )
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
-        # of a clip
+        # a clip's
         self.samples = round(self.config.duration * self.sample_rate)
         # with run.json's description
         self.channels: list[tuple[Variant, StoredChannel]] = []

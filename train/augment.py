@@ -159,7 +159,7 @@ class Augmentation:
     transform: Transform
     default: float  # strength
     maximum: float  # strength
-    kinds: tuple[str, ...] = ("image", "wave")  # of models that it serves
+    kinds: tuple[str, ...] = ("image", "wave")  # the models' that it serves
     circular: bool = False  # it is only a circular shift in time
     cut: Cut | None = None  # the (rows, frames) left of a shape at a strength
 

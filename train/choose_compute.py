@@ -50,7 +50,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class Choice(NamedTuple):
-    """How a run computes from here on."""
+    """The way in which a run computes from here on."""
 
     compute: Compute
     checked: dict[str, str]  # way to compute -> why it was refused; '' if it agreed

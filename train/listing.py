@@ -25,7 +25,7 @@ from featurestack.train.network_input import KINDS, InputSpec
 from featurestack.train.options import FOLDERS, ListOptions
 
 NO_FOLD = "it has no finished fold yet: continue its training"
-CLASSES = 50  # of the models that are counted
+CLASSES = 50  # the classes of the models that are counted
 CONFIGURED = ("dataset", "features", "model", "seed")  # columns from run.json
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 

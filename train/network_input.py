@@ -92,7 +92,7 @@ Prepare = Callable[
 
 @dataclass(frozen=True)
 class InputKind:
-    """How models of one kind read channels.
+    """The way in which models of one kind read channels.
 
     `uses`: steps of training (without them it has an exact solution), grid (channels
     are resized to GRID), padding (it can be left out), views (TTA can shift or crop the
@@ -115,7 +115,7 @@ class InputKind:
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # image, wave or vector, whose augmentations it shares
     example: tuple[StoredChannel, ...] = (MEL,)  # with which `train list` counts
-    unit: str = ""  # of the numbers there
+    unit: str = ""  # the unit of the numbers there
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By its name: functions of a kind may be lambdas."""

@@ -14,7 +14,7 @@ from featurestack.results.scores import Floats, Ints
 from featurestack.results.training_options import Training
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-MOMENTUM = 0.9  # of sgd, by Nesterov
+MOMENTUM = 0.9  # sgd's, by Nesterov
 
 
 class CrossEntropy:

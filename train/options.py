@@ -35,7 +35,7 @@ FOLDERS = "importance folders"  # the capability that lists and finds them
 
 
 class Execution(Options):
-    """How a run is computed, followed and called; its predictions stay the same."""
+    """A run's computation, trackers and name; its predictions stay the same."""
 
     folds: tuple[int, ...] = option(
         (), "test folds to train, all by default; later calls may add others"
@@ -80,13 +80,21 @@ class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
     """
 
     leading = (
-        *("dataset", "features", "model", "recipe", "folds", "seed", "epochs"),
-        *("task", "device", "retrain"),
+        "dataset",
+        "features",
+        "model",
+        "recipe",
+        "folds",
+        "seed",
+        "epochs",
+        "task",
+        "device",
+        "retrain",
     )
 
 
 def swept_options() -> list[str]:
-    """What a sweep takes as lists besides FEATURES, the outermost loop first."""
+    """The options besides FEATURES that take lists, the outermost loop first."""
     places = {}
     for name, field in fields(RunOptions).items():
         place = field.metadata.get("sweep")

@@ -257,7 +257,7 @@ class Trainer:
         return torch.from_numpy(self.data.class_weights()).to(self.compute.device)
 
     def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
-        """What `train_scores` needs of a step."""
+        """The part of a step that `train_scores` needs."""
         # a network of several members
         join: Callable[[torch.Tensor], torch.Tensor] | None
         join = getattr(self.network, "join", None)

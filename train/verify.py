@@ -103,7 +103,7 @@ def selections(run: RunFolder) -> list[str]:
 
 
 def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:
-    """What run.json says otherwise than its options and the cache give."""
+    """The entries of run.json that its options and the cache contradict."""
     config = run.training
     folds = cache.tested_folds(originals(clips_of_run(config, cache)))
     model = next(iter(models.values()))

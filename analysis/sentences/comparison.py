@@ -18,7 +18,7 @@ def interval(f: Findings, low: float, high: float) -> str:
 
 
 def sure_of_several(f: Findings) -> str:
-    """How the best of several configurations compares with the others."""
+    """The comparison of the best configuration with the others."""
     if f.state == "tie":
         texts = [f"{probably(f)} {rival(f, f.tied[0])}: no clear difference."]
         others = len(f.tied) - 1
@@ -55,7 +55,7 @@ def rival(f: Findings, row: Row) -> str:
 
 @sentence
 def probably(f: Findings) -> str:
-    """How good the best of several configurations is, its selection left out."""
+    """The score of the best configuration, its selection left out."""
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
     text = (
@@ -126,7 +126,7 @@ def added(f: Findings, gain: Row) -> str:
 
 @sentence
 def enough(f: Findings) -> str:
-    """Which differences these clips can show, and what the intervals leave out."""
+    """The differences that these clips can show, and what intervals leave out."""
     texts = [shown_difference(f), recordings_for_tie(f)]
     seeds = [row["seeds"] for row in f.rows if not row["exact"]]
     if 1 in seeds and len(f.rows) > 1 and f.state != "untested":
@@ -164,7 +164,7 @@ def shown_difference(f: Findings) -> str:
 
 
 def recordings_for_tie(f: Findings) -> str:
-    """How many recordings would show the difference of the two best runs."""
+    """The number of recordings that would show the two best runs' difference."""
     if f.state != "tie" or f.recordings_needed <= f.recordings:
         return ""
     if f.recordings_needed > 10 * f.recordings:
@@ -188,7 +188,7 @@ def counted_recordings(f: Findings) -> str:
 
 @sentence
 def tested(f: Findings) -> str:
-    """How configurations are compared, and when a difference is clear."""
+    """The comparison of configurations, and when a difference is clear."""
     if len(f.rows) < 2 or f.state == "untested":
         return ""
     level = ranking_of(f).level
@@ -222,7 +222,7 @@ def tested(f: Findings) -> str:
 
 @sentence
 def selected(f: Findings) -> str:
-    """How much the choice of the best by its test score flatters it."""
+    """The flattery of the best one by its choice by the test score."""
     if pd.isna(f.nested):
         return ""
     nested = percent(f.nested)

@@ -1,4 +1,4 @@
-"""How a report computed its numbers."""
+"""Sentences on the computation of a report's numbers."""
 
 import pandas as pd
 
@@ -38,7 +38,7 @@ def grouped(f: Findings) -> str:
 
 @sentence
 def calibrated(f: Findings) -> str:
-    """How well the best run's probabilities are calibrated."""
+    """The calibration of the best run's probabilities."""
     if f.best is None:
         return ""
     error, least = f.best["calibration_error"], f.best["calibration_floor"]

@@ -132,7 +132,7 @@ def score(f: Findings) -> str:
 
 @sentence
 def sure(f: Findings) -> str:
-    """How sure the headline is."""
+    """The certainty of the headline."""
     if f.main is None:
         return ""
     text = ""
@@ -163,7 +163,7 @@ def sure(f: Findings) -> str:
 
 
 def sure_of_one(f: Findings) -> str:
-    """How good the only configuration is, and whether it is better than chance."""
+    """The score of the only configuration, and whether it is above chance."""
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
     clearly = f.chance_p < 0.05 and not low <= f.chance

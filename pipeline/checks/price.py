@@ -74,7 +74,7 @@ def price(
     *,
     clear: bool,
 ) -> str:
-    """How much higher a split by clip scores than a split by `unit`, in words.
+    """The gain of a split by clip over a split by `unit`, in words.
 
     >>> price("speaker", 0.953, 0.502, "accuracy", "speaker", clear=True)[-37:]
     'a new speaker scores 45.1 points less'

@@ -26,8 +26,12 @@ MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 MOST_UNPACKED = 2 * 2**30  # bytes of all entries together
 # zipfile's errors for a damaged archive; OSError is of bzip2 and of wrong positions
 DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(OSError, EOFError, NotImplementedError),
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    NotImplementedError,
 )
 
 

@@ -76,7 +76,7 @@ class Dataset:
     sample_rate: int  # Hz
     duration: float  # seconds
     source: str
-    audio_channel: int = 0  # of each file, counted from 1; 0 for the mean of all
+    audio_channel: int = 0  # each file's, counted from 1; 0 for the mean of all
     synthetic: bool = False
     keeps_copies: bool = True  # the copies in its cache, if it has one
     # notes for the user, such as ignored files and drawn folds

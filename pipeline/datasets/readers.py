@@ -264,7 +264,7 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 
 def way_of_annotations(recordings: Path, tables: Path) -> str:
-    """What a room makes of tables of sounds within recordings; '' without the room."""
+    """The dataset that a room makes of tables of recordings; '' without the room."""
     if "annotations" not in rooms.names("capabilities"):
         return ""
     return str(rooms.load("capabilities", "annotations")(recordings, tables))

@@ -197,7 +197,11 @@ class Task(ABC):
         """The columns of history.csv."""
         names = self.history_names
         return (
-            *("epoch", "lr", "seconds", "train_loss", f"train_{self.score}"),
+            "epoch",
+            "lr",
+            "seconds",
+            "train_loss",
+            f"train_{self.score}",
             *(f"{part}_{name}" for part in ("val", "test") for name in names),
         )
 

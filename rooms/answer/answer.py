@@ -170,7 +170,7 @@ def find_answer(options: AnswerOptions) -> Answer:
 
 
 def ask(options: AnswerOptions) -> Question:
-    """What is wanted and there; RequestError if the question cannot be answered."""
+    """The question of these options; RequestError if it cannot be answered."""
     from featurestack.pipeline.datasets.load import load
     from featurestack.pipeline.request import request
 

@@ -1,4 +1,4 @@
-"""Which features are chosen: for each test fold without this fold, and for later use.
+"""The choice of features: for each test fold without this fold, and for later use.
 
 A feature that is chosen by its score on a test fold is tested on clips that chose it,
 which flatters the result. To leave out that score is not enough, because the models of
@@ -53,8 +53,8 @@ LARGEST_SET = 3  # most features of a candidate
 # each tested fold: 9 folds have 36 pairs.
 MOST_PAIRED = 9
 INNER_FOLDS = 4
-# What `texture` has above `linear` on the same maps: on ESC-50 0.09 to 0.3, a third or
-# more of the errors of `linear`; where these are few, it cannot spare 0.1.
+# The gain of `texture` over `linear` on the same maps: on ESC-50 0.09 to 0.3, a third
+# or more of the errors of `linear`; where these are few, it cannot spare 0.1.
 TEXTURE_GAIN = 0.1
 SPARED = 1 / 3
 FITS = 1  # raised if the same fits would have other scores

@@ -25,7 +25,7 @@ TEXTS = {"feature": str, "about": str}  # columns of the table of features
 
 
 def answer(page: PageInputs) -> Section:
-    """How often each feature was chosen, its score alone, and the loss without it."""
+    """Each feature's choices, its score alone, and the loss without it."""
     run = next((run for run in page.found.runs if run.choice), None)
     config = run.choice if run else None
     proposal = grouped(page, config)

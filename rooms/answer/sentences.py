@@ -14,7 +14,7 @@ NAMED = 6  # features whose counts are stated
 
 
 def chosen(config: ChoiceConfig) -> str:
-    """How often each feature was chosen: `modulation in 5 of 5 folds, mfcc in 4`."""
+    """Each feature's choices: `modulation in 5 of 5 folds, mfcc in 4`."""
     counts = Counter(name for features in config.sets for name in features.split("+"))
     ordered = counts.most_common()
     (first, most), *others = ordered[:NAMED]

@@ -256,7 +256,7 @@ def check_variant(name: str) -> None:
 
 @CHECKS.register("bytes")
 def check_bytes(size: Callable[[int, int, int], int]) -> None:
-    """That is mel of all of ESC-50, in one file of about 220 MB."""
+    """It is mel of all of ESC-50, in one file of about 220 MB."""
     given = _call(size, 2000, 128, 431)
     values = 2000 * 128 * 431
     _need(given != 4 * values, "values are stored as float16")

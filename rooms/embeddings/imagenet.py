@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from featurestack.train.models.resnet import ResNet
 
 ROWS = 128  # rows of the grid
-FRAMES_A_SECOND = 31.25  # of the grid: hops of 32 ms
-FEWEST_FRAMES = 64  # of the grid
+FRAMES_A_SECOND = 31.25  # the grid's: hops of 32 ms
+FEWEST_FRAMES = 64  # the grid's
 LEVEL, SPREAD = -30.0, 20.0  # dB: about the mean and the deviation of ESC-50's mel
 LEAST_DEVIATION = 1e-3
 BANDS = 128  # behind a cepstrum, whose deviation falls about as 1 / (1 + row)
@@ -203,7 +203,7 @@ def source_of(**parameters: Any) -> Variant | None:
 
 
 def facts(**parameters: Any) -> dict[str, str]:
-    """What the values depend on: weights, source, its parameters and version."""
+    """The values' origin: weights, source, its parameters and version."""
     described = {"file": file_facts(weights()).sha256}
     if source := source_of(**parameters):
         named = [f"{key}={value}" for key, value in source.recorded.items()]

@@ -82,7 +82,7 @@ STRANGE = re.compile(
 UNCHANGED = TableOptions()
 PRAAT, AVIANZ = ".textgrid", ".data"
 ENDINGS = (*TABLE_ENDINGS, ".TextGrid", AVIANZ)
-# What counts in a TextGrid: texts, and numbers that stand alone. `intervals [1]:` and
+# A TextGrid's content: texts, and numbers that stand alone. `intervals [1]:` and
 # comments do not, so that both forms have the same parts.
 PARTS = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)(-?\d[\d.eE+-]*)(?!\S)|(?<!\S)!.*')
 

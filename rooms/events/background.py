@@ -19,7 +19,7 @@ from featurestack.results.config import StoredChannel
 from featurestack.train.network_input import Statistics
 
 POWERS = ("mel", "gammatone")  # features in decibels of power, which add up as power
-MOST_PIECES = 500  # of all that there are, evenly spread; they are kept in memory
+MOST_PIECES = 500  # evenly spread over all; they are kept in memory
 CLEAN = 0.5  # share of crops without background
 LOUDEST, QUIETEST = 0.0, 30.0  # dB from the background to the events of a crop
 SILENCE = 1e-10  # power below which librosa's decibels end
@@ -29,7 +29,7 @@ class Background:
     """Pieces of another place in power, and how they are added to crops."""
 
     def __init__(self, folder: str, cache: Cache, channels: Sequence[StoredChannel]):
-        """Of the recordings in `folder`, for the annotated ones in `cache`."""
+        """The background in `folder`, for the annotated recordings in `cache`."""
         other = background_cache(folder, cache, channels)
         clips = np.arange(len(other.clips))
         every = np.ceil(len(clips) / MOST_PIECES)

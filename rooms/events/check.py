@@ -52,14 +52,14 @@ FOLDER = "check"
 TABLE = "checked.csv"
 COLUMNS = ("file", "start", "end", "label", "score", "drawn", "correct")
 CONTEXT = 1.0  # seconds before and after a detection in its cut
-LEAST_SHARE = 0.25  # of the class's threshold
+LEAST_SHARE = 0.25  # the lowest score as a share of the class's threshold
 FEWEST = 5  # right and wrong answers, below which nothing is fitted
 ANSWERS = {"yes": True, "no": False}
 THRESHOLDS = np.arange(5, 96, 5) / 100
 LEAST, MOST = 1e-4, 1 - 1e-4  # scores beyond have no finite log-odds in float16
-STEPS = 100  # of Newton's method, at most
+STEPS = 100  # most steps of Newton's method
 STRATA = 5
-LEVEL = 0.95  # of intervals
+LEVEL = 0.95  # the intervals' coverage
 PAGE = Path(__file__).parent / "templates" / "check.html"
 
 
@@ -280,7 +280,7 @@ def tell_checked(file: Path, promise: float) -> int:
 
 
 def sentences(above: pd.DataFrame, promise: float, checked: int) -> Iterator[str]:
-    """What follows from the table of `precision_above`."""
+    """Sentences on the table of `precision_above`."""
     every = above.iloc[0]
     count = every["detections"]
     ends = f"{count * every['low']:,.0f} to {count * every['high']:,.0f}"

@@ -98,7 +98,7 @@ class Frames:
         event across a block's edge counts in both. Other files and labels are left out.
         """
         begin, end = (events[name].to_numpy(float) for name in ("start", "end"))
-        until = np.where(begin == end, np.nextafter(end, np.inf), end)  # of points
+        until = np.where(begin == end, np.nextafter(end, np.inf), end)  # points
         of_file = self.stretches.groupby("file").indices
         pairs = [np.empty((2, 0), np.intp)]  # of an event and a stretch that overlap
         for file, rows in events.groupby("file").indices.items():
@@ -196,7 +196,7 @@ def are_exclusive(events: pd.DataFrame) -> bool:
 
 @dataclass(frozen=True)
 class Rule:
-    """How the frames of a class become detections; run.json keeps it."""
+    """The rule by which a class's frames become detections; run.json keeps it."""
 
     threshold: float = 0.5  # a frame of a detection is above it
     share: float = 1.0  # all frames of it are above this share of the threshold

@@ -38,7 +38,7 @@ from featurestack.train.options import PredictOptions
 
 BATCH = 16  # pieces
 SCORES = "scores.csv"
-RECORD = ".predict.json"  # of the files in OUT
+RECORD = ".predict.json"  # the record of the files in OUT
 MOST_SHOWN = 20  # detections of a recording that are printed
 # columns of scores.csv that are printed -> decimals
 SHOWN = {"events": 0, **dict.fromkeys(("f1", "f1_iou_0.3", "f1_iou_0.7", "found"), 3)}

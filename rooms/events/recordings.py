@@ -52,7 +52,7 @@ def measure_recordings(
     truncated: Literal["refuse", "keep"] = "refuse",
     channel: int = 0,
 ) -> Measured:
-    """What recordings hold; those whose channels are averaged are told."""
+    """The recordings' facts; those whose channels are averaged are told."""
     measured = Measured({}, {}, {}, {})
     mixed = []
     keep = truncated == "keep"

@@ -45,7 +45,7 @@ class Spans(NamedTuple):
     start: Floats
     end: Floats
     stretch: Ints  # the recording, or the block of one, that each lies in
-    score: Floats = np.empty(0)  # of detections, the highest probability
+    score: Floats = np.empty(0)  # the highest probability of each detection
 
     def take(self, chosen: NDArray[np.generic]) -> "Spans":
         start, end, stretch = (column[chosen] for column in self[:3])

@@ -27,8 +27,15 @@ from featurestack.results.config import digest
 
 COLUMNS = ("file", "start", "end", "label", "score", "low", "high", "time")
 COUNTS = (
-    *("recording", "day", "hour", "start", "recorded_seconds", "class"),
-    *("detections", "seconds", "problem"),
+    "recording",
+    "day",
+    "hour",
+    "start",
+    "recorded_seconds",
+    "class",
+    "detections",
+    "seconds",
+    "problem",
 )
 RAVEN = "raven"  # folder
 LONGEST_NAME = 150  # bytes: 255 at most, less what is added to a name

@@ -219,7 +219,7 @@ LINEAR_FRAMES = Model("linear_frames", "frames_at_once", linear_frames)
 
 
 class Placed(NamedTuple):
-    """Where the frames of pieces lie.
+    """The places of the frames of pieces.
 
     order  (n,) the pieces' positions in the table that was given, by stretch and time
     own    (n, T) bool: frames that are taken from each of these pieces

@@ -227,7 +227,7 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
     if np.isfinite(row["low"]):
         ends = f"{row['low']:.3f} to {row['high']:.3f}"
         interval = f" (95 % CI {ends}, {by_unit(unit)})"
-    f1 = f"F1 within 50 ms {row['f1']:.3f}{interval}"  # of points
+    f1 = f"F1 within 50 ms {row['f1']:.3f}{interval}"  # points
     if not np.isnan(row["f1_iou_0.3"]):
         f1 = (
             f"F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"

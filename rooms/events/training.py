@@ -123,7 +123,7 @@ class FrameTrainer(Trainer):
         return self.passes(batches) * sum(map(self.crops_of, batches))
 
     def passes(self, batches: Sequence[Positions]) -> int:
-        """How often an epoch goes through its batches."""
+        """The passes of an epoch through its batches."""
         return math.ceil(LEAST_STEPS / sum(map(self.crops_of, batches)))
 
     def crops_of(self, batch: Positions) -> int:

@@ -108,7 +108,7 @@ def open_orders(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def fitted_sets(fitted: int, features: int) -> str:
-    """How many of the sets of some features were fitted; empty if all were."""
+    """The number of feature sets that were fitted; empty if all were."""
     every = 2**features - 1
     if fitted >= every:
         return ""

@@ -15,7 +15,7 @@ import numpy as np
 from featurestack.results.scores import Floats
 
 EXACT = 8  # up to this number of features, every subset is fitted
-PAIRS = 20  # of an order and its reverse, for more features
+PAIRS = 20  # pairs of an order and its reverse, for more features
 
 Values = Mapping[frozenset[str], Floats]  # feature set -> (N,) values of the clips
 NONE: frozenset[str] = frozenset()

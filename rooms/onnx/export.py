@@ -51,7 +51,7 @@ OPSET = 18
 LENGTHS = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
 # number of the exported fold, one clip's stored features, that fold's probabilities
 Example = tuple[int, Values, Probabilities]
-OWN_KEYS = (CONFIG.encode(), b"sample_rate", b"folds")  # of the metadata
+OWN_KEYS = (CONFIG.encode(), b"sample_rate", b"folds")  # the metadata's keys
 
 
 class ExportedRun(nn.Module):

@@ -55,7 +55,7 @@ class Table:
     name: str  # the file's path, or the name of a data frame
     frame: pd.DataFrame  # its index counts the rows from 0
     model: str
-    fold: str = "1"  # of all rows, if no column says it
+    fold: str = "1"  # the fold of all rows, if no column has it
     header: int = 0  # the line of the first row, if it is a file's
 
     def at(self, row: object) -> str:
@@ -72,7 +72,7 @@ class Answers:
     clips: pd.DataFrame  # clip_id, file, target, group, fold, selection
     scores: pd.DataFrame  # one column per class, rows as in `clips`
     listed: bool  # the table has one row per prediction: a clip may have none
-    note: str = ""  # what its scores lack
+    note: str = ""  # the remark on what its scores lack
 
 
 def tables_in(path: Path, columns: Mapping[str, str]) -> list[Table]:
@@ -170,7 +170,10 @@ def answers_of(
     labels = {name for text in texts.unique() for name in text.split(SEPARATOR)}
     classes = class_columns(table.frame, roles, labels - {*NO_LABEL})
     if not classes and "score" in roles and "predicted" not in roles:
-        roles = {**roles, "predicted": roles.pop("label", "")}  # of Perch Hoplite
+        roles = {
+            **roles,
+            "predicted": roles.pop("label", ""),
+        }  # Perch Hoplite has it so
     if truth is None and "label" not in roles:
         names = ", ".join(ROLES["label"].split())
         raise RequestError(
@@ -182,7 +185,7 @@ def answers_of(
             f"{table.name} has neither a column of probabilities for each class, called"
             " as the class, nor one of predicted classes (COLUMNS=predicted=NAME)"
         )
-    scientific = {*table.frame.get(SCIENTIFIC, ())}  # of BirdNET, beside common names
+    scientific = {*table.frame.get(SCIENTIFIC, ())}  # BirdNET's, beside common names
     if labels & scientific and not classes:
         roles = {**roles, "predicted": SCIENTIFIC}
     clips = clips_of(table, roles)

@@ -47,7 +47,7 @@ from featurestack.rooms.predictions.read import (
 from featurestack.rooms.predictions.runs import foreign_runs
 from featurestack.storage.files import replace_file
 
-NAME = "predictions"  # of a report on frames
+NAME = "predictions"  # the name of a report on frames
 OWN = ("dataset", "name", "data", "predictions", "truth", "audio", "label", "group")
 
 

@@ -28,9 +28,9 @@ MODEL = "predictions"  # value of `model` in its configuration
 class ForeignRun(RunFolder):
     """One model's predictions in the place of a run folder, which does not exist."""
 
-    title: str  # of the dataset
+    title: str  # the dataset's
     kind: str  # the kind of its task
-    names: tuple[str, ...]  # of its classes
+    names: tuple[str, ...]  # its classes
     parts: Mapping[int, pd.DataFrame]  # fold -> rows of its predictions.csv
     notes: tuple[str, ...] = ()
 

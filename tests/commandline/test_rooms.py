@@ -1,4 +1,4 @@
-"""What a room adds is found by its entry point; a broken room is one line."""
+"""A room's additions are found by its entry point; a broken room is one line."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What to listen to, and what the answers say about all detections."""
+"""The windows to listen to, and the statements on all detections."""
 
 import json
 from types import SimpleNamespace
