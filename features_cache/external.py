@@ -60,8 +60,13 @@ def create_cache(
     folder = Path(folder)
     if is_cache(folder):
         raise RequestError(f"{folder} is a cache already")
-    settings = {"dataset": dataset or folder.name, "source": EXTERNAL, "synthetic": 0}
-    settings |= {"sample_rate": sample_rate, "samples": round(sample_rate * duration)}
+    settings = {
+        "dataset": dataset or folder.name,
+        "source": EXTERNAL,
+        "synthetic": 0,
+        "sample_rate": sample_rate,
+        "samples": round(sample_rate * duration),
+    }
     refresh(folder, with_sources(complete(table), None), settings)
 
 
