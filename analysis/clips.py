@@ -109,10 +109,10 @@ IMAGES = 500
 def features_to_show(
     cache: Cache, usable: Sequence[str], sets: Sequence[str]
 ) -> list[str]:
-    """Up to FEATURES_SHOWN features with several rows from the runs' `sets`, the first
-    set's first.
+    """Up to FEATURES_SHOWN features with several rows and frames from the runs' `sets`,
+    the first set's first.
 
-    If there are none, mel or another usable feature is shown. Commas separate the sets
+    If there are none, mel or another usable map is shown. Commas separate the sets
     of an ensemble, but also the parameters in `mel@n_fft=512,hop_length=128`.
     """
     wanted = []
@@ -121,7 +121,7 @@ def features_to_show(
             wanted += [channel.stored for channel in parse_set(part)]
     images = []
     for name in dict.fromkeys([*wanted, "mel", *usable]):
-        if name in usable and cache[name].rows > 1:
+        if name in usable and min(cache[name].rows, cache[name].frames) > 1:
             images.append(name)
     wanted_images = len(set(wanted) & set(images))
     most = min(FEATURES_SHOWN, max(1, wanted_images))

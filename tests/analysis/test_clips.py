@@ -92,6 +92,11 @@ def test_features_to_show_are_those_that_were_trained_on(cache):
     ensemble = "mel@n_fft=512,hop_length=128,mel+rms"
     for sets in (["rms+mel:0-9", "mfcc"], ["rms"], [ensemble]):
         assert clips.features_to_show(cache, ["mel", "rms"], sets) == ["mel"]
+    ids = cache.clips["clip_id"]
+    external.write_feature(cache.folder, "vector", np.zeros((len(ids), 64)), ids)
+    opened = Cache(cache.folder)
+    assert clips.features_to_show(opened, ["mel", "vector"], ["vector"]) == ["mel"]
+    assert clips.features_to_show(opened, ["vector"], ["vector"]) == []
     assert clips.thumbnails(cache, ["mel"], ["c5", "gone"]).keys() == {"c5"}
 
 
