@@ -20,7 +20,6 @@ from featurestack.analysis.sentences import (
     SENTENCES,
     listed,
     method,
-    notes,
     result,
     unsigned,
 )
@@ -29,7 +28,7 @@ from featurestack.commandline import quantities, rooms
 from featurestack.commandline.spelling import make_command
 
 # every page has sentences of these modules, which enter them when they are imported
-SUBJECTS = (result, method, notes)
+SUBJECTS = (result, method)
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")

@@ -29,7 +29,7 @@ from featurestack.analysis.runs import (
     runs_of_other_clips,
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections
-from featurestack.analysis.sentences.notes import NEXT
+from featurestack.analysis.sentences.method import NEXT
 from featurestack.analysis.tables import settings
 from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command

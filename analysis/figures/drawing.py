@@ -136,7 +136,7 @@ FIGURES: Registry[Figure] = Registry(
     rooms="figures",
     others=[
         f"featurestack.analysis.figures.{name}"
-        for name in ("comparison", "confusion", "feature_maps")
+        for name in ("comparison", "feature_maps")
     ],
 )
 

@@ -1,11 +1,40 @@
-"""Sentences on the computation of a report's numbers."""
+"""Sentences on the computation of a report's numbers, on scores of several labels per
+clip, and notes: what to type next, media, what the entry page leaves out.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.sentences import by_metric, folds, ranking_of, sentence
+from featurestack.analysis.sentences import (
+    by_metric,
+    folds,
+    is_or_are,
+    ranking_of,
+    sentence,
+)
 from featurestack.analysis.tables import decimals
 from featurestack.commandline.quantities import counted, percent, plural
+
+# kind of a proposal -> what its command does
+NEXT = {
+    "extract": "extracts the features of the present clips",
+    "first": "a first run",
+    "untrainable": "lists classes and folds; training needs two of each",
+    "check": (
+        "looks for the same audio in different folds, and for recording conditions that"
+        " predict the class"
+    ),
+    "again": "trains these runs again on the present clips",
+    "folds": "trains the missing folds",
+    "combine": "shows what combining gains",
+    "different": "tries other features, because these do not separate the classes",
+    "network": "a small network on the same features",
+    "predict": "predicts new recordings",
+    "paper": "writes figures, tables and a methods paragraph for a paper",
+}
 
 
 @sentence
@@ -72,3 +101,82 @@ def curve_note(augment: object, smoothing: float) -> str:
         f"The training loss lies above the test loss, because {harder}it is a mean over"
         " the epoch while the network learns, and the test fold is scored at its end."
     )
+
+
+@sentence
+def classes_map(f: Findings) -> str:
+    texts = [
+        f"{row['class']} ({percent(row['average_precision'])} %, prevalence"
+        f" {percent(row['prevalence'])} %)"
+        for row in f.hardest[:3]
+        if row["average_precision"] != 1
+    ]
+    text = "Every class has an average precision of 100 %."
+    if texts or not f.hardest:
+        text = f"Lowest average precision: {', '.join(texts)}."
+    run = ranking_of(f).best
+    absent = len(run.classes) - int(run.labels.any(axis=0).sum())
+    if absent:
+        are = is_or_are(absent)
+        text += f" {counted(absent, 'class')} without a test clip {are} left out."
+    return text
+
+
+@sentence
+def chance_map(f: Findings) -> str:
+    chance = percent(f.chance)
+    return f"A random order of the clips has a mAP of {chance} % on average"
+
+
+@sentence
+def method_map(f: Findings) -> str:
+    swapped = f"by jackknife values of mAP by {f.unit}"
+    if ranking_of(f).swaps:
+        swapped = f"by swapping them in whole {plural(f.unit)}, in every pattern"
+    text = (
+        "mAP is the mean over the classes of average precision; clips of all folds are"
+        " ordered by their rank within the fold, because the models of two folds are"
+        " calibrated apart. The mAP of several seeds is their mean. SD is that of the"
+        " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
+        f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
+        f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
+        f" Chance, {percent(f.chance)} %, is what a random order gets on average."
+    )
+    if f.perfect < 0.9995:
+        text += (
+            f" A perfect order would get {percent(f.perfect)} % in this way, because"
+            " the folds differ in their prevalence."
+        )
+    return text
+
+
+@sentence
+def media(wrong: int, embedded: int, total: int, linked: int) -> str:
+    """The number of clips whose audio the page holds.
+
+    wrong, embedded  clips that some run predicted wrongly, and how many the page holds
+    total, linked    clips that it holds, and clips that are links to files
+    """
+    if not total and not linked:
+        return (
+            "The clips’ audio files are not on this machine, so there are no players."
+        )
+    if not wrong:
+        return "Every run predicted every clip correctly."
+    if embedded == wrong:
+        of_all = "every clip" if wrong > 1 else "the one clip"
+    else:
+        of_all = f"{embedded} of the {counted(wrong, 'clip')}"
+    text = f"The page contains the audio of {of_all} that some run predicted wrongly"
+    return text + ("; others play where the page was made." if linked else ".")
+
+
+@sentence
+def left_out(facts: Mapping[str, Any]) -> str:
+    """The clips and runs that a report leaves out, for the entry page."""
+    texts = []
+    if facts["failed"]:
+        texts.append(counted(facts["failed"], "failed clip"))
+    if facts["excluded"]:
+        texts.append(counted(facts["excluded"], "run"))
+    return ", ".join(texts)

@@ -6,7 +6,7 @@ from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report import train_again, with_ranking
 from featurestack.analysis.runs import Results, load_runs
-from featurestack.analysis.sentences.notes import NEXT
+from featurestack.analysis.sentences.method import NEXT
 from featurestack.results.next_step import State, next_step
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurestack.analysis.separability import (
+from featurestack.analysis.data_section import (
     neighbour_accuracy,
     principal_components,
     standardised,

@@ -5,7 +5,7 @@ their values.
 import numpy as np
 import pytest
 
-from featurestack.analysis.separability import summarise
+from featurestack.analysis.data_section import summarise
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.row_statistics import column_means, kept_columns
 from featurestack.rooms.importance.measure import measure_importance
