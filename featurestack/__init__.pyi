@@ -1206,7 +1206,8 @@ def importance(
     model: [linear] linear or texture, perhaps with its own options: linear@C=1
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     epochs: [40] epochs of MODEL=texture
-    seed: [0] seed of permutations and of texture's weights
+    seed: [0] seed of permutations (importance) or parts (curve), and of texture's
+        weights
     wait: wait for another process that fills the same folder instead of being
         refused
     quiet: print nothing; warnings stay
@@ -1219,11 +1220,11 @@ def curve(
     data: str | Path = 'data',
     dataset: str = 'esc50',
     name: str = '',
-    out: str | Path | None = None,
     model: str = 'linear',
     task: str = 'auto',
     epochs: int = 40,
     seed: int = 0,
+    out: str | Path | None = None,
     quiet: bool = False,
 ) -> pd.DataFrame:
     """`make curve`: the score of feature sets by the number of training recordings, a
@@ -1239,11 +1240,12 @@ def curve(
         folder
     name: another name for the dataset's folders
     features: [mel] feature sets separated by blanks
-    out: CSV file of the curves; a figure is put beside it
-    model: [linear] linear or texture, perhaps with its own options
+    model: [linear] linear or texture, perhaps with its own options: linear@C=1
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     epochs: [40] epochs of MODEL=texture
-    seed: [0] seed of the parts and of texture's weights
+    seed: [0] seed of permutations (importance) or parts (curve), and of texture's
+        weights
+    out: CSV file of the curves; a figure is put beside it
     quiet: print nothing; warnings stay
     """
 

@@ -102,11 +102,6 @@ class ImportanceFolder:
         """The features, in the order in which they were given."""
         return list(self.chosen or self.config.features)
 
-    @property
-    def fitted_sets(self) -> int:
-        """The number of sets of the features that were fitted."""
-        return len(self.values()) - 1
-
     @cached_property
     def clips(self) -> pd.DataFrame:
         """N rows: clip_id, group, target as text, fold as a number."""

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
@@ -59,7 +60,6 @@ from featurestack.train.plan import Plan, Positions, make_plan, remarks
 from featurestack.train.trainer import draw_network, trainer_of
 
 MODELS = ("linear", "texture")
-OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
 MEASURES = {
     "shapley": "share",
     "alone": "alone",
@@ -135,8 +135,7 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
         open_cache(options.dataset, options.data, options.name).features,
     )
     words = [str(channel) for group in groups for channel in group]
-    shared = {name: getattr(options, name) for name in OF_A_RUN}
-    plan = make_plan(RunOptions(**shared, features="+".join(words)))
+    plan = make_plan(part_of(options, RunOptions, features="+".join(words)))
     if plan.task.framed:
         raise RequestError(
             f"{options.dataset} has events, and clips are compared here: compare sets"

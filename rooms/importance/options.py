@@ -6,16 +6,10 @@ from featurestack.commandline.options import SEED, DatasetOptions, RunsOptions, 
 from featurestack.results.tasks.registry import task_choices
 
 
-class ImportanceOptions(DatasetOptions, RunsOptions):
-    """The worth of each feature, alone and beside the others, from a small model fitted
-    to subsets of them.
-    """
+class FitOptions(DatasetOptions, RunsOptions):
+    """Feature sets, and the small model that is fitted to them."""
 
-    example = 'FEATURES="mel mfcc chroma contrast"'
-
-    features: str = option(
-        "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
-    )
+    features: str
     model: str = option(
         "linear", "linear or texture, perhaps with its own options: linear@C=1"
     )
@@ -25,25 +19,33 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
         choices=task_choices,
     )
     epochs: int = option(40, "epochs of MODEL=texture", least=1)
-    seed: int = option(0, "seed of permutations and of texture's weights", **SEED)
+    seed: int = option(
+        0,
+        "seed of permutations (importance) or parts (curve), and of texture's weights",
+        **SEED,
+    )
+
+
+class ImportanceOptions(FitOptions):
+    """The worth of each feature, alone and beside the others, from a small model fitted
+    to subsets of them.
+    """
+
+    example = 'FEATURES="mel mfcc chroma contrast"'
+
+    features: str = option(
+        "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
+    )
     wait: bool = option(
         False,
         "wait for another process that fills the same folder instead of being refused",
     )
 
 
-class CurveOptions(DatasetOptions, RunsOptions):
+class CurveOptions(FitOptions):
     """The score of feature sets against the number of training recordings."""
 
     example = 'DATASET=birds.csv FEATURES="mel mel+embedding@model=yamnet"'
 
     features: str = option("mel", "feature sets separated by blanks")
     out: Path | None = option(None, "CSV file of the curves; a figure is put beside it")
-    model: str = option("linear", "linear or texture, perhaps with its own options")
-    task: str = option(
-        "auto",
-        "labels to predict: classes, categories or tags; auto: by the labels",
-        choices=task_choices,
-    )
-    epochs: int = option(40, "epochs of MODEL=texture", least=1)
-    seed: int = option(0, "seed of the parts and of texture's weights", **SEED)

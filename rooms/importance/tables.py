@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.nested import nested_selection, selected_on_others
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
@@ -114,19 +113,6 @@ def classes_table(folder: ImportanceFolder, shapley: Floats) -> pd.DataFrame:
     return table.reset_index()
 
 
-def submit_importance(
-    writer: FigureWriter, tables: Mapping[str, pd.DataFrame], score: str
-) -> None:
-    """Submit the figures of `importance_tables`."""
-    shares = tables["features"].query("measure == 'shapley'")
-    columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
-    if shares["low"].notna().any():
-        intervals = shares.rename(columns=columns)
-        writer.submit("importance", intervals=intervals)
-    writer.submit("importance_by_class", classes=tables["classes"])
-    writer.submit("importance_sets", sets=tables["sets"], score=score)
-
-
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     """One row for each size of set: features, accuracy, milliseconds a clip, share of
     the full set's gain.
@@ -182,8 +168,6 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     The table is empty if no set has enough, if all features together are not clearly
     better than none, or if the features were composed on these folds.
     """
-    if folder.config.composed_from:
-        return pd.DataFrame(columns=KEPT_COLUMNS)
     groups = folder.clips["group"].to_numpy()
     folds = folder.clips["fold"].to_numpy()
     values = folder.values()
@@ -191,7 +175,8 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     whole = hits[frozenset(folder.features)]
     enough = sets[sets["share"] >= ENOUGH]
     gain = gain_tests((whole - hits[NONE])[:, None], groups)
-    if enough.empty or not gain["significant"].all():
+    useful = gain["significant"].all() and not enough.empty
+    if folder.config.composed_from or not useful:
         return pd.DataFrame(columns=KEPT_COLUMNS)
     size = enough["size"].iloc[0]
     subsets = [subset for subset in values if len(subset) == size]

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurestack.rooms.importance import sentences
+from featurestack.rooms.importance import section
 
 FOLDER = SimpleNamespace(
     features=["mel", "mfcc", "chroma"],
     config=SimpleNamespace(model="linear", score="accuracy", composed_from=0),
-    fitted_sets=7,
+    values=lambda: range(8),
 )
 
 
@@ -19,12 +19,12 @@ def kept(features, **values):
 
 
 def test_the_kept_set_is_named_with_what_it_lacks():
-    assert sentences.what_matters([kept("mel")], FOLDER, ["mel"]) == (
+    assert section.what_matters([kept("mel")], FOLDER, ["mel"]) == (
         "A smaller set is nearly as good: mel reaches 75.0 % accuracy; all 3 features,"
         " by linear, reach 80.0 % (5.0 points less, 1.0 to 9.0). Each fold's set was"
         " chosen on the other folds."
     )
-    often = sentences.what_matters([kept("mel", folds=0.6)], FOLDER, ["mel"])
+    often = section.what_matters([kept("mel", folds=0.6)], FOLDER, ["mel"])
     assert often.endswith("on the other folds; 60 % of the folds chose this one.")
 
 
@@ -41,7 +41,6 @@ WITHOUT_MEL = "Without mel 14.3 points are lost (11.1 to 17.5)"
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], ""),
         ([MEL], f"{WITHOUT_MEL}."),
         ([MEL, MFCC], f"{WITHOUT_MEL}, without mfcc 6.4 (4.1 to 8.6)."),
         (
@@ -54,4 +53,4 @@ WITHOUT_MEL = "Without mel 14.3 points are lost (11.1 to 17.5)"
     ],
 )
 def test_losses_are_ordered_as_far_as_they_differ(rows, said):
-    assert sentences.lost_by_feature(rows) == said
+    assert section.lost_by_feature(rows) == said
