@@ -1,10 +1,8 @@
 """Events: sounds with a beginning and an end in recordings, found by the frame."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Loaded, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
@@ -14,78 +12,78 @@ ROOM = Room(
 
 
 @ROOM.commands("pipeline events")
-def load_commands() -> Sequence[Any]:
+def load_commands() -> Loaded:
     from featurestack.rooms.events.functions import make_events
 
     return (make_events,)
 
 
 @ROOM.options("PredictOptions")
-def load_options() -> Sequence[Any]:
+def load_options() -> Loaded:
     from featurestack.rooms.events.options import DetectionOptions
 
     return (DetectionOptions,)
 
 
 @ROOM.functions("events", "detections", "event_scores")
-def load_functions() -> Sequence[Any]:
+def load_functions() -> Loaded:
     from featurestack.rooms.events.functions import detections, event_scores, events
 
     return events, detections, event_scores
 
 
 @ROOM.models("frames", "linear_frames", needs="events")
-def load_models() -> Sequence[Any]:
+def load_models() -> Loaded:
     from featurestack.rooms.events.task import FRAMES, LINEAR_FRAMES
 
     return FRAMES, LINEAR_FRAMES
 
 
 @ROOM.tasks("events")
-def load_tasks() -> Sequence[Any]:
+def load_tasks() -> Loaded:
     from featurestack.rooms.events.task import EVENTS
 
     return (EVENTS,)
 
 
 @ROOM.claims("events")
-def load_claims() -> Sequence[Any]:
+def load_claims() -> Loaded:
     from featurestack.rooms.events.events_file import has_events
 
     return (has_events,)
 
 
 @ROOM.capabilities("annotations")
-def load_annotations() -> Sequence[Any]:
+def load_annotations() -> Loaded:
     from featurestack.rooms.events.events_file import way_of_annotations
 
     return (way_of_annotations,)
 
 
 @ROOM.capabilities("train events")
-def load_trainer() -> Sequence[Any]:
+def load_trainer() -> Loaded:
     from featurestack.rooms.events.training import FrameTrainer
 
     return (FrameTrainer,)
 
 
 @ROOM.capabilities("predict events")
-def load_predictor() -> Sequence[Any]:
+def load_predictor() -> Loaded:
     from featurestack.rooms.events.predict import predict_recordings
 
     return (predict_recordings,)
 
 
 @ROOM.figures("time_line")
-def load_figures() -> Sequence[Any]:
+def load_figures() -> Loaded:
     from featurestack.analysis.figures.drawing import FIGURES
-    from featurestack.rooms.events import figures  # noqa: F401
+    from featurestack.rooms.events import section  # noqa: F401
 
     return (FIGURES["time_line"],)
 
 
 @ROOM.sections("events")
-def load_sections() -> Sequence[Any]:
+def load_sections() -> Loaded:
     from featurestack.rooms.events.section import events
 
     return (events,)

@@ -42,8 +42,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import NO_DATA
 from featurestack.results.scores import Floats
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
-from featurestack.rooms.events.own_files import OwnFiles
-from featurestack.rooms.events.tables import DIGITS, as_text, file_name
+from featurestack.rooms.events.tables import DIGITS, OwnFiles, as_text, file_name
 
 if TYPE_CHECKING:
     from featurestack.train.audio_model import AudioModel

@@ -114,6 +114,7 @@ class Frames:
             np.maximum(begin[event], self.start[stretch]) + shift,
             np.minimum(end[event], self.end[stretch]) + shift,
             stretch,
+            np.full(len(event), np.nan),
         )
         label = events["label"].to_numpy(object)[event]
         return {
@@ -169,9 +170,10 @@ class Frames:
         """Spans of one label in their recordings: file, start, end, label, score."""
         file = self.stretches["file"].to_numpy(object)[spans.stretch]
         shift = self.shift[spans.stretch]
-        score = spans.score if len(spans.score) else np.nan
         times = {"start": spans.start - shift, "end": spans.end - shift}
-        return pd.DataFrame({"file": file, **times, "label": label, "score": score})
+        return pd.DataFrame(
+            {"file": file, **times, "label": label, "score": spans.score}
+        )
 
 
 def are_exclusive(events: pd.DataFrame) -> bool:
@@ -350,7 +352,7 @@ def count_rules(
             rule = replace(grid[place], least_length=0.0)
             every = {name: detect(frames, probabilities[:, number], rule)}
             found = without_ignored(frames, events, every)[name]
-            _, partner = scores.match(own, found, scores.IOU, points=grid[place].points)
+            _, partner = scores.match(own, found, scores.IOU)
             for row, spans in enumerate((found.take(partner), found)):
                 for index in range(place, place + lengths):
                     kept = spans.lasts >= grid[index].least_length
@@ -384,5 +386,5 @@ def scores_of_tables(
     stretches = stretches.assign(start=0.0, fold=0, frames=0)
     nothing = Frames(stretches, np.empty(0), 0.0, tuple(classes))
     found = nothing.spans(detections)
-    tallies = scores.tally_all(nothing.spans(events), found, len(stretches))
-    return scores.score_table(tallies, nothing.seconds)
+    tallies = scores.tally_all(nothing.spans(events), found, nothing.seconds)
+    return scores.score_table(tallies)

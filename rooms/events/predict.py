@@ -29,7 +29,6 @@ from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
 from featurestack.rooms.events.frames import Frames, Rule, detect_all, scores_of_tables
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
-from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.recordings import measure_recordings
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import score_lines
@@ -132,7 +131,7 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[st
     one; returns their names without those in RAVEN. A file of the user's stays and is
     named: the table has a number, one in RAVEN is not written.
     """
-    own = OwnFiles(folder, RECORD)
+    own = tables.OwnFiles(folder, RECORD)
     names = [name for name in contents if not name.startswith(tables.RAVEN)]
     main = dict(zip(names, map(own.free_name, names)))
     kept = own.write({main.get(name, name): text for name, text in contents.items()})

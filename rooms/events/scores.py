@@ -16,7 +16,7 @@ recordings are far apart; both sorted by start; detections do not overlap.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -45,12 +45,10 @@ class Spans(NamedTuple):
     start: Floats
     end: Floats
     stretch: Ints  # the recording, or the block of one, that each lies in
-    score: Floats = np.empty(0)  # the highest probability of each detection
+    score: Floats  # the highest probability of each detection, NaN of an event
 
     def take(self, chosen: NDArray[np.generic]) -> "Spans":
-        start, end, stretch = (column[chosen] for column in self[:3])
-        score = self.score[chosen] if len(self.score) else self.score
-        return Spans(start, end, stretch, score)
+        return Spans(*(column[chosen] for column in self))
 
     @property
     def middle(self) -> Floats:
@@ -64,13 +62,12 @@ class Spans(NamedTuple):
 # ---- matching
 
 
-def match(
-    events: Spans, detections: Spans, iou: float, *, points: bool = False
-) -> tuple[Ints, Ints]:
+def match(events: Spans, detections: Spans, iou: float) -> tuple[Ints, Ints]:
     """The events and detections that are partners, as many as possible."""
-    pairs = overlapping(events, detections, iou)
-    if points:
+    if is_points(events):
         pairs = near_points(events, detections)
+    else:
+        pairs = overlapping(events, detections, iou)
     shape = len(events.start), len(detections.start)
     allowed = csr_matrix((np.ones(pairs.shape[1]), pairs), shape)
     partner = maximum_bipartite_matching(allowed, perm_type="column")  # -1: none
@@ -161,7 +158,8 @@ class Tally:
     # (8, S) partners at IOU, events, detections, partners at OTHER_IOUS, found events,
     # false alarms, detections under a wrong name
     by_stretch: Floats
-    onsets: Floats  # seconds between the starts of partners
+    seconds: Floats  # (S,) that the stretches last
+    onsets: "pd.Series[float]"  # seconds between the starts of partners, by stretch
     points: bool  # events have no length, so that there is no IoU
 
     @property
@@ -169,12 +167,18 @@ class Tally:
         """(3, S) partners, events and detections."""
         return self.by_stretch[:3]
 
-    def scores(self, seconds: Floats) -> dict[str, float]:
-        """The columns of `score_table`; seconds (S,) of the stretches."""
+    def within(self, chosen: Mask) -> "Tally":
+        """The counts of the chosen (S,) stretches alone."""
+        onsets = self.onsets[chosen[self.onsets.index]]
+        counts = self.by_stretch[:, chosen]
+        return Tally(counts, self.seconds[chosen], onsets, self.points)
+
+    def scores(self) -> dict[str, float]:
+        """The columns of `score_table`."""
         sums = self.by_stretch.sum(axis=1).tolist()
         partners, events, detections, *at_iou, found, false_alarms, wrong_names = sums
         both = events + detections
-        hours = seconds.sum() / 3600
+        hours = self.seconds.sum() / 3600
         low, high = f1_interval(self.counts[None])
         whole = np.nan if self.points else both
         others = zip(OTHER_IOUS, at_iou)
@@ -190,52 +194,53 @@ class Tally:
             "found": ratio(found, events),
             "false_alarms": false_alarms / hours,
             "wrong_names": wrong_names / hours,
-            "onset_ms": 1000 * quantile(self.onsets, 0.5),
-            "onset_90_ms": 1000 * quantile(self.onsets, 0.9),
+            "onset_ms": 1000 * self.onsets.quantile(0.5),
+            "onset_90_ms": 1000 * self.onsets.quantile(0.9),
         }
 
 
-def score_table(tallies: Mapping[str, Tally], seconds: Floats) -> pd.DataFrame:
+def score_table(tallies: Mapping[Any, Tally]) -> pd.DataFrame:
     """Scores of each label: events, detections, f1, low and high (its 95 % interval by
     recording), precision, recall, f1_iou_0.3, f1_iou_0.7, found, false_alarms and
-    wrong_names an hour, onset_ms (median) and onset_90_ms; seconds (S,) of stretches.
+    wrong_names an hour, onset_ms (median) and onset_90_ms.
     """
-    rows = {name: own.scores(seconds) for name, own in tallies.items()}
+    rows = {name: own.scores() for name, own in tallies.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
 
 
 def tally_all(
-    events: Mapping[str, Spans], detections: Mapping[str, Spans], stretches: int
+    events: Mapping[str, Spans], detections: Mapping[str, Spans], seconds: Floats
 ) -> dict[str, Tally]:
-    """The tally of each label, and of ALL."""
+    """The tally of each label, and of ALL; seconds (S,) of the stretches."""
     every = together([*events.values()])
     tallies = {
-        name: tally(own, detections[name], every, stretches)
+        name: tally(own, detections[name], every, seconds)
         for name, own in events.items()
     }
     whole = Tally(
         np.sum([own.by_stretch for own in tallies.values()], axis=0),
-        np.concatenate([own.onsets for own in tallies.values()]),
+        seconds,
+        pd.concat([own.onsets for own in tallies.values()]),
         all(own.points for own in tallies.values()),
     )
     return {**tallies, ALL: whole}
 
 
-def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tally:
+def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Tally:
     """The tally of one label; `every` are the events of all labels."""
-    points = is_points(events)
-    event, detection = match(events, detections, IOU, points=points)
+    event, detection = match(events, detections, IOU)
     counted = [events.take(event), events, detections]
     for iou in OTHER_IOUS:
-        partners, _ = match(events, detections, iou, points=points)
+        partners, _ = match(events, detections, iou)
         counted.append(events.take(partners))
     on_any = lie_on(detections, every)
     wrong_name = on_any & ~lie_on(detections, events)
     counted.append(events.take(lie_on(events, detections)))
     counted += [detections.take(~on_any), detections.take(wrong_name)]
-    onsets = events.start[event] - detections.start[detection]
-    numbers = [np.bincount(spans.stretch, minlength=stretches) for spans in counted]
-    return Tally(np.stack(numbers).astype(float), np.abs(onsets), points)
+    apart = np.abs(events.start[event] - detections.start[detection])
+    onsets = pd.Series(apart, events.stretch[event])
+    numbers = [np.bincount(spans.stretch, minlength=len(seconds)) for spans in counted]
+    return Tally(np.stack(numbers).astype(float), seconds, onsets, is_points(events))
 
 
 def is_points(events: Spans) -> bool:
@@ -283,11 +288,6 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
         round(counts[:, 1].sum() / len(counts)),
     )
     return float(low), float(high)
-
-
-def quantile(values: Floats, share: float) -> float:
-    """NaN of no value."""
-    return float(np.quantile(values, share)) if len(values) else np.nan
 
 
 def ratio(part: float, whole: float) -> float:

@@ -99,11 +99,11 @@ class ScoredFrames:
 
     def tally(self, detections: Mapping[str, Spans]) -> dict[str, Tally]:
         events = self.frames.spans(self.events)
-        return scores.tally_all(events, detections, len(self.frames.stretches))
+        return scores.tally_all(events, detections, self.frames.seconds)
 
     def scores(self) -> pd.DataFrame:
         """The table of `score_table`."""
-        return scores.score_table(self.tallies, self.frames.seconds)
+        return scores.score_table(self.tallies)
 
     def epoch_scores(self) -> dict[str, float]:
         """The scores in history.csv, by rules that nothing was chosen for."""
@@ -115,17 +115,9 @@ class ScoredFrames:
     def by_fold(self) -> pd.DataFrame:
         """FOLD_COLUMNS of all classes, a row for each fold."""
         fold = self.frames.stretches["fold"].to_numpy()
-        events = self.frames.spans(self.events)
-        rows = {}
-        for number in np.unique(fold):
-            inside = fold == number
-            own_events, found = (
-                {name: own.take(inside[own.stretch]) for name, own in spans.items()}
-                for spans in (events, self.detections)
-            )
-            tally = scores.tally_all(own_events, found, len(fold))[ALL]
-            rows[int(number)] = tally.scores(self.frames.seconds[inside])
-        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
+        whole = self.tallies[ALL]
+        of_folds = {number: whole.within(fold == number) for number in np.unique(fold)}
+        table = scores.score_table(of_folds).rename_axis("fold")
         return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]
 
     def by_group(self, groups: Sequence[str]) -> Floats:

@@ -60,7 +60,7 @@ def frames(*lengths, classes=("a",)):
 
 def scores_of(events, detections, seconds):
     """The scores of each class's spans."""
-    return score_table(tally_all(events, detections, len(seconds)), seconds)
+    return score_table(tally_all(events, detections, seconds))
 
 
 MEL = "mel@n_mels=32,hop_length=128,n_fft=512"

@@ -18,7 +18,11 @@ from featurestack.rooms.events.tests.field import scores_of
 
 def spans(*pairs, stretch=0):
     start, end = np.array(pairs, float).reshape(-1, 2).T
-    return Spans(start, end, np.full(len(start), stretch))
+    return spans_of(start, end, np.full(len(start), stretch))
+
+
+def spans_of(start, end, stretch):
+    return Spans(start, end, stretch, np.full(len(start), np.nan))
 
 
 def pairs_of(events, detections, iou):
@@ -44,9 +48,9 @@ def test_pairs_are_those_of_all_comparisons():
     rng = np.random.default_rng(0)
     for _ in range(200):
         start = np.sort(rng.uniform(0, 20, 30))
-        events = Spans(start, start + rng.exponential(1, 30), np.zeros(30))
+        events = spans_of(start, start + rng.exponential(1, 30), np.zeros(30))
         limits = np.sort(rng.uniform(0, 22, 40)).reshape(-1, 2)
-        detections = Spans(*limits.T, np.zeros(20))
+        detections = spans_of(*limits.T, np.zeros(20))
         shared = np.minimum.outer(events.end, detections.end) - np.maximum.outer(
             events.start, detections.start
         )
@@ -68,7 +72,7 @@ def test_pairs_are_those_of_all_comparisons():
 def test_points_match_within_the_collar():
     events = spans((1, 1), (2, 2))
     detections = spans((1.04, 1.04), (1.06, 1.06), (2.06, 2.06))
-    event, detection = match(events, detections, 0.5, points=True)
+    event, detection = match(events, detections, 0.5)
     assert (event.tolist(), detection.tolist()) == ([0], [0])
 
 
@@ -93,9 +97,9 @@ def test_the_onset_error_is_that_of_partners():
 def test_intervals_come_from_recordings():
     start = np.arange(0, 400, 2.0)
     stretch = np.arange(200) // 20
-    events = {"a": Spans(start, start + 1, stretch)}
+    events = {"a": spans_of(start, start + 1, stretch)}
     right = stretch < 8
-    detections = {"a": Spans(start[right], start[right] + 1, stretch[right])}
+    detections = {"a": spans_of(start[right], start[right] + 1, stretch[right])}
     row = scores_of(events, detections, np.full(10, 100.0)).loc["a"]
     assert row["low"] < row["f1"] < row["high"]
     assert row["high"] - row["low"] > 0.2  # a recording counts as one, not as 20

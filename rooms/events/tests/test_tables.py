@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.rooms.events import own_files
+from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import EVENT_COLUMNS, read_events
 from featurestack.rooms.events.frames import Rule
-from featurestack.rooms.events.own_files import OwnFiles
 from featurestack.rooms.events.predict import write_detection_tables, written_table
-from featurestack.rooms.events.tables import count_detections, detection_tables
+from featurestack.rooms.events.tables import (
+    OwnFiles,
+    count_detections,
+    detection_tables,
+)
 from featurestack.storage.files import hash_of, replace_file
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
@@ -101,7 +104,7 @@ def test_files_before_a_full_disk_are_replaced_by_the_next_call(
         replace_file(file, content)
 
     with monkeypatch.context() as full_disk:
-        full_disk.setattr(own_files, "replace_file", until_full)
+        full_disk.setattr(tables, "replace_file", until_full)
         with pytest.raises(OSError, match="No space left"):
             own.write({"a": "4", "b": "5", "d": "6"})
     assert not OwnFiles(tmp_path, ".record").write({"a": "7"})
