@@ -315,13 +315,13 @@ def tables_of_ranking(
 
 
 def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of one run's classes and errors; those of events are a room's."""
+    """The tables of one run's classes and errors."""
     made = {"classes": report}
-    if not run.task.framed:
-        errors = "false_positives" if run.task.multilabel else "confused"
-        made[errors] = tables.confused_pairs(run)
-        if run.task.multilabel:
-            made["together"] = tables.labels_together(run)
+    if run.task.errors == "confusion":
+        made["confused"] = tables.confused_pairs(run)
+    elif run.task.errors == "labels":
+        made["false_positives"] = tables.confused_pairs(run)
+        made["together"] = tables.labels_together(run)
     return {f"{run.name}.{name}": table for name, table in made.items()}
 
 

@@ -30,7 +30,7 @@ def first_screen_values(found: Findings) -> dict[str, object]:
         "panels": forest_panels(found),
         "ticks": axis_of(found.rows, found.chance),
     }
-    if found.several_labels:
+    if best.task.errors != "confusion":
         return axis
     order = best.class_order
     counts = tables.confusion_counts(best)

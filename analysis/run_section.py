@@ -93,12 +93,18 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
 def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
     """Submit the figures of one run and return the problems with its files.
 
-    `best` adds the reliability diagram, papers the confusion matrix. Runs of several
-    labels per clip have neither.
+    `best` adds the reliability diagram to a run of one label a clip, papers the
+    confusion matrix.
     """
     if history := fold_histories(run):
-        writer.submit("learning_curves", f"{run.name}.curves", history=history)
-    if run.task.multilabel and not run.task.framed:
+        metric = run.task.metric
+        writer.submit(
+            "learning_curves",
+            f"{run.name}.curves",
+            history=history,
+            title=f"{metric.title} of the fold" if metric.pooled else metric.title,
+        )
+    if run.task.errors == "labels":
         writer.submit(
             "precision_recall",
             f"{run.name}.precision_recall",
@@ -106,7 +112,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
             ranks=run.ranks.mean(axis=0),
             classes=run.classes,
         )
-    elif best:
+    elif run.task.errors == "confusion" and best:
         # the predictions of all seeds together
         target = np.tile(run.target, len(run.seeds))
         together = run.probabilities.reshape(-1, len(run.classes))
@@ -115,7 +121,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
             f"{run.name}.reliability",
             **reliability(target, together, RELIABILITY_BINS),
         )
-    if writer.paper and not run.task.multilabel:
+    if run.task.errors == "confusion" and writer.paper:
         order = run.class_order
         writer.submit(
             "confusion_matrix",

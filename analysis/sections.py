@@ -126,10 +126,11 @@ def recordings(page: PageInputs) -> Section | None:
 
 
 def errors(page: PageInputs) -> Section | None:
-    """The errors of clips; those of frames are in their room's section."""
-    if page.found.runs[0].task.framed:
-        return None
-    return errors_of_tags(page) if page.found.several_labels else error_browser(page)
+    """The errors of clips, if the task leaves them to the report."""
+    kind = page.found.runs[0].task.errors
+    if kind == "confusion":
+        return error_browser(page)
+    return errors_of_tags(page) if kind == "labels" else None
 
 
 def error_browser(page: PageInputs) -> Section:
@@ -188,7 +189,7 @@ def run_figures(page: PageInputs) -> Section:
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in runs
-        if not run.task.multilabel
+        if run.task.errors == "confusion"
     }
     return Section("runs", "Runs", tables=matrices, problems=problems)
 
@@ -250,7 +251,7 @@ def page_sections(page: PageInputs) -> list[Section]:
     if found.main:
         made = [
             comparison(page),
-            None if found.runs[0].task.framed else Section("classes", "Classes"),
+            Section("classes", "Classes") if found.runs[0].task.errors else None,
             recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
             errors(page),

@@ -35,11 +35,6 @@ SPLITS = (
     ("val", "validation", SERIES[2], "--"),
     ("test", "test fold", SERIES[0], "-"),
 )
-PERCENT = {  # metric -> title
-    "accuracy": "accuracy, %",
-    "map": "mAP of the fold, %",
-    "event_f1": "event F1 of the fold, %",
-}
 FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to draw
 ERROR_SHADE = 1.3  # the page's style sheets have the same
 # most curves drawn; of more classes every n-th, sorted by average precision
@@ -51,16 +46,20 @@ PR_CURVES = 8
     " highest; nothing was selected by the test fold",
     lambda **_: 2.6,
 )
-def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Axes:
-    """Draw score and loss by epoch; `history` is fold -> table of history.csv."""
+def draw_learning_curves(
+    ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = ""
+) -> Axes:
+    """Draw score and loss by epoch; `history` is fold -> table of history.csv, whose
+    first score of the test fold is drawn, with a title.
+    """
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
-    scores = [name for name in PERCENT if f"test_{name}" in epochs]
-    score = next(iter(scores), "accuracy")
-    for panel, metric in zip(
-        panels(ax, 2, columns, wide=0.25, high=0.5), (score, "loss")
+    tested = (name for name in epochs if str(name).startswith("test_"))
+    scores = (name.removeprefix("test_") for name in tested if name != "test_loss")
+    score = next(scores, "accuracy")
+    for panel, metric, scale in zip(
+        panels(ax, 2, columns, wide=0.25, high=0.5), (score, "loss"), (100, 1)
     ):
-        scale = 100 if metric in PERCENT else 1
         for part, label, colour, dash in SPLITS:
             column = f"{part}_{metric}"
             if column not in epochs:
@@ -81,10 +80,11 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
                 marker="o" if len(curve) == 1 else None,
                 label=label,
             )
-        panel.set(title=PERCENT.get(metric, metric), xlabel="epoch")
+        heading = metric if metric == "loss" else f"{title or score}, %"
+        panel.set(title=heading, xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
-        panel.set_ylim(bottom=0, top=102 if metric in PERCENT else None)
+        panel.set_ylim(bottom=0, top=None if metric == "loss" else 102)
         panel.legend()
     return ax
 

@@ -55,6 +55,9 @@ class Task(ABC):
     multilabel: ClassVar[bool]
     # a temperature calibrates the probabilities
     by_temperature: ClassVar[bool]
+    # what a report shows of errors: confusion | labels; '' leaves them to a section of
+    # the task's own
+    errors: ClassVar[str] = ""
     fewest_classes: ClassVar[int]  # the training clips of a fold have at least so many
     framed: ClassVar[bool] = False  # its models have an answer for each frame
     # rooms' capabilities: a `Trainer`, and what `train predict` does with recordings;
@@ -222,9 +225,7 @@ class Task(ABC):
 
     def normalised(self, probabilities: Floats) -> Floats:
         """(…, K) probabilities as read from a file, without its rounding."""
-        if self.multilabel:
-            return probabilities
-        return probabilities / probabilities.sum(axis=-1, keepdims=True)
+        return probabilities
 
     def scaled(self, probabilities: Probabilities, temperature: float) -> Probabilities:
         """Probabilities (N, K) calibrated by a temperature, if the task has one."""

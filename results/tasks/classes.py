@@ -9,6 +9,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import refuse_class_names
 from featurestack.results.scores import (
+    Floats,
     Ints,
     Labels,
     accuracy,
@@ -43,6 +44,7 @@ class Classes(Task):
     activation_call = "logits.softmax(1)"
     multilabel = False
     by_temperature = True
+    errors = "confusion"
     fewest_classes = 2
 
     def __init__(self, name: str, column: str) -> None:
@@ -93,6 +95,9 @@ class Classes(Task):
         sums = probabilities.sum(axis=1, dtype=np.float64)
         one = np.abs(sums - 1) <= SUM_TOLERANCE
         return one & (probabilities >= 0).all(axis=1)
+
+    def normalised(self, probabilities: Floats) -> Floats:
+        return probabilities / probabilities.sum(axis=-1, keepdims=True)
 
     def predicted(
         self, probabilities: Probabilities, above: Labels, classes: Sequence[str]

@@ -53,6 +53,7 @@ class Tags(Task):
     activation_call = "logits.sigmoid()"
     multilabel = True
     by_temperature = False
+    errors = "labels"
     fewest_classes = 1
     unfit: Mapping[tuple[str, str], str] = {
         ("select", "val_accuracy"): (": TASK=tags has no such score; val_loss is one"),

@@ -55,6 +55,7 @@ class Events(Tags):
     }
     trainer = "train events"
     predictor = "predict events"
+    errors = ""
     framed = True
 
     @property

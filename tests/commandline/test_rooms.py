@@ -1,8 +1,10 @@
 """A room's additions are found by its entry point; a broken room is one line."""
 
+import io
 import re
 import shutil
 
+import pandas as pd
 import pytest
 
 from tests.golden.commands import ROOT
@@ -131,6 +133,28 @@ def test_another_distributions_feature_is_listed_and_its_model_predicts(ocean):
     assert call(ocean, "predict", f"AUDIO={clip}", "RUN=small.pt") == predicted
 
 
+def test_a_number_is_a_task_of_another_distribution(ocean):
+    clips = sorted((ocean / "easy").glob("*/*.wav"))
+    rows = [
+        f"{clip},{n % 3 + 1},{(clip.parent.name == 'siren') / 2 + n % 7 / 20}"
+        for n, clip in enumerate(clips)
+    ]
+    (ocean / "shares.csv").write_text("\n".join(["filename,fold,label", *rows]))
+    call(ocean, "features", "DATASET=shares.csv", "FEATURES=rms", "JOBS=1")
+    words = "DATASET=shares FEATURES=rms MODEL=texture TASK=share EPOCHS=2 AUGMENT=none"
+    told = call(ocean, "train", *words.split())
+    assert "last epoch: test loss " in told and "closeness " in told
+    call(ocean, "train", "verify", "last")
+    call(ocean, "analysis", "DATASET=shares")
+    page = (ocean / "reports" / "shares" / "index.html").read_text()
+    assert "Closeness by feature set" in page and "Of shares." in page
+    classes = next((ocean / "reports" / "shares" / "tables").glob("*.classes.csv"))
+    assert classes.read_text().startswith("class,closeness,support")
+    predicted = call(ocean, "predict", f"AUDIO={clips[0]}", "RUN=last", "CSV=1")
+    table = pd.read_csv(io.StringIO(predicted))
+    assert table["predicted"][0] == pytest.approx(table["share"][0], abs=0.005)
+
+
 def test_another_distributions_section_and_option_are_on_the_page(ocean):
     call(ocean, "analysis", "DATASET=easy", "OCEAN=Atlantic")
     page = (ocean / "reports" / "easy" / "index.html").read_text()
@@ -144,7 +168,8 @@ def test_another_distributions_command_is_a_target(ocean):
 
 def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean):
     shutil.move(ocean / "whales-1.0.dist-info", ocean / "gone")
-    words = ["-m", "featurestack", "predict", "AUDIO=easy", "RUN=last"]
+    (run,) = (ocean / "runs" / "easy").iterdir()
+    words = ["-m", "featurestack", "predict", "AUDIO=easy", f"RUN={run.name}"]
     done = python(*words, cwd=ocean, check=False)
     shutil.move(ocean / "gone", ocean / "whales-1.0.dist-info")
     assert done.returncode == 2 and "unknown model 'small'" in done.stderr

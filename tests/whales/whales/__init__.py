@@ -39,6 +39,13 @@ def load_models():
     return [SMALL]
 
 
+@ROOM.tasks("share")
+def load_tasks():
+    from whales.share import SHARE
+
+    return [SHARE]
+
+
 @ROOM.sections("whales")
 def load_sections():
     from whales.section import whales
