@@ -143,7 +143,53 @@ class StoredFeature(FeatureFile):
         return self.states if state else self.values
 
 
-class Cache:
+class IndexSettings:
+    """The attributes of an index, `settings`: a cache's, or those of one to make."""
+
+    settings: Attributes  # dataset, source, samples and others
+
+    @property
+    def source(self) -> str:
+        """Distinguishes datasets of one name: a known name, a path, or EXTERNAL."""
+        return self.settings["source"]
+
+    @property
+    def sample_rate(self) -> int:
+        """The clips' sample rate in Hz; 0 if none was stated."""
+        return self.settings["sample_rate"]
+
+    @property
+    def samples(self) -> int:
+        """Length of every clip after padding or cutting."""
+        return self.settings["samples"]
+
+    @property
+    def duration(self) -> float:
+        """Seconds of a clip; 0 if none was stated."""
+        return self.samples / self.sample_rate if self.sample_rate else 0.0
+
+    @property
+    def audio_channel(self) -> int:
+        """The channel of the audio files, counted from 1; 0 for the mean of all."""
+        return self.settings.get("audio_channel", 0)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the clips were made by this project."""
+        return bool(self.settings["synthetic"])
+
+    @property
+    def published_test(self) -> int | None:
+        """The one fold that the publishers test; None if each is tested in turn."""
+        return self.settings.get("published_test")
+
+    @property
+    def groups(self) -> str:
+        """The dataset's word for a group, as `speaker`; '' for source recording."""
+        return self.settings.get("groups", "")
+
+
+class Cache(IndexSettings):
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder   holds index.h5, else RequestError
@@ -180,8 +226,8 @@ class Cache:
     def _index(self) -> tuple[pd.DataFrame, Attributes]:
         return index.read_index(self.folder)
 
-    @property
-    def settings(self) -> Attributes:
+    @cached_property
+    def settings(self) -> Attributes:  # type: ignore[override]  # read when needed
         """The attributes of the index: dataset, source, samples and others."""
         return self._index[1]
 
@@ -210,26 +256,6 @@ class Cache:
         """Stored names of the feature files that are there."""
         return index.feature_names(self.folder)
 
-    @property
-    def sample_rate(self) -> int:
-        """The clips' sample rate in Hz; 0 if none was stated."""
-        return self.settings["sample_rate"]
-
-    @property
-    def duration(self) -> float:
-        """Seconds of a clip; 0 if none was stated."""
-        return self.settings["samples"] / self.sample_rate if self.sample_rate else 0.0
-
-    @property
-    def audio_channel(self) -> int:
-        """The channel of the audio files, counted from 1; 0 for the mean of all."""
-        return int(self.settings.get("audio_channel", 0))
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the clips were made by this project."""
-        return bool(self.settings["synthetic"])
-
     @cached_property
     def filled(self) -> NDArray[np.float64]:
         """(N,) the fraction of each clip that is not padding, 1 if unknown."""
@@ -237,18 +263,8 @@ class Cache:
         lasts = (self.sources["end"] - self.sources["start"]).to_numpy()
         seconds = np.where(lasts > 0, lasts, seconds)
         sounding = np.round(seconds * self.sample_rate)
-        samples = max(self.settings["samples"], 1)
+        samples = max(self.samples, 1)
         return np.where(sounding > 0, np.minimum(sounding / samples, 1), 1.0)
-
-    @property
-    def published_test(self) -> int | None:
-        """The one fold that the publishers test; None if each is tested in turn."""
-        return self.settings.get("published_test")
-
-    @property
-    def groups(self) -> str:
-        """The dataset's word for a group, as `speaker`; '' for source recording."""
-        return self.settings.get("groups", "")
 
     @property
     def fields(self) -> list[str]:
@@ -273,8 +289,7 @@ class Cache:
                 stored = wanted.stored
             file = read_header(self.folder / f"{stored}.h5")
             before = _in_words(file.samples, file.sample_rate, file.audio_channel)
-            samples = self.settings["samples"]
-            now = _in_words(samples, self.sample_rate, self.audio_channel)
+            now = _in_words(self.samples, self.sample_rate, self.audio_channel)
             if before != now:
                 raise OutdatedFeature(
                     f"{stored} was made from {before}, the clips of this cache now have"
@@ -374,7 +389,7 @@ class Cache:
         hint = f" (did you mean {meant}?)" if meant else ""
         remedy = self.remedy(names)
         # make features refuses a misspelt name too
-        if meant and self.settings["source"] != EXTERNAL:
+        if meant and self.source != EXTERNAL:
             remedy = f"{make_command('pipeline list')} names those to compute"
         raise RequestError(
             f"the cache {self.folder} lacks {names}{hint}, it has "
@@ -389,16 +404,15 @@ class Cache:
 
     def remedy(self, stored: str, *more: str) -> str:
         """The command for missing or outdated features, with the words `more`."""
-        source = self.settings["source"]
         name = self.settings["dataset"]
         data = self.folder.parent.parent
-        if source == EXTERNAL:
+        if self.source == EXTERNAL:
             return (
                 "it has no audio; features_cache.external.write_feature adds a feature"
             )
-        own = name if dataset_name(source) != name else ""
+        own = name if dataset_name(self.source) != name else ""
         places = option_words(DatasetOptions(name=own, data=data), ("name", "data"))
-        given = [f"DATASET={source}", f"FEATURES={stored}", *places, *more]
+        given = [f"DATASET={self.source}", f"FEATURES={stored}", *places, *more]
         return f"run {make_command('features', *given)}"
 
 

@@ -28,11 +28,11 @@ def source_changes(cache: Cache) -> str:
     if removed == len(files):
         return ""
     new = 0
-    source = cache.settings["source"]
-    if source not in NAMED and Path(source).is_file():
-        new = rows_of_table(Path(source)) - len(clips)
-    elif source not in NAMED and Path(source).is_dir():
-        new = new_files(Path(source), set(files["path"]))
+    source = Path(cache.source)
+    if cache.source not in NAMED and source.is_file():
+        new = rows_of_table(source) - len(clips)
+    elif cache.source not in NAMED and source.is_dir():
+        new = new_files(source, set(files["path"]))
     counts = {
         "new": max(0, new),
         "removed": removed + max(0, -new),

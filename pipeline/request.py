@@ -89,21 +89,6 @@ class Request(Wanted):
         return list(map(Source, *columns))
 
 
-def index_attributes(dataset: Dataset) -> dict[str, str | int]:
-    values: dict[str, str | int | None] = {
-        "dataset": dataset.name,
-        "source": dataset.source,
-        "synthetic": int(dataset.synthetic),
-        "sample_rate": dataset.sample_rate,
-        "samples": dataset.samples,
-        "audio_channel": dataset.audio_channel or None,
-        "published_test": dataset.published_test,
-        "groups": dataset.groups or None,
-        "fields": "\n".join(field.sentence for field in dataset.fields) or None,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that changed."""
     dataset = load(options) if dataset is None else dataset
@@ -127,7 +112,7 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         folder=dataset.folder,
         read_only=dataset.read_only,
         clips=clips,
-        settings=dataset.settings or index_attributes(dataset),
+        settings=dataset.settings,
         specs=specs,
         part=rows,
         hashed=rows,

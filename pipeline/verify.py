@@ -42,9 +42,7 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
         span = clip.start, clip.end
         source = Source(clip.path, clip.alteration, span, cache.audio_channel)
         try:
-            sounds[clip.Index] = source.load(
-                cache.sample_rate, cache.settings["samples"]
-            )
+            sounds[clip.Index] = source.load(cache.sample_rate, cache.samples)
         except audio.AudioError as error:
             print(f"  {clip.clip_id}: {error}")
     agree = bool(sounds)

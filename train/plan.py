@@ -379,7 +379,7 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
     """
     fitting = "tags" if has_tags(table) else "classes"
     if asked == "auto":
-        return claiming_name(str(cache.settings["source"])) or fitting
+        return claiming_name(cache.source) or fitting
     if asked == "classes" != fitting:
         raise RequestError(
             "TASK=classes needs one label per clip, and clips have several labels or"

@@ -15,7 +15,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, cache_folder, dataset_name
-from featurestack.features_cache.cache import unknown_dataset
+from featurestack.features_cache.cache import IndexSettings, unknown_dataset
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import (
@@ -63,38 +63,24 @@ STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(IndexSettings):
     """Clips of one rate and duration.
 
     `table` has CLIP_COLUMNS and WINDOW_COLUMNS, originals, then altered copies.
-    `source` distinguishes datasets of one name: a known name, a path, or EXTERNAL.
     """
 
     name: str
     folder: Path  # the cache's
     table: pd.DataFrame
-    sample_rate: int  # Hz
-    duration: float  # seconds
-    source: str
-    audio_channel: int = 0  # each file's, counted from 1; 0 for the mean of all
-    synthetic: bool = False
-    keeps_copies: bool = True  # the copies in its cache, if it has one
+    settings: Attributes
+    # clips of the cache, with SOURCE_COLUMNS
+    cached: pd.DataFrame | None
     # notes for the user, such as ignored files and drawn folds
-    notes: tuple[str, ...] = ()
-    # the one fold that the publishers test; None if every fold is tested
-    published_test: int | None = None
-    groups: str = ""  # noun for a group; '' means source recording
+    notes: tuple[str, ...]
     # fields of names and columns that may be speakers, if each clip is a group
     fields: tuple[NameField, ...] = ()
-    # clips of the cache, with SOURCE_COLUMNS
-    cached: pd.DataFrame | None = None
+    keeps_copies: bool = True  # the copies in its cache, if it has one
     read_only: bool = False  # a cache that is used as it is
-    settings: Attributes | None = None  # the settings of that cache
-
-    @property
-    def samples(self) -> int:
-        """Length of every clip after padding or cutting."""
-        return round(self.duration * self.sample_rate)
 
 
 def load(options: SourceOptions) -> Dataset:
@@ -130,28 +116,35 @@ def load(options: SourceOptions) -> Dataset:
         label_file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(label_file, label)
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
-    if not round(duration * sample_rate):
+    samples = round(duration * sample_rate)
+    if not samples:
         raise RequestError(
             f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
             " or SAMPLE_RATE="
         )
     notes = *listing.notes, *fold_notes, *audio_notes
+    sentences = [field.sentence for field in fields]
+    attributes = {
+        "dataset": name,
+        "source": source,
+        "synthetic": int(word in SYNTHETIC),
+        "sample_rate": sample_rate,
+        "samples": samples,
+        "audio_channel": _channel(options, settings) or None,
+        "published_test": listing.published_test if as_published else None,
+        "groups": groups or None,
+        "fields": "\n".join(sentences) or None,
+    }
     with_copies = options.with_copies(table)
     return Dataset(
         name=name,
         folder=folder,
         table=complete(table if with_copies is None else with_copies),
-        keeps_copies=with_copies is None,
-        sample_rate=sample_rate,
-        duration=duration,
-        source=source,
-        audio_channel=_channel(options, settings),
-        synthetic=word in SYNTHETIC,
-        notes=(*notes, *(field.sentence for field in fields)),
-        published_test=listing.published_test if as_published else None,
-        groups=groups,
-        fields=fields,
+        settings={key: value for key, value in attributes.items() if value is not None},
         cached=cached,
+        notes=(*notes, *sentences),
+        fields=fields,
+        keeps_copies=with_copies is None,
     )
 
 
@@ -163,17 +156,10 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
         name=dataset_name(options.dataset, options.name),
         folder=folder,
         table=cache.clips,
-        sample_rate=cache.sample_rate,
-        duration=cache.duration,
-        source=str(cache.settings["source"]),
-        audio_channel=cache.audio_channel,
-        synthetic=cache.synthetic,
-        published_test=cache.published_test,
-        groups=cache.groups,
-        notes=(note,) if ignored else (),
-        cached=cache.sources,
-        read_only=True,
         settings=cache.settings,
+        cached=cache.sources,
+        notes=(note,) if ignored else (),
+        read_only=True,
     )
 
 
@@ -244,7 +230,7 @@ def no_dataset(file: Path) -> str:
 def _channel(options: SourceOptions, settings: Attributes) -> int:
     """The files' channel: from the options, else the cache."""
     if options.channel is None:
-        return int(settings.get("audio_channel", 0))
+        return settings.get("audio_channel", 0)
     return options.channel
 
 
@@ -254,7 +240,7 @@ def _audio_settings(
     """Rate, duration, notes: from the options, else cache, else source, else files."""
     known = listing.sample_rate, listing.duration
     if settings:
-        rate = int(settings["sample_rate"])
+        rate = settings["sample_rate"]
         known = rate, settings["samples"] / rate
     sample_rate = options.sample_rate or known[0]
     duration = options.duration or known[1]

@@ -33,7 +33,7 @@ def claiming_name(source: str) -> str | None:
 
 def claiming_task(cache: "Cache") -> "Task | None":
     """The room's task that TASK=auto means for this cache; None if there is none."""
-    name = claiming_name(str(cache.settings["source"]))
+    name = claiming_name(cache.source)
     return task_of(name) if name else None
 
 

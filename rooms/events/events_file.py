@@ -33,7 +33,7 @@ def way_of_annotations(recordings: Path, tables: Path) -> str:
 
 def read_dataset_events(cache: Cache) -> pd.DataFrame:
     """COLUMNS of events.csv; RequestError if it is missing or damaged."""
-    file = Path(str(cache.settings["source"])).with_name(EVENTS_FILE)
+    file = Path(cache.source).with_name(EVENTS_FILE)
     try:
         events = pd.read_csv(
             file, dtype={"file": str, "label": str}, keep_default_na=False
