@@ -23,8 +23,7 @@ from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
-from featurestack.train.choose_compute import preferred
-from featurestack.train.compute import Compute
+from featurestack.train.compute import Compute, preferred
 from featurestack.train.fold_data import draw_batches, load_fold, measure_clips
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan

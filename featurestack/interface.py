@@ -29,7 +29,7 @@ from featurestack.commandline.rooms import Command
 from featurestack.commandline.terminal import silenced
 from featurestack.pipeline import __main__ as of_pipeline
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.train import commands
+from featurestack.train import __main__ as of_training
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -447,8 +447,8 @@ def of_command(command: Command) -> Callable[..., bool]:
     return takes(kind, *words)(run)
 
 
-sweep = of_command(commands.sweep)
-bundle = of_command(commands.bundle)
-verify = of_command(commands.verify)
+sweep = of_command(of_training.sweep)
+bundle = of_command(of_training.bundle)
+verify = of_command(of_training.verify)
 check = of_command(of_pipeline.check)
 plan = of_command(of_pipeline.plan)

@@ -18,9 +18,8 @@ from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import has_windows
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.storage.files import content_hash
-from featurestack.train.audio_model import AudioModel, predict_files
+from featurestack.train.audio_model import NO_ANSWER, AudioModel, predict_files
 from featurestack.train.options import PredictOptions, refuse_inside
-from featurestack.train.rejection import NO_ANSWER
 
 BAR = 24  # characters of the bar for a probability of 1
 

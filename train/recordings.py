@@ -15,8 +15,12 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import duration
 from featurestack.commandline.terminal import progress
 from featurestack.pipeline import audio
-from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
-from featurestack.train.rejection import Samples
+from featurestack.train.audio_model import (
+    AudioModel,
+    Samples,
+    tell_failures,
+    tell_low_rates,
+)
 
 MOST_WINDOWS = 1000  # windows that begin within the length of one
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample

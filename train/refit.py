@@ -5,7 +5,7 @@ clip is left to test it: the run's cross-validated score is that of models train
 fewer clips, and the calibration of those models is used for this one.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,7 +42,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     clips = measure_clips(plan, plan.table.index.to_numpy())
     computed = run.training.computed
     assert computed is not None, "the trainer records how it computes"
-    compute = Compute(**asdict(computed.way))
+    compute = Compute(**vars(computed.way))
     usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
     network = draw_network(plan, EVERY)
     split = whole_split(usable)

@@ -3,7 +3,8 @@ way, and at its end, with the calibration for new audio.
 """
 
 import platform
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ from featurestack.train.plan import Plan
 from featurestack.train.run_identity import protocol
 
 if TYPE_CHECKING:
-    from featurestack.train.choose_compute import Choice
+    from featurestack.train.compute import Compute
 
 # share of padded clips; above it, windows of predict have the clips' median length
 PADDED = 0.1
@@ -99,15 +100,18 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     )
 
 
-def record(plan: Plan, choice: "Choice", parameters: int) -> None:
+def record(
+    plan: Plan, compute: "Compute", checked: Mapping[str, str], parameters: int
+) -> None:
     """Write a new run's run.json, or add to `changes` how a run that has begun computes
     from here on, with the epochs that each unfinished fold has done. Of two processes
-    that begin a run, the second finds how the first one computes.
+    that begin a run, the second finds how the first one computes. `checked` is that of
+    `agreed`.
     """
-    way = Way(**asdict(choice.compute))
+    way = Way(**vars(compute))
     with Lock(plan.path / LOCK):
         if not plan.begun:
-            computed = Computed(way=way, checked=choice.checked)
+            computed = Computed(way=way, checked=checked)
             config = first_config(plan, way.device)
             config = replace(config, parameters=parameters, computed=computed)
             write_config(plan.path, config)

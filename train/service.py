@@ -24,11 +24,16 @@ from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
 from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
-from featurestack.train.audio_model import TOLERANCE, AudioModel
+from featurestack.train.audio_model import (
+    TOLERANCE,
+    AudioModel,
+    Rejection,
+    Samples,
+    loudest_level,
+)
 from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
 from featurestack.train.compute import device_of
 from featurestack.train.options import TrainedOptions
-from featurestack.train.rejection import Rejection, Samples, loudest_level
 
 EXPORTED = "fs.Model of an ONNX file"  # a room's capability
 

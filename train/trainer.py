@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -41,8 +41,13 @@ from featurestack.train.checkpoint import (
     snapshot,
     write_epoch,
 )
-from featurestack.train.choose_compute import choose_compute
-from featurestack.train.compute import Compute, is_shortage, threads_of
+from featurestack.train.compute import (
+    Compute,
+    agreed,
+    is_shortage,
+    preferred,
+    threads_of,
+)
 from featurestack.train.fold_data import (
     ClipMoments,
     FoldData,
@@ -144,14 +149,20 @@ class Trainer:
         batches, generator = cls.draw(data, 1)
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
+        begun = RunFolder(plan.path).training.computed if plan.begun else None
+        if begun and begun.way.device == device:  # the run continues with the same bits
+            proposed = Compute(**vars(begun.way))
+        else:
+            proposed = preferred(plan.training, device, batch[0].shape)
+            if begun:
+                tell(
+                    f"this run began on {begun.way.device} and continues on {device}:"
+                    " the last digits will differ"
+                )
+        objective = OBJECTIVES[plan.task.loss]
+        compute, checked = agreed(proposed, network, batch, objective)
         parameters = sum(weight.numel() for weight in network.parameters())
-        begun = None
-        if plan.begun:
-            computed = RunFolder(plan.path).training.computed
-            begun = Compute(**asdict(computed.way)) if computed else None
-        choice = choose_compute(plan, network, batch, device, begun)
-        run_json.record(plan, choice, parameters)
-        compute = choice.compute
+        run_json.record(plan, compute, checked, parameters)
         compute.prepare()
         return compute, compute.compile(compute.place(network))
 
@@ -374,10 +385,10 @@ class LinearTrainer(Trainer):
     """A linear model: its only epoch is the exact solution."""
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
-        from featurestack.train.models import linear
+        from featurestack.train.models.vectors import LinearNet
 
         data = self.data
-        assert isinstance(self.network, linear.LinearNet)
+        assert isinstance(self.network, LinearNet)
         start = time.perf_counter()
         batches = data.source.batches(chunked(data.train))
         x = torch.cat(list(batches)).flatten(1).cpu().numpy()
@@ -386,7 +397,7 @@ class LinearTrainer(Trainer):
         targets = self.plan.targets[data.train]
         weights = data.class_weights() if self.training.balance == "loss" else None
         widths = self.plan.input.widths
-        linear.fit(self.network, x, targets, is_original, widths, weights)
+        self.network.fit(x, targets, is_original, widths, weights)
         self.refuse_broken_weights()
         seconds = time.perf_counter() - start
         bar.update(len(x))

@@ -20,7 +20,6 @@ from featurestack.rooms.events.models import FrameModel, LinearFrames, with_cont
 from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import STORED, ScoredFrames, write_frames
 from featurestack.train import run_json
-from featurestack.train.choose_compute import Choice
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, chunked
 from featurestack.train.plan import Plan, Positions
@@ -110,7 +109,7 @@ class FrameTrainer(Trainer):
         threads = 1 if given == "auto" else int(given)
         compute = Compute(device, threads=threads)
         parameters = sum(weight.numel() for weight in network.parameters())
-        run_json.record(data.plan, Choice(compute, {}), parameters)
+        run_json.record(data.plan, compute, {}, parameters)
         compute.prepare()
         return compute, compute.place(network)
 

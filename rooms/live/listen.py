@@ -22,9 +22,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline.audio import LARGEST_SAMPLE
 from featurestack.rooms.live.options import ListenOptions
-from featurestack.train.audio_model import AudioModel
+from featurestack.train.audio_model import NO_ANSWER, AudioModel, Samples
 from featurestack.train.recordings import resampled
-from featurestack.train.rejection import NO_ANSWER, Samples
 
 BLOCK = 0.05  # seconds of audio read at once
 PCM: dict[str, np.dtype[Any]] = {

@@ -1,5 +1,6 @@
 """The computation of a run: number formats, compilation, and freed memory that is used
-again.
+again. A way to compute is used only if it agrees with plain fp32: wrong kernels are
+found.
 """
 
 import platform
@@ -8,10 +9,26 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from featurestack.train.compute import Compute
+from featurestack.train import compute, trainer
+from featurestack.train.compute import (
+    Compute,
+    agreed,
+    disagreement,
+    preferred,
+    trial_step,
+)
+from featurestack.train.models.registry import MODELS, Model
+from featurestack.train.optimisation import OBJECTIVES
+from featurestack.train.options import RunOptions
 from tests.processes import python
-from tests.train.little import CLASSES, change, execute
+from tests.train.little import CLASSES, build, change, execute
+
+CROSS_ENTROPY = OBJECTIVES["cross_entropy"]
+BF16 = Compute("cpu", "bf16", channels_last=True)
+MAPS = (32, 3, 64, 216)
+NUMBERS = (32, 9, 1, 1)
 
 COUNT = """
 import resource
@@ -66,3 +83,120 @@ def test_a_compiled_run_answers_as_one_that_is_not(options):
     assert compiled.config.computed.way.compiled
     tables = [folder.predictions(1)[list(CLASSES)] for folder in (eager, compiled)]
     np.testing.assert_allclose(*tables, atol=2e-3)
+
+
+def batch(shape=(2, 16, 16), size=6):
+    x = torch.randn(size, *shape, generator=torch.Generator().manual_seed(0))
+    return x, nn.functional.one_hot(torch.arange(size) % 3, 3).float()
+
+
+def test_the_way_follows_from_options_input_and_processor(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(
+        compute, "threads_of", lambda text: 4 if text == "auto" else int(text)
+    )
+    for options, shape, way in (
+        (RunOptions(), NUMBERS, ("fp32", 1)),
+        (RunOptions(precision="bf16"), NUMBERS, ("bf16", 1)),
+        (RunOptions(), MAPS, ("bf16", 4)),
+        (RunOptions(precision="fp32", threads="2"), MAPS, ("fp32", 2)),
+    ):
+        chosen = preferred(options, "cpu", shape)
+        assert (chosen.precision, chosen.threads) == way
+
+
+def test_a_run_keeps_the_way_in_which_it_began(options, monkeypatch):
+    brief = change(options, threads="auto", folds=(1,), epochs=1)
+    first = execute(brief).config.computed
+    monkeypatch.setattr(trainer, "preferred", None)
+    assert execute(brief, folds=(1, 2)).config.computed.way == first.way
+
+
+class Wrong(nn.Module):
+    """The identity in fp32; in a smaller format its output or its gradient is wrong."""
+
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+
+    def forward(self, x):
+        if x.dtype == torch.float32:
+            return x
+        if self.fault == "output":
+            return x.flip(0)
+        x = x.clone()
+        # memory is poisoned
+        x.register_hook({"sign": torch.neg, "unwritten": torch.empty_like}[self.fault])
+        return x
+
+
+def network(*faults, channels=2, classes=3):
+    torch.manual_seed(0)
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes)
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3, padding=1), *faults, nn.ReLU(), *head
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["cnn8", "resnet18", "texture", "aclnet"])
+def test_sound_networks_agree(name, precision):
+    shape = (1, 4000) if name == "aclnet" else (32, 32)
+    built = build(name, 2, 3, shape, generator=torch.Generator().manual_seed(0))
+    way = change(BF16, precision=precision)
+    assert disagreement(built, way, batch((2, *shape)), CROSS_ENTROPY) == ""
+
+
+def test_several_labels_are_compared_by_their_own_loss():
+    x, y = batch()
+    labels = y + y.roll(1, dims=1)  # of two classes each
+    built, binary = network(nn.Identity()), OBJECTIVES["binary_cross_entropy"]
+    by_loss = [
+        trial_step(built, each, Compute(), (x, labels)).loss
+        for each in (CROSS_ENTROPY, binary)
+    ]
+    assert by_loss[0] != by_loss[1]
+    assert disagreement(built, BF16, (x, labels), binary) == ""
+    assert disagreement(network(Wrong("sign")), BF16, (x, labels), binary)
+
+
+@pytest.mark.parametrize("fault", ["sign", "unwritten", "output"])
+def test_a_wrong_kernel_is_found(fault):
+    assert disagreement(network(nn.Identity()), BF16, batch(), CROSS_ENTROPY) == ""
+    assert disagreement(network(Wrong(fault)), BF16, batch(), CROSS_ENTROPY)
+
+
+@pytest.mark.skipif(
+    not torch.cpu.get_capabilities().get("avx512_bf16")
+    or torch.__version__ != "2.13.0+cpu",
+    reason="the fault is known in torch 2.13.0 on processors with AVX-512",
+)
+def test_onednns_unwritten_gradients_are_found():
+    """The fault is in 3x3 kernels over a single row and frame, see
+    docs/explanation/reproducibility.md.
+    """
+    built = build(
+        "resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0)
+    )
+    assert disagreement(built, BF16, batch(), CROSS_ENTROPY)
+
+
+def test_a_wrong_way_is_refused_with_its_reason_and_plain_fp32_needs_no_check():
+    chosen, checked = agreed(BF16, network(Wrong("sign")), batch(), CROSS_ENTROPY)
+    assert chosen == Compute() and checked[str(BF16)]
+    assert agreed(Compute(), network(), batch(), CROSS_ENTROPY) == (Compute(), {})
+
+
+def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys):
+    def faulty(channels, classes, shape):
+        return network(Wrong("unwritten"), channels=channels, classes=classes)
+
+    monkeypatch.setitem(MODELS, "faulty", Model("faulty", "image", faulty))
+    config = execute(
+        options, model="faulty", precision="bf16", folds=(1,), epochs=1
+    ).config
+    assert config.options.precision == "bf16"
+    assert config.computed.way.precision == "fp32"
+    ((way, why),) = config.computed.checked.items()
+    assert way.startswith("bf16") and why
+    assert capsys.readouterr().err.count("disagrees with plain fp32") == 1

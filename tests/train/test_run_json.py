@@ -14,7 +14,6 @@ from featurestack.results.config import RunConfig, read_config, to_json
 from featurestack.results.run_folder import RunFolder
 from featurestack.train import run_json
 from featurestack.train.__main__ import COMMANDS
-from featurestack.train.choose_compute import Choice
 from featurestack.train.compute import Compute
 from featurestack.train.own_loop import OwnRun
 from featurestack.train.plan import make_plan
@@ -118,8 +117,8 @@ def test_of_two_processes_that_begin_a_run_the_second_finds_the_way_of_the_first
 ):
     plan = make_plan(options)
     for threads in (1, 2, 2):
-        choice = Choice(Compute("cpu", threads=threads), {})
-        run_json.record(plan, choice, parameters=7)
+        compute = Compute("cpu", threads=threads)
+        run_json.record(plan, compute, {}, parameters=7)
     computed = RunFolder(plan.path).training.computed
     (change,) = computed.changes
     assert (change.before.threads, change.after.threads) == (1, 2)

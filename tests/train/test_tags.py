@@ -17,6 +17,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train import run, sweep
+from featurestack.train.audio_model import Rejection
 from featurestack.train.bundle import (
     TrainedModel,
     bundle_of_run,
@@ -25,7 +26,6 @@ from featurestack.train.bundle import (
 )
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.options import BundleOptions, TrainedOptions
-from featurestack.train.rejection import Rejection
 from featurestack.train.run_json import UNFITTED, calibrate
 from featurestack.train.summary import run_summary
 from tests.refusal import refused

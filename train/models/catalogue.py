@@ -109,7 +109,7 @@ def aclnet(
     dropout: float = 0.2,
 ) -> nn.Module:
     """A learned filter bank, then a VGG-like network on its output."""
-    from featurestack.train.models.wave import AclNet
+    from featurestack.train.models.cnn import AclNet
 
     return AclNet(channels, classes, width, dropout)
 
@@ -129,7 +129,7 @@ def mlp(
     A channel whose columns are not time enters with all its values.
     channels: how many numbers a clip has; shape is (1, 1).
     """
-    from featurestack.train.models.mlp import VectorNet
+    from featurestack.train.models.vectors import VectorNet
 
     return VectorNet(channels, classes, width, (dropout / 2, dropout))
 
@@ -145,6 +145,6 @@ def linear(
     whose columns are not time enters with all its values. channels: how many numbers a
     clip has; shape is (1, 1).
     """
-    from featurestack.train.models.linear import LinearNet
+    from featurestack.train.models.vectors import LinearNet
 
     return LinearNet(channels, classes, C)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.train.models.mlp import VectorNet
+from featurestack.train.models.vectors import VectorNet
 from featurestack.train.network_input import Plane, Planes
 
 BANDS = 32  # number of groups in which rows are averaged for modulation spectra

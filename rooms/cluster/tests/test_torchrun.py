@@ -11,7 +11,7 @@ from featurestack.commandline.terminal import progress
 from featurestack.results import run_folder
 from featurestack.rooms.cluster import torchrun
 from featurestack.train import checkpoint
-from featurestack.train.choose_compute import preferred
+from featurestack.train.compute import preferred
 from featurestack.train.options import RunOptions
 from featurestack.train.trainer import Trainer, draw_network
 from tests.processes import python

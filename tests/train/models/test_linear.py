@@ -9,7 +9,6 @@ from sklearn.preprocessing import StandardScaler
 
 from featurestack.commandline.terminal import tell_once
 from featurestack.results.minimise import minimise
-from featurestack.train.models.linear import fit
 from tests.train.little import build
 
 
@@ -24,7 +23,7 @@ def data(classes):
 def fitted(x, y, classes):
     """The logits of x."""
     network = build("linear", x.shape[1], classes, (1, 1))
-    fit(network, x, y, np.ones(len(y), bool), x.shape[1:])
+    network.fit(x, y, np.ones(len(y), bool), x.shape[1:])
     return network(torch.from_numpy(x)).detach()
 
 
@@ -54,7 +53,7 @@ def test_rare_classes_weigh_as_in_scikit_learn(classes):
     x, y = x[kept], y[kept]
     weights = len(y) / classes / np.bincount(y)
     network = build("linear", x.shape[1], classes, (1, 1))
-    fit(network, x, y, np.ones(len(y), bool), x.shape[1:], weights)
+    network.fit(x, y, np.ones(len(y), bool), x.shape[1:], weights)
     ours = network(torch.from_numpy(x)).detach().softmax(1)
     assert np.allclose(ours, of_scikit_learn(x, y, "balanced"), atol=1e-4)
 
@@ -64,7 +63,7 @@ def test_positive_labels_weigh_as_in_scikit_learn():
     labels = np.stack([y == 0, y < 2], axis=1)
     weights = np.array([3.0, 1.5])
     network = build("linear", x.shape[1], 2, (1, 1))
-    fit(network, x, labels, np.ones(len(y), bool), x.shape[1:], weights)
+    network.fit(x, labels, np.ones(len(y), bool), x.shape[1:], weights)
     ours = network(torch.from_numpy(x)).detach().sigmoid().numpy()
     for column, weight in enumerate(weights):
         weighted = {True: weight, False: 1.0}
@@ -125,7 +124,7 @@ def test_means_and_deviations_are_of_originals_alone():
     x, y = data(2)
     originals = np.arange(len(y)) < 20
     network = build("linear", x.shape[1], 2, (1, 1))
-    fit(network, x, y, originals, x.shape[1:])
+    network.fit(x, y, originals, x.shape[1:])
     assert np.allclose(network.mean, x[originals].mean(axis=0))
     assert np.allclose(network.scale, x[originals].std(axis=0))
 
