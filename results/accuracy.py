@@ -10,13 +10,8 @@ import numpy as np
 import pandas as pd
 
 from featurestack.results.bootstrap import accuracy_interval, recording_sums
-from featurestack.results.ranking_metric import (
-    Compared,
-    Probabilities,
-    RankingMetric,
-    TestedRun,
-)
-from featurestack.results.scores import Floats, Ints, Labels, Score
+from featurestack.results.ranking_metric import Compared, RankingMetric, TestedRun
+from featurestack.results.scores import Floats, Ints, Labels, Probabilities, Score
 
 
 class Accuracy(RankingMetric):

@@ -11,11 +11,14 @@ K) bool; `probabilities` (N, K).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, Ints, Labels
-
-Probabilities = NDArray[np.floating]
+from featurestack.results.scores import (
+    SMALLEST_PROBABILITY,
+    Floats,
+    Ints,
+    Labels,
+    Probabilities,
+)
 
 # tried temperatures; the least loss is interpolated between them
 TEMPERATURES = np.geomspace(0.2, 5, 17)
@@ -135,7 +138,7 @@ def reliability(
     }
 
 
-def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
+def _bin(confidence: Probabilities, bins: int) -> Ints:
     place = (confidence * bins).astype(int)
     return np.minimum(place, bins - 1)
 

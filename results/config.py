@@ -67,7 +67,6 @@ def distinct(items: Iterable[object]) -> bool:
     return len(set(known)) == len(known)
 
 
-FORMAT: Traits = {"check": lambda version: version == RUN_FORMAT}
 FOLDS: Traits = {"check": distinct}
 TASK: Traits = {"check": lambda task: task != "auto"}
 CLASSES: Traits = {"check": lambda classes: distinct(entry.name for entry in classes)}
@@ -191,7 +190,7 @@ class Computed:
 class RunConfig:
     """run.json of a run of `make train` or of a loop of one's own."""
 
-    format_version: int = field(metadata=FORMAT)  # format of run.json
+    format_version: int  # format of run.json
     dataset: str  # its name
     synthetic: bool  # clips of DATASET=synth
     # options that can change predictions; `auto` is replaced if the data decide it
@@ -268,7 +267,7 @@ class RunConfig:
 class EnsembleConfig:
     """run.json of an ensemble of finished runs."""
 
-    format_version: int = field(metadata=FORMAT)
+    format_version: int
     dataset: str
     task: str = field(metadata=TASK)
     folds: tuple[int, ...] = field(metadata=FOLDS)

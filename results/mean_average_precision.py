@@ -12,13 +12,12 @@ import pandas as pd
 
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
-from featurestack.results.ranking_metric import (
-    Compared,
-    Probabilities,
-    RankingMetric,
-    TestedRun,
-)
-from featurestack.results.scores import Floats, Ints, Labels, Score
+from featurestack.results.ranking_metric import Compared, RankingMetric, TestedRun
+from featurestack.results.scores import Floats, Ints, Labels, Probabilities, Score
+
+MOST_SWAPPED = 12  # recordings: 4,096 patterns
+SWAPPED_LABELS = 50_000_000  # labels times patterns: some 2 s for a pair of runs
+SMALL = 1e-3  # less than the difference between a label and none
 
 
 class MeanAveragePrecision(RankingMetric):
@@ -120,12 +119,19 @@ class MeanAveragePrecision(RankingMetric):
         return pd.DataFrame(run.precision[:, 1:], columns=["low", "high"])
 
     def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
-        return tags.swappable(run.labels, recordings)
+        if recordings > MOST_SWAPPED:
+            return False
+        patterns = 2**recordings
+        return bool(run.labels.sum() * patterns <= SWAPPED_LABELS)
 
     def swapped(
         self, first: TestedRun, second: TestedRun, shares: Floats
     ) -> tuple[Floats, Floats]:
-        """Means over pairs of seeds: each with its like, or all if numbers differ."""
+        """Means over pairs of seeds: each with its like, or all if numbers differ.
+
+        A recording's part is what its swap changes on average; the remainder is spread
+        by `shares`.
+        """
         seeds = [*product(first.ranks, second.ranks)]
         if len(first.ranks) == len(second.ranks):
             seeds = [*zip(first.ranks, second.ranks)]
@@ -134,7 +140,10 @@ class MeanAveragePrecision(RankingMetric):
             for one, other in seeds
         ]
         differences = np.mean(of_seeds, axis=0)
-        return differences, tags.swapped_values(differences, shares)
+        signs = 2 * tags.swap_patterns(len(shares)) - 1
+        values = differences @ signs / len(differences)
+        remainder = differences[0] - values.sum()
+        return differences, values + shares * remainder
 
     def ranks(self, run: TestedRun) -> Floats:
         by_seed = [tags.fold_ranks(values, run.folds) for values in run.probabilities]
@@ -146,7 +155,10 @@ class MeanAveragePrecision(RankingMetric):
 
     def perfect(self, run: TestedRun) -> float:
         """Below 1 if the prevalence differs between folds."""
-        return tags.perfect_precision(run.labels, run.folds)
+        rng = np.random.default_rng(0)
+        # no two clips are equal
+        perfect = run.labels + SMALL * rng.random(run.labels.shape)
+        return self.pooled_score(run.labels, perfect, run.folds)
 
 
 MEAN_AVERAGE_PRECISION = MeanAveragePrecision()

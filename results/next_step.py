@@ -9,9 +9,9 @@ trained, so that following one does not flatter the result. Features are compare
 without their framing: frames of 46 ms make no other feature of mel.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import mode
 from typing import NamedTuple
 
 from featurestack.commandline.spelling import make_command
@@ -48,7 +48,8 @@ class State:
 
     given: Sequence[str]  # the words that name the dataset and the folders
     source: Sequence[str] = ()  # further words of the commands that read its audio
-    frames: Mapping[str, int] | None = None  # by cached feature; empty without a cache
+    # by cached feature; empty without a cache
+    frames: Mapping[str, int] = field(default_factory=dict)
     part: str = ""  # the part of the clips to extract next, such as 2/3
     features: str = ""  # the ones that `features` computes; '' for its default
     changed: bool = False  # clips are new, removed or changed since extraction
@@ -68,15 +69,11 @@ class State:
     exact: bool = False  # another seed would change none of them
 
     @property
-    def cached(self) -> Mapping[str, int]:
-        return self.frames or {}
-
-    @property
     def joined(self) -> Mapping[str, int]:
         """The cached features that a set may have: frames need the best run's rate."""
-        counts = [count for count in self.cached.values() if count > 1]
+        counts = [count for count in self.frames.values() if count > 1]
         if not self.framed or not counts:
-            return self.cached
+            return self.frames
 
         def alike(rate: int) -> int:
             return sum(abs(count - rate) <= 1 for count in counts)
@@ -84,9 +81,9 @@ class State:
         rate = max(counts, key=alike)
         if self.trained:
             name, _, _ = self.best.features.split("+")[0].partition(":")
-            rate = self.cached.get(name, rate)
+            rate = self.frames.get(name, rate)
         return {
-            name: count for name, count in self.cached.items() if abs(count - rate) <= 1
+            name: count for name, count in self.frames.items() if abs(count - rate) <= 1
         }
 
     @property
@@ -104,8 +101,8 @@ class State:
         words = f"FEATURES={' '.join(sets)}", *self.best.words
         command = make_command("sweep", *given, *words)
         names = dict.fromkeys(name for features in sets for name in features.split("+"))
-        lacking = [name for name in names if name not in self.cached]
-        if not (self.cached and lacking):
+        lacking = [name for name in names if name not in self.frames]
+        if not (self.frames and lacking):
             return command
         extraction = self.of_data("features", f"FEATURES={' '.join(lacking)}")
         return f"{extraction} && {command}"
@@ -116,9 +113,8 @@ class State:
 
 def promising_first(names: Iterable[str]) -> list[str]:
     """The features in DIFFERENT before the others, which keep their order."""
-    given = list(names)
-    first = [name for best in DIFFERENT for name in given if unframed(name) == best]
-    return [*first, *(name for name in given if name not in first)]
+    places = {name: place for place, name in enumerate(DIFFERENT)}
+    return sorted(names, key=lambda name: places.get(unframed(name), len(places)))
 
 
 def unframed(name: str) -> str:
@@ -151,8 +147,11 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
     >>> first_compared({"rms": 9, "mel@n_fft=768": 9, "mfcc@n_fft=768": 9})
     ['mel@n_fft=768', 'mfcc@n_fft=768']
     """
-    vectors = [name for name, count in frames.items() if count == 1]
-    maps = [n for n in frames if n not in vectors and unframed(n) != "waveform"]
+    maps = [
+        name
+        for name, count in frames.items()
+        if count != 1 and unframed(name) != "waveform"
+    ]
     stored = by_unframed(maps)
     first = [stored[name] for name in COMPARED if name in stored]
     if len(first) >= 2:
@@ -193,7 +192,7 @@ def features(state: State) -> str:
     """Features of the clips of today, or of the part that is left."""
     named = state.features
     if state.changed:
-        named = " ".join(state.cached) or "all"
+        named = " ".join(state.frames) or "all"
     words = [f"FEATURES={named}"] if named else []
     return state.of_data(
         "features", *words, *([f"PART={state.part}"] * bool(state.part))
@@ -203,7 +202,7 @@ def features(state: State) -> str:
 def retrain(state: State) -> str:
     """Runs of the clips before: those of the words that most of them have."""
     runs = state.former or [run for run in state.trained if run.outdated]
-    ((most, _),) = Counter(run.words for run in runs).most_common(1)
+    most = mode(run.words for run in runs)
     return sweeps(
         [*state.given, "RETRAIN=1"], [run for run in runs if run.words == most]
     )
@@ -220,17 +219,17 @@ def first(state: State) -> str:
         command = "sweep" if len(compared) > 1 else "train"
         quick = OF_FRAMES if state.framed else QUICK
         return make_command(command, *state.given, words, quick)
-    if not state.cached:
+    if not state.frames:
         return state.of_data("features")
-    vectors = [name for name, count in state.cached.items() if count == 1]
-    words = f"FEATURES={next(iter(vectors or state.cached))}"
+    vectors = [name for name, count in state.frames.items() if count == 1]
+    words = f"FEATURES={next(iter(vectors or state.frames))}"
     model = [] if vectors else [OF_WAVEFORM]
     return make_command("train", *state.given, words, *model)
 
 
 def pretrained(state: State) -> str:
     """The command that trains ImageNet's ResNet-18 further; '' if it cannot."""
-    mel = by_unframed(state.cached).get("mel")
+    mel = by_unframed(state.frames).get("mel")
     if not mel or state.framed:
         return ""
     return make_command("train", *state.given, f"FEATURES={mel}", "RECIPE=imagenet")
@@ -259,7 +258,7 @@ def combine(state: State) -> str:
 def network(state: State) -> str:
     """A small network on the best features."""
     vectors = all(
-        state.cached.get(name) == 1 for name in state.best.features.split("+")
+        state.frames.get(name) == 1 for name in state.best.features.split("+")
     )
     model = [] if vectors or state.framed else [QUICK]
     others = without(state.best.words, "MODEL")

@@ -20,9 +20,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.results.bootstrap import CHOICE_WIDTH, widened
-from featurestack.results.scores import Floats, Ints, Labels, Score, decision_scores
-
-Probabilities = NDArray[np.floating]
+from featurestack.results.scores import (
+    Floats,
+    Ints,
+    Labels,
+    Probabilities,
+    Score,
+    decision_scores,
+)
 
 
 class TestedRun(Protocol):
@@ -53,7 +58,7 @@ class TestedRun(Protocol):
     def correct(self) -> Floats: ...
 
     @property
-    def decisions(self) -> NDArray[np.bool_]: ...
+    def decisions(self) -> Labels: ...
 
     @property
     def answers(self) -> Sequence[Any]: ...

@@ -55,6 +55,8 @@ from featurestack.storage.files import CLOSED, Lock, may_read, require_readable
 if TYPE_CHECKING:
     from featurestack.results.scores import Score
 
+# a key of run.json that runs which trained nothing have -> its type
+WITHOUT_TRAINING = {"recommended": ChoiceConfig, "members": EnsembleConfig}
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
@@ -109,10 +111,9 @@ class RunFolder:
             if not file.is_file():  # reading a named pipe would wait for ever
                 raise ValueError("it is no regular file")
             content = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and "recommended" in content:
-            return read_config(content, ChoiceConfig, str(file))
-        if isinstance(content, dict) and "members" in content:
-            return read_config(content, EnsembleConfig, str(file))
+        for key, kind in WITHOUT_TRAINING.items():
+            if isinstance(content, dict) and key in content:
+                return read_config(content, kind, str(file))
         return read_config(content, RunConfig, str(file))
 
     @property
@@ -279,11 +280,8 @@ class RunFolder:
         with tags labels (N, K).
         """
         table = self.scored(fold, split, selection, member)
-        return table[self.classes].to_numpy(np.float32), self.numbers(table["target"])
-
-    def numbers(self, target: "pd.Series[str]") -> NDArray[np.intp]:
-        """`target` as class numbers (N,), -1 for none; with tags (N, K)."""
-        return self.task.targets(target, self.classes)
+        targets = self.task.targets(table["target"], self.classes)
+        return table[self.classes].to_numpy(np.float32), targets
 
     def scores(
         self, split: str = "test", selection: str = "auto", member: str = ""

@@ -23,6 +23,7 @@ SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Labels = NDArray[np.bool_]
+Probabilities = NDArray[np.floating]
 Scorer = TypeVar("Scorer", bound=Callable[..., float])
 
 
@@ -53,7 +54,7 @@ class Prediction:
     """One set of predictions, and what several scores share: (N, K) each."""
 
     labels: Labels  # whether a clip has a class
-    probabilities: NDArray[np.floating]
+    probabilities: Probabilities
     decided: Labels  # whether a class is predicted
 
     @cached_property

@@ -41,7 +41,8 @@ def select(
             run = RunFolder(Path(word))
         elif not known:
             place = Path(runs, dataset)
-            refuse_unreadable(Path(runs), dataset)
+            for folder in [place] if dataset else sorted(place.glob("*")):
+                require_readable(folder)
             raise RequestError(
                 f"RUN={word}: no run folder in {place}: train one first"
                 f" ({make_command('train')})"
@@ -92,15 +93,6 @@ def has_weights(run: RunFolder) -> bool:
 def _written(run: RunFolder) -> float:
     """When run.json was written; 0 if the folder may not be read."""
     return (run.path / "run.json").stat().st_mtime if may_read(run.path) else 0.0
-
-
-def refuse_unreadable(runs: Path, dataset: str = "") -> None:
-    """RequestError if `runs`, or the folder of a dataset in it, may not be read."""
-    folders = [runs]
-    if may_read(runs):
-        folders = [runs / dataset] if dataset else sorted(runs.glob("*"))
-    for folder in folders:
-        require_readable(folder)
 
 
 def _is_run(path: str) -> bool:

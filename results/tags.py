@@ -42,10 +42,7 @@ Scores = NDArray[np.floating]
 Seed = tuple[Targets, Scores, NDArray[np.generic]]
 
 REPLICATES = 500  # only their variance counts
-MOST_SWAPPED = 12  # recordings: 4,096 patterns
-SWAPPED_LABELS = 50_000_000  # labels times patterns: some 2 s for a pair of runs
 SAMPLED_VALUES = 2_000_000  # patterns times thresholds at a time: 16 MB an array
-SMALL = 1e-3  # less than the difference between a label and none
 # recordings times positive clips: 16 MB an array; with more, recordings are not drawn,
 # and the interval's variance is the jackknife's, which the bootstrap tends to
 MOST_COUNTS = 2_000_000
@@ -324,14 +321,6 @@ def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
     return values + shares * remainder
 
 
-def swappable(target: Targets, recordings: int) -> bool:
-    """Whether two runs can be swapped in every pattern of the recordings."""
-    if recordings > MOST_SWAPPED:
-        return False
-    patterns = 2**recordings
-    return bool(target.sum() * patterns <= SWAPPED_LABELS)
-
-
 def swap_patterns(recordings: int) -> Floats:
     """(2^G, G) every pattern of G recordings: 1 if a recording keeps its run, 0 if it
     is swapped. The first pattern swaps none; the complement of a pattern is its mirror
@@ -362,29 +351,6 @@ def swapped_differences(
     second_map = _mean(by_class, axis=1)
     first_map = second_map[::-1]
     return second_map - first_map
-
-
-def swapped_values(swapped: Floats, shares: Floats) -> Floats:
-    """Values (G,) of the recordings that sum to the difference of no swap: what each
-    recording's swap changes on average, the remainder spread by `shares` (G,).
-
-    swapped  (2^G,) as `swapped_differences`
-    """
-    kept = swap_patterns(len(shares))
-    signs = 2 * kept - 1
-    values = swapped @ signs / len(swapped)
-    remainder = swapped[0] - values.sum()
-    return values + shares * remainder
-
-
-def perfect_precision(target: Targets, folds: Ints) -> float:
-    """mAP of a perfect order of the clips, from its ranks within each fold: below 1 if
-    a class is more frequent in some folds than in others.
-    """
-    rng = np.random.default_rng(0)
-    perfect = target + SMALL * rng.random(target.shape)  # no two clips are equal
-    ranks = fold_ranks(perfect, folds)
-    return macro(average_precision(target, ranks))
 
 
 def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:

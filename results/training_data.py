@@ -75,11 +75,14 @@ def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> 
     except RequestError:
         return False
     original = table["copy_of"].where(table["copy_of"] != "", table["clip_id"])
-    for clips in (table, table[original.isin(tested)]):
-        values = {name: values_digest(cache, name, clips) for name in config.cache}
-        if values == config.cache:
-            return False
-    return True
+    both = table, table[original.isin(tested)]
+    return all(values_differ(config, cache, clips) for clips in both)
+
+
+def values_differ(config: RunConfig, cache: Cache, table: pd.DataFrame) -> bool:
+    """Whether the feature values of these clips are not those of a run."""
+    values = {name: values_digest(cache, name, table) for name in config.cache}
+    return values != config.cache
 
 
 def is_changed(config: RunConfig, cache: Cache) -> bool:
@@ -87,10 +90,11 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
     if not {*config.cache} <= {*cache.features}:
         return False
     table = clips_of_run(config, cache)
-    values = {name: values_digest(cache, name, table) for name in config.cache}
-    if config.clips != clips_digest(table) or config.cache != values:
-        return True
-    return bool(readable_again(config, cache))
+    return (
+        config.clips != clips_digest(table)
+        or values_differ(config, cache, table)
+        or bool(readable_again(config, cache))
+    )
 
 
 def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:

@@ -21,9 +21,9 @@ CHANCE = of_sets(model="linear", mel=0.11, mfcc=0.1)
 TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
 
 
-def proposed(results, frames=None, outdated=(), **situation):
+def proposed(results, outdated=(), **situation):
     found = findings(results, outdated=set(outdated))
-    return next_step(with_ranking(State(GIVEN, frames=frames, **situation), found))
+    return next_step(with_ranking(State(GIVEN, **situation), found))
 
 
 def case(meaning, runs, kind, command, clips=200, **situation):
