@@ -168,6 +168,10 @@ class RankingMetric(ABC):
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """(G,) sums by recording of predictions that know nothing of a clip."""
 
+    def correct(self, run: TestedRun) -> Floats:
+        """(N,) share of the seeds that are right: with tags, in every label."""
+        return (run.decisions == run.labels).all(axis=2).mean(axis=0)
+
     def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
         """Precision, recall, F1 and support (K,), means over the seeds."""
         seeds = [decision_scores(run.labels, chosen) for chosen in run.decisions]

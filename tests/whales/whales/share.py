@@ -40,12 +40,12 @@ class Closeness(Accuracy):
     def pooled_score(self, labels, probabilities, folds):
         return 1 - float(np.abs(labels - probabilities).mean())
 
+    def correct(self, run):
+        return 1 - np.abs(run.labels - run.probabilities).mean((0, 2))
+
     def compared(self, runs):
         first = runs[0]
-        close = [
-            1 - np.abs(run.labels - run.probabilities).mean((0, 2)) for run in runs
-        ]
-        of_clips = pd.DataFrame(close).T
+        of_clips = pd.DataFrame([run.correct for run in runs]).T
         every = np.ones(len(of_clips))
         values = of_clips.to_numpy()
         return Compared(
