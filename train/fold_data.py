@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache import UnreadableClips
+from featurestack.features_cache import Cache, UnreadableClips
 from featurestack.features_cache.cache import StoredFeature
 from featurestack.features_cache.splits import Split
 from featurestack.results.config import StoredChannel
@@ -87,22 +87,32 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
     """Measure the rows of these clips in one pass; name those that cannot be read."""
     cache = plan.cache
     spec = plan.input
-    clip_ids = cache.clips["clip_id"].to_numpy()
-    moments = [np.zeros((len(clip_ids), 2, channel.rows)) for channel in spec.channels]
+    clips = len(cache.clips)
+    moments = [np.zeros((clips, 2, channel.rows)) for channel in spec.channels]
     unusable: dict[str, str] = {}
     for chunk in progress(chunked(positions), label="reading features", unit="batches"):
         for channel, of_clips in zip(spec.channels, moments):
-            try:
-                values = cache.read(channel.channel, chunk)
-            except UnreadableClips as refusal:
-                for clip, reason in refusal.reasons.items():
-                    unusable[clip] = f"{channel.stored}: {reason}"
-                chunk = chunk[~np.isin(clip_ids[chunk], list(refusal.reasons))]
-                values = cache.read(channel.channel, chunk)
+            chunk, values = read_usable(cache, channel, chunk, unusable)
             values = values.astype(np.float32)  # float16 would overflow in the squares
             own_frames = spec.own_frames(channel, cache.filled[chunk])
             of_clips[chunk] = by_length(values, own_frames, row_moments)
     return ClipMoments(moments, unusable)
+
+
+def read_usable(
+    cache: Cache, channel: StoredChannel, clips: Positions, unusable: dict[str, str]
+) -> tuple[Positions, Numbers]:
+    """Those of the clips that can be read, and their values; the others are added to
+    `unusable`.
+    """
+    try:
+        return clips, cache.read(channel.channel, clips)
+    except UnreadableClips as refusal:
+        for clip, reason in refusal.reasons.items():
+            unusable[clip] = f"{channel.stored}: {reason}"
+        ids = cache.clips["clip_id"].to_numpy()[clips]
+        readable = clips[~np.isin(ids, list(refusal.reasons))]
+        return readable, cache.read(channel.channel, readable)
 
 
 def row_moments(values: Numbers) -> Floats:

@@ -136,9 +136,7 @@ class Question:
     def words(self) -> tuple[str, ...]:
         """The words of the command, to ask again."""
         names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
-        return tuple(
-            option_words(self.options, [name for name in names if name != "retrain"])
-        )
+        return tuple(option_words(replace(self.options, retrain=False), names))
 
 
 def find_answer(options: AnswerOptions) -> Answer:

@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
 
@@ -35,7 +36,6 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from featurestack.features_cache import UnreadableClips
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.config import digest
@@ -44,7 +44,7 @@ from featurestack.results.next_step import complementary
 from featurestack.results.scores import Floats
 from featurestack.results.training_options import STRENGTH
 from featurestack.storage.files import replace_file
-from featurestack.train.fold_data import chunked
+from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.network_input import Statistics
 from featurestack.train.plan import Plan, Positions
 
@@ -116,18 +116,17 @@ class Clips:
         folds = [*self.splits]
         if not 3 <= len(folds) <= MOST_PAIRED:
             return parts + [part for fold in chosen_for for part in self.drawn(fold)]
-        for place, first in enumerate(folds):
-            for second in folds[place + 1 :]:
-                scored: dict[Outer, Positions] = {}
-                for outer, inner in ((first, second), (second, first)):
-                    if outer in chosen_for:
-                        # without clips whose recording lies in the outer fold
-                        clips = np.intersect1d(self.tested(inner), self.trained(outer))
-                        if len(clips):
-                            scored[outer] = clips
-                train = np.intersect1d(self.trained(first), self.trained(second))
-                if scored and len(train):
-                    parts.append(Part(train, scored))
+        for first, second in combinations(folds, 2):
+            scored: dict[Outer, Positions] = {}
+            for outer, inner in ((first, second), (second, first)):
+                if outer in chosen_for:
+                    # without clips whose recording lies in the outer fold
+                    clips = np.intersect1d(self.tested(inner), self.trained(outer))
+                    if len(clips):
+                        scored[outer] = clips
+            train = np.intersect1d(self.trained(first), self.trained(second))
+            if scored and len(train):
+                parts.append(Part(train, scored))
         return parts
 
     def drawn(self, fold: int) -> list[Part]:
@@ -160,23 +159,14 @@ class Clips:
 def read_clips(plan: Plan) -> Clips:
     """Read each feature of the plan once."""
     cache = plan.cache
-    clip_ids = cache.clips["clip_id"].to_numpy()
     as_stored = Statistics.restore({"norm": "none", "centre": 0.0, "scale": 1.0})
     numbers = {}
     unusable: dict[str, str] = {}
     for name, channel in zip(plan.channel_names, plan.channels, strict=True):
         spec = replace(plan.input, channels=(channel,))
-        x = np.zeros((len(clip_ids), *spec.widths), np.float32)
+        x = np.zeros((len(cache.clips), *spec.widths), np.float32)
         for positions in chunked(plan.table.index.to_numpy()):
-            readable = positions
-            try:
-                values = cache.read(channel.channel, readable)
-            except UnreadableClips as refusal:
-                for clip, reason in refusal.reasons.items():
-                    unusable[clip] = f"{channel.stored}: {reason}"
-                damaged = np.isin(clip_ids[positions], list(refusal.reasons))
-                readable = positions[~damaged]
-                values = cache.read(channel.channel, readable)
+            readable, values = read_usable(cache, channel, positions, unusable)
             prepared = spec.prepare([values], [as_stored], cache.filled[readable])
             x[readable] = prepared.flatten(1).numpy()
         numbers[name] = x
@@ -189,10 +179,8 @@ class Scores:
 
     clips: Clips
     folder: Path
-    # (features, digest of their values) -> (chooses for, part) -> score
-    known: dict[tuple[str, str], dict[tuple[Outer, int], float]] = field(
-        default_factory=dict
-    )
+    # features -> (chooses for, part) -> score
+    known: dict[str, dict[tuple[Outer, int], float]] = field(default_factory=dict)
 
     @cached_property
     def file(self) -> Path:
@@ -227,14 +215,14 @@ class Scores:
             ):  # a damaged row is fitted again
                 outer = int(row["chooses_for"]) if row["chooses_for"] else None
                 place = outer, range(len(self.clips.parts))[int(row["part"])]
-                score = float(row["score"])
-                of_set = self.known.setdefault((row["features"], row["values"]), {})
-                of_set[place] = score
+                features, score = row["features"], float(row["score"])
+                if row["values"] == self.values(features):
+                    self.known.setdefault(features, {})[place] = score
 
     def add(self, features: str, outers: Sequence[Outer]) -> bool:
         """Make the fits that choose for these folds and are lacking; False if none."""
         clips = self.clips
-        known = self.known.setdefault((features, self.values(features)), {})
+        known = self.known.setdefault(features, {})
         lacking = [
             number
             for number, part in enumerate(clips.parts)
@@ -274,11 +262,10 @@ class Scores:
 
     def mean(self, features: str, outer: Outer) -> float:
         """The mean over the fits that choose for a fold, weighted by their clips."""
-        known = self.known[features, self.values(features)]
         parts = self.clips.parts
         scored = [
             (score, len(parts[number].scored[outer]))
-            for (place, number), score in known.items()
+            for (place, number), score in self.known[features].items()
             if place == outer and np.isfinite(score)
         ]
         if not scored:

@@ -8,20 +8,18 @@ scores-<digest>.csv      the scores that chose, see `choice.Scores`
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
+from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import first_sentence
 from featurestack.commandline.tables import as_csv
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.features import FEATURES
-from featurestack.results.bootstrap import recording_sums
 from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config, write_predictions
@@ -53,7 +51,6 @@ def write_choice(
     lost     as `lost_without`
     command  the words of the command
     """
-    names = scores.clips.plan.channel_names
     sets = {fold: run.training.features for fold, run in runs.items()}
     # first: a kill in between leaves no run, and not one with folds of another choice
     (folder / "run.json").unlink(missing_ok=True)
@@ -66,16 +63,18 @@ def write_choice(
     features = feature_table(scores, sets, lost)
     replace_file(folder / CANDIDATES, as_csv(features))
     # run.json last: it makes the folder a run
-    score = scores.mean(recommended.training.features, None)
-    config = configuration(runs, recommended, names)
-    write_config(folder, replace(config, recommended_score=score, words=tuple(command)))
+    write_config(folder, configuration(runs, recommended, scores, command))
     return RunFolder(folder)
 
 
 def configuration(
-    runs: Mapping[int, RunFolder], recommended: RunFolder, names: Sequence[str]
+    runs: Mapping[int, RunFolder],
+    recommended: RunFolder,
+    scores: Scores,
+    command: Sequence[str],
 ) -> ChoiceConfig:
     config = recommended.training
+    names = scores.clips.plan.channel_names
     trained = {run.name: run.training for run in (*runs.values(), recommended)}
     models = sorted({other.model for other in trained.values()})
     sets = tuple(run.training.features for run in runs.values())
@@ -102,8 +101,8 @@ def configuration(
         exact=all(other.exact for other in trained.values()),
         recommended=config.features,
         recommended_run=recommended.name,
-        recommended_score=np.nan,
-        words=(),
+        recommended_score=scores.mean(config.features, None),
+        words=tuple(command),
     )
 
 
@@ -145,14 +144,8 @@ def lost_without(clips: Clips, sets: Mapping[int, str]) -> Lost:
     lost = {}
     for name in features:
         part = gains[gains[name].notna()]
-        groups = part["group"].to_numpy()
-        _, sizes = np.unique(groups, return_counts=True)
-        tests = sign_flip_tests(
-            recording_sums(part[[name]].to_numpy(float), groups) / len(part),
-            sizes / len(part),
-            FAMILY_LEVEL / len(features),
-            unit=1.0,
-        )
+        values, groups = part[[name]].to_numpy(float), part["group"].to_numpy()
+        tests = mean_tests(values, groups, FAMILY_LEVEL / len(features), 1.0)
         mean, low, high, _ = tests.numbers()[0]
         lost[name] = (float(mean), float(low), float(high))
     return lost

@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.nested import nested_selection, selected_on_others
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
+from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.results.bootstrap import recording_sums
 from featurestack.results.scores import Floats
 from featurestack.rooms.importance.folder import ImportanceFolder, find_importance
 from featurestack.rooms.importance.shapley import NONE
@@ -57,10 +56,7 @@ def gain_tests(
     largest possible gain: 1 for accuracy, None for log probability.
     """
     known = np.isfinite(gains).all(axis=0)
-    sums = recording_sums(gains[:, known], groups) / len(gains)
-    _, clips = np.unique(groups, return_counts=True)
-    shares = clips / len(gains)
-    tests = sign_flip_tests(sums, shares, FAMILY_LEVEL, unit=unit)
+    tests = mean_tests(gains[:, known], groups, unit=unit)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
     columns = pd.DataFrame(table, columns=["mean", "low", "high", "p"])
