@@ -56,6 +56,8 @@ UNIQUE_ID = r"\d{5,}|[0-9a-f]{8,}"
 SOME_AUDIO = 0.1  # share of the clips from which an overlap is named
 SAME_AUDIO = 0.5  # share of the audio files from which a dataset is inside another
 SEED = 0  # the same prediction intervals in every report
+# verdict on a dataset -> column of the number of datasets with it
+VERDICTS = {"gain": "gained", "tie": "tied", "loss": "lost", "not tested": "untested"}
 DEFAULT_BASE = AcrossOptions.base  # a dataset without it is named on the page
 
 
@@ -424,9 +426,7 @@ def joint_test(
     tests = sign_flip_tests(np.concatenate(parts), np.concatenate(shares), LEVEL)
     here = gains[gains["dataset"].isin([each.dataset for each in measured])]
     verdicts = pd.crosstab(here["feature_set"], here["verdict"]).reindex(
-        index=list(features),
-        columns=["gain", "tie", "loss", "not tested"],
-        fill_value=0,
+        index=list(features), columns=[*VERDICTS], fill_value=0
     )
     better = (here["gain"] > ROUNDING).groupby(here["feature_set"]).sum()
     table = pd.DataFrame(
@@ -436,10 +436,7 @@ def joint_test(
             "gain": tests.total,
             "p": tests.p,
             "clear": tests.p < LEVEL,
-            "gained": verdicts["gain"].to_numpy(),
-            "tied": verdicts["tie"].to_numpy(),
-            "lost": verdicts["loss"].to_numpy(),
-            "untested": verdicts["not tested"].to_numpy(),
+            **verdicts.rename(columns=VERDICTS).to_dict("list"),
             "better": better.reindex(list(features)).to_numpy(),
         }
     )

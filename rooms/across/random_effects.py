@@ -53,11 +53,14 @@ def random_effects(
     count = len(gains)
     if count < FEWEST_TO_POOL:
         return RandomEffects(count, *[np.nan] * 7)
+    degrees = count - 1.0
     # Q is k - 1 on average at the true variance (Paule and Mandel)
-    variance = variances_between(gains, errors, np.array([count - 1.0]))[0]
-    mean, error = mean_and_error(gains, errors, variance)
-    reach = stdtrit(count - 1, 1 - LEVEL / 2) * error
-    p = 2 * stdtr(count - 1, -abs(mean) / error)
+    variance = variances_between(gains, errors, np.array([degrees]))
+    (mean,), (weight,), (q,) = weighted_means(gains, errors, variance)
+    # standard error after Hartung and Knapp
+    error = np.sqrt(max(1.0, q / degrees) / weight)
+    reach = stdtrit(degrees, 1 - LEVEL / 2) * error
+    p = 2 * stdtr(degrees, -abs(mean) / error)
     new_low = new_high = np.nan
     if count >= FEWEST_TO_PREDICT:
         new_low, new_high = prediction_interval(gains, errors, rng)
@@ -67,18 +70,23 @@ def random_effects(
         low=mean - reach,
         high=mean + reach,
         p=float(p),
-        tau=float(np.sqrt(variance)),
+        tau=float(np.sqrt(variance[0])),
         new_low=new_low,
         new_high=new_high,
     )
 
 
-def heterogeneity(gains: Floats, errors: Floats, variance: float) -> float:
-    """Q, the weighted sum of squared distances from the weighted mean."""
-    weights = 1 / (errors**2 + variance)
-    mean = weights @ gains / weights.sum()
-    distances = gains - mean
-    return float(weights @ distances**2)
+def weighted_means(
+    gains: Floats, errors: Floats, variances: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """(B,) the weighted means, the sums of their weights, and Q, the weighted sums of
+    squared distances from the means, at variances of true gains (B,).
+    """
+    weights = 1 / (errors**2 + variances[:, None])  # (B, k)
+    total = weights.sum(axis=1)
+    means = weights @ gains / total
+    distances = gains - means[:, None]
+    return means, total, (weights * distances**2).sum(axis=1)
 
 
 def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
@@ -89,26 +97,11 @@ def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
     high = squares.sum() / wanted
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        weights = 1 / (errors**2 + middle[:, None])  # (B, k)
-        means = weights @ gains / weights.sum(axis=1)
-        distances = gains - means[:, None]
-        q = (weights * distances**2).sum(axis=1)
+        *_, q = weighted_means(gains, errors, middle)
         low = np.where(q > wanted, middle, low)
         high = np.where(q > wanted, high, middle)
-    largest_q = heterogeneity(gains, errors, 0.0)
+    *_, largest_q = weighted_means(gains, errors, np.zeros(1))
     return np.where(largest_q <= wanted, 0.0, high)
-
-
-def mean_and_error(
-    gains: Floats, errors: Floats, variance: float
-) -> tuple[float, float]:
-    """The weighted mean, and its standard error after Hartung and Knapp."""
-    weights = 1 / (errors**2 + variance)
-    mean = float(weights @ gains / weights.sum())
-    q = heterogeneity(gains, errors, variance)
-    scale = max(1.0, q / (len(gains) - 1))
-    error = np.sqrt(scale / weights.sum())
-    return mean, float(error)
 
 
 def prediction_interval(
@@ -123,9 +116,7 @@ def prediction_interval(
     degrees = len(gains) - 1
     drawn_q = rng.chisquare(degrees, draws)
     variances = variances_between(gains, errors, drawn_q)
-    weights = 1 / (errors**2 + variances[:, None])  # (draws, k)
-    total = weights.sum(axis=1)
-    means = weights @ gains / total
+    means, total, _ = weighted_means(gains, errors, variances)
     means += rng.standard_t(degrees, draws) / np.sqrt(total)
     tau = np.sqrt(variances)
     new_gains = means + tau * rng.standard_normal(draws)

@@ -15,6 +15,7 @@ computed anew, and a run that was trained on the former values refuses the new o
 
 import functools
 import os
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,9 +31,9 @@ from featurestack.rooms.embeddings.network_file import NetworkFile
 from featurestack.rooms.embeddings.networks import (
     FrontEnd,
     NetworkCard,
-    external_files,
     find_network,
     obtain_network,
+    with_weights,
 )
 
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
@@ -156,13 +157,11 @@ def open_network(model: str) -> Network:
     """The network of this name, opened once for each process and version."""
     files = find_network(model)
     card = files.read_card()
-    paths = [path for path in (files.network, files.front_end()) if path]
+    networks = files.networks()
     versions = tuple(
-        (path.absolute(), path.stat().st_mtime_ns)
-        for network in paths
-        for path in (network, *external_files(network))
+        (path.absolute(), path.stat().st_mtime_ns) for path in with_weights(networks)
     )
-    return _opened(tuple(paths), card, versions, os.getpid())
+    return _opened(tuple(networks), card, versions, os.getpid())
 
 
 @functools.lru_cache(maxsize=4)
@@ -182,28 +181,24 @@ def _opened(
             card = replace(card, window=fixed / card.sample_rate)
         return Network(network, card)
     before = NetworkFile(paths[1])
-    return Network(network, card, before, _shortest(before, card))
+    shortest = _shortest(before, card.front_end, LONGEST * card.sample_rate)
+    return Network(network, card, before, shortest)
 
 
-def _shortest(front_end: NetworkFile, card: NetworkCard) -> int:
-    """The fewest samples of which the front end makes a whole window."""
-    assert card.front_end
-    longest = LONGEST * card.sample_rate
-    enough = longest
-    too_few = 0
-    while enough - too_few > 1:
-        middle = (enough + too_few) // 2
+def _shortest(front_end: NetworkFile, described: FrontEnd, longest: int) -> int:
+    """The fewest samples, below `longest`, of which the front end makes a window."""
+
+    def fills(samples: int) -> bool:
         try:
-            frames = _frames(front_end, card.front_end, np.zeros(middle, np.float32))
-            filled = len(frames) >= card.front_end.window
+            frames = _frames(front_end, described, np.zeros(samples, np.float32))
         except Impossible:  # shorter than one frame
-            filled = False
-        enough, too_few = (middle, too_few) if filled else (enough, middle)
-    if enough == longest:
-        raise RequestError(
-            f"{card.front_end}: {LONGEST} s of sound do not fill its window"
-        )
-    return enough
+            return False
+        return len(frames) >= described.window
+
+    shortest = bisect_left(range(longest), True, key=fills)
+    if shortest == longest:
+        raise RequestError(f"{described}: {LONGEST} s of sound do not fill its window")
+    return shortest
 
 
 def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:

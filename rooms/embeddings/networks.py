@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ from featurestack.results.published_weights import (
     local_weights,
     published_name,
 )
+from featurestack.storage.files import hash_of
 
 FOLDER = Path("models")
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
@@ -196,39 +198,40 @@ class NetworkFiles:
         return read_config(content, NetworkCard, f"{self.card} is no card: it", CARD)
 
     def _known_card(self, known: KnownNetwork) -> NetworkCard:
-        digest = file_facts(self.network).sha256 if known.files else ""
+        if not known.files:
+            return known.card
+        digest = file_facts(self.network).sha256
         for file in known.files:
             if file.sha256 == digest:
                 return dataclasses.replace(known.card, output=file.output)
-        if not known.files:
-            return known.card
         raise RequestError(
             f"{self.network} is none of the {len(known.files)} files that are known"
             f" (its SHA-256 is {digest}): a card, {self.network.with_suffix('.json')},"
             " has to state its input and output"
         )
 
-    def front_end(self) -> Path | None:
-        """The network before the network; RequestError if it is not there."""
+    def networks(self) -> list[Path]:
+        """The network, and the one before it, if any; RequestError if that is not
+        there.
+        """
         described = self.read_card().front_end
         if described is None:
-            return None
+            return [self.network]
         path = self.network.with_name(described.network)
         if not path.is_file():
             raise RequestError(
                 f"{self.card or self.network} names a front end, {path}, which is not"
                 " there"
             )
-        return path
+        return [self.network, path]
 
     def fingerprint(self) -> str:
         """A digest of what the values depend on: networks, weights, card."""
-        networks = [path for path in (self.network, self.front_end()) if path]
-        weights = [file for path in networks for file in external_files(path)]
         card = dataclasses.asdict(self.read_card())
-        digests = [file_facts(path).sha256 for path in (*networks, *weights)]
+        files = with_weights(self.networks())
+        digests = [file_facts(path).sha256 for path in files]
         content = json.dumps([card, *digests], sort_keys=True)
-        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+        return hash_of(content.encode())
 
 
 class FileFacts(NamedTuple):
@@ -257,15 +260,20 @@ def _facts(path: Path, _: int, __: int) -> FileFacts:
     return FileFacts(hashlib.sha256(content).hexdigest(), tuple(sorted(names)))
 
 
-def external_files(network: Path) -> list[Path]:
-    """The files with weights that an ONNX file names; RequestError if one is gone."""
-    paths = [network.parent / name for name in file_facts(network).external]
-    for path in paths:
-        if not path.is_file():
-            raise RequestError(
-                f"{network} has weights in another file, {path}, which is not there"
-            )
-    return paths
+def with_weights(networks: Sequence[Path]) -> list[Path]:
+    """The networks, and the files with weights that an ONNX file names; RequestError if
+    one is gone.
+    """
+    files = list(networks)
+    for network in networks:
+        for name in file_facts(network).external:
+            path = network.parent / name
+            if not path.is_file():
+                raise RequestError(
+                    f"{network} has weights in another file, {path}, which is not there"
+                )
+            files.append(path)
+    return files
 
 
 def find_network(name: str) -> NetworkFiles:
