@@ -36,21 +36,6 @@ def selected_on_others(criterion: Floats) -> Ints:
     return chosen
 
 
-def nested_selection(scores: Floats, criterion: Floats) -> float:
-    """The sum over folds of the score of the run that is best on the other folds; NaN
-    for one fold.
-
-    `scores` (R, F) are each fold's part of the score; the best run is chosen by
-    `criterion` (R, F), and the first run wins a tie. The highest of many test scores is
-    optimistic; this one is not.
-    """
-    if scores.shape[1] < 2:
-        return np.nan
-    chosen = selected_on_others(criterion)
-    folds = np.arange(scores.shape[1])
-    return float(scores[chosen, folds].sum())
-
-
 def chosen_scores(hits: Floats, fold: Ints, recording: Ints, drawn: Floats) -> Floats:
     """(B,) sums over folds of the score of the run that is best on the other folds.
 

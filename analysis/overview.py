@@ -1,5 +1,6 @@
 """reports/index.html: the entry to all reports, and a room's comparison."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from featurestack.analysis.report_inputs import (
     ReportJob,
     dataset_words,
     jobs,
+    write_tables,
 )
 from featurestack.analysis.runs import Problem
 from featurestack.commandline import rooms
@@ -24,7 +26,6 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import caller, make_command
-from featurestack.commandline.tables import as_csv
 from featurestack.results.config import digest
 from featurestack.storage.files import replace_file
 
@@ -75,7 +76,8 @@ def read_entries(reports: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
         content = Manifest(file.parent).content
         of_report = content.get("printed", {}).get("facts")
         if of_report and (file.parent / "index.html").is_file():
-            facts[file.parent.name] = of_report
+            # None for a fact that is not known
+            facts[file.parent.name] = defaultdict(lambda: None, of_report)
             inputs.append(f"{file.parent.name} {content.get('inputs')}")
     return facts, inputs
 
@@ -132,10 +134,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
         compared = module.compare_reports(given, options, writer, len(entries))
         compared = replace(compared, problems=[*gone, *compared.problems])
     writer.close()
-    tables = {f"tables/{name}.csv": own for name, own in compared.tables.items()}
-    for path, table in tables.items():
-        (options.reports / path).parent.mkdir(parents=True, exist_ok=True)
-        replace_file(options.reports / path, as_csv(table), durable=False)
+    tables = write_tables(options.reports, compared.tables)
     html = page.render(
         "reports.html",
         headline=compared.headline,
@@ -144,7 +143,6 @@ def build_overview(options: AnalysisOptions) -> Overview:
         figures=writer.saved,
         command=make_command("analysis", *option_words(options)),
         **compared.values,
-        **page.imprint(),
     )
     replace_file(target, html)
     manifest.replace(

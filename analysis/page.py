@@ -40,15 +40,12 @@ def render(template: str = "page.html", /, **content: object) -> str:
     return environment().get_template(template).render(**content)
 
 
-def imprint() -> dict[str, str]:
-    """The values of a page's last line."""
-    return {
-        "made": f"{datetime.now():%-d %B %Y, %H:%M}",
-        "versions": (
-            f"Python {platform.python_version()}, {platform.system()}"
-            f" {platform.machine()}"
-        ),
-    }
+def imprint() -> str:
+    """A page's last line."""
+    return (
+        f"featurestack · {datetime.now():%-d %B %Y, %H:%M} · Python"
+        f" {platform.python_version()}, {platform.system()} {platform.machine()}"
+    )
 
 
 def say(name: str, *given: object) -> str:
@@ -98,6 +95,7 @@ def environment() -> Templates:
     made.globals |= {
         "say": say,
         "known": pd.notna,
+        "imprint": imprint,
         "leads_of": result.leads_of,
         "FIRST_ROWS": FIRST_ROWS,
     }

@@ -149,19 +149,11 @@ def power_quantile(shares: Floats, level: float) -> float:
 
 def power_of_second(main: Ranking) -> tuple[float, float]:
     """`detectable` of the second run's difference to the best."""
-    return detectable(
-        -main.differences[:, 0] / main.unit,
-        main.shares,
-        main.level,
-        correct_counts(main, 1),
-    )
-
-
-def correct_counts(ranking: Ranking, place: int) -> tuple[Floats, Floats] | None:
-    """(G,) clips, and (G,) those that the run has right; None for a pooled score."""
-    if ranking.metric.pooled:
-        return None
-    each = np.ones((len(ranking.worth), 1))
-    clips = recording_sums(each, ranking.best.groups)[:, 0]
-    accuracy = ranking.scores[:, place] / (ranking.shares * ranking.unit)
-    return clips, clips * accuracy
+    lead = -main.differences[:, 0] / main.unit
+    counts = None
+    if not main.metric.pooled:
+        each = np.ones((len(main.worth), 1))
+        clips = recording_sums(each, main.best.groups)[:, 0]
+        accuracy = main.scores[:, 1] / (main.shares * main.unit)
+        counts = clips, clips * accuracy
+    return detectable(lead, main.shares, main.level, counts)

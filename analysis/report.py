@@ -7,10 +7,7 @@ drawn again if its data or the drawing code changed, or with OVERWRITE=1.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, TypeVar
-
-import pandas as pd
 
 from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
@@ -18,7 +15,13 @@ from featurestack.analysis.data_section import failures
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report_inputs import Built, Manifest, ReportJob, inputs_hash
+from featurestack.analysis.report_inputs import (
+    Built,
+    Manifest,
+    ReportJob,
+    inputs_hash,
+    write_tables,
+)
 from featurestack.analysis.run_section import curves_note, run_facts
 from featurestack.analysis.runs import (
     Problem,
@@ -33,7 +36,6 @@ from featurestack.analysis.sentences.method import NEXT
 from featurestack.analysis.tables import settings
 from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
@@ -46,23 +48,6 @@ from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import is_file, may_write, replace_file
 
 T = TypeVar("T")
-# facts of a report on the entry page; None if a fact is not known
-ENTRY_FACTS = (
-    "clips",
-    "classes",
-    "recordings",
-    "folds",
-    "sample_rate",
-    "seconds",
-    "failed",
-    "excluded",
-    "task",
-    "chance",
-    "score",
-    "best",
-    "value",
-    "state",
-)
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -235,9 +220,11 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 
 
 def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
-    """The report's facts on the entry page."""
-    facts: dict[str, Any] = dict.fromkeys(ENTRY_FACTS)
-    facts |= {"headline": page.say("headline", found), "group": found.unit}
+    """The report's facts on the entry page, as far as they are known."""
+    facts: dict[str, Any] = {
+        "headline": page.say("headline", found),
+        "group": found.unit,
+    }
     if cache:
         clips = originals(cache.clips)
         facts |= {
@@ -277,7 +264,11 @@ def write_page(
     cache = inputs.cache
     tables = joined(found.tables, *(section.tables for section in sections))
     files = writer.files.union(*(section.files for section in sections))
-    files |= write_tables(job.folder, tables, found)
+    files |= write_tables(job.folder, tables)
+    if found.main:
+        files.add("tables/comparison.tex")
+        text = page.render("comparison.tex", f=found)
+        replace_file(job.folder / "tables" / "comparison.tex", text, durable=False)
     methods = ""
     if writer.paper and found.runs:
         write: Callable[..., tuple[str, set[str]]] = rooms.load("capabilities", "paper")
@@ -292,7 +283,7 @@ def write_page(
     command, reason = proposal
     html = page.render(
         f=found,
-        dataset=job.dataset,
+        inputs=inputs,
         synthetic=synthetic or bool(cache and cache.synthetic),
         sections={part.template: part.title for part in sections if part.template},
         leads=joined(*(section.leads for section in sections)),
@@ -301,8 +292,6 @@ def write_page(
         reason=reason,
         tables=tables,
         figures=writer.saved,
-        drawn=inputs.options.figures,
-        runs=found.runs,
         settings=settings,
         curves_note=curves_note,
         run_facts=run_facts,
@@ -310,7 +299,6 @@ def write_page(
         methods=methods,
         paper=writer.paper,
         command=make_command("analysis", *job.given),
-        **page.imprint(),
         **joined(*(section.values for section in sections)),
     )
     target = job.folder / "index.html"
@@ -342,16 +330,3 @@ def printed_headline(found: Findings) -> str:
     if len(found.rows) > 1 and (features := page.say("features", found)):
         sentences.append(features.removesuffix("."))
     return ". ".join(sentences)
-
-
-def write_tables(
-    folder: Path, tables: dict[str, pd.DataFrame], found: Findings
-) -> set[str]:
-    """Write the tables of a report; return their paths, relative to its folder."""
-    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
-    if "comparison" in tables:
-        texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
-    (folder / "tables").mkdir(exist_ok=True)
-    for name, text in texts.items():
-        replace_file(folder / name, text, durable=False)
-    return {*texts}

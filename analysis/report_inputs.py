@@ -12,11 +12,11 @@ changed them.
 import json
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from featurestack.analysis.options import AnalysisOptions
@@ -24,6 +24,7 @@ from featurestack.analysis.runs import Problem
 from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
+from featurestack.commandline.tables import as_csv
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import (
     NAMED,
@@ -37,6 +38,9 @@ from featurestack.results.config import digest, label
 from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
 from featurestack.results.tasks.registry import claiming_task
 from featurestack.storage.files import is_file, may_read, replace_file, require_readable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -302,6 +306,15 @@ def _state(file: Path) -> str:
     """Size and time of a file, '' if it does not exist."""
     status = file.stat() if is_file(file) else None
     return f"{status.st_size} {status.st_mtime_ns}" if status else ""
+
+
+def write_tables(folder: Path, tables: Mapping[str, "pd.DataFrame"]) -> set[str]:
+    """Write the tables of a page; return their paths, relative to its folder."""
+    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
+    for name, text in texts.items():
+        (folder / "tables").mkdir(exist_ok=True)
+        replace_file(folder / name, text, durable=False)
+    return {*texts}
 
 
 def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.analysis.nested import nested_selection, selected_on_others
+from featurestack.analysis.nested import selected_on_others
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.commandline.errors import RequestError
@@ -141,6 +141,21 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     if gain_of_all <= 0:
         gain_of_all = np.nan
     return table.assign(share=gain / gain_of_all)
+
+
+def nested_selection(scores: Floats, criterion: Floats) -> float:
+    """The sum over folds of the score of the set that is best on the other folds; NaN
+    for one fold.
+
+    `scores` (R, F) are each fold's part of the score; the best set is chosen by
+    `criterion` (R, F), and the first set wins a tie. The highest of many test scores is
+    optimistic; this one is not.
+    """
+    if scores.shape[1] < 2:
+        return np.nan
+    chosen = selected_on_others(criterion)
+    folds = np.arange(scores.shape[1])
+    return float(scores[chosen, folds].sum())
 
 
 def fold_parts(folds: NDArray[np.intp]) -> Floats:

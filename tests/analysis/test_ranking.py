@@ -9,7 +9,6 @@ import pytest
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
-from featurestack.analysis.nested import nested_selection
 from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results, on_folds
 from featurestack.results.config import ChoiceConfig
@@ -102,20 +101,6 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
     (main,) = ranked(made(MEL, *partial))  # ranked on the folds that all of them have
     assert len(main.runs) == 4 and main.folds.tolist() == [1, 2]
     assert {len(run.clip_ids) for run in main.runs} == {160}
-
-
-def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it():
-    # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold
-    # 2 the first does (1.0 to 0.6) and gets 0.5: 0.55, though the highest mean is 0.75.
-    scores = np.array([[1.0, 0.5], [0.6, 0.8]])
-    assert nested_selection(scores / 2, scores) == pytest.approx(0.55)
-    assert nested_selection(
-        scores / 2, np.array([[2.0, 1.0], [1.0, 0.0]])
-    ) == pytest.approx(0.75)
-    leading = np.array([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]])
-    assert nested_selection(leading / 3, leading) == pytest.approx(0.8)
-    # there is no other fold
-    assert np.isnan(nested_selection(leading[:, :1], leading[:, :1]))
 
 
 def composed(run, of):

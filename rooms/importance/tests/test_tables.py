@@ -21,6 +21,7 @@ from featurestack.rooms.importance.tables import (
     gain_tests,
     importance_tables,
     kept_set,
+    nested_selection,
 )
 from tests.refusal import refused
 from tests.run_configs import importance_config, named
@@ -242,3 +243,17 @@ def test_no_set_is_kept_if_all_features_are_not_clearly_better_than_none(tmp_pat
     ]
     folder = with_hits(made_folder(tmp_path), dict.fromkeys(fits, 1 / 3))
     assert kept_set(folder, best_by_size(folder)).empty
+
+
+def test_the_selected_set_is_scored_on_the_fold_that_did_not_select_it():
+    # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold
+    # 2 the first does (1.0 to 0.6) and gets 0.5: 0.55, though the highest mean is 0.75.
+    scores = np.array([[1.0, 0.5], [0.6, 0.8]])
+    assert nested_selection(scores / 2, scores) == pytest.approx(0.55)
+    assert nested_selection(
+        scores / 2, np.array([[2.0, 1.0], [1.0, 0.0]])
+    ) == pytest.approx(0.75)
+    leading = np.array([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]])
+    assert nested_selection(leading / 3, leading) == pytest.approx(0.8)
+    # there is no other fold
+    assert np.isnan(nested_selection(leading[:, :1], leading[:, :1]))
