@@ -70,7 +70,7 @@ class Overview:
 
 def read_entries(reports: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The facts of every report by dataset, and the hashes of their inputs."""
-    facts = {}
+    facts: dict[str, dict[str, Any]] = {}
     inputs = []
     for file in sorted(reports.glob(f"*/{MANIFEST}")):
         content = Manifest(file.parent).content
