@@ -38,8 +38,7 @@ def verify(options: VerifyOptions) -> int:
     from featurestack.features_cache.inspect import verify_cache
 
     cache = open_cache(options.dataset, options.data, options.name)
-    names = None if options.features == "all" else cache.named(options.features)
-    verdicts = verify_cache(cache.folder, names)
+    verdicts = verify_cache(cache, options.features)
     print("\n".join(verdict.text for verdict in verdicts))
     return 0 if all(verdict.intact for verdict in verdicts) else 1
 

@@ -1,8 +1,11 @@
-"""The content of a cache and its faults, by clip and feature or by file."""
+"""The content of a cache, its faults by clip and feature or by file, and changes of its
+dataset since its features were extracted.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,13 +16,16 @@ from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
-from featurestack.features_cache.location import INDEX
+from featurestack.features_cache.location import INDEX, NAMED
 from featurestack.features_cache.side_files import (
     FAILURES,
     WHOLE,
     failed_clips,
     forget_verified,
 )
+from featurestack.features_cache.table import originals
+from featurestack.storage.csv_files import read_csv
+from featurestack.storage.files import content_hash
 
 HEADER = (
     "feature",
@@ -94,9 +100,8 @@ class Verdict(NamedTuple):
     intact: bool  # true also if clips are missing
 
 
-def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
-    """Verdicts on the index and each file of `features` (None: all)."""
-    cache = Cache(folder)
+def verify_cache(cache: Cache, features: str = "all") -> list[Verdict]:
+    """Verdicts on the index and each file of a list of features."""
     try:
         verdicts = [
             Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)
@@ -113,7 +118,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
     except DamagedFile as damage:
         return [Verdict(INDEX, damage.reason, False)]
     ids = cache.clips["clip_id"].to_numpy()
-    for name in cache.features if features is None else features:
+    for name in cache.features if features == "all" else cache.named(features):
         try:
             feature = cache[name]
             with hdf5.opened(feature.path) as file:
@@ -138,3 +143,63 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
         ]
         verdicts.append(Verdict(name, "\n".join(lines), len(lines) == 1))
     return verdicts
+
+
+def source_changes(cache: Cache) -> str:
+    """Changes of the files since extraction, as `3 clips new`; '' if no audio is there.
+
+    Audio files are compared by size and time, those of another time by content; a table
+    by its number of rows. New files are looked for beside known ones, but not in a
+    folder with a CSV table, which may leave files out on purpose.
+    """
+    clips = originals(cache.sources)
+    clips = clips[clips["path"] != ""]
+    files = clips.drop_duplicates("path")
+    states = [audio_state(file) for file in files.itertuples()]
+    removed = states.count("removed")
+    if removed == len(files):
+        return ""
+    new = 0
+    source = Path(cache.source)
+    if cache.source not in NAMED and source.is_file():
+        with suppress(RequestError):  # `make features` names what is wrong in it
+            new = len(read_csv(source)) - len(clips)
+    elif cache.source not in NAMED and source.is_dir():
+        new = new_files(source, set(files["path"]))
+    counts = {
+        "new": max(0, new),
+        "removed": removed + max(0, -new),
+        "changed": states.count("changed"),
+    }
+    return ", ".join(
+        f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count
+    )
+
+
+def audio_state(file: Any) -> str:
+    """`same`, `changed` or `removed`; a file missing at extraction is the same."""
+    if not (file.source_size or file.source_time_ns):
+        return "same"
+    path = Path(file.path)
+    try:
+        status = path.stat()
+        if status.st_size != file.source_size:
+            return "changed"
+        if status.st_mtime_ns == file.source_time_ns:
+            return "same"
+        return "same" if content_hash(path) == file.source_hash else "changed"
+    except OSError:
+        return "removed"
+
+
+def new_files(folder: Path, known: Collection[str]) -> int:
+    """The number of unknown files beside known ones with endings of known ones."""
+    if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
+        return 0
+    endings = {Path(path).suffix for path in known}
+    beside = {Path(path).parent for path in known}
+    new = 0
+    for place in beside:
+        for file in place.glob("[!.]*"):
+            new += file.suffix in endings and str(file) not in known
+    return new

@@ -24,7 +24,7 @@ def verify_features(options: VerifyCommand) -> int:
         if channel not in cache:
             # an unknown feature is refused with the nearest name
             resolve_feature(channel)
-    verdicts = verify_cache(cache.folder, cache.named(options.features))
+    verdicts = verify_cache(cache, options.features)
     print("\n".join(verdict.text for verdict in verdicts))
     intact = all(verdict.intact for verdict in verdicts)
     if options.recompute:

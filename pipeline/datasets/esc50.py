@@ -15,8 +15,9 @@ from featurestack.pipeline.datasets.download import (
     staged,
     unpack,
 )
-from featurestack.pipeline.datasets.readers import is_esc_layout, read_csv
+from featurestack.pipeline.datasets.readers import is_esc_layout
 from featurestack.pipeline.options import SourceOptions
+from featurestack.storage.csv_files import read_csv
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # GitHub's archive has had this one for years

@@ -17,8 +17,9 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.table import by_label
-from featurestack.pipeline.datasets.readers import Listing, read_csv, whole_folds
+from featurestack.pipeline.datasets.readers import Listing, whole_folds
 from featurestack.pipeline.options import SourceOptions
+from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import replace_file
 
 FOLDS = 5

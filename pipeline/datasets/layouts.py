@@ -20,11 +20,11 @@ from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import (
     Listing,
     clip_table,
-    read_csv,
     split_labels,
     tags_note,
     way_of_annotations,
 )
+from featurestack.storage.csv_files import read_csv
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # endings of annotation tables
 # a folder with this file was written by a command, and holds no data

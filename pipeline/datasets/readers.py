@@ -4,12 +4,9 @@
 and load.py add missing groups, folds, sample rate and duration.
 """
 
-import csv
-import io
 import os
-import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -20,6 +17,7 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags
+from featurestack.storage.csv_files import read_csv
 
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
@@ -62,7 +60,6 @@ LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 # matches cells with several labels or with a list
 SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"
 LARGEST_FOLD = 1_000_000
-SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.stem,
     lambda path: path.name,
@@ -151,72 +148,6 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
             f"{name} from {start:g} to {end:g} s is listed twice; a clip is one row"
         )
     return ids
-
-
-def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The table of a CSV as text, indexed by line; RequestError without `columns`."""
-    if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
-        raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
-    try:
-        frame = parse_csv(path, path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
-    except OSError as error:
-        raise RequestError(
-            f"{path} cannot be read as a CSV: {str(error).strip()}"
-        ) from None
-    if not set(columns) <= set(frame):
-        raise RequestError(
-            f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
-        )
-    return frame
-
-
-def parse_csv(path: Path, text: str) -> pd.DataFrame:
-    """The table of a CSV's text, indexed by line; `path` is for errors. A cell that a
-    row lacks is '', one too many, as an unquoted comma makes, is refused.
-    """
-    first, _, rest = text.partition("\n")
-    if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is no header
-        text = "\n" + rest
-    header = text.lstrip("\n").partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    reader = csv.reader(
-        io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True
-    )
-    names = list[str]()
-    rows = {}  # the line on which a row begins -> its cells
-    line = 1
-    try:
-        for cells in reader:
-            begin, line = line, reader.line_num + 1
-            if len(cells) < 2 and not "".join(cells).strip():
-                continue  # a blank line
-            if not names:
-                names = unique_names(cells)
-                continue
-            if any(map(str.strip, cells[len(names) :])):
-                raise RequestError(
-                    f"{path}, line {begin}: the row has {len(cells)} cells, the header"
-                    f" {len(names)}; a text with a {SEPARATOR_NAMES[separator]} stands"
-                    ' in quotes, as in "dog, big"'
-                )
-            rows[begin] = cells[: len(names)] + [""] * (len(names) - len(cells))
-    except csv.Error as error:
-        raise RequestError(
-            f"{path} cannot be read as a CSV: line {line}: {error}"
-        ) from None
-    if not names:
-        raise RequestError(f"{path} cannot be read as a CSV: it is empty")
-    return pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
-
-
-def unique_names(header: Sequence[str]) -> list[str]:
-    """The names of columns; one that is blank or comes again has its number."""
-    names = list[str]()
-    for number, name in enumerate(header, 1):
-        names.append(f"{name} {number}" if not name or name in names else name)
-    return names
 
 
 def audio_path(audio: Path, name: str) -> str:

@@ -34,9 +34,9 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, nearest, shortened
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
-from featurestack.pipeline.datasets.readers import parse_csv
 from featurestack.rooms.events.options import TableOptions
 from featurestack.rooms.events.recordings import Recordings, plain_path
+from featurestack.storage.csv_files import parse_csv
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
 # Column -> its names in tables, in lower case, without units in brackets and

@@ -19,9 +19,8 @@ from tests.golden.commands import done
 
 
 def verdict(cache, name="mine"):
-    return next(
-        verdict for verdict in verify_cache(cache.folder) if verdict.name == name
-    )
+    verdicts = verify_cache(Cache(cache.folder))
+    return next(verdict for verdict in verdicts if verdict.name == name)
 
 
 def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cache):
