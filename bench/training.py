@@ -102,7 +102,7 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
     resizing.
     """
     plan = make_plan(run)
-    clips = measure_clips(plan, plan.table.index.to_numpy())
+    clips = measure_clips(plan)
     data = load_fold(plan, 1, plan.split(1), clips, compute.device)
     network = compute.place(draw_network(plan, 1))
     trainer = Trainer(data, network, compute, compute.compile(network))

@@ -811,9 +811,9 @@ def verify(
     *,
     data: str | Path = 'data',
     runs: str | Path = 'runs',
-    dataset: str = '',
     device: str = 'cpu',
     threads: str = 'auto',
+    dataset: str = '',
     quiet: bool = False,
 ) -> bool:
     """Compare predictions.csv with what the run's weights predict.
@@ -823,9 +823,9 @@ def verify(
     data: [data] folder of datasets and their feature caches
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, or last
-    dataset: cache folder, if it is not the one of the run's dataset in DATA
     device: [cpu] cpu, cuda, mps, or auto for the best available
     threads: [auto] threads of the network's arithmetic on a CPU
+    dataset: cache folder, if it is not the one of the run's dataset in DATA
     quiet: print nothing; warnings stay
     """
 
@@ -1077,9 +1077,9 @@ def detections(
     data: str | Path = 'data',
     runs: str | Path = 'runs',
     run: str = 'last',
-    dataset: str = '',
     device: str = 'cpu',
     threads: str = 'auto',
+    dataset: str = '',
     window: float = 0.0,
     gate: float | None = None,
     reject: float = 0.0,
@@ -1114,9 +1114,9 @@ def detections(
     data: [data] folder of datasets and their feature caches
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, last, or a bundle's file
-    dataset: dataset of the runs that RUN chooses from; all by default
     device: [cpu] cpu, cuda, mps, or auto for the best available
     threads: [auto] threads of the network's arithmetic on a CPU
+    dataset: dataset of the runs that RUN chooses from; all by default
     window: [0] seconds of audio in one prediction, padded like a short clip; 0 for
         the length of a training clip, the median if many were padded
     gate: level in dB of full scale, such as -50; a window that is never louder gets

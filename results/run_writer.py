@@ -12,7 +12,6 @@ from featurestack.commandline.errors import RequestError, nearest
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import EnsembleConfig, RunConfig, to_json
 from featurestack.results.run_folder import PREDICTION_COLUMNS, predictions_file
-from featurestack.results.tasks.classes import CLASSES
 from featurestack.storage.files import replace_file
 
 
@@ -22,9 +21,7 @@ def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:
     replace_file(folder / "run.json", text + "\n")
 
 
-def history_row(
-    values: Mapping[str, float], columns: Sequence[str] = CLASSES.history_columns
-) -> str:
+def history_row(values: Mapping[str, float], columns: Sequence[str]) -> str:
     """One line of history.csv, without its end; NaN is an empty field."""
     for name in values.keys() - {*columns}:
         raise RequestError(nearest("column of history.csv", name, columns))
@@ -36,9 +33,7 @@ def history_row(
 
 
 def start_history(
-    fold_folder: Path,
-    rows: Sequence[str] = (),
-    columns: Sequence[str] = CLASSES.history_columns,
+    fold_folder: Path, rows: Sequence[str], columns: Sequence[str]
 ) -> None:
     """Write history.csv with exactly `rows`, unless the file already holds them."""
     fold_folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ same rounding.
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,8 +24,11 @@ from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache import dataset_name
+from featurestack.features_cache import cache_folder, dataset_name
+from featurestack.features_cache.index import read_index
+from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.table import has_windows
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
@@ -33,6 +37,7 @@ from featurestack.results import select_runs
 from featurestack.results.config import BundleConfig, StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.registry import task_of
+from featurestack.storage.files import content_hash
 from featurestack.train.bundle import (
     BATCH,
     Bundle,
@@ -300,6 +305,27 @@ class AudioModel(TrainedModel):
                 " a clip"
             )
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
+
+
+def trained_clips(
+    dataset: str, data: Path, files: Mapping[str, Path]
+) -> dict[str, str]:
+    """The keys of the files from which a dataset's cache has clips -> the clip's id, or
+    that of the recording whose windows are clips.
+    """
+    cache = cache_folder(dataset, data, dataset)
+    if not is_cache(cache):
+        return {}
+    clips, _ = read_index(cache)
+    named = clips["group"] if has_windows(clips) else clips["clip_id"]
+    known = dict(zip(clips["source_hash"], named))
+    sizes = {*clips["source_size"]}
+    trained = {}
+    for key, file in files.items():
+        with suppress(OSError):  # the prediction names files that cannot be read
+            if file.stat().st_size in sizes and (clip := known.get(content_hash(file))):
+                trained[key] = clip
+    return trained
 
 
 def predict_files(

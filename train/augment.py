@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.registry import Registry
 from featurestack.commandline.spelling import make_command
 from featurestack.train.options import parse_grid, parse_number
 
@@ -162,11 +162,6 @@ class Augmentation:
     kinds: tuple[str, ...] = ("image", "wave")  # the models' that it serves
     circular: bool = False  # it is only a circular shift in time
     cut: Cut | None = None  # the (rows, frames) left of a shape at a strength
-
-    @property
-    def summary(self) -> str:
-        """The first sentence of the function's docstring."""
-        return first_sentence(self.transform)
 
 
 def augment(

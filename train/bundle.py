@@ -10,7 +10,7 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,8 +161,6 @@ class TrainedModel:
         # channels last is a sixth faster for images on a CPU; vectors have no such
         # layout
         self.compute = Compute(device, channels_last=self.input.grid != (1, 1))
-        # rows and frames of the network's input
-        self.trained_shape = trained_shape(self.augmenter, self.input.grid)
         self.temperature = config.temperature
         self.task = task_of(config.task)
         self.folds: dict[int, FoldModel] = {}
@@ -185,9 +183,8 @@ class TrainedModel:
             if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
                 raise ValueError("its statistics have other rows than its channels")
         planes, _, _ = spec.shape
-        network = self.architecture.build(
-            planes, len(self.classes), self.trained_shape, spec.planes
-        )
+        shape = trained_shape(self.augmenter, spec.grid)
+        network = self.architecture.build(planes, len(self.classes), shape, spec.planes)
         load_weights(network, state["network"], Path(name))
         return FoldModel(self.compute.place(network.eval()), statistics)
 
@@ -226,15 +223,13 @@ class TrainedModel:
         time, the mean over views: of the network, then of an ensemble's members.
         """
         network = self.folds[fold].network
-        answers = []
-        for batch in x.split(BATCH):
-            seen = self.views(batch.to(self.compute.device))
-            answers.append(self.compute.answers(network, seen, self.task))
-        return torch.cat(answers, dim=1).numpy()
+        device = self.compute.device
+        batches = (self.views(batch.to(device)) for batch in x.split(BATCH))
+        return self.compute.answers(network, batches, self.task)
 
-    def views(self, x: torch.Tensor) -> list[torch.Tensor]:
+    def views(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
         """The views of each clip whose predictions are averaged (TTA)."""
-        return list(views(x, self.augmenter, self.config.options.tta, self.input.timed))
+        return views(x, self.augmenter, self.config.options.tta, self.input.timed)
 
 
 def make_bundle(options: BundleOptions) -> int:

@@ -21,7 +21,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, cast, get_args
 
 import joblib
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
@@ -131,22 +133,27 @@ class Compute:
     def answers(
         self,
         network: nn.Module,
-        views: Iterable[torch.Tensor],
+        batches: Iterable[Iterable[torch.Tensor]],
         task: Task,
         exact: bool = True,
-    ) -> torch.Tensor:
-        """(A, B, K) probabilities, a mean over views: the network's, its members'."""
-        by_view = []
-        for view in views:
-            x = view.contiguous(memory_format=self.layout)
-            with self.exact() if exact else self.autocast():
-                if isinstance(network, Ensemble):
-                    alone = network.alone(x)
-                    logits = torch.stack([network.join(alone), *alone.unbind(1)])
-                else:
-                    logits = network(x).float()[None]
-            by_view.append(task.activation(logits))
-        return torch.stack(by_view).mean(0).cpu()
+    ) -> NDArray[np.float32]:
+        """(A, N, K) probabilities, a mean over each batch's views: the network's, its
+        members'.
+        """
+        answers = []
+        for views in batches:
+            by_view = []
+            for view in views:
+                x = view.contiguous(memory_format=self.layout)
+                with self.exact() if exact else self.autocast():
+                    if isinstance(network, Ensemble):
+                        alone = network.alone(x)
+                        logits = torch.stack([network.join(alone), *alone.unbind(1)])
+                    else:
+                        logits = network(x).float()[None]
+                by_view.append(task.activation(logits))
+            answers.append(torch.stack(by_view).mean(0).cpu())
+        return torch.cat(answers, dim=1).numpy()
 
 
 def device_of(text: str) -> str:

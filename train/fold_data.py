@@ -83,9 +83,10 @@ class ClipMoments:
         return statistics
 
 
-def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
-    """Measure the rows of these clips in one pass; name those that cannot be read."""
+def measure_clips(plan: Plan) -> ClipMoments:
+    """Measure the rows of its clips in one pass; name those that cannot be read."""
     cache = plan.cache
+    positions = plan.table.index.to_numpy()
     spec = plan.input
     clips = len(cache.clips)
     moments = [np.zeros((clips, 2, channel.rows)) for channel in spec.channels]
@@ -268,8 +269,10 @@ class FoldData:
         places = np.linspace(0, len(self.train) - 1, number)
         return self.train[places.astype(int)]
 
-    def class_weights(self) -> NDArray[np.float32]:
-        """(K,) `class_weights` of the loss for the training clips."""
+    def class_weights(self) -> NDArray[np.float32] | None:
+        """(K,) the weights of BALANCE=loss for the training clips."""
+        if self.plan.training.balance != "loss":
+            return None
         counts = self.plan.indicator(self.train).sum(axis=0)
         objective = OBJECTIVES[self.plan.task.loss]
         weights = objective.class_weights(counts, len(self.train))

@@ -13,6 +13,7 @@ from torch import nn
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import count
+from featurestack.commandline.registry import first_sentence
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
@@ -147,7 +148,8 @@ def augmentations_table() -> str:
     rows = []
     for name, entry in sorted(AUGMENTS.complete().items()):
         strengths = f"{entry.default:g}", f"{entry.maximum:g}"
-        rows.append((name, *strengths, ", ".join(entry.kinds), entry.summary))
+        about = first_sentence(entry.transform)
+        rows.append((name, *strengths, ", ".join(entry.kinds), about))
     return text_table(rows, ("name", "default", "maximum", "for", ""))
 
 

@@ -173,7 +173,14 @@ class ChosenRun(RunsOptions):
     )
 
 
-class TrainedOptions(ChosenRun):
+class ComputingOptions(ChosenRun):
+    """One run, and the device that computes."""
+
+    device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
+    threads: str = option("auto", "threads of the network's arithmetic on a CPU")
+
+
+class TrainedOptions(ComputingOptions):
     """A trained model, and the device that computes."""
 
     run: str = option(
@@ -184,8 +191,6 @@ class TrainedOptions(ChosenRun):
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"
     )
-    device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
-    threads: str = option("auto", "threads of the network's arithmetic on a CPU")
     window: float = option(
         0.0,
         "seconds of audio in one prediction, padded like a short clip; 0 for the length"
@@ -251,7 +256,7 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         return self.audio is None and bool(self.dataset)
 
 
-class VerifyOptions(ChosenRun, DataOptions):
+class VerifyOptions(ComputingOptions, DataOptions):
     """Predict a run's test clips again from its weights and the cache; exit status 1 if
     predictions.csv has other rows.
     """
@@ -261,8 +266,6 @@ class VerifyOptions(ChosenRun, DataOptions):
     dataset: str = option(
         "", "cache folder, if it is not the one of the run's dataset in DATA"
     )
-    device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
-    threads: str = option("auto", "threads of the network's arithmetic on a CPU")
 
 
 class BundleOptions(ChosenRun, DataOptions):

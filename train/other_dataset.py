@@ -35,8 +35,8 @@ from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import ELSEWHERE, RunFolder, find
 from featurestack.results.scores import Score
 from featurestack.results.tasks.base import Task
-from featurestack.storage.files import content_hash, replace_file
-from featurestack.train.audio_model import AudioModel, predict_files
+from featurestack.storage.files import replace_file
+from featurestack.train.audio_model import AudioModel, predict_files, trained_clips
 from featurestack.train.bundle import Probabilities
 from featurestack.train.options import PredictOptions
 
@@ -72,7 +72,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     folder = options.out or options.reports / other.name / scored
     refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)  # a wrong REPORTS is refused at once
-    clips = labelled_clips(other, run, known_files(run, options.data))
+    clips = labelled_clips(other, run, options.data)
     tell_left_out(clips, other.name)
     table = clips.table.set_index("clip_id", drop=False)
     apart: dict[str, Probabilities] = {}
@@ -133,19 +133,8 @@ def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
     return load(SourceOptions.build(source))
 
 
-def known_files(run: RunFolder, data: Path) -> set[str]:
-    """Hashes of the audio files of the run's cache, if it is there."""
-    folder = cache_folder(run.dataset, data, run.dataset)
-    if not is_cache(folder):
-        return set()
-    clips, _ = read_index(folder)
-    return {*clips["source_hash"]} - {""}
-
-
-def labelled_clips(
-    other: Dataset, run: RunFolder, trained_on: set[str]
-) -> LabelledClips:
-    """The other dataset's clips of the run's classes, but for files of `trained_on`."""
+def labelled_clips(other: Dataset, run: RunFolder, data: Path) -> LabelledClips:
+    """The other dataset's clips of the run's classes, but for files of the run."""
     table = originals(other.table)
     text = table[run.task.column]
     labels = by_label(pd.DataFrame({"label": text}))["label"]
@@ -160,13 +149,8 @@ def labelled_clips(
             f" {named(unknown) or 'no label'} there, {named(run.classes)} here"
         )
     kept = table.assign(target=target)[counts]
-    seen = np.zeros(len(kept), bool)
-    if trained_on:
-        hashes = {}
-        for path in kept["path"].unique():
-            with suppress(OSError):  # the prediction names files that cannot be read
-                hashes[path] = content_hash(Path(path))
-        seen = kept["path"].map(hashes).isin(trained_on).to_numpy()
+    files = {path: Path(path) for path in kept["path"].unique()}
+    seen = kept["path"].isin(trained_clips(run.dataset, data, files))
     if seen.all():
         raise RequestError(
             f"{run.name} was trained on every file of {other.name}: give a dataset of"
@@ -327,8 +311,7 @@ def score_lines(
         f"{compared.name} {compared.elsewhere}; {at_home}",
     ]
     wrong = known[known["target"] != known["predicted"]]
-    counts = wrong.groupby(["target", "predicted"]).size()
-    worst = counts.sort_values(ascending=False, kind="stable")[:3]
+    worst = wrong.groupby(["target", "predicted"]).size().nlargest(3)
     if len(worst):
         each = [
             f"{target} predicted as {predicted} ({clips})"

@@ -27,12 +27,13 @@ from featurestack.results import run_writer
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.fold_data import (
     ClipMoments,
+    FoldData,
     Streamed,
-    describe_channels,
+    load_fold,
     measure_clips,
 )
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import Positions, make_plan
+from featurestack.train.plan import make_plan
 from featurestack.train.retraining import refuse_another
 from featurestack.train.run_json import first_config
 
@@ -46,12 +47,13 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     batch at once, from the cache's memory map.
     """
 
-    def __init__(self, reader: Streamed, positions: Positions) -> None:
-        self.reader = reader
-        self.plan = reader.plan
-        self.positions = positions
-        self.targets = reader.plan.targets[positions]  # (N,)
-        self.channels = describe_channels(reader.plan, reader.statistics)
+    def __init__(self, data: FoldData, side: Side) -> None:
+        assert isinstance(data.source, Streamed), "own loops ask for it"
+        self.reader = data.source
+        self.plan = data.plan
+        self.positions = getattr(data, side)
+        self.targets = data.plan.targets[self.positions]  # (N,)
+        self.channels = data.channels
 
     @property
     def clip_ids(self) -> list[str]:
@@ -96,6 +98,8 @@ class OwnRun:
             # for its kind of input; aclnet is not trained
             options = replace(options, model="aclnet")
         self.name = name
+        # a DataLoader's workers share the cache's memory map
+        options = replace(options, resident="stream")
         self.plan = make_plan(options, network=name)
         self.options = self.plan.training
 
@@ -116,7 +120,7 @@ class OwnRun:
 
     @cached_property
     def _clips(self) -> ClipMoments:
-        return measure_clips(self.plan, self.plan.table.index.to_numpy())
+        return measure_clips(self.plan)
 
     def clips(self, fold: int, side: Side) -> FoldClips:
         """The clips of one side of a fold, standardised by its training clips."""
@@ -128,10 +132,7 @@ class OwnRun:
         if side == "val" and self.plan.training.val == "none":
             raise RequestError("val has no clips: give val='next' or val='group'")
         split = self.plan.split(fold, self._clips.unusable)
-        measured = self.plan.cache.positions(split.statistics)
-        statistics = self._clips.statistics(measured, self.plan.training.norm)
-        positions = self.plan.cache.positions(getattr(split, side))
-        return FoldClips(Streamed(self.plan, statistics), positions)
+        return FoldClips(load_fold(self.plan, fold, split, self._clips, "cpu"), side)
 
     def write(
         self,

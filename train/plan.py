@@ -1,8 +1,8 @@
 """The plan of a run, made from options and cache before training, without torch for the
 catalogue's models.
 
-`make_plan` refuses wrong options; `remarks` says which options were changed and which
-clips are left out.
+`make_plan` refuses wrong options; `split_folds` says which options were changed and
+which clips are left out.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +19,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import ONE_ALONE, fields, with_those_of_rooms
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache import Cache, Channel, parse_set
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_channel
@@ -198,10 +199,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     text = model.augment if options.augment == "auto" else options.augment
     augmenter = parse_augment(text, model.kind.augmented_as)
     training = exact_training(options, model, spec, augmenter)
-    all_values = model.reads_all_values and not all(spec.timed)
-    content = hashed_content(
-        training, cache, channels, table, all_values, model.revisions
-    )
+    content = hashed_content(training, cache, spec, table, model)
     content |= task.content(cache, training, channels)
     standard = RunOptions.build({"recipe": options.recipe})
     if network:
@@ -388,16 +386,20 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
     return asked
 
 
-def remarks(
-    plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
-) -> list[str]:
-    """Messages before training, such as options that were changed and clips that are
-    left out; `unusable` is clip id -> reason.
+def split_folds(
+    plan: Plan, folds: Sequence[int], unusable: Mapping[str, str]
+) -> dict[int, Split]:
+    """The clips of each of these folds but the unusable ones (clip id -> reason); tells
+    what precedes training, such as options that were changed and clips that are left
+    out.
     """
+    splits = {fold: plan.split(fold, unusable) for fold in folds}
     lines = [*plan.changed, *input_remarks(plan), *clip_remarks(plan, unusable)]
     for fold, split in splits.items():
         lines += fold_remarks(plan, fold, split)
-    return lines
+    for line in lines:
+        tell_once(line)
+    return splits
 
 
 def input_remarks(plan: Plan) -> list[str]:

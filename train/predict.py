@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,13 +10,13 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache import cache_folder
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.table import has_windows
 from featurestack.pipeline.datasets.layouts import find_recordings
-from featurestack.storage.files import content_hash
-from featurestack.train.audio_model import NO_ANSWER, AudioModel, predict_files
+from featurestack.train.audio_model import (
+    NO_ANSWER,
+    AudioModel,
+    predict_files,
+    trained_clips,
+)
 from featurestack.train.options import PredictOptions, refuse_inside
 
 BAR = 24  # characters of the bar for a probability of 1
@@ -75,22 +73,11 @@ def show_table(
     print(text_table(rows, header))
 
 
-def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
+def tell_trained(trained: Mapping[str, str], files: int) -> None:
     """Tell how many files the run was trained on, and the first one's name."""
-    if not is_cache(cache):
-        return
-    clips, _ = read_index(cache)
-    named = clips["group"] if has_windows(clips) else clips["clip_id"]
-    known = dict(zip(clips["source_hash"], named))
-    sizes = {*clips["source_size"]}
-    trained = {}
-    for name, file in files.items():
-        with suppress(OSError):  # the prediction names files that cannot be read
-            if file.stat().st_size in sizes and (clip := known.get(content_hash(file))):
-                trained[name] = clip
     if trained:
         name, clip = next(iter(trained.items()))
-        share = f"{len(trained)} of {counted(len(files), 'file')}"
+        share = f"{len(trained)} of {counted(files, 'file')}"
         tell(
             f"trained on {share} ({name} is {clip} of the dataset): the predictions"
             " of these files are no score, and new audio is predicted less well"
@@ -113,9 +100,8 @@ def predict_audio(options: PredictOptions) -> int:
         )
     model = AudioModel.open(options)
     files = find_recordings(options.audio)
-    tell_trained(
-        cache_folder(model.config.dataset, options.data, model.config.dataset), files
-    )
+    trained = trained_clips(model.config.dataset, options.data, files)
+    tell_trained(trained, len(files))
     if model.task.predictor:
         predict = rooms.load("capabilities", model.task.predictor)
         status: int = predict(options, model, files)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import texts
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.splits import whole_split
 from featurestack.results import run_writer, select_runs
@@ -39,7 +40,7 @@ def make_refitted(options: BundleOptions) -> int:
 def refit(run: RunFolder, data: Path) -> Bundle:
     """The bundle of one model, trained like the run's folds on the clips of all."""
     plan = plan_of(run, data)
-    clips = measure_clips(plan, plan.table.index.to_numpy())
+    clips = measure_clips(plan)
     computed = run.training.computed
     assert computed is not None, "the trainer records how it computes"
     compute = Compute(**vars(computed.way))
@@ -76,10 +77,8 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             "answers frames" if run.task.framed else "was trained by a loop of its own"
         )
         raise RequestError(f"REFIT=1 trains models of clips, and {run.name} {own}")
-    words = dict(word.split("=", 1) for word in config.command)
-    options = RunOptions.build({name.lower(): text for name, text in words.items()})
     options = replace(
-        options,
+        RunOptions.build(texts(RunOptions, config.command)),
         dataset=run.dataset,
         name=run.dataset,
         data=data,

@@ -8,7 +8,6 @@ Nothing here imports torch.
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import pandas as pd
 from featurestack.commandline import own_code
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.features_cache import Cache, dataset_name
-from featurestack.results.config import StoredChannel, digest, label
+from featurestack.results.config import digest, label
 from featurestack.results.published_weights import local_weights, published_name
 from featurestack.results.training_data import clips_digest, values_digest
 from featurestack.results.training_options import Training
@@ -60,15 +59,12 @@ class Identity:
 def hashed_content(
     training: Training,
     cache: Cache,
-    channels: Sequence[StoredChannel],
+    spec: InputSpec,
     table: pd.DataFrame,
-    all_values: bool,
-    revisions: dict[str, int],
+    model: Architecture,
 ) -> dict[str, Any]:
-    """The content of `Identity`; a change of these entries needs a higher HASH_VERSION.
-
-    all_values  whether a channel whose columns are not time enters with all its values
-    revisions   each model's revision if it is above 1
+    """The content of `Identity`; a change of these entries needs a higher
+    HASH_VERSION.
     """
     options = hashed_options(training)
     weights = weights_file(training)
@@ -76,7 +72,7 @@ def hashed_content(
         options["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     values = {
         channel.stored: values_digest(cache, channel.stored, table)
-        for channel in channels
+        for channel in spec.channels
     }
     content = {
         "version": HASH_VERSION,
@@ -84,10 +80,10 @@ def hashed_content(
         "cache": values,
         "clips": clips_digest(table),
     }
-    if all_values:
+    if model.reads_all_values and not all(spec.timed):
         content["untimed"] = "all values"
-    if revisions:
-        content["revisions"] = revisions
+    if model.revisions:
+        content["revisions"] = model.revisions
     return content
 
 

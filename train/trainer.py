@@ -25,7 +25,7 @@ from torch import nn
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed
-from featurestack.commandline.terminal import progress, tell, tell_once
+from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_writer
 from featurestack.results.run_folder import RunFolder
@@ -64,7 +64,7 @@ from featurestack.train.optimisation import (
     make_optimiser,
     set_rate,
 )
-from featurestack.train.plan import Plan, Positions, remarks
+from featurestack.train.plan import Plan, Positions, split_folds
 from featurestack.train.retraining import refuse_damage
 from featurestack.train.summary import score_lines
 
@@ -263,9 +263,10 @@ class Trainer:
     @cached_property
     def class_weights(self) -> torch.Tensor | None:
         """(K,) the weights of BALANCE=loss."""
-        if self.training.balance != "loss":
+        weights = self.data.class_weights()
+        if weights is None:
             return None
-        return torch.from_numpy(self.data.class_weights()).to(self.compute.device)
+        return torch.from_numpy(weights).to(self.compute.device)
 
     def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
         """The part of a step that `train_scores` needs."""
@@ -325,12 +326,10 @@ class Trainer:
         """
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
+        batches = self.data.source.batches(np.array_split(clips, count))
         timed = self.data.channels.timed
-        answers = []
-        for x in self.data.source.batches(np.array_split(clips, count)):
-            seen = views(x, self.augmenter, self.training.tta, timed)
-            answers.append(self.compute.answers(network, seen, self.plan.task, exact))
-        return torch.cat(answers, dim=1).numpy()
+        seen = (views(x, self.augmenter, self.training.tta, timed) for x in batches)
+        return self.compute.answers(network, seen, self.plan.task, exact)
 
     def write_answers(self, folder: Path) -> None:
         """Write what a fold keeps of the last `predict` beside predictions.csv."""
@@ -395,9 +394,8 @@ class LinearTrainer(Trainer):
         copy_of = self.plan.cache.clips["copy_of"].to_numpy()
         is_original = copy_of[data.train] == ""
         targets = self.plan.targets[data.train]
-        weights = data.class_weights() if self.training.balance == "loss" else None
         widths = self.plan.input.widths
-        self.network.fit(x, targets, is_original, widths, weights)
+        self.network.fit(x, targets, is_original, widths, data.class_weights())
         self.refuse_broken_weights()
         seconds = time.perf_counter() - start
         bar.update(len(x))
@@ -432,12 +430,10 @@ def train_run(
         refuse_tested_clips(plan, folds)
     network = first_network(plan, folds[0])
     plan.path.mkdir(parents=True, exist_ok=True)
-    clips = measure_clips(plan, plan.table.index.to_numpy())
+    clips = measure_clips(plan)
     plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
     refuse_damage(plan)
-    splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
-    for line in remarks(plan, splits, clips.unusable):
-        tell_once(line)
+    splits = split_folds(plan, folds, clips.unusable)
     trainer = trainer or trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
     bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")

@@ -30,7 +30,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import progress, tell
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import Split
@@ -56,7 +56,7 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.models.texture import TextureNet
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import Plan, Positions, make_plan, remarks
+from featurestack.train.plan import Plan, Positions, make_plan, split_folds
 from featurestack.train.trainer import draw_network, trainer_of
 
 MODELS = ("linear", "texture")
@@ -153,10 +153,8 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
         raise RequestError(
             f"MODEL={options.model}: importance is measured by {', '.join(MODELS)}"
         )
-    clips = measure_clips(plan, plan.table.index.to_numpy())
-    splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
-    for line in remarks(plan, splits, clips.unusable):
-        tell(line)
+    clips = measure_clips(plan)
+    splits = split_folds(plan, plan.folds, clips.unusable)
     stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
     cached = plan.identity.content["cache"]
     fingerprints = {

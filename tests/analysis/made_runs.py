@@ -18,6 +18,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.results import run_writer
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.tasks.classes import CLASSES
 from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 
@@ -141,9 +142,9 @@ def make_run(runs, clips, made, dataset="made"):
             {"epoch": epoch, "train_loss": 1 / epoch, **row}
             for epoch in range(1, EPOCHS + 1)
         ]
-        run_writer.start_history(
-            folder / f"fold{fold}", map(run_writer.history_row, epochs)
-        )
+        columns = CLASSES.history_columns
+        lines = [run_writer.history_row(row, columns) for row in epochs]
+        run_writer.start_history(folder / f"fold{fold}", lines, columns)
         run_writer.write_predictions(folder / f"fold{fold}", tested, values, names)
     return folder
 

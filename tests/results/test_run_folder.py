@@ -16,6 +16,7 @@ from featurestack.storage import files
 from tests.refusal import refused
 from tests.run_configs import named, run_config
 
+COLUMNS = CLASSES.history_columns
 NAMES = ['<a>,"犬', "nan"]
 
 
@@ -27,7 +28,7 @@ def run(tmp_path):
     run_writer.write_config(tmp_path, run_config(classes=named(*NAMES)))
     run = RunFolder(tmp_path)
     for fold, group in ((1, "007"), (2, "NA")):
-        run_writer.start_history(run.fold(fold))
+        run_writer.start_history(run.fold(fold), [], COLUMNS)
         rows = {
             "clip_id": [f"x{fold}"],
             "group": group,
@@ -69,14 +70,13 @@ def test_predictions_come_back_exactly_and_are_read_once(run):
 
 def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_written(run):
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
-    rows = [run_writer.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
+    rows = [
+        run_writer.history_row({"epoch": epoch, **values}, COLUMNS) for epoch in (1, 2)
+    ]
     file = run.fold(1) / "history.csv"
-    run_writer.start_history(run.fold(1), rows)
+    run_writer.start_history(run.fold(1), rows, COLUMNS)
     head, row, _ = file.read_text().splitlines()
-    assert (
-        head == ",".join(CLASSES.history_columns)
-        and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
-    )
+    assert head == ",".join(COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
     whole = file.read_bytes()
     file.write_bytes(whole[:-7])
     assert run.history(1)["epoch"].tolist() == [1]
@@ -85,15 +85,13 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
         "i",
         "f",
     }
-    run_writer.start_history(run.fold(1), rows)
+    run_writer.start_history(run.fold(1), rows, COLUMNS)
     assert file.read_bytes() == whole
 
 
 def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
     run = RunFolder(runs / "two" / "mel-cnn8")
-    assert run.history(1).empty and list(run.history(1)) == list(
-        CLASSES.history_columns
-    )
+    assert run.history(1).empty and list(run.history(1)) == list(COLUMNS)
     with refused("no finished fold"):
         run.predictions()
 
@@ -161,7 +159,7 @@ def test_a_damaged_configuration_is_named(run, damage, message):
     "content",
     [
         *(b"\xff\x00\x9a\n", b"\n", b"epoch\n1\n", b"not,epochs\n\0\0\n"),
-        f"{','.join(CLASSES.history_columns)}\n1,0.1,inf,1,1{',' * 10}\n".encode(),
+        f"{','.join(COLUMNS)}\n1,0.1,inf,1,1{',' * 10}\n".encode(),
     ],
 )
 def test_a_damaged_history_is_named(run, content):

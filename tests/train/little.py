@@ -119,7 +119,7 @@ def execute(options, **changes):
 def load(options, fold):
     """The data of a fold of the run of `options`."""
     plan = make_plan(options)
-    clips = measure_clips(plan, plan.table.index.to_numpy())
+    clips = measure_clips(plan)
     return load_fold(plan, fold, plan.split(fold), clips, "cpu")
 
 

@@ -44,7 +44,9 @@ def planned(
         describe_channel(cache, channel) for channel in parse_set(features)
     )
     spec = InputSpec(KINDS[kind], channels, grid, drop_padding)
-    plan = SimpleNamespace(cache=cache, channels=channels, input=spec)
+    plan = SimpleNamespace(
+        cache=cache, table=cache.clips, channels=channels, input=spec
+    )
     plan.values = partial(Plan.values, plan)
     return plan
 
@@ -52,7 +54,7 @@ def planned(
 @pytest.mark.parametrize(("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2))])
 def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
     some = np.arange(3, 20)
-    measured = measure_clips(planned(cache), EVERY)
+    measured = measure_clips(planned(cache))
     values = torch.from_numpy(cache.read("mel", some).astype(np.float32))
     standard = measured.statistics(some, norm)[0].apply(values).numpy()
     np.testing.assert_allclose(standard.mean(axis=axes), 0, atol=1e-4)
@@ -86,8 +88,7 @@ def test_without_padding_statistics_count_no_value_of_it_and_other_clips_stay(
     cache = Cache(cache_folder)
     cache.filled = HALVES
     kept, dropped = (
-        measure_clips(planned(cache, drop_padding=drop), EVERY)
-        for drop in (False, True)
+        measure_clips(planned(cache, drop_padding=drop)) for drop in (False, True)
     )
     assert np.array_equal(dropped.moments[0][1::2], kept.moments[0][1::2])
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
@@ -99,7 +100,7 @@ def test_memory_gives_the_same_bits(options, monkeypatch):
         change(options, features="mel+chroma", resident="ram", val="group")
     )
     split = plan.split(1)
-    data = load_fold(plan, 1, split, measure_clips(plan, EVERY), "cpu")
+    data = load_fold(plan, 1, split, measure_clips(plan), "cpu")
     wanted = [data.train[::-1], data.test, data.test[1:2], data.val]
     stream = list(Streamed(plan, data.statistics).batches(wanted))
     assert torch.equal(stream[1][1:2], stream[2]) and stream[0].dtype == torch.float32
@@ -109,7 +110,7 @@ def test_memory_gives_the_same_bits(options, monkeypatch):
 
 def test_rows_are_told_to_the_augmentations(cache):
     plan = planned(cache, "mel+chroma+blank+mel:3-3")
-    statistics = measure_clips(plan, np.arange(4)).statistics(np.arange(4), "row")
+    statistics = measure_clips(plan).statistics(np.arange(4), "row")
     described = describe_channels(plan, statistics)
     assert described.axes == ("frequency", "cyclic", "none", "none")
     assert described.timed == plan.input.timed
@@ -148,7 +149,7 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(
     softer, name, norm, monkeypatch
 ):
     loud = np.arange(4)
-    statistics = measure_clips(planned(softer, name), loud).statistics(loud, norm)
+    statistics = measure_clips(planned(softer, name)).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, softer.settings["samples"])
     spec = planned(softer, name, grid).input
     before, wanted = (
