@@ -131,33 +131,30 @@ def features_to_show(
 def thumbnails(
     cache: Cache, features: Sequence[str], clips: Sequence[str]
 ) -> dict[str, dict[int, str]]:
-    """clip -> {place in `features`: WebP as base64}, up to IMAGES images."""
+    """clip -> {place in `features`: WebP as base64}, up to IMAGES images, each with its
+    own colour scale.
+    """
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
         for ids, values in read_batches(cache, feature, first):
             for clip, value in zip(ids, values):
-                images.setdefault(clip, {})[number] = small_image(
-                    shrink(value, THUMBNAIL)
+                small = shrink(value, THUMBNAIL)
+                low, high = np.percentile(small, VISIBLE)
+                content = BytesIO()
+                imsave(
+                    content,
+                    small,
+                    vmin=low,
+                    vmax=high,
+                    cmap=SPECTRUM,
+                    origin="lower",
+                    format="webp",
+                    pil_kwargs={"quality": WEBP_QUALITY, "method": 1},
                 )
+                text = base64.b64encode(content.getvalue()).decode()
+                images.setdefault(clip, {})[number] = text
     return images
-
-
-def small_image(values: NDArray[np.float32]) -> str:
-    """(rows, frames) as a base64 WebP with its own colour scale."""
-    low, high = np.percentile(values, VISIBLE)
-    content = BytesIO()
-    imsave(
-        content,
-        values,
-        vmin=low,
-        vmax=high,
-        cmap=SPECTRUM,
-        origin="lower",
-        format="webp",
-        pil_kwargs={"quality": WEBP_QUALITY, "method": 1},
-    )
-    return base64.b64encode(content.getvalue()).decode()
 
 
 def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.float32]:

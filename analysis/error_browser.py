@@ -75,7 +75,17 @@ def browser_data(
         test_set = next(places, len(tested))
         if test_set == len(tested):
             tested.append(run)
-            test_sets.append(test_set_of(run, clips))
+            counts = tables.confusion_counts(run)[np.ix_(order, order)]
+            test_sets.append(
+                {
+                    "classes": [run.classes[place] for place in order],
+                    "categories": [run.categories[place] for place in order],
+                    "matrix": classes_shown(counts, MATRIX_CLASSES),
+                    "clips": clips.index.get_indexer(run.clip_ids).tolist(),
+                    "target": np.argsort(order)[run.target].tolist(),
+                    "folds": run.folds.tolist(),
+                }
+            )
         seeds = len(run.seeds)
         if seeds > 1:
             view: dict[str, Any] = {"name": f"{run.name}, all {seeds} seeds"}
@@ -99,20 +109,6 @@ def browser_data(
         "test_sets": test_sets,
         "runs": entries,
         "views": views,
-    }
-
-
-def test_set_of(run: Run, clips: pd.DataFrame) -> dict[str, Any]:
-    """The test set of a run; `clips` as in `browser_data`."""
-    order = run.class_order
-    counts = tables.confusion_counts(run)[np.ix_(order, order)]
-    return {
-        "classes": [run.classes[place] for place in order],
-        "categories": [run.categories[place] for place in order],
-        "matrix": classes_shown(counts, MATRIX_CLASSES),
-        "clips": clips.index.get_indexer(run.clip_ids).tolist(),
-        "target": np.argsort(order)[run.target].tolist(),
-        "folds": run.folds.tolist(),
     }
 
 

@@ -105,7 +105,6 @@ class Findings:
     nested_high: float = np.nan
     # sentences on fields of the names that may be speakers, sites or devices
     fields: Sequence[str] = ()
-    perfect: float = 1.0  # score of a perfect order of the clips, see `Ranking`
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
@@ -165,10 +164,21 @@ def findings(
     threats   threats to validity that the cache shows
     groups    the dataset's word for a group, '' for a source recording
     """
-    own = without_members(results.runs)
+    # the sets that a choice of features trained were composed by scores: the choice
+    # counts each on the folds that had no part in it
+    choices = [run.choice for run in results.runs if run.choice]
+    members = {name for choice in choices for name in choice.members}
+    own = [
+        run for run in results.runs if not (run.composed_from and run.name in members)
+    ]
     ranked = rankings(own, named=named, outdated=outdated)
     problems = [*results.problems, *set_apart(ranked)]
-    excluded = excluded_runs(ranked, problems)
+    reasons: dict[str, str] = {
+        problem.run: problem.kind for problem in problems if problem.kind
+    }
+    for ranking in ranked[1:]:
+        reasons |= {run.name: ranking.reason for run in ranking.runs}
+    excluded = Counter(reasons.values())
     if not ranked:
         return Findings("none", problems, excluded, threats, groups=groups)
 
@@ -233,32 +243,9 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         nested=nested,
         nested_low=nested_low,
         nested_high=nested_high,
-        perfect=main.perfect,
         hardest=lowest.to_dict("records"),
         gains=changes.to_dict("records"),
     )
-
-
-def without_members(runs: Sequence[Run]) -> list[Run]:
-    """The runs, without those that a choice of features inside the folds trained.
-
-    Their sets were composed by scores, so that they have none of their own: the choice
-    counts each on the folds that had no part in it.
-    """
-    members = {name for run in runs if run.choice for name in run.choice.members}
-    return [run for run in runs if not (run.composed_from and run.name in members)]
-
-
-def excluded_runs(
-    ranked: Sequence[Ranking], problems: Sequence[Problem]
-) -> Counter[str]:
-    """Kind of problem, or reason -> the number of runs outside the main ranking."""
-    reasons: dict[str, str] = {
-        problem.run: problem.kind for problem in problems if problem.kind
-    }
-    for ranking in ranked[1:]:
-        reasons |= {run.name: ranking.reason for run in ranking.runs}
-    return Counter(reasons.values())
 
 
 def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:

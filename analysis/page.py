@@ -19,16 +19,13 @@ from markupsafe import Markup, escape
 from featurestack.analysis.sentences import (
     SENTENCES,
     listed,
-    method,
     result,
     unsigned,
 )
-from featurestack.analysis.tables import decimals, format_p, latex_text
+from featurestack.analysis.tables import format_p, latex_text
 from featurestack.commandline import quantities, rooms
 from featurestack.commandline.spelling import make_command
 
-# every page has sentences of these modules, which enter them when they are imported
-SUBJECTS = (result, method)
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
@@ -119,10 +116,10 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "percent": _of_known(quantities.percent),
     "points": _of_known(quantities.points),
     "unsigned": _of_known(unsigned),
-    "decimals": _of_known(lambda *given: decimals(*given).replace("-", "−")),
+    "decimals": _of_known(lambda *given: quantities.rounded(*given).replace("-", "−")),
     "count": _of_known(quantities.count),
     "number": _of_known(
-        lambda value: decimals(value, 1).removesuffix(".0").replace("-", "−")
+        lambda value: quantities.rounded(value, 1).removesuffix(".0").replace("-", "−")
     ),
     "seconds": _of_known(quantities.duration),
     "p": _of_known(format_p),

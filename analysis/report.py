@@ -99,7 +99,12 @@ def findings_of(
     if cache:
         own = [run for run in results.runs if not run.foreign]
         outdated = runs_of_other_clips(own, cache)
-        threats += threats_of_changes(cache, results, features)
+        if changes := source_changes(cache):
+            threats.append(Threat("extracted before", names=[changes]))
+        if failed := failures(cache).get(WHOLE):
+            threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
+        if added := added_clips(results.runs, cache, features):
+            threats.append(Threat("added", added))
     if outdated:
         threats.append(Threat("changed", len(outdated)))
     found = findings(
@@ -133,20 +138,6 @@ def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
         else:
             numbers = finding["accuracy"], finding["chance"]
             threats.append(Threat(kind, *numbers, finding["names"]))
-    return threats
-
-
-def threats_of_changes(
-    cache: Cache, results: Results, features: Sequence[str]
-) -> list[Threat]:
-    """Threats by clips that changed, failed or were added since the extraction."""
-    threats = []
-    if changes := source_changes(cache):
-        threats.append(Threat("extracted before", names=[changes]))
-    if failed := failures(cache).get(WHOLE):
-        threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
-    if added := added_clips(results.runs, cache, features):
-        threats.append(Threat("added", added))
     return threats
 
 
@@ -279,7 +270,7 @@ def write_page(
     reasons: dict[str, list[str]] = {}  # text of a problem -> the runs that have it
     for problem in problems:
         reasons.setdefault(problem.text, []).append(problem.run)
-    synthetic = any(run.synthetic for run in found.runs)
+    synthetic = any(run.config.synthetic for run in found.runs)
     command, reason = proposal
     html = page.render(
         f=found,

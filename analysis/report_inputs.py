@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -79,15 +80,27 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     for all that have runs or a cache.
 
     A report on chosen runs (RUN=) has a folder of its own, so that the full report
-    stays. RequestError if there is nothing to report on, or if RUN names two folders of
-    one name. PREDICTIONS, of a room, names tables in the place of runs.
+    stays. RequestError if there is nothing to report on, or if two datasets or two runs
+    of RUN have one name. PREDICTIONS, of a room, names tables in the place of runs.
     """
     if getattr(options, "predictions", ()):
         of_tables: list[ReportJob] = rooms.load("capabilities", "predictions")(options)
         return of_tables
     given_datasets = dataset_words(options)
     if len(given_datasets) > 1:
-        return jobs_of_several(options, given_datasets)
+        if options.name:
+            raise RequestError(
+                f"NAME={options.name} is the name of one dataset, and DATASET has"
+                f" {len(given_datasets)}: leave one out"
+            )
+        several: list[ReportJob] = []
+        for word in given_datasets:
+            several += jobs(replace(options, dataset=word))
+        if twice := occurring_twice([job.dataset for job in several]):
+            raise RequestError(
+                f"DATASET has two datasets called {twice}: their reports would be one"
+            )
+        return several
     single = given_datasets[0] if given_datasets else options.name
     name = dataset_name(single, options.name)
     if options.run:
@@ -110,23 +123,6 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
         job_of(options, dataset, single, folders, caches.get(dataset))
         for dataset in sorted(datasets)
     ]
-
-
-def jobs_of_several(options: AnalysisOptions, datasets: list[str]) -> list[ReportJob]:
-    """The jobs of each of the datasets; RequestError if two have one name."""
-    if options.name:
-        raise RequestError(
-            f"NAME={options.name} is the name of one dataset, and DATASET has"
-            f" {len(datasets)}: leave one out"
-        )
-    several: list[ReportJob] = []
-    for word in datasets:
-        several += jobs(replace(options, dataset=word))
-    if twice := occurring_twice([job.dataset for job in several]):
-        raise RequestError(
-            f"DATASET has two datasets called {twice}: their reports would be one"
-        )
-    return several
 
 
 def all_caches(data: Path) -> dict[str, Path]:
@@ -327,7 +323,8 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     """The hash of a report's inputs: options, code, cache, findings of `check`, runs,
-    files of the rooms, and the changes of the dataset's files since extraction.
+    files of the rooms, the changes of the dataset's files since extraction, and the
+    events of a dataset of events.
 
     The spelling of commands counts as well, because the report says what to type next.
     """
@@ -351,21 +348,10 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     # a path may hold bytes that are not UTF-8
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
     if job.cache:
-        states += dataset_states(job.cache)
+        with suppress(RequestError):  # the report names a damaged file
+            cache = Cache(job.cache)
+            claiming = claiming_task(cache)
+            targets = claiming.content(cache) if claiming else {}
+            states += [source_changes(cache), *map(str, targets.values())]
     words = [*option_words(options, options.page_options), *job.given]
     return digest([spelling.caller(), *words, *states])
-
-
-def dataset_states(cache_folder: Path) -> list[str]:
-    """The changes of a dataset's audio files since extraction, and the events of a
-    dataset of events.
-
-    Empty if one of the files is damaged: the report names it.
-    """
-    try:
-        cache = Cache(cache_folder)
-        claiming = claiming_task(cache)
-        targets = claiming.content(cache) if claiming else {}
-        return [source_changes(cache), *map(str, targets.values())]
-    except RequestError:
-        return []

@@ -10,8 +10,7 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.page import say
 from featurestack.analysis.runs import Problem, Run
-from featurestack.analysis.tables import decimals
-from featurestack.commandline.quantities import count, duration, percent
+from featurestack.commandline.quantities import count, duration, percent, rounded
 from featurestack.results.calibration import reliability
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import DAMAGE
@@ -71,7 +70,7 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
     balanced = row.get("balanced_accuracy", np.nan)
     unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
     means = {
-        heading: decimals(row[name])
+        heading: rounded(row[name])
         for name, heading in MEANS.items()
         if pd.notna(row.get(name, np.nan))
     }

@@ -128,10 +128,6 @@ class Run:
         return max(folder.config.composed_from for folder in self.folders)
 
     @property
-    def synthetic(self) -> bool:
-        return self.config.synthetic
-
-    @property
     def selection_protocol(self) -> str:
         """The validation and the epoch that counts, which runs of one ranking share.
 
@@ -418,48 +414,41 @@ def added_clips(runs: Sequence[Run], cache: Cache, features: Sequence[str]) -> i
     return 0
 
 
-def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
-    """A problem for each run with test clips that have another class or fold in the
-    cache's table `clips`, or are gone.
+def changed_clips(run: Run, today: pd.DataFrame) -> int:
+    """The number of a run's test clips that have another class or fold in the table
+    `today`, whose index is clip_id, or are gone.
     """
-    today = clips[clips["copy_of"] == ""].set_index("clip_id")
-    problems = []
-    for run in runs:
-        now = today.reindex(run.clip_ids)
-        label = now[run.task.column]
-        labels = run.task.labels(label.fillna(""), run.classes)
-        changed = label.isna() | (now["fold"] != run.folds)
-        changed |= (labels != run.labels).any(axis=1)
-        if changed.any():
-            text = (
-                f"trained before the dataset changed: {changed.sum():,} of its test"
-                " clips are gone or have another class or fold now; train it again in"
-                " its place (RETRAIN=1) to compare it"
-            )
-            problems.append(Problem(run.name, text))
-    return problems
+    now = today.reindex(run.clip_ids)
+    label = now[run.task.column]
+    labels = run.task.labels(label.fillna(""), run.classes)
+    changed = label.isna() | (now["fold"] != run.folds)
+    changed |= (labels != run.labels).any(axis=1)
+    return int(changed.sum())
 
 
 def runs_of_other_clips(runs: Sequence[Run], cache: Cache) -> list[Problem]:
-    """`outdated_runs`, and a problem for runs of other feature values."""
-    problems = outdated_runs(runs, cache.clips)
-    outdated = {problem.run for problem in problems}
-    remedy = "train it again in its place (RETRAIN=1) to compare it"
+    """A problem for each run whose test clips or feature values have changed."""
+    today = originals(cache.clips).set_index("clip_id")
+    problems = []
     for run in runs:
-        if run.name in outdated:
-            continue
         configs = [
             folder.config
             for folder in run.folders
             if isinstance(folder.config, RunConfig)
         ]
         text = ""
-        if any(values_changed(config, cache, run.clip_ids) for config in configs):
-            text = "trained on other audio or feature values than there are now"
+        if changed := changed_clips(run, today):
+            text = (
+                f"trained before the dataset changed: {changed:,} of its test clips are"
+                " gone or have another class or fold now;"
+            )
+        elif any(values_changed(config, cache, run.clip_ids) for config in configs):
+            text = "trained on other audio or feature values than there are now:"
         elif any(readable_again(config, cache) for config in configs):
-            text = "trained without clips that can be read now"
+            text = "trained without clips that can be read now:"
         elif run.task.targets_changed(run, cache):
-            text = "trained on other events than there are now"
+            text = "trained on other events than there are now:"
         if text:
-            problems.append(Problem(run.name, f"{text}: {remedy}"))
+            text += " train it again in its place (RETRAIN=1) to compare it"
+            problems.append(Problem(run.name, text))
     return problems

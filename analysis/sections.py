@@ -75,15 +75,9 @@ class PageInputs:
 
 def comparison(page: PageInputs) -> Section:
     """The runs beside each other; a single one has a figure for papers alone."""
-    if len(page.found.rows) > 1 or page.writer.paper:
-        submit_comparison(page.writer, page.found)
-    values = first_screen.first_screen_values(page.found)
-    values |= comparison_values(page.found)
-    return Section("comparison", "Comparison", values=values)
-
-
-def comparison_values(found: Findings) -> dict[str, object]:
-    """Values of comparison.html: its table's columns, the grid of sets by models."""
+    found = page.found
+    if len(found.rows) > 1 or page.writer.paper:
+        submit_comparison(page.writer, found)
     rows = pd.DataFrame(found.rows)
     costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
     balanced = rows.get("balanced_accuracy", rows["accuracy"]).fillna(rows["accuracy"])
@@ -98,7 +92,7 @@ def comparison_values(found: Findings) -> dict[str, object]:
             of_model = {row["model"]: row for row in of_set.to_dict("records")}
             grid[str(features)] = [of_model.get(model) for model in models]
     known = rows.dropna(axis=1, how="all")
-    return {
+    values = {
         "grid": dict(islice(grid.items(), FIRST_ROWS)),
         "grid_models": models,
         "uneven": (balanced.map(percent) != rows["accuracy"].map(percent)).any(),
@@ -110,6 +104,8 @@ def comparison_values(found: Findings) -> dict[str, object]:
         ],
         "cost_columns": [column for column in COSTS if column[0] in costs],
     }
+    values |= first_screen.first_screen_values(found)
+    return Section("comparison", "Comparison", values=values)
 
 
 def recordings(page: PageInputs) -> Section | None:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
-from featurestack.commandline.quantities import counted, rounded
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.results.calibration import (
     calibration_error,
@@ -136,7 +136,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "trained_on": trained_on,
                 "extraction_seconds": config and config.extraction.seconds,
                 "extraction_megabytes": config and config.extraction.megabytes,
-                "synthetic": run.synthetic,
+                "synthetic": run.config.synthetic,
             }
         )
     return pd.DataFrame(rows)
@@ -286,11 +286,6 @@ def format_p(value: float) -> str:
     if value < smallest:
         return f"< {smallest}"
     return f"{value:.{DECIMALS}f}"
-
-
-def decimals(value: float, digits: int = DECIMALS) -> str:
-    """A number as text, `0.812` for 0.8125, as `rounded`."""
-    return rounded(value, digits)
 
 
 def latex_text(text: str) -> str:

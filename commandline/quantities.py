@@ -67,7 +67,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
-def rounded(value: float, digits: int) -> str:
+def rounded(value: float, digits: int = 3) -> str:
     """A number with these decimals; a half is rounded to the even digit, so that the
     difference of two rounded scores is most often that of the scores.
 

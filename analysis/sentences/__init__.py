@@ -18,7 +18,8 @@ Row = Mapping[str, Any]  # one row of a table
 SENTENCES: Registry[Callable[..., str]] = Registry(
     "sentence",
     others=[
-        f"featurestack.analysis.sentences.{name}" for name in ("threats", "comparison")
+        f"featurestack.analysis.sentences.{name}"
+        for name in ("method", "threats", "comparison")
     ],
 )
 NAMED = 3  # names in a list before "and 6 more"

@@ -15,8 +15,7 @@ from featurestack.analysis.sentences import (
     ranking_of,
     sentence,
 )
-from featurestack.analysis.tables import decimals
-from featurestack.commandline.quantities import counted, percent, plural
+from featurestack.commandline.quantities import counted, percent, plural, rounded
 
 # kind of a proposal -> what its command does
 NEXT = {
@@ -73,15 +72,15 @@ def calibrated(f: Findings) -> str:
     error, least = f.best["calibration_error"], f.best["calibration_floor"]
     text = (
         "The expected calibration error of the best configuration, over all folds, is"
-        f" {decimals(error)}; a perfectly calibrated one would have about"
-        f" {decimals(least)}"
+        f" {rounded(error)}; a perfectly calibrated one would have about"
+        f" {rounded(least)}"
     )
     text += ", so no miscalibration can be shown." if error <= least else "."
     scaled = f.best["calibration_scaled"]
     if pd.notna(scaled):
         text += (
             " Temperature scaling, fitted on the other folds, makes it"
-            f" {decimals(scaled)}."
+            f" {rounded(scaled)}."
         )
     return text
 
@@ -142,9 +141,10 @@ def method_map(f: Findings) -> str:
         f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
         f" Chance, {percent(f.chance)} %, is what a random order gets on average."
     )
-    if f.perfect < 0.9995:
+    perfect = ranking_of(f).perfect
+    if perfect < 0.9995:
         text += (
-            f" A perfect order would get {percent(f.perfect)} % in this way, because"
+            f" A perfect order would get {percent(perfect)} % in this way, because"
             " the folds differ in their prevalence."
         )
     return text

@@ -131,7 +131,7 @@ def score(f: Findings) -> str:
         text += f", of unequal size: mean {percent(mean)}"
     if not best["exact"]:
         text += f", {counted(best['seeds'], 'seed')}"
-    if main.best.synthetic:
+    if main.best.config.synthetic:
         text += ", synthetic data"
     return f"({text}; {main.best.protocol})"
 

@@ -197,7 +197,7 @@ def dataset_gains(
         dataset=job.dataset,
         score=best.task.metric.title,
         protocol=best.selection_protocol,
-        synthetic=best.synthetic,
+        synthetic=best.config.synthetic,
         features=features,
         differences=differences,
         shares=ranking.shares,

@@ -100,7 +100,7 @@ def title(found: Findings) -> str:
     if not data:
         number = counted(len(best.clip_ids), "clip")
         data = f"{number} of {len(best.classes)} {best.task.name}"
-        if best.synthetic:
+        if best.config.synthetic:
             data = f"{number} of synthetic sounds"
     subject = "Audio features" if found.main.of_features else "Models"
     return f"{subject} for sound classification: {len(found.runs)} on {data}"

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from featurestack.analysis.runs import load_runs, outdated_runs
+from featurestack.analysis.runs import changed_clips, load_runs
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
@@ -144,14 +144,12 @@ def test_what_a_run_lacks_is_named_and_the_rest_counts(
     assert problem.kind == kind and re.search(said, problem.text)
 
 
-def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
+def test_clips_of_a_run_that_have_changed_since_are_counted(tmp_path):
     clips = made_clips(100, 10)
     make_run(tmp_path, clips, MadeRun())
-    runs = load_runs(find(tmp_path)).runs
-    table = clips.assign(copy_of="")
-    assert outdated_runs(runs, table) == []
-    table.loc[1, "fold"] = 7
-    table.loc[2, "label"] = "another"
-    (problem,) = outdated_runs(runs, table.drop(index=[4, 5, 6]))
-    assert (problem.run, problem.kind) == (runs[0].name, "")
-    assert "5 of its test clips are gone or have another class or fold" in problem.text
+    (run,) = load_runs(find(tmp_path)).runs
+    table = clips.set_index("clip_id")
+    assert changed_clips(run, table) == 0
+    table.iloc[1, table.columns.get_loc("fold")] = 7
+    table.iloc[2, table.columns.get_loc("label")] = "another"
+    assert changed_clips(run, table.drop(index=table.index[4:7])) == 5

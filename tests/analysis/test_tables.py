@@ -11,6 +11,7 @@ from sklearn.metrics import classification_report
 
 from featurestack.analysis import tables
 from featurestack.analysis.ranking import rankings
+from featurestack.commandline.quantities import rounded
 from featurestack.results.calibration import calibration_error
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -109,7 +110,7 @@ def test_our_best_run_of_each_kind_of_weights_stands_among_the_published_of_its_
 
 def test_numbers_round_and_latex_is_escaped():
     """A half is rounded to the even digit, as in sentences."""
-    assert tables.decimals(1 / 16) == "0.062"
+    assert rounded(1 / 16) == "0.062"
     assert [tables.format_p(p) for p in (0.00004, 0.0125)] == ["< 0.001", "0.013"]
     name = "a|b_c & 50 % #1 ~^\\{}$"
     assert (
