@@ -31,8 +31,7 @@ from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.pipeline.checks.artefacts import linear_accuracies
-from featurestack.pipeline.checks.price import by_clip, is_lost
+from featurestack.pipeline.checks.linear import by_clip, is_lost, linear_accuracies
 from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS
 from featurestack.results.scores import Floats, Ints

@@ -48,7 +48,7 @@ def table(options: TableOptions) -> None:
     pandas.
     """
     from featurestack.features_cache.cache import open_cache
-    from featurestack.features_cache.statistics_table import (
+    from featurestack.features_cache.row_statistics import (
         statistics_table,
         write_table,
     )

@@ -1,1 +1,71 @@
-"""Faults of a dataset, a module for what is looked for: `python -m pipeline check`."""
+"""Faults of a dataset, `python -m pipeline check`: findings, and their table."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import text_table
+
+SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
+SHOWN = 8  # most names shown in a finding
+SHOWN_LEAKS = 10  # a leak's names have a line each
+SHOWN_OF_REASON = 3  # most names shown for each reason
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding, with the names of its clips, pairs, classes or options."""
+
+    kind: str
+    severity: str  # one of SEVERITIES
+    what: str
+    names: Sequence[str]
+    remedy: str = ""  # a note has none
+    of: str = "clip"  # noun for each name
+    # mean over folds of a classifier that sees only artefacts; AUROC for tags
+    accuracy: float | None = None
+    # accuracy of the constant answer, the commonest class; 0.5 for tags
+    chance: float | None = None
+    about: str = ""  # subject of a finding that counts nothing, as "file names"
+    reasons: Sequence[str] = ()  # the reason of each name, or none
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """The table of findings, then the names and remedy of those that count."""
+    if not findings:
+        return "nothing was found wrong"
+    rows = [
+        (found.severity, found.about or counted(len(found.names), found.of), found.what)
+        for found in findings
+    ]
+    lines = ["", text_table(rows, ["", "where", "finding"])]
+    for found in (found for found in findings if not found.about):
+        if found.reasons:
+            each = by_reason(found)
+        elif found.severity == LEAK:
+            each = first_names(found.names, SHOWN_LEAKS)
+        else:
+            each = [", ".join(first_names(found.names, SHOWN))]
+        lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
+        lines += [f"  what to do: {found.remedy}"] if found.remedy else []
+    return "\n".join(lines)
+
+
+def first_names(names: Sequence[str], most: int) -> list[str]:
+    """The names; if they are many, the first ones and the number of the others."""
+    if len(names) <= most + 1:
+        return [*names]
+    return [*names[:most], f"and {len(names) - most:,} more"]
+
+
+def by_reason(found: Finding) -> list[str]:
+    """A line for each reason: the number of its names, the reason, the first names."""
+    names_of = defaultdict[str, list[str]](list)
+    for name, reason in zip(found.names, found.reasons):
+        names_of[reason].append(name)
+    lines = []
+    for reason, names in names_of.items():
+        first = ", ".join(first_names(names, SHOWN_OF_REASON))
+        lines.append(f"{counted(len(names), found.of)}: {reason}: {first}")
+    return first_names(lines, SHOWN)

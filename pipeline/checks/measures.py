@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import by_label, spans
 from featurestack.pipeline import audio
-from featurestack.pipeline.checks.findings import NOTE, WARNING, Finding
-from featurestack.pipeline.checks.near_duplicates import (
+from featurestack.pipeline.checks import NOTE, WARNING, Finding
+from featurestack.pipeline.checks.leaks import (
+    LONGEST_DURATION,
     AudioFingerprint,
     audio_fingerprint,
 )
@@ -33,8 +34,6 @@ FRAME = 1024  # samples of a spectrum
 CLIPPED_SHARE = 0.001
 # share of the Nyquist frequency; silence above comes from a lower rate or a codec
 NARROW = 0.8
-# seconds, the most that DURATION allows; the rest of a clip is not read
-LONGEST_DURATION = 3600
 
 
 class Measures(NamedTuple):

@@ -16,8 +16,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import by_label, originals
-from featurestack.pipeline.checks.artefacts import artefact_findings
-from featurestack.pipeline.checks.findings import (
+from featurestack.pipeline.checks import (
     LEAK,
     NOTE,
     SEVERITIES,
@@ -25,13 +24,13 @@ from featurestack.pipeline.checks.findings import (
     Finding,
     report,
 )
-from featurestack.pipeline.checks.leaks import duplicate_findings, source_findings
+from featurestack.pipeline.checks.leaks import duplicate_findings, source_finding
+from featurestack.pipeline.checks.linear import artefact_findings, price_findings
 from featurestack.pipeline.checks.measures import (
     clip_notes,
     clip_warnings,
     measure_clips,
 )
-from featurestack.pipeline.checks.price import price_findings
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset, load
@@ -84,7 +83,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     unreadable = table[table["reason"] != ""]
     measured = table[table["reason"] == ""].reset_index(drop=True)
     findings = [
-        *source_findings(table),
+        source_finding(table),
         *duplicate_findings(table, fingerprints, dataset),
         Finding(
             "unreadable",
@@ -109,12 +108,10 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 def name_findings(dataset: Dataset) -> list[Finding]:
     """Findings about recordings, speakers, sites or devices that names may tell."""
     table = originals(dataset.table)
+    field = dataset.field
     alone = not table["group"].duplicated().any()
-    pattern = propose_group(table) if alone and not dataset.fields else ""
-    fields = [
-        Finding("field", NOTE, field.sentence, ["GROUP"], about="file names")
-        for field in dataset.fields
-    ]
+    pattern = propose_group(table) if alone and not field else ""
+    sentence = field.sentence if field else ""
     return [
         Finding(
             "group",
@@ -124,7 +121,9 @@ def name_findings(dataset: Dataset) -> list[Finding]:
             ["GROUP"] if pattern else [],
             about="file names",
         ),
-        *fields,
+        Finding(
+            "field", NOTE, sentence, ["GROUP"] if field else [], about="file names"
+        ),
         same_classes(table),
     ]
 

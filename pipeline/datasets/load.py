@@ -34,7 +34,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds, with_labels
-from featurestack.pipeline.datasets.name_fields import NameField, name_fields
+from featurestack.pipeline.datasets.name_fields import NameField, name_field
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
@@ -77,8 +77,8 @@ class Dataset(IndexSettings):
     cached: pd.DataFrame | None
     # notes for the user, such as ignored files and drawn folds
     notes: tuple[str, ...]
-    # fields of names and columns that may be speakers, if each clip is a group
-    fields: tuple[NameField, ...] = ()
+    # a field of names or a column that may be speakers, if each clip is a group
+    field: NameField | None = None
     keeps_copies: bool = True  # the copies in its cache, if it has one
     read_only: bool = False  # a cache that is used as it is
 
@@ -111,7 +111,7 @@ def load(options: SourceOptions) -> Dataset:
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
-    fields = () if word in NAMED else name_fields(table)
+    field = None if word in NAMED else name_field(table)
     if label != kept_label:
         label_file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(label_file, label)
@@ -123,7 +123,7 @@ def load(options: SourceOptions) -> Dataset:
             " or SAMPLE_RATE="
         )
     notes = *listing.notes, *fold_notes, *audio_notes
-    sentences = [field.sentence for field in fields]
+    sentences = [field.sentence] if field else []
     attributes = {
         "dataset": name,
         "source": source,
@@ -143,7 +143,7 @@ def load(options: SourceOptions) -> Dataset:
         settings={key: value for key, value in attributes.items() if value is not None},
         cached=cached,
         notes=(*notes, *sentences),
-        fields=fields,
+        field=field,
         keeps_copies=with_copies is None,
     )
 

@@ -44,7 +44,6 @@ COLUMNS = re.compile(
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
 FOLDS_OF_GROUPS = 10  # most values for which each is proposed as a fold
 SHOWN_VALUES = 4
-NAMED = 1  # fields that are named: if several fit, at most one is right
 WORD = re.compile(r"[A-Za-z]{3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
 
@@ -86,17 +85,18 @@ class NameField:
         )
 
 
-def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
-    """The field that may be speakers or sites; none if clips share groups already."""
+def name_field(table: pd.DataFrame) -> NameField | None:
+    """The field that may be speakers or sites; none if clips share groups already. If
+    several fit, at most one is right: words come before numbers, then the most values.
+    """
     if table["group"].duplicated().any():
-        return ()
-    fields = [*fields_of_columns(table), *fields_of_stems(table)]
-    present = [field for field in fields if field]
-    # columns before names, words before numbers, then the most values
-    present.sort(key=lambda field: -len(field.values))
-    present.sort(key=lambda field: field.values[0].isdecimal())
-    present.sort(key=lambda field: not field.where.startswith("column"))
-    return tuple(present[:NAMED])
+        return None
+    for fields in (fields_of_columns(table), fields_of_stems(table)):
+        present = [field for field in fields if field]
+        if present:
+            present.sort(key=lambda field: -len(field.values))
+            return min(present, key=lambda field: field.values[0].isdecimal())
+    return None
 
 
 def fields_of_columns(table: pd.DataFrame) -> list[NameField | None]:

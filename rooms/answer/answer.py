@@ -331,7 +331,7 @@ def was_answered(question: Question) -> bool:
 
 def check(question: Question) -> bool:
     """Print and keep what `check` finds; False if that is known."""
-    from featurestack.pipeline.checks.findings import report
+    from featurestack.pipeline.checks import report
     from featurestack.pipeline.checks.run import findings_in, keep
 
     if question.asked is None or not question.unchecked:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from featurestack.pipeline import audio, synth
-from featurestack.pipeline.checks.artefacts import linear_accuracies
+from featurestack.pipeline.checks.linear import linear_accuracies
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.download import UNFINISHED
 from featurestack.pipeline.synth import write_dataset

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from featurestack.features_cache.table import complete, label_indicator
-from featurestack.pipeline.checks.artefacts import linear_accuracies
+from featurestack.pipeline.checks.linear import linear_accuracies
 from featurestack.results.linear import fit, means_and_deviations, strengths
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featurestack.pipeline.checks.near_duplicates import correlate
+from featurestack.pipeline.checks.leaks import correlate
 from tests.pipeline.checks.sounds import noise
 
 

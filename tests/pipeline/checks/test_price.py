@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.pipeline.checks.price import by_clip, is_lost
+from featurestack.pipeline.checks.linear import by_clip, is_lost
 
 
 @pytest.mark.parametrize(

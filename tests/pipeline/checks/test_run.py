@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from featurestack.features_cache.side_files import read_check
-from featurestack.pipeline.checks.findings import LEAK, NOTE, WARNING
+from featurestack.pipeline.checks import LEAK, NOTE, WARNING
 from featurestack.pipeline.checks.run import check_dataset, findings_in
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.pipeline.datasets.name_fields import name_fields
+from featurestack.pipeline.datasets.name_fields import name_field
 
 
 def clips(names, **columns):
@@ -32,7 +32,7 @@ DIGITS = [
 
 
 def test_speakers_of_digits_are_named_with_the_words_to_type():
-    (field,) = name_fields(clips(DIGITS))
+    field = name_field(clips(DIGITS))
     assert field.sentence == (
         "field 2 of the names has 3 values, each in all 4 classes (george, lucas,"
         " theo): speakers, sites, devices? GROUP='_(.*)_' FOLDS_BY=group"
@@ -58,14 +58,14 @@ def test_the_pattern_gives_the_sites_and_not_the_class(name, pattern):
     ]
     names = [name.format(word=word, site=site, take=take) for word, site, take in rows]
     table = clips(names).assign(label=[word for word, *_ in rows])
-    field = name_fields(table)[0]
+    field = name_field(table)
     assert field.group == pattern
     assert field.of_clips(table).tolist() == [site for _, site, _ in rows]
 
 
 def test_a_further_column_is_named_as_its_own_group():
     names = [f"{label}_{n}" for label in ("a", "b") for n in range(6)]
-    (field,) = name_fields(clips(names, device=["phone", "desk", "phone"] * 4))
+    field = name_field(clips(names, device=["phone", "desk", "phone"] * 4))
     assert (field.where, field.options) == (
         "column device",
         ["GROUP=device", "FOLDS_BY=group"],
@@ -75,7 +75,7 @@ def test_a_further_column_is_named_as_its_own_group():
 def test_a_name_of_one_word_in_each_folder_is_a_field():
     names = [f"{word}/{speaker}" for word in "abc" for speaker in ("george", "lucas")]
     table = clips(names).assign(label=[name[0] for name in names])
-    (field,) = name_fields(table)
+    field = name_field(table)
     assert field.options == ["GROUP=^([^_]+)", "FOLDS_BY=group"]
 
 
@@ -155,7 +155,7 @@ def innocent(pattern):
 
 
 def test_at_most_3_of_32_innocent_kinds_of_names_are_suspected():
-    suspected = [kind for kind, form in INNOCENT.items() if name_fields(innocent(form))]
+    suspected = [kind for kind, form in INNOCENT.items() if name_field(innocent(form))]
     assert len(INNOCENT) == 32 and len(suspected) <= 3, suspected
 
 
@@ -190,5 +190,5 @@ EMO_DB = [
 def test_speakers_of_published_datasets_are_named(rows, where, values):
     names, labels = zip(*rows)
     table = clips(list(names)).assign(label=labels)
-    (field,) = name_fields(table)
+    field = name_field(table)
     assert (field.where, len(field.values)) == (where, values)
