@@ -93,7 +93,7 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 
 
 def data_tables(
-    cache: Cache, features: list[str], writer: FigureWriter
+    cache: Cache, features: Sequence[str], writer: FigureWriter
 ) -> dict[str, pd.DataFrame]:
     """Submit the section's figures, of readable features; its tables by name."""
     clips = originals(cache.clips)
@@ -109,13 +109,6 @@ def data_tables(
     tables = {"clips": by_fold.reset_index()}
     if has_tags(clips):  # means and neighbours of a class need clips of one label
         return tables
-    return tables | feature_tables(cache, clips, features, writer)
-
-
-def feature_tables(
-    cache: Cache, clips: pd.DataFrame, features: Sequence[str], writer: FigureWriter
-) -> dict[str, pd.DataFrame]:
-    """The accuracy of the nearest neighbour by each feature, of clips of one label."""
     rng = np.random.default_rng(0)
     sample = sample_by_class(clips, SAMPLED_CLIPS, rng).set_index("clip_id")
     accuracy = {}
@@ -130,12 +123,12 @@ def feature_tables(
         recording = summarised["group"].to_numpy(str)
         components = principal_components(standardised(values.to_numpy()))
         accuracy[name] = neighbour_accuracy(components, target, recording)
-    if clips["label"].nunique() < 2 or not accuracy:
-        return {}
-    ranked = pd.Series(accuracy, name="neighbour_accuracy").rename_axis("feature")
-    ranked = ranked.sort_values(ascending=False, kind="stable")
-    writer.submit("separability", accuracy=ranked)
-    return {"separability": ranked.reset_index()}
+    if clips["label"].nunique() > 1 and accuracy:
+        ranked = pd.Series(accuracy, name="neighbour_accuracy").rename_axis("feature")
+        ranked = ranked.sort_values(ascending=False, kind="stable")
+        writer.submit("separability", accuracy=ranked)
+        tables["separability"] = ranked.reset_index()
+    return tables
 
 
 def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:

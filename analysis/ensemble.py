@@ -43,7 +43,17 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     members = [read_member(folder) for folder in folders]
     first = members[0]
     for run in members:
-        refuse_member(run, first)
+        if run.task.multilabel:
+            raise RequestError(
+                f"{run.name} cannot join an ensemble: its clips have several labels or"
+                " none"
+            )
+        if run.task.name != first.task.name or not same_clips(run, first):
+            raise RequestError(
+                f"{run.name} and {first.name} cannot form an ensemble: task, classes,"
+                f" folds, recordings or test clips differ ({len(run.clip_ids)} and"
+                f" {len(first.clip_ids)} clips); give runs of the same folds"
+            )
     means = mean_probabilities(members)
     config = ensemble_config(members)
     folder = RunFolder(runs / config.dataset / config.name)
@@ -80,20 +90,6 @@ def read_member(folder: RunFolder) -> Run:
             f"{folder.name} cannot join an ensemble: {results.problems[0].text}"
         )
     return results.runs[0]
-
-
-def refuse_member(run: Run, first: Run) -> None:
-    """RequestError if the run cannot be averaged with the first."""
-    if run.task.multilabel:
-        raise RequestError(
-            f"{run.name} cannot join an ensemble: its clips have several labels or none"
-        )
-    if run.task.name != first.task.name or not same_clips(run, first):
-        raise RequestError(
-            f"{run.name} and {first.name} cannot form an ensemble: task, classes,"
-            f" folds, recordings or test clips differ ({len(run.clip_ids)} and"
-            f" {len(first.clip_ids)} clips); give runs of the same folds"
-        )
 
 
 def selected_alike(members: Sequence[Run]) -> bool:

@@ -218,7 +218,7 @@ def data(page: PageInputs) -> Section | None:
     return Section(
         "data",
         "Data",
-        tables=data_tables(page.cache, [*page.features], page.writer),
+        tables=data_tables(page.cache, page.features, page.writer),
         values={"data_facts": data_facts(page.cache)},
     )
 

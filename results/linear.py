@@ -6,7 +6,6 @@ percentages agree.
 Conventions: N clips, D numbers of a clip, K classes.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,9 +21,6 @@ ABSENT = -1000.0
 # vector of 8,192 would drown 1,024 others: with it YAMNet has 85.2 % and not 80.8, on
 # folds 1 to 3 of ESC-50, each tested by the model of the two others.
 WIDEST = 2050
-# the fit whose time on this machine tells that of others: clips, numbers, classes
-TIMED = (400, 64, 10)
-TIMED_SECONDS = 0.5  # time for repeated fits
 
 
 @dataclass(frozen=True)
@@ -108,21 +104,6 @@ def fit(
             solution = minimise(standard, target, largest, exclusive, counts)
         weight[fitted], bias[fitted] = solution
     return LinearModel(mean, scale, weight, bias)
-
-
-def fit_seconds() -> float:
-    """The seconds of one fit of the size TIMED on this machine, the mean of several."""
-    clips, columns, classes = TIMED
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(clips, columns))
-    y = np.arange(clips) % classes
-    fit(x[:20], y[:20], classes)  # it imports
-    begun = time.perf_counter()
-    fits = 0
-    while time.perf_counter() - begun < TIMED_SECONDS:
-        fit(x, y, classes)
-        fits += 1
-    return (time.perf_counter() - begun) / fits
 
 
 def means_and_deviations(x: Floats) -> tuple[Floats, Floats]:

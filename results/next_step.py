@@ -111,12 +111,6 @@ class State:
 # ---- features to try
 
 
-def promising_first(names: Iterable[str]) -> list[str]:
-    """The features in DIFFERENT before the others, which keep their order."""
-    places = {name: place for place, name in enumerate(DIFFERENT)}
-    return sorted(names, key=lambda name: places.get(unframed(name), len(places)))
-
-
 def unframed(name: str) -> str:
     """A feature's name without rows and without parameters that count samples.
 

@@ -32,7 +32,6 @@ from featurestack.analysis.figures.drawing import (
     TEXT_WIDTH,
     drawing,
 )
-from featurestack.commandline import rooms
 from featurestack.commandline.terminal import progress
 from featurestack.storage.files import replace_file
 
@@ -169,10 +168,9 @@ class FigureWriter:
 def drawing_code(name: str) -> str:
     """A hash of the modules that draw a figure and of matplotlib's version."""
     files = sorted(Path(__file__).parent.glob("*.py"))
-    if name in rooms.names("figures"):
-        drawn = FIGURES[name].draw  # perhaps a shared function with a room's labels
-        function = drawn.func if isinstance(drawn, partial) else drawn
-        files.append(Path(inspect.getfile(function)))
+    drawn = FIGURES[name].draw  # perhaps a shared function with a room's labels
+    function = drawn.func if isinstance(drawn, partial) else drawn
+    files.append(Path(inspect.getfile(function)))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 

@@ -35,7 +35,7 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import ChoiceConfig, RunConfig
-from featurestack.results.next_step import promising_first
+from featurestack.results.next_step import DIFFERENT, unframed
 from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.rooms.answer import sentences
 from featurestack.rooms.answer.options import AnswerOptions
@@ -293,7 +293,9 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
             tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
         else:
             kept.append(name)
-    return promising_first(kept)
+    # the features in DIFFERENT come first, the others keep their order
+    places = {name: place for place, name in enumerate(DIFFERENT)}
+    return sorted(kept, key=lambda name: places.get(unframed(name), len(places)))
 
 
 def tell_time(question: Question) -> None:

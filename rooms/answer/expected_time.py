@@ -1,13 +1,15 @@
 """The time that `answer` will take, told once before it begins: coarse."""
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from joblib import cpu_count
 
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.row_statistics import has_statistics, kept_columns
-from featurestack.results.linear import TIMED, fit_seconds
+from featurestack.results import linear
 from featurestack.rooms.answer.choice import MOST_PAIRED
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     from featurestack.pipeline.request import Request
 
+# the fit whose time on this machine tells that of others: clips, numbers, classes
+TIMED = (400, 64, 10)
+TIMED_SECONDS = 0.5  # time for repeated fits
 EXTRACTED = 2  # clips whose extraction is timed
 # numbers of `fit_seconds` that last as long as: a clip of `check`, the start of the
 # workers of extraction, a clip of a fold by `texture`, a million cached values that
@@ -59,6 +64,21 @@ def expected_seconds(
     texture = 2 * folds * TEXTURE_FITS * number * fit
     maps = [feature.frames > 1 for feature in features]
     return seconds + texture * all(maps), seconds + texture * any(maps)
+
+
+def fit_seconds() -> float:
+    """The seconds of one fit of the size TIMED on this machine, the mean of several."""
+    clips, columns, classes = TIMED
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(clips, columns))
+    y = np.arange(clips) % classes
+    linear.fit(x[:20], y[:20], classes)  # it imports
+    begun = time.perf_counter()
+    fits = 0
+    while time.perf_counter() - begun < TIMED_SECONDS:
+        linear.fit(x, y, classes)
+        fits += 1
+    return (time.perf_counter() - begun) / fits
 
 
 def width(feature: FeatureSpec) -> int:
