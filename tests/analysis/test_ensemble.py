@@ -48,7 +48,7 @@ def test_an_ensemble_averages_epochs_that_count_and_ranks_with_runs_of_its_proto
     assert len(sets) == ranked
     if ranked == 1:  # the members make different errors, so the mean is better
         assert sets[0].runs[sets[0].accuracy.argmax()].name == ensemble.name
-    assert ensemble.features == "mel,zcr+chroma" and ensemble.synthetic
+    assert ensemble.features == "mel,zcr+chroma" and ensemble.config.synthetic
     assert ensemble.config.parameters == sum(run.config.parameters for run in runs)
 
 
