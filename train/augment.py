@@ -30,8 +30,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.spelling import make_command
@@ -321,24 +319,3 @@ def views(
             moved = x.roll(round(frames * i / count), dims=3)
         view = centre(moved, (rows, frames))
         yield keep_untimed(tuple(timed), view, middle)
-
-
-def preview(
-    x: Tensor, augmenter: Augmenter, channels: Channels, generator: Generator
-) -> dict[str, np.ndarray]:
-    """The clips x (n, C, H, W) before and after each augmentation, for the report.
-
-    `augment` (k,) has the augmentations in order. `before` (n, C, H, W) float16 is the
-    model's input without them, `after_<i>` with the i-th alone, `together` with all.
-    """
-    import torch
-
-    targets = torch.eye(len(x), device=x.device)
-    steps = enumerate(augmenter.steps)
-    drawn = {f"after_{i}": Augmenter((step,)) for i, step in steps}
-    drawn |= {"before": Augmenter(), "together": augmenter}
-    arrays = {"augment": np.array(str(augmenter).split(","))}
-    for name, augmented in drawn.items():
-        values, _ = augmented(x, targets, channels, generator)
-        arrays[name] = values.half().cpu().numpy()
-    return arrays

@@ -34,7 +34,7 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.retraining import refuse_another
+from featurestack.train.run import refuse_another
 from featurestack.train.run_json import first_config
 
 Side = Literal["train", "val", "test"]

@@ -32,7 +32,7 @@ from featurestack.features_cache.table import (
     originals,
     untrainable,
 )
-from featurestack.results.config import StoredChannel
+from featurestack.results.config import SoundClass, StoredChannel, digest
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import claiming_name, task_of
 from featurestack.results.training_data import copy_numbers, training_clips
@@ -42,7 +42,6 @@ from featurestack.train.models.architecture import Architecture, resolve
 from featurestack.train.network_input import InputSpec, describe_channel
 from featurestack.train.options import Execution, RunOptions, swept_options
 from featurestack.train.run_identity import (
-    Identity,
     exact_training,
     hashed_content,
     run_folder,
@@ -71,16 +70,18 @@ class Plan:
     augmenter: Augmenter
     # clips that are done in every channel; the index is the cache's row numbers
     table: pd.DataFrame
-    identity: Identity
+    content: dict[str, Any]  # of its hash: `hashed_content`
+    path: Path  # the run's folder
+    # NAME=value words that train the configuration, see `training_command`
+    command: tuple[str, ...]
     # feature sets from which its own was composed by their scores; 0 if it was not
     composed_from: int = 0
     # clips of the table whose features cannot be read; known once they were measured
     left_out: tuple[str, ...] = ()
 
     @property
-    def path(self) -> Path:
-        """The run's folder."""
-        return self.identity.path
+    def hash(self) -> str:
+        return digest(self.content)
 
     @property
     def dataset(self) -> str:
@@ -115,13 +116,14 @@ class Plan:
         return self.cache.filled[self.table.index]
 
     @cached_property
-    def classes(self) -> list[dict[str, str]]:
-        """Name and category of each class, in the order of probability columns."""
-        return self.task.class_entries(self.table)
+    def classes(self) -> tuple[SoundClass, ...]:
+        """The classes, in the order of probability columns."""
+        entries = self.task.class_entries(self.table)
+        return tuple(SoundClass(**entry) for entry in entries)
 
     @property
     def names(self) -> list[str]:
-        return [entry["name"] for entry in self.classes]
+        return [entry.name for entry in self.classes]
 
     @property
     def folds(self) -> list[int]:
@@ -215,7 +217,9 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         input=spec,
         augmenter=augmenter,
         table=table,
-        identity=Identity(content, path, tuple(training_command(options))),
+        content=content,
+        path=path,
+        command=tuple(training_command(options)),
     )
 
 

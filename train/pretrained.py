@@ -145,7 +145,7 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     own = state["fold"]
     run = RunFolder(file.parent.parent)
     tested = folds if run.dataset == plan.dataset else []
-    if run.training.clips == plan.identity.content["clips"]:
+    if run.training.clips == plan.content["clips"]:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(

@@ -86,7 +86,7 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
         seed=config.seed,
     )
     plan = make_plan(options)
-    if plan.identity.hash != config.hash:
+    if plan.hash != config.hash:
         raise RequestError(
             f"{plan.cache.folder} holds other clips or values than {run.name} was"
             " trained on: DATA= names the folder of the cache that trained it"

@@ -1,31 +1,44 @@
 """`python -m train run`: train the folds of one run folder and print the scores.
 
 A fold that has a predictions.csv is finished. The trainer, which needs torch, is
-imported only if a fold is left to train.
+imported only if a fold is left to train. A folder that holds another run than the one
+that is planned is refused.
+
+With RETRAIN=1 a run of clips that have changed is trained again in its place. The new
+run is trained in a hidden folder beside the old one, `.<run>.retraining`. When it is
+finished, the old run becomes `.<run>.replaced`, the new one takes its name, and the old
+one is deleted. Neither is lost if the process is killed at any moment.
 """
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.inspect import source_changes
 from featurestack.features_cache.location import cache_folder, is_cache
+from featurestack.features_cache.table import originals
 from featurestack.results.next_step import State, next_step, predict_by
-from featurestack.results.run_folder import RunFolder, finish_switch
+from featurestack.results.run_folder import (
+    RETRAINED,
+    RETRAINING,
+    RunFolder,
+    finish_switch,
+    hidden,
+)
+from featurestack.results.training_data import readable_again
+from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import make_plan
-from featurestack.train.retraining import (
-    StaleRun,
-    refuse_another,
-    retrained,
-    take_place,
-)
-from featurestack.train.summary import run_summary
+from featurestack.train.plan import NAMED_CLIPS, Plan, make_plan
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
@@ -38,6 +51,23 @@ def train_folds(options: RunOptions) -> int:
         print(run_summary(folder))
         print(next_steps(options, folder))
     return 0
+
+
+def run_summary(run: RunFolder) -> str:
+    """Mean ± sd over folds of loss, score and F1, the worst errors, the protocol."""
+    folds = run.finished
+    lines = [
+        (
+            f"{run.path}: {len(folds)} of {len(run.folds)} folds; mean ± sd, n ="
+            f" {len(folds)}"
+        ),
+        *run.task.score_lines(run, folds),
+        *run.task.error_lines(run),
+        f"protocol: {run.config.protocol}",
+    ]
+    if run.config.synthetic:
+        lines.append("the clips are synthetic")
+    return "\n".join(lines)
 
 
 def next_steps(options: RunOptions, folder: RunFolder) -> str:
@@ -109,9 +139,99 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     else:
         tell(f"{folder.path} has these folds already")
     if first_process():
-        tested = not options.skip_test
-        run_json.finish(plan.path, plan.cache, options.note, tested)
+        run_json.finish(plan.path, plan.cache, options.note)
         folder = RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
         if plan.path != path and folder.finished == folder.folds:
             take_place(plan.path, path)
     return RunFolder(plan.path if plan.path.exists() else path)
+
+
+# ---- another run in the folder
+
+
+class StaleRun(RequestError):
+    """RETRAIN=1 helps: clips or feature values differ now, or run.json is damaged."""
+
+
+def refuse_another(folder: RunFolder, plan: Plan) -> None:
+    """RequestError for another configuration; StaleRun for other data or damage."""
+    if not (folder.path / "run.json").exists():
+        return
+    try:
+        known = folder.config
+    except RequestError as damage:
+        raise StaleRun(str(damage)) from None
+    known = folder.training
+    if known.hash != plan.hash:
+        theirs = vars(known.options)
+        own = vars(plan.training).items()
+        changed = [name.upper() for name, value in own if theirs.get(name) != value]
+        now = plan.content
+        data = [
+            name for name in ("cache", "clips") if getattr(known, name) != now[name]
+        ]
+        if data and not changed:
+            raise StaleRun(
+                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again"
+                " in its place"
+            )
+        changed += data
+        if not changed:
+            weights = plan.training.weights
+            changed = ["the content of WEIGHTS" if weights else "the model's revision"]
+        raise RequestError(
+            f"{folder.path} holds another configuration (different:"
+            f" {', '.join(changed)}) and is left as it is: give TAG=… for a folder of"
+            " its own"
+        )
+    if clips := readable_again(known, plan.cache):
+        raise StaleRun(
+            f"{folder.name} was trained without {counted(len(clips), 'clip')}"
+            f" ({', '.join(clips[:NAMED_CLIPS])}) that can be read now: RETRAIN=1"
+            " trains it again in its place"
+        )
+
+
+def stale_data(folder: RunFolder, plan: Plan) -> str:
+    """The difference between a run's clips and the plan's, in words."""
+    now = len(originals(plan.table))
+    with suppress(RequestError):  # no fold is finished, or a file is damaged
+        before = folder.predictions().query("split == 'test'")["clip_id"].nunique()
+        if folder.finished == folder.folds and before != now:
+            return f"was trained on {counted(before, 'clip')}, there are {now:,} now"
+    return "was trained on other clips or feature values than there are now"
+
+
+def retrained(plan: Plan) -> Plan:
+    """The plan, moved to the retraining folder next to its run. A retraining that was
+    begun for the same clips and values continues; another is deleted.
+    """
+    path = hidden(plan.path, RETRAINING)
+    plan = replace(plan, path=path)
+    try:
+        refuse_another(RunFolder(path), plan)
+    except RequestError:  # begun for other clips or values, or damaged
+        with locked_folds(path):
+            shutil.rmtree(path)
+    return plan
+
+
+@contextmanager
+def locked_folds(run: Path) -> Iterator[None]:
+    """The locks of a run's folds; RequestError if one is being trained."""
+    with ExitStack() as locks:
+        for fold in run.glob("fold*"):
+            busy = f"{fold} is being trained by another process"
+            locks.enter_context(Lock(fold / ".lock", busy=busy))
+        yield
+
+
+def take_place(new: Path, old: Path) -> None:
+    """Replace an old run by a finished one. A kill between the two renames leaves both
+    under their other names: `results.run_folder.finish_switch` goes on.
+    """
+    last = hidden(old, RETRAINED)
+    with locked_folds(old):
+        old.rename(last)
+        new.rename(old)
+        shutil.rmtree(last)

@@ -8,7 +8,7 @@ Nothing here imports torch.
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,17 @@ HASH_VERSION = 4
 PATHS = ("weights", "background_audio")  # named by their last part
 
 
-@dataclass(frozen=True)
-class Identity:
-    """The content of a run's hash, and the run's folder."""
+def hashed_content(
+    training: Training,
+    cache: Cache,
+    spec: InputSpec,
+    table: pd.DataFrame,
+    model: Architecture,
+) -> dict[str, Any]:
+    """The content of a run's hash; a change of these entries needs a higher
+    HASH_VERSION.
 
-    content: dict[str, Any]
-    """version  HASH_VERSION
+    version  HASH_VERSION
     options  the options of `Training` that are not at their defaults, so that a new
              option leaves every run its hash; a file of weights counts by its content
     cache    stored feature -> digest of its clips' fingerprints
@@ -46,25 +51,6 @@ class Identity:
     untimed  only if a channel whose columns are not time enters with all its values
     revisions  only if a model's revision is above 1: the revision by model
     network  only for a training loop of one's own: the network's name
-    """
-    path: Path
-    # NAME=value words that train the configuration, see `training_command`
-    command: tuple[str, ...]
-
-    @property
-    def hash(self) -> str:
-        return digest(self.content)
-
-
-def hashed_content(
-    training: Training,
-    cache: Cache,
-    spec: InputSpec,
-    table: pd.DataFrame,
-    model: Architecture,
-) -> dict[str, Any]:
-    """The content of `Identity`; a change of these entries needs a higher
-    HASH_VERSION.
     """
     options = hashed_options(training)
     weights = weights_file(training)

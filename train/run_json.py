@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import joblib
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.commandline import own_code
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
-from featurestack.features_cache.table import label_indicator
 from featurestack.results.calibration import fit_temperature, fit_thresholds
 from featurestack.results.composition import composed_from
 from featurestack.results.config import (
@@ -26,7 +28,6 @@ from featurestack.results.config import (
     ExtractionCost,
     Machine,
     RunConfig,
-    SoundClass,
     Way,
     WayChange,
     digest,
@@ -34,7 +35,7 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config
 from featurestack.storage.files import Lock
-from featurestack.train.plan import Plan
+from featurestack.train.plan import NAMED_CLIPS, Plan
 from featurestack.train.run_identity import protocol
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     """run.json before training, on this kind of device."""
     cache = plan.cache
     model = plan.model
-    content = plan.identity.content
+    content = plan.content
     seedless = content | {"options": content["options"] | {"seed": None}}
     filled = plan.filled
     clip_seconds = None
@@ -75,7 +76,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         member_models=tuple(model.member_names),
         input_grid=f"{rows}x{frames}",
         folds=tuple(plan.folds),
-        classes=tuple(SoundClass(**entry) for entry in plan.classes),
+        classes=plan.classes,
         sample_rate=cache.sample_rate,
         duration=cache.duration,
         audio_channel=cache.audio_channel,
@@ -87,9 +88,9 @@ def first_config(plan: Plan, device: str) -> RunConfig:
             in_steps=model.kind.in_steps,
             published_test=cache.published_test in plan.folds,
         ),
-        hash=plan.identity.hash,
+        hash=plan.hash,
         family=digest([seedless, plan.execution.tag]),
-        command=plan.identity.command,
+        command=plan.command,
         cache=content["cache"],
         clips=content["clips"],
         left_out=plan.left_out,
@@ -130,7 +131,22 @@ def record(
             write_config(plan.path, replace(run.training, computed=computed))
 
 
-def finish(path: Path, cache: Cache, note: str, tested: bool) -> None:
+def refuse_damage(plan: Plan) -> None:
+    """RequestError if clips on which the run has begun cannot be read any more."""
+    if not plan.begun:
+        return
+    known = {*RunFolder(plan.path).training.left_out}
+    damaged = [clip for clip in plan.left_out if clip not in known]
+    if damaged:
+        raise RequestError(
+            f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
+            f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
+            f" {plan.cache.remedy(' '.join(plan.stored))}, or give TAG=… for a run"
+            " without them"
+        )
+
+
+def finish(path: Path, cache: Cache, note: str) -> None:
     """Write seconds, note and, after new tests, calibration and rules."""
     folder = RunFolder(path)
     known = folder.training
@@ -141,8 +157,7 @@ def finish(path: Path, cache: Cache, note: str, tested: bool) -> None:
         known = folder.training
         seconds = seconds_of(folder)
         config = replace(known, seconds=seconds, note=note or known.note)
-        has_new_tests = tested and seconds != known.seconds
-        if has_new_tests:
+        if seconds != known.seconds and not known.options.skip_test:
             rules = folder.task.finish(folder, cache)
             config = replace(config, calibration=calibrate(folder), rules=rules)
         if config != known:
@@ -178,24 +193,30 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         temperature = 1.0
         if task.by_temperature:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
+        thresholds = None
+        if task.multilabel:
+            thresholds = run_thresholds(run, tested["fold"], labels, probabilities)
         fitted[selection] = Calibration(
             temperature=temperature,
             clips=len(tested),
-            thresholds=thresholds_of_run(run, selection) if task.multilabel else None,
+            thresholds=thresholds,
         )
     return fitted
 
 
-def thresholds_of_run(run: RunFolder, selection: str) -> dict[str, float]:
+def run_thresholds(
+    run: RunFolder,
+    folds: "pd.Series[int]",
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[np.float32],
+) -> dict[str, float]:
     """Each class's threshold with the highest F1 on all tested clips.
 
     A clip counts for the classes that its fold's model was trained on: those tested in
     the other folds. It counts for all classes if some fold is unfinished, or one fold
     alone is tested. A class that none of its clips has gets UNFITTED.
     """
-    tested = run.scored(selection=selection)
-    labels = label_indicator(tested["target"], run.classes)
-    by_fold = [labels[tested["fold"] == fold].any(axis=0) for fold in run.finished]
+    by_fold = [labels[folds == fold].any(axis=0) for fold in run.finished]
     present = np.stack(by_fold)
     other_folds = present.sum(axis=0) - present
     elsewhere = other_folds > 0
@@ -203,8 +224,7 @@ def thresholds_of_run(run: RunFolder, selection: str) -> dict[str, float]:
     if len(run.finished) == 1 or run.finished != run.folds:
         elsewhere[:] = True
 
-    probabilities = tested[run.classes].to_numpy(np.float32)
-    trained = elsewhere[pd.Index(run.finished).get_indexer(tested["fold"])]
+    trained = elsewhere[pd.Index(run.finished).get_indexer(folds)]
     target = labels & trained
     thresholds = fit_thresholds(target, probabilities * trained)
     known = np.where(target.any(axis=0), thresholds, UNFITTED)

@@ -20,7 +20,6 @@ from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, SweepOptions
 from featurestack.train.plan import choose_model, find_features
-from featurestack.train.retraining import StaleRun
 from featurestack.train.run_identity import training_command
 
 MANY = 100  # more runs need YES=1
@@ -49,7 +48,7 @@ def run_sweep(options: SweepOptions) -> int:
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
                 f" {'; '.join(failures)}"
             )
-    if any(isinstance(error, StaleRun) for error in failures.values()):
+    if any(isinstance(error, run.StaleRun) for error in failures.values()):
         given = [f"{name.upper()}={text}" for name, text in options.given.items()]
         print(f"next: {make_command('sweep', *given, 'RETRAIN=1')}")
     elif done and run.first_process():

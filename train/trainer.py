@@ -32,7 +32,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train import run_json
-from featurestack.train.augment import preview, views
+from featurestack.train.augment import Augmenter, views
 from featurestack.train.checkpoint import (
     State,
     load,
@@ -65,8 +65,6 @@ from featurestack.train.optimisation import (
     set_rate,
 )
 from featurestack.train.plan import Plan, Positions, split_folds
-from featurestack.train.retraining import refuse_damage
-from featurestack.train.summary import score_lines
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -432,7 +430,7 @@ def train_run(
     plan.path.mkdir(parents=True, exist_ok=True)
     clips = measure_clips(plan)
     plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
-    refuse_damage(plan)
+    run_json.refuse_damage(plan)
     splits = split_folds(plan, folds, clips.unusable)
     trainer = trainer or trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
@@ -537,7 +535,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         # without the epochs that early stopping spared
         bar.total -= clips * (plan.epochs - trainer.epoch)
         write_results(trainer, folder)
-        for line in score_lines(run, [fold]):
+        for line in plan.task.score_lines(run, [fold]):
             tell(f"{plan.path.name} fold {fold}: {line}")
         complete = True
     finally:
@@ -585,14 +583,26 @@ def write_results(trainer: Trainer, folder: Path) -> None:
 
 
 def write_preview(data: FoldData, folder: Path) -> None:
-    """Write augmented.npz, unless clips are vectors or row statistics."""
+    """Write augmented.npz, clips before and after each augmentation, for the report,
+    unless they are vectors or row statistics.
+
+    `augment` (k,) has the augmentations in order. `before` (n, C, H, W) float16 is the
+    model's input without them, `after_<i>` with the i-th alone, `together` with all.
+    """
     plan = data.plan
     previewed = data.spread(PREVIEWED_CLIPS)
     (x,) = data.source.batches([previewed])
     if x.shape[2:] == (1, 1):
         return
     generator = seeded(x.device, plan.training.seed, data.fold)
-    arrays = preview(x, plan.augmenter, data.channels, generator)
+    targets = torch.eye(len(x), device=x.device)
+    steps = enumerate(plan.augmenter.steps)
+    drawn = {f"after_{i}": Augmenter((step,)) for i, step in steps}
+    drawn |= {"before": Augmenter(), "together": plan.augmenter}
+    arrays = {"augment": np.array(str(plan.augmenter).split(","))}
+    for name, augmented in drawn.items():
+        values, _ = augmented(x, targets, data.channels, generator)
+        arrays[name] = values.half().cpu().numpy()
     arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
     arrays["channel"] = np.array(plan.channel_names, str)
     content = io.BytesIO()

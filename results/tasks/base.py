@@ -8,6 +8,7 @@ several seeds, (S, N, K).
 
 from __future__ import annotations
 
+import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
@@ -17,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import mean_percent, percent
 from featurestack.results import calibration
 from featurestack.results.scores import METRICS, Floats, Ints, Labels, Prediction
 
@@ -183,6 +185,40 @@ class Task(ABC):
             name: float(np.mean([score(seed) for seed in seeds]))
             for name, score in METRICS[self.metrics].items()
         }
+
+    def score_lines(self, run: Any, folds: Sequence[int]) -> list[str]:
+        """Scores of these folds of a `RunFolder` at the last epoch and, if validation
+        chose one, at the best epoch; of an ensemble those of each member too.
+        """
+        split = run.scored_split
+        lines = []
+        epochs = {"last": "last epoch"}
+        if run.selection() == "best":
+            epochs["best"] = f"best epoch by {run.training.options.select}"
+        for selection, epoch in epochs.items():
+            table = run.scores(split, selection).loc[folds]
+            texts = []
+            for name in self.printed_scores:
+                # with tags, a fold may have no label to test
+                values = table[name].dropna().tolist()
+                spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+                text = (
+                    f"{statistics.fmean(values):.3f}{spread}" if values else "unknown"
+                )
+                if name == "accuracy":
+                    text = mean_percent(values)
+                texts.append(f"{name} {text}")
+            lines.append(f"{epoch}: {split} {', '.join(texts)}")
+        if run.members:
+            *alone, together = [
+                percent(run.scores(split, member=name)[self.score].loc[folds].mean())
+                for name in (*run.members, "")
+            ]
+            each = ", ".join(
+                f"{name} alone {value}" for name, value in zip(run.members, alone)
+            )
+            lines.append(f"{self.score}: {each}, together {together} %")
+        return lines
 
     def error_lines(self, run: Any) -> list[str]:
         """Lines of a summary on what a `RunFolder` errs in."""

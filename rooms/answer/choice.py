@@ -190,14 +190,14 @@ class Scores:
             [fold, list(split.train), list(split.test)]
             for fold, split in self.clips.splits.items()
         ]
-        clips = plan.identity.content["clips"]
+        clips = plan.content["clips"]
         fits = [FITS, STRENGTH, WIDEST, plan.training.padding]
         about = digest([fits, plan.training.task, plan.folds, clips, sides])
         return self.folder / f"scores-{about}.csv"
 
     def values(self, features: str) -> str:
         """The digest of a set's cached values."""
-        cached = self.clips.plan.identity.content["cache"]
+        cached = self.clips.plan.content["cache"]
         channels = dict(zip(self.clips.plan.channel_names, self.clips.plan.channels))
         return digest([cached[channels[name].stored] for name in features.split("+")])
 

@@ -115,10 +115,8 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
                 target = scratch / file.relative_to(plan.path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read_bytes())
-            identity = replace(plan.identity, path=scratch)
-            copy = replace(
-                plan, identity=identity, execution=part_of(plan.execution, Execution)
-            )
+            execution = part_of(plan.execution, Execution)
+            copy = replace(plan, path=scratch, execution=execution)
             with contextlib.redirect_stderr(nowhere):
                 train_run(copy, folds, device, SharedTrainer)
     dist.barrier()  # a process that left earlier would abort the others

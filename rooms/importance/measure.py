@@ -35,7 +35,7 @@ from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import Split
 from featurestack.results.composition import composed_from
-from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
+from featurestack.results.config import ExtractionCost, digest, to_json
 from featurestack.results.scores import Floats
 from featurestack.rooms.importance.folder import (
     SCORES,
@@ -156,7 +156,7 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     clips = measure_clips(plan)
     splits = split_folds(plan, plan.folds, clips.unusable)
     stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
-    cached = plan.identity.content["cache"]
+    cached = plan.content["cache"]
     fingerprints = {
         name: digest([cached[channel] for channel in channels])
         for name, channels in stored.items()
@@ -175,7 +175,7 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
 
 def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
     """The folder of every call with these options, clips and folds."""
-    content = plan.identity.content
+    content = plan.content
     options = dict(content["options"])
     del options["features"]
     sides = [
@@ -319,7 +319,7 @@ def describe(
         synthetic=plan.cache.synthetic,
         model=plan.model.name,
         task=plan.training.task,
-        classes=tuple(SoundClass(**entry) for entry in plan.classes),
+        classes=plan.classes,
         seed=importance.seed,
         features=importance.names,
         composed_from=composed_from(

@@ -213,10 +213,10 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
-        "            seen = views(x, self.augmenter, self.training.tta, timed)\n",
-        "            y = torch.zeros(len(x), len(self.plan.classes))\n            x, _"
-        " = self.augmenter(x, y, self.data.channels, torch.Generator())\n           "
-        " seen = views(x, self.augmenter, self.training.tta, timed)\n",
+        "(views(x, self.augmenter, self.training.tta, timed) for x in batches)",
+        "(views(self.augmenter(x, torch.zeros(len(x), len(self.plan.classes)),"
+        " self.data.channels, torch.Generator())[0], self.augmenter,"
+        " self.training.tta, timed) for x in batches)",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py"
         " golden:masked",
     ),

@@ -140,7 +140,7 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
 
 def test_the_hash_is_frozen(options):
     """A changed hash would make every finished run another configuration."""
-    content = make_plan(options).identity.content
+    content = make_plan(options).content
     assert (
         sorted(content) == ["cache", "clips", "options", "version"]
         and content["version"] == 4
@@ -175,7 +175,7 @@ def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_that_is_asked_for(
     plan = make_plan(lasting(seconds, **given))
     assert plan.input.drop_padding == dropped
     expected = "drop" if dropped else "keep"
-    assert plan.identity.content["options"]["padding"] == expected
+    assert plan.content["options"]["padding"] == expected
     assert plan.training.padding == expected
     assert plan.cache.filled == pytest.approx(seconds / 0.5 or 1)
 
@@ -200,7 +200,7 @@ def lasting(options, tmp_path):
 def test_select_without_validation_is_told_and_changes_no_hash(options):
     plan = make_plan(change(options, select="val_f1"))
     assert "SELECT is ignored without VAL" in plan.changed
-    assert plan.identity.hash == make_plan(options).identity.hash
+    assert plan.hash == make_plan(options).hash
 
 
 def test_targets_keep_the_numbers_of_their_task(options, monkeypatch):

@@ -26,8 +26,8 @@ from featurestack.train.bundle import (
 )
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.options import BundleOptions, TrainedOptions
+from featurestack.train.run import run_summary
 from featurestack.train.run_json import UNFITTED, calibrate
-from featurestack.train.summary import run_summary
 from tests.refusal import refused
 from tests.train.little import CLASSES, change, execute, little_options
 

@@ -26,7 +26,7 @@ from featurestack.rooms.answer.section import read_features
 from featurestack.rooms.events.dataset import make_events as make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
-from featurestack.train.retraining import StaleRun
+from featurestack.train.run import StaleRun
 from tests.analysis.made_runs import no_figures
 from tests.golden.commands import done
 from tests.golden.sounds import easy_clips

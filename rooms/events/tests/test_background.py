@@ -76,11 +76,11 @@ def test_a_run_with_backgrounds_finds_events_and_is_another_run(folder):
 
 def test_other_backgrounds_of_the_same_name_are_another_run(folder):
     compute_background(folder)
-    before = plan_of(folder).identity.hash
+    before = plan_of(folder).hash
     write_wind(folder / "new", seed=1)
     shutil.rmtree(folder / "data" / "new")
     compute_background(folder)
-    assert plan_of(folder).identity.hash != before
+    assert plan_of(folder).hash != before
 
 
 def statistics(*sizes):
