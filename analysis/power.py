@@ -154,6 +154,6 @@ def power_of_second(main: Ranking) -> tuple[float, float]:
     if not main.metric.pooled:
         each = np.ones((len(main.worth), 1))
         clips = recording_sums(each, main.best.groups)[:, 0]
-        accuracy = main.scores[:, 1] / (main.shares * main.unit)
+        accuracy = main.by_recording[:, 1] / (main.shares * main.unit)
         counts = clips, clips * accuracy
     return detectable(lead, main.shares, main.level, counts)

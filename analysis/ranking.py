@@ -39,7 +39,7 @@ from featurestack.analysis.significance import (
     sign_flip_tests,
 )
 from featurestack.results.bootstrap import CHOICE_WIDTH, recording_sums, widened
-from featurestack.results.ranking_metric import RankingMetric
+from featurestack.results.ranking_metric import Compared, RankingMetric
 from featurestack.results.scores import Floats, Ints
 
 
@@ -59,17 +59,11 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
+class Ranking(Compared):
     """Comparable runs, best first."""
 
     runs: tuple[Run, ...]  # (R,)
     folds: Ints  # (F,)
-    accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
-    fold_accuracy: Floats  # (R, F); mAP for tags
-    interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
-    # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
-    scores: Floats
-    worth: Floats  # (N,) score of a clip that is predicted correctly
     # a difference to the best run, or of an ablation, is clear if its p is below this
     level: float
     # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
@@ -194,7 +188,7 @@ class Ranking:
             differences = np.stack([values for _, values in of_pairs], axis=1)
         else:
             first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
-            differences = self.scores[:, second] - self.scores[:, first]
+            differences = self.by_recording[:, second] - self.by_recording[:, first]
         tests = sign_flip_tests(
             differences,
             self.shares,
@@ -221,7 +215,7 @@ class Ranking:
         """
         best = self.best
         of_chance = self.metric.chance_values(best, self.worth)
-        differences = self.scores - of_chance[:, None]
+        differences = self.by_recording - of_chance[:, None]
         tests = sign_flip_tests(differences, self.shares, LEVEL)
         p = np.nan if self.composed_from else float(tests.p[0])
         return float(of_chance.sum() / self.unit), p
@@ -317,9 +311,8 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         runs=tuple(runs[row] for row in order),
         folds=np.unique(runs[0].folds),
         accuracy=compared.accuracy[order],
-        fold_accuracy=compared.by_fold[order],
         interval=interval[order],
-        scores=compared.by_recording[:, order],
+        by_recording=compared.by_recording[:, order],
         worth=compared.worth,
         level=level,
         reason=reason,

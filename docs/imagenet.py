@@ -23,6 +23,7 @@ from docs.made_tables import (
     Folders,
     feature_sets,
     scores,
+    scores_of_folds,
     stacked,
 )
 from docs.pretrained import YAMNET
@@ -150,7 +151,7 @@ def rows_of(ranking: Ranking) -> pd.DataFrame:
     held_out = np.isin(ranking.folds, HELD_OUT)
     rows = []
     for name, place in places.items():
-        by_fold = 100 * ranking.fold_accuracy[place]
+        by_fold = scores_of_folds(ranking.runs[place])
         gain, gain_from, gain_to, p = gains.get(place, (np.nan,) * 4)
         row = {
             "features": name,

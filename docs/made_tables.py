@@ -22,12 +22,13 @@ import torch
 
 import featurestack as fs
 from featurestack.analysis.ranking import Ranking, rank
-from featurestack.analysis.runs import load_runs
+from featurestack.analysis.runs import Run, load_runs
 from featurestack.analysis.significance import LEVEL
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.results.run_folder import find
+from featurestack.results.scores import Floats
 
 FIVE = "mel+mfcc+chroma+contrast+modulation"
 # ESC-50: sets of features, from one to six
@@ -131,12 +132,17 @@ COMMANDS = {
 }
 
 
+def scores_of_folds(run: Run) -> Floats:
+    """(F,) the accuracy of each fold in percent, by fold."""
+    return 100 * run.task.fold_scores(run)[run.task.score].to_numpy()
+
+
 def scores(ranking: Ranking, place: int) -> dict[str, float]:
     """Accuracy of a run in percent, with its deviation over folds and interval."""
     low, high = 100 * ranking.interval[place]
     return {
         "accuracy": 100 * ranking.accuracy[place],
-        "accuracy_sd": 100 * ranking.fold_accuracy[place].std(ddof=1),
+        "accuracy_sd": scores_of_folds(ranking.runs[place]).std(ddof=1),
         "accuracy_low": low,
         "accuracy_high": high,
     }
@@ -336,7 +342,7 @@ def stacked(dataset: str, ranking: Ranking) -> list[dict[str, object]]:
     gains = dict(zip(others, tests.numbers(ranking.unit)))
     rows = []
     for place, run in enumerate(ranking.runs):
-        accuracies = 100 * ranking.fold_accuracy[place]
+        accuracies = scores_of_folds(run)
         row: dict[str, object] = {"row": f"{dataset} {names[place]}"}
         row |= {"dataset": dataset, "features": names[place]}
         row |= dict.fromkeys((f"fold{fold}" for fold in range(1, 7)), np.nan)

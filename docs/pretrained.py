@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from docs.across import FSDD, syllables
-from docs.made_tables import HELD_OUT, MAKERS, TEXTURE, Folders, scores
+from docs.made_tables import HELD_OUT, MAKERS, TEXTURE, Folders, scores, scores_of_folds
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.ranking import Ranking, rank
 from featurestack.analysis.runs import load_runs
@@ -181,9 +181,9 @@ def pretrained_both(folders: Folders) -> pd.DataFrame:
     for way, place in places.items():
         row = {
             "way": way,
-            "chosen_on": 100 * choice.fold_accuracy[chosen_on[way]].mean(),
+            "chosen_on": scores_of_folds(choice.runs[chosen_on[way]]).mean(),
             **scores(five, place),
-            "held_out": 100 * five.fold_accuracy[place, held_out].mean(),
+            "held_out": scores_of_folds(five.runs[place])[held_out].mean(),
             "seconds": five.runs[place].config.seconds,
         }
         rows.append(row)

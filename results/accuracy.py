@@ -64,14 +64,11 @@ class Accuracy(RankingMetric):
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
         """Sums by recording are whole numbers, so that ties are exact."""
         first = runs[0]
-        _, fold, sizes = np.unique(first.folds, return_inverse=True, return_counts=True)
         correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
-        by_fold = [np.bincount(fold, weights=of_run) / sizes for of_run in correct.T]
         seeds = lcm(*(len(run.probabilities) for run in runs))
         every = np.ones(len(correct))
         return Compared(
             accuracy=correct.mean(axis=0),
-            by_fold=np.stack(by_fold),
             interval=accuracy_interval(correct, first.groups, every),
             by_recording=recording_sums(np.rint(correct * seeds), first.groups),
             worth=seeds * every,

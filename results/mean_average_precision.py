@@ -74,17 +74,8 @@ class MeanAveragePrecision(RankingMetric):
         """mAP is that of all folds; sums by recording are jackknife values."""
         first = runs[0]
         labels = first.labels
-        folds = np.unique(first.folds)
-        by_fold = np.empty((len(runs), len(folds)))
         values = []
-        for row, run in enumerate(runs):
-            for column, fold in enumerate(folds):
-                tested = run.folds == fold
-                of_fold = [
-                    tags.macro(tags.average_precision(labels[tested], ranks[tested]))
-                    for ranks in run.ranks
-                ]
-                by_fold[row, column] = np.mean(of_fold)
+        for run in runs:
             of_seeds = [
                 tags.jackknife_values(labels, ranks, first.groups)
                 for ranks in run.ranks
@@ -93,7 +84,6 @@ class MeanAveragePrecision(RankingMetric):
         by_recording = np.stack(values, axis=1)
         return Compared(
             accuracy=by_recording.sum(axis=0),
-            by_fold=by_fold,
             interval=np.stack([run.precision[-1, 1:] for run in runs]),
             by_recording=by_recording,
             worth=np.full(len(labels), 1 / len(labels)),

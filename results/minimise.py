@@ -185,8 +185,8 @@ class LogLoss:
         of_active = np.take_along_axis(by_class, active, axis=1)
         share = of_active.sum() / curvature.sum()
         if share < LEAST_SHARE or len(by_class) == 1:
-            return SharedCurvature(self, curvature)
-        return ActiveClips(self, active, of_active)
+            return shared_inverse(self, curvature)
+        return inverse_of_active(self, active, of_active)
 
 
 class Step(NamedTuple):
@@ -264,32 +264,30 @@ def descent(gradient: Array, memory: Sequence[Step], inverse: Inverse) -> Array:
     return direction
 
 
-class SharedCurvature:
+def shared_inverse(loss: LogLoss, curvature: Array) -> Inverse:
     """One inverse of the second derivatives, by the classes' mean curvature."""
-
-    def __init__(self, loss: LogLoss, curvature: Array) -> None:
-        free_classes = curvature.shape[1]
-        if loss.exclusive:
-            free_classes -= 1
-        mean = curvature.sum(axis=1) / free_classes
-        scaled = loss.inputs * np.sqrt(mean)[:, None]
-        shared = scaled.T @ scaled
-        diagonal = np.diag_indices_from(shared)
-        shared[diagonal] += loss.positive
-        try:
-            self.factor = cho_factor(shared)
-        except np.linalg.LinAlgError:
-            if loss.precision is np.float32:
-                raise
-            # rounding left it indefinite: a floor that is above all rounding
-            shared[diagonal] += len(shared) * np.finfo(float).eps * shared.max()
-            self.factor = cho_factor(shared)
-
-    def __call__(self, gradient: Array) -> Array:
-        return cho_solve(self.factor, gradient.T).T
+    free_classes = curvature.shape[1]
+    if loss.exclusive:
+        free_classes -= 1
+    mean = curvature.sum(axis=1) / free_classes
+    scaled = loss.inputs * np.sqrt(mean)[:, None]
+    shared = scaled.T @ scaled
+    diagonal = np.diag_indices_from(shared)
+    shared[diagonal] += loss.positive
+    try:
+        factor = cho_factor(shared)
+    except np.linalg.LinAlgError:
+        if loss.precision is np.float32:
+            raise
+        # rounding left it indefinite: a floor that is above all rounding
+        shared[diagonal] += len(shared) * np.finfo(float).eps * shared.max()
+        factor = cho_factor(shared)
+    return lambda gradient: cho_solve(factor, gradient.T).T
 
 
-class ActiveClips:
+def inverse_of_active(
+    loss: LogLoss, active: NDArray[np.intp], curvature: Array
+) -> Inverse:
     """The inverse of each class's second derivatives, from its active clips alone.
 
     With the penalty P, the active clips' inputs X (M, D + 1) and their curvature C, the
@@ -298,35 +296,29 @@ class ActiveClips:
     active     (K, M) the clips' positions
     curvature  (K, M)
     """
+    of_class = np.arange(len(active))[:, None]
+    if len(loss.inputs) <= MOST_PRODUCED:
+        between = loss.products[active[:, :, None], active[:, None]]
+    else:
+        inputs = loss.inputs[active]  # (K, M, D + 1)
+        between = (inputs / loss.positive) @ inputs.transpose(0, 2, 1)
+    diagonal = np.arange(active.shape[1])
+    least = np.finfo(loss.precision).tiny
+    between[:, diagonal, diagonal] += 1 / np.maximum(curvature, least)
+    of_clips = np.linalg.inv(between)  # (K, M, M)
+    scores = np.zeros((len(active), len(loss.inputs)), loss.precision)
 
-    def __init__(
-        self, loss: LogLoss, active: NDArray[np.intp], curvature: Array
-    ) -> None:
-        self.exclusive = loss.exclusive
-        self.inputs = loss.inputs
-        self.penalty = loss.positive
-        self.of_class = np.arange(len(active))[:, None]
-        self.active = active
-        if len(loss.inputs) <= MOST_PRODUCED:
-            between = loss.products[active[:, :, None], active[:, None]]
-        else:
-            inputs = loss.inputs[active]  # (K, M, D + 1)
-            between = (inputs / self.penalty) @ inputs.transpose(0, 2, 1)
-        diagonal = np.arange(active.shape[1])
-        least = np.finfo(loss.precision).tiny
-        between[:, diagonal, diagonal] += 1 / np.maximum(curvature, least)
-        self.inverse = np.linalg.inv(between)  # (K, M, M)
-        self.scores = np.zeros((len(active), len(loss.inputs)), loss.precision)
-
-    def __call__(self, gradient: Array) -> Array:
-        unpenalised = gradient / self.penalty
-        by_clip = unpenalised @ self.inputs.T  # (K, N)
-        of_active = by_clip[self.of_class, self.active]
-        solved = self.inverse @ of_active[:, :, None]
-        self.scores[self.of_class, self.active] = solved[:, :, 0]
-        correction = self.scores @ self.inputs
-        direction = unpenalised - correction / self.penalty
-        if self.exclusive:
+    def inverse(gradient: Array) -> Array:
+        unpenalised = gradient / loss.positive
+        by_clip = unpenalised @ loss.inputs.T  # (K, N)
+        of_active = by_clip[of_class, active]
+        solved = of_clips @ of_active[:, :, None]
+        scores[of_class, active] = solved[:, :, 0]
+        correction = scores @ loss.inputs
+        direction = unpenalised - correction / loss.positive
+        if loss.exclusive:
             # equal weights of all classes change nothing: steps have none
             direction -= direction.mean(axis=0)
         return direction
+
+    return inverse

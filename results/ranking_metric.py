@@ -68,10 +68,9 @@ class TestedRun(Protocol):
 class Compared:
     """The scores of R comparable runs."""
 
-    accuracy: Floats  # (R,) the score that ranks them
-    by_fold: Floats  # (R, F)
-    interval: Floats  # (R, 2) 95 %; NaN for a single recording
-    # (G, R) sums by recording
+    accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
+    interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
+    # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
     by_recording: Floats
     worth: Floats  # (N,) a correctly predicted clip adds this to the sums
 

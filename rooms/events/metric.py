@@ -115,20 +115,17 @@ class EventF1(MeanAveragePrecision):
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
         """Sums by recording are jackknife values of F1."""
         groups, pieces = np.unique(runs[0].groups, return_counts=True)
-        by_fold, intervals, values = [], [], []
+        intervals, values = [], []
         for run in runs:
             seeds = run.answers
             counts = np.stack([seed.by_group(groups.tolist()) for seed in seeds])
             of_seeds = [jackknife_values(of_seed, pieces) for of_seed in counts]
-            folds = [seed.by_fold["event_f1"].to_numpy() for seed in seeds]
             values.append(np.mean(of_seeds, axis=0))
-            by_fold.append(np.mean(folds, axis=0))
             intervals.append(f1_interval(counts))
         by_recording = np.stack(values, axis=1)
         clips = len(runs[0].groups)
         return Compared(
             accuracy=by_recording.sum(axis=0),
-            by_fold=np.stack(by_fold),
             interval=np.array(intervals),
             by_recording=by_recording,
             worth=np.full(clips, 1 / clips),

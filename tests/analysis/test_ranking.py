@@ -35,15 +35,15 @@ def test_accuracy_is_that_of_all_clips_whatever_the_sizes_of_the_folds(hand_run)
     rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
     found = rank([hand_run("mel", ["dog", "rain"], rows)])
     assert found.accuracy.tolist() == [0.9]
-    assert found.scores.sum() / found.unit == pytest.approx(0.9)
+    assert found.by_recording.sum() / found.unit == pytest.approx(0.9)
     assert found.shares.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("clips", [400, 397])
 def test_scores_by_recording_are_whole_numbers_so_p_is_exact(made, clips):
     found = ranked(made(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]
-    assert (found.scores % 1 == 0).all()
-    assert found.scores.sum(axis=0) / found.unit == pytest.approx(found.accuracy)
+    assert (found.by_recording % 1 == 0).all()
+    assert found.by_recording.sum(axis=0) / found.unit == pytest.approx(found.accuracy)
     assert found.tests.p[0] < 0.001
 
 

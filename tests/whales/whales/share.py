@@ -45,12 +45,10 @@ class Closeness(Accuracy):
 
     def compared(self, runs):
         first = runs[0]
-        of_clips = pd.DataFrame([run.correct for run in runs]).T
-        every = np.ones(len(of_clips))
-        values = of_clips.to_numpy()
+        values = np.stack([run.correct for run in runs], axis=1)
+        every = np.ones(len(values))
         return Compared(
             values.mean(axis=0),
-            of_clips.groupby(first.folds).mean().to_numpy().T,
             accuracy_interval(values, first.groups, every),
             recording_sums(values, first.groups),
             every,
