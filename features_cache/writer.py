@@ -215,7 +215,7 @@ def _ready(
     try:
         if not stored.fits:
             own_lock.take(wait=True)
-            _make(path, spec, wanted.ids, _kept(stored, wanted.keys))
+            _make(path, spec, wanted.ids, _kept(stored))
         own_lock.take(shared=True, wait=True)
         # a killed run left it: drafting needs the exclusive lock
         draft_of(path).unlink(missing_ok=True)
@@ -224,14 +224,13 @@ def _ready(
         own_lock.release()
 
 
-def _kept(stored: FinishedClips, keys: NDArray[np.uint64]) -> Clips:
+def _kept(stored: FinishedClips) -> Clips:
     """The finished clips of a file that is made again; damage stays visible."""
     if stored.file is None:
         return
     values = stored.file.map()
     states = stored.file.map(state=True)
-    done = stored.file.status(stored.row_of, keys).done
-    for row in np.flatnonzero(done).tolist():
+    for row in np.flatnonzero(stored.done | stored.damaged).tolist():
         place = stored.row_of[row]
         yield row, values[place], int(states[place])
 

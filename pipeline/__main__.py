@@ -14,7 +14,7 @@ from featurestack.pipeline.options import (
 
 def data(options: SourceOptions) -> int:
     """Download, verify and unpack a dataset; summarise any dataset."""
-    from featurestack.pipeline.datasets.summary import summarise_dataset
+    from featurestack.pipeline.dataset_state import summarise_dataset
 
     return summarise_dataset(options)
 
@@ -32,7 +32,7 @@ def plan(options: ExtractOptions) -> int:
     """Show the megabytes and seconds of each feature, and the feature maps that
     `features` would compute.
     """
-    from featurestack.pipeline.extraction_report import print_plan
+    from featurestack.pipeline.extract import print_plan
 
     return print_plan(options)
 

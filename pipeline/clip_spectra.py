@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
 import numpy as np
-import scipy  # loads its modules on first use
 
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import kernels
@@ -139,9 +138,7 @@ class Clip:
     @shared
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
-        levels = self.mel_db(bank, framing)
-        coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
-        return coefficients[:n_mfcc]
+        return kernels.spectrum.cepstrum(self.mel_db(bank, framing), n_mfcc)
 
     @shared
     def gammatone(self, bank: ErbBank, framing: Framing) -> np.ndarray:

@@ -108,32 +108,24 @@ class Computation:
         """The features that a clip lacks; failures and times go to `result`."""
         source, spec = task.source, self.specs[0]
         maps = self.cached_maps(task)
-        if all(self.variants[feature].source in maps for feature in task.fingerprints):
-            clip = Clip(np.zeros(spec.samples, np.float32), spec.sample_rate)
-            return self.compute_features(task, clip, maps, result)
-        try:
-            y = source.load(spec.sample_rate, spec.samples)
-            if audio.version(source.path) != source.version:
-                raise audio.AudioError(
-                    "the file has changed since the cache noted it; run features for"
-                    " that cache again"
-                )
-        except audio.AudioError as error:
-            result.failures.append((task.row, WHOLE, str(error)))
-            audio.damaged.pop(source.path, "")
-            return []
-        if decoder_error := audio.damaged.pop(source.path, ""):
-            result.damaged.append((source.path, decoder_error))
-        return self.compute_features(task, Clip(y, spec.sample_rate), maps, result)
-
-    def compute_features(
-        self,
-        task: ClipTask,
-        clip: Clip,
-        maps: dict[str, StoredMap],
-        result: ExtractionResult,
-    ) -> Clips:
-        """The features that a clip lacks, from its samples and `maps`."""
+        sources = {self.variants[feature].source for feature in task.fingerprints}
+        if sources <= maps.keys():
+            y = np.zeros(spec.samples, np.float32)
+        else:
+            try:
+                y = source.load(spec.sample_rate, spec.samples)
+                if audio.version(source.path) != source.version:
+                    raise audio.AudioError(
+                        "the file has changed since the cache noted it; run features"
+                        " for that cache again"
+                    )
+            except audio.AudioError as error:
+                result.failures.append((task.row, WHOLE, str(error)))
+                audio.damaged.pop(source.path, "")
+                return []
+            if decoder_error := audio.damaged.pop(source.path, ""):
+                result.damaged.append((source.path, decoder_error))
+        clip = Clip(y, spec.sample_rate)
         clip.maps |= maps
         done = []
         names = []

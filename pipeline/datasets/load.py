@@ -95,15 +95,10 @@ def load(options: SourceOptions) -> Dataset:
     folder = cache_folder(word, options.data, options.name)
     if word not in NAMED and is_cache(Path(word)):
         return load_cache(folder, options)
-    listing = _read(options)
     label_file = options.data / name / "label.txt"
     kept_label = label_file.read_text("utf-8") if label_file.is_file() else ""
     label = options.label or kept_label
-    listing = replace(listing, table=with_labels(listing.table, label))
-    refuse_carriage_returns(listing.table)
-    refuse_class_names(by_label(listing.table)["label"])
-    if reason := too_few_classes(listing.table):
-        raise RequestError(f"DATASET={word}: {reason}")
+    listing = _labelled(_read(options), label, word)
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name)
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
@@ -122,7 +117,6 @@ def load(options: SourceOptions) -> Dataset:
             f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
             " or SAMPLE_RATE="
         )
-    notes = *listing.notes, *fold_notes, *audio_notes
     sentences = [field.sentence] if field else []
     attributes = {
         "dataset": name,
@@ -142,7 +136,7 @@ def load(options: SourceOptions) -> Dataset:
         table=complete(table if with_copies is None else with_copies),
         settings={key: value for key, value in attributes.items() if value is not None},
         cached=cached,
-        notes=(*notes, *sentences),
+        notes=(*listing.notes, *fold_notes, *audio_notes, *sentences),
         field=field,
         keeps_copies=with_copies is None,
     )
@@ -215,6 +209,16 @@ def _read(options: SourceOptions) -> Listing:
         f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
         f" {Path.cwd()}"
     )
+
+
+def _labelled(listing: Listing, label: str, dataset: str) -> Listing:
+    """The clips with the classes of LABEL=; RequestError for labels that cannot be."""
+    table = with_labels(listing.table, label)
+    refuse_carriage_returns(table)
+    refuse_class_names(by_label(table)["label"])
+    if reason := too_few_classes(table):
+        raise RequestError(f"DATASET={dataset}: {reason}")
+    return replace(listing, table=table)
 
 
 def no_dataset(file: Path) -> str:

@@ -260,9 +260,7 @@ def gfcc(
     Ignores: fine structure, which the soft bands have smoothed already
     Feature map: as mfcc, smoother along the rows
     """
-    levels = clip.gammatone(bank, framing)
-    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
-    return coefficients[:n_gfcc]
+    return kernels.spectrum.cepstrum(clip.gammatone(bank, framing), n_gfcc)
 
 
 @feature(units="dB, cepstrum", rows=coefficient_axis)
@@ -282,7 +280,7 @@ def lfcc(
     """
     filters = kernels.spectrum.linear_filters(clip.sample_rate, framing.n_fft, bank)
     levels = kernels.spectrum.decibels(filters @ clip.power(framing))
-    return scipy.fft.dct(levels, axis=0, norm="ortho")[:n_lfcc]
+    return kernels.spectrum.cepstrum(levels, n_lfcc)
 
 
 @feature(units="Hz", rows=mel_axis, row_unit="Hz")

@@ -21,6 +21,12 @@ def decibels(power: np.ndarray) -> np.ndarray:
     return np.maximum(levels, levels.max() - 80, out=levels)
 
 
+def cepstrum(levels: np.ndarray, count: int) -> np.ndarray:
+    """(count, frames): the first coefficients of an orthonormal DCT-II over bands."""
+    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
+    return coefficients[:count]
+
+
 @functools.lru_cache(maxsize=64)
 def mel_filters(
     sample_rate: int,

@@ -50,7 +50,7 @@ def expected_seconds(
     if asked:
         seconds += CHECK_FITS * number * fit
     if asked and lacking:
-        from featurestack.pipeline.extraction_report import measure
+        from featurestack.pipeline.extract import measure
 
         costs = measure(asked, EXTRACTED).seconds_a_clip()
         each = sum(costs.get(name, 0.0) for name in lacking)

@@ -4,10 +4,12 @@ import os
 
 from featurestack.pipeline import extract
 from featurestack.pipeline.checks.run import check_dataset as check
-from featurestack.pipeline.dataset_state import next_lines, state_of
+from featurestack.pipeline.dataset_state import next_lines, state_of, summarise_dataset
 from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.options import SourceOptions
 from featurestack.results.run_writer import write_config
 from featurestack.results.training_data import clips_digest, values_digest
+from tests.pipeline.datasets.folders import class_folders
 from tests.pipeline.extraction import cache, options
 from tests.run_configs import run_config
 
@@ -76,3 +78,17 @@ def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsy
     assert extract.extract_features(asked) == 0
     assert capsys.readouterr().out.splitlines()[-1] == reason
     assert proposal(asked).splitlines()[-1] == reason
+
+
+def test_faults_are_all_named_or_counted(tmp_path, capsys):
+    folder = class_folders(tmp_path / "mine")
+    options = SourceOptions(dataset=str(folder), data=tmp_path / "data")
+    files = sorted(folder.rglob("*.wav"))
+    for broken, left in ((11, 0), (12, 2)):
+        for file in files[:broken]:
+            file.write_bytes(b"no sound")
+        assert summarise_dataset(options) == 1
+        told = capsys.readouterr().out
+        assert f"{broken} faults" in told
+        assert told.count("not audio") == broken - left
+        assert ("and 2 more" in told) == bool(left)

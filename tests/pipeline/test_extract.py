@@ -12,7 +12,7 @@ import soundfile
 from featurestack.features_cache import writer
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.feature_file import lock
-from featurestack.pipeline import extract, extraction_report, request
+from featurestack.pipeline import extract, request
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.pipeline.extraction import cache, options, run
@@ -82,10 +82,7 @@ def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
 
 def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys):
     data = sounds.folder.parent / "data"
-    assert (
-        extraction_report.print_plan(options(sounds, features="mel rms cqt@n_bins=30"))
-        == 0
-    )
+    assert extract.print_plan(options(sounds, features="mel rms cqt@n_bins=30")) == 0
     shown = capsys.readouterr().out
     assert (
         re.search(r"^mel +8 +\d+\.\d +0\.0$", shown, re.MULTILINE)
@@ -97,7 +94,7 @@ def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys)
     assert "seconds: about, measured on a few clips" in shown
     assert not data.exists()
     run(sounds, features="mel")
-    extraction_report.print_plan(options(sounds, features="small"))
+    extract.print_plan(options(sounds, features="small"))
     shown = capsys.readouterr().out
     assert (
         re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE)
