@@ -225,10 +225,10 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
     report = reports[main.best.name][:-2].query("support > 0")
     lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
     chance, chance_p = main.chance
-    ranked_rows = table[: len(rows)]
-    detectable, needed = power_facts(main, ranked_rows)
+    tied = "tied" in [row["verdict"] for row in rows]
+    detectable, needed = power_facts(main, tied=tied)
     return Findings(
-        state=state_of(main, ranked_rows),
+        state=state_of(main, tied=tied),
         threats=uneven_parts(main, report),
         main=main,
         runs=runs,
@@ -328,8 +328,8 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
     return threats
 
 
-def state_of(main: Ranking, table: pd.DataFrame) -> State:
-    """The state of the main ranking; `table` has its rows of `compared`."""
+def state_of(main: Ranking, *, tied: bool) -> State:
+    """The state of the main ranking; `tied` if a run does not differ clearly."""
     chance, chance_p = main.chance
     low = main.interval[0, 0]
     better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
@@ -339,10 +339,10 @@ def state_of(main: Ranking, table: pd.DataFrame) -> State:
         return "one"
     if not main.testable:
         return "untested"
-    return "tie" if "tied" in table["verdict"].array else "winner"
+    return "tie" if tied else "winner"
 
 
-def power_facts(main: Ranking, table: pd.DataFrame) -> tuple[float, int]:
+def power_facts(main: Ranking, *, tied: bool) -> tuple[float, int]:
     """The smallest difference to the second run that is found with a power of 80 %,
     NaN without a test, and the recordings that a verdict takes; 0 if there are enough,
     or if unknown.
@@ -354,7 +354,7 @@ def power_facts(main: Ranking, table: pd.DataFrame) -> tuple[float, int]:
     from featurestack.analysis.power import power_of_second
 
     detectable, ratio = power_of_second(main)
-    if ratio <= 1 or "tied" not in table["verdict"].array:
+    if ratio <= 1 or not tied:
         return detectable, 0
     # two digits of an estimate
     return detectable, ceil(float(f"{ratio * len(main.shares):.1e}"))
@@ -386,8 +386,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         if ranking.composed_from:
             unsure = "composed"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
-        clear = np.where(differences[:, 0] > 0, "clearly better", "clearly worse")
-        verdict = np.where(differences[:, 3] < ranking.level, clear, "tied")
+        clear = differences[:, 3] < ranking.level
+        verdict = np.where(clear, "clearly worse", "tied")
         verdict[0] = "best"
         part = pd.DataFrame(
             {

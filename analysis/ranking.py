@@ -304,8 +304,8 @@ def reason_apart(run: Run, other: Run) -> str:
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
     """Order comparable runs by accuracy; tags by mAP."""
     compared = runs[0].task.metric.compared(runs)
-    factor = np.array([CHOICE_WIDTH if run.choice else 1.0 for run in runs])
-    interval = widened(compared.interval, compared.accuracy, factor)
+    factor = np.array([[CHOICE_WIDTH if run.choice else 1.0] for run in runs])
+    interval = widened(compared.interval, compared.accuracy[:, None], factor)
     order = np.argsort(-compared.accuracy, kind="stable").tolist()
     return Ranking(
         runs=tuple(runs[row] for row in order),

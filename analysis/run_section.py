@@ -12,7 +12,6 @@ from featurestack.analysis.page import say
 from featurestack.analysis.runs import Problem, Run
 from featurestack.commandline.quantities import count, duration, percent, rounded
 from featurestack.results.calibration import reliability
-from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import DAMAGE
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
@@ -62,11 +61,11 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
     if pd.notna(row["parameters"]):
         model += f", {count(row['parameters'])} parameters"
     machine: list[str | None] = []
-    if isinstance(run.config, RunConfig):
-        at = run.config.machine
+    if run.trained:
+        at = run.trained.machine
         machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
-        if run.config.computed:
-            machine.append(run.config.computed.way.precision)
+        if run.trained.computed:
+            machine.append(run.trained.computed.way.precision)
     balanced = row.get("balanced_accuracy", np.nan)
     unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
     means = {

@@ -84,12 +84,9 @@ class Run:
     @cached_property
     def options(self) -> dict[str, object]:
         """The training options, or an ensemble's members; none of a foreign run."""
-        config = self.config
-        if self.foreign:
-            return {}
-        if isinstance(config, RunConfig):
-            return to_json(config.options)
-        return {"members": [*config.members]}
+        if self.trained:
+            return to_json(self.trained.options)
+        return {} if self.foreign else {"members": [*self.config.members]}
 
     def option_text(self, key: str) -> str:
         """An option's value as text; `none` if it is absent, empty or zero."""
@@ -108,9 +105,9 @@ class Run:
         return self.folders[0].exact
 
     @property
-    def trained(self) -> bool:
-        """False for an ensemble of finished runs and for a choice of features."""
-        return isinstance(self.config, RunConfig)
+    def trained(self) -> RunConfig | None:
+        """run.json; None for an ensemble of finished runs or a choice of features."""
+        return self.config if isinstance(self.config, RunConfig) else None
 
     @property
     def foreign(self) -> bool:
@@ -372,14 +369,14 @@ def same_cache(run: Run, other: Run) -> bool:
     A feature's digest covers the whole table of clips, so it is compared only if the
     tables are equal.
     """
-    a, b = run.config, other.config
+    a, b = run.trained, other.trained
     agree = True
-    if isinstance(a, RunConfig) and isinstance(b, RunConfig) and a.clips == b.clips:
+    if a and b and a.clips == b.clips:
         agree = all(
             b.cache.get(name, digest) == digest for name, digest in a.cache.items()
         )
     of_audio = attrgetter("sample_rate", "duration", "audio_channel")
-    return agree and of_audio(a) == of_audio(b)
+    return agree and of_audio(run.config) == of_audio(other.config)
 
 
 def on_folds(run: Run, folds: Ints) -> Run:
@@ -405,7 +402,7 @@ def added_clips(runs: Sequence[Run], cache: Cache, features: Sequence[str]) -> i
     """
     folds = {*cache.clips["fold"]}
     for run in runs:
-        if isinstance(run.config, RunConfig) and {*run.folds.tolist()} == folds:
+        if run.trained and {*run.folds.tolist()} == folds:
             stored = [channel.stored for channel in parse_set(run.features)]
             if {*stored} <= {*features}:
                 done = originals(cache.clips[cache.readable(stored)])

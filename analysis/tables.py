@@ -27,7 +27,6 @@ from featurestack.results.calibration import (
     cross_fitted_temperatures,
     scaled,
 )
-from featurestack.results.config import RunConfig
 from featurestack.results.scores import Floats
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
@@ -107,7 +106,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     """The training, protocol and cost of each run, as far as they are known."""
     rows = []
     for run in runs:
-        config = run.config if isinstance(run.config, RunConfig) else None
+        config = run.trained
         computed = config and config.computed
         threads = computed and computed.way.threads
         trained_on = counted(threads, "thread") if threads else ""

@@ -35,10 +35,11 @@ CONFIDENCE = 0.95
 CHOICE_WIDTH = 1.5
 
 
-def widened(interval: Floats, mean: Floats, factor: Floats) -> Floats:
-    """Intervals (M, 2) with ends `factor` (M,) times as far from the means (M,)."""
-    ends = mean[:, None] + factor[:, None] * (interval - mean[:, None])
-    return np.clip(ends, 0, 1)
+def widened(interval: Floats, mean: Floats | float, factor: Floats | float) -> Floats:
+    """Intervals (..., 2) whose ends are `factor` times as far from the mean; means and
+    factors (..., 1), or one for all.
+    """
+    return np.clip(mean + factor * (interval - mean), 0, 1)
 
 
 def accuracy_interval(

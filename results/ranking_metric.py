@@ -154,9 +154,8 @@ class RankingMetric(ABC):
     @staticmethod
     def of_choice(score: Score) -> Score:
         """The score with the interval of features that were chosen inside the folds."""
-        own = np.array([[score.low, score.high]])
-        factor = np.array([CHOICE_WIDTH])
-        ((low, high),) = widened(own, np.array([score.mean]), factor)
+        own = np.array([score.low, score.high])
+        low, high = widened(own, score.mean, CHOICE_WIDTH)
         return replace(score, low=float(low), high=float(high))
 
     @abstractmethod

@@ -29,9 +29,7 @@ def test_a_perfect_score_has_an_interval():
 
 
 def test_a_wider_interval_keeps_its_mean_and_its_bounds():
-    wide = widened(
-        np.array([[0.4, 0.7], [0.5, 1.0]]), np.array([0.5, 0.9]), np.full(2, 2)
-    )
+    wide = widened(np.array([[0.4, 0.7], [0.5, 1.0]]), np.array([[0.5], [0.9]]), 2)
     assert wide == pytest.approx(np.array([[0.3, 0.9], [0.1, 1.0]]))
 
 
