@@ -56,10 +56,6 @@ def verify(options: VerifyOptions) -> int:
 
 def bundle(options: BundleOptions) -> int:
     """Write one file with the weights and configuration that prediction needs."""
-    if options.refit:
-        from featurestack.train.refit import make_refitted
-
-        return make_refitted(options)
     from featurestack.train.bundle import make_bundle
 
     return make_bundle(options)

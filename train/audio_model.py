@@ -130,26 +130,13 @@ def loudest_level(y: Samples, sample_rate: int) -> float:
 class AudioModel(TrainedModel):
     """A trained model for audio: samples to features to probabilities."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        device: str = "cpu",
-        run: RunFolder | None = None,
-        rejection: Rejection | None = None,
-        threshold: str = "",
-    ) -> None:
-        """`run`: the bundle's run, None for a bundle from a file; `threshold`: see
-        `class_thresholds`.
-
-        RequestError if new audio cannot have the run's features.
-        """
+    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+        """RequestError if new audio cannot have the run's features."""
         super().__init__(bundle, device)
-        self.run = run
-        self.rejection = rejection or Rejection()
+        self.run: RunFolder | None = None  # that of `open`
+        self.rejection = Rejection()
         defaults = self.task.default_thresholds(self.classes)
-        self.thresholds = class_thresholds(
-            threshold, self.classes, {**defaults, **self.config.thresholds}
-        )
+        self.thresholds = {**defaults, **self.config.thresholds}
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
         # a clip's
@@ -231,11 +218,15 @@ class AudioModel(TrainedModel):
             f" {folds}"
         )
         rejection = Rejection.of(options, bundle.config)
-        if not isinstance(options, PredictOptions):
-            return cls(bundle, device, run, rejection)
-        model = cls(bundle, device, run, rejection, options.threshold)
-        if options.channel is not None:
-            model.audio_channel = options.channel
+        model = cls(bundle, device)
+        model.run = run
+        model.rejection = rejection
+        if isinstance(options, PredictOptions):
+            model.thresholds = class_thresholds(
+                options.threshold, model.classes, model.thresholds
+            )
+            if options.channel is not None:
+                model.audio_channel = options.channel
         return model
 
     def features(self, y: Samples) -> Values:

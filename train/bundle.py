@@ -233,16 +233,10 @@ class TrainedModel:
 
 
 def make_bundle(options: BundleOptions) -> int:
-    """Write the run's bundle to `out` or <run>.bundle.pt; print its size."""
+    """Write the run's bundle to `out` or <run>.bundle.pt, and print its size;
+    RequestError if it would replace anything but a bundle.
+    """
     run = select_runs.select_one(options.runs, options.run)
-    file = bundle_file(options, run)
-    bundle = bundle_of_run(run)
-    models = f"{len(bundle.folds)} of {len(run.folds)} folds"
-    return write_bundle(file, bundle, models)
-
-
-def bundle_file(options: BundleOptions, run: RunFolder) -> Path:
-    """OUT, or <run>.bundle.pt; RequestError if it would replace anything else."""
     file = options.out or Path(f"{run.name}.bundle.pt")
     refuse_inside(file)
     if file.exists():
@@ -252,14 +246,18 @@ def bundle_file(options: BundleOptions, run: RunFolder) -> Path:
             raise RequestError(
                 f"{error}; it is not replaced: give another OUT"
             ) from None
-    return file
+    if options.refit:
+        from featurestack.train.refit import refit  # few need it
 
-
-def write_bundle(file: Path, bundle: Bundle, models: str) -> int:
-    """Write the bundle and print its size; `models` says what it holds. Returns 0."""
-    config, folds = bundle
+        config, folds = refit(run, options.data)
+        made = (
+            "one model of all folds' clips, without a score of its own (that of"
+            f" {run.name} is cross-validated)"
+        )
+    else:
+        config, folds = bundle_of_run(run)
+        made = f"{len(folds)} of {len(run.folds)} folds"
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
-    made = f"{models}, {size(file.stat().st_size)}"
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
-    print(f"{file}: {made}; {command} uses it")
+    print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
     return 0

@@ -232,17 +232,6 @@ class Streamed:
         return x.pin_memory() if self.device == "cuda" else x
 
 
-def choose_residence(plan: Plan, clips: int, device: str) -> str:
-    """gpu if the clips fit there, else ram if they fit there, else stream."""
-    prepared = 2 * clips * math.prod(plan.input.shape)
-    if device == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        if prepared < SHARE_OF_GPU * free:
-            return "gpu"
-    available = psutil.virtual_memory().available
-    return "ram" if prepared < SHARE_OF_RAM * available else "stream"
-
-
 @dataclass(frozen=True)
 class FoldData:
     """The clips of one fold; positions are rows of the cache's clip table."""
@@ -307,8 +296,13 @@ def load_fold(
     source: Resident | Streamed = streamed
     every = np.concatenate([train, val, test])
     place: str = plan.execution.resident
-    if place == "auto":
-        place = choose_residence(plan, len(every), device)
+    if place == "auto":  # gpu if the clips fit there, else ram if they fit there
+        prepared = 2 * len(every) * math.prod(plan.input.shape)
+        available = psutil.virtual_memory().available
+        place = "ram" if prepared < SHARE_OF_RAM * available else "stream"
+        if device == "cuda":
+            free, _ = torch.cuda.mem_get_info()
+            place = "gpu" if prepared < SHARE_OF_GPU * free else place
     if place != "stream":
         chunks = progress(chunked(every), label="loading features", unit="batches")
         where = device if place == "gpu" else "cpu"

@@ -86,7 +86,14 @@ def list_all(options: ListOptions) -> int:
         print(as_csv(table).rstrip())
     elif options.name:
         torch.set_num_threads(1)  # the work is too small to be shared among threads
-        print(stages_of(options.name))
+        parameters, operations, stages = describe_model(options.name)
+        rows = [(stage, "x".join(map(str, shape))) for stage, shape in stages]
+        print(f"{options.name}: {resolve(options.name).summary}\n")
+        print(text_table(rows, ("stage", "shape")))
+        print(
+            f"\n{count(parameters)} parameters, {count(operations)} multiply-adds per"
+            " clip"
+        )
         return 0
     else:
         text, problems = overview(folders[0])
@@ -120,15 +127,6 @@ def overview(runs: Path) -> tuple[str, list[str]]:
         ),
     ]
     return "\n\n".join(parts), problems + damages
-
-
-def stages_of(name: str) -> str:
-    """One model: its summary, the shape behind each stage, and its size."""
-    parameters, operations, stages = describe_model(name)
-    rows = [(stage, "x".join(map(str, size))) for stage, size in stages]
-    size = f"{count(parameters)} parameters, {count(operations)} multiply-adds per clip"
-    table = text_table(rows, ("stage", "shape"))
-    return f"{name}: {resolve(name).summary}\n\n{table}\n\n{size}"
 
 
 def models_table() -> str:

@@ -138,12 +138,6 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
     return unwrapped(described, lr=1.0, fused=fused, **settings)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of a step, of which each group takes its share."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["share"]
-
-
 def cosine(begin: float, end: float, share: float) -> float:
     remaining = (1 + math.cos(math.pi * share)) / 2  # from 1 to 0
     return end + (begin - end) * remaining

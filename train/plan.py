@@ -20,7 +20,7 @@ from featurestack.commandline.options import ONE_ALONE, fields, with_those_of_ro
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell_once
-from featurestack.features_cache import Cache, Channel, parse_set
+from featurestack.features_cache import Cache, Channel, dataset_name, parse_set
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
@@ -32,7 +32,7 @@ from featurestack.features_cache.table import (
     originals,
     untrainable,
 )
-from featurestack.results.config import SoundClass, StoredChannel, digest
+from featurestack.results.config import SoundClass, StoredChannel, digest, label
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import claiming_name, task_of
 from featurestack.results.training_data import copy_numbers, training_clips
@@ -42,9 +42,9 @@ from featurestack.train.models.architecture import Architecture, resolve
 from featurestack.train.network_input import InputSpec, describe_channel
 from featurestack.train.options import Execution, RunOptions, swept_options
 from featurestack.train.run_identity import (
+    differences,
     exact_training,
     hashed_content,
-    run_folder,
     training_command,
 )
 
@@ -207,7 +207,11 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     if network:
         content["network"] = network
         standard = RunOptions()
-    path = run_folder(options, network or model.name, standard, content)
+    changed_options = differences(options, standard)
+    name = label(
+        options.features, network or model.name, changed_options, digest(content)
+    )
+    dataset = dataset_name(options.dataset, options.name)
     return Plan(
         training=training,
         execution=with_those_of_rooms(options, Execution),
@@ -218,7 +222,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         augmenter=augmenter,
         table=table,
         content=content,
-        path=path,
+        path=options.runs / dataset / name,
         command=tuple(training_command(options)),
     )
 

@@ -1,7 +1,7 @@
 """`python -m train predict`: the classes of new audio."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -73,17 +73,6 @@ def show_table(
     print(text_table(rows, header))
 
 
-def tell_trained(trained: Mapping[str, str], files: int) -> None:
-    """Tell how many files the run was trained on, and the first one's name."""
-    if trained:
-        name, clip = next(iter(trained.items()))
-        share = f"{len(trained)} of {counted(files, 'file')}"
-        tell(
-            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
-            " of these files are no score, and new audio is predicted less well"
-        )
-
-
 def predict_audio(options: PredictOptions) -> int:
     """Print the classes of audio files or windows; 1 if a file could not be read."""
     refuse_inside(options.out)
@@ -101,7 +90,13 @@ def predict_audio(options: PredictOptions) -> int:
     model = AudioModel.open(options)
     files = find_recordings(options.audio)
     trained = trained_clips(model.config.dataset, options.data, files)
-    tell_trained(trained, len(files))
+    if trained:
+        name, clip = next(iter(trained.items()))
+        share = f"{len(trained)} of {counted(len(files), 'file')}"
+        tell(
+            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
+            " of these files are no score, and new audio is predicted less well"
+        )
     if model.task.predictor:
         predict = rooms.load("capabilities", model.task.predictor)
         status: int = predict(options, model, files)

@@ -13,32 +13,23 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import texts
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.splits import whole_split
-from featurestack.results import run_writer, select_runs
+from featurestack.results import run_writer
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.train.bundle import Bundle, bundle_file, write_bundle
+from featurestack.train.checkpoint import State
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import measure_clips
-from featurestack.train.options import BundleOptions, RunOptions
+from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import begin, draw_network, load_data, trainer_of
 
 EVERY = 0  # number of the fold that tests nothing
 
 
-def make_refitted(options: BundleOptions) -> int:
-    """Train the model and write its bundle; returns 0."""
-    run = select_runs.select_one(options.runs, options.run)
-    file = bundle_file(options, run)
-    models = (
-        "one model of all folds' clips, without a score of its own (that of"
-        f" {run.name} is cross-validated)"
-    )
-    return write_bundle(file, refit(run, options.data), models)
-
-
-def refit(run: RunFolder, data: Path) -> Bundle:
-    """The bundle of one model, trained like the run's folds on the clips of all."""
+def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, dict[int, State]]:
+    """The bundle's content of one model, trained like the run's folds on the clips of
+    all.
+    """
     plan = plan_of(run, data)
     clips = measure_clips(plan)
     computed = run.training.computed
@@ -61,7 +52,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     weights = trainer.weights()
     state = {key: weights[key] for key in ("network", "statistics")}
     config = BundleConfig(**vars(run.training), selection="last", refit=True)
-    return Bundle(config, {EVERY: state})
+    return config, {EVERY: state}
 
 
 def plan_of(run: RunFolder, data: Path) -> Plan:

@@ -16,8 +16,7 @@ import pandas as pd
 
 from featurestack.commandline import own_code
 from featurestack.commandline.options import fields, option_words, part_of
-from featurestack.features_cache import Cache, dataset_name
-from featurestack.results.config import digest, label
+from featurestack.features_cache import Cache
 from featurestack.results.published_weights import local_weights, published_name
 from featurestack.results.training_data import clips_digest, values_digest
 from featurestack.results.training_options import Training
@@ -105,15 +104,6 @@ def exact_training(
         exact["lr"] = options.resolved_lr
         exact["decay"] = options.resolved_decay
     return replace(part_of(options, Training), **exact)
-
-
-def run_folder(
-    options: RunOptions, model: str, standard: RunOptions, content: dict[str, Any]
-) -> Path:
-    """A run's folder, named by the `model` and the options off `standard`."""
-    changed = differences(options, standard)
-    name = label(options.features, model, changed, digest(content))
-    return options.runs / dataset_name(options.dataset, options.name) / name
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:

@@ -57,8 +57,17 @@ def run_sweep(options: SweepOptions) -> int:
 
 
 def product(options: SweepOptions) -> list[RunOptions]:
-    """The options of every run; RequestError if there is none."""
-    runs = of_one_seed(options.runs())
+    """The options of every run, but one seed of an exact solution: others give the same
+    predictions. RequestError if there is none.
+    """
+    asked = options.runs()
+    kept: dict[RunOptions, RunOptions] = {}
+    for job in asked:
+        exact = job.val == "none" and not resolve(job.model).kind.in_steps
+        kept.setdefault(replace(job, seed=0) if exact else job, job)
+    if len(kept) < len(asked):
+        tell("an exact solution does not depend on the seed: one SEED is trained")
+    runs = [*kept.values()]
     cache = open_cache(runs[0].dataset, runs[0].data, runs[0].name)
     jobs = [
         replace(job, features=name)
@@ -71,17 +80,6 @@ def product(options: SweepOptions) -> list[RunOptions]:
             f"MODEL={models} can take none of FEATURES={runs[0].features}"
         )
     return jobs
-
-
-def of_one_seed(runs: Sequence[RunOptions]) -> list[RunOptions]:
-    """The runs, but one seed of an exact solution: others give the same predictions."""
-    kept: dict[RunOptions, RunOptions] = {}
-    for job in runs:
-        exact = job.val == "none" and not resolve(job.model).kind.in_steps
-        kept.setdefault(replace(job, seed=0) if exact else job, job)
-    if len(kept) < len(runs):
-        tell("an exact solution does not depend on the seed: one SEED is trained")
-    return [*kept.values()]
 
 
 def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:

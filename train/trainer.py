@@ -62,7 +62,6 @@ from featurestack.train.optimisation import (
     EarlyStopping,
     learning_rate,
     make_optimiser,
-    set_rate,
 )
 from featurestack.train.plan import Plan, Positions, split_folds
 
@@ -281,7 +280,8 @@ class Trainer:
         self, x: torch.Tensor, targets: Any, rate: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One training step on a batch; returns the loss and the logits."""
-        set_rate(self.optimiser, rate)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=self.compute.layout)
         with self.compute.autocast():
             logits = self.forward(x).float()

@@ -52,7 +52,8 @@ def verify_run(options: VerifyOptions) -> int:
     torch.set_num_threads(threads_of(options.threads))
     device = device_of(options.device)
     models = {}
-    for selection in selections(run):
+    validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
+    for selection in ("last", "best") if validated else ("last",):
         models[selection] = TrainedModel(bundle_of_run(run, selection), device)
     wrong = differing_config(run, cache, models)
     for line in wrong:
@@ -94,12 +95,6 @@ def tell_differing(place: str, clips: Sequence[str], rows: int) -> None:
             f"{place}: {len(clips):,} of {counted(rows, 'row')} differ"
             f" ({', '.join(clips[:NAMED])}{more})"
         )
-
-
-def selections(run: RunFolder) -> list[str]:
-    """The epochs whose predictions are compared."""
-    validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
-    return ["last", "best"] if validated else ["last"]
 
 
 def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:

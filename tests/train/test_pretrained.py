@@ -12,7 +12,7 @@ import torch
 
 from featurestack.results.training_options import Training
 from featurestack.train.models.architecture import resolve
-from featurestack.train.optimisation import make_optimiser, set_rate
+from featurestack.train.optimisation import make_optimiser
 from featurestack.train.pretrained import PUBLISHED, adapt, fetch, fill, start_from
 from tests.processes import serving
 from tests.refusal import refused
@@ -143,13 +143,12 @@ def test_loaded_layers_take_their_share_of_the_rate(imagenet):
     start_from(network, resolve("resnet18"), str(imagenet))
     training = Training(weights=str(imagenet), weights_lr=0.25)
     optimiser = make_optimiser(network, training)
-    set_rate(optimiser, 0.8)
-    rates = {}
+    shares = {}
     for group in optimiser.param_groups:
-        rates |= {id(weight): group["lr"] for weight in group["params"]}
-    assert rates[id(network.layer1[0].conv1.weight)] == 0.2
-    assert rates[id(network.fc.weight)] == 0.8
-    assert len(rates) == len(list(network.parameters()))
+        shares |= {id(weight): group["share"] for weight in group["params"]}
+    assert shares[id(network.layer1[0].conv1.weight)] == 0.25
+    assert shares[id(network.fc.weight)] == 1
+    assert len(shares) == len(list(network.parameters()))
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/resnet18_imagenet")

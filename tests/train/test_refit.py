@@ -11,9 +11,8 @@ import pytest
 import featurestack as fs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config
-from featurestack.train.bundle import read_bundle
+from featurestack.train.bundle import make_bundle, read_bundle
 from featurestack.train.options import BundleOptions
-from featurestack.train.refit import make_refitted
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
@@ -36,7 +35,7 @@ def options(sounding, tmp_path):
 def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, capsys):
     run = train_run(sounding.path.parents[2], model=model)
     asked = options(run)
-    assert make_refitted(asked) == 0
+    assert make_bundle(asked) == 0
     assert "without a score of its own" in capsys.readouterr().out
     bundle = read_bundle(asked.out)
     assert [*bundle.folds] == [0] and bundle.config.refit
@@ -49,7 +48,7 @@ def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, caps
 def test_its_statistics_are_those_of_every_clip(sounding, options):
     run = train_run(sounding.path.parents[2], model="linear", features="mfcc")
     asked = options(run)
-    make_refitted(asked)
+    make_bundle(asked)
     mean = read_bundle(asked.out).folds[0]["network"]["mean"]
     of_folds = fs.Model(run)._model.folds.values()
     each = [fold.network.mean.numpy() for fold in of_folds]
@@ -62,9 +61,9 @@ def test_a_run_that_chose_its_epoch_and_other_clips_are_refused(
 ):
     runs = sounding.path.parents[2]
     with refused("chosen on validation clips"):
-        make_refitted(options(train_run(runs, model="linear", val="group")))
+        make_bundle(options(train_run(runs, model="linear", val="group")))
     other = tmp_path / "runs" / "little" / "other"
     shutil.copytree(train_run(runs, model="linear").path, other)
     write_config(other, replace(RunFolder(other).training, hash="another"))
     with refused("holds other clips or values than"):
-        make_refitted(options(RunFolder(other)))
+        make_bundle(options(RunFolder(other)))
