@@ -185,8 +185,9 @@ def are_exclusive(events: pd.DataFrame) -> bool:
     table = table.sort_values("start")
 
     def covered(spans: pd.DataFrame) -> float:
-        start, end = scores.union(spans["start"].to_numpy(), spans["end"].to_numpy())
-        return float(np.sum(end - start))
+        before = spans["end"].cummax().shift(fill_value=0.0)
+        new = spans["end"] - np.maximum(spans["start"], before)
+        return float(new.clip(lower=0).sum())
 
     each = sum(covered(own) for _, own in table.groupby("label"))
     whole = covered(table)
@@ -217,21 +218,18 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
     """
     above = probability > rule.threshold * rule.share
     first, last = runs(above, frames.stretch)
-    score = np.empty(0)
-    if len(first):  # the frames between two runs are below both
-        score = np.maximum.reduceat(probability, first).astype(float)
+    # the frames between two runs are below both
+    score = np.maximum.reduceat(probability, first).astype(float)
     kept = score > rule.threshold
-    first, last, score = first[kept], last[kept], score[kept]
-    stretch = frames.stretch[first]
+    stretch = frames.stretch[first[kept]]
     if rule.points:
         weight = np.where(above, probability, 0).astype(float)
-        mass = sums(weight, first, last)
-        moment = sums(weight * frames.axis, first, last)
-        start = end = moment / mass
+        moment = np.add.reduceat(weight * frames.axis, first)
+        start = end = (moment / np.add.reduceat(weight, first))[kept]
     else:
         shift = frames.shift[stretch]
-        begins = frames.axis[first] - frames.hop / 2
-        ends = frames.axis[last] + frames.hop / 2
+        begins = frames.axis[first[kept]] - frames.hop / 2
+        ends = frames.axis[last[kept]] + frames.hop / 2
         start = np.maximum(begins, frames.start[stretch] + shift)
         end = np.minimum(ends, frames.end[stretch] + shift)
         gap = start[1:] - end[:-1]
@@ -240,7 +238,7 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
         middle = (end[before] + start[before + 1]) / 2
         end[before] = middle
         start[before + 1] = middle
-    found = Spans(start, end, stretch, score)
+    found = Spans(start, end, stretch, score[kept])
     return found.take(found.lasts >= rule.least_length)
 
 
@@ -251,12 +249,6 @@ def runs(above: Mask, stretch: Ints) -> tuple[Ints, Ints]:
     first = np.flatnonzero(above & changes[:-1])
     last = np.flatnonzero(above & changes[1:])
     return first, last
-
-
-def sums(values: Floats, first: Ints, last: Ints) -> Floats:
-    """The sum of the values of each run."""
-    until = np.append(0, np.cumsum(values))
-    return until[last + 1] - until[first]
 
 
 def detect_all(

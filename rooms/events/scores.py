@@ -135,19 +135,6 @@ def lie_on(spans: Spans, others: Spans) -> Mask:
     return (last > first) | inside
 
 
-# ---- time
-
-
-def union(start: Floats, end: Floats) -> tuple[Floats, Floats]:
-    """Starts and ends of the times that spans, sorted by start, cover."""
-    if not len(start):
-        return start, end
-    latest = np.maximum.accumulate(end)
-    begins = np.append(True, start[1:] > latest[:-1])
-    last = np.append(np.flatnonzero(begins)[1:] - 1, len(start) - 1)
-    return start[begins], latest[last]
-
-
 # ---- scores
 
 

@@ -34,7 +34,7 @@ from featurestack.features_cache.names import parse_set
 from featurestack.results import select_runs
 from featurestack.results.config import to_json
 from featurestack.results.scores import SMALLEST_PROBABILITY
-from featurestack.rooms.onnx.model import CONFIG, open_session
+from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.storage.files import refuse_special, replace_file
 from featurestack.train.bundle import (
@@ -104,11 +104,7 @@ def export_run(options: ExportOptions) -> int:
     session = open_session(content)
     largest = 0.0
     for number, values, expected in example_clips(model):
-        fed = {}
-        for name, of_channel in zip(names, values):
-            fed[name] = of_channel.astype(np.float32)
-        (by_fold,) = session.run(["by_fold"], fed)
-        differences = np.abs(by_fold[0, number] - expected)
+        differences = np.abs(run_session(session, values)[0, number] - expected)
         largest = max(largest, float(differences.max()))
     if largest > AGREES:
         raise RequestError(

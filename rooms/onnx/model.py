@@ -40,8 +40,7 @@ class ExportedModel(AudioModel):
             ) from None
         config = read_config(content, BundleConfig, str(file), AGAIN)
         super().__init__(Bundle(config, {}))
-        self.names = [entry.name for entry in self.session.get_inputs()]
-        inputs, channels = len(self.names), len(self.input.channels)
+        inputs, channels = len(self.session.get_inputs()), len(self.input.channels)
         if inputs != channels:
             raise RequestError(
                 f"{file} has {inputs} inputs and {channels} channels: {AGAIN}"
@@ -53,23 +52,15 @@ class ExportedModel(AudioModel):
         Clips without padding have lengths of their own and are given one by one.
         """
         if not self.input.drop_padding:
-            return list(np.moveaxis(self._run(values), 1, 0))
+            return list(np.moveaxis(run_session(self.session, values), 1, 0))
         answers = []
         for clip in range(len(filled)):
             own = []
             for channel, stored in zip(self.input.channels, values):
                 frames = self.input.own_frames(channel, filled[clip : clip + 1])[0]
                 own.append(stored[clip : clip + 1, :, :frames])
-            answers.append(self._run(own))
+            answers.append(run_session(self.session, own))
         return list(np.moveaxis(np.concatenate(answers), 1, 0))
-
-    def _run(self, values: Values) -> Probabilities:
-        """(B, F, K) for clips of one length."""
-        fed = {}
-        for name, channel in zip(self.names, values, strict=True):
-            fed[name] = channel.astype(np.float32)
-        (by_fold,) = self.session.run(["by_fold"], fed)
-        return by_fold
 
 
 def _session_of(file: Path) -> onnxruntime.InferenceSession:
@@ -90,3 +81,12 @@ def open_session(content: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(
         content, settings, providers=["CPUExecutionProvider"]
     )
+
+
+def run_session(session: onnxruntime.InferenceSession, values: Values) -> Probabilities:
+    """(B, F, K) for clips of one length."""
+    fed = {}
+    for given, channel in zip(session.get_inputs(), values, strict=True):
+        fed[given.name] = channel.astype(np.float32)
+    (by_fold,) = session.run(["by_fold"], fed)
+    return by_fold

@@ -22,6 +22,7 @@ class TrackerOptions(Execution):
     def trackers(self, run: Any, fold: int, epoch: int) -> list[Any]:
         if not self.tracker:
             return []
-        from featurestack.rooms.trackers.trackers import Fold, follow
+        from featurestack.rooms.trackers.trackers import TRACKERS, Fold
 
-        return [*follow(self.tracker, Fold(run, fold, epoch), run.path / "trackers")]
+        followed, folder = Fold(run, fold, epoch), run.path / "trackers"
+        return [TRACKERS[name](followed, folder) for name in self.tracker.split()]

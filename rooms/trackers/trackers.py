@@ -193,8 +193,3 @@ def check_trackers(wanted: str) -> None:
                 f"TRACKER={name} needs its package: {rooms.pip_install()}"
                 f" {TRACKERS[name].package}"
             )
-
-
-def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
-    """The named trackers, opened for a fold."""
-    return [TRACKERS[name](fold, folder) for name in wanted.split()]

@@ -8,7 +8,7 @@ import pytest
 
 from featurestack.commandline.options import with_rooms
 from featurestack.results.run_writer import write_config
-from featurestack.rooms.trackers.trackers import Fold, check_trackers, follow
+from featurestack.rooms.trackers.trackers import TRACKERS, Fold, check_trackers
 from featurestack.train.options import RunOptions, SweepOptions
 from tests.processes import python
 from tests.refusal import refused
@@ -21,7 +21,7 @@ HISTORY = [
 
 
 def track(name, run, folder, epochs_done=0):
-    (tracker,) = follow(name, Fold(run, 2, epochs_done), folder)
+    tracker = TRACKERS[name](Fold(run, 2, epochs_done), folder)
     for number, values in enumerate(HISTORY[epochs_done:], start=epochs_done + 1):
         tracker.epoch(number, values)
     tracker.finish(complete=True)
