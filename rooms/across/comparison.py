@@ -69,8 +69,8 @@ class DatasetGains:
     score: str  # accuracy | mAP
     protocol: str
     synthetic: bool
-    features: tuple[str, ...]  # (M,)
-    differences: Floats  # (G, M) parts of the gains; their sum is the gain
+    # (G, M) parts of the gains, a column for each feature set; their sum is the gain
+    differences: pd.DataFrame
     shares: Floats  # (G,) each recording's weight in the score
     table: pd.DataFrame  # columns of gains.csv, a row for each feature set
 
@@ -174,7 +174,7 @@ def dataset_gains(
         raise RequestError(f"not compared: {reason}")
     ranking, columns = setting
     place = columns.pop(base)
-    features = tuple(columns)
+    features = list(columns)
     # the report's own test, at its level
     differences, tests = ranking.compare([(place, of) for of in columns.values()])
     differences = differences / ranking.unit
@@ -198,8 +198,7 @@ def dataset_gains(
         score=best.task.metric.title,
         protocol=best.selection_protocol,
         synthetic=best.config.synthetic,
-        features=features,
-        differences=differences,
+        differences=pd.DataFrame(differences, columns=features),
         shares=ranking.shares,
         table=table,
     )
@@ -377,13 +376,15 @@ def compared(
         return None
     score = scores.most_common(1)[0][0]
     pooled = [gains for gains in measured if gains.score == score]
-    counts = Counter(name for gains in pooled for name in gains.features)
-    features = [name for name, count in counts.items() if count >= FEWEST_DATASETS]
-    if not features:
+    trained = Counter(name for gains in pooled for name in gains.differences)
+    counts = {
+        name: count for name, count in trained.items() if count >= FEWEST_DATASETS
+    }
+    if not counts:
         return None
     table = pd.concat([gains.table for gains in measured], ignore_index=True)
-    table = table[table["feature_set"].isin(features)]
-    joint = joint_test(pooled, features, table)
+    table = table[table["feature_set"].isin(counts.keys())]
+    joint = joint_test(pooled, counts, table)
     table["feature_set"] = pd.Categorical(table["feature_set"], joint["feature_set"])
     table = table.sort_values(["feature_set", "dataset"], ignore_index=True)
     table["feature_set"] = table["feature_set"].astype(str)
@@ -408,36 +409,34 @@ def compared(
 
 
 def joint_test(
-    measured: Sequence[DatasetGains], features: Sequence[str], gains: pd.DataFrame
+    measured: Sequence[DatasetGains], counts: Mapping[str, int], gains: pd.DataFrame
 ) -> pd.DataFrame:
-    """Each set's mean gain where it was trained, by one test of all recordings."""
+    """Each set's mean gain where it was trained, by one test of all recordings.
+
+    counts  feature set -> number of the datasets that have it
+    """
+    features, datasets = [*counts], np.array([*counts.values()])
     parts = []
     shares = []
-    counts = np.array(
-        [sum(name in each.features for each in measured) for name in features]
-    )
     for each in measured:
-        part = np.zeros((len(each.shares), len(features)))
-        for column, name in enumerate(features):
-            if name in each.features:
-                part[:, column] = each.differences[:, each.features.index(name)]
-        parts.append(part / counts)
+        part = each.differences.reindex(columns=features, fill_value=0.0)
+        parts.append(part / datasets)
         shares.append(each.shares / len(measured))
     tests = sign_flip_tests(np.concatenate(parts), np.concatenate(shares), LEVEL)
     here = gains[gains["dataset"].isin([each.dataset for each in measured])]
     verdicts = pd.crosstab(here["feature_set"], here["verdict"]).reindex(
-        index=list(features), columns=[*VERDICTS], fill_value=0
+        index=features, columns=[*VERDICTS], fill_value=0
     )
     better = (here["gain"] > ROUNDING).groupby(here["feature_set"]).sum()
     table = pd.DataFrame(
         {
             "feature_set": features,
-            "datasets": counts,
+            "datasets": datasets,
             "gain": tests.total,
             "p": tests.p,
             "clear": tests.p < LEVEL,
             **verdicts.rename(columns=VERDICTS).to_dict("list"),
-            "better": better.reindex(list(features)).to_numpy(),
+            "better": better.reindex(features).to_numpy(),
         }
     )
     return table.sort_values("gain", ascending=False, kind="stable", ignore_index=True)

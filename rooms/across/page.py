@@ -1,7 +1,6 @@
 """The comparison of several datasets on the entry page of the reports, and its"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -60,13 +59,8 @@ def compare_reports(
         comparison, problems = compare_datasets(given, **choices(options))
     if comparison is None:
         why = not_compared(len(given))
-        headline = f"{counted(reports, 'report')}. {why}"
-        return ComparedDatasets(headline, leads={"Comparison": why}, problems=problems)
-    return replace(page_of(comparison, writer), problems=problems)
-
-
-def page_of(comparison: "Comparison", writer: FigureWriter) -> ComparedDatasets:
-    """The comparison's sentences, figures and tables for the page."""
+        begin = f"{counted(reports, 'report')}. {why}"
+        return ComparedDatasets(begin, leads={"Comparison": why}, problems=problems)
     from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT
 
     names = comparison.joint["feature_set"]
@@ -86,6 +80,7 @@ def page_of(comparison: "Comparison", writer: FigureWriter) -> ComparedDatasets:
         templates,
         values={"c": comparison},
         tables={"gains": comparison.gains, "pooled": comparison.pooled},
+        problems=problems,
     )
 
 

@@ -178,17 +178,30 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class NetworkFiles:
-    """The files of a network, and the known entry whose card it has without one."""
+    """The files of a network, or the known entry whose card it has without its own."""
 
     network: Path
-    card: Path | None = None
     known: KnownNetwork | None = field(default=None, repr=False)
+
+    @property
+    def card(self) -> Path:
+        """The card's place beside the network."""
+        return self.network.with_suffix(".json")
 
     def read_card(self) -> NetworkCard:
         """RequestError for no card, or a file that the known card does not fit."""
-        if self.card is None:
-            assert self.known
-            return self._known_card(self.known)
+        if known := self.known:
+            if not known.files:
+                return known.card
+            digest = file_facts(self.network).sha256
+            for file in known.files:
+                if file.sha256 == digest:
+                    return dataclasses.replace(known.card, output=file.output)
+            raise RequestError(
+                f"{self.network} is none of the {len(known.files)} files that are known"
+                f" (its SHA-256 is {digest}): a card, {self.card}, has to state its"
+                " input and output"
+            )
         from featurestack.results.config import read_config
 
         try:
@@ -196,19 +209,6 @@ class NetworkFiles:
         except ValueError as error:
             raise RequestError(f"{self.card} is no card: {error}; {CARD}") from None
         return read_config(content, NetworkCard, f"{self.card} is no card: it", CARD)
-
-    def _known_card(self, known: KnownNetwork) -> NetworkCard:
-        if not known.files:
-            return known.card
-        digest = file_facts(self.network).sha256
-        for file in known.files:
-            if file.sha256 == digest:
-                return dataclasses.replace(known.card, output=file.output)
-        raise RequestError(
-            f"{self.network} is none of the {len(known.files)} files that are known"
-            f" (its SHA-256 is {digest}): a card, {self.network.with_suffix('.json')},"
-            " has to state its input and output"
-        )
 
     def networks(self) -> list[Path]:
         """The network, and the one before it, if any; RequestError if that is not
@@ -220,8 +220,8 @@ class NetworkFiles:
         path = self.network.with_name(described.network)
         if not path.is_file():
             raise RequestError(
-                f"{self.card or self.network} names a front end, {path}, which is not"
-                " there"
+                f"{self.network if self.known else self.card} names a front end,"
+                f" {path}, which is not there"
             )
         return [self.network, path]
 
@@ -286,16 +286,16 @@ def find_network(name: str) -> NetworkFiles:
             f"embedding@model={name} may be {own[0]} or {own[1]}: remove one"
         )
     if own and card.is_file():
-        return NetworkFiles(own[0], card)
+        return NetworkFiles(own[0])
     if known and known.package:
         if installed := in_package(known):
-            return NetworkFiles(installed, known=known)
+            return NetworkFiles(installed, known)
         raise RequestError(
             f"embedding@model={name} needs the package {known.package}:"
             f" {install_command('embeddings')}"
         )
     if known and own and own[0].suffix == ".tflite":
-        return NetworkFiles(own[0], known=known)
+        return NetworkFiles(own[0], known)
     if known:
         fetch = make_command("pipeline network", name)
         needed = f"{card.with_suffix('.tflite')}, which {fetch} fetches"

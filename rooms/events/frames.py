@@ -217,7 +217,10 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
     frame between events that touch.
     """
     above = probability > rule.threshold * rule.share
-    first, last = runs(above, frames.stretch)
+    run = np.where(above, frames.stretch, -1)
+    changes = np.diff(run, prepend=-1, append=-1) != 0
+    first = np.flatnonzero(above & changes[:-1])
+    last = np.flatnonzero(above & changes[1:])
     # the frames between two runs are below both
     score = np.maximum.reduceat(probability, first).astype(float)
     kept = score > rule.threshold
@@ -240,15 +243,6 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
         start[before + 1] = middle
     found = Spans(start, end, stretch, score[kept])
     return found.take(found.lasts >= rule.least_length)
-
-
-def runs(above: Mask, stretch: Ints) -> tuple[Ints, Ints]:
-    """The first and the last frame of each run of frames in one stretch."""
-    run = np.where(above, stretch, -1)
-    changes = np.diff(run, prepend=-1, append=-1) != 0
-    first = np.flatnonzero(above & changes[:-1])
-    last = np.flatnonzero(above & changes[1:])
-    return first, last
 
 
 def detect_all(

@@ -29,7 +29,13 @@ class ExportedModel(AudioModel):
     """
 
     def __init__(self, file: Path) -> None:
-        self.session = _session_of(file)
+        try:
+            self.session = open_session(file.read_bytes())
+        except Exception as error:  # onnxruntime's errors have no common class
+            reason = str(error).splitlines()[0]
+            raise RequestError(
+                f"{file} is no ONNX file that can be read ({reason})"
+            ) from None
         metadata = self.session.get_modelmeta().custom_metadata_map
         try:
             content = json.loads(metadata[CONFIG])
@@ -61,16 +67,6 @@ class ExportedModel(AudioModel):
                 own.append(stored[clip : clip + 1, :, :frames])
             answers.append(run_session(self.session, own))
         return list(np.moveaxis(np.concatenate(answers), 1, 0))
-
-
-def _session_of(file: Path) -> onnxruntime.InferenceSession:
-    try:
-        return open_session(file.read_bytes())
-    except Exception as error:  # onnxruntime's errors have no common class
-        reason = str(error).splitlines()[0]
-        raise RequestError(
-            f"{file} is no ONNX file that can be read ({reason})"
-        ) from None
 
 
 def open_session(content: bytes) -> onnxruntime.InferenceSession:

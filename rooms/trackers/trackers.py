@@ -42,8 +42,15 @@ class PackageTracker(Tracker, Protocol):
     """A tracker with its own files in a folder; it needs the installed `package`."""
 
     package: ClassVar[str]
+    fold: Fold
+    folder: Path
 
-    def __init__(self, fold: Fold, folder: Path) -> None: ...
+    def __init__(self, fold: Fold, folder: Path) -> None:
+        self.fold, self.folder = fold, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.open()
+
+    def open(self) -> None: ...
 
 
 TRACKERS: Registry[type[PackageTracker]] = Registry("tracker")
@@ -55,10 +62,10 @@ class TensorBoard(PackageTracker):
 
     package = "tensorboard"
 
-    def __init__(self, fold: Fold, folder: Path) -> None:
+    def open(self) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.fold, self.folder = fold, folder
+        fold, folder = self.fold, self.folder
         # `purge_step` drops what a killed run wrote after its last saved epoch
         purge = fold.epochs_done + 1 if fold.epochs_done else None
         self.writer = SummaryWriter(
@@ -93,16 +100,14 @@ class WeightsAndBiases(PackageTracker):
 
     package = "wandb"
 
-    def __init__(self, fold: Fold, folder: Path) -> None:
+    def open(self) -> None:
         import wandb
 
-        # else wandb would take another folder, silently
-        folder.mkdir(parents=True, exist_ok=True)
+        fold = self.fold
         # a prompt would wait for an answer for ever
         known = wandb.login(prompt=False, verify=False)
         # wandb's own switch wins
         mode = os.environ.get("WANDB_MODE", "online" if known else "offline")
-        self.fold = fold
         config = fold.run.training
         self.run = wandb.init(
             project=PROJECT,
@@ -113,7 +118,7 @@ class WeightsAndBiases(PackageTracker):
             job_type=fold.run.name,
             notes=config.note or None,
             config=to_json(config),
-            dir=str(folder),
+            dir=str(self.folder),
             mode=cast(Any, mode),  # wandb refuses a wrong value of the variable
             settings=wandb.Settings(silent=True, console="off"),
         )
@@ -151,13 +156,13 @@ class MLflow(PackageTracker):
 
     package = "mlflow"
 
-    def __init__(self, fold: Fold, folder: Path) -> None:
+    def open(self) -> None:
         import mlflow
 
-        folder.mkdir(parents=True, exist_ok=True)
-        own = f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+        own = f"sqlite:///{(self.folder / 'mlflow.db').absolute()}"
         self.place = os.environ.get("MLFLOW_TRACKING_URI", own)
         self.client = mlflow.MlflowClient(self.place)
+        fold = self.fold
         config = fold.run.training
         name = f"{config.dataset} {config.features}"
         if known := self.client.get_experiment_by_name(name):
@@ -168,7 +173,6 @@ class MLflow(PackageTracker):
         begun = self.client.create_run(
             experiment, tags=tags, run_name=f"{fold.run.name} fold{fold.number}"
         )
-        self.fold = fold
         self.run = begun.info.run_id
         for key, value in to_json(config.options).items():
             self.client.log_param(self.run, key, value)

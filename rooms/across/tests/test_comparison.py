@@ -133,7 +133,7 @@ def test_tags_are_tested_as_in_the_report_of_their_dataset(options):
     ranking = rankings(load_runs(job.runs).runs)[0]
     assert ranking.swaps
     best_less_other, tests = ranking.compare([(1, 0)])
-    assert gains.differences == pytest.approx(best_less_other)
+    assert gains.differences.to_numpy() == pytest.approx(best_less_other)
     assert (gains.table["verdict"] == "gain").all() == (tests.p[0] < ranking.level)
 
 
@@ -232,8 +232,7 @@ def dataset_gains(name, differences, score="accuracy"):
         score=score,
         protocol="",
         synthetic=False,
-        features=("mel+mfcc",),
-        differences=differences,
+        differences=pd.DataFrame(differences, columns=["mel+mfcc"]),
         shares=shares,
         table=table,
     )
