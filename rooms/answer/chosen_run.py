@@ -110,12 +110,11 @@ def feature_table(scores: Scores, sets: Mapping[int, str], lost: Lost) -> pd.Dat
     """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
     names = scores.clips.plan.channel_names
     chosen = [name for features in sets.values() for name in features.split("+")]
-    alone = {name: scores.mean(name, None) for name in names}
     unknown = (np.nan, np.nan, np.nan)
-    rows = [
-        (name, alone[name], chosen.count(name), *lost.get(name, unknown), about(name))
-        for name in names
-    ]
+    rows = []
+    for name in names:
+        numbers = scores.mean(name, None), chosen.count(name), *lost.get(name, unknown)
+        rows.append((name, *numbers, about(name)))
     table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
     return table.sort_values(["folds", "alone"], ascending=False, kind="stable")
 

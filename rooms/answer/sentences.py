@@ -69,16 +69,13 @@ def surer(candidates: Sequence[str], cache: Cache) -> str:
         texts.append(
             "If clips share a speaker, a site or a recording, name it with GROUP=."
         )
-    texts += network_sentences(candidates, cache.sample_rate)
-    return " ".join(texts)
-
-
-def network_sentences(candidates: Sequence[str], sample_rate: int) -> list[str]:
     has_networks = any(name.startswith("embedding") for name in candidates)
-    if has_networks or "networks" not in rooms.names("capabilities"):
-        return []
-    _, remark = rooms.load("capabilities", "networks").choose_networks(sample_rate)
-    return [f"A pretrained network may have a higher score. {as_sentence(remark)}"]
+    if not has_networks and "networks" in rooms.names("capabilities"):
+        networks = rooms.load("capabilities", "networks")
+        _, remark = networks.choose_networks(cache.sample_rate)
+        texts.append("A pretrained network may have a higher score.")
+        texts.append(as_sentence(remark))
+    return " ".join(texts)
 
 
 def as_sentence(clause: str) -> str:

@@ -33,8 +33,7 @@ class NotYet(AssertionError):
 
 def check(name: str, *answers: Any) -> None:
     """Check the answers to a question; NotYet says what to look at if one is wrong."""
-    if any(map(_open, answers)):
-        raise NotYet("there is no answer here: put one where ... stands")
+    _need(not _open(answers), "there is no answer here: put one where ... stands")
     CHECKS[name](*answers)
     print("Right.", first_sentence(CHECKS[name]))
 
@@ -43,8 +42,7 @@ def answered(name: str, *answers: Any) -> None:
     """Say nothing if the answers to an earlier question are right; else NotYet, so that
     a cell that uses them does not fail in another way.
     """
-    if any(map(_open, answers)):
-        raise NotYet(f"this cell uses the answer to {name!r}: give it first")
+    _need(not _open(answers), f"this cell uses the answer to {name!r}: give it first")
     CHECKS[name](*answers)
 
 
@@ -57,11 +55,10 @@ def reveal(prediction: Any, found: Any, unit: str = "") -> None:
 
     reveal(0.5, 0.82)    # you predicted 0.5, found: 0.82
     """
-    if _open(prediction):
-        raise NotYet(
-            "write a prediction first; a wrong one costs nothing, and you will"
-            " remember it"
-        )
+    _need(
+        not _open(prediction),
+        "write a prediction first; a wrong one costs nothing, and you will remember it",
+    )
     pairs = [("", prediction, found)]
     if isinstance(prediction, list):
         prediction, found = (dict(enumerate(x, 1)) for x in (prediction, found))
@@ -85,9 +82,9 @@ def _open(answer: Any) -> bool:
     """Whether `...` still stands in an answer."""
     if isinstance(answer, dict):
         return any(map(_open, answer.values()))
-    return answer is ... or (
-        isinstance(answer, list | tuple | set) and any(one is ... for one in answer)
-    )
+    if isinstance(answer, list | tuple | set):
+        return any(map(_open, answer))
+    return answer is ...
 
 
 def _shown(value: Any) -> str:

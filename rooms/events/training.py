@@ -139,8 +139,9 @@ class FrameTrainer(Trainer):
                     drawn += 1
                     if self.background:
                         events = targets.each.any(dim=2)
-                        given = self.data.statistics, generator
-                        crop = self.background.add(crop, events, *given)
+                        crop = self.background.add(
+                            crop, events, self.data.statistics, generator
+                        )
                     yield crop, targets
         if not drawn:
             raise self.ignored()

@@ -35,32 +35,27 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
     recordings and clips (means over folds), and mAP, or accuracy with the ends of its
     95 % interval.
     """
-    sets = ["+".join(map(str, each)) for each in parse_list(options.features)]
-    curves = [curve_of(options, features) for features in sets]
-    return pd.concat(curves, ignore_index=True)
-
-
-def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
-    """The rows of one feature set."""
-    asked = part_of(options, ImportanceOptions, features=features)
-    folds = load_folds(make_importance_plan(asked, least=1))
     rows = []
-    every = frozenset(folds.importance.names)
-    for part in PARTS:
-        trained = {fold: trained_on(folds, fold, part) for fold in folds.data}
-        answers = [
-            folds.answers(fold, every, clips.index.to_numpy())
-            for fold, clips in trained.items()
-        ]
-        recordings = [clips["group"].nunique() for clips in trained.values()]
-        row = {
-            "features": features,
-            "part": part,
-            "recordings": float(np.mean(recordings)),
-            "clips": float(np.mean([len(clips) for clips in trained.values()])),
-            **score_of(folds, np.concatenate(answers)),
-        }
-        rows.append(row)
+    for channels in parse_list(options.features):
+        features = "+".join(map(str, channels))
+        asked = part_of(options, ImportanceOptions, features=features)
+        folds = load_folds(make_importance_plan(asked, least=1))
+        every = frozenset(folds.importance.names)
+        for part in PARTS:
+            trained = {fold: trained_on(folds, fold, part) for fold in folds.data}
+            answers = [
+                folds.answers(fold, every, clips.index.to_numpy())
+                for fold, clips in trained.items()
+            ]
+            recordings = [clips["group"].nunique() for clips in trained.values()]
+            row = {
+                "features": features,
+                "part": part,
+                "recordings": float(np.mean(recordings)),
+                "clips": float(np.mean([len(clips) for clips in trained.values()])),
+                **score_of(folds, np.concatenate(answers)),
+            }
+            rows.append(row)
     return pd.DataFrame(rows)
 
 

@@ -1,5 +1,5 @@
-"""The folder of `make importance`: the scores of fits to subsets of the features. No
-torch.
+"""The folder of `make importance`: the scores of fits to subsets of the features, and
+Shapley values of the features from them. No torch.
 
     runs/<dataset>/importance-<model>-<hash>/
         importance.json   configuration; each feature with the fingerprint of its cached
@@ -15,6 +15,12 @@ clip has the label, or it has not. The second line is each clip's part of mAP; a
 over the clips of each fold, then over the folds, it gives mAP.
 
 Lines that a kill cut short are not read, and are removed before the next are written.
+
+A feature set has a value v for each clip: the logarithm of the true class's
+probability, in nats, or 1 for a correct prediction and 0 for another. With tags it is
+the sum of the log probabilities over the classes, or the clip's part of mAP. The value
+of the empty set comes from the class frequencies among the training clips. Conventions:
+N clips, F features.
 """
 
 import csv
@@ -22,7 +28,8 @@ import glob
 import io
 import itertools
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -45,19 +52,69 @@ from featurestack.results.run_folder import damage_named
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
 from featurestack.results.select_runs import fitting
 from featurestack.results.tasks.registry import task_of
-from featurestack.rooms.importance.shapley import (
-    NONE,
-    PAIRS,
-    Values,
-    permutations,
-    sampled_shapley,
-    shapley,
-)
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")
 Subset = frozenset[str]  # features that one fit has
+NONE: Subset = frozenset()
+Values = Mapping[Subset, Floats]  # feature set -> (N,) values of the clips
+EXACT = 8  # up to this number of features, every subset is fitted
+PAIRS = 20  # pairs of an order and its reverse, for more features
 REMEDY = "remove its folder and measure it again"
+
+
+# ---- Shapley values
+
+
+def permutations(features: Sequence[str], number: int, seed: int) -> list[list[str]]:
+    """`number` random orders, each followed by its reverse (antithetic)."""
+    if len(features) <= EXACT:
+        return []
+    rng = np.random.default_rng([seed, len(features)])
+    orders = []
+    for _ in range(number):
+        places = rng.permutation(len(features))
+        order = [features[place] for place in places]
+        orders += [order, order[::-1]]
+    return orders
+
+
+def shapley(values: Values, features: Sequence[str]) -> Floats:
+    """(N, F) exact values of 2^F subsets; a clip's sum to v(all) - v(none)."""
+    count = len(features)
+    clips = len(values[NONE])
+    shares = np.zeros((clips, count))
+    for fit in values:
+        # orders of the other features in which just these come before
+        weight = count * math.comb(count - 1, len(fit))
+        for place, name in enumerate(features):
+            if name not in fit:
+                gain = values[fit | {name}] - values[fit]
+                shares[:, place] += gain / weight
+    return shares
+
+
+def sampled_shapley(
+    values: Values, features: Sequence[str], orders: Sequence[Sequence[str]]
+) -> tuple[Floats, Floats]:
+    """Shapley values (N, F) of the orders, and standard errors (F,)."""
+    clips = len(values[NONE])
+    gains = np.zeros((len(orders), clips, len(features)))
+    for number, order in enumerate(orders):
+        for size, name in enumerate(order):
+            before = frozenset(order[:size])
+            gain = values[before | {name}] - values[before]
+            place = features.index(name)
+            gains[number, :, place] = gain
+    means = gains.mean(axis=1)
+    # an order and its reverse are drawn together
+    pairs = means.reshape(-1, 2, len(features)).mean(axis=1)
+    deviations = pairs.std(axis=0, ddof=1)
+    errors = deviations / np.sqrt(len(pairs))
+    return gains.mean(axis=0), errors
+
+
+# ---- the folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,9 +42,9 @@ from featurestack.rooms.importance.folder import (
     ImportanceConfig,
     ImportanceFolder,
     Subset,
+    sampled_shapley,
 )
 from featurestack.rooms.importance.options import ImportanceOptions
-from featurestack.rooms.importance.shapley import sampled_shapley
 from featurestack.storage.files import Lock, named_errors, replace_file
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import (
@@ -300,21 +300,12 @@ def open_folder(folds: LoadedFolds) -> None:
     replace_file(path / "scores.csv", text.getvalue())
     if importance.known():
         return
-    config = describe(importance, fingerprints | dict(importance.fingerprints))
-    text_of_config = json.dumps(to_json(config), indent=2) + "\n"
-    replace_file(path / "importance.json", text_of_config)
-
-
-def describe(
-    importance: ImportancePlan, fingerprints: Mapping[str, str]
-) -> ImportanceConfig:
-    """The content of importance.json."""
-    plan = importance.plan
     extraction = {
         name: ExtractionCost(**plan.cache.extraction_cost(stored))
         for name, stored in importance.stored.items()
     }
-    return ImportanceConfig(
+    composed = composed_from(importance.names, path.parent, plan.training.task)
+    config = ImportanceConfig(
         dataset=plan.dataset,
         synthetic=plan.cache.synthetic,
         model=plan.model.name,
@@ -322,13 +313,13 @@ def describe(
         classes=plan.classes,
         seed=importance.seed,
         features=importance.names,
-        composed_from=composed_from(
-            importance.names, importance.path.parent, plan.training.task
-        ),
-        fingerprints=fingerprints,
+        composed_from=composed,
+        fingerprints={**fingerprints, **importance.fingerprints},
         clips=len(plan.cache.clips),
         extraction=extraction,
     )
+    text_of_config = json.dumps(to_json(config), indent=2) + "\n"
+    replace_file(path / "importance.json", text_of_config)
 
 
 def fill(folds: LoadedFolds, lacking: Sequence[Subset]) -> None:

@@ -29,8 +29,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.results.scores import Floats
-from featurestack.rooms.importance.folder import ImportanceFolder, find_importance
-from featurestack.rooms.importance.shapley import NONE
+from featurestack.rooms.importance.folder import NONE, ImportanceFolder, find_importance
 
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
 KEPT_COLUMNS = [

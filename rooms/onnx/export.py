@@ -89,9 +89,10 @@ def export_run(options: ExportOptions) -> int:
     file = options.out or Path(f"{run.name}.onnx")
     refuse_inside(file)
     refuse_special(file)
-    there = file.read_bytes() if file.is_file() else b""
-    if file.is_file() and not all(key in there for key in OWN_KEYS):
-        raise RequestError(f"{file} is not from this command: give another OUT")
+    if file.is_file():
+        content = file.read_bytes()
+        if not all(key in content for key in OWN_KEYS):
+            raise RequestError(f"{file} is not from this command: give another OUT")
     model = TrainedModel(bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
@@ -112,10 +113,9 @@ def export_run(options: ExportOptions) -> int:
             f" {largest:.1e}"
         )
     replace_file(file, content)
-    agreement = f"probabilities differ from the networks' by {largest:.1e} at most"
     print(
         f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))};"
-        f" {agreement}"
+        f" probabilities differ from the networks' by {largest:.1e} at most"
     )
     return 0
 

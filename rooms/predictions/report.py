@@ -48,7 +48,11 @@ from featurestack.rooms.predictions.runs import foreign_runs
 from featurestack.storage.files import replace_file
 
 NAME = "predictions"  # the name of a report on frames
-OWN = ("dataset", "name", "data", "predictions", "truth", "audio", "label", "group")
+# options of the command, in the order in which it is repeated
+OWN = (
+    *("dataset", "name", "data", "predictions", "truth", "audio"),
+    *("label", "group", "columns", "task"),
+)
 
 
 @takes(AnalyseOptions, "name", "group", "label")
@@ -132,7 +136,7 @@ def job_of(
     if options.audio:
         dataset = with_audio(options, answers, folder, title)
     notes = [Problem(run.name, note) for run in runs for note in run.notes]
-    words = option_words(options, [*OWN, "columns", "task"])
+    words = option_words(options, OWN)
     proposal = "PAPER=1", "the files for a paper"
     if not options.group and any("GROUP=" in note.text for note in notes):
         proposal = "GROUP=COLUMN", "clips of one recording are drawn together"
@@ -167,10 +171,12 @@ def labels_in(table: Table, given: Mapping[str, str]) -> pd.DataFrame:
 def labels_of(dataset: Dataset) -> pd.DataFrame:
     """The true labels of a dataset's clips."""
     clips = originals(dataset.table).reset_index(drop=True)
-    labels = clips[["clip_id", "group"]].assign(
-        file=clips["path"], target=clips["label"], fold=clips["fold"].astype(str), at=""
+    return clips[["clip_id", "group"]].assign(
+        file=clips["path"],
+        target=clips["label"],
+        fold=clips["fold"].astype(str),
+        at=at_start(clips["start"]) if has_windows(clips) else "",
     )
-    return labels.assign(at=at_start(clips["start"])) if has_windows(clips) else labels
 
 
 def with_audio(

@@ -12,19 +12,19 @@ import pytest
 import featurestack as fs
 from featurestack.commandline.errors import RequestError
 from featurestack.rooms.importance import folder as folders
-from featurestack.rooms.importance.folder import ImportanceFolder
+from featurestack.rooms.importance.folder import (
+    EXACT,
+    ImportanceFolder,
+    permutations,
+    sampled_shapley,
+    shapley,
+)
 from featurestack.rooms.importance.measure import (
     LoadedFolds,
     importance_summary,
     measure_importance,
 )
 from featurestack.rooms.importance.options import ImportanceOptions
-from featurestack.rooms.importance.shapley import (
-    EXACT,
-    permutations,
-    sampled_shapley,
-    shapley,
-)
 from featurestack.storage.files import Lock
 from tests.train.little import execute
 
