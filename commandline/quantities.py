@@ -67,6 +67,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
+def first_names(names: Sequence[str], most: int) -> list[str]:
+    """The names; if they are many, the first ones and the number of the others."""
+    if len(names) <= most + 1:
+        return [*names]
+    return [*names[:most], f"and {len(names) - most:,} more"]
+
+
 def rounded(value: float, digits: int = 3) -> str:
     """A number with these decimals; a half is rounded to the even digit, so that the
     difference of two rounded scores is most often that of the scores.

@@ -114,11 +114,6 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     return known
 
 
-def has_claims(folder: Path) -> bool:
-    """Whether a run works on the cache, or a killed one left its claim."""
-    return any((folder / LOCKS).glob("run-*.json"))
-
-
 @contextmanager
 def claimed(
     folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool

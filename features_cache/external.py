@@ -20,14 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import (
     AXES,
     FeatureSpec,
-    clip_keys,
     fingerprints,
     state_word,
 )
-from featurestack.features_cache.index import read_index, refresh, stored_ids
+from featurestack.features_cache.index import refresh
 from featurestack.features_cache.location import EXTERNAL, is_cache
 from featurestack.features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
 from featurestack.features_cache.table import complete, with_sources
@@ -90,18 +90,6 @@ def planes_of(values: ArrayLike, clips: int, name: str) -> NDArray:
     return array.reshape(*array.shape, *missing)
 
 
-def rows_of(ids: pd.Index, clips: pd.DataFrame, name: str) -> NDArray[np.intp]:
-    """(B,) the clips' rows in the cache; RequestError for unknown or repeated ids."""
-    rows = pd.Index(clips["clip_id"]).get_indexer(ids)
-    for wrong, what in (
-        (ids.duplicated(), "clip ids that occur twice"),
-        (rows < 0, "unknown clip ids"),
-    ):
-        if wrong.any():
-            raise RequestError(f"{name}: {what}: {', '.join(ids[wrong][:5])}")
-    return rows
-
-
 def write_feature(
     folder: Path,
     name: str,
@@ -127,8 +115,8 @@ def write_feature(
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """
-    folder = Path(folder)
-    clips, settings = read_index(folder)
+    cache = Cache(folder)
+    clips = cache.sources
     if parse_channel(name) != Channel(name) or name in NO_FEATURE_NAMES:
         raise RequestError(
             f"{name!r}: an external feature's name is one word, and none of"
@@ -142,6 +130,8 @@ def write_feature(
                 f"{name}: a {axis} of shape {about[axis].shape}, expected ({length},)"
             )
     ids = pd.Index(np.asarray(clip_ids).astype(str))
+    if (twice := ids[ids.duplicated()]).size:
+        raise RequestError(f"{name}: clip ids that occur twice: {', '.join(twice[:5])}")
     parameters = dict(about.pop("parameters", {}))
     # runs of other values under the same name are other runs
     parameters[VALUES_HASH] = values_hash(array, ids)
@@ -149,22 +139,24 @@ def write_feature(
         stored=name,
         feature=name,
         dtype=dtype,
-        sample_rate=settings["sample_rate"],
-        samples=settings["samples"],
-        audio_channel=settings.get("audio_channel", 0),
+        sample_rate=cache.sample_rate,
+        samples=cache.samples,
+        audio_channel=cache.audio_channel,
         parameters=parameters,
         **about,
     )
-    maps = zip(ids, rows_of(ids, clips, name).tolist(), array)
-    install(folder, spec, stored_ids(clips), _stored(spec, clips, maps))
-    refresh(folder, clips, settings)
+    maps = zip(ids, cache.positions(ids.to_numpy()).tolist(), array)
+    install(cache.folder, spec, cache.ids, _stored(spec, cache.keys, maps))
+    refresh(cache.folder, clips, cache.settings)
 
 
 def _stored(
-    spec: FeatureSpec, clips: pd.DataFrame, maps: Iterable[tuple[str, int, NDArray]]
+    spec: FeatureSpec,
+    keys: NDArray[np.uint64],
+    maps: Iterable[tuple[str, int, NDArray]],
 ) -> Iterator[tuple[int, NDArray, int]]:
     """(row, values as stored, state word) of (clip, row, values)."""
-    states = fingerprints(clip_keys(clips), spec.key)
+    states = fingerprints(keys, spec.key)
     for clip, row, plane in maps:
         try:
             converted = to_stored(plane, (spec.rows, spec.frames), spec.dtype)

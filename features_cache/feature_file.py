@@ -281,10 +281,9 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
         described["parameters"] = as_text(spec.parameters)
         hdf5.write_attributes(file, described)
         hdf5.write_column(file, "clip_id", clip_ids)
-        row_axis = hdf5.write_column(file, "row_axis", spec.row_axis)
-        hdf5.write_attributes(row_axis, {"units": spec.row_unit})
-        frame_axis = hdf5.write_column(file, "frame_axis", spec.frame_axis)
-        hdf5.write_attributes(frame_axis, {"units": spec.frame_unit})
+        for axis, unit in zip(AXES, (spec.row_unit, spec.frame_unit)):
+            positions = hdf5.write_column(file, axis, getattr(spec, axis))
+            hdf5.write_attributes(positions, {"units": unit})
         hdf5.allocated(file, "state", (len(clip_ids),), STATE)
         shape = (len(clip_ids), spec.rows, spec.frames)
         values = hdf5.allocated(file, "values", shape, np.dtype(spec.dtype))

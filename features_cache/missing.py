@@ -15,7 +15,7 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.claims import has_claims
+from featurestack.features_cache.claims import claims
 from featurestack.features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
@@ -49,6 +49,11 @@ class Wanted:
     def names(self) -> list[str]:
         """(F,) stored names of the features."""
         return [spec.stored for spec in self.specs]
+
+    @property
+    def files(self) -> list[Path]:
+        """(F,) the features' files, also those that are not there."""
+        return [self.folder / f"{stored}.h5" for stored in self.names]
 
     @property
     def is_whole(self) -> bool:
@@ -119,11 +124,6 @@ class Missing:
         """Rows of the clips that lack a feature."""
         return np.flatnonzero(self.todo.any(axis=1))
 
-    @property
-    def nothing(self) -> bool:
-        """Whether no clip has to be computed and no file made."""
-        return not (len(self.clips) or self.sizes)
-
     def notes(self) -> list[str]:
         """Lines on files that are made again and on damaged feature maps."""
         lines = [f"made again: {clips.note}" for clips in self.stored if clips.note]
@@ -158,13 +158,12 @@ def nothing_missing(wanted: Wanted) -> Missing | None:
         _, current = updated(
             wanted.folder, wanted.clips, wanted.settings, wanted.hashed
         )
-        if not current or has_claims(wanted.folder):
+        if not current or claims(wanted.folder):
             return None
     lacking = missing(wanted)
-    if not lacking.nothing:
+    if len(lacking.clips) or lacking.sizes:
         return None
-    files = [wanted.folder / f"{stored}.h5" for stored in wanted.names]
-    if wanted.is_whole and not all(map(is_verified, files)):
+    if wanted.is_whole and not all(map(is_verified, wanted.files)):
         with suppress(PermissionError):
             note_verified(wanted.folder, wanted.names)
     return lacking

@@ -132,14 +132,10 @@ class CacheWriter:
         tried, names = self.missing.clips, wanted.names
         write_failures(wanted.folder, wanted.clips, tried, names, sorted(failures))
         if failures and wanted.is_whole:
-            files = [wanted.folder / f"{stored}.h5" for stored in wanted.names]
-            empty = [
-                file for file in files if not read_header(file).map(state=True).any()
-            ]
-            for file in empty:
-                file.unlink()
-            if empty:
-                refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
+            for file in wanted.files:
+                if not read_header(file).map(state=True).any():
+                    file.unlink()
+            refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import progress
 from featurestack.storage.decoder_messages import decoder_messages
 
@@ -326,12 +326,11 @@ def damaged_parts(files: Mapping[str, str]) -> list[str]:
     """Lines that name MP3s with damaged frames; files -> first error of the decoder."""
     if not files:
         return []
-    shown = [f"  {file}: {error}" for file, error in [*files.items()][:SHOWN_DAMAGED]]
-    if len(files) > SHOWN_DAMAGED:
-        shown.append(f"  and {len(files) - SHOWN_DAMAGED:,} more")
+    shown = [f"{file}: {error}" for file, error in files.items()]
     number = "1 MP3 has" if len(files) == 1 else f"{len(files):,} MP3s have"
     begun = f"{number} damaged frames, which are silent or distorted"
-    return [f"{begun}; the other frames are used:", *shown]
+    named = [f"  {name}" for name in first_names(shown, SHOWN_DAMAGED)]
+    return [f"{begun}; the other frames are used:", *named]
 
 
 def file_infos(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import NAMED
@@ -153,9 +153,7 @@ def summarise_dataset(options: SourceOptions) -> int:
             f"\n{counted(len(wrong), 'fault')}; files that cannot be read are not"
             " counted above:"
         )
-        if len(wrong) > FAULTS_SHOWN + 1:
-            wrong[FAULTS_SHOWN:] = [f"and {len(wrong) - FAULTS_SHOWN:,} more"]
-        print(heading, *wrong, sep="\n  ")
+        print(heading, *first_names(wrong, FAULTS_SHOWN), sep="\n  ")
     print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return 1 if wrong else 0
 

@@ -70,8 +70,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
         raise Failed(
             f"{error}; what is done stays done, the same command goes on"
         ) from error
-    files = [asked.folder / f"{stored}.h5" for stored in asked.names]
-    if result.failures and not any(file.exists() for file in files):
+    if result.failures and not any(file.exists() for file in asked.files):
         _, _, reason = min(result.failures)
         raise Failed(
             f"no clip could be done, the first because of: {reason};"

@@ -180,36 +180,24 @@ def mfcc_delta2(y, sr, **more):
 
 @definition
 def pcen(y, sr, **more):
-    gains = {}
-    for name in ("gain", "bias", "power", "time_constant", "eps"):
-        gains[name] = more.pop(name)
+    names = ("gain", "bias", "power", "time_constant", "eps")
+    gains = {name: more.pop(name) for name in names}
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
     return librosa.pcen(
         magnitude * 2**31, sr=sr, hop_length=more["hop_length"], **gains
     )
 
 
-def hpss_mel(y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
-    """Levels, in dB, of the harmonic and the percussive part."""
-    bank = {"n_mels": n_mels, "fmin": fmin, "fmax": fmax}
+def hpss_mel(part, y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
+    """The level, in dB, of the harmonic part, 0, or the percussive one, 1."""
     magnitude = np.abs(librosa.stft(y=y, **framing))
-    levels = []
-    for part in librosa.decompose.hpss(magnitude, kernel_size=kernel_size):
-        power = melspectrogram(S=part**2, sr=sr, **bank)
-        levels.append(librosa.power_to_db(power))
-    return levels
+    parts = librosa.decompose.hpss(magnitude, kernel_size=kernel_size)
+    bank = {"n_mels": n_mels, "fmin": fmin, "fmax": fmax}
+    power = melspectrogram(S=parts[part] ** 2, sr=sr, **bank)
+    return librosa.power_to_db(power)
 
 
-@definition
-def harmonic(y, sr, **more):
-    levels, _ = hpss_mel(y, sr, **more)
-    return levels
-
-
-@definition
-def percussive(y, sr, **more):
-    _, levels = hpss_mel(y, sr, **more)
-    return levels
+DEFINITIONS.update(harmonic=partial(hpss_mel, 0), percussive=partial(hpss_mel, 1))
 
 
 @definition
@@ -232,11 +220,15 @@ def gammatone(y, sr, *, n_bands, fmin, fmax, **framing):
     return librosa.power_to_db(response @ power)
 
 
+def cepstrum(levels, count):
+    """The first coefficients of a discrete cosine transform over the bands."""
+    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
+    return coefficients[:count]
+
+
 @definition
 def gfcc(y, sr, *, n_gfcc, **more):
-    levels = gammatone(y, sr, **more)
-    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
-    return coefficients[:n_gfcc]
+    return cepstrum(gammatone(y, sr, **more), n_gfcc)
 
 
 @definition
@@ -248,9 +240,7 @@ def lfcc(y, sr, *, n_lfcc, n_bands, fmin, fmax, **framing):
     for k in range(n_bands):
         triangle = np.interp(frequency, edges[k : k + 3], [0, 1, 0])
         bands.append(triangle @ power)
-    levels = librosa.power_to_db(np.array(bands))
-    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
-    return coefficients[:n_lfcc]
+    return cepstrum(librosa.power_to_db(np.array(bands)), n_lfcc)
 
 
 @definition

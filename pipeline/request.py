@@ -131,7 +131,6 @@ def wanted(
 
     frame  duration of frames in milliseconds, None for librosa's 2048 samples
     """
-    has_audio = bool((dataset.table["path"] != "").any())
     variants = {}
     left_out = []
     for word in features.split():
@@ -140,7 +139,7 @@ def wanted(
             if frame:
                 channel = with_frames(channel, frame, dataset.sample_rate)
             variant = resolve_feature(channel)
-            if not (variant.source or has_audio):
+            if not (variant.source or dataset.has_audio):
                 raise RequestError(
                     f"{dataset.folder} has no audio to compute features from; it is"
                     " used as it is"
@@ -154,7 +153,7 @@ def wanted(
                 continue
             channel.kept_rows(rows)
             source = parse_channel(variant.source) if variant.source else None
-            if source and has_audio and FEATURES.knows(source.name):
+            if source and dataset.has_audio and FEATURES.knows(source.name):
                 variants[source.stored] = resolve_feature(source)
             variants[variant.stored] = variant
     if not variants:
@@ -203,8 +202,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
 def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
     """The brought feature that a feature is computed from, if it is not from audio."""
     source = parse_channel(variant.source) if variant.source else None
-    has_audio = (dataset.table["path"] != "").any()
-    if source is None or (has_audio and FEATURES.knows(source.name)):
+    if source is None or (dataset.has_audio and FEATURES.knows(source.name)):
         return {}
     folder = dataset.folder
     cache = Cache(folder) if is_cache(folder) else None

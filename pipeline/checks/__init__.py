@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.tables import text_table
 
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
@@ -50,13 +50,6 @@ def report(findings: Sequence[Finding]) -> str:
         lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
         lines += [f"  what to do: {found.remedy}"] if found.remedy else []
     return "\n".join(lines)
-
-
-def first_names(names: Sequence[str], most: int) -> list[str]:
-    """The names; if they are many, the first ones and the number of the others."""
-    if len(names) <= most + 1:
-        return [*names]
-    return [*names[:most], f"and {len(names) - most:,} more"]
 
 
 def by_reason(found: Finding) -> list[str]:

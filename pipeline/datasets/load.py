@@ -82,6 +82,11 @@ class Dataset(IndexSettings):
     keeps_copies: bool = True  # the copies in its cache, if it has one
     read_only: bool = False  # a cache that is used as it is
 
+    @property
+    def has_audio(self) -> bool:
+        """Whether some clip has an audio file."""
+        return bool((self.table["path"] != "").any())
+
 
 def load(options: SourceOptions) -> Dataset:
     """A dataset by its name, fetched if it is missing, or from a folder, CSV or cache;

@@ -8,7 +8,7 @@ clip was cut, measured or altered. Few values are named only if they are words.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from shlex import quote
@@ -57,7 +57,7 @@ class NameField:
     classes: int  # fewest classes of a value
     of: int  # number of classes
     group: str  # the GROUP= that makes its values the groups
-    value_of: Mapping[str, str]  # clip id -> value
+    value_of: dict[str, str]  # clip id -> value
 
     @property
     def options(self) -> list[str]:
@@ -66,7 +66,7 @@ class NameField:
         return [f"GROUP={self.group}", *(["FOLDS_BY=group"] if by_group else [])]
 
     def of_clips(self, table: pd.DataFrame) -> "pd.Series[str]":
-        return table["clip_id"].map(dict(self.value_of))
+        return table["clip_id"].map(self.value_of)
 
     @property
     def sentence(self) -> str:

@@ -35,7 +35,7 @@ WRONG = [
     ({"values": np.zeros((8, 0))}, "expected"),
     ({"values": np.full((8, 2), np.nan)}, "clip0: 2 values NaN"),
     ({"clip_ids": [*CLIPS[:7], "clip0"]}, "occur twice: clip0"),
-    ({"clip_ids": [*CLIPS[:7], "who"]}, "unknown clip ids: who"),
+    ({"clip_ids": [*CLIPS[:7], "who"]}, "has no clips who"),
     ({"name": "mine"}, "has mine already"),
     ({"name": "a@b=1"}, "one word"),
     ({"name": "clips"}, "none of index, clips, all, small"),
