@@ -250,10 +250,8 @@ def clip_audio(
             status = sources[clip].stat()
             start, end = places[clip]
             known = [str(sources[clip]), status.st_size, status.st_mtime_ns]
-            made_from = [*known, start, end, cache.duration]
-            if cache.audio_channel:
-                made_from.append(cache.audio_channel)
-            made = folder / "audio" / f"{digest(made_from)}.mp3"
+            part = [start, end, cache.duration, cache.audio_channel]
+            made = folder / "audio" / f"{digest([*known, *part])}.mp3"
             if not made.is_file():
                 made.parent.mkdir(parents=True, exist_ok=True)
                 seconds = end - start or cache.duration or LONGEST_SECONDS

@@ -66,7 +66,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         job.folder,
         {} if options.overwrite else manifest.content.get("figures", {}),
         paper=bool(getattr(options, "paper", False)),  # an option of a room
-        groups=found.groups,
+        unit=found.unit,
     )
     inputs = PageInputs(job, options, writer, found, cache, features)
     sections = page_sections(inputs)

@@ -259,15 +259,13 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / MANIFEST
-        try:
+        self.content: dict[str, Any] = {}
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             kept = json.loads(self.file.read_text(encoding="utf-8"))
             own = kept["folder"] == folder.stat().st_ino
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            kept = None
-            own = False
-        parts = ("files", "figures", "printed")
-        whole = own and all(isinstance(kept.get(part, {}), dict) for part in parts)
-        self.content: dict[str, Any] = kept if whole else {}
+            parts = [kept.get(part, {}) for part in ("files", "figures", "printed")]
+            if own and all(isinstance(part, dict) for part in parts):
+                self.content = kept
 
     def holds(self, inputs: str) -> bool:
         """Whether inputs are as they were and no written file is missing."""
@@ -282,9 +280,8 @@ class Manifest:
         folder = self.file.parent
         written = sorted(files)
         for name, state in self.content.get("files", {}).items():
-            if name in written or not is_of_report(folder, name):
-                continue
-            if _state(folder / name) == state:
+            same = _state(folder / name) == state
+            if name not in written and same and is_of_report(folder, name):
                 (folder / name).unlink()
         states = {name: _state(folder / name) for name in written}
         own = {"files": states, "folder": folder.stat().st_ino}

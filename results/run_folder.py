@@ -206,7 +206,7 @@ class RunFolder:
             whole = text[: text.rfind("\n") + 1]
             columns = list(self.task.history_columns)
             numbers = pd.read_csv(io.StringIO(whole), index_col=False)[columns]
-            table = pd.DataFrame(numbers.to_numpy(float), columns=columns)
+            table = numbers.astype(float)
             epochs = range(1, len(table) + 1)
             if table["epoch"].tolist() != [*epochs]:
                 raise ValueError(f"its epochs are not 1 to {len(table)}")

@@ -99,7 +99,7 @@ class FigureWriter:
     (stem -> digest).
 
     A figure with a damaged SVG or a missing file is drawn again. `paper` adds PDF and
-    PNG; `groups` replaces "source recording" in captions.
+    PNG; `unit` replaces "source recording" in captions.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class FigureWriter:
         kept: Mapping[str, str] | None = None,
         *,
         paper: bool = False,
-        groups: str = "",
+        unit: str = "source recording",
     ) -> None:
         self.folder = folder / "figures"
         self.kept = dict(kept or {})
@@ -116,10 +116,10 @@ class FigureWriter:
             if not SVG.search(file.read_text(encoding="utf-8", errors="replace")):
                 self.kept.pop(file.stem, None)
         self.paper = paper
-        self.groups = groups
+        self.unit = unit
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
 
-    def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
+    def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
         """Enter the figure `name`; `stem` names its files, else its name does."""
         stem = stem or name
         digest = joblib.hash((name, drawing_code(name), data))
@@ -127,14 +127,11 @@ class FigureWriter:
         if self.paper:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
         files = tuple(self.folder / file for file in names)
-        caption = FIGURES[name].caption.replace(
-            "source recording", self.groups or "source recording"
-        )
+        caption = FIGURES[name].caption.replace("source recording", self.unit)
         score = data.get("score", "accuracy")
         if score != "accuracy":
             caption = re.sub("accuracy", score, caption, flags=re.IGNORECASE)
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
-        return self.saved[stem]
 
     @property
     def digests(self) -> dict[str, str]:

@@ -275,12 +275,11 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade():
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
     writer = FigureWriter(tmp_path)
-    saved, other = (
+    for stem in ("mel.confusion", "rms.confusion"):
         writer.submit("confusion_matrix", stem, **EXAMPLES["confusion_matrix"])
-        for stem in ("mel.confusion", "rms.confusion")
-    )
-    image = writer.submit("gallery", **EXAMPLES["gallery"])
+    writer.submit("gallery", **EXAMPLES["gallery"])
     writer.close()
+    saved, other, image = writer.saved.values()
     assert [saved.files, image.files] == [
         (tmp_path / "figures" / name,) for name in ("mel.confusion.svg", "gallery.webp")
     ]
@@ -316,8 +315,9 @@ def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_draw
 ):
     def written(kept, **given):
         writer = FigureWriter(tmp_path, {"intervals": kept})
-        saved = writer.submit("intervals", **INTERVALS | given)
+        writer.submit("intervals", **INTERVALS | given)
         writer.close()
+        saved = writer.saved["intervals"]
         return saved.digest, saved.files[0].read_text()
 
     first = written("")
