@@ -180,8 +180,7 @@ def ask(options: AnswerOptions) -> Question:
     command = part_of(options, FeaturesCommand, wait=True)
     if is_cache(Path(options.dataset)):
         cache = open_cache(command.dataset, command.data, command.name)
-        source, name = cache.settings["source"], cache.settings["dataset"]
-        refuse(options, source, name, cache.clips)
+        refuse(options, cache.source, cache.settings["dataset"], cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         return Question(options, command, None, without_samples(options, stored), [])
     dataset = load(part_of(options, SourceOptions))

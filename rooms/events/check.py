@@ -40,6 +40,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import NO_DATA
+from featurestack.results.run_folder import damage_named
 from featurestack.results.scores import Floats
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.tables import DIGITS, OwnFiles, as_text, file_name
@@ -229,7 +230,7 @@ def draw(scores: Floats, count: int, rng: np.random.Generator) -> NDArray[np.int
 
 def read_checked(file: Path) -> pd.DataFrame:
     """The table of the page; RequestError if it is damaged or has no answer."""
-    try:
+    with damage_named(file, f"expected {TABLE} of the page that CHECK= writes"):
         table = pd.read_csv(file, dtype={"file": str, "label": str}, na_filter=False)
         if missing := {"file", "label", "score", "correct"} - {*table}:
             raise ValueError(f"it has no column {', '.join(sorted(missing))}")
@@ -239,11 +240,6 @@ def read_checked(file: Path) -> pd.DataFrame:
         table["correct"] = table["correct"].astype(str).str.strip().str.lower()
         if not table["correct"].isin([*ANSWERS, ""]).all():
             raise ValueError("expected yes, no or nothing in the column correct")
-    except (OSError, ValueError) as reason:
-        raise RequestError(
-            f"CHECKED={file} cannot be read ({reason}): expected {TABLE} of the page"
-            " that CHECK= writes"
-        ) from None
     return table
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
 
@@ -33,8 +32,10 @@ def way_of_annotations(recordings: Path, tables: Path) -> str:
 
 def read_dataset_events(cache: Cache) -> pd.DataFrame:
     """COLUMNS of events.csv; RequestError if it is missing or damaged."""
+    from featurestack.results.run_folder import damage_named
+
     file = Path(cache.source).with_name(EVENTS_FILE)
-    try:
+    with damage_named(file, "make events writes it again"):
         events = pd.read_csv(
             file, dtype={"file": str, "label": str}, keep_default_na=False
         )
@@ -45,8 +46,4 @@ def read_dataset_events(cache: Cache) -> pd.DataFrame:
         times = events[["start", "end"]].to_numpy(float)
         if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):
             raise ValueError("an event ends before it begins, or has no time")
-    except (OSError, ValueError) as reason:
-        raise RequestError(
-            f"{file} cannot be read ({reason}): make events writes it again"
-        ) from None
     return events

@@ -19,9 +19,8 @@ from featurestack.analysis.figures.drawing import (
     shorten,
 )
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.rooms.events.metric import SAME_PLACE
 from featurestack.rooms.events.scores import ALL, f1_of, lie_on, together
-from featurestack.rooms.events.tested import ScoredFrames, mean_scores
+from featurestack.rooms.events.tested import SAME_PLACE, ScoredFrames, mean_scores
 
 EXCERPT = 20.0  # longest time line, seconds
 MOST_ERRORS = 10  # errors shown per class and kind

@@ -25,9 +25,8 @@ from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events import tested
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Frames, Rule
-from featurestack.rooms.events.metric import EVENT_F1
 from featurestack.rooms.events.scores import ALL
-from featurestack.rooms.events.tested import ScoredFrames, read_tested
+from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames, read_tested
 from featurestack.train.models.registry import Model
 from featurestack.train.network_input import Shape, input_kind
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ LEAST_STEPS = 10  # in an epoch: a few recordings are seen several times
 # Frames that a linear model is fitted on: neighbours are alike, and time and memory
 # grow with their number.
 MOST_FITTED = 10_000
+# targets of crops (b, CROP, K), and whether each frame is used (b, CROP)
+FrameTargets = tuple[torch.Tensor, torch.Tensor]
 
 
 class Targets:
@@ -68,13 +70,6 @@ class Targets:
         stored = answers[placed.order][placed.own].astype(STORED)
         probabilities = stored.astype(np.float32)
         return ScoredFrames(placed.frames, probabilities, self.events)
-
-
-class FrameTargets(NamedTuple):
-    """The targets of crops."""
-
-    each: torch.Tensor  # (b, CROP, K)
-    used: torch.Tensor  # (b, CROP) bool
 
 
 class FrameTrainer(Trainer):
@@ -138,7 +133,7 @@ class FrameTrainer(Trainer):
                 for crop, targets in self.crops(batch, x, generator):
                     drawn += 1
                     if self.background:
-                        events = targets.each.any(dim=2)
+                        events = targets[0].any(dim=2)
                         crop = self.background.add(
                             crop, events, self.data.statistics, generator
                         )
@@ -176,7 +171,7 @@ class FrameTrainer(Trainer):
                 continue
             # advanced indices of both ends give (b, CROP, D, 1)
             crop = x[rows, :, :, place].permute(0, 2, 3, 1)
-            yield crop, FrameTargets(targets[rows, place].float(), used[rows, place])
+            yield crop, (targets[rows, place].float(), used[rows, place])
 
     def loss(self, logits: torch.Tensor, targets: FrameTargets) -> torch.Tensor:
         return self.network.loss(logits, *targets, self.training.smoothing)

@@ -5,9 +5,13 @@ import pandas as pd
 import pytest
 
 from featurestack.results.tasks.registry import task_of
-from featurestack.rooms.events.metric import EVENT_F1, jackknife_values
 from featurestack.rooms.events.task import EVENTS
-from featurestack.rooms.events.tested import ScoredFrames, score_lines
+from featurestack.rooms.events.tested import (
+    EVENT_F1,
+    ScoredFrames,
+    jackknife_values,
+    score_lines,
+)
 from featurestack.rooms.events.tests.field import frames
 from tests.refusal import refused
 
