@@ -75,6 +75,8 @@ LOADS_NOT = {
     "featurestack.analysis.report, featurestack.analysis.overview": (
         RARE | {"torch", "librosa", "numba", "scipy.stats"}
     ),
+    "featurestack.rooms.answer.section, featurestack.rooms.importance.section,"
+    "featurestack.rooms.events.section": {"torch", "librosa"},
     "featurestack.results.run_folder, featurestack.results.scores,"
     "featurestack.results.config": {"torch", "librosa", "sklearn"},
     "featurestack, featurestack.console; "

@@ -18,8 +18,12 @@ from featurestack.results.config import ChoiceConfig
 from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.answer import sentences
-from featurestack.rooms.answer.chosen_run import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 
+CANDIDATES = "features.csv"
+# score alone by `linear`, folds that chose it, points lost without it there by
+# `linear`, what it is
+NUMBERS = ("alone", "folds", "lost", "lost_low", "lost_high")
+FEATURE_COLUMNS = ("feature", *NUMBERS, "about")
 CHARTED = 10  # features alone in the chart
 TEXTS = {"feature": str, "about": str}  # columns of the table of features
 

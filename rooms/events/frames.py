@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -192,6 +193,51 @@ def are_exclusive(events: pd.DataFrame) -> bool:
     each = sum(covered(own) for _, own in table.groupby("label"))
     whole = covered(table)
     return each - whole <= EXCLUSIVE * whole
+
+
+class Placed(NamedTuple):
+    """The places of the frames of pieces.
+
+    order  (n,) the pieces' positions in the table that was given, by stretch and time
+    own    (n, T) bool: frames that are taken from each of these pieces
+    frames the frames of the stretches, in the order of own[i, j] from left to right
+    """
+
+    order: Ints
+    own: NDArray[np.bool_]
+    frames: Frames
+
+
+def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Placed:
+    """The frames of pieces in their stretches; each is taken from the piece in which it
+    lies farther from an end.
+
+    clips    path, start, end, group, fold
+    offsets  (T,) seconds of a piece's frames after its start
+    """
+    order = np.lexsort((clips["start"], clips["group"]))
+    clips = clips.iloc[order]
+    start, end = clips["start"].to_numpy(float), clips["end"].to_numpy(float)
+    group = clips["group"].to_numpy(str)
+    follows = np.append(False, group[1:] == group[:-1])
+    middle = (start + np.append(0, end[:-1])) / 2
+    begin = np.where(follows, middle, start)
+    until = np.where(np.append(follows[1:], False), np.append(middle[1:], 0), end)
+    times = start[:, None] + offsets  # (n, T)
+    own = (times >= begin[:, None]) & (times < until[:, None])
+    first = np.flatnonzero(~follows)
+    stretches = pd.DataFrame(
+        {
+            "file": clips["path"].to_numpy(str)[first],
+            "start": start[first],
+            "end": np.maximum.reduceat(end, first),
+            "group": group[first],
+            "fold": clips["fold"].to_numpy()[first],
+            "frames": np.add.reduceat(own.sum(axis=1), first),
+        }
+    )
+    hop = float(np.median(np.diff(offsets)))
+    return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))
 
 
 # ---- detections

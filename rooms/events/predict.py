@@ -26,11 +26,16 @@ from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.check import candidates, write_check
 from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
-from featurestack.rooms.events.frames import Frames, Rule, detect_all, scores_of_tables
+from featurestack.rooms.events.frames import (
+    Frames,
+    Rule,
+    detect_all,
+    place,
+    scores_of_tables,
+)
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.recordings import measure_recordings
-from featurestack.rooms.events.task import place
 from featurestack.rooms.events.tested import score_lines
 from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
 from featurestack.train.options import PredictOptions

@@ -1,15 +1,13 @@
-"""The task EVENTS, its models' entries, and where the frames of pieces lie. No torch.
+"""The task EVENTS, and its models' entries. No torch.
 
 predictions.csv has a row for each piece of a recording, as for tags: the target is what
 occurs in it, a probability is the highest of its frames.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
@@ -19,12 +17,11 @@ from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.ranking_metric import RankingMetric, TestedRun
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.tags import Tags
 from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events import tested
 from featurestack.rooms.events.events_file import read_dataset_events
-from featurestack.rooms.events.frames import Frames, Rule
+from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames, read_tested
 from featurestack.train.models.registry import Model
@@ -100,7 +97,7 @@ class Events(Tags):
     ) -> dict[str, Any]:
         content = {"events": digest(read_dataset_events(cache).to_csv())}
         if training and training.background_audio:
-            from featurestack.rooms.events.background import background_cache
+            from featurestack.rooms.events.training import background_cache
 
             other = background_cache(training.background_audio, cache, channels)
             content["background"] = digest(other.keys.tolist())
@@ -213,51 +210,3 @@ def frames(
 
 FRAMES = Model("frames", "frames_in_steps", frames)
 LINEAR_FRAMES = Model("linear_frames", "frames_at_once", linear_frames)
-
-
-# ---- frames of pieces
-
-
-class Placed(NamedTuple):
-    """The places of the frames of pieces.
-
-    order  (n,) the pieces' positions in the table that was given, by stretch and time
-    own    (n, T) bool: frames that are taken from each of these pieces
-    frames the frames of the stretches, in the order of own[i, j] from left to right
-    """
-
-    order: Ints
-    own: NDArray[np.bool_]
-    frames: Frames
-
-
-def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Placed:
-    """The frames of pieces in their stretches; each is taken from the piece in which it
-    lies farther from an end.
-
-    clips    path, start, end, group, fold
-    offsets  (T,) seconds of a piece's frames after its start
-    """
-    order = np.lexsort((clips["start"], clips["group"]))
-    clips = clips.iloc[order]
-    start, end = clips["start"].to_numpy(float), clips["end"].to_numpy(float)
-    group = clips["group"].to_numpy(str)
-    follows = np.append(False, group[1:] == group[:-1])
-    middle = (start + np.append(0, end[:-1])) / 2
-    begin = np.where(follows, middle, start)
-    until = np.where(np.append(follows[1:], False), np.append(middle[1:], 0), end)
-    times = start[:, None] + offsets  # (n, T)
-    own = (times >= begin[:, None]) & (times < until[:, None])
-    first = np.flatnonzero(~follows)
-    stretches = pd.DataFrame(
-        {
-            "file": clips["path"].to_numpy(str)[first],
-            "start": start[first],
-            "end": np.maximum.reduceat(end, first),
-            "group": group[first],
-            "fold": clips["fold"].to_numpy()[first],
-            "frames": np.add.reduceat(own.sum(axis=1), first),
-        }
-    )
-    hop = float(np.median(np.diff(offsets)))
-    return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))

@@ -10,7 +10,6 @@ import torch
 
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.rooms.events.background import Background
 from featurestack.rooms.events.dataset import make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import (
@@ -20,6 +19,7 @@ from featurestack.rooms.events.tests.field import (
     train,
     write_recordings,
 )
+from featurestack.rooms.events.training import Background
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
