@@ -198,15 +198,9 @@ class AudioModel(TrainedModel):
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
         keep_freed_memory()
-        file = Path(options.run)
-        run = None
-        if file.is_file():
-            bundle = read_bundle(file)
-            name = str(file)
-        else:
-            dataset = dataset_name(options.dataset)
-            run = select_runs.select_one(options.runs, options.run, dataset)
-            bundle = bundle_of_run(run)
+        name = options.run
+        bundle, run = find_bundle(name, options.runs, dataset_name(options.dataset))
+        if run:
             name = f"{run.name}, {bundle.config.selection} epoch"
             if options.run == "last":  # the last run of any dataset
                 name = f"{run.path.parent.name}/{name}"
@@ -296,6 +290,16 @@ class AudioModel(TrainedModel):
                 " a clip"
             )
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
+
+
+def find_bundle(
+    name: str, runs: Path, dataset: str = ""
+) -> tuple[Bundle, RunFolder | None]:
+    """The bundle in the file of this name; else that of the run of this name."""
+    if Path(name).is_file():
+        return read_bundle(Path(name)), None
+    run = select_runs.select_one(runs, name, dataset)
+    return bundle_of_run(run), run
 
 
 def trained_clips(

@@ -21,7 +21,7 @@ from featurestack.train.compute import Compute
 from featurestack.train.fold_data import measure_clips
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
-from featurestack.train.trainer import begin, draw_network, load_data, trainer_of
+from featurestack.train.trainer import draw_network, load_data, trainer_of
 
 EVERY = 0  # number of the fold that tests nothing
 
@@ -39,7 +39,6 @@ def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, dict[int, State]]:
     network = draw_network(plan, EVERY)
     split = whole_split(usable)
     fold_data = load_data(plan, network, EVERY, split, clips, compute.device)
-    begin(network, fold_data)
     compute.prepare()
     forward = compute.compile(compute.place(network))
     trainer = trainer_of(plan)(fold_data, network, compute, forward)

@@ -22,16 +22,16 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
-from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.audio_model import (
     TOLERANCE,
     AudioModel,
     Rejection,
     Samples,
+    find_bundle,
     loudest_level,
 )
-from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
+from featurestack.train.bundle import Probabilities, bundle_of_run
 from featurestack.train.compute import device_of
 from featurestack.train.options import TrainedOptions
 
@@ -168,13 +168,11 @@ def audio_model(
             f"Model({trained!r}): expected a bundle's file, or a run's name or path"
         )
     file = Path(trained)
-    if not file.is_file():
-        run = select_runs.select_one(folder, str(trained))
-        return AudioModel(bundle_of_run(run), device)
-    if file.suffix == ".onnx":
+    if file.suffix == ".onnx" and file.is_file():
         exported: Callable[[Path], AudioModel] = rooms.load("capabilities", EXPORTED)
         return exported(file)
-    return AudioModel(read_bundle(file), device)
+    bundle, _ = find_bundle(str(trained), folder)
+    return AudioModel(bundle, device)
 
 
 def checked_rate(sample_rate: float) -> int:

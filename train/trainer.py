@@ -446,15 +446,13 @@ def train_run(
             if (folder / "predictions.csv").is_file():
                 continue  # another process finished it meanwhile
             try:
-                data = load_data(plan, network, fold, split, clips, device)
                 # placed and compiled for the first fold; later folds load their initial
                 # weights into it
-                if forward is None:
-                    begin(network, data)
-                    compute, forward = trainer.prepare(network, data, device)
-                else:
+                if forward is not None:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
-                    begin(network, data)
+                data = load_data(plan, network, fold, split, clips, device)
+                if forward is None:
+                    compute, forward = trainer.prepare(network, data, device)
                 train_fold(trainer(data, network, compute, forward), bar)
             except Exception as error:
                 # a shortage or a compiler's failure has no class of its own
@@ -473,11 +471,19 @@ def load_data(
     clips: ClipMoments,
     device: str,
 ) -> FoldData:
-    """A fold's clips, as the network's statistics if every view has the same ones."""
+    """A fold's clips, as the network's statistics if every view has the same ones.
+    Training clips set the norms that WEIGHTS lack in the network.
+    """
     data = load_fold(plan, fold, split, clips, device)
     front_end = getattr(network, "shift_invariant", None)
     if front_end and plan.augmenter.only_shifts:
-        return data.computed_once(front_end)
+        data = data.computed_once(front_end)
+    if plan.training.weights:
+        from featurestack.train.pretrained import set_norms
+
+        place = next(network.parameters()).device
+        batches = data.source.batches(chunked(data.spread(NORMED_CLIPS)))
+        set_norms(network, (x.to(place) for x in batches))
     return data
 
 
@@ -505,16 +511,6 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
         start_from(network, plan.model, plan.training.weights)
     return network
-
-
-def begin(network: nn.Module, data: FoldData) -> None:
-    """Set what initial weights take from training clips: norms that WEIGHTS lack."""
-    if data.plan.training.weights:
-        from featurestack.train.pretrained import set_norms
-
-        device = next(network.parameters()).device
-        batches = data.source.batches(chunked(data.spread(NORMED_CLIPS)))
-        set_norms(network, (x.to(device) for x in batches))
 
 
 def train_fold(trainer: Trainer, bar: "Bar") -> None:

@@ -152,18 +152,16 @@ def predicted_again(
 def differing_clips(
     known: pd.DataFrame, expected: pd.DataFrame, classes: list[str]
 ) -> list[str]:
-    """Ids of the clips of which any row differs."""
-    known, expected = known.set_index(KEYS), expected.set_index(KEYS)
-    others = known.index.symmetric_difference(expected.index)
-    both = known.index.intersection(expected.index)
-    known, expected = known.loc[both], expected.loc[both]
+    """Ids of the clips of which any row differs, or is in one table alone."""
+    known, expected = known.set_index(KEYS).align(expected.set_index(KEYS), axis=0)
     # the last columns: a class may be called as another column
     answers, again = (rows.to_numpy()[:, -len(classes) :] for rows in (known, expected))
     distances = np.abs(answers.astype(float) - again.astype(float))
-    differs = ~(distances <= AGREES).all(axis=1)  # NaN differs
+    # NaN, which a row that one table lacks has too, differs
+    differs = ~(distances <= AGREES).all(axis=1)
     columns = known.columns[: -len(classes)]
     for column in columns.intersection(WINDOW_COLUMNS):
         differs |= ~np.isclose(known[column], expected[column], atol=1e-6)
     for column in ("group", "target"):
         differs |= known[column].to_numpy() != expected[column].to_numpy()
-    return [*others.get_level_values(0), *both[differs].get_level_values(0)]
+    return known.index[differs].get_level_values(0).tolist()
