@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -34,9 +33,8 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.results import select_runs
-from featurestack.results.config import BundleConfig, StoredChannel
+from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks.registry import task_of
 from featurestack.storage.files import content_hash
 from featurestack.train.bundle import (
     BATCH,
@@ -58,32 +56,6 @@ NO_ANSWER = "no answer"
 
 Samples = NDArray[np.float32]
 Key = TypeVar("Key")
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """The thresholds of GATE and REJECT."""
-
-    probability: float = -np.inf  # 0 would withhold negative numbers
-    level: float = -np.inf  # dB of full scale
-
-    @classmethod
-    def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
-        """The options' thresholds; RequestError for REJECT with several labels."""
-        if options.reject and not task_of(config.task).by_temperature:
-            raise RequestError(
-                "REJECT withholds one class; with several labels give THRESHOLD="
-            )
-        level = -np.inf if options.gate is None else options.gate
-        return cls(options.reject or -np.inf, level)
-
-    def answers(
-        self, level: NDArray[np.floating], probabilities: NDArray[np.floating]
-    ) -> NDArray[np.bool_]:
-        """Whether windows (W,) are loud enough and (W, K) sure enough."""
-        loud = level > self.level
-        sure = probabilities.max(axis=1) >= self.probability
-        return loud & sure
 
 
 def class_thresholds(
@@ -134,7 +106,8 @@ class AudioModel(TrainedModel):
         """RequestError if new audio cannot have the run's features."""
         super().__init__(bundle, device)
         self.run: RunFolder | None = None  # that of `open`
-        self.rejection = Rejection()
+        self.least_probability = -np.inf  # 0 would withhold negative numbers
+        self.least_level = -np.inf  # dB of full scale
         defaults = self.task.default_thresholds(self.classes)
         self.thresholds = {**defaults, **self.config.thresholds}
         self.sample_rate = self.config.sample_rate
@@ -211,10 +184,9 @@ class AudioModel(TrainedModel):
             f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset},"
             f" {folds}"
         )
-        rejection = Rejection.of(options, bundle.config)
         model = cls(bundle, device)
         model.run = run
-        model.rejection = rejection
+        model.withhold(options)
         if isinstance(options, PredictOptions):
             model.thresholds = class_thresholds(
                 options.threshold, model.classes, model.thresholds
@@ -222,6 +194,18 @@ class AudioModel(TrainedModel):
             if options.channel is not None:
                 model.audio_channel = options.channel
         return model
+
+    def withhold(self, options: TrainedOptions) -> None:
+        """Withhold answers by GATE and REJECT; RequestError for REJECT with several
+        labels.
+        """
+        if options.reject and not self.task.by_temperature:
+            raise RequestError(
+                "REJECT withholds one class; with several labels give THRESHOLD="
+            )
+        self.least_probability = options.reject or -np.inf
+        if options.gate is not None:
+            self.least_level = options.gate
 
     def features(self, y: Samples) -> Values:
         """The values of one clip, of up to `samples` samples, as a cache stores them:
@@ -262,17 +246,23 @@ class AudioModel(TrainedModel):
                 if apart is not None:
                     alone = np.stack(by_fold, axis=1)
                     apart.update(zip([key for key, _ in batch], alone))
-                levels = [loudest_level(y, self.sample_rate) for _, y in batch]
-                answered = self.rejection.answers(np.array(levels), probabilities)
-                for (key, _), own, answer in zip(batch, probabilities, answered):
-                    yield key, own, self.predicted(own) if answer else ""
+                predicted = self.predicted([y for _, y in batch], probabilities)
+                for (key, _), own, text in zip(batch, probabilities, predicted):
+                    yield key, own, text
 
-    def predicted(self, probabilities: Probabilities) -> str:
-        """The class of (K,) probabilities; with tags all above their thresholds."""
+    def predicted(
+        self, clips: Sequence[Samples], probabilities: Probabilities
+    ) -> list[str]:
+        """The class of each clip, with tags all above their thresholds; "" if it is
+        withheld.
+        """
         thresholds = [self.thresholds.get(name, np.inf) for name in self.classes]
         above = probabilities > np.array(thresholds)
-        texts = self.task.predicted(probabilities[None], above[None], self.classes)
-        return texts[0]
+        texts = self.task.predicted(probabilities, above, self.classes)
+        levels = [loudest_level(y, self.sample_rate) for y in clips]
+        loud = np.array(levels) > self.least_level
+        sure = probabilities.max(axis=1) >= self.least_probability
+        return [text if answer else "" for text, answer in zip(texts, loud & sure)]
 
     def window_samples(self, seconds: float) -> int:
         """The samples of a window of WINDOW seconds; by default of a clip, or of the

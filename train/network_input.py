@@ -143,9 +143,7 @@ class InputKind:
         return rows, frames
 
 
-KINDS: Registry[InputKind] = Registry(
-    "input kind", others=["featurestack.train.network_input"]
-)
+KINDS: Registry[InputKind] = Registry("input kind")
 
 
 def find_kind(name: str) -> InputKind:

@@ -39,6 +39,8 @@ from featurestack.train.plan import NAMED_CLIPS, Plan
 from featurestack.train.run_identity import protocol
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from featurestack.train.compute import Compute
 
 # share of padded clips; above it, windows of predict have the clips' median length
@@ -102,7 +104,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
 
 
 def record(
-    plan: Plan, compute: "Compute", checked: Mapping[str, str], parameters: int
+    plan: Plan, network: "nn.Module", compute: "Compute", checked: Mapping[str, str]
 ) -> None:
     """Write a new run's run.json, or add to `changes` how a run that has begun computes
     from here on, with the epochs that each unfinished fold has done. Of two processes
@@ -114,6 +116,7 @@ def record(
         if not plan.begun:
             computed = Computed(way=way, checked=checked)
             config = first_config(plan, way.device)
+            parameters = sum(weight.numel() for weight in network.parameters())
             config = replace(config, parameters=parameters, computed=computed)
             write_config(plan.path, config)
             return

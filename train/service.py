@@ -26,10 +26,8 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train.audio_model import (
     TOLERANCE,
     AudioModel,
-    Rejection,
     Samples,
     find_bundle,
-    loudest_level,
 )
 from featurestack.train.bundle import Probabilities, bundle_of_run
 from featurestack.train.compute import device_of
@@ -79,8 +77,7 @@ class Model:
         gate: float | None = None,
     ) -> None:
         self._model = audio_model(trained, Path(folder), device_of(device))
-        limits = TrainedOptions(reject=reject, gate=gate)
-        self._model.rejection = Rejection.of(limits, self._model.config)
+        self._model.withhold(TrainedOptions(reject=reject, gate=gate))
         config = self._model.config
         if self._model.task.predictor:
             raise RequestError(
@@ -112,9 +109,7 @@ class Model:
         values = [channel[None] for channel in model.features(clip)]
         filled = np.array([len(clip) / model.samples])
         probabilities = model.probabilities(values, filled)
-        level = loudest_level(clip, model.sample_rate)
-        (answered,) = model.rejection.answers(np.array([level]), probabilities)
-        predicted = model.predicted(probabilities[0]) if answered else ""
+        (predicted,) = model.predicted([clip], probabilities)
         return self.answer(probabilities[0], predicted)
 
     def predict_many(

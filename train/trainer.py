@@ -158,8 +158,7 @@ class Trainer:
                 )
         objective = OBJECTIVES[plan.task.loss]
         compute, checked = agreed(proposed, network, batch, objective)
-        parameters = sum(weight.numel() for weight in network.parameters())
-        run_json.record(plan, compute, checked, parameters)
+        run_json.record(plan, network, compute, checked)
         compute.prepare()
         return compute, compute.compile(compute.place(network))
 

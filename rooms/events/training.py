@@ -226,8 +226,7 @@ class FrameTrainer(Trainer):
         given = data.plan.training.threads
         threads = 1 if given == "auto" else int(given)
         compute = Compute(device, threads=threads)
-        parameters = sum(weight.numel() for weight in network.parameters())
-        run_json.record(data.plan, compute, {}, parameters)
+        run_json.record(data.plan, network, compute, {})
         compute.prepare()
         return compute, compute.place(network)
 

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from torch import nn
 
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.commands import main
@@ -118,7 +119,7 @@ def test_of_two_processes_that_begin_a_run_the_second_finds_the_way_of_the_first
     plan = make_plan(options)
     for threads in (1, 2, 2):
         compute = Compute("cpu", threads=threads)
-        run_json.record(plan, compute, {}, parameters=7)
+        run_json.record(plan, nn.Linear(6, 1), compute, {})
     computed = RunFolder(plan.path).training.computed
     (change,) = computed.changes
     assert (change.before.threads, change.after.threads) == (1, 2)

@@ -17,7 +17,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train import run, sweep
-from featurestack.train.audio_model import Rejection
+from featurestack.train.audio_model import AudioModel
 from featurestack.train.bundle import (
     TrainedModel,
     bundle_of_run,
@@ -152,7 +152,5 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
         execute(options, select="val_accuracy", val="group")
     with refused("REJECT withholds one class"):
-        Rejection.of(
-            TrainedOptions(run=str(finished.path), reject=0.5),
-            bundle_of_run(finished).config,
-        )
+        model = TrainedModel(bundle_of_run(finished))
+        AudioModel.withhold(model, TrainedOptions(reject=0.5))
