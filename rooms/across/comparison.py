@@ -1,4 +1,4 @@
-"""The gains of feature sets over a base on several datasets.
+"""The gains of feature sets over a base on several datasets, and sentences on them.
 
 The gain of a feature set is its score less that of the base (BASE=, `mel`), both by one
 model (MODEL=). On the datasets at hand one joint sign-flip test over all their source
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,9 @@ from featurestack.analysis.significance import (
     sign_flip_tests,
     standard_error,
 )
+from featurestack.analysis.tables import format_p
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
@@ -49,7 +51,7 @@ from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
 from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
-from featurestack.rooms.across.random_effects import random_effects
+from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT, random_effects
 
 # ids that datasets share only if they share clips: `1-100032-A-0`, `XC123456`
 UNIQUE_ID = r"\d{5,}|[0-9a-f]{8,}"
@@ -440,3 +442,63 @@ def joint_test(
         }
     )
     return table.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
+
+
+# ---- sentences
+
+
+def headline(comparison: Comparison) -> str:
+    """The first line of the page across datasets."""
+    best = comparison.best
+    if best["gain"] <= 0:
+        return (
+            f"No feature set is better than {comparison.base} on average over these"
+            f" {best['datasets']} datasets"
+        )
+    return (
+        f"{best['feature_set']} has the largest gain over {comparison.base} on these"
+        f" {best['datasets']} datasets{'' if best['clear'] else ', not clearly'}"
+    )
+
+
+def on_these(comparison: Comparison) -> str:
+    """The best feature set on the datasets at hand."""
+    best = comparison.best
+    p = format_p(best["p"])
+    equals = "= " if best["p"] >= 0.001 else ""
+    untested = ""
+    if best["untested"]:
+        have = "has" if best["untested"] == 1 else "have"
+        untested = f"; {best['untested']} {have} too few recordings for a test"
+    return (
+        f"{best['feature_set']} gains {points(best['gain'])} points over"
+        f" {comparison.base} on average, each dataset weighted equally: the most of"
+        f" {counted(len(comparison.joint), 'feature set')},"
+        f" {'and clearly' if best['clear'] else 'but not clearly'} (p {equals}{p},"
+        " corrected for all of them). Tests within each dataset find a gain on"
+        f" {counted(best['gained'], 'dataset')}, a tie on {best['tied']} and a loss on"
+        f" {best['lost']}{untested}."
+    )
+
+
+def on_unseen(c: Comparison) -> str:
+    """The gain to expect from the best feature set on a new dataset."""
+    best = c.best
+    if isnan(best["new_low"]):
+        return (
+            f"nothing can be said yet: an estimate needs {FEWEST_TO_PREDICT} datasets."
+            f" {best['feature_set']} is better on {best['better']} of"
+            f" {best['datasets']}."
+        )
+    selected = ""
+    if len(c.joint) > 1:
+        selected = f", the largest of {len(c.joint)}, so too high"
+    text = (
+        f"{best['feature_set']} would gain {points(best['mean'])} points on average"
+        f" ({points(best['low'])} to {points(best['high'])}{selected}); the gain of a"
+        f" new dataset would lie between {points(best['new_low'])} and"
+        f" {points(best['new_high'])} points"
+    )
+    if best["new_low"] <= 0 <= best["new_high"]:
+        text += ", so it may go either way"
+    return f"{text}."

@@ -2,20 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from joblib import cpu_count
 
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.row_statistics import has_statistics, kept_columns
+from featurestack.pipeline.request import Request
 from featurestack.results import linear
 from featurestack.rooms.answer.choice import MOST_PAIRED
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from featurestack.pipeline.request import Request
 
 # the fit whose time on this machine tells that of others: clips, numbers, classes
 TIMED = (400, 64, 10)
@@ -32,9 +28,9 @@ REPORT_FITS = 900.0
 
 
 def expected_seconds(
-    clips: "pd.DataFrame",
+    clips: pd.DataFrame,
     features: Sequence[FeatureSpec],
-    asked: "Request | None",
+    asked: Request | None,
     lacking: Sequence[str],
 ) -> tuple[float, float]:
     """Fewest and most seconds of all steps: a set of vectors alone, as of a pretrained

@@ -1,9 +1,9 @@
 """`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
 or frame.
 
-networks.py finds the network and its card. onnxruntime or ai_edge_litert (the extra
-embeddings), libraries written in C, run it in the processes that compute the other
-features.
+networks.py finds the network and its card, `NetworkFile` opens it. onnxruntime or
+ai_edge_litert (the extra embeddings), libraries written in C, run it in the processes
+that compute the other features.
 
 Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
 (windows, frames, bands), with a further axis of 1 before or after the two. Output is

@@ -1,5 +1,5 @@
-"""Frames of recordings: the targets that events give them, and the detections that
-their probabilities give. No torch.
+"""Frames of recordings: where they lie in pieces, the targets that events give them,
+and the detections that their probabilities give. No torch.
 
 A stretch is a recording, or a block of a recording that folds keep together. Its frames
 follow each other in time, `hop` seconds apart. A class whose events all have no length

@@ -39,9 +39,7 @@ class Measured(NamedTuple):
     @property
     def lost_in_words(self) -> str:
         """`2 truncated recordings, 12.3 s lost`."""
-        known = sum(
-            seconds for seconds in self.lost.values() if not math.isnan(seconds)
-        )
+        known = np.nansum([*self.lost.values()])
         text = f"{counted(len(self.lost), 'truncated recording')}, {known:.1f} s lost"
         unknown = sum(map(math.isnan, self.lost.values()))
         return text + (f", of {unknown:,} not known how much" if unknown else "")
@@ -67,9 +65,10 @@ def measure_recordings(
         measured.rates[name] = info.sample_rate
         if info.channels > 1 and not channel:
             mixed.append(name)
-        if info.lost is None or info.lost:
-            lost = math.nan if info.lost is None else info.lost / info.sample_rate
-            measured.lost[name] = lost
+        if info.lost is None:
+            measured.lost[name] = math.nan
+        elif info.lost:
+            measured.lost[name] = info.lost / info.sample_rate
     if mixed:
         tell(
             f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"

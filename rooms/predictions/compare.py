@@ -101,13 +101,14 @@ def clips_of_arrays(
         names = [*map(str, classes or np.unique(values))]
     clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
     for name, given in (("label", values), ("group", groups), ("fold", folds)):
-        if given is not None and np.shape(given) != (len(clips),):
+        if given is None:
+            continue
+        if np.shape(given) != (len(clips),):
             raise RequestError(
                 f"{name}: {len(given)} values for {len(clips)} clips; expected one for"
                 " each"
             )
-        if given is not None:
-            clips[name] = np.asarray(given).astype(str)
+        clips[name] = np.asarray(given).astype(str)
     return clips, names
 
 

@@ -14,7 +14,7 @@ from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
-from featurestack.rooms.across import comparison, page
+from featurestack.rooms.across import comparison
 from featurestack.rooms.across.comparison import DatasetGains, compared
 from tests.analysis.made_datasets import (
     NAMES,
@@ -74,7 +74,7 @@ def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
         train(options, name, {"mel": 0.6, "mel_mfcc": skill})
     built = comparison_alone(options)
     assert comparison_of(options).best["clear"] == (skill == 0.75)
-    assert words in page.on_these(comparison_of(options))
+    assert words in comparison.on_these(comparison_of(options))
     assert built.headline.endswith(", not clearly") == (skill == 0.61)
 
 
@@ -84,7 +84,7 @@ def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     built = comparison_alone(options)
     (row,) = built.pooled.to_dict("records")
     assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
-    assert "so it may go either way" in page.on_unseen(comparison_of(options), 5)
+    assert "so it may go either way" in comparison.on_unseen(comparison_of(options))
 
 
 def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(trained):

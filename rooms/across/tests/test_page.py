@@ -2,7 +2,8 @@
 
 from types import SimpleNamespace
 
-from featurestack.rooms.across.page import not_compared, on_unseen
+from featurestack.rooms.across.comparison import on_unseen
+from featurestack.rooms.across.page import not_compared
 
 
 def test_datasets_are_compared_from_three_on():
@@ -18,9 +19,9 @@ def comparison_of(sets):
 
 
 def test_the_largest_of_several_means_is_said_to_be_too_high():
-    assert on_unseen(comparison_of(31), 5) == (
+    assert on_unseen(comparison_of(31)) == (
         "mel+mfcc would gain +2.4 points on average (+0.5 to +4.3, the largest of 31,"
         " so too high); the gain of a new dataset would lie between −2.0 and +6.0"
         " points, so it may go either way."
     )
-    assert "so too high" not in on_unseen(comparison_of(1), 5)
+    assert "so too high" not in on_unseen(comparison_of(1))
