@@ -81,16 +81,15 @@ def comparison(page: PageInputs) -> Section:
     rows = pd.DataFrame(found.rows)
     costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
     balanced = rows.get("balanced_accuracy", rows["accuracy"]).fillna(rows["accuracy"])
-    grid: dict[str, list[Row | None]] = {}
+    grid: dict[str, dict[str, Row]] = {}
     models = [*rows["model"].unique()]
     if len(models) > 1 and rows["features"].nunique() > 1:
         lowest = rows["accuracy"].min()
         span = max(rows["accuracy"].max() - lowest, 0.001)
         rows["shade"] = ((rows["accuracy"] - lowest) / span).round(2)
         best = rows.drop_duplicates(["features", "model"])
-        for features, of_set in best.groupby("features", sort=False):
-            of_model = {row["model"]: row for row in of_set.to_dict("records")}
-            grid[str(features)] = [of_model.get(model) for model in models]
+        for row in best.to_dict("records"):
+            grid.setdefault(row["features"], {})[row["model"]] = row
     known = rows.dropna(axis=1, how="all")
     values = {
         "grid": dict(islice(grid.items(), FIRST_ROWS)),

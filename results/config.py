@@ -57,9 +57,14 @@ T = TypeVar("T")
 Traits = Mapping[str, Any]  # a field's metadata: bounds, check
 
 
-def bounds(least: float = -LARGEST, most: float = LARGEST) -> Traits:
-    """Inclusive bounds of each number in the field."""
-    return {"bounds": (least, most)}
+def checked(
+    least: float = -LARGEST,
+    most: float = LARGEST,
+    check: Any = lambda value: True,
+    **default: Any,
+) -> Any:
+    """A field with inclusive bounds of each number, and a check of its value."""
+    return field(metadata={"bounds": (least, most), "check": check}, **default)
 
 
 def distinct(items: Iterable[object]) -> bool:
@@ -67,9 +72,8 @@ def distinct(items: Iterable[object]) -> bool:
     return len(set(known)) == len(known)
 
 
-FOLDS: Traits = {"check": distinct}
-TASK: Traits = {"check": lambda task: task != "auto"}
-CLASSES: Traits = {"check": lambda classes: distinct(entry.name for entry in classes)}
+def distinct_names(classes: "Iterable[SoundClass]") -> bool:
+    return distinct(entry.name for entry in classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +92,8 @@ class StoredChannel:
     parameters: Mapping[str, Plain]  # the feature's parameters
     dtype: Literal["float16", "float32"]  # type of the stored values
     # first and last row, counted from 0, both included
-    row_range: tuple[int, int] = field(
-        metadata={**bounds(0), "check": lambda row_range: row_range[0] <= row_range[1]}
-    )
-    frames: int = field(metadata=bounds(1))  # frames of a feature map
+    row_range: tuple[int, int] = checked(0, check=lambda rows: rows[0] <= rows[1])
+    frames: int = checked(1)  # frames of a feature map
     frame_unit: str  # seconds, or what its columns are
 
     @property
@@ -132,9 +134,9 @@ class StoredChannel:
 class ExtractionCost:
     """Cost of extracting and storing the feature set for all clips."""
 
-    megabytes: float = field(metadata=bounds(0))  # in the cache
+    megabytes: float = checked(0)  # in the cache
     # time of one core; None if not measured
-    seconds: float | None = field(default=None, metadata=bounds(0))
+    seconds: float | None = checked(0, default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +152,10 @@ class Machine:
 class Calibration:
     """Calibration for new audio, fitted to all test clips so far."""
 
-    temperature: float = field(metadata=bounds(1e-9))  # divides the logits
-    clips: int = field(metadata=bounds(1))  # number of clips in the fit
+    temperature: float = checked(1e-9)  # divides the logits
+    clips: int = checked(1)  # number of clips in the fit
     # class -> value; for several labels per clip
-    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
+    thresholds: Mapping[str, float] | None = checked(0, 1, default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +165,7 @@ class Way:
     device: Device  # place of the network
     precision: Precision  # number format of training; predictions are computed in fp32
     channels_last: bool  # memory layout of the network's input
-    threads: int = field(metadata=bounds(1, MOST_THREADS))  # threads of one process
+    threads: int = checked(1, MOST_THREADS)  # threads of one process
     compiled: bool  # whether torch.compile compiled it
 
 
@@ -174,7 +176,7 @@ class WayChange:
     before: Way  # until the run was continued
     after: Way  # since then
     # unfinished fold -> its epochs
-    epochs_done: Mapping[str, int] = field(metadata=bounds(0))
+    epochs_done: Mapping[str, int] = checked(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +203,7 @@ class RunConfig:
     recipe: str  # RECIPE=
     note: str  # NOTE=
     # feature sets from which this one was composed by their scores on the tested folds
-    composed_from: int = field(default=0, metadata=bounds(0))
+    composed_from: int = checked(0, default=0)
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
     model_summary: str  # the model in a sentence
@@ -210,15 +212,15 @@ class RunConfig:
     member_models: tuple[str, ...] = ()
     input_grid: str  # rows x frames of the network's input, before AUGMENT crops it
     # all folds of the protocol, trained or not
-    folds: tuple[int, ...] = field(metadata=FOLDS)
+    folds: tuple[int, ...] = checked(check=distinct)
     # in the order of the network's outputs
-    classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
-    sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
-    duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
+    classes: tuple[SoundClass, ...] = checked(check=distinct_names)
+    sample_rate: int = checked(0, 1e6)  # Hz; 0 if the cache has none
+    duration: float = checked(0, 1e5)  # s; 0 if the cache has none
     # the audio files' channel, counted from 1; 0 for the mean of all
-    audio_channel: int = field(default=0, metadata=bounds(**CHANNEL))
+    audio_channel: int = checked(**CHANNEL, default=0)
     # s, median, if many are padded
-    clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))
+    clip_seconds: float | None = checked(0, 1e5, default=None)
     channels: tuple[StoredChannel, ...]  # channels of the network's input, in order
     extraction: ExtractionCost  # cost of the features of all clips
     protocol: str  # in words
@@ -231,13 +233,13 @@ class RunConfig:
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine  # the machine that began the run
     versions: Mapping[str, str]  # library -> version
-    seconds: float = field(metadata=bounds(0))  # training time, all folds
+    seconds: float = checked(0)  # training time, all folds
     # last or best epoch -> calibration for new audio
     calibration: Mapping[Epoch, Calibration]
     # class -> what a room's task chose for new audio
     rules: Mapping[str, Mapping[str, Plain]] | None = None
     # number of the network's parameters; None if one's own loop did not give a network
-    parameters: int | None = field(default=None, metadata=bounds(0))
+    parameters: int | None = checked(0, default=None)
     computed: Computed | None = None  # None for one's own loop
 
     members: ClassVar[tuple[str, ...]] = ()
@@ -269,24 +271,24 @@ class EnsembleConfig:
 
     format_version: int
     dataset: str
-    task: str = field(metadata=TASK)
-    folds: tuple[int, ...] = field(metadata=FOLDS)
-    classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
-    sample_rate: int = field(metadata=bounds(0, 1e6))
-    duration: float = field(metadata=bounds(0, 1e5))
+    task: str = checked(check=lambda task: task != "auto")
+    folds: tuple[int, ...] = checked(check=distinct)
+    classes: tuple[SoundClass, ...] = checked(check=distinct_names)
+    sample_rate: int = checked(0, 1e6)
+    duration: float = checked(0, 1e5)
     synthetic: bool
     features: str
     model: str
-    seed: int = field(metadata=bounds(**SEED))
+    seed: int = checked(**SEED)
     family: str
     hash: str
     name: str
     protocol: str
     members: tuple[str, ...]  # names of the runs
-    parameters: int = field(metadata=bounds(0))
-    seconds: float = field(metadata=bounds(0))
+    parameters: int = checked(0)
+    seconds: float = checked(0)
     note: str
-    audio_channel: int = field(default=0, metadata=bounds(**CHANNEL))
+    audio_channel: int = checked(**CHANNEL, default=0)
     val: Validation | None = None  # None if the members differ
 
     tag: ClassVar[str] = ""

@@ -5,15 +5,13 @@ text, which the page, the terminal and the LaTeX document share.
 empty. Modules on what few reports have are loaded when one of their sentences is said.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.ranking import Ranking
 from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.registry import Registry
-
-Row = Mapping[str, Any]  # one row of a table
 
 SENTENCES: Registry[Callable[..., str]] = Registry(
     "sentence",

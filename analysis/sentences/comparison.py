@@ -4,8 +4,8 @@ the clips can show, and how all this was tested.
 
 import pandas as pd
 
-from featurestack.analysis.findings import Findings
-from featurestack.analysis.sentences import Row, best_of, ranking_of, sentence
+from featurestack.analysis.findings import Findings, Row
+from featurestack.analysis.sentences import best_of, ranking_of, sentence
 from featurestack.analysis.significance import POWER
 from featurestack.commandline.quantities import counted, percent, plural, points
 

@@ -11,9 +11,8 @@ from operator import itemgetter
 
 import pandas as pd
 
-from featurestack.analysis.findings import Findings
+from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.sentences import (
-    Row,
     best_of,
     by_metric,
     either,

@@ -30,7 +30,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -42,10 +42,10 @@ from featurestack.commandline.options import SEED
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.results.config import (
-    CLASSES,
     ExtractionCost,
     SoundClass,
-    bounds,
+    checked,
+    distinct_names,
     read_config,
 )
 from featurestack.results.run_folder import damage_named
@@ -125,13 +125,13 @@ class ImportanceConfig:
     synthetic: bool
     model: str
     task: str
-    classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
-    seed: int = field(metadata=bounds(**SEED))
+    classes: tuple[SoundClass, ...] = checked(check=distinct_names)
+    seed: int = checked(**SEED)
     features: tuple[str, ...]
     # feature sets of which these are the best by their scores on the tested folds
-    composed_from: int = field(default=0, metadata=bounds(0))
+    composed_from: int = checked(0, default=0)
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
-    clips: int = field(metadata=bounds(1))  # clips in the cache
+    clips: int = checked(1)  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
 
     @property
