@@ -39,10 +39,14 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.inspect import source_changes
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.side_files import WHOLE, read_check
-from featurestack.features_cache.table import by_label, originals, untrainable
+from featurestack.features_cache.table import (
+    by_label,
+    originals,
+    source_changes,
+    untrainable,
+)
 from featurestack.results.next_step import State, Trained, next_step, sweeps, without
 from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import is_file, may_write, replace_file

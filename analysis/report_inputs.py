@@ -27,7 +27,6 @@ from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
 from featurestack.commandline.tables import as_csv
 from featurestack.features_cache import Cache
-from featurestack.features_cache.inspect import source_changes
 from featurestack.features_cache.location import (
     NAMED,
     cache_folder,
@@ -35,6 +34,7 @@ from featurestack.features_cache.location import (
     is_cache,
 )
 from featurestack.features_cache.side_files import CHECKED, FAILURES
+from featurestack.features_cache.table import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
 from featurestack.results.tasks.registry import claiming_task

@@ -1,15 +1,26 @@
 """The clip table: one row per clip, CLIP_COLUMNS in every stage.
 
-`complete` checks and completes a table, `untrainable` says why it cannot be trained on.
+`complete` checks and completes a table, `untrainable` says why it cannot be trained on,
+`source_changes` what has happened to its files since extraction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.features_cache.location import NAMED
+from featurestack.storage.csv_files import read_csv
+from featurestack.storage.files import content_hash
+
+if TYPE_CHECKING:
+    from featurestack.features_cache.cache import Cache
 
 CLIP_COLUMNS = (
     "clip_id",
@@ -217,3 +228,63 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
         column = sources[name].reindex(table["clip_id"], fill_value=kind())
         columns[name] = column.astype(kind).to_numpy()
     return table.assign(**columns)
+
+
+def source_changes(cache: "Cache") -> str:
+    """Changes of the files since extraction, as `3 clips new`; '' if no audio is there.
+
+    Audio files are compared by size and time, those of another time by content; a table
+    by its number of rows. New files are looked for beside known ones, but not in a
+    folder with a CSV table, which may leave files out on purpose.
+    """
+    clips = originals(cache.sources)
+    clips = clips[clips["path"] != ""]
+    files = clips.drop_duplicates("path")
+    states = [audio_state(file) for file in files.itertuples()]
+    removed = states.count("removed")
+    if removed == len(files):
+        return ""
+    new = 0
+    source = Path(cache.source)
+    if cache.source not in NAMED and source.is_file():
+        with suppress(RequestError):  # `make features` names what is wrong in it
+            new = len(read_csv(source)) - len(clips)
+    elif cache.source not in NAMED and source.is_dir():
+        new = new_files(source, set(files["path"]))
+    counts = {
+        "new": max(0, new),
+        "removed": removed + max(0, -new),
+        "changed": states.count("changed"),
+    }
+    return ", ".join(
+        f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count
+    )
+
+
+def audio_state(file: Any) -> str:
+    """`same`, `changed` or `removed`; a file missing at extraction is the same."""
+    if not (file.source_size or file.source_time_ns):
+        return "same"
+    path = Path(file.path)
+    try:
+        status = path.stat()
+        if status.st_size != file.source_size:
+            return "changed"
+        if status.st_mtime_ns == file.source_time_ns:
+            return "same"
+        return "same" if content_hash(path) == file.source_hash else "changed"
+    except OSError:
+        return "removed"
+
+
+def new_files(folder: Path, known: Collection[str]) -> int:
+    """The number of unknown files beside known ones with endings of known ones."""
+    if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
+        return 0
+    endings = {Path(path).suffix for path in known}
+    beside = {Path(path).parent for path in known}
+    new = 0
+    for place in beside:
+        for file in place.glob("[!.]*"):
+            new += file.suffix in endings and str(file) not in known
+    return new

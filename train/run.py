@@ -23,9 +23,8 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache
-from featurestack.features_cache.inspect import source_changes
 from featurestack.features_cache.location import cache_folder, is_cache
-from featurestack.features_cache.table import originals
+from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.next_step import State, next_step, predict_by
 from featurestack.results.run_folder import (
     RETRAINED,

@@ -4,8 +4,7 @@ import pytest
 
 from featurestack.features_cache import Cache
 from featurestack.features_cache.index import refresh
-from featurestack.features_cache.inspect import source_changes
-from featurestack.features_cache.table import complete, with_sources
+from featurestack.features_cache.table import complete, source_changes, with_sources
 
 
 @pytest.fixture

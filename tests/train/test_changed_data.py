@@ -14,7 +14,7 @@ from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.feature_file import read_header
-from featurestack.features_cache.inspect import source_changes
+from featurestack.features_cache.table import source_changes
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
