@@ -8,7 +8,7 @@ import functools
 import importlib.metadata
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,7 +149,7 @@ def wanted(
             except Impossible as reason:
                 if word not in ("all", "small"):
                     raise
-                left_out.append(reason)
+                left_out.append(str(reason))
                 continue
             channel.kept_rows(rows)
             source = parse_channel(variant.source) if variant.source else None
@@ -162,16 +162,13 @@ def wanted(
             f"no feature can exist at {dataset.sample_rate} Hz and"
             f" {dataset.duration:g} s"
         )
-    return tuple(variants.values()), left_out_line(left_out)
-
-
-def left_out_line(reasons: Sequence[Impossible]) -> list[str]:
-    """One line on the features that cannot exist here, the reason of the first."""
-    if not reasons:
-        return []
-    names = [str(reason).partition(" ")[0] for reason in reasons[1:]]
-    more = f"; for such reasons also {', '.join(names)}" if names else ""
-    return [f"left out: {reasons[0]}{more}"]
+    notes = []
+    if left_out:  # the reason of the first, the names of the others
+        first, *others = left_out
+        names = ", ".join(reason.partition(" ")[0] for reason in others)
+        more = f"; for such reasons also {names}" if names else ""
+        notes.append(f"left out: {first}{more}")
+    return tuple(variants.values()), notes
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:

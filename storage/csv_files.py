@@ -56,7 +56,10 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
             if len(cells) < 2 and not "".join(cells).strip():
                 continue  # a blank line
             if not names:
-                names = unique_names(cells)
+                # a name that is blank or comes again has its column's number
+                for number, name in enumerate(cells, 1):
+                    again = not name or name in names
+                    names.append(f"{name} {number}" if again else name)
                 continue
             if any(map(str.strip, cells[len(names) :])):
                 raise RequestError(
@@ -72,11 +75,3 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
     if not names:
         raise RequestError(f"{path} cannot be read as a CSV: it is empty")
     return pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
-
-
-def unique_names(header: Sequence[str]) -> list[str]:
-    """The names of columns; one that is blank or comes again has its number."""
-    names = list[str]()
-    for number, name in enumerate(header, 1):
-        names.append(f"{name} {number}" if not name or name in names else name)
-    return names

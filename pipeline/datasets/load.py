@@ -208,7 +208,13 @@ def _read(options: SourceOptions) -> Listing:
 
         return read_folder(path)
     if path.is_file():
-        raise RequestError(no_dataset(path))
+        remedy = "give a folder with one sub-folder of sounds per class, or a CSV"
+        if zipfile.is_zipfile(path):
+            remedy = f"unpack it, and {remedy}"
+        else:
+            predict = make_command("predict", f"AUDIO={path}", "RUN=last")
+            remedy += f"; for the class of one sound, {predict}"
+        raise RequestError(f"DATASET={path} is one file, and no table: {remedy}")
     message = unknown_dataset(word, options.data)
     raise RequestError(
         f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
@@ -224,16 +230,6 @@ def _labelled(listing: Listing, label: str, dataset: str) -> Listing:
     if reason := too_few_classes(table):
         raise RequestError(f"DATASET={dataset}: {reason}")
     return replace(listing, table=table)
-
-
-def no_dataset(file: Path) -> str:
-    remedy = "give a folder with one sub-folder of sounds per class, or a CSV"
-    if zipfile.is_zipfile(file):
-        remedy = f"unpack it, and {remedy}"
-    else:
-        predict = make_command("predict", f"AUDIO={file}", "RUN=last")
-        remedy += f"; for the class of one sound, {predict}"
-    return f"DATASET={file} is one file, and no table: {remedy}"
 
 
 def _channel(options: SourceOptions, settings: Attributes) -> int:

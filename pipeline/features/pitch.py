@@ -35,6 +35,10 @@ RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
 chroma_frames = functools.partial(
     wavelet_frames, n_bins=THIRDS[0], bins_per_octave=THIRDS[1]
 )
+# decorator: a feature with a row for each pitch class
+chroma_feature = functools.partial(
+    feature, units="relative", rows=12, row_unit="pitch class", version=2
+)
 
 
 @feature(
@@ -71,7 +75,7 @@ def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.
     )
 
 
-@feature(units="relative", rows=12, row_unit="pitch class", version=2)
+@chroma_feature()
 def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     """The energy of the twelve pitch classes, octaves folded together, from the
     spectrogram.
@@ -88,9 +92,7 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     return kernels.spectrum.normalised(filters @ clip.power(framing))
 
 
-@feature(
-    units="relative", rows=12, row_unit="pitch class", frames=chroma_frames, version=2
-)
+@chroma_feature(frames=chroma_frames)
 def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """The strength of the twelve pitch classes, from a constant-Q transform in thirds
     of semitones.
@@ -104,9 +106,7 @@ def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return kernels.spectrum.normalised(clip.pitch_classes(hop_length))
 
 
-@feature(
-    units="relative", rows=12, row_unit="pitch class", frames=chroma_frames, version=2
-)
+@chroma_feature(frames=chroma_frames)
 def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in four steps of strength, smoothed over half a second: the harmony
     that lasts.
@@ -128,13 +128,7 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return kernels.spectrum.normalised(smoothed, 2)
 
 
-@feature(
-    units="relative",
-    rows=12,
-    row_unit="pitch class",
-    frames=functools.partial(wavelet_frames, just=True),
-    version=2,
-)
+@chroma_feature(frames=functools.partial(wavelet_frames, just=True))
 def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in just intonation: intervals are ratios of powers of 2, 3 and 5.
 
