@@ -103,7 +103,7 @@ def findings_of(
     if cache:
         own = [run for run in results.runs if not run.foreign]
         outdated = runs_of_other_clips(own, cache)
-        if changes := source_changes(cache):
+        if changes := source_changes(cache.sources, cache.source):
             threats.append(Threat("extracted before", names=[changes]))
         if failed := failures(cache).get(WHOLE):
             threats.append(Threat("failed", len(failed), len(originals(cache.clips))))

@@ -349,6 +349,9 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
             cache = Cache(job.cache)
             claiming = claiming_task(cache)
             targets = claiming.content(cache) if claiming else {}
-            states += [source_changes(cache), *map(str, targets.values())]
+            states += [
+                source_changes(cache.sources, cache.source),
+                *map(str, targets.values()),
+            ]
     words = [*option_words(options, options.page_options), *job.given]
     return digest([spelling.caller(), *words, *states])

@@ -7,7 +7,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,6 @@ from featurestack.commandline.quantities import counted
 from featurestack.features_cache.location import NAMED
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import content_hash
-
-if TYPE_CHECKING:
-    from featurestack.features_cache.cache import Cache
 
 CLIP_COLUMNS = (
     "clip_id",
@@ -230,14 +227,14 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
     return table.assign(**columns)
 
 
-def source_changes(cache: "Cache") -> str:
+def source_changes(clips: pd.DataFrame, source: str) -> str:
     """Changes of the files since extraction, as `3 clips new`; '' if no audio is there.
 
     Audio files are compared by size and time, those of another time by content; a table
     by its number of rows. New files are looked for beside known ones, but not in a
     folder with a CSV table, which may leave files out on purpose.
     """
-    clips = originals(cache.sources)
+    clips = originals(clips)
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")
     states = [audio_state(file) for file in files.itertuples()]
@@ -245,12 +242,12 @@ def source_changes(cache: "Cache") -> str:
     if removed == len(files):
         return ""
     new = 0
-    source = Path(cache.source)
-    if cache.source not in NAMED and source.is_file():
+    place = Path(source)
+    if source not in NAMED and place.is_file():
         with suppress(RequestError):  # `make features` names what is wrong in it
-            new = len(read_csv(source)) - len(clips)
-    elif cache.source not in NAMED and source.is_dir():
-        new = new_files(source, set(files["path"]))
+            new = len(read_csv(place)) - len(clips)
+    elif source not in NAMED and place.is_dir():
+        new = new_files(place, set(files["path"]))
     counts = {
         "new": max(0, new),
         "removed": removed + max(0, -new),

@@ -93,7 +93,7 @@ def tell_dataset_changes(options: RunOptions) -> None:
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):
         return  # training says what to type
     cache = open_cache(options.dataset, options.data, options.name)
-    if changes := source_changes(cache):
+    if changes := source_changes(cache.sources, cache.source):
         remedy = cache.remedy(" ".join(cache.named(options.features)))
         tell(
             f"the dataset has changed since its features were extracted ({changes}):"

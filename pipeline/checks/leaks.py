@@ -6,10 +6,10 @@ share a landmark are candidates, and their correlation at that shift decides. Al
 use differences of samples: low rumble would make clips similar.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache, partial
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -111,8 +111,8 @@ def find_near_duplicates(
         clips += [clip] * len(fingerprint.positions)
         positions += fingerprint.positions.tolist()
     codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
-    # pair of clips -> shift -> equal codes
-    votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+    # pair of clips and shift -> equal codes
+    votes = Counter[tuple[int, int, int]]()
     for band in range(BANDS):
         order = np.argsort(codes[:, band], kind="stable")
         ordered = codes[order, band]
@@ -128,15 +128,13 @@ def find_near_duplicates(
                 b = clips[second]
                 if files[a] != files[b]:
                     shift = positions[second] - positions[first]
-                    votes[a, b][shift] += 1
+                    votes[a, b, shift] += 1
     # a candidate's shift is the commonest among its equal landmarks
-    candidates = []
-    for (a, b), shifts in votes.items():
-        ((shift, equal_codes),) = shifts.most_common(1)
-        candidates.append((a, b, shift, equal_codes))
-    candidates.sort(key=lambda candidate: -candidate[3])
+    shift_of: dict[tuple[int, int], int] = {}
+    for (a, b, shift), _ in votes.most_common():
+        shift_of.setdefault((a, b), shift)
     pairs = []
-    for a, b, shift, _ in candidates[:MOST_CANDIDATES]:
+    for (a, b), shift in islice(shift_of.items(), MOST_CANDIDATES):
         correlation = correlate(load(a), load(b), shift)
         if abs(correlation) >= SIMILAR:
             pairs.append(Pair(a, b, shift, correlation))

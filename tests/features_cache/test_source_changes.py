@@ -49,9 +49,9 @@ def cache_of(recordings, source):
 def test_a_hidden_file_is_no_new_clip(recordings):
     cache = cache_of(recordings, recordings)
     (recordings / "dog" / "._1.wav").write_bytes(b"as macOS writes")
-    assert source_changes(cache) == ""
+    assert source_changes(cache.sources, cache.source) == ""
     (recordings / "dog" / "3.wav").write_bytes(b"new")
-    assert source_changes(cache) == "1 clip new"
+    assert source_changes(cache.sources, cache.source) == "1 clip new"
 
 
 @pytest.mark.parametrize("separator", [",", ";"])
@@ -64,8 +64,10 @@ def test_a_line_break_in_a_cell_is_no_new_clip(recordings, separator, remark):
     lines += ["dog/2.wav,dog,", "", "cat/1.wav,cat,", "cat/2.wav,cat,"]
     table.write_text("\n".join(lines).replace(",", separator))
     cache = cache_of(recordings, table)
-    assert source_changes(cache) == ""
+    assert source_changes(cache.sources, cache.source) == ""
     table.write_text("\n".join(lines[:-1]).replace(",", separator))
-    assert source_changes(cache) == "1 clip removed"
+    assert source_changes(cache.sources, cache.source) == "1 clip removed"
     table.write_text("filename,label\na,b,c,d\n".replace(",", separator))
-    assert source_changes(cache) == ""  # the table is broken: `make features` says so
+    assert (
+        source_changes(cache.sources, cache.source) == ""
+    )  # the table is broken: `make features` says so

@@ -186,4 +186,5 @@ def test_clips_that_were_added_change_no_run(tmp_path):
 
 
 def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
-    assert source_changes(Cache(cache_folder)) == ""
+    cache = Cache(cache_folder)
+    assert source_changes(cache.sources, cache.source) == ""
