@@ -30,7 +30,7 @@ from featurestack.analysis import tables
 from featurestack.analysis.first_screen import classes_shown
 from featurestack.analysis.runs import Run, same_clips
 from featurestack.commandline.quantities import EXACT_DIGITS
-from featurestack.results.scores import Floats, Ints
+from featurestack.results.scores import Floats, Ints, largest_first
 
 TOP = 3
 # in the confusion matrix; if there are more, those with the most frequent errors: the
@@ -115,7 +115,7 @@ def browser_data(
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
     """A row for each clip as in `top` above; `order` has the classes as shown."""
     # Ties go to the class that is first in run.json, as in the prediction itself.
-    first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    first = largest_first(probabilities)[:, :TOP]
     shown_place = np.argsort(order)
     lacking = ((0, 0), (0, TOP - first.shape[1]))
     places = np.pad(shown_place[first], lacking, constant_values=-1)

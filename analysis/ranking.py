@@ -40,7 +40,7 @@ from featurestack.analysis.significance import (
 )
 from featurestack.results.bootstrap import CHOICE_WIDTH, recording_sums, widened
 from featurestack.results.ranking_metric import Compared, RankingMetric
-from featurestack.results.scores import Floats, Ints
+from featurestack.results.scores import Floats, Ints, largest_first
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
@@ -306,7 +306,7 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
     compared = runs[0].task.metric.compared(runs)
     factor = np.array([[CHOICE_WIDTH if run.choice else 1.0] for run in runs])
     interval = widened(compared.interval, compared.accuracy[:, None], factor)
-    order = np.argsort(-compared.accuracy, kind="stable").tolist()
+    order = largest_first(compared.accuracy).tolist()
     return Ranking(
         runs=tuple(runs[row] for row in order),
         folds=np.unique(runs[0].folds),

@@ -27,7 +27,7 @@ from featurestack.results.calibration import (
     cross_fitted_temperatures,
     scaled,
 )
-from featurestack.results.scores import Floats
+from featurestack.results.scores import Floats, largest_first
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -215,7 +215,7 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     counts = true @ wrong / len(run.seeds)  # (K + 1, K)
     of = (true @ absent).astype(int)
     found = np.flatnonzero(counts)
-    order = np.argsort(-counts.flat[found], kind="stable")
+    order = largest_first(counts.flat[found])
     most_frequent = found[order][:most]
     rows, columns = np.unravel_index(most_frequent, counts.shape)
     names = np.array([*run.classes, "(none)"], dtype=object)
@@ -309,7 +309,7 @@ def labels_together(run: Run) -> pd.DataFrame:
     first, second = np.triu_indices(len(run.classes), 1)
     together = labels.T @ labels  # (K, K) clips that have both labels
     clips = together[first, second]
-    most = np.argsort(-clips, kind="stable")[:CONFUSED_PAIRS]
+    most = largest_first(clips)[:CONFUSED_PAIRS]
     columns = ["first", "second", "clips", "both", "one", "none"]
     rows = []
     for place in most[clips[most] > 0]:

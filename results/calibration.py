@@ -18,6 +18,7 @@ from featurestack.results.scores import (
     Ints,
     Labels,
     Probabilities,
+    largest_first,
 )
 
 # tried temperatures; the least loss is interpolated between them
@@ -148,7 +149,7 @@ def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
     thresholds = np.full(target.shape[1], NEVER)
     for column in np.flatnonzero(target.any(axis=0)):
         values = probabilities[:, column]
-        order = np.argsort(-values, kind="stable")
+        order = largest_first(values)
         ordered = values[order].astype(np.float64)
         ordered = np.append(ordered, 0)
         predicted = np.arange(1, len(order) + 1)

@@ -105,7 +105,7 @@ def macro_f1(prediction: Prediction) -> float:
 @metric("classes")
 def top3(prediction: Prediction) -> float:
     """Share of clips whose true class is among the three most probable."""
-    order = np.argsort(-prediction.probabilities, axis=1, kind="stable")
+    order = largest_first(prediction.probabilities)
     correct = np.take_along_axis(prediction.labels, order[:, :3], axis=1)
     return float(correct.any(axis=1).mean())
 
@@ -118,10 +118,17 @@ def log_loss(prediction: Prediction) -> float:
     return float(losses.mean())
 
 
+def largest_first(values: NDArray[np.number]) -> Ints:
+    """Places along the last axis, the largest value first; equal values keep their
+    order, NaN comes last.
+    """
+    return np.argsort(-values, kind="stable")
+
+
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
     """The most frequent errors (true, predicted) in a matrix (K, K)."""
     errors = counts - np.diag(counts.diagonal())
-    worst = np.argsort(-errors, axis=None, kind="stable")[:pairs].tolist()
+    worst = largest_first(errors.ravel())[:pairs].tolist()
     return [divmod(place, len(errors)) for place in worst if errors.flat[place]]
 
 

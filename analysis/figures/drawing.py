@@ -25,7 +25,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 
 from featurestack.commandline.registry import Registry
-from featurestack.results.scores import Floats, Ints
+from featurestack.results.scores import Floats, Ints, largest_first
 
 Draw = Callable[..., Axes]
 
@@ -231,7 +231,7 @@ def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
 def differing_most(values: Floats) -> Ints:
     """The columns of `values` (R, K) whose rows differ most; NaN counts as 0."""
     spread = np.nan_to_num(values).std(axis=0)
-    order = np.argsort(-spread, kind="stable")
+    order = largest_first(spread)
     return np.sort(order[:MANY_CLASSES])
 
 

@@ -22,6 +22,7 @@ from featurestack.analysis.figures.drawing import (
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
+from featurestack.results.scores import largest_first
 
 GALLERY_COLUMNS = 3
 SHARP = 64  # rows that an image has at least: few would blur into each other
@@ -165,7 +166,7 @@ def choose_samples(
     classes. Probabilities are means over the seeds.
     """
     probabilities = run.probabilities.mean(axis=0)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    order = largest_first(probabilities)[:, :TOP]
     two_largest = np.sort(probabilities, axis=1)[:, -2:]
     margin = np.diff(two_largest, axis=1).sum(axis=1)
     chosen = {

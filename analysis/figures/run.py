@@ -29,6 +29,7 @@ from featurestack.analysis.figures.drawing import (
     row_height,
     shorten,
 )
+from featurestack.results.scores import largest_first
 
 SPLITS = (
     ("train", "training", SERIES[7], ":"),
@@ -185,7 +186,7 @@ def draw_precision_recall(
     """Draw up to PR_CURVES classes; `target` and `ranks` are (N, K)."""
     from featurestack.results.tags import average_precision, precision_recall
 
-    order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
+    order = largest_first(average_precision(target, ranks))
     tested = np.count_nonzero(target.any(axis=0))
     spaced = np.linspace(0, tested - 1, PR_CURVES)
     chosen = order[np.unique(spaced.astype(int))]
@@ -234,7 +235,7 @@ def draw_confusion_matrix(
     if len(classes) > MANY_CLASSES:
         clips = counts.sum(axis=0) + counts.sum(axis=1)
         errors = clips - 2 * counts.diagonal()
-        ranked = np.argsort(-errors, kind="stable")
+        ranked = largest_first(errors)
         starts = np.arange(MANY_CLASSES + 1)
         kept = np.sort(ranked[:MANY_CLASSES])
         others = ranked[MANY_CLASSES:]

@@ -36,7 +36,7 @@ from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import Split
 from featurestack.results.composition import composed_from
 from featurestack.results.config import ExtractionCost, digest, to_json
-from featurestack.results.scores import Floats
+from featurestack.results.scores import Floats, largest_first
 from featurestack.rooms.importance.folder import (
     SCORES,
     ImportanceConfig,
@@ -348,7 +348,7 @@ def importance_summary(folder: ImportanceFolder) -> str:
     gains = folder.contributions("probability")
     hits = folder.contributions("correct")
     rows = []
-    for place in np.argsort(-gains["shapley"].mean(axis=0), kind="stable"):
+    for place in largest_first(gains["shapley"].mean(axis=0)):
         row = [folder.features[place]]
         for measure in MEASURES:
             mean = gains[measure][:, place].mean()

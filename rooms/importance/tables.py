@@ -28,7 +28,7 @@ from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.results.scores import Floats
+from featurestack.results.scores import Floats, largest_first
 from featurestack.rooms.importance.folder import NONE, ImportanceFolder, find_importance
 
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
@@ -226,7 +226,7 @@ def in_order(
     """The set, then its features by their loss. `clear` says whether a loss is clearly
     smaller than the one before it, by a test of all pairs as one family.
     """
-    order = np.argsort(-table["lost"].to_numpy()[1:], kind="stable") + 1
+    order = largest_first(table["lost"].to_numpy()[1:]) + 1
     pairs = [*combinations(order, 2)]
     if pairs:
         first, second = zip(*pairs)
