@@ -1,5 +1,5 @@
 """A trained model for audio: samples to features, as a cache stores them, to
-probabilities.
+probabilities, to an answer, which GATE, REJECT and THRESHOLD may withhold.
 
 New audio's features come from the pipeline functions that filled the cache, with the
 same rounding.

@@ -112,8 +112,12 @@ def overview(runs: Path) -> tuple[str, list[str]]:
     damages: list[str] = []
     if FOLDERS in rooms.names("capabilities"):
         measured, damages = rooms.load("capabilities", FOLDERS).listing(runs)
+    inputs = []
+    for name, kind in KINDS.items():
+        lengths = [n for n in InputSpec.example(kind).shape if n > 1]
+        inputs.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
     parts = [
-        f"Models ({', '.join(example_inputs())}; {CLASSES} classes)",
+        f"Models ({', '.join(inputs)}; {CLASSES} classes)",
         models_table(),
         "Augmentations (AUGMENT=name=strength,…)",
         augmentations_table(),
@@ -149,15 +153,6 @@ def augmentations_table() -> str:
         about = first_sentence(entry.transform)
         rows.append((name, *strengths, ", ".join(entry.kinds), about))
     return text_table(rows, ("name", "default", "maximum", "for", ""))
-
-
-def example_inputs() -> list[str]:
-    """The input of each kind for which models are counted: `image: 3x128x431`."""
-    texts = []
-    for name, kind in KINDS.complete().items():
-        lengths = [n for n in InputSpec.example(kind).shape if n > 1]
-        texts.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
-    return texts
 
 
 def run_folders(text: str) -> list[Path]:

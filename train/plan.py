@@ -171,10 +171,10 @@ class Plan:
         rows = clips[["clip_id", "group", *places]]
         return rows.assign(**columns, target=clips[self.task.column])
 
-    def present(self, clip_ids: Ids) -> set[int]:
-        """The numbers of the classes that these clips have."""
+    def present(self, clip_ids: Ids) -> set[str]:
+        """The names of the classes that these clips have."""
         indicator = self.indicator(self.cache.positions(clip_ids))
-        return set(np.flatnonzero(indicator.any(axis=0)).tolist())
+        return {*np.array(self.names)[indicator.any(axis=0)]}
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""
@@ -474,7 +474,7 @@ def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
         )
     lines = []
     for present, verb in ((trained, "trained on"), (tested, "tested")):
-        lacking = [name for k, name in enumerate(plan.names) if k not in present]
+        lacking = [name for name in plan.names if name not in present]
         if lacking:
             lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
     if len(split.left_out):

@@ -177,21 +177,17 @@ def fill(
     network.load_state_dict(chosen, strict=False)
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     new = own.keys() - chosen.keys() - counters
-    names = layer_names(new, chosen)
+    # the largest layers that hold some of them and nothing that was filled
+    kept = {key[:place] for key in chosen for place in ends(key)}
+    names = set()
+    for key in new:
+        layers = [key[:place] for place in ends(key)]
+        names.add(next((layer for layer in layers if layer not in kept), key))
     tell_once(
-        f"WEIGHTS: {source} fills all layers but {', '.join(names)}, which begin anew"
+        f"WEIGHTS: {source} fills all layers but {', '.join(sorted(names))}, which"
+        " begin anew"
     )
     return set(chosen)
-
-
-def layer_names(keys: Iterable[str], others: Iterable[str]) -> list[str]:
-    """The largest layers that hold some of these keys and none of the others."""
-    kept = {key[:place] for key in others for place in ends(key)}
-    names = set()
-    for key in keys:
-        places = ends(key)
-        names.add(next((key[:i] for i in places if key[:i] not in kept), key))
-    return sorted(names)
 
 
 def ends(key: str) -> list[int]:
