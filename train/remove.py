@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from featurestack.commandline import rooms
@@ -17,11 +18,7 @@ from featurestack.train.options import FOLDERS, RemoveOptions
 def remove_runs(options: RemoveOptions) -> int:
     """Name the files, ask, and delete; 1 if nothing was deleted."""
     folders = named_folders(options)
-    with ExitStack() as locks:
-        for folder in folders:
-            for busy in (folder, *folder.glob("fold*")):
-                message = f"{busy} is being trained or filled by another process"
-                locks.enter_context(Lock(busy / ".lock", busy=message))
+    with locked(*folders):
         for folder in folders:
             files = [file for file in folder.rglob("*") if file.is_file()]
             sizes = [file.stat().st_size for file in files]
@@ -40,6 +37,17 @@ def remove_runs(options: RemoveOptions) -> int:
             shutil.rmtree(folder)
     print("removed")
     return 0
+
+
+@contextmanager
+def locked(*folders: Path) -> Iterator[None]:
+    """The locks of these folders and of their folds; RequestError if one is in use."""
+    with ExitStack() as locks:
+        for folder in folders:
+            for busy in (folder, *folder.glob("fold*")):
+                message = f"{busy} is being trained or filled by another process"
+                locks.enter_context(Lock(busy / ".lock", busy=message))
+        yield
 
 
 def named_folders(options: RemoveOptions) -> list[Path]:

@@ -12,8 +12,7 @@ one is deleted. Neither is lost if the process is killed at any moment.
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,10 +33,10 @@ from featurestack.results.run_folder import (
     hidden,
 )
 from featurestack.results.training_data import readable_again
-from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan, make_plan
+from featurestack.train.remove import locked
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
@@ -210,19 +209,9 @@ def retrained(plan: Plan) -> Plan:
     try:
         refuse_another(RunFolder(path), plan)
     except RequestError:  # begun for other clips or values, or damaged
-        with locked_folds(path):
+        with locked(path):
             shutil.rmtree(path)
     return plan
-
-
-@contextmanager
-def locked_folds(run: Path) -> Iterator[None]:
-    """The locks of a run's folds; RequestError if one is being trained."""
-    with ExitStack() as locks:
-        for fold in run.glob("fold*"):
-            busy = f"{fold} is being trained by another process"
-            locks.enter_context(Lock(fold / ".lock", busy=busy))
-        yield
 
 
 def take_place(new: Path, old: Path) -> None:
@@ -230,7 +219,7 @@ def take_place(new: Path, old: Path) -> None:
     under their other names: `results.run_folder.finish_switch` goes on.
     """
     last = hidden(old, RETRAINED)
-    with locked_folds(old):
+    with locked(old):
         old.rename(last)
         new.rename(old)
         shutil.rmtree(last)

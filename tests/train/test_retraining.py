@@ -98,7 +98,7 @@ def test_a_retraining_for_other_clips_is_not_deleted_while_it_is_trained(changed
     (old,) = find(changed.runs)
     begun = hidden(old.path, RETRAINING)
     shutil.copytree(old.path, begun)  # of the clips before, as another's cache has them
-    with Lock(begun / "fold1" / ".lock"), refused("trained by another process"):
+    with Lock(begun / "fold1" / ".lock"), refused("is being trained"):
         execute(changed, retrain=True)
     assert (begun / "run.json").is_file()
     execute(changed, retrain=True)
