@@ -1,11 +1,5 @@
-"""The finding of a report: its headline, and the sentences of its first screen.
+"""The finding of a report: its headline, and the sentences of its first screen."""
 
-Scores chose features inside the folds (`right`), or on the folds that test them
-(`composed`).
-"""
-
-from collections import Counter
-from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -15,7 +9,6 @@ from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.sentences import (
     best_of,
     by_metric,
-    either,
     folds,
     is_or_are,
     listed,
@@ -33,7 +26,6 @@ LEADS = {
     "Enough data?": "enough",
 }
 OF_ONE = ("sure", "classes")  # the others compare runs
-MOST_CHOSEN = 3  # features that a headline names
 
 
 def leads_of(f: Findings) -> dict[str, str]:
@@ -78,6 +70,8 @@ def finding(f: Findings) -> str:
     score = f"{percent(best['accuracy'])} % {f.score}{balanced(f)}"
     if f.state == "one":
         if f.choice:
+            from featurestack.analysis.sentences.comparison import right
+
             return right(f)
         model = f"{best['features']} with {best['model']}"
         if main.best.foreign:
@@ -145,6 +139,8 @@ def sure(f: Findings) -> str:
         text = f"Compared on {folds(f)}, which all of these have finished. "
     best = best_of(f)
     if f.main.composed_from:
+        from featurestack.analysis.sentences.comparison import composed
+
         return text + composed(f)
     if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):
         clips = counted(len(f.main.best.clip_ids), "test clip")
@@ -205,58 +201,3 @@ def classes_accuracy(f: Findings) -> str:
 def chance_accuracy(f: Findings) -> str:
     chance = percent(f.chance)
     return f"Always predicting the commonest class is right for {chance} % of the clips"
-
-
-@sentence
-def right(f: Findings) -> str:
-    """The headline of features chosen inside the folds."""
-    best = best_of(f)
-    assert f.choice is not None, "the best run is a choice"
-    score = f"{percent(best['accuracy'])} % {f.score}"
-    if "uneven" in {threat.kind for threat in f.threats}:
-        score += f" ({percent(best['balanced_accuracy'])} % balanced)"
-    names = len(f.choice.candidates)
-    return (
-        f"{best['model']} has {score} on {often_chosen(f.choice.sets)}, chosen from"
-        f" {counted(names, 'feature')} without the clips that test them"
-    )
-
-
-def often_chosen(sets: Sequence[str]) -> str:
-    """The features that more than half of the folds chose, the commonest at least:
-    `modulation (5 of 5 folds), mfcc (4) and others`; names alone if all folds agree.
-    """
-    counts = Counter(name for features in sets for name in features.split("+"))
-    ordered = counts.most_common()
-    named = [pair for pair in ordered if 2 * pair[1] > len(sets)][:MOST_CHOSEN]
-    named = named or ordered[:1]
-    if len(named) == len(ordered) and set(counts.values()) == {len(sets)}:
-        return either([name for name, _ in named])
-    (first, most), *others = named
-    texts = [f"{first} ({most} of {counted(len(sets), 'fold')})"]
-    texts += [f"{name} ({count})" for name, count in others]
-    rest = len(ordered) - len(named)
-    return either(texts + ["others" if rest > 1 else "one other"] * (rest > 0))
-
-
-@sentence
-def composed(f: Findings) -> str:
-    """Says that scores of the tested folds chose sets, or that a choice goes on."""
-    sets = [run for run in f.runs if run.composed_from]
-    if not sets:
-        return ""
-    counts = [run.composed_from for run in sets]
-    names = [run.features for run in sets]
-    many = len(names) > 1
-    if any(run.missing_folds for run in sets):
-        return (
-            f"{either(list(dict.fromkeys(names)))} {'are' if many else 'is'} part of a"
-            f" choice from {max(counts)} feature sets that has not ended, so"
-            f" {'they have' if many else 'it has'} no verdict yet."
-        )
-    return (
-        f"{either(list(dict.fromkeys(names)))} {'were' if many else 'was'} composed"
-        f" from the best of {max(counts)} feature sets on these test folds. No test"
-        f" here corrects for this choice, so {'they have' if many else 'it has'} no"
-        " verdict."
-    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featurestack.analysis.findings import Findings, Threat
-from featurestack.analysis.sentences import comparison, result, threats
+from featurestack.analysis.sentences import comparison, threats
 from featurestack.analysis.sentences.method import media
 from featurestack.analysis.sentences.threats import excluded
 
@@ -22,7 +22,7 @@ def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats,
         score="accuracy",
         threats=[SimpleNamespace(kind=kind) for kind in threats],
     )
-    assert result.right(found) == (
+    assert comparison.right(found) == (
         f"texture has {score} on mel (2 of 3 folds) and one other, chosen from 36"
         " features without the clips that test them"
     )
@@ -40,7 +40,7 @@ def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats,
     ],
 )
 def test_a_headline_names_the_features_that_most_folds_chose(sets, said):
-    assert result.often_chosen(sets) == said
+    assert comparison.often_chosen(sets) == said
 
 
 def two_runs(**facts):
