@@ -47,7 +47,6 @@ def check_dataset(options: SourceOptions) -> int:
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))
     print(report(findings))
-    keep(dataset, findings)
     print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return int(any(finding.severity == LEAK for finding in findings))
 
@@ -69,7 +68,9 @@ def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
-    """The originals that can be read, with Measures, and every finding, leaks first."""
+    """The originals that can be read, with Measures, and every finding, leaks first,
+    which are kept.
+    """
     table = originals(dataset.table).reset_index(drop=True)
     if (table["path"] == "").any():
         raise RequestError(
@@ -99,9 +100,9 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         *artefact_findings(measured),
     ]
     there = [finding for finding in findings if finding.names]
-    return measured, sorted(
-        there, key=lambda finding: SEVERITIES.index(finding.severity)
-    )
+    there.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    keep(dataset, there)
+    return measured, there
 
 
 def name_findings(dataset: Dataset) -> list[Finding]:

@@ -38,7 +38,7 @@ from featurestack.results.config import ChoiceConfig, RunConfig
 from featurestack.results.next_step import DIFFERENT, unframed
 from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.rooms.answer import sentences
-from featurestack.rooms.answer.options import AnswerOptions
+from featurestack.rooms.answer.options import FOLDER, AnswerOptions
 from featurestack.storage.files import Lock, may_write
 from featurestack.train.options import RunOptions
 
@@ -128,8 +128,6 @@ class Question:
     @property
     def folder(self) -> Path:
         """The run folder of the choice."""
-        from featurestack.rooms.answer.chosen_run import FOLDER
-
         return self.runs / FOLDER
 
     @property
@@ -333,12 +331,11 @@ def was_answered(question: Question) -> bool:
 def check(question: Question) -> bool:
     """Print and keep what `check` finds; False if that is known."""
     from featurestack.pipeline.checks import report
-    from featurestack.pipeline.checks.run import findings_in, keep
+    from featurestack.pipeline.checks.run import findings_in
 
     if question.asked is None or not question.unchecked:
         return False
     _, findings = findings_in(question.asked.dataset)
-    keep(question.asked.dataset, findings)
     print(report(findings))
     return True
 

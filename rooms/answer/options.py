@@ -4,6 +4,8 @@ from featurestack.commandline.options import ReportsOptions, option
 from featurestack.pipeline.options import ComputeOptions
 from featurestack.results.tasks.registry import task_choices
 
+FOLDER = "answer"  # the run folder of a choice
+
 
 class AnswerOptions(ComputeOptions, ReportsOptions):
     """From a folder of sounds to the report: check, features, runs, importance."""

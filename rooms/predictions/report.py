@@ -26,7 +26,7 @@ from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import SEPARATOR, has_windows, originals
 from featurestack.interface import takes
-from featurestack.pipeline.checks.run import findings_in, keep
+from featurestack.pipeline.checks.run import findings_in
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.rooms.predictions.options import AnalyseOptions
@@ -215,5 +215,5 @@ def checked_cache(dataset: Dataset, folder: Path) -> Path:
             duration=dataset.duration,
         )
     if read_check(dataset.folder, Cache(dataset.folder).clips) is None:
-        keep(dataset, findings_in(dataset)[1])
+        findings_in(dataset)
     return dataset.folder
