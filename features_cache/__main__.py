@@ -26,18 +26,18 @@ def info(options: DatasetOptions) -> None:
     """List the content of a cache: features, clips done, megabytes, rounding,
     parameters, versions.
     """
-    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.cache import cache_of
     from featurestack.features_cache.inspect import describe_cache
 
-    print(describe_cache(open_cache(options.dataset, options.data, options.name)))
+    print(describe_cache(cache_of(options)))
 
 
 def verify(options: VerifyOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
-    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.cache import cache_of
     from featurestack.features_cache.inspect import verify_cache
 
-    cache = open_cache(options.dataset, options.data, options.name)
+    cache = cache_of(options)
     verdicts = verify_cache(cache, options.features)
     print("\n".join(verdict.text for verdict in verdicts))
     return 0 if all(verdict.intact for verdict in verdicts) else 1
@@ -47,13 +47,13 @@ def table(options: TableOptions) -> None:
     """Write mean and deviation of each row of each clip as one table, for R and
     pandas.
     """
-    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.cache import cache_of
     from featurestack.features_cache.row_statistics import (
         statistics_table,
         write_table,
     )
 
-    cache = open_cache(options.dataset, options.data, options.name)
+    cache = cache_of(options)
     target = options.file or Path(f"{cache.settings['dataset']}-statistics.csv")
     statistics = statistics_table(cache, cache.named(options.features))
     write_table(statistics, target)

@@ -441,3 +441,8 @@ def open_cache(dataset: str, data: Path, name: str = "") -> Cache:
         raise RequestError(unknown_dataset(dataset, data))
     places = option_words(DatasetOptions(name=name, data=data), ("name", "data"))
     return Cache(folder, make_command("features", f"DATASET={dataset}", *places), data)
+
+
+def cache_of(options: DatasetOptions) -> Cache:
+    """The cache of a command's dataset, as `open_cache`."""
+    return open_cache(options.dataset, options.data, options.name)

@@ -237,12 +237,12 @@ def extract(options: FeaturesCommand) -> "Cache":
 
         fs.extract("mel mfcc", "synth", jobs=2).features
     """
-    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.cache import cache_of
     from featurestack.features_cache.side_files import FAILURES, read_failures
     from featurestack.pipeline.extract import extract_features
 
     failed = extract_features(options)
-    stored = open_cache(options.dataset, options.data, options.name)
+    stored = cache_of(options)
     if failed:
         lost = {clip for clip, *_ in read_failures(stored.folder)}
         warnings.warn(
@@ -262,9 +262,9 @@ def cache(options: DatasetOptions) -> "Cache":
         stored = fs.cache("synth")
         stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
     """
-    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.cache import cache_of
 
-    return open_cache(options.dataset, options.data, options.name)
+    return cache_of(options)
 
 
 @takes(RunOptions)

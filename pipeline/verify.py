@@ -9,7 +9,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache, parse_list
-from featurestack.features_cache.cache import UnreadableClips, open_cache
+from featurestack.features_cache.cache import UnreadableClips, cache_of
 from featurestack.features_cache.inspect import verify_cache
 from featurestack.pipeline import audio, reference
 from featurestack.pipeline.features import resolve_feature
@@ -19,7 +19,7 @@ from featurestack.pipeline.worker import Source
 
 def verify_features(options: VerifyCommand) -> int:
     """The command `verify`: check every stored clip; 0 if all are intact and agree."""
-    cache = open_cache(options.dataset, options.data, options.name)
+    cache = cache_of(options)
     for channel in itertools.chain(*parse_list(options.features, cache.features)):
         if channel not in cache:
             # an unknown feature is refused with the nearest name

@@ -21,7 +21,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache import Cache, Channel, dataset_name, parse_set
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Ids, Split, fold_split
@@ -185,7 +185,7 @@ class Plan:
 def make_plan(asked: RunOptions, network: str = "") -> Plan:
     """The plan of these options, of an own loop's `network` if it is named."""
     check_options(asked)
-    cache = open_cache(asked.dataset, asked.data, asked.name)
+    cache = cache_of(asked)
     features = find_features(cache, asked)
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)

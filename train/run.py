@@ -21,7 +21,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.next_step import State, next_step, predict_by
@@ -91,7 +91,7 @@ def tell_dataset_changes(options: RunOptions) -> None:
     """Tell how the dataset's files have changed since extraction."""
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):
         return  # training says what to type
-    cache = open_cache(options.dataset, options.data, options.name)
+    cache = cache_of(options)
     if changes := source_changes(cache.sources, cache.source):
         remedy = cache.remedy(" ".join(cache.named(options.features)))
         tell(

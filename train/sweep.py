@@ -12,7 +12,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.scores import by_unit
 from featurestack.train import run
@@ -68,7 +68,7 @@ def product(options: SweepOptions) -> list[RunOptions]:
     if len(kept) < len(asked):
         tell("an exact solution does not depend on the seed: one SEED is trained")
     runs = [*kept.values()]
-    cache = open_cache(runs[0].dataset, runs[0].data, runs[0].name)
+    cache = cache_of(runs[0])
     jobs = [
         replace(job, features=name)
         for job in runs

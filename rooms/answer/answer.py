@@ -26,7 +26,7 @@ from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
-from featurestack.features_cache.cache import Cache, open_cache
+from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import dataset_name, is_cache
 from featurestack.features_cache.missing import missing
@@ -110,7 +110,7 @@ class Question:
     @cached_property
     def cache(self) -> Cache:
         """The cache as it was when this was first read."""
-        return open_cache(self.wanted.dataset, self.wanted.data, self.wanted.name)
+        return cache_of(self.wanted)
 
     @cached_property
     def unchecked(self) -> bool:
@@ -177,7 +177,7 @@ def ask(options: AnswerOptions) -> Question:
         )
     command = part_of(options, FeaturesCommand, wait=True)
     if is_cache(Path(options.dataset)):
-        cache = open_cache(command.dataset, command.data, command.name)
+        cache = cache_of(command)
         refuse(options, cache.source, cache.settings["dataset"], cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         return Question(options, command, None, without_samples(options, stored), [])

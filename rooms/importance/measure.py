@@ -31,7 +31,7 @@ from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import Split
 from featurestack.results.composition import composed_from
@@ -132,7 +132,7 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     """The plan of a call; RequestError if an option does not fit."""
     groups = parse_list(
         options.features,
-        open_cache(options.dataset, options.data, options.name).features,
+        cache_of(options).features,
     )
     words = [str(channel) for group in groups for channel in group]
     plan = make_plan(part_of(options, RunOptions, features="+".join(words)))
