@@ -350,6 +350,17 @@ def hidden(run: Path, ending: str) -> Path:
     return run.with_name(f".{run.name}{ending}")
 
 
+@contextmanager
+def locked(*folders: Path) -> Iterator[None]:
+    """The locks of these folders and of their folds; RequestError if one is in use."""
+    with ExitStack() as locks:
+        for folder in folders:
+            for busy in (folder, *folder.glob("fold*")):
+                message = f"{busy} is being trained or filled by another process"
+                locks.enter_context(Lock(busy / ".lock", busy=message))
+        yield
+
+
 def finish_switch(run: Path) -> None:
     """Finish the exchange of a run for its retraining, if a kill interrupted it and no
     other process is at it.

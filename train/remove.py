@@ -2,16 +2,14 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
-from featurestack.results.run_folder import RETRAINING, hidden
+from featurestack.results.run_folder import RETRAINING, hidden, locked
 from featurestack.results.select_runs import select
-from featurestack.storage.files import Lock
 from featurestack.train.options import FOLDERS, RemoveOptions
 
 
@@ -37,17 +35,6 @@ def remove_runs(options: RemoveOptions) -> int:
             shutil.rmtree(folder)
     print("removed")
     return 0
-
-
-@contextmanager
-def locked(*folders: Path) -> Iterator[None]:
-    """The locks of these folders and of their folds; RequestError if one is in use."""
-    with ExitStack() as locks:
-        for folder in folders:
-            for busy in (folder, *folder.glob("fold*")):
-                message = f"{busy} is being trained or filled by another process"
-                locks.enter_context(Lock(busy / ".lock", busy=message))
-        yield
 
 
 def named_folders(options: RemoveOptions) -> list[Path]:

@@ -31,12 +31,12 @@ from featurestack.results.run_folder import (
     RunFolder,
     finish_switch,
     hidden,
+    locked,
 )
 from featurestack.results.training_data import readable_again
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan, make_plan
-from featurestack.train.remove import locked
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
