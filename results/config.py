@@ -18,7 +18,16 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, replace
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import CHANNEL, LARGEST, SEED, SURROGATE
@@ -76,16 +85,23 @@ def distinct_names(classes: "Iterable[SoundClass]") -> bool:
     return distinct(entry.name for entry in classes)
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
-class SoundClass:
+class Record:
+    """A part of run.json: a frozen dataclass whose fields are given by name."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+
+
+class SoundClass(Record):
     """A class of the dataset."""
 
     name: str  # the name in the table of clips
     category: str  # major category; empty if there is none
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredChannel:
+class StoredChannel(Record):
     """One channel of a run: a feature as the cache stores it, and some of its rows."""
 
     stored: str  # the feature's name in the cache
@@ -130,8 +146,7 @@ class StoredChannel:
         return self.rows * self.columns
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtractionCost:
+class ExtractionCost(Record):
     """Cost of extracting and storing the feature set for all clips."""
 
     megabytes: float = checked(0)  # in the cache
@@ -139,8 +154,7 @@ class ExtractionCost:
     seconds: float | None = checked(0, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machine:
+class Machine(Record):
     """The machine that began a run."""
 
     processor: str  # its kind
@@ -148,8 +162,7 @@ class Machine:
     gpu: str | None = None  # the name of the graphics card
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
+class Calibration(Record):
     """Calibration for new audio, fitted to all test clips so far."""
 
     temperature: float = checked(1e-9)  # divides the logits
@@ -158,8 +171,7 @@ class Calibration:
     thresholds: Mapping[str, float] | None = checked(0, 1, default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Way:
+class Way(Record):
     """A way to compute; train/compute.py carries it out."""
 
     device: Device  # place of the network
@@ -169,8 +181,7 @@ class Way:
     compiled: bool  # whether torch.compile compiled it
 
 
-@dataclass(frozen=True, kw_only=True)
-class WayChange:
+class WayChange(Record):
     """Another way to compute, for a run that had begun."""
 
     before: Way  # until the run was continued
@@ -179,8 +190,7 @@ class WayChange:
     epochs_done: Mapping[str, int] = checked(0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Computed:
+class Computed(Record):
     """The way in which the trainer computes a run."""
 
     way: Way  # the present one
@@ -188,8 +198,7 @@ class Computed:
     changes: tuple[WayChange, ...] = ()  # in order
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(Record):
     """run.json of a run of `make train` or of a loop of one's own."""
 
     format_version: int  # format of run.json
@@ -265,8 +274,7 @@ class RunConfig:
         return self.options.val
 
 
-@dataclass(frozen=True, kw_only=True)
-class EnsembleConfig:
+class EnsembleConfig(Record):
     """run.json of an ensemble of finished runs."""
 
     format_version: int
@@ -296,7 +304,6 @@ class EnsembleConfig:
     composed_from: ClassVar[int] = 0
 
 
-@dataclass(frozen=True, kw_only=True)
 class ChoiceConfig(EnsembleConfig):
     """run.json of features chosen inside the folds: each fold is tested by a run of the
     set that was chosen without this fold. `members` are these runs.
@@ -439,7 +446,6 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
     return f"{prefix}-{hash_}"
 
 
-@dataclass(frozen=True, kw_only=True)
 class BundleConfig(RunConfig):
     """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
 

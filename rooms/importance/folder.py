@@ -43,6 +43,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.results.config import (
     ExtractionCost,
+    Record,
     SoundClass,
     checked,
     distinct_names,
@@ -117,8 +118,7 @@ def sampled_shapley(
 # ---- the folder
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImportanceConfig:
+class ImportanceConfig(Record):
     """The content of importance.json."""
 
     dataset: str
