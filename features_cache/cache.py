@@ -83,9 +83,9 @@ class UnreadableClips(RequestError):
         return f"{number} of {self.args[0]} cannot be read ({first}); {remedy}"
 
 
-def _in_words(samples: int, sample_rate: int, channel: int) -> str:
-    of_channel = f" of channel {channel}" if channel else ""
-    return f"{samples} samples at {sample_rate} Hz{of_channel}"
+def _in_words(audio: "FeatureFile | IndexSettings") -> str:
+    of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
+    return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
 
 
 @dataclass(frozen=True)
@@ -282,20 +282,20 @@ class Cache(IndexSettings):
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
         """The feature behind a name or channel; RequestError if it cannot be read."""
         wanted = parse_channel(str(channel))
-        if wanted.stored not in self._open:
+        name = wanted.stored
+        if name not in self._open:
             stored = self._find(wanted)
             if stored is None:
                 self.refuse_missing([wanted])
-                stored = wanted.stored
+                stored = name
             file = read_header(self.folder / f"{stored}.h5")
-            before = _in_words(file.samples, file.sample_rate, file.audio_channel)
-            now = _in_words(self.samples, self.sample_rate, self.audio_channel)
+            before, now = _in_words(file), _in_words(self)
             if before != now:
                 raise OutdatedFeature(
                     f"{stored} was made from {before}, the clips of this cache now have"
                     f" {now}: {self.remedy(file.stored)}"
                 )
-            self._open[wanted.stored] = StoredFeature(
+            self._open[name] = StoredFeature(
                 **{field.name: getattr(file, field.name) for field in fields(file)},
                 cache=self,
                 row_of=rows_of(self.ids, file.clip_ids),
@@ -303,7 +303,7 @@ class Cache(IndexSettings):
                 states=file.map(state=True),
                 checked=np.zeros(len(self.clips), np.uint64),
             )
-        return self._open[wanted.stored]
+        return self._open[name]
 
     def _find(self, channel: Channel) -> str | None:
         """The stored name of a channel's file, which may omit default parameters, else

@@ -64,7 +64,7 @@ def verify(options: VerifyCommand) -> int:
     """Check a cache for damage; RECOMPUTE=N also computes N clips by plain librosa and
     compares.
     """
-    from featurestack.pipeline.verify import verify_features
+    from featurestack.pipeline.reference import verify_features
 
     return verify_features(options)
 

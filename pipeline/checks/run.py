@@ -108,24 +108,19 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 def name_findings(dataset: Dataset) -> list[Finding]:
     """Findings about recordings, speakers, sites or devices that names may tell."""
     table = originals(dataset.table)
-    field = dataset.field
-    alone = not table["group"].duplicated().any()
-    pattern = propose_group(table) if alone and not field else ""
-    sentence = field.sentence if field else ""
-    return [
-        Finding(
-            "group",
-            NOTE,
+    findings = [same_classes(table)]
+    kind = what = ""
+    if dataset.field:
+        kind, what = "field", dataset.field.sentence
+    elif not table["group"].duplicated().any() and (pattern := propose_group(table)):
+        kind = "group"
+        what = (
             "every clip counts as a recording of its own; if the names say otherwise:"
-            f" GROUP='{pattern}'",
-            ["GROUP"] if pattern else [],
-            about="file names",
-        ),
-        Finding(
-            "field", NOTE, sentence, ["GROUP"] if field else [], about="file names"
-        ),
-        same_classes(table),
-    ]
+            f" GROUP='{pattern}'"
+        )
+    if kind:
+        findings.append(Finding(kind, NOTE, what, ["GROUP"], about="file names"))
+    return findings
 
 
 def same_classes(table: pd.DataFrame) -> Finding:

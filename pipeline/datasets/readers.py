@@ -19,7 +19,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags
 from featurestack.storage.csv_files import read_csv
 
-_ESC = {
+_CATEGORIES = {  # ESC-50's, and those of this project's clips
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
     "natural soundscapes and water": (
         "rain sea_waves crackling_fire crickets chirping_birds water_drops wind"
@@ -37,22 +37,17 @@ _ESC = {
         "helicopter chainsaw siren car_horn engine train church_bells airplane"
         " fireworks hand_saw"
     ),
-}
-_SYNTHETIC = {
     "pitch": "chimes_in_c chimes_in_f_sharp",
     "rhythm": "steady_beat galloping_beat",
     "timbre": "hollow_drone bright_drone",
     "noise colour": "hiss rumble",
     "envelope": "knocks swells",
 }
-ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
-    {
-        label: category
-        for category, labels in categories.items()
-        for label in labels.split()
-    }
-    for categories in (_ESC, _SYNTHETIC)
-)
+CATEGORY_OF = {  # class -> category
+    label: category
+    for category, labels in _CATEGORIES.items()
+    for label in labels.split()
+}
 # those read; `category` holds the class
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")
 BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
@@ -91,7 +86,7 @@ def clip_table(
     fold, group, category (else ESC-50's or ours), start and end.
     """
     clips = clips.reset_index(drop=True)
-    categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
+    categories = clips["label"].map(CATEGORY_OF)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
     names = clips["filename"]
     if {*WINDOW_COLUMNS} <= {*clips}:

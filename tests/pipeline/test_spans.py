@@ -8,7 +8,7 @@ import soundfile
 
 from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
-from featurestack.pipeline import audio, verify
+from featurestack.pipeline import audio, reference
 from featurestack.pipeline.checks.run import check_dataset as check
 from featurestack.pipeline.extract import extract
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
@@ -86,7 +86,7 @@ def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
     chosen = VerifyCommand(
         dataset=str(folder / "windows.csv"), data=folder / "data", recompute=5
     )
-    assert verify.verify_features(chosen) == 0
+    assert reference.verify_features(chosen) == 0
     (folder / "r1.flac").unlink()
     assert (extracted(folder).clips == windows.clips).all(axis=None)
 

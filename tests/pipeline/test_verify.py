@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featurestack.pipeline import verify
+from featurestack.pipeline import reference
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import VerifyCommand
 from tests.pipeline.extraction import options, run
@@ -12,7 +12,7 @@ from tests.refusal import refused
 def status(sounds, recompute=3, **given):
     """The command's exit status."""
     where = options(sounds)
-    return verify.verify_features(
+    return reference.verify_features(
         VerifyCommand(
             dataset=where.dataset, data=where.data, recompute=recompute, **given
         )

@@ -12,7 +12,7 @@ from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.features_cache.cache import OutdatedFeature
 from featurestack.features_cache.index import read_index
-from featurestack.pipeline import verify
+from featurestack.pipeline import reference
 from featurestack.pipeline.checks.run import check_dataset
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
@@ -93,7 +93,7 @@ def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder, ca
     assert stereo["mel"].audio_channel == 2 and stereo["mel"].key != mono["mel"].key
     for place in (stereo, mono):
         command = VerifyCommand(dataset=str(place.folder), recompute=2)
-        assert verify.verify_features(command) == 0
+        assert reference.verify_features(command) == 0
     assert "mel agrees" in capsys.readouterr().out
 
 
