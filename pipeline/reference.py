@@ -207,7 +207,14 @@ def hpss_mel(part, y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
     return librosa.power_to_db(power)
 
 
-DEFINITIONS.update(harmonic=partial(hpss_mel, 0), percussive=partial(hpss_mel, 1))
+@definition
+def harmonic(y, sr, **more):
+    return hpss_mel(0, y, sr, **more)
+
+
+@definition
+def percussive(y, sr, **more):
+    return hpss_mel(1, y, sr, **more)
 
 
 @definition
