@@ -48,10 +48,7 @@ def table(options: TableOptions) -> None:
     pandas.
     """
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.row_statistics import (
-        statistics_table,
-        write_table,
-    )
+    from featurestack.features_cache.inspect import statistics_table, write_table
 
     cache = cache_of(options)
     target = options.file or Path(f"{cache.settings['dataset']}-statistics.csv")

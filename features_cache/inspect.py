@@ -1,23 +1,33 @@
-"""The content of a cache and its faults, by clip and feature or by file."""
+"""The content of a cache, its faults by clip and feature or by file, and its features'
+row statistics as one table, for R, pandas and spreadsheets.
+"""
 
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.tables import as_csv, text_table
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
 from featurestack.features_cache.location import INDEX
+from featurestack.features_cache.row_statistics import is_time, over_time
 from featurestack.features_cache.side_files import (
     FAILURES,
     WHOLE,
     failed_clips,
     forget_verified,
 )
+from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS
+from featurestack.storage.files import replace_file
 
 HEADER = (
     "feature",
@@ -29,6 +39,8 @@ HEADER = (
     "rounding",
     "units",
 )
+FIRST_COLUMNS = (*CLIP_COLUMNS, *WINDOW_COLUMNS)
+BATCH = 64  # clips that are read at once
 SAMPLED_CLIPS = 16  # clips whose largest value gives the rounding error
 
 
@@ -135,3 +147,43 @@ def verify_cache(cache: Cache, features: str = "all") -> list[Verdict]:
         ]
         verdicts.append(Verdict(name, "\n".join(lines), len(lines) == 1))
     return verdicts
+
+
+def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
+    """The clips that have all these features, with their row statistics.
+
+    A row is a clip: the columns of the clip table, then `mel_mean_0`, `mel_sd_0`, …
+    over the frames of each row of each feature, or its values if frames are not times.
+    """
+    done = np.flatnonzero(cache.readable(features))
+    parts = [cache.clips.iloc[done].reset_index(drop=True)]
+    for name in progress(features, label="statistics", unit="features"):
+        feature = cache[name]
+        timed = is_time(feature.frame_unit)
+        blocks = []
+        for rows in np.array_split(done, max(1, len(done) // BATCH)):
+            values = feature.read(rows)
+            block = over_time(values) if timed else values.reshape(len(rows), -1)
+            blocks.append(block.astype(np.float32))
+        first: Iterable[object] = range(feature.rows)
+        last = range(feature.frames)
+        if timed:
+            first, last = ("mean", "sd"), range(feature.rows)
+        columns = [f"{name}_{a}_{b}" for a, b in itertools.product(first, last)]
+        statistics = np.concatenate(blocks)
+        parts.append(pd.DataFrame(statistics, columns=columns))
+    return pd.concat(parts, axis=1)
+
+
+def write_table(table: pd.DataFrame, target: Path) -> None:
+    """Write a table as CSV; RequestError for a file that is there and no such table."""
+    if target.suffix != ".csv":
+        raise RequestError(f"FILE={target}: expected a name that ends in .csv")
+    if target.is_file():
+        with target.open("rb") as content:
+            first = content.readline()
+        if not first.startswith(",".join(FIRST_COLUMNS).encode()):
+            raise RequestError(
+                f"{target} is another table and is not replaced: give another FILE"
+            )
+    replace_file(target, as_csv(table))

@@ -14,7 +14,7 @@ from featurestack.pipeline.options import (
 
 def data(options: SourceOptions) -> int:
     """Download, verify and unpack a dataset; summarise any dataset."""
-    from featurestack.pipeline.dataset_state import summarise_dataset
+    from featurestack.pipeline.datasets.summary import summarise_dataset
 
     return summarise_dataset(options)
 

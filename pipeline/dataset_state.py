@@ -1,6 +1,4 @@
-"""`python -m pipeline data`: a dataset's summary, and its state before training, which
-the next command depends on.
-"""
+"""The state of a dataset before training, which the next command depends on."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,20 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted, first_names
-from featurestack.commandline.tables import text_table
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.side_files import has_failed, read_check
-from featurestack.features_cache.table import by_label, originals, untrainable
-from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.features_cache.table import originals, untrainable
+from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.next_step import (
@@ -39,7 +33,6 @@ if TYPE_CHECKING:
 
 # words of the commands that read a dataset's audio, in addition to PLACES
 OF_AUDIO = ("audio_dir", "labels", "sample_rate", "duration", "channel")
-FAULTS_SHOWN = 10
 PLACES = ("name", "data", "runs")
 OF_LEAK = "duplicates_across_folds"  # kind of finding
 
@@ -127,69 +120,3 @@ def former_runs(
     from featurestack.results.training_data import changed_runs
 
     return changed_runs(options.runs, dataset.name, cache)
-
-
-def summarise_dataset(options: SourceOptions) -> int:
-    """The command `data`: print a summary and the faults; 1 if there are any."""
-    dataset = load(options)
-    table = originals(dataset.table)
-    wrong = list[str]()
-    if not dataset.read_only:  # a cache is used without its audio
-        infos = audio.file_infos(table["path"].tolist())
-        answers = zip(table["path"], infos)
-        wrong = [
-            f"{path}: {info}"
-            for path, info in answers
-            if isinstance(info, audio.AudioError)
-        ]
-        table = table[[isinstance(info, audio.Info) for info in infos]]
-    if not dataset.read_only and options.dataset in ("esc50", "esc10"):
-        from featurestack.pipeline.datasets import esc50
-
-        wrong = list(esc50.faults(options.data / "esc50"))
-    print(dataset_summary(dataset, table))
-    if wrong:
-        heading = (
-            f"\n{counted(len(wrong), 'fault')}; files that cannot be read are not"
-            " counted above:"
-        )
-        print(heading, *first_names(wrong, FAULTS_SHOWN), sep="\n  ")
-    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
-    return 1 if wrong else 0
-
-
-def counts(dataset: Dataset, table: pd.DataFrame) -> str:
-    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings`."""
-    counted_columns = by_label(table)[["clip_id", "label", "fold", "group"]]
-    numbers = counted_columns.replace({"label": {"": None}}).nunique()
-    named = [*map(counted, numbers, ("clip", "class", "fold", "source recording"))]
-    if len(table) and not table["group"].duplicated().any():
-        named[-1] = "each clip counted as a recording of its own"
-    made = " (synthetic)" if dataset.synthetic else ""
-    return f"{dataset.name}{made}: {', '.join(named)}"
-
-
-def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
-    """Size, notes, and balance of classes; `table` has the readable originals."""
-    lines = [counts(dataset, table)]
-    if dataset.sample_rate:  # external features need not come from audio
-        length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
-        lines.append(f"{length} ({dataset.samples:,} samples per clip)")
-    if dataset.audio_channel:
-        lines.append(f"channel {dataset.audio_channel} of each file")
-    if copies := (dataset.table["copy_of"] != "").sum():
-        lines.append(f"{copies:,} altered copies, only ever trained on")
-    lines += dataset.notes
-    each = by_label(table).replace({"label": {"": "(none)"}})
-    classes = each.groupby("label").agg(
-        clips=("clip_id", "size"), sources=("group", "nunique")
-    )
-    by_fold = pd.crosstab(each["label"], each["fold"]).add_prefix("fold ")
-    classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
-    rows = [[*row] for row in classes.itertuples()]
-    lines += ["", text_table(rows, ["class", *classes.columns])]
-    if len(table):
-        least = classes["clips"].min()
-        most = classes["clips"].max()
-        lines.append(f"balance: {least} to {counted(most, 'clip')} per class")
-    return "\n".join(lines)

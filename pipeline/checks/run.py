@@ -31,9 +31,10 @@ from featurestack.pipeline.checks.measures import (
     clip_warnings,
     measure_clips,
 )
-from featurestack.pipeline.dataset_state import counts, next_lines, state_of
+from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
 # Cyrillic and Greek letters that look Latin; categories of characters unseen

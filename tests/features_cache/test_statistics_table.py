@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from featurestack.features_cache import external
-from featurestack.features_cache.row_statistics import statistics_table, write_table
+from featurestack.features_cache.inspect import statistics_table, write_table
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 

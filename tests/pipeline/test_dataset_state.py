@@ -4,8 +4,9 @@ import os
 
 from featurestack.pipeline import extract
 from featurestack.pipeline.checks.run import check_dataset as check
-from featurestack.pipeline.dataset_state import next_lines, state_of, summarise_dataset
+from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.run_writer import write_config
 from featurestack.results.training_data import clips_digest, values_digest

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.pipeline.dataset_state import summarise_dataset
 from featurestack.pipeline.datasets import download, esc50
 from featurestack.pipeline.datasets.readers import CATEGORY_OF
+from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving

@@ -9,8 +9,8 @@ import pytest
 
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
-from featurestack.pipeline.dataset_state import summarise_dataset
 from featurestack.pipeline.datasets.load import held_whole
+from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.pipeline.request import request
 from tests.pipeline.changing import with_flac_length
