@@ -25,16 +25,14 @@ AUGMENTATION = ("augment", "copies")  # options that differ in a pair of this ki
 
 def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     """The pairs that differ in features alone, without a set between them."""
-    inside = set[tuple[Run, Run]]()
-    ordered = []
+    inside: dict[tuple[Run, Run], None] = {}
     for more, less in permutations(runs, 2):
         smaller = less.channels < more.channels
         if smaller and differing_options(less, more) == {"features"}:
-            inside.add((less, more))
-            ordered.append((less, more))
+            inside[less, more] = None
     steps = []  # pairs without a run between them
-    for less, more in ordered:
-        if not any({(less, run), (run, more)} <= inside for run in runs):
+    for less, more in inside:
+        if not any({(less, run), (run, more)} <= inside.keys() for run in runs):
             steps.append((less, more))
     return steps
 

@@ -75,11 +75,11 @@ def browser_data(
         test_set = next(places, len(tested))
         if test_set == len(tested):
             tested.append(run)
-            counts = tables.confusion_counts(run)[np.ix_(order, order)]
+            matrix = tables.confusion_by_category(run)
+            counts = matrix.pop("counts")
             test_sets.append(
                 {
-                    "classes": [run.classes[place] for place in order],
-                    "categories": [run.categories[place] for place in order],
+                    **matrix,
                     "matrix": classes_shown(counts, MATRIX_CLASSES),
                     "clips": clips.index.get_indexer(run.clip_ids).tolist(),
                     "target": np.argsort(order)[run.target].tolist(),

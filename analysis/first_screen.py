@@ -32,9 +32,7 @@ def first_screen_values(found: Findings) -> dict[str, object]:
     }
     if best.task.errors != "confusion":
         return axis
-    order = best.class_order
-    counts = tables.confusion_counts(best)
-    counts = counts[np.ix_(order, order)]
+    counts = tables.confusion_by_category(best)["counts"]
     return axis | {
         "confusion": counts,
         "shown_classes": classes_shown(counts),

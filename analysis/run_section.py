@@ -120,14 +120,8 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
             **reliability(target, together, RELIABILITY_BINS),
         )
     if run.task.errors == "confusion" and writer.paper:
-        order = run.class_order
-        writer.submit(
-            "confusion_matrix",
-            f"{run.name}.confusion",
-            counts=tables.confusion_counts(run)[np.ix_(order, order)],
-            classes=[run.classes[place] for place in order],
-            categories=[run.categories[place] for place in order],
-        )
+        matrix = tables.confusion_by_category(run)
+        writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
     archives = sorted(run.folders[0].path.glob("fold*/augmented.npz"))
     if not archives:
         return []

@@ -13,6 +13,7 @@ the paper, its authors' repository or the dataset's own list.
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -193,6 +194,18 @@ def confusion_counts(run: Run) -> Floats:
     return true @ predicted / len(run.seeds)
 
 
+def confusion_by_category(run: Run) -> dict[str, Any]:
+    """counts (`confusion_counts`), classes and categories, the classes of one category
+    side by side.
+    """
+    order = run.class_order
+    return {
+        "counts": confusion_counts(run)[np.ix_(order, order)],
+        "classes": [run.classes[place] for place in order],
+        "categories": [run.categories[place] for place in order],
+    }
+
+
 def confusion_table(run: Run) -> pd.DataFrame:
     """`confusion_counts` with the classes' names, one row for each true class."""
     counts = confusion_counts(run)
@@ -214,10 +227,7 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     wrong = (run.decisions & absent).sum(axis=0)  # (N, K)
     counts = true @ wrong / len(run.seeds)  # (K + 1, K)
     of = (true @ absent).astype(int)
-    found = np.flatnonzero(counts)
-    order = largest_first(counts.flat[found])
-    most_frequent = found[order][:most]
-    rows, columns = np.unravel_index(most_frequent, counts.shape)
+    rows, columns = counts.nonzero()
     names = np.array([*run.classes, "(none)"], dtype=object)
     table = pd.DataFrame(
         {
@@ -227,7 +237,10 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
             "of": of[rows, columns],
         }
     )
-    return table.assign(share=table["count"] / table["of"])
+    table["share"] = table["count"] / table["of"]
+    return table.sort_values(
+        "count", ascending=False, kind="stable", ignore_index=True
+    )[:most]
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
@@ -252,9 +265,9 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     known = published[published["dataset"] == dataset].drop(columns="dataset")
 
     ours = []
-    weights = []
-    for run in ranking.runs:
-        weights.append(str(run.options.get("weights") or "from scratch"))
+    weights = [
+        str(run.options.get("weights") or "from scratch") for run in ranking.runs
+    ]
     for name in dict.fromkeys(weights):
         best = weights.index(name)
         run = ranking.runs[best]
