@@ -25,7 +25,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from featurestack.results.bootstrap import (
-    REPLICATES,
+    drawn_recordings,
     effective_recordings,
     wilson_interval,
 )
@@ -263,14 +263,14 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
     by_content = np.lexsort(counts.reshape(-1, recordings))
     counts = counts[:, :, by_content]  # no name decides what is drawn
     f1 = f1_of(counts.sum(axis=2)).mean()
-    rng = np.random.default_rng(0)
-    equal = np.full(recordings, 1 / recordings)
-    drawn = rng.multinomial(recordings, equal, REPLICATES)
-    replicates = f1_of(np.moveaxis(counts @ drawn.T, 1, 2)).mean(axis=0)
+    replicates = [
+        f1_of(np.moveaxis(counts @ drawn.T, 1, 2)).mean(axis=0)
+        for drawn in drawn_recordings(recordings)
+    ]
     effective = effective_recordings(weights[weights > 0][:, None])
     ((low, high),) = wilson_interval(
         np.array([f1]),
-        np.nanvar(replicates, keepdims=True),
+        np.nanvar(np.concatenate(replicates), keepdims=True),
         effective,
         round(counts[:, 1].sum() / len(counts)),
     )
