@@ -71,7 +71,6 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
         tested = first.folds == fold
         rows = [clips[tested].assign(selection=name) for name in means]
         probabilities = [mean[tested] for mean in means.values()]
-        folder.fold(fold).mkdir(parents=True, exist_ok=True)
         write_predictions(
             folder.fold(fold),
             pd.concat(rows),

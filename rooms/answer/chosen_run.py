@@ -51,10 +51,9 @@ def write_choice(
     # first: a kill in between leaves no run, and not one with folds of another choice
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
-        place = folder / f"fold{fold}"
-        place.mkdir(parents=True, exist_ok=True)
         table = run.predictions(fold).query("split == 'test'")
         probabilities = table[run.classes].to_numpy(np.float32)
+        place = folder / f"fold{fold}"
         write_predictions(place, table, probabilities, run.classes)
     features = feature_table(scores, sets, lost)
     replace_file(folder / CANDIDATES, as_csv(features))

@@ -84,7 +84,7 @@ def trained_on(folds: LoadedFolds, fold: int, part: str) -> pd.DataFrame:
     clips = folds.importance.plan.table.loc[folds.data[fold].train]
     if PARTS[part] == 1:
         return clips
-    rng = np.random.default_rng([folds.importance.seed, fold])
+    rng = np.random.default_rng([folds.importance.plan.training.seed, fold])
     left_out = draw_groups(clips, 1 - PARTS[part], rng)
     return clips[~clips["group"].isin(left_out)]
 

@@ -17,7 +17,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TextIO
 
@@ -105,12 +105,33 @@ class ImportancePlan:
 
     plan: Plan  # a run with the channels of all features
     names: tuple[str, ...]
-    seed: int
     stored: Mapping[str, list[str]]  # feature -> cached features of its channels
-    fingerprints: Mapping[str, str]  # feature -> digest of its cached values
     clips: ClipMoments
     splits: Mapping[int, Split]  # fold -> split
-    path: Path
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Feature -> digest of its cached values."""
+        cached = self.plan.content["cache"]
+        return {
+            name: digest([cached[channel] for channel in channels])
+            for name, channels in self.stored.items()
+        }
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder of every call with these options, clips and folds."""
+        content = self.plan.content
+        options = dict(content["options"])
+        del options["features"]
+        sides = [
+            [fold, list(split.train), list(split.test)]
+            for fold, split in self.splits.items()
+        ]
+        others = [content[name] for name in ("untimed", "revisions") if name in content]
+        hashed = [options, content["clips"], sides, *others]
+        folder = f"importance-{self.plan.model.name}-{digest(hashed)}"
+        return self.plan.path.with_name(folder)
 
     @property
     def owners(self) -> NDArray[np.str_]:
@@ -125,15 +146,12 @@ class ImportancePlan:
         config = ImportanceFolder(self.path).config
         same_values = self.fingerprints.items() <= config.fingerprints.items()
         has_all = set(self.names) <= set(config.features)
-        return config.seed == self.seed and same_values and has_all
+        return config.seed == self.plan.training.seed and same_values and has_all
 
 
 def make_importance_plan(options: ImportanceOptions, least: int = 2) -> ImportancePlan:
     """The plan of a call; RequestError if an option does not fit."""
-    groups = parse_list(
-        options.features,
-        cache_of(options).features,
-    )
+    groups = parse_list(options.features, cache_of(options).features)
     words = [str(channel) for group in groups for channel in group]
     plan = make_plan(part_of(options, RunOptions, features="+".join(words)))
     if plan.task.framed:
@@ -156,35 +174,7 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     clips = measure_clips(plan)
     splits = split_folds(plan, plan.folds, clips.unusable)
     stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
-    cached = plan.content["cache"]
-    fingerprints = {
-        name: digest([cached[channel] for channel in channels])
-        for name, channels in stored.items()
-    }
-    return ImportancePlan(
-        plan=plan,
-        names=names,
-        seed=options.seed,
-        stored=stored,
-        fingerprints=fingerprints,
-        clips=clips,
-        splits=splits,
-        path=folder_path(plan, splits),
-    )
-
-
-def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
-    """The folder of every call with these options, clips and folds."""
-    content = plan.content
-    options = dict(content["options"])
-    del options["features"]
-    sides = [
-        [fold, list(split.train), list(split.test)] for fold, split in splits.items()
-    ]
-    others = [content[name] for name in ("untimed", "revisions") if name in content]
-    hashed = [options, content["clips"], sides, *others]
-    folder = f"importance-{plan.model.name}-{digest(hashed)}"
-    return plan.path.with_name(folder)
+    return ImportancePlan(plan, names, stored, clips, splits)
 
 
 # ---- fits
@@ -311,7 +301,7 @@ def open_folder(folds: LoadedFolds) -> None:
         model=plan.model.name,
         task=plan.training.task,
         classes=plan.classes,
-        seed=importance.seed,
+        seed=plan.training.seed,
         features=importance.names,
         composed_from=composed,
         fingerprints={**fingerprints, **importance.fingerprints},

@@ -72,14 +72,15 @@ def analyse(
     if isinstance(table, Path | str):
         (job,) = jobs(replace(options, predictions=(Path(table),)))
         return build_report(job, options)
-    frames = table if isinstance(table, Mapping) else {options.name or NAME: table}
+    title = options.name or NAME
+    frames = table if isinstance(table, Mapping) else {title: table}
     tables = []
     for model, frame in frames.items():
         if not hasattr(frame, "columns") or not len(frame):
             raise RequestError(f"{model}: expected a data frame with rows")
         named = any(frame.index.names)
         tables.append(Table(model, frame.reset_index(drop=not named), model))
-    return build_report(job_of(options, tables, options.name or NAME, []), options)
+    return build_report(job_of(options, tables, title), options)
 
 
 def jobs(options: Any) -> list[ReportJob]:
@@ -87,7 +88,7 @@ def jobs(options: Any) -> list[ReportJob]:
     columns = columns_of(options)
     tables = [part for path in options.predictions for part in tables_in(path, columns)]
     name = options.name or options.predictions[0].stem
-    return [job_of(options, tables, name, [Path(table.name) for table in tables])]
+    return [job_of(options, tables, name)]
 
 
 def columns_of(options: Any) -> dict[str, str]:
@@ -102,11 +103,10 @@ def columns_of(options: Any) -> dict[str, str]:
     return {role: name for role, name in columns.items() if name}
 
 
-def job_of(
-    options: Any, tables: Sequence[Table], title: str, inputs: Sequence[Path]
-) -> ReportJob:
+def job_of(options: Any, tables: Sequence[Table], title: str) -> ReportJob:
     """The report on these tables, called `title`."""
     columns = columns_of(options)
+    inputs = [Path(table.name) for table in tables if table.header]
     names = {str(name) for table in tables for name in table.frame}
     for name in columns.values():
         if name not in names:
@@ -124,7 +124,7 @@ def job_of(
     labelled = any("label" in roles_of([*table.frame], columns) for table in tables)
     if options.truth:
         truth = labels_in(read_table(options.truth, columns), columns)
-        inputs = [*inputs, options.truth]
+        inputs.append(options.truth)
     elif dataset and not labelled:
         truth = labels_of(dataset)
     several = truth is not None and truth["target"].str.contains("^$|;").any()

@@ -56,7 +56,6 @@ def hand_run(tmp_path):
         standard |= {"folds": tuple(by_fold.groups), "family": digest([name, config])}
         write_config(folder.path, run_config(**(standard | config)))
         for fold, here in by_fold:
-            folder.fold(fold).mkdir(parents=True)
             probabilities = np.array(here["probabilities"].tolist(), np.float32)
             write_predictions(folder.fold(fold), here, probabilities, classes)
         (run,) = load_runs([folder]).runs
