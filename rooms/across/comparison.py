@@ -261,10 +261,8 @@ def alike(runs: Sequence[Run], reference: Run) -> dict[str, int]:
 def clips_of(cache: Cache) -> dict[str, set[str]]:
     """`audio files`, by their content, and `clip ids` that cannot agree by chance."""
     clips = originals(cache.sources)
-    ids: set[str] = set()
-    if "clip_id" in clips:
-        names = clips["clip_id"].astype(str)
-        ids = {*names[names.str.contains(UNIQUE_ID)]}
+    names = clips["clip_id"].astype(str)
+    ids = {*names[names.str.contains(UNIQUE_ID)]}
     return {"audio files": {*clips["source_hash"]} - {""}, "clip ids": ids}
 
 

@@ -219,8 +219,8 @@ class Scores:
                 if row["values"] == self.values(features):
                     self.known.setdefault(features, {})[place] = score
 
-    def add(self, features: str, outers: Sequence[Outer]) -> bool:
-        """Make the fits that choose for these folds and are lacking; False if none."""
+    def add(self, features: str, outers: Sequence[Outer]) -> None:
+        """Make the fits that choose for these folds and are lacking."""
         clips = self.clips
         known = self.known.setdefault(features, {})
         lacking = [
@@ -229,7 +229,7 @@ class Scores:
             if any(o in part.scored and (o, number) not in known for o in outers)
         ]
         if not lacking:
-            return False
+            return
         x = clips.x(features)
         plan = clips.plan
 
@@ -248,17 +248,13 @@ class Scores:
         # a fit takes one thread: several are made side by side
         with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
             made = [*threads.map(score, lacking)]
-        lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        for number, scores in zip(lacking, made):
-            for outer, value in scores.items():
-                known[outer, number] = value
-                place = "" if outer is None else outer
-                values = self.values(features)
-                writer.writerow([features, values, place, number, repr(value)])
+        values = self.values(features)
         with self.file.open("a", encoding="utf-8", newline="") as file:
-            file.write(lines.getvalue())
-        return True
+            writer = csv.writer(file, lineterminator="\n")
+            for number, scores in zip(lacking, made):
+                for outer, value in scores.items():
+                    known[outer, number] = value
+                    writer.writerow([features, values, outer, number, repr(value)])
 
     def mean(self, features: str, outer: Outer) -> float:
         """The mean over the fits that choose for a fold, weighted by their clips."""

@@ -179,13 +179,12 @@ def annotation_tables(tables: Path) -> dict[str, Path]:
     if not tables.is_dir():
         return {tables.name: tables}
     endings = {ending.lower() for ending in ENDINGS}
-    paths = {name: tables / name for name in files_below(tables)}
-    paths = {n: path for n, path in paths.items() if path.suffix.lower() in endings}
-    if not paths:
+    names = [n for n in files_below(tables) if Path(n).suffix.lower() in endings]
+    if not names:
         raise RequestError(
             f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
         )
-    return paths
+    return {name: tables / name for name in names}
 
 
 def read_rows(path: Path, options: TableOptions, *, is_table: bool) -> list[Row]:

@@ -20,7 +20,6 @@ Conventions: n checked detections, N all detections; score (n,) in 0 to 1.
 """
 
 import io
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -114,9 +113,11 @@ def write_check(
 
 def check_folder(folder: Path) -> Path:
     """The first of check, check2, … below OUT that is new, or of this command."""
-    names = itertools.chain([FOLDER], (f"{FOLDER}{n}" for n in itertools.count(2)))
-    places = (folder / name for name in names)
-    return next(p for p in places if not p.exists() or (p / NO_DATA).is_file())
+    number, place = 1, folder / FOLDER
+    while place.exists() and not (place / NO_DATA).is_file():
+        number += 1
+        place = folder / f"{FOLDER}{number}"
+    return place
 
 
 def cut(file: Path, start: float, end: float, model: "AudioModel") -> bytes:

@@ -34,5 +34,4 @@ class ListenOptions(TrainedOptions):
 
 def listen(options: ListenOptions) -> int:
     """Predict the classes of live audio."""
-    status: int = rooms.load("capabilities", "listen").listen_live(options)
-    return status
+    return int(rooms.load("capabilities", "listen").listen_live(options))

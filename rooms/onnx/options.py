@@ -17,5 +17,4 @@ class ExportOptions(ChosenRun):
 
 def export(options: ExportOptions) -> int:
     """Write the networks as one ONNX file, for programs without torch."""
-    status: int = rooms.load("capabilities", "export").export_run(options)
-    return status
+    return int(rooms.load("capabilities", "export").export_run(options))

@@ -11,6 +11,7 @@ other scripts than Latin need XeLaTeX.
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -40,9 +41,7 @@ WANTED = (
 
 def shown_figures(figures: Sequence[SavedFigure]) -> list[SavedFigure]:
     """The figures of the document, one of each line of WANTED."""
-    first: dict[str, SavedFigure] = {}
-    for figure in figures:
-        first.setdefault(figure.name, figure)
+    first = {figure.name: figure for figure in reversed(figures)}
     shown = []
     for names in WANTED:
         drawn = [first[name] for name in names if name in first]
@@ -114,11 +113,8 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
         for path in tested["path"]:
-            if Path(path).is_file():
-                try:
-                    rates[soundfile.info(path).samplerate] += 1
-                except soundfile.LibsndfileError:
-                    continue
+            with suppress(soundfile.LibsndfileError):  # it may be gone
+                rates[soundfile.info(path).samplerate] += 1
         rates.pop(cache.sample_rate, None)
     text = render(
         "methods.txt",

@@ -173,7 +173,8 @@ class Clips:
     """The part of a cache that tells the content of its audio."""
 
     def __init__(self, *contents):
-        self.sources = pd.DataFrame({"source_hash": contents, "copy_of": ""})
+        columns = {"source_hash": contents, "copy_of": "", "clip_id": ""}
+        self.sources = pd.DataFrame(columns)
 
 
 def test_a_dataset_inside_another_is_found_by_its_content():
