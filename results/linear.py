@@ -76,20 +76,20 @@ def fit(
     standard /= scale
     weight = np.zeros((classes, x.shape[1]))
     bias = np.full(classes, ABSENT)
+    counts: NDArray[np.floating] = np.ones((len(y), 1))
     if y.ndim == 2:
         everywhere = y.all(axis=0)
         bias[everywhere] = -ABSENT
         fitted = np.flatnonzero(y.any(axis=0) & ~everywhere)
         target = y[:, fitted] > 0
+        if class_weights is not None:
+            counts = np.where(target, class_weights[fitted], 1.0)
     else:
         fitted = np.unique(y)
         target = y[:, None] == fitted
+        if class_weights is not None:
+            counts = class_weights[y][:, None]
     exclusive = y.ndim == 1 and len(fitted) > 2
-    counts = None
-    if class_weights is not None and y.ndim == 2:
-        counts = np.where(target, class_weights[fitted], 1.0)
-    elif class_weights is not None:
-        counts = class_weights[y][:, None]
     if y.ndim == 1 and len(fitted) == 2:
         # one row, the log odds of the second class, as scikit-learn has it
         bias[fitted[0]] = 0

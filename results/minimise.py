@@ -53,7 +53,7 @@ def minimise(
     target: NDArray[np.bool_],
     strength: float,
     exclusive: bool,
-    counts: Floats | None = None,
+    counts: Array,
 ) -> tuple[Floats, Floats]:
     """Weights (K, D) and biases (K,) with the smallest penalised log loss of x (N, D),
     that of scikit-learn's LogisticRegression(C=strength).
@@ -107,13 +107,11 @@ class LogLoss:
         strength: float,
         exclusive: bool,
         precision: type[np.floating],
-        counts: Floats | None = None,
+        counts: Array,
     ) -> None:
         self.precision = precision
         # (N, 1) or (N, K)
-        self.counts = (np.ones((len(x), 1)) if counts is None else counts).astype(
-            precision
-        )
+        self.counts = counts.astype(precision)
         self.inputs = np.column_stack([x, np.ones(len(x))]).astype(precision)
         self.target = target * self.counts  # (N, K)
         self.strength = precision(strength)

@@ -101,7 +101,9 @@ def correlated_features():
 def test_hard_data_has_its_exact_minimum_too(x, y, strength):
     regression = LogisticRegression(C=strength, max_iter=100_000, tol=1e-8).fit(x, y)
     classes = np.arange(y.max() + 1)
-    weight, bias = minimise(x, y[:, None] == classes, strength, exclusive=True)
+    weight, bias = minimise(
+        x, y[:, None] == classes, strength, exclusive=True, counts=np.ones((len(x), 1))
+    )
     logits = torch.from_numpy(x @ weight.T + bias)
     expected = regression.predict_proba(x)
     np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
@@ -150,7 +152,9 @@ def test_features_without_information_of_their_own_leave_a_model(kind, strength)
     x[:, 0] += y
     standard = StandardScaler().fit_transform(x)
     target = y[:, None] == np.arange(4)
-    weight, bias = minimise(standard, target, strength, exclusive=True)
+    weight, bias = minimise(
+        standard, target, strength, exclusive=True, counts=np.ones((len(x), 1))
+    )
     answers = torch.from_numpy(standard @ weight.T + bias).softmax(1).numpy()
     # at the minimum the gradient of each bias is 0
     np.testing.assert_allclose(answers.sum(axis=0), target.sum(axis=0), atol=1e-3)
@@ -162,7 +166,9 @@ def test_an_end_before_the_minimum_is_told_once(monkeypatch, capsys, steps, told
     monkeypatch.setattr("featurestack.results.minimise.MOST_STEPS", steps)
     x, y = classes_by_chance(60, 8, 6)
     for _ in range(2):
-        minimise(x, y[:, None] == np.arange(6), 1, exclusive=True)
+        minimise(
+            x, y[:, None] == np.arange(6), 1, exclusive=True, counts=np.ones((60, 1))
+        )
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == told
     assert all("was not at its minimum after 2 steps" in line for line in lines)
