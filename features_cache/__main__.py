@@ -35,12 +35,9 @@ def info(options: DatasetOptions) -> None:
 def verify(options: VerifyOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.inspect import verify_cache
+    from featurestack.features_cache.inspect import print_verdicts
 
-    cache = cache_of(options)
-    verdicts = verify_cache(cache, options.features)
-    print("\n".join(verdict.text for verdict in verdicts))
-    return 0 if all(verdict.intact for verdict in verdicts) else 1
+    return 0 if print_verdicts(cache_of(options), options.features) else 1
 
 
 def table(options: TableOptions) -> None:

@@ -434,15 +434,13 @@ def unknown_dataset(dataset: str, data: Path) -> str:
     return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message
 
 
-def open_cache(dataset: str, data: Path, name: str = "") -> Cache:
-    """The cache of a dataset; RequestError names the nearest dataset or a command."""
-    folder = cache_folder(dataset, data, name)
+def cache_of(options: DatasetOptions) -> Cache:
+    """The cache of a command's dataset; RequestError names the nearest dataset, or the
+    command that makes the cache.
+    """
+    dataset, data = options.dataset, options.data
+    folder = cache_folder(dataset, data, options.name)
     if not (is_cache(folder) or dataset in NAMED or Path(dataset).exists()):
         raise RequestError(unknown_dataset(dataset, data))
-    places = option_words(DatasetOptions(name=name, data=data), ("name", "data"))
-    return Cache(folder, make_command("features", f"DATASET={dataset}", *places), data)
-
-
-def cache_of(options: DatasetOptions) -> Cache:
-    """The cache of a command's dataset, as `open_cache`."""
-    return open_cache(options.dataset, options.data, options.name)
+    given = [f"DATASET={dataset}", *option_words(options, ("name", "data"))]
+    return Cache(folder, make_command("features", *given), data)

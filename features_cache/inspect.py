@@ -149,6 +149,13 @@ def verify_cache(cache: Cache, features: str = "all") -> list[Verdict]:
     return verdicts
 
 
+def print_verdicts(cache: Cache, features: str) -> bool:
+    """Print the verdicts of `verify_cache`; whether all files are intact."""
+    verdicts = verify_cache(cache, features)
+    print("\n".join(verdict.text for verdict in verdicts))
+    return all(verdict.intact for verdict in verdicts)
+
+
 def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
     """The clips that have all these features, with their row statistics.
 

@@ -50,7 +50,7 @@ from featurestack.features_cache.side_files import (
     write_costs,
     write_failures,
 )
-from featurestack.storage.files import draft_of, is_held, replaced
+from featurestack.storage.files import draft_of, is_held, named_errors, replaced
 from featurestack.storage.system import allocate
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
@@ -248,8 +248,9 @@ def _make(
     path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
     """Draft the file, reserve its space, copy the clips, rename it, under its lock."""
+    place = f"{path}, {size(len(clip_ids) * spec.clip_bytes)}"
     try:
-        with replaced(path) as draft:
+        with named_errors(place), replaced(path) as draft:
             write_structure(draft, spec, clip_ids)
             allocate(draft)
             file = read_header(draft, spec.stored)
@@ -257,10 +258,6 @@ def _make(
                 for row, values, state in clips:
                     file.write_clip(opened.fileno(), row, values, state)
     except OSError as error:
-        needed = size(len(clip_ids) * spec.clip_bytes)
         if error.errno is None:
-            raise RequestError(f"{path} cannot be made, {needed}: {error}") from error
-        # replaces HDF5's three lines of detail
-        raise OSError(
-            error.errno, os.strerror(error.errno), f"{path}, {needed}"
-        ) from error
+            raise RequestError(f"{place}: cannot be made, {error}") from error
+        raise

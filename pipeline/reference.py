@@ -27,7 +27,7 @@ from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache, Channel, parse_list
 from featurestack.features_cache.cache import UnreadableClips, cache_of
-from featurestack.features_cache.inspect import verify_cache
+from featurestack.features_cache.inspect import print_verdicts
 from featurestack.pipeline import audio
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import VerifyCommand
@@ -339,11 +339,9 @@ def verify_features(options: VerifyCommand) -> int:
         if channel not in cache:
             # an unknown feature is refused with the nearest name
             resolve_feature(channel)
-    verdicts = verify_cache(cache, options.features)
-    print("\n".join(verdict.text for verdict in verdicts))
-    intact = all(verdict.intact for verdict in verdicts)
+    intact = print_verdicts(cache, options.features)
     if options.recompute:
-        names = [verdict.name for verdict in verdicts[1:]]
+        names = cache.named(options.features)
         intact &= recompute(cache, names, options.recompute, options.seed)
     return 0 if intact else 1
 

@@ -35,8 +35,10 @@ def ended_drafts(folder: Path, name: str) -> list[Path]:
 
 
 @contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """An OSError names `path`: that of a write to an open file names none."""
+def named_errors(path: Path | str) -> Iterator[None]:
+    """An OSError names `path`: that of a write to an open file names none, and HDF5's
+    has three lines of detail.
+    """
     try:
         yield
     except OSError as error:

@@ -30,6 +30,9 @@ from featurestack.pipeline.parameters import (
     Odd,
 )
 
+# decorator: a feature with a row for each mel band
+mel_feature = functools.partial(feature, rows=mel_axis, row_unit="Hz", version=2)
+
 
 @feature(units="amplitude")
 def waveform(clip: Clip) -> np.ndarray:
@@ -60,7 +63,7 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     return kernels.spectrum.decibels(clip.power(framing))
 
 
-@feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
+@mel_feature(units="dB")
 def mel(
     clip: Clip,
     *,
@@ -80,9 +83,7 @@ def mel(
     return clip.mel_db(bank, framing)
 
 
-@feature(
-    units="dB/frame", rows=mel_axis, row_unit="Hz", frames=sloped_frames, version=2
-)
+@mel_feature(units="dB/frame", frames=sloped_frames)
 def mel_delta(
     clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -161,7 +162,7 @@ def taps_of(width: int, order: int) -> np.ndarray:
     return scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")
 
 
-@feature(units="PCEN", rows=mel_axis, row_unit="Hz", version=2)
+@mel_feature(units="PCEN")
 def pcen(
     clip: Clip, *, compression: Compression, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -194,7 +195,7 @@ def pcen(
     return bias**power * np.expm1(power * log_rise)
 
 
-@feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
+@mel_feature(units="dB")
 def harmonic(
     clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -211,7 +212,7 @@ def harmonic(
     return kernels.spectrum.decibels(clip.bands(part, bank))
 
 
-@feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
+@mel_feature(units="dB")
 def percussive(
     clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing
 ) -> np.ndarray:

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, dataset_name
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.cache import cache_of
 from featurestack.results.config import StoredChannel
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import are_exclusive, place
@@ -143,7 +144,7 @@ def background_cache(
     given = [f"DATASET={table}", f"FEATURES={stored}", f"SAMPLE_RATE={rate}"]
     remedy = f"{cut}, then {make_command('features', *given, *places)}"
     try:
-        other = open_cache(name, cache.data)
+        other = cache_of(DatasetOptions(dataset=name, data=cache.data))
         for own in channels:
             feature = other[own.stored]
             if feature.parameters != cache[own.stored].parameters:

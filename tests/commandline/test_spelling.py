@@ -6,9 +6,9 @@ import pytest
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import rooms, spelling
-from featurestack.commandline.options import fields, with_rooms
+from featurestack.commandline.options import DatasetOptions, fields, with_rooms
 from featurestack.commandline.spelling import MAKE, CommandLine, called_as
-from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.cache import cache_of
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.importance.options import ImportanceOptions
@@ -58,7 +58,7 @@ def test_a_script_is_told_the_call_of_a_function(script, command, given, call):
 
 def test_a_message_of_a_script_has_calls(script, tmp_path):
     with refused(r'yet: run fs\.extract\(dataset="synth", data="'):
-        open_cache("synth", tmp_path)
+        cache_of(DatasetOptions(dataset="synth", data=tmp_path))
 
 
 def test_all_switches_of_the_functions_are_known():

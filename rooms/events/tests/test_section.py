@@ -7,7 +7,8 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs, runs_of_other_clips
-from featurestack.features_cache.cache import open_cache
+from featurestack.commandline.options import DatasetOptions
+from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.rooms.events.tests.field import (
     MEL,
@@ -82,7 +83,9 @@ def test_a_sweep_compares_runs_by_the_f1_of_events(runs):
 
 def test_a_run_on_other_events_than_those_of_today_is_named(runs):
     folder, trained = runs
-    cache = open_cache(str(folder / "data" / "field" / "field.csv"), folder / "data")
+    data = folder / "data"
+    table = str(data / "field" / "field.csv")
+    cache = cache_of(DatasetOptions(dataset=table, data=data))
     read = load_runs(trained)
     assert runs_of_other_clips(read.runs, cache) == []
     file = folder / "data" / "field" / "events.csv"
