@@ -12,7 +12,6 @@ without their framing: frames of 46 ms make no other feature of mel.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mode
-from typing import NamedTuple
 
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.names import FRAMING, parse_channel
@@ -260,61 +259,45 @@ def network(state: State) -> str:
     return make_command("train", *state.given, words, *model, *others)
 
 
-def predict(state: State) -> str:
-    # with its dataset: others may have that name
-    return predict_by(state, state.chosen or state.best.run)
-
-
 def predict_by(state: State, run: str, audio: str = "FILE") -> str:
     """The command that predicts new audio by a run."""
     runs = without(state.given, "DATASET", "NAME", "DATA")
     return make_command("predict", f"AUDIO={audio}", f"RUN={run}", *runs)
 
 
-class Rule(NamedTuple):
-    """A state, its command, and the key of the reason in a report's sentences."""
-
-    reason: str
-    applies: Callable[[State], object]
-    command: Callable[[State], str]  # '' if there is none after all
-
-
-RULES = (
-    Rule("extract", lambda s: s.part or s.changed, features),
-    Rule(
+# key of the reason in a report's sentences, whether a state has it, and the command; ''
+# if there is none after all
+RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] = (
+    ("extract", lambda s: s.part or s.changed, features),
+    (
         "check",
         lambda s: s.leak or (s.unchecked and not s.framed),
         lambda s: s.of_data("pipeline check"),
     ),
-    Rule("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
-    Rule("complete", lambda s: s.incomplete, features),
-    Rule(
-        "again", lambda s: s.former or any(run.outdated for run in s.trained), retrain
-    ),
-    Rule("report", lambda s: s.ran, lambda s: make_command("analysis", *s.given)),
-    Rule("first", lambda s: not s.trained and not s.chosen, first),
-    Rule(
-        "different", lambda s: s.chance and untried(s), lambda s: s.again(*untried(s))
-    ),
-    Rule("combine", lambda s: s.ranked == 1 and not s.chosen, combine),
-    Rule(
+    ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
+    ("complete", lambda s: s.incomplete, features),
+    ("again", lambda s: s.former or any(run.outdated for run in s.trained), retrain),
+    ("report", lambda s: s.ran, lambda s: make_command("analysis", *s.given)),
+    ("first", lambda s: not s.trained and not s.chosen, first),
+    ("different", lambda s: s.chance and untried(s), lambda s: s.again(*untried(s))),
+    ("combine", lambda s: s.ranked == 1 and not s.chosen, combine),
+    (
         "folds",
         lambda s: any(run.missing_folds for run in s.trained[:2]),
         lambda s: sweeps(s.given, s.trained[:2]),
     ),
-    Rule("network", lambda s: s.exact and not s.chance and not s.chosen, network),
-    Rule("predict", lambda s: s.audio, predict),
-    Rule(
-        "paper", lambda s: True, lambda s: make_command("analysis", *s.given, "PAPER=1")
-    ),
+    ("network", lambda s: s.exact and not s.chance and not s.chosen, network),
+    # with its dataset: others may have a run of that name
+    ("predict", lambda s: s.audio, lambda s: predict_by(s, s.chosen or s.best.run)),
+    ("paper", lambda s: True, lambda s: make_command("analysis", *s.given, "PAPER=1")),
 )
 
 
 def next_step(state: State) -> tuple[str, str]:
     """A command to copy, and the key of its reason in a report's sentences."""
-    for rule in RULES:
-        if rule.applies(state) and (command := rule.command(state)):
-            return command, rule.reason
+    for reason, applies, command in RULES:
+        if applies(state) and (words := command(state)):
+            return words, reason
     raise AssertionError("the last rule applies")
 
 
