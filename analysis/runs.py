@@ -150,12 +150,18 @@ class Run:
     @cached_property
     def ranks(self) -> Floats:
         """(S, N, K) ranks of each class's probabilities within each fold, for tags."""
-        return self.task.metric.ranks(self)
+        from featurestack.results.tags import fold_ranks
+
+        by_seed = [fold_ranks(values, self.folds) for values in self.probabilities]
+        return np.stack(by_seed)
 
     @cached_property
     def precision(self) -> Floats:
         """(K + 1, 3) of tags: `results.tags.precision_of_seeds`."""
-        return self.task.metric.precision(self)
+        from featurestack.results.tags import precision_of_seeds
+
+        seeds = [(self.labels, ranks, self.groups) for ranks in self.ranks]
+        return precision_of_seeds(seeds)
 
     @cached_property
     def answers(self) -> tuple[Any, ...]:

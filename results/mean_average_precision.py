@@ -135,14 +135,6 @@ class MeanAveragePrecision(RankingMetric):
         remainder = differences[0] - values.sum()
         return differences, values + shares * remainder
 
-    def ranks(self, run: TestedRun) -> Floats:
-        by_seed = [tags.fold_ranks(values, run.folds) for values in run.probabilities]
-        return np.stack(by_seed)
-
-    def precision(self, run: TestedRun) -> Floats:
-        seeds = [(run.labels, ranks, run.groups) for ranks in run.ranks]
-        return tags.precision_of_seeds(seeds)
-
     def perfect(self, run: TestedRun) -> float:
         """Below 1 if the prevalence differs between folds."""
         rng = np.random.default_rng(0)

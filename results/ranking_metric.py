@@ -198,14 +198,6 @@ class RankingMetric(ABC):
         """
         raise NotImplementedError
 
-    def ranks(self, run: TestedRun) -> Floats:
-        """`run.ranks`, for a metric that ranks clips."""
-        raise NotImplementedError
-
-    def precision(self, run: TestedRun) -> Floats:
-        """`run.precision`, for a metric that ranks clips."""
-        raise NotImplementedError
-
     def perfect(self, run: TestedRun) -> float:
         """The score of a perfect order of the clips."""
         return 1.0
