@@ -249,12 +249,15 @@ class Scores:
         with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
             made = [*threads.map(score, lacking)]
         values = self.values(features)
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        for number, scores in zip(lacking, made):
+            for outer, value in scores.items():
+                known[outer, number] = value
+                writer.writerow([features, values, outer, number, repr(value)])
+        # one write: lines of two answers at once do not mix
         with self.file.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            for number, scores in zip(lacking, made):
-                for outer, value in scores.items():
-                    known[outer, number] = value
-                    writer.writerow([features, values, outer, number, repr(value)])
+            file.write(lines.getvalue())
 
     def mean(self, features: str, outer: Outer) -> float:
         """The mean over the fits that choose for a fold, weighted by their clips."""
