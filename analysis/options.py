@@ -43,11 +43,3 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
 
     # options on which the page depends; a room's class has its own
     of_page: ClassVar[tuple[str, ...]] = ("run", "figures", "audio_mb")
-
-    @property
-    def page_options(self) -> list[str]:
-        """The options on which the page depends, those of rooms too."""
-        names: dict[str, None] = {}
-        for kind in type(self).__mro__:
-            names |= dict.fromkeys(kind.__dict__.get("of_page", ()))
-        return [*names]

@@ -200,11 +200,6 @@ class Ranking(Compared):
         return differences, tests
 
     @cached_property
-    def perfect(self) -> float:
-        """The score of a perfect order of the clips; tags: below 1 if folds differ."""
-        return self.metric.perfect(self.best)
-
-    @cached_property
     def chance(self) -> tuple[float, float]:
         """Accuracy of always predicting the commonest class, and p of the best run
         against it.

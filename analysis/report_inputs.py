@@ -353,5 +353,8 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
                 source_changes(cache.sources, cache.source),
                 *map(str, targets.values()),
             ]
-    words = [*option_words(options, options.page_options), *job.given]
+    of_page: list[str] = []  # options of rooms too
+    for kind in type(options).__mro__:
+        of_page += vars(kind).get("of_page", ())
+    words = [*option_words(options, of_page), *job.given]
     return digest([spelling.caller(), *words, *states])

@@ -33,8 +33,9 @@ def chance_map(f: Findings) -> str:
 
 @sentence
 def method_map(f: Findings) -> str:
+    main = ranking_of(f)
     swapped = f"by jackknife values of mAP by {f.unit}"
-    if ranking_of(f).swaps:
+    if main.swaps:
         swapped = f"by swapping them in whole {plural(f.unit)}, in every pattern"
     text = (
         "mAP is the mean over the classes of average precision; clips of all folds are"
@@ -45,7 +46,7 @@ def method_map(f: Findings) -> str:
         f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
         f" Chance, {percent(f.chance)} %, is what a random order gets on average."
     )
-    perfect = ranking_of(f).perfect
+    perfect = main.metric.perfect(main.best)
     if perfect < 0.9995:
         text += (
             f" A perfect order would get {percent(perfect)} % in this way, because"
