@@ -178,15 +178,11 @@ def findings(
     }
     for ranking in ranked[1:]:
         reasons |= {run.name: ranking.reason for run in ranking.runs}
-    excluded = Counter(reasons.values())
-    if not ranked:
-        return Findings("none", problems, excluded, threats, groups=groups)
-
-    found = statistics(ranked)
+    found = statistics(ranked) if ranked else Findings("none")
     return replace(
         found,
         problems=problems,
-        excluded=excluded,
+        excluded=Counter(reasons.values()),
         threats=[*threats, *found.threats],
         groups=groups,
         outdated=outdated,

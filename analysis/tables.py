@@ -37,7 +37,6 @@ LITERATURE = Path(__file__).with_name("literature.csv")
 # Number of classes; a run on fewer classes, or on categories, has a different task.
 LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
 OWN_SOURCE = "this project"
-DECIMALS = 3
 LATEX_ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -294,10 +293,7 @@ def literature(ranking: Ranking) -> pd.DataFrame:
 
 def format_p(value: float) -> str:
     """A p-value with three decimals, such as `0.012`; `< 0.001` for a smaller one."""
-    smallest = 10**-DECIMALS
-    if value < smallest:
-        return f"< {smallest}"
-    return f"{value:.{DECIMALS}f}"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def latex_text(text: str) -> str:
