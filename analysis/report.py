@@ -190,7 +190,7 @@ def with_ranking(state: State, found: Findings) -> State:
         ranked=len(ranked),
         trained=trained,
         chance=found.state == "chance",
-        exact=bool(ranked) and all(run.exact for run in ranked),
+        exact=all(run.exact for run in ranked),
         leak=leak,
         stale=bool(found.outdated),
         chosen=chosen,

@@ -44,10 +44,9 @@ def single_scores(runs: Path, task: str) -> dict[str, dict[str, float]]:
     for folder in find(runs.parent, runs.name):
         try:
             config = folder.config
-            if not isinstance(config, RunConfig) or config.task != task:
-                continue
-            finished = {*folder.finished} == {*config.folds}
-            if "+" in config.features or not finished:
+            single = isinstance(config, RunConfig) and "+" not in config.features
+            whole = folder.finished == folder.folds
+            if config.task != task or not single or not whole:
                 continue
             column = f"test_{folder.task.score}"
             last = [folder.history(fold)[column].iloc[-1] for fold in folder.finished]
