@@ -265,13 +265,13 @@ def audio_state(file: Any) -> str:
     path = Path(file.path)
     try:
         status = path.stat()
-        if status.st_size != file.source_size:
-            return "changed"
-        if status.st_mtime_ns == file.source_time_ns:
-            return "same"
-        return "same" if content_hash(path) == file.source_hash else "changed"
+        same = status.st_size == file.source_size and (
+            status.st_mtime_ns == file.source_time_ns
+            or content_hash(path) == file.source_hash
+        )
     except OSError:
         return "removed"
+    return "same" if same else "changed"
 
 
 def new_files(folder: Path, known: Collection[str]) -> int:
