@@ -1,4 +1,4 @@
-"""When an accuracy by clip is above one by group."""
+"""When an accuracy by clip is above one by group, and the folds of clips."""
 
 import numpy as np
 import pandas as pd
