@@ -8,7 +8,7 @@ use differences of samples: low rumble would make clips similar.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import combinations, islice, pairwise
 from typing import NamedTuple
 
@@ -196,10 +196,11 @@ def duplicate_findings(
     paths = table["path"].tolist()
     places = spans(table)
     rate, channel = dataset.sample_rate, dataset.audio_channel
-    given = partial(audio.decode, seconds=LONGEST_DURATION, channel=channel)
-    decode_row = lru_cache(KEPT_AT_HAND)(
-        lambda row: given(paths[row], rate, span=places[row])
-    )
+
+    @lru_cache(KEPT_AT_HAND)
+    def decode_row(row: int) -> Samples:
+        return audio.decode(paths[row], rate, LONGEST_DURATION, places[row], channel)
+
     for pair in find_near_duplicates(fingerprints, paths, decode_row):
         a = table.iloc[pair.a]
         b = table.iloc[pair.b]
