@@ -37,7 +37,6 @@ from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import ChoiceConfig, RunConfig
 from featurestack.results.next_step import DIFFERENT, unframed
 from featurestack.results.run_folder import RunFolder, configuration_score, find
-from featurestack.rooms.answer import sentences
 from featurestack.rooms.answer.options import FOLDER, AnswerOptions
 from featurestack.storage.files import Lock, may_write
 from featurestack.train.options import RunOptions
@@ -454,6 +453,8 @@ def conclude(
     checked: bool,
     whole: bool,
 ) -> Answer:
+    from featurestack.rooms.answer import section
+
     names = scores.clips.plan.channel_names
     alone = {name: scores.mean(name, None) for name in names}
     alone = dict(sorted(alone.items(), key=lambda pair: -pair[1]))
@@ -473,9 +474,9 @@ def conclude(
     if isinstance(config, ChoiceConfig):
         own, chosen = config.recommended_run, dict(zip(config.folds, config.sets))
         recommended = "" if chance else config.recommended
-        lines.append(sentences.chosen(config))
-        lines.append(sentences.recommended(config, chance=chance))
-    surer = sentences.surer(names, question.cache)
+        lines.append(section.chosen(config))
+        lines.append(section.recommended(config, chance=chance))
+    surer = section.surer(names, question.cache)
     metric = scores.clips.plan.task.metric.title
     lines += [surer, ranking(alone, metric)]
     lines += [f"report: {built.page.resolve()}", f"next:   {built.next_command}"]

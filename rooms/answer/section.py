@@ -1,6 +1,7 @@
 """The report's section on a choice of features, its chart and its sentences."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,16 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.first_screen import axis_of
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
+from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
+from featurestack.features_cache import Cache
 from featurestack.results.bootstrap import CHOICE_WIDTH
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import damage_named
-from featurestack.rooms.answer import sentences
 
 CANDIDATES = "features.csv"
 # score alone by `linear`, folds that chose it, points lost without it there by
@@ -25,6 +28,7 @@ CANDIDATES = "features.csv"
 NUMBERS = ("alone", "folds", "lost", "lost_low", "lost_high")
 FEATURE_COLUMNS = ("feature", *NUMBERS, "about")
 CHARTED = 10  # features alone in the chart
+NAMED = 6  # features whose counts are stated
 TEXTS = {"feature": str, "about": str}  # columns of the table of features
 
 
@@ -40,14 +44,14 @@ def answer(page: PageInputs) -> Section:
     tables: dict[str, pd.DataFrame] = {}
     values: dict[str, object] = {}
     # the heading says "chosen" already
-    chosen = sentences.chosen(config).removeprefix("chosen: ")
-    recommended = sentences.as_sentence(sentences.recommended(config, chance=chance))
-    leads = {"What was chosen?": f"{chosen}. {recommended}"}
+    sets = chosen(config).removeprefix("chosen: ")
+    later = as_sentence(recommended(config, chance=chance))
+    leads = {"What was chosen?": f"{sets}. {later}"}
     if page.cache:
-        leads["What next?"] = sentences.surer(config.candidates, page.cache)
+        leads["What next?"] = surer(config.candidates, page.cache)
     try:
         features = read_features(run.folders[0].path / CANDIDATES)
-        leads["Which alone?"] = sentences.alone(features, page.found.score)
+        leads["Which alone?"] = alone(features, page.found.score)
         tables["chosen_features"] = features
         values = {"choice": config, "width": CHOICE_WIDTH, "chance": chance}
         if run is page.found.runs[0]:
@@ -108,3 +112,76 @@ def read_features(file: Path) -> pd.DataFrame:
     with damage_named(file, f"repeat {make_command('answer')}"):
         table = pd.read_csv(file, dtype=TEXTS)[list(FEATURE_COLUMNS)]
         return table.fillna({"about": ""}).astype(dict.fromkeys(NUMBERS, float))
+
+
+# ---- sentences
+
+
+def chosen(config: ChoiceConfig) -> str:
+    """Each feature's choices: `modulation in 5 of 5 folds, mfcc in 4`."""
+    counts = Counter(name for features in config.sets for name in features.split("+"))
+    ordered = counts.most_common()
+    (first, most), *others = ordered[:NAMED]
+    texts = [f"{first} in {most} of {counted(len(config.sets), 'fold')}"]
+    texts += [f"{name} in {count}" for name, count in others]
+    if len(ordered) > NAMED:
+        texts.append(f"{len(ordered) - NAMED} more less often")
+    return f"chosen: {', '.join(texts)}"
+
+
+def alone(features: pd.DataFrame, score: str) -> str:
+    """The features with the highest scores alone, from the table of candidates."""
+    best = features.nlargest(NAMED, "alone")
+    texts = [f"{row.feature} {percent(row.alone)} %" for row in best.itertuples()]
+    sentence = f"By linear, {score}: {', '.join(texts)}."
+    if len(features) > 1:
+        sentence += (
+            f" The first of {len(features)} features is selected by this score, so it"
+            " is optimistic."
+        )
+    return sentence
+
+
+def recommended(config: ChoiceConfig, *, chance: bool) -> str:
+    """The set for later use, how sure its choice is, and that it has no score."""
+    if chance:
+        return "no set is recommended: none is clearly better than chance"
+    folds = counted(len(config.sets), "fold")
+    if config.decided:
+        return (
+            f"for later use: {config.recommended}, chosen from the scores of all folds"
+            f" together ({config.agreeing} of {folds} chose it alone); no clip is left"
+            " to test it: it has no score of its own"
+        )
+    different = counted(len({*config.sets}), "set")
+    return (
+        f"undecided: {folds} chose {different}; for later use {config.recommended},"
+        f" which has {percent(config.recommended_score)} % by linear, on folds that"
+        " chose it, so this is optimistic"
+    )
+
+
+def surer(candidates: Sequence[str], cache: Cache) -> str:
+    """Ways to make the answer surer, in whole sentences."""
+    clips = cache.clips[cache.clips["copy_of"] == ""]
+    number = clips["group"].nunique()
+    unit = cache.groups or "recording"
+    texts = [
+        f"{counted(4 * number, unit)} instead of {number:,} would halve the interval."
+    ]
+    if not cache.groups and number == len(clips):
+        texts.append(
+            "If clips share a speaker, a site or a recording, name it with GROUP=."
+        )
+    has_networks = any(name.startswith("embedding") for name in candidates)
+    if not has_networks and "networks" in rooms.names("capabilities"):
+        networks = rooms.load("capabilities", "networks")
+        _, remark = networks.choose_networks(cache.sample_rate)
+        texts.append("A pretrained network may have a higher score.")
+        texts.append(as_sentence(remark))
+    return " ".join(texts)
+
+
+def as_sentence(clause: str) -> str:
+    """`Chosen: mfcc@N in 1 fold.` for `chosen: mfcc@N in 1 fold`."""
+    return f"{clause[:1].upper()}{clause[1:]}."
