@@ -102,36 +102,31 @@ class Comparison:
         return {**pooled.to_dict(), **widest.iloc[0].to_dict()}
 
 
-def trained_runs(job: ReportJob) -> dict[str, list[RunFolder]]:
-    """Model -> its readable runs with a finished fold."""
-    runs: dict[str, list[RunFolder]] = {}
+def trained_runs(job: ReportJob) -> list[RunFolder]:
+    """Its readable runs with a finished fold."""
+    runs = []
     for folder in job.runs:
         with suppress(RequestError, OSError):
             if isinstance(folder.config, RunConfig) and folder.finished:
-                runs.setdefault(folder.config.model, []).append(folder)
+                runs.append(folder)
     return runs
 
 
-def trained_sets(job: ReportJob) -> dict[str, set[str]]:
-    """Model -> its feature sets with a finished fold."""
-    return {
-        model: {run.training.features for run in runs}
-        for model, runs in trained_runs(job).items()
-    }
+def trained_sets(job: ReportJob) -> list[tuple[str, str]]:
+    """Model and feature set of each configuration with a finished fold."""
+    configs = [run.training for run in trained_runs(job)]
+    return [*dict.fromkeys((config.model, config.features) for config in configs)]
 
 
 def refuse_unknown(given: Sequence[ReportJob], model: str, base: str) -> None:
     """RequestError for a model or base that no run of these datasets has."""
-    features: dict[str, set[str]] = {}
-    for job in given:
-        for trained, sets in trained_sets(job).items():
-            features.setdefault(trained, set()).update(sets)
-    if not features:
+    sets = [trained for job in given for trained in trained_sets(job)]
+    if not sets:
         return  # the reports say why no run can be read
-    if model and model not in features:
-        raise RequestError(f"MODEL: {nearest('trained model', model, features)}")
-    models = [model] if model else features
-    known = set().union(*(features[trained] for trained in models))
+    models = {trained for trained, _ in sets}
+    if model and model not in models:
+        raise RequestError(f"MODEL: {nearest('trained model', model, models)}")
+    known = {features for trained, features in sets if model in ("", trained)}
     if base != DEFAULT_BASE and base not in known:
         what = f"feature set{f' of {model}' if model else ''}"
         raise RequestError(f"BASE: {nearest(what, base, known)}")
@@ -141,10 +136,10 @@ def chosen_model(given: Sequence[ReportJob], base: str) -> str:
     """The model with which most datasets have the base and another set."""
     counts: Counter[str] = Counter()
     for sets in map(trained_sets, given):
-        for model, features in sets.items():
-            if base in features and len(features) > 1:
+        for model, features in Counter(model for model, _ in sets).items():
+            if (model, base) in sets and features > 1:
                 # more feature sets decide between models of equally many datasets
-                counts[model] += 1_000_000 + len(features)
+                counts[model] += 1_000_000 + features
     return counts.most_common(1)[0][0] if counts else ""
 
 
@@ -152,7 +147,8 @@ def current_runs(
     job: ReportJob, cache: Cache | None, model: str
 ) -> tuple[list[Run], list[Problem]]:
     """The runs of this model whose clips have not changed, and what is left out."""
-    results = load_runs(trained_runs(job).get(model, []))
+    every = trained_runs(job)
+    results = load_runs([run for run in every if run.training.model == model])
     problems = [problem for problem in results.problems if problem.kind == "damaged"]
     outdated = runs_of_other_clips(results.runs, cache) if cache else []
     changed = {problem.run for problem in outdated}

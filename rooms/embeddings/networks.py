@@ -276,11 +276,17 @@ def with_weights(networks: Sequence[Path]) -> list[Path]:
     return files
 
 
+def own_files(name: str) -> list[Path]:
+    """The user's files of a network."""
+    paths = [FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
+    return [path for path in paths if path.is_file()]
+
+
 def find_network(name: str) -> NetworkFiles:
     """The files of a network; RequestError says what to do if there are none."""
     known = KNOWN.get(name)
     card = FOLDER / f"{name or 'NAME'}.json"
-    own = [path for suffix in LIBRARIES if (path := card.with_suffix(suffix)).is_file()]
+    own = own_files(name)
     if len(own) > 1:
         raise RequestError(
             f"embedding@model={name} may be {own[0]} or {own[1]}: remove one"
@@ -308,9 +314,7 @@ def find_network(name: str) -> NetworkFiles:
 def obtain_network(name: str) -> NetworkFiles:
     """The files of a network, which is fetched first if it has an address."""
     known = KNOWN.get(name)
-    file = FOLDER / name
-    own = any(file.with_suffix(suffix).is_file() for suffix in LIBRARIES)
-    if known and known.url and not own:
+    if known and known.url and not own_files(name):
         fetch_network(name)
     return find_network(name)
 
@@ -389,13 +393,8 @@ def in_package(known: KnownNetwork) -> Path | None:
 
 def names() -> list[str]:
     """The known networks, then those in FOLDER that have a card."""
-    own = {
-        path.stem
-        for suffix in LIBRARIES
-        for path in FOLDER.glob(f"*{suffix}")
-        if path.with_suffix(".json").is_file()
-    }
-    return list(dict.fromkeys([*KNOWN, *sorted(own)]))
+    cards = sorted(card.stem for card in FOLDER.glob("*.json") if own_files(card.stem))
+    return list(dict.fromkeys([*KNOWN, *cards]))
 
 
 def choose_networks(sample_rate: int) -> tuple[list[str], str]:

@@ -173,9 +173,9 @@ def refuse_other_classes(answers: Sequence[Answers]) -> None:
 
 def classes_of(models: Sequence[Answers]) -> list[str]:
     """The classes of all models, first those of columns in their order."""
-    columns = next(([*own.scores] for own in models if not own.listed), [])
-    others = {name for own in models for name in own.scores}
-    return [*columns, *sorted(others - {*columns})]
+    columns = [name for own in models if not own.listed for name in own.scores]
+    every = sorted({name for own in models for name in own.scores})
+    return [*dict.fromkeys([*columns, *every])]
 
 
 def complete(own: Answers, classes: Sequence[str], task: str) -> pd.DataFrame:
