@@ -429,9 +429,8 @@ def as_trained(runs: Path, features: str, model: str) -> str:
     for folder in find(runs.parent, runs.name):
         with suppress(RequestError, OSError):
             config = folder.config
-            if not isinstance(config, RunConfig) or config.model != model:
-                continue
-            if Counter(config.features.split("+")) == members:
+            same_model = isinstance(config, RunConfig) and config.model == model
+            if same_model and Counter(config.features.split("+")) == members:
                 return config.features
     return features
 

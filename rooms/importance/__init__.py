@@ -35,7 +35,7 @@ def load_folders() -> Loaded:
 @ROOM.figures(*NAMES)
 def load_figures() -> Loaded:
     from featurestack.analysis.figures.drawing import FIGURES
-    from featurestack.rooms.importance import figures  # noqa: F401
+    from featurestack.rooms.importance import section  # noqa: F401
 
     return [FIGURES[name] for name in NAMES]
 
