@@ -78,7 +78,7 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
     facts = {
         "Balanced accuracy, mean of folds": f"{percent(balanced)} %" if unlike else "",
         **means,
-        "Folds": f"{row['n']} of {len(run.folders[0].folds)}",
+        "Folds": f"{row['n']} of {len(run.config.folds)}",
         "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.foreign else seeds,
         "Protocol": run.protocol,
         "Model": "" if run.foreign else model,

@@ -188,7 +188,7 @@ class Run:
     def missing_folds(self) -> tuple[int, ...]:
         """Folds of the protocol of which this run has no predictions."""
         tested = {*self.folds.tolist()}
-        return tuple(fold for fold in self.folders[0].folds if fold not in tested)
+        return tuple(fold for fold in self.config.folds if fold not in tested)
 
 
 @dataclass(frozen=True)

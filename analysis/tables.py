@@ -270,7 +270,7 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     for name in dict.fromkeys(weights):
         best = weights.index(name)
         run = ranking.runs[best]
-        folds = counted(len(run.folders[0].folds), "fold")
+        folds = counted(len(run.config.folds), "fold")
         if run.missing_folds:
             folds = f"{len(ranking.folds)} of {folds}"
         protocol = f"{folds}, {run.protocol}"

@@ -51,7 +51,7 @@ def best_of(f: Findings) -> Any:
 def folds(f: Findings) -> str:
     """`5 folds`, `2 of 5 folds`."""
     main = ranking_of(f)
-    tested, protocol = len(main.folds), len(main.best.folders[0].folds)
+    tested, protocol = len(main.folds), len(main.best.config.folds)
     of = f"{tested} of " if tested < protocol else ""
     return of + counted(protocol, "fold")
 
