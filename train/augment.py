@@ -111,12 +111,6 @@ class Batch(NamedTuple):
         """`x`, but the batch's own values in channels whose columns are not time."""
         return keep_untimed(self.channels.timed, x, self.x)
 
-    def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
-        """Values `x` and mixed targets: clips `other` have the share `weight`."""
-        share = weight.to(self.y.dtype)
-        y = self.y.lerp(self.y[other], share[:, None])
-        return self._replace(x=x, y=y)
-
 
 def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
     """`x`, but `still` in channels whose columns are not time."""

@@ -224,4 +224,6 @@ def mixup(batch: Batch, strength: float) -> Batch:
     other = batch.partners()
     partners = batch.x.index_select(0, other)
     blended = batch.x.lerp(partners, batch.each(weight))
-    return batch.mixed(blended, other, weight)
+    share = weight.to(batch.y.dtype)
+    targets = batch.y.lerp(batch.y[other], share[:, None])
+    return batch._replace(x=blended, y=targets)

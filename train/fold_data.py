@@ -86,12 +86,12 @@ class ClipMoments:
 def measure_clips(plan: Plan) -> ClipMoments:
     """Measure the rows of its clips in one pass; name those that cannot be read."""
     cache = plan.cache
-    positions = plan.table.index.to_numpy()
     spec = plan.input
     clips = len(cache.clips)
     moments = [np.zeros((clips, 2, channel.rows)) for channel in spec.channels]
     unusable: dict[str, str] = {}
-    for chunk in progress(chunked(positions), label="reading features", unit="batches"):
+    chunks = chunked(plan.table.index.to_numpy())
+    for chunk in progress(chunks, label="reading features", unit="batches"):
         for channel, of_clips in zip(spec.channels, moments):
             chunk, values = read_usable(cache, channel, chunk, unusable)
             values = values.astype(np.float32)  # float16 would overflow in the squares

@@ -53,7 +53,6 @@ class LabelledClips:
 
     table: pd.DataFrame  # clip_id, group, path, start, end, target
     classes: tuple[str, ...]  # classes of both the run and the other dataset
-    unknown: tuple[str, ...]  # labels that the run does not know
     left_out: int  # clips whose label is unknown
     trained_on: int  # clips whose file the run was trained on
 
@@ -73,7 +72,6 @@ def score_elsewhere(options: PredictOptions) -> int:
     refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)  # a wrong REPORTS is refused at once
     clips = labelled_clips(other, run, options.data)
-    tell_left_out(clips, other.name)
     table = clips.table.set_index("clip_id", drop=False)
     apart: dict[str, Probabilities] = {}
     answers = predict_files(
@@ -134,7 +132,9 @@ def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
 
 
 def labelled_clips(other: Dataset, run: RunFolder, data: Path) -> LabelledClips:
-    """The other dataset's clips of the run's classes, but for files of the run."""
+    """The other dataset's clips of the run's classes, but for files of the run; tells
+    what is left out.
+    """
     table = originals(other.table)
     text = table[run.task.column]
     labels = by_label(pd.DataFrame({"label": text}))["label"]
@@ -156,14 +156,25 @@ def labelled_clips(other: Dataset, run: RunFolder, data: Path) -> LabelledClips:
             f"{run.name} was trained on every file of {other.name}: give a dataset of"
             " other recordings"
         )
+    left_out = int((~counts).sum())
+    if unknown:
+        tell(
+            f"{counted(len(unknown), 'class')} of {other.name} unknown to the run"
+            f" ({named(unknown)}): {counted(left_out, 'clip')} left out"
+        )
+    trained_on = int(seen.sum())
+    if trained_on:
+        tell(
+            f"{counted(trained_on, 'clip')} left out: the run was trained on their"
+            " files"
+        )
     common = [name for name in run.classes if name in present]
     columns = ["clip_id", "group", "path", "start", "end", "target"]
     return LabelledClips(
         table=kept.loc[~seen, columns],
         classes=tuple(common),
-        unknown=tuple(unknown),
-        left_out=int((~counts).sum()),
-        trained_on=int(seen.sum()),
+        left_out=left_out,
+        trained_on=trained_on,
     )
 
 
@@ -271,20 +282,6 @@ def change_sentence(compared: ComparedScores) -> str:
         return f"{points(change)} points"
     ends = [points(change + side * compared.reach) for side in (-1, 1)]
     return f"{points(change)} points ({ends[0]} to {ends[1]})"
-
-
-def tell_left_out(clips: LabelledClips, name: str) -> None:
-    """Name the classes and count the clips that do not count."""
-    if clips.unknown:
-        tell(
-            f"{counted(len(clips.unknown), 'class')} of {name} unknown to the run"
-            f" ({named(clips.unknown)}): {counted(clips.left_out, 'clip')} left out"
-        )
-    if clips.trained_on:
-        tell(
-            f"{counted(clips.trained_on, 'clip')} left out: the run was trained on"
-            " their files"
-        )
 
 
 def named(names: Sequence[str]) -> str:
