@@ -80,12 +80,12 @@ def list_all(options: ListOptions) -> int:
     """The command `list`; 1 if a run or an importance folder cannot be read: it is
     named, and the others are listed.
     """
+    torch.set_num_threads(1)  # the work is too small to be shared among threads
     folders = run_folders(options.runs)
     if len(folders) > 1:
         table, problems = runs_table(folders)
         print(as_csv(table).rstrip())
     elif options.name:
-        torch.set_num_threads(1)  # the work is too small to be shared among threads
         parameters, operations, stages = describe_model(options.name)
         rows = [(stage, "x".join(map(str, shape))) for stage, shape in stages]
         print(f"{options.name}: {resolve(options.name).summary}\n")
@@ -96,26 +96,19 @@ def list_all(options: ListOptions) -> int:
         )
         return 0
     else:
-        text, problems = overview(folders[0])
-        print(text)
+        problems = overview(folders[0])
     for problem in problems:
         tell(problem)
     return int(bool(problems))
 
 
-def overview(runs: Path) -> tuple[str, list[str]]:
-    """The tables of `train list`, and what cannot be read."""
-    torch.set_num_threads(1)
-    recipe_rows = [(name, recipes.description(name)) for name in recipes.names()]
-    trained, problems = trained_runs(runs)
-    measured: list[str] = []
-    damages: list[str] = []
-    if FOLDERS in rooms.names("capabilities"):
-        measured, damages = rooms.load("capabilities", FOLDERS).listing(runs)
+def overview(runs: Path) -> list[str]:
+    """Print the tables of `train list`; returns what cannot be read."""
     inputs = []
     for name, kind in KINDS.items():
         lengths = [n for n in InputSpec.example(kind).shape if n > 1]
         inputs.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
+    recipe_rows = [(name, recipes.description(name)) for name in recipes.names()]
     parts = [
         f"Models ({', '.join(inputs)}; {CLASSES} classes)",
         models_table(),
@@ -123,14 +116,29 @@ def overview(runs: Path) -> tuple[str, list[str]]:
         augmentations_table(),
         "Recipes (RECIPE=name)",
         text_table(recipe_rows, ("name", "")),
-        *trained,
-        *measured,
-        (
-            f"{make_command('train list', 'NAME')} shows the shape after each layer"
-            " that changes it"
-        ),
     ]
-    return "\n\n".join(parts), problems + damages
+    rows = []
+    problems = []
+    for run in runs_in(runs):
+        try:
+            config = run.config
+            folds = f"{len(run.finished)} of {len(run.folds)}"
+        except (RequestError, OSError) as error:
+            problems.append(str(error))
+        else:
+            rows.append((run.path.relative_to(runs), config.features, folds))
+    if rows:
+        remove = make_command("train remove", "NAME")
+        parts.append(f"Runs (RUNS={runs}; {remove} deletes one)")
+        parts.append(text_table(rows, ("folder", "features", "folds")))
+    if FOLDERS in rooms.names("capabilities"):
+        measured, damages = rooms.load("capabilities", FOLDERS).listing(runs)
+        parts += measured
+        problems += damages
+    stages = make_command("train list", "NAME")
+    parts.append(f"{stages} shows the shape after each layer that changes it")
+    print("\n\n".join(parts))
+    return problems
 
 
 def models_table() -> str:
@@ -219,20 +227,3 @@ def run_row(run: RunFolder) -> tuple[dict[str, object], str]:
         row["problem"] = str(error)
         return row, str(error)
     return row, ""
-
-
-def trained_runs(runs: Path) -> tuple[list[str], list[str]]:
-    """A heading and a table of the runs, if there are any; what cannot be read."""
-    rows = []
-    problems = []
-    for run in runs_in(runs):
-        try:
-            config = run.config
-            folds = f"{len(run.finished)} of {len(run.folds)}"
-        except (RequestError, OSError) as error:
-            problems.append(str(error))
-        else:
-            rows.append((run.path.relative_to(runs), config.features, folds))
-    title = f"Runs (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
-    table = text_table(rows, ("folder", "features", "folds"))
-    return [title, table] if rows else [], problems
