@@ -200,30 +200,23 @@ def runs_table(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
         if not runs:
             rows.append({"folder": str(folder), "problem": "it holds no run"})
         for run in runs:
-            row, damage = run_row(run)
-            rows.append({"folder": str(folder), **row})
-            damages += [damage] if damage else []
+            row: dict[str, object] = {"folder": str(folder), "run": run.name}
+            rows.append(row)
+            try:
+                config = run.config
+                row |= {key: getattr(config, key) for key in CONFIGURED}
+                row |= {"folds": len(run.finished), "of": len(run.folds)}
+                if not run.finished:
+                    row["problem"] = NO_FOLD
+                    continue
+                score = configuration_score([run])
+                row |= {"score": run.task.score, "value": score.mean}
+                row |= {"low": score.low, "high": score.high, "problem": ""}
+                row["clips"] = len(run.scored(split=run.scored_split))
+            except (RequestError, OSError) as error:
+                row["problem"] = str(error)
+                damages.append(str(error))
     scores = ("folds", "of", "score", "value", "low", "high", "clips", "problem")
     columns = ["folder", "run", *CONFIGURED, *scores]
     table = pd.DataFrame(rows, columns=columns).astype(object)
     return table, list(dict.fromkeys(damages))
-
-
-def run_row(run: RunFolder) -> tuple[dict[str, object], str]:
-    """A run's row in `runs_table`, and why it cannot be read."""
-    row: dict[str, object] = {"run": run.name}
-    try:
-        config = run.config
-        row |= {key: getattr(config, key) for key in CONFIGURED}
-        row |= {"folds": len(run.finished), "of": len(run.folds)}
-        if not run.finished:
-            row["problem"] = NO_FOLD
-            return row, ""
-        score = configuration_score([run])
-        row |= {"score": run.task.score, "value": score.mean}
-        row |= {"low": score.low, "high": score.high, "problem": ""}
-        row["clips"] = len(run.scored(split=run.scored_split))
-    except (RequestError, OSError) as error:
-        row["problem"] = str(error)
-        return row, str(error)
-    return row, ""
