@@ -156,7 +156,7 @@ class AudioModel(TrainedModel):
             "frames": trained.frames,
             "frame_unit": trained.frame_unit,
         }
-        for name in dict.fromkeys([*facts, *recorded]):
+        for name in facts | recorded:
             if facts.get(name) != recorded.get(name):
                 raise RequestError(
                     f"the run was trained on {trained.stored} with {name}"
