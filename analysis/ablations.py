@@ -46,7 +46,8 @@ def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
 
     pairs = []
     for pair in combinations(runs, 2):
-        if set() < differing_options(*pair) <= {*AUGMENTATION}:
+        differing = differing_options(*pair)
+        if differing and differing <= {*AUGMENTATION}:
             less, more = sorted(pair, key=amount)
             pairs.append((less, more))
     return pairs
