@@ -7,6 +7,6 @@ ROOM = Room(extra="trackers")
 
 @ROOM.options("Execution")
 def load_options() -> Loaded:
-    from featurestack.rooms.trackers.options import TrackerOptions
+    from featurestack.rooms.trackers.trackers import TrackerOptions
 
     return (TrackerOptions,)

@@ -3,7 +3,8 @@ MLflow, each optional.
 
 A tracker follows one fold: `epoch` is called with each row of history.csv, `finish`
 once at the end. Nothing is read back from a tracker. A new tracker is a class under
-`TRACKERS.register` that imports its package when it is opened.
+`TRACKERS.register` that imports its package when it is opened. The help of `train run`
+reads TrackerOptions here, so nothing heavy is imported at the top.
 """
 
 import importlib.util
@@ -12,14 +13,15 @@ import os
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
-from featurestack.results.config import to_json
-from featurestack.results.run_folder import RunFolder
-from featurestack.train.trainer import Tracker
+from featurestack.train.options import Execution, of_networks
+
+if TYPE_CHECKING:
+    from featurestack.results.run_folder import RunFolder
 
 PROJECT = "featurestack"  # project's name in Weights & Biases
 
@@ -27,9 +29,16 @@ PROJECT = "featurestack"  # project's name in Weights & Biases
 class Fold(NamedTuple):
     """A fold of a run, which may already have some epochs."""
 
-    run: RunFolder
+    run: "RunFolder"
     number: int
     epochs_done: int
+
+    @property
+    def config(self) -> Any:
+        """The content of run.json."""
+        from featurestack.results.config import to_json
+
+        return to_json(self.run.training)
 
     def scores(self) -> dict[str, float]:
         """The scores of the epoch that counts, such as test_accuracy."""
@@ -38,19 +47,20 @@ class Fold(NamedTuple):
         return {f"{split}_{name}": value for name, value in scores.items()}
 
 
-class PackageTracker(Tracker, Protocol):
-    """A tracker with its own files in a folder; it needs the installed `package`."""
+class PackageTracker:
+    """A `train.trainer.Tracker` with its own files in a folder; it needs the installed
+    `package`.
+    """
 
     package: ClassVar[str]
-    fold: Fold
-    folder: Path
 
     def __init__(self, fold: Fold, folder: Path) -> None:
         self.fold, self.folder = fold, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.open()
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        raise NotImplementedError
 
 
 TRACKERS: Registry[type[PackageTracker]] = Registry("tracker")
@@ -71,7 +81,7 @@ class TensorBoard(PackageTracker):
         self.writer = SummaryWriter(
             str(folder / f"fold{fold.number}"), purge_step=purge
         )
-        text = json.dumps(to_json(fold.run.config), indent=2, ensure_ascii=False)
+        text = json.dumps(fold.config, indent=2, ensure_ascii=False)
         # indented: code in Markdown
         self.writer.add_text("run.json", textwrap.indent(text, "    "))
 
@@ -117,7 +127,7 @@ class WeightsAndBiases(PackageTracker):
             resume="allow" if mode == "online" else None,
             job_type=fold.run.name,
             notes=config.note or None,
-            config=to_json(config),
+            config=fold.config,
             dir=str(self.folder),
             mode=cast(Any, mode),  # wandb refuses a wrong value of the variable
             settings=wandb.Settings(silent=True, console="off"),
@@ -174,7 +184,7 @@ class MLflow(PackageTracker):
             experiment, tags=tags, run_name=f"{fold.run.name} fold{fold.number}"
         )
         self.run = begun.info.run_id
-        for key, value in to_json(config.options).items():
+        for key, value in fold.config["options"].items():
             self.client.log_param(self.run, key, value)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
@@ -197,3 +207,19 @@ def check_trackers(wanted: str) -> None:
                 f"TRACKER={name} needs its package: {rooms.pip_install()}"
                 f" {TRACKERS[name].package}"
             )
+
+
+class TrackerOptions(Execution):
+    """The trackers that follow a run."""
+
+    tracker: str = of_networks(
+        "", "tensorboard, wandb, mlflow, or several, besides the CSV files"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_trackers(self.tracker)
+
+    def trackers(self, run: Any, fold: int, epoch: int) -> list[Any]:
+        followed, folder = Fold(run, fold, epoch), run.path / "trackers"
+        return [TRACKERS[name](followed, folder) for name in self.tracker.split()]
