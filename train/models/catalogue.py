@@ -19,9 +19,8 @@ from featurestack.train.models.registry import model
 if TYPE_CHECKING:
     from torch import nn
 
-    from featurestack.train.network_input import Planes
+    from featurestack.train.network_input import Planes, Shape
 
-Shape = tuple[int, int]
 DROPOUT = {"dropout": (0.0, 0.9999)}
 
 
