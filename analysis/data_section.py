@@ -28,7 +28,13 @@ from featurestack.features_cache.row_statistics import (
     over_time,
 )
 from featurestack.features_cache.side_files import WHOLE, failed_clips
-from featurestack.features_cache.table import by_label, has_tags, has_windows, originals
+from featurestack.features_cache.table import (
+    by_label,
+    classes_in,
+    has_tags,
+    has_windows,
+    originals,
+)
 from featurestack.results.scores import Floats, Ints
 
 MOST_DRAWN = 200  # classes in the figure of clips per fold; 2,000 take minutes
@@ -48,7 +54,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     )
     groups = plural(cache.groups or "source recording")
     each = ""
-    if not cache.groups and not clips["group"].duplicated().any():
+    if not cache.groups and clips["group"].is_unique:
         each = ", each clip counted as one"
     drawn = (cache.folder.parent / "folds.csv").exists()
     own = "" if drawn else ", the dataset's own"
@@ -58,7 +64,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     altered = f" and {copies:,} altered copies" if copies else ""
     return {
         "Clips": f"{len(clips):,}{of_recordings}{altered}",
-        "Classes": str(by_label(clips)["label"].replace("", None).nunique()),
+        "Classes": str(len(classes_in(clips))),
         "Clips that failed": (
             f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""
         ),

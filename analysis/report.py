@@ -42,7 +42,7 @@ from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.side_files import WHOLE, read_check
 from featurestack.features_cache.table import (
-    by_label,
+    classes_in,
     originals,
     source_changes,
     untrainable,
@@ -224,7 +224,7 @@ def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
         clips = originals(cache.clips)
         facts |= {
             "clips": len(clips),
-            "classes": int(by_label(clips)["label"].replace("", None).nunique()),
+            "classes": len(classes_in(clips)),
             "recordings": int(clips["group"].nunique()),
             "folds": int(clips["fold"].nunique()),
             "sample_rate": cache.sample_rate,

@@ -98,6 +98,11 @@ def by_label(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(label=labels).explode("label")
 
 
+def classes_in(table: pd.DataFrame) -> list[str]:
+    """The sorted classes of these clips."""
+    return sorted({*by_label(table)["label"]} - {""})
+
+
 def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np.bool_]:
     """(N, K): whether each clip has each of the classes among its labels.
 

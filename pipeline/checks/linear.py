@@ -18,7 +18,7 @@ from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.row_statistics import over_time
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import (
-    by_label,
+    classes_in,
     has_tags,
     has_windows,
     label_indicator,
@@ -50,7 +50,7 @@ def linear_accuracies(
     """
     tagged = has_tags(table)
     if tagged:
-        names = sorted({*by_label(table)["label"]} - {""})
+        names = classes_in(table)
         targets = label_indicator(table["label"], names)
     else:
         targets, names = pd.factorize(table["label"], sort=True)
@@ -119,7 +119,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
 def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     """Scores of a linear model by clip, and by group or a field that may be a group."""
     field = dataset.field
-    alone = not table["group"].duplicated().any()
+    alone = table["group"].is_unique
     if not 0 < len(table) <= MOST_PRICED or (alone and not field):
         return []
     unit = new = dataset.groups or "source recording"

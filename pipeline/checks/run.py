@@ -15,7 +15,7 @@ from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.side_files import write_check
-from featurestack.features_cache.table import by_label, originals
+from featurestack.features_cache.table import classes_in, originals
 from featurestack.pipeline.checks import (
     LEAK,
     NOTE,
@@ -113,7 +113,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
     kind = what = ""
     if dataset.field:
         kind, what = "field", dataset.field.sentence
-    elif not table["group"].duplicated().any() and (pattern := propose_group(table)):
+    elif table["group"].is_unique and (pattern := propose_group(table)):
         kind = "group"
         what = (
             "every clip counts as a recording of its own; if the names say otherwise:"
@@ -127,7 +127,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
 def same_classes(table: pd.DataFrame) -> Finding:
     """Classes whose names differ in case, blanks or Unicode alone."""
     alike: dict[str, list[str]] = {}
-    for name in sorted({*by_label(table)["label"]} - {""}):
+    for name in classes_in(table):
         folded = unicodedata.normalize("NFKC", name).casefold().translate(LOOK_LATIN)
         plain = "".join(c for c in folded if unicodedata.category(c) not in UNSEEN)
         alike.setdefault(plain, []).append(name)

@@ -25,7 +25,7 @@ from featurestack.features_cache.location import (
     is_cache,
 )
 from featurestack.features_cache.table import (
-    by_label,
+    classes_in,
     complete,
     refuse_carriage_returns,
     refuse_class_names,
@@ -226,7 +226,7 @@ def _labelled(listing: Listing, label: str, dataset: str) -> Listing:
     """The clips with the classes of LABEL=; RequestError for labels that cannot be."""
     table = with_labels(listing.table, label)
     refuse_carriage_returns(table)
-    refuse_class_names(by_label(table)["label"])
+    refuse_class_names(classes_in(table))
     if reason := too_few_classes(table):
         raise RequestError(f"DATASET={dataset}: {reason}")
     return replace(listing, table=table)

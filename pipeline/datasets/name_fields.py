@@ -89,7 +89,7 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     """The field that may be speakers or sites; none if clips share groups already. If
     several fit, at most one is right: words come before numbers, then the most values.
     """
-    if table["group"].duplicated().any():
+    if not table["group"].is_unique:
         return None
     for fields in (fields_of_columns(table), fields_of_stems(table)):
         present = [field for field in fields if field]

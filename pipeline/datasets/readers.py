@@ -202,9 +202,10 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     seconds = text.apply(
         lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce")
     )
-    seconds[text.eq("").all(axis=1)] = 0.0
+    whole = text.eq("").all(axis=1)
+    seconds[whole] = 0.0
     start, end = (seconds[column] for column in WINDOW_COLUMNS)
-    wrong = ~((start >= 0) & (end > start) & (end < np.inf) | text.eq("").all(axis=1))
+    wrong = ~((start >= 0) & (end > start) & (end < np.inf) | whole)
     if wrong.any():
         line = wrong.idxmax()
         first, last = (shortened(cell) for cell in text.loc[line])

@@ -47,7 +47,7 @@ def counts(dataset: Dataset, table: pd.DataFrame) -> str:
     counted_columns = by_label(table)[["clip_id", "label", "fold", "group"]]
     numbers = counted_columns.replace({"label": {"": None}}).nunique()
     named = [*map(counted, numbers, ("clip", "class", "fold", "source recording"))]
-    if len(table) and not table["group"].duplicated().any():
+    if len(table) and table["group"].is_unique:
         named[-1] = "each clip counted as a recording of its own"
     made = " (synthetic)" if dataset.synthetic else ""
     return f"{dataset.name}{made}: {', '.join(named)}"

@@ -10,6 +10,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import (
     SEPARATOR,
     by_label,
+    classes_in,
     label_indicator,
     refuse_class_names,
 )
@@ -69,11 +70,10 @@ class Tags(Task):
                 f"all clips have the same labels ({table['label'].iloc[0] or 'none'}):"
                 " nothing to learn"
             )
-        refuse_class_names(by_label(table)["label"])
+        refuse_class_names(classes_in(table))
 
     def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
-        names = sorted({*by_label(table)["label"]} - {""})
-        return [{"name": name, "category": ""} for name in names]
+        return [{"name": name, "category": ""} for name in classes_in(table)]
 
     def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
         return label_indicator(text, classes).astype(np.intp)
