@@ -38,7 +38,12 @@ from featurestack.features_cache.table import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
 from featurestack.results.tasks.registry import claiming_task
-from featurestack.storage.files import is_file, may_read, replace_file, require_readable
+from featurestack.storage.files import (
+    is_closed,
+    is_file,
+    replace_file,
+    require_readable,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,11 +143,7 @@ def all_caches(data: Path) -> dict[str, Path]:
 
 def unreadable(*folders: Path) -> Path | None:
     """The first of these folders that exists and may not be read."""
-    for folder in folders:
-        # Path's is_dir raises below a folder that may not be read
-        if os.path.isdir(folder) and not may_read(folder):  # noqa: PTH112
-            return folder
-    return None
+    return next(filter(is_closed, folders), None)
 
 
 def nothing_to_report(options: AnalysisOptions, name: str, given: str) -> RequestError:

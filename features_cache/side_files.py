@@ -175,8 +175,8 @@ def write_check(
         "audio": _audio_digest(clips),
         "findings": findings,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / CHECKED, f"{json.dumps(content, indent=1)}\n")
+    text = f"{json.dumps(content, indent=1)}\n"
+    replace_file(folder / CHECKED, text, parents=True)
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:

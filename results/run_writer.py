@@ -69,5 +69,4 @@ def write_predictions(
     text = table.to_csv(
         index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
     )
-    fold_folder.mkdir(parents=True, exist_ok=True)
-    replace_file(fold_folder / predictions_file(member), text)
+    replace_file(fold_folder / predictions_file(member), text, parents=True)

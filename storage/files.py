@@ -77,8 +77,14 @@ def replaced(
             draft.unlink(missing_ok=True)
 
 
-def replace_file(file: Path, content: bytes | str, *, durable: bool = True) -> None:
-    """Write a file whole or not at all, even while others do; text as UTF-8."""
+def replace_file(
+    file: Path, content: bytes | str, *, durable: bool = True, parents: bool = False
+) -> None:
+    """Write a file whole or not at all, even while others do; text as UTF-8. `parents`
+    makes the folders above it that are missing.
+    """
+    if parents:
+        file.parent.mkdir(parents=True, exist_ok=True)
     with replaced(file, locked=False, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 

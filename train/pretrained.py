@@ -106,8 +106,7 @@ def fetch(url: str) -> Path:
             counted = progress(blocks, total=total, label=name, unit="MB")
             content = b"".join(counted)
             check_hash(name, content)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(file, content)
+            replace_file(file, content, parents=True)
         except OSError as error:  # errors of requests too
             raise RequestError(
                 f"{url} cannot be fetched ({error}): fetch it elsewhere and give"

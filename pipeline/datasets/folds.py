@@ -82,8 +82,7 @@ def with_folds(
     rows = pd.concat([away, present], ignore_index=True)[COLUMNS].astype(str)
     # the index of `kept` has lines of the file
     if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, rows.to_csv(index=False))
+        replace_file(path, rows.to_csv(index=False), parents=True)
     return table, (*notes, f"folds: {note}, kept in {path}")
 
 

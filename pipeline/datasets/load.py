@@ -113,8 +113,7 @@ def load(options: SourceOptions) -> Dataset:
         groups = grouped_by if grouped_by in listing.table else "group"
     field = None if word in NAMED else name_field(table)
     if label != kept_label:
-        label_file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(label_file, label)
+        replace_file(label_file, label, parents=True)
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     samples = round(duration * sample_rate)
     if not samples:

@@ -254,8 +254,7 @@ class OwnFiles:
             {name: old.get(name, []) + new.get(name, []) for name in old | new}
         )
         for name in new:
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self.folder / name, encoded[name])
+            replace_file(self.folder / name, encoded[name], parents=True)
         for name in old.keys() - new.keys() - {*kept}:
             (self.folder / name).unlink(missing_ok=True)
         self.remember({**{name: old[name] for name in kept if name in old}, **new})

@@ -168,6 +168,5 @@ def write_document(
     files["references.bib"] = "\n".join(cited).encode()
     for name, text in files.items():
         file = folder / "latex" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, text, durable=False)
+        replace_file(file, text, durable=False, parents=True)
     return {f"latex/{name}" for name in files}

@@ -274,7 +274,7 @@ def test_runs_of_a_dataset_that_may_not_be_read_are_named_and_others_reported(
         make_run(tmp_path / "runs", made_clips(clips=40, classes=4), MadeRun(), name)
     closed = tmp_path / "runs" / "bells"
     monkeypatch.setattr(
-        "featurestack.analysis.report_inputs.may_read", lambda folder: folder != closed
+        "featurestack.storage.files.may_read", lambda folder: folder != closed
     )
     answer = done("analysis", 1, **within(tmp_path, str.upper))
     assert f"bells is left out: {closed} may not be read" in answer.out

@@ -97,11 +97,11 @@ def test_files_before_a_full_disk_are_replaced_by_the_next_call(
     own.write({"a": "1", "b": "2", "c": "3"})
     files_written = []
 
-    def until_full(file, content):
+    def until_full(file, content, **given):
         if len(files_written) == after:
             raise OSError(errno.ENOSPC, "No space left on device", str(file))
         files_written.append(file)
-        replace_file(file, content)
+        replace_file(file, content, **given)
 
     with monkeypatch.context() as full_disk:
         full_disk.setattr(tables, "replace_file", until_full)
