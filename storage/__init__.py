@@ -1,4 +1,4 @@
-"""Files that are replaced whole, locks, zip archives, and system calls."""
+"""Files that are replaced whole, CSV files, locks, decoder messages, system calls."""
 
 from featurestack.commandline.packages import enter
 
