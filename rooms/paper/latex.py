@@ -24,7 +24,7 @@ from featurestack.analysis.page import render
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
 from featurestack.results.bootstrap import REPLICATES
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import is_file, replace_file
 
 # datasets with a paper of their own -> their name there
 PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
@@ -112,8 +112,9 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-        for path in tested["path"]:
-            with suppress(soundfile.LibsndfileError):  # it may be gone
+        # a file may be gone, and a pipe in its place would wait for ever
+        for path in filter(is_file, tested["path"]):
+            with suppress(soundfile.LibsndfileError):
                 rates[soundfile.info(path).samplerate] += 1
         rates.pop(cache.sample_rate, None)
     text = render(
