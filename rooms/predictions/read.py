@@ -9,6 +9,7 @@ left out, numbers that are no probabilities. The first and the last are refused;
 without a detection is predicted as NOTHING, which is wrong for every label.
 """
 
+import io
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from scipy.special import expit
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.storage.csv_files import read_csv
+from featurestack.storage.files import CLOSED
 
 # content of a column -> its usual names in small letters, the first that is there
 ROLES = {
@@ -35,7 +36,7 @@ ROLES = {
 }
 # columns that are neither classes nor needed
 UNUSED = re.compile(
-    r"(unnamed:.*|_\d+|index|idx|split|selection|project|dataset_name|seed|category"
+    "(unnamed:.*|index|idx|split|selection|project|dataset_name|seed|category"
     "|scientific_name|end|end_time|end_[(]s[)]|window_end)?"
 )
 PREFIX = re.compile(r"^(prob|proba|probability|p|score)[_ .:]")  # class columns
@@ -86,17 +87,36 @@ def tables_in(path: Path, columns: Mapping[str, str]) -> list[Table]:
 
 def read_table(file: Path, columns: Mapping[str, str]) -> Table:
     """A CSV or TSV file with a header; RequestError for another file."""
-    if not file.exists():
-        raise RequestError(
-            f"{file}: there is no such file; expected a table, CSV or TSV"
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except PermissionError:
+        raise RequestError(f"{file} {CLOSED}") from None
+    except (OSError, ValueError) as error:
+        why = "there is no such file" if isinstance(error, OSError) else "no UTF-8 text"
+        raise RequestError(f"{file}: {why}; expected a table, CSV or TSV") from None
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    names = [name.strip('"\r ') for name in header.split(separator)]
+    as_text = dict.fromkeys([*roles_of(names, columns).values(), *TOLD], str)
+    expected = f"expected {len(names)} as in the header, and decimal points"
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            names=names,
+            header=0,
+            dtype=as_text,
+            keep_default_na=False,
+            low_memory=False,
         )
-    frame = read_csv(file).reset_index(drop=True)
+    except ValueError as error:
+        line = re.search(r"line (\d+), saw (\d+)", str(error)) or ("", "1", "no")
+        fields = f"line {line[1]}: {line[2]} fields"
+        raise RequestError(f"{file}, {fields}; {expected}") from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise RequestError(f"{file}, line 2: too many fields; {expected}")
     if frame.empty:
         raise RequestError(f"{file} has no row: expected one per clip")
-    for name in {*frame} - {*roles_of([*frame], columns).values(), *TOLD}:
-        values = pd.to_numeric(frame[name], errors="coerce")
-        if values.notna().all():
-            frame[name] = values
     place = file.resolve()
     of_run = place.match(OF_RUN)
     fold = FOLD.search(place.parent.name if of_run else file.stem)

@@ -137,8 +137,8 @@ def test_a_column_of_models_and_several_labels(tmp_path):
         (GOOD.replace("0.2", ""), "line 3, column cat: '' is no number"),
         (GOOD.replace("0.2", "-3.1"), "line 3, column cat: '-3.1' is no probability"),
         (GOOD.replace(",", ";").replace("0.2", "0,2"), "'0,2' has a decimal comma"),
-        (GOOD.replace("0.2", "0,2"), "line 3: the row has 6 cells, the header 5"),
-        (GOOD.replace(".", ","), "line 2: the row has 7 cells"),
+        (GOOD.replace("0.2", "0,2"), "line 3: 6 fields; expected 5"),
+        (GOOD.replace(".", ","), "line 2: too many fields; expected 5"),
         (GOOD.replace("b,dog", "b,cow"), "line 3: no column has the probability of"),
         (GOOD.replace("dog,", "cat,"), "all clips have one label, 'cat'"),
         (
