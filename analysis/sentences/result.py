@@ -167,7 +167,7 @@ def sure_of_one(f: Findings) -> str:
     low, high = best["accuracy_low"], best["accuracy_high"]
     clearly = f.chance_p < 0.05 and not low <= f.chance
     text = (
-        f"95 % interval {percent(low)} to {percent(high)} %. The accuracy is"
+        f"95 % interval {percent(low)} to {percent(high)} %. The {f.score} is"
         f" {'' if clearly else 'not '}clearly better than chance,"
         f" {percent(f.chance)} %."
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from featurestack.analysis import tables
+from featurestack.analysis import page, tables
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results
@@ -73,6 +73,8 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     assert found.best["accuracy_low"] < expected < found.best["accuracy_high"]
     random_order = random_order_precision(best.labels.sum(axis=0), len(best.labels))
     assert found.chance == pytest.approx(random_order.mean())
+    alone = findings(Results(loaded.runs[:1], []))
+    assert "The mAP is clearly better than chance" in page.say("sure", alone)
     assert found.chance_p < 0.01
     assert (
         0.95 < found.main.metric.perfect(best) < 1
