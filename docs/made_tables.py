@@ -58,7 +58,7 @@ RESNET = ("RECIPE=short", "THREADS=1", "PRECISION=bf16", "CURVE=0")
 ACCURATE = ("RECIPE=accurate", "THREADS=1", "PRECISION=fp32", "CURVE=0")
 SEEDS = "SEED=0 1 2"
 DEFAULT = "FEATURES=mel+mfcc+chroma"
-BASE = "mel"  # what the sets of RESNET_SETS are compared with
+BASE = "mel"  # the other sets of RESNET_SETS are compared with it
 RESNET_SETS = (
     BASE,
     "mfcc",

@@ -28,7 +28,7 @@ from featurestack.commandline.errors import RequestError, nearest
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"
 SOURCE = ["command", "commit", "processor", "seconds"]  # the last columns of a file
-TEXTS = "texts.txt"  # what pages say of the files
+TEXTS = "texts.txt"  # sentences of pages on the files
 FIELD = re.compile(r"\{(\w+)\[([^\]]+)\] (\w+)(:[^}]*)?\}")  # in a sentence
 COLUMN = re.compile(r"\{\w+(?::[^}]*)?\}")  # in a table
 NUMBER = re.compile(r"[-−+]?\d[\d.,]*")

@@ -105,7 +105,7 @@ class AudioModel(TrainedModel):
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         """RequestError if new audio cannot have the run's features."""
         super().__init__(bundle, device)
-        self.run: RunFolder | None = None  # that of `open`
+        self.run: RunFolder | None = None  # None for a bundle
         self.least_probability = -np.inf  # 0 would withhold negative numbers
         self.least_level = -np.inf  # dB of full scale
         defaults = self.task.default_thresholds(self.classes)

@@ -57,8 +57,8 @@ class Task(ABC):
     multilabel: ClassVar[bool]
     # a temperature calibrates the probabilities
     by_temperature: ClassVar[bool]
-    # what a report shows of errors: confusion | labels; '' leaves them to a section of
-    # the task's own
+    # kind of errors in a report: confusion | labels; '' leaves them to a section of the
+    # task's own
     errors: ClassVar[str] = ""
     fewest_classes: ClassVar[int]  # the training clips of a fold have at least so many
     framed: ClassVar[bool] = False  # its models have an answer for each frame

@@ -174,7 +174,7 @@ def check_harmonic_share(share: Callable[..., float]) -> None:
 
 @CHECKS.register("loudness")
 def check_loudness(unchanged: set[str]) -> None:
-    """What does not change with loudness does not change with the distance of a
+    """Features that do not change with loudness do not change with the distance of a
     microphone either.
     """
     loud = fs.tone(440)

@@ -101,7 +101,7 @@ class Frames:
         begin, end = (events[name].to_numpy(float) for name in ("start", "end"))
         until = np.where(begin == end, np.nextafter(end, np.inf), end)  # points
         of_file = self.stretches.groupby("file").indices
-        pairs = [np.empty((2, 0), np.intp)]  # of an event and a stretch that overlap
+        pairs = [np.empty((2, 0), np.intp)]  # an event and a stretch that overlap
         for file, rows in events.groupby("file").indices.items():
             own = of_file.get(file, np.arange(0))
             own = own[np.argsort(self.start[own])]

@@ -109,6 +109,6 @@ def test_sounds_add_up_in_power_and_the_level_refers_to_the_event(monkeypatch, s
     events = torch.zeros(2, 70, dtype=torch.bool)
     events[:, :5] = True
     mixed = background.add(x, events, statistics(*sizes), generator)
-    # as loud as the event: 3 dB more
+    # the background is as loud as the event: 3 dB more
     assert torch.allclose(mixed, torch.tensor((-10 + 3.0103 + 20) / 5), atol=1e-4)
     assert x.unique().numel() == 1

@@ -36,8 +36,8 @@ def compiled(folder):
 
 
 def faults(log):
-    """What a reader of the document would see: unknown references, text beyond the
-    margin, figures beyond the page.
+    """Faults that a reader of the document would see: unknown references, text beyond
+    the margin, figures beyond the page.
     """
     wide = re.findall(r"Overfull \\hbox \((\d+\.\d+)pt", log)
     found = [f"{points} pt too wide" for points in wide if float(points) > 5]
