@@ -35,7 +35,7 @@ from featurestack.features_cache.table import (
     has_windows,
     originals,
 )
-from featurestack.results.scores import Floats, Ints
+from featurestack.scores.metrics import Floats, Ints
 
 MOST_DRAWN = 200  # classes in the figure of clips per fold; 2,000 take minutes
 COMPONENTS = 12  # principal components that distances are computed on, at most

@@ -19,8 +19,8 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config, write_predictions
-from featurestack.results.scores import Floats
 from featurestack.results.select_runs import select
+from featurestack.scores.metrics import Floats
 
 ENSEMBLE = "ensemble"  # value of `model` in its run.json
 

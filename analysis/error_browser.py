@@ -30,7 +30,7 @@ from featurestack.analysis import tables
 from featurestack.analysis.first_screen import classes_shown
 from featurestack.analysis.runs import Run, same_clips
 from featurestack.commandline.quantities import EXACT_DIGITS
-from featurestack.results.scores import Floats, Ints, largest_first
+from featurestack.scores.metrics import Floats, Ints, largest_first
 
 TOP = 3
 # in the confusion matrix; if there are more, those with the most frequent errors: the

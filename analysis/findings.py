@@ -23,8 +23,8 @@ from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
-from featurestack.results.accuracy import ACCURACY
 from featurestack.results.config import ChoiceConfig
+from featurestack.scores.accuracy import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table

@@ -17,7 +17,7 @@ import pandas as pd
 from featurestack.analysis import tables
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.runs import Run
-from featurestack.results.scores import Floats, most_confused
+from featurestack.scores.metrics import Floats, most_confused
 
 # in the small confusion matrix; if there are more, those with the most frequent errors
 CLASSES_SHOWN = 12

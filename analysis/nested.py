@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.analysis.ranking import Ranking
-from featurestack.results.bootstrap import (
+from featurestack.scores.bootstrap import (
     drawn_recordings,
     effective_recordings,
     recording_sums,
     wilson_interval,
 )
-from featurestack.results.scores import Floats, Ints
+from featurestack.scores.metrics import Floats, Ints
 
 
 def selected_on_others(criterion: Floats) -> Ints:

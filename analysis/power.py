@@ -13,8 +13,8 @@ from featurestack.analysis.significance import (
     SIGNS_SEED,
     standard_error,
 )
-from featurestack.results.bootstrap import recording_sums
-from featurestack.results.scores import Floats
+from featurestack.scores.bootstrap import recording_sums
+from featurestack.scores.metrics import Floats
 
 POWER_DRAWS = 300  # simulated differences: the power is known to 2 %
 EVERY_PATTERN = 10  # recordings up to which the power is of every pattern of signs

@@ -38,9 +38,9 @@ from featurestack.analysis.significance import (
     FamilyTests,
     sign_flip_tests,
 )
-from featurestack.results.bootstrap import CHOICE_WIDTH, recording_sums, widened
-from featurestack.results.ranking_metric import Compared, RankingMetric
-from featurestack.results.scores import Floats, Ints, largest_first
+from featurestack.scores.bootstrap import CHOICE_WIDTH, recording_sums, widened
+from featurestack.scores.metrics import Floats, Ints, largest_first
+from featurestack.scores.ranking_metric import Compared, RankingMetric
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:

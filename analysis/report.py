@@ -48,7 +48,7 @@ from featurestack.features_cache.table import (
     untrainable,
 )
 from featurestack.results.next_step import State, Trained, next_step, sweeps, without
-from featurestack.results.tasks.registry import is_framed
+from featurestack.scores.tasks.registry import is_framed
 from featurestack.storage.files import is_file, may_write, replace_file
 
 T = TypeVar("T")

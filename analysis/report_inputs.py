@@ -37,7 +37,7 @@ from featurestack.features_cache.side_files import CHECKED, FAILURES
 from featurestack.features_cache.table import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
-from featurestack.results.tasks.registry import claiming_task
+from featurestack.scores.tasks.registry import claiming_task
 from featurestack.storage.files import (
     is_closed,
     is_file,
@@ -214,7 +214,7 @@ OWN_ENDINGS = (
 )
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 # a report depends on these
-OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
+OWN_CODE = ("analysis", "results", "scores", "commandline", "storage", "features_cache")
 # below REPORTS, of `predict DATASET=other`
 SCORES_ELSEWHERE = f"*/{ELSEWHERE}*/scores.csv"
 

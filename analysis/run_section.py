@@ -11,8 +11,8 @@ from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.page import say
 from featurestack.analysis.runs import Problem, Run
 from featurestack.commandline.quantities import count, duration, percent, rounded
-from featurestack.results.calibration import reliability
 from featurestack.results.run_folder import DAMAGE
+from featurestack.scores.calibration import reliability
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
 # numpy and zipfile raise these for a damaged archive, the last for a compression that

@@ -24,11 +24,11 @@ from featurestack.commandline.options import SURROGATE
 from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import originals
 from featurestack.results.config import ChoiceConfig, EnsembleConfig, RunConfig, to_json
-from featurestack.results.ranking_metric import Labels
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.scores import Floats, Ints
-from featurestack.results.tasks.base import Task
 from featurestack.results.training_data import readable_again, values_changed
+from featurestack.scores.metrics import Floats, Ints
+from featurestack.scores.ranking_metric import Labels
+from featurestack.scores.tasks.base import Task
 
 Strings = NDArray[np.str_]
 # fields with one entry per clip
@@ -150,15 +150,15 @@ class Run:
     @cached_property
     def ranks(self) -> Floats:
         """(S, N, K) ranks of each class's probabilities within each fold, for tags."""
-        from featurestack.results.tags import fold_ranks
+        from featurestack.scores.tags import fold_ranks
 
         by_seed = [fold_ranks(values, self.folds) for values in self.probabilities]
         return np.stack(by_seed)
 
     @cached_property
     def precision(self) -> Floats:
-        """(K + 1, 3) of tags: `results.tags.precision_of_seeds`."""
-        from featurestack.results.tags import precision_of_seeds
+        """(K + 1, 3) of tags: `scores.tags.precision_of_seeds`."""
+        from featurestack.scores.tags import precision_of_seeds
 
         seeds = [(self.labels, ranks, self.groups) for ranks in self.ranks]
         return precision_of_seeds(seeds)

@@ -38,8 +38,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from featurestack.results.bootstrap import recording_sums
-from featurestack.results.scores import Floats
+from featurestack.scores.bootstrap import recording_sums
+from featurestack.scores.metrics import Floats
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations

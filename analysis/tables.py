@@ -22,13 +22,13 @@ from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.results.calibration import (
+from featurestack.scores.calibration import (
     calibration_error,
     calibration_floor,
     cross_fitted_temperatures,
     scaled,
 )
-from featurestack.results.scores import Floats, largest_first
+from featurestack.scores.metrics import Floats, largest_first
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution

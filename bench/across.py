@@ -15,8 +15,8 @@ from featurestack.analysis.significance import LEVEL, sign_flip_tests, standard_
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.results.scores import Floats
 from featurestack.rooms.across.random_effects import prediction_interval, random_effects
+from featurestack.scores.metrics import Floats
 
 RECORDINGS = 21
 ERROR = 0.02  # standard error of a gain; unequal: times e^(z/2) with z standard normal

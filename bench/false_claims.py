@@ -34,8 +34,8 @@ from featurestack.commandline.tables import text_table
 from featurestack.pipeline.checks.linear import by_clip, is_lost, linear_accuracies
 from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS
-from featurestack.results.scores import Floats, Ints
 from featurestack.results.training_options import STRENGTH
+from featurestack.scores.metrics import Floats, Ints
 from tests.analysis.simulated import (
     claims,
     interval_holds,

@@ -170,7 +170,7 @@ LOADED = (
     "librosa pandas matplotlib.pyplot sklearn.linear_model torch"
     " featurestack.pipeline.__main__ featurestack.train.__main__"
     " featurestack.features_cache.__main__ featurestack.analysis.__main__"
-    " featurestack.pipeline.extract featurestack.train.run featurestack.train.predict"
+    " featurestack.pipeline.extract featurestack.train.run featurestack.predict.clips"
     " featurestack.analysis.report"
 )
 

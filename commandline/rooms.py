@@ -121,7 +121,7 @@ class Room:
         return self.add("models", *names, needs=needs)
 
     def tasks(self, *names: str) -> Adds:
-        """`results.tasks` objects, by their value of TASK."""
+        """`scores.tasks` objects, by their value of TASK."""
         return self.add("tasks", *names)
 
     def claims(self, *tasks: str) -> Adds:

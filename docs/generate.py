@@ -36,10 +36,10 @@ from featurestack.features_cache.table import INDEX_COLUMNS
 from featurestack.pipeline import reference, synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
-from featurestack.results.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.rooms.events.tested import SCORE_COLUMNS
 from featurestack.rooms.importance.tables import KEPT_COLUMNS
+from featurestack.scores.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models

@@ -28,7 +28,7 @@ from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.results.run_folder import find
-from featurestack.results.scores import Floats
+from featurestack.scores.metrics import Floats
 
 FIVE = "mel+mfcc+chroma+contrast+modulation"
 # ESC-50: sets of features, from one to six

@@ -7,7 +7,7 @@
     run = fs.train(dataset="my sounds", features="mel+mfcc", model="texture")
     fs.importance("mel mfcc", dataset="my sounds")["features"]
     fs.report("my sounds").page    # an HTML file
-    fs.predict(run, ["new.wav"])    # classes of new audio
+    fs.predict_audio(run, ["new.wav"])    # classes of new audio
     fs.Model(run).predict(y, 44_100)    # classes of samples, in a service
 
 The functions stand in interface.py, the console command in console.py.
@@ -50,7 +50,7 @@ __all__ = [
     "own_run",
     "plan",
     "play",
-    "predict",
+    "predict_audio",
     "read",
     "report",
     "run",
@@ -64,7 +64,7 @@ __all__ = [
 ]
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
-    "Model": "featurestack.train.service",
+    "Model": "featurestack.predict.service",
     "feature": "featurestack.pipeline.features.registry",
     "model": "featurestack.train.models.registry",
 }

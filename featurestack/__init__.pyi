@@ -23,7 +23,7 @@ from featurestack.rooms.answer.answer import Answer as Answer
 from featurestack.rooms.predictions.compare import Comparison as Comparison
 from featurestack.train.models.registry import model as model
 from featurestack.train.own_loop import OwnRun as OwnRun
-from featurestack.train.service import Model as Model
+from featurestack.predict.service import Model as Model
 
 RATE: int
 __version__: str
@@ -550,7 +550,7 @@ def predict(
 
     `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
 
-        fs.predict(run, ["dog.wav", "rain.flac"])
+        fs.predict_audio(run, ["dog.wav", "rain.flac"])
     """
 
 def report(

@@ -312,16 +312,16 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
     return select_one(folder, name, predicting=False)
 
 
-def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":
+def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":
     """`make predict`: a row for each readable audio file, its class and the probability
     of each class.
 
     `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
 
-        fs.predict(run, ["dog.wav", "rain.flac"])
+        fs.predict_audio(run, ["dog.wav", "rain.flac"])
     """
-    from featurestack.train.audio_model import AudioModel, predict_files
-    from featurestack.train.bundle import bundle_of_run
+    from featurestack.predict.audio_model import AudioModel, predict_files
+    from featurestack.predict.bundle import bundle_of_run
 
     for file in files:
         if not Path(file).is_file():

@@ -25,7 +25,7 @@ from featurestack.results.next_step import (
     pretrained_line,
     without,
 )
-from featurestack.results.tasks.registry import is_framed
+from featurestack.scores.tasks.registry import is_framed
 from featurestack.storage.files import may_write
 
 if TYPE_CHECKING:

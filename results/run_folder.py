@@ -48,12 +48,12 @@ from featurestack.results.config import (
     RunConfig,
     read_config,
 )
-from featurestack.results.tasks.base import Task
-from featurestack.results.tasks.registry import task_of
+from featurestack.scores.tasks.base import Task
+from featurestack.scores.tasks.registry import task_of
 from featurestack.storage.files import CLOSED, Lock, may_read, require_readable
 
 if TYPE_CHECKING:
-    from featurestack.results.scores import Score
+    from featurestack.scores.metrics import Score
 
 # a key of run.json that runs which trained nothing have -> its type
 WITHOUT_TRAINING = {"recommended": ChoiceConfig, "members": EnsembleConfig}

@@ -82,7 +82,7 @@ cache = fs.extract("samples rms", "sounds.csv", jobs=2)
 assert (cache.read("samples", cache.clips.clip_id[:2].to_list()) == 8).all()
 few = dict(epochs=1, batch=6, precision="fp32", threads=1, folds=(1, 2))
 run = fs.train(dataset="sounds.csv", features="samples+rms", model="means", **few)
-print(fs.predict(run, [cache.clips.path[0]]).predicted[0])
+print(fs.predict_audio(run, [cache.clips.path[0]]).predicted[0])
 """
 
 

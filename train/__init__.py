@@ -1,4 +1,4 @@
-"""Training, from the feature cache to run folders, and use of trained runs."""
+"""Training, from the feature cache to run folders."""
 
 from featurestack.commandline.packages import enter
 

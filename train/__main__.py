@@ -42,21 +42,21 @@ def predict(options: PredictOptions) -> int:
     if not Path(options.run).is_file():
         dataset = "" if options.elsewhere else dataset_name(options.dataset)
         select_runs.select_one(options.runs, options.run, dataset)
-    from featurestack.train.predict import predict_audio
+    from featurestack.predict.clips import predict_audio
 
     return predict_audio(options)
 
 
 def verify(options: VerifyOptions) -> int:
     """Compare predictions.csv with what the run's weights predict."""
-    from featurestack.train.verify import verify_run
+    from featurestack.predict.verify import verify_run
 
     return verify_run(options)
 
 
 def bundle(options: BundleOptions) -> int:
     """Write one file with the weights and configuration that prediction needs."""
-    from featurestack.train.bundle import make_bundle
+    from featurestack.predict.bundle import make_bundle
 
     return make_bundle(options)
 

@@ -30,8 +30,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import tell
 from featurestack.results.config import MOST_THREADS, Device
-from featurestack.results.tasks.base import Task
 from featurestack.results.training_options import Training
+from featurestack.scores.tasks.base import Task
 from featurestack.storage import system
 from featurestack.train.models.ensemble import Ensemble
 from featurestack.train.optimisation import CrossEntropy

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from featurestack.commandline.registry import Registry
-from featurestack.results.scores import Floats, Ints
 from featurestack.results.training_options import Training
+from featurestack.scores.metrics import Floats, Ints
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 MOMENTUM = 0.9  # sgd's, by Nesterov
@@ -78,7 +78,7 @@ class BinaryCrossEntropy(CrossEntropy):
         return torch.stack([y, logits])
 
     def score(self, observed: Sequence[torch.Tensor]) -> float:
-        from featurestack.results import tags  # classes need none of it
+        from featurestack.scores import tags  # classes need none of it
 
         y, logits = torch.cat([*observed], dim=1).cpu()
         labels = (y > 0.5).numpy()

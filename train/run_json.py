@@ -18,7 +18,6 @@ from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
-from featurestack.results.calibration import fit_temperature, fit_thresholds
 from featurestack.results.composition import composed_from
 from featurestack.results.config import (
     RUN_FORMAT,
@@ -34,6 +33,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config
+from featurestack.scores.calibration import fit_temperature, fit_thresholds
 from featurestack.storage.files import Lock
 from featurestack.train.plan import NAMED_CLIPS, Plan
 from featurestack.train.run_identity import protocol

@@ -14,7 +14,7 @@ from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.results.scores import by_unit
+from featurestack.scores.metrics import by_unit
 from featurestack.train import run
 from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import describe_channel

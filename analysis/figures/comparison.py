@@ -30,7 +30,7 @@ from featurestack.analysis.figures.drawing import (
     signed_colours,
 )
 from featurestack.commandline.quantities import percent, points
-from featurestack.results.scores import largest_first
+from featurestack.scores.metrics import largest_first
 
 ERROR_SHADE = 1.3  # the page's style sheets have the same
 

@@ -25,7 +25,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 
 from featurestack.commandline.registry import Registry
-from featurestack.results.scores import Floats, Ints, largest_first
+from featurestack.scores.metrics import Floats, Ints, largest_first
 
 Draw = Callable[..., Axes]
 

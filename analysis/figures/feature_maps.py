@@ -22,7 +22,7 @@ from featurestack.analysis.figures.drawing import (
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
-from featurestack.results.scores import largest_first
+from featurestack.scores.metrics import largest_first
 
 GALLERY_COLUMNS = 3
 SHARP = 64  # rows that an image has at least: few would blur into each other

@@ -19,7 +19,7 @@ from featurestack.analysis.figures.drawing import (
     row_height,
     shorten,
 )
-from featurestack.results.scores import largest_first
+from featurestack.scores.metrics import largest_first
 
 SPLITS = (
     ("train", "training", SERIES[7], ":"),
@@ -173,7 +173,7 @@ def draw_precision_recall(
     ax: Axes, *, target: np.ndarray, ranks: np.ndarray, classes: Sequence[str]
 ) -> Axes:
     """Draw up to PR_CURVES classes; `target` and `ranks` are (N, K)."""
-    from featurestack.results.tags import average_precision, precision_recall
+    from featurestack.scores.tags import average_precision, precision_recall
 
     order = largest_first(average_precision(target, ranks))
     tested = np.count_nonzero(target.any(axis=0))

@@ -24,6 +24,7 @@ from featurestack.features_cache.table import (
     label_indicator,
     spans,
 )
+from featurestack.linear.logistic import fit
 from featurestack.pipeline import audio
 from featurestack.pipeline.checks import NOTE, WARNING, Finding
 from featurestack.pipeline.checks.measures import ARTEFACTS
@@ -31,9 +32,8 @@ from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS, NameField
 from featurestack.pipeline.features import Clip, resolve_feature
-from featurestack.results.linear import fit
-from featurestack.results.tags import auroc
 from featurestack.results.training_options import STRENGTH
+from featurestack.scores.tags import auroc
 
 OF_ARTEFACTS = 1.0  # C of the classifier of a handful of numbers
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"

@@ -46,12 +46,12 @@ from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
-from featurestack.results.bootstrap import effective_recordings
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.scores import Floats
 from featurestack.rooms.across.options import FEWEST_DATASETS, AcrossOptions
 from featurestack.rooms.across.random_effects import FEWEST_TO_PREDICT, random_effects
+from featurestack.scores.bootstrap import effective_recordings
+from featurestack.scores.metrics import Floats
 
 # ids that datasets share only if they share clips: `1-100032-A-0`, `XC123456`
 UNIQUE_ID = r"\d{5,}|[0-9a-f]{8,}"

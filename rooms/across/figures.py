@@ -19,7 +19,7 @@ from featurestack.analysis.figures.drawing import (
     shorten,
     signed_colours,
 )
-from featurestack.results.scores import Floats
+from featurestack.scores.metrics import Floats
 
 COLUMNS = 4  # panels in a row; 2 in the column of a paper
 LEAST_WIDTH = 5  # points to either side of zero that a panel shows

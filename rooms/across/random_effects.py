@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from featurestack.results.scores import Floats
+from featurestack.scores.metrics import Floats
 
 LEVEL = 0.05
 DRAWS = 2_000  # simulated gains of a new dataset

@@ -44,8 +44,8 @@ from featurestack.train.options import RunOptions
 if TYPE_CHECKING:
     from featurestack.analysis.report_inputs import Built
     from featurestack.pipeline.request import Request
-    from featurestack.results.scores import Score
     from featurestack.rooms.answer.choice import Scores
+    from featurestack.scores.metrics import Score
 
 SHOWN = 5  # features in the ranking that is printed
 
@@ -193,7 +193,7 @@ def ask(options: AnswerOptions) -> Question:
 
 def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
     """RequestError for recordings with events, or clips that cannot be tested."""
-    from featurestack.results.tasks.registry import claiming_name, task_of
+    from featurestack.scores.tasks.registry import claiming_name, task_of
 
     asked = claiming_name(source) if options.task == "auto" else options.task
     task = task_of(asked) if asked else None

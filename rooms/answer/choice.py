@@ -37,12 +37,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featurestack.features_cache.splits import Split, fold_split
+from featurestack.linear.logistic import WIDEST, LinearModel, fit, strengths
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.config import digest
-from featurestack.results.linear import WIDEST, LinearModel, fit, strengths
 from featurestack.results.next_step import complementary
-from featurestack.results.scores import Floats
 from featurestack.results.training_options import STRENGTH
+from featurestack.scores.metrics import Floats
 from featurestack.storage.files import replace_file
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.network_input import Statistics

@@ -23,10 +23,10 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config, write_predictions
-from featurestack.results.scores import Floats
 from featurestack.rooms.answer.choice import Clips, Scores
 from featurestack.rooms.answer.options import FOLDER
 from featurestack.rooms.answer.section import CANDIDATES, FEATURE_COLUMNS
+from featurestack.scores.metrics import Floats
 from featurestack.storage.files import replace_file
 
 # feature -> the score that is lost without it, and both ends of its interval

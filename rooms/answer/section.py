@@ -17,10 +17,10 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
-from featurestack.results.bootstrap import CHOICE_WIDTH
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import damage_named
+from featurestack.scores.bootstrap import CHOICE_WIDTH
 
 CANDIDATES = "features.csv"
 # score alone by `linear`, folds that chose it, points lost without it there by

@@ -40,12 +40,12 @@ from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import NO_DATA
 from featurestack.results.run_folder import damage_named
-from featurestack.results.scores import Floats
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.tables import DIGITS, OwnFiles, as_text, file_name
+from featurestack.scores.metrics import Floats
 
 if TYPE_CHECKING:
-    from featurestack.train.audio_model import AudioModel
+    from featurestack.predict.audio_model import AudioModel
 
 FOLDER = "check"
 TABLE = "checked.csv"

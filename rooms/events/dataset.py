@@ -28,13 +28,13 @@ from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
-from featurestack.results.scores import Floats
 from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.events_file import COLUMNS, EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.recordings import Measured, measure_recordings
 from featurestack.rooms.events.scores import numbers_between
+from featurestack.scores.metrics import Floats
 from featurestack.storage.files import replace_file
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which

@@ -45,8 +45,8 @@ def detections(options: DetectionOptions) -> "pd.DataFrame":
         fs.detections("recordings", run="last", tables="labels")
     """
     from featurestack.pipeline.datasets.layouts import find_recordings
+    from featurestack.predict.audio_model import AudioModel
     from featurestack.rooms.events.predict import find_detections
-    from featurestack.train.audio_model import AudioModel
 
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")

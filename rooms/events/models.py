@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from featurestack.results import linear
+from featurestack.linear import logistic as linear
 
 # frames before and after that `linear_frames` reads: dense around the frame
 CONTEXT = (-8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8)

@@ -22,6 +22,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
+from featurestack.predict.audio_model import AudioModel, tell_failures, tell_low_rates
 from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.check import candidates, write_check
@@ -37,7 +38,6 @@ from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.recordings import measure_recordings
 from featurestack.rooms.events.tested import score_lines
-from featurestack.train.audio_model import AudioModel, tell_failures, tell_low_rates
 from featurestack.train.options import PredictOptions
 
 BATCH = 16  # pieces

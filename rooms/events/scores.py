@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from featurestack.results.bootstrap import (
+from featurestack.scores.bootstrap import (
     drawn_recordings,
     effective_recordings,
     wilson_interval,
 )
-from featurestack.results.scores import Floats, Ints
+from featurestack.scores.metrics import Floats, Ints
 
 Mask = NDArray[np.bool_]
 IOU = 0.5
@@ -253,7 +253,7 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
     single recording; counts (B, 3, S) of partners, events, detections.
 
     The variance of the replicates makes the interval, as of accuracies
-    (`results.bootstrap`): a perfect score has one too.
+    (`scores.bootstrap`): a perfect score has one too.
     """
     weights = counts[:, 1:].sum(axis=(0, 1))
     counts = counts[:, :, weights > 0]

@@ -15,15 +15,15 @@ from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
-from featurestack.results.ranking_metric import RankingMetric, TestedRun
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks.tags import Tags
 from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events import tested
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames, read_tested
+from featurestack.scores.ranking_metric import RankingMetric, TestedRun
+from featurestack.scores.tasks.tags import Tags
 from featurestack.train.models.registry import Model
 from featurestack.train.network_input import Shape, input_kind
 

@@ -22,17 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted, percent, plural
-from featurestack.results.mean_average_precision import MeanAveragePrecision
-from featurestack.results.ranking_metric import Compared, TestedRun
 from featurestack.results.run_folder import RunFolder, damage_named
-from featurestack.results.scores import (
-    SMALLEST_PROBABILITY,
-    Floats,
-    Ints,
-    Score,
-    by_unit,
-)
-from featurestack.results.tags import attributed
 from featurestack.rooms.events import scores
 from featurestack.rooms.events.frames import (
     Frames,
@@ -45,6 +35,16 @@ from featurestack.rooms.events.frames import (
     without_ignored,
 )
 from featurestack.rooms.events.scores import ALL, Spans, Tally, f1_interval, f1_of
+from featurestack.scores.mean_average_precision import MeanAveragePrecision
+from featurestack.scores.metrics import (
+    SMALLEST_PROBABILITY,
+    Floats,
+    Ints,
+    Score,
+    by_unit,
+)
+from featurestack.scores.ranking_metric import Compared, TestedRun
+from featurestack.scores.tags import attributed
 from featurestack.storage.files import replace_file
 
 if TYPE_CHECKING:

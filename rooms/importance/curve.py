@@ -17,13 +17,13 @@ from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
-from featurestack.results.bootstrap import accuracy_interval
 from featurestack.rooms.importance.measure import (
     LoadedFolds,
     load_folds,
     make_importance_plan,
 )
 from featurestack.rooms.importance.options import CurveOptions, ImportanceOptions
+from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.storage.files import replace_file, replaced
 
 # part of the training recordings -> its share

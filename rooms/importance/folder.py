@@ -50,9 +50,9 @@ from featurestack.results.config import (
     read_config,
 )
 from featurestack.results.run_folder import damage_named
-from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
 from featurestack.results.select_runs import fitting
-from featurestack.results.tasks.registry import task_of
+from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats
+from featurestack.scores.tasks.registry import task_of
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")

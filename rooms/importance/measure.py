@@ -36,7 +36,6 @@ from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import Split
 from featurestack.results.composition import composed_from
 from featurestack.results.config import ExtractionCost, digest, to_json
-from featurestack.results.scores import Floats, largest_first
 from featurestack.rooms.importance.folder import (
     SCORES,
     ImportanceConfig,
@@ -45,6 +44,7 @@ from featurestack.rooms.importance.folder import (
     sampled_shapley,
 )
 from featurestack.rooms.importance.options import ImportanceOptions
+from featurestack.scores.metrics import Floats, largest_first
 from featurestack.storage.files import Lock, named_errors, replace_file
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import (

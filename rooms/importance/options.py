@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from featurestack.commandline.options import SEED, DatasetOptions, RunsOptions, option
-from featurestack.results.tasks.registry import task_choices
+from featurestack.scores.tasks.registry import task_choices
 
 
 class FitOptions(DatasetOptions, RunsOptions):

@@ -28,8 +28,8 @@ from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.results.scores import Floats, largest_first
 from featurestack.rooms.importance.folder import NONE, ImportanceFolder, find_importance
+from featurestack.scores.metrics import Floats, largest_first
 
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
 KEPT_COLUMNS = [

@@ -21,9 +21,9 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline.audio import LARGEST_SAMPLE
+from featurestack.predict.audio_model import NO_ANSWER, AudioModel, Samples
+from featurestack.predict.recordings import resampled
 from featurestack.rooms.live.options import ListenOptions
-from featurestack.train.audio_model import NO_ANSWER, AudioModel, Samples
-from featurestack.train.recordings import resampled
 
 BLOCK = 0.05  # seconds of audio read at once
 PCM: dict[str, np.dtype[Any]] = {

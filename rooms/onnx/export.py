@@ -31,19 +31,19 @@ from torch import nn
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.features_cache.names import parse_set
-from featurestack.results import select_runs
-from featurestack.results.config import to_json
-from featurestack.results.scores import SMALLEST_PROBABILITY
-from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
-from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.storage.files import refuse_special, replace_file
-from featurestack.train.bundle import (
+from featurestack.predict.bundle import (
     AGREES,
     Probabilities,
     TrainedModel,
     Values,
     bundle_of_run,
 )
+from featurestack.results import select_runs
+from featurestack.results.config import to_json
+from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
+from featurestack.rooms.onnx.options import ExportOptions
+from featurestack.scores.metrics import SMALLEST_PROBABILITY
+from featurestack.storage.files import refuse_special, replace_file
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import refuse_inside
 

@@ -11,9 +11,9 @@ import numpy as np
 import onnxruntime
 
 from featurestack.commandline.errors import RequestError
+from featurestack.predict.audio_model import AudioModel
+from featurestack.predict.bundle import Bundle, Probabilities, Values
 from featurestack.results.config import BundleConfig, read_config
-from featurestack.train.audio_model import AudioModel
-from featurestack.train.bundle import Bundle, Probabilities, Values
 from featurestack.train.network_input import Floats
 
 CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfig`

@@ -23,7 +23,7 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import render
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
-from featurestack.results.bootstrap import REPLICATES
+from featurestack.scores.bootstrap import REPLICATES
 from featurestack.storage.files import is_file, replace_file
 
 # datasets with a paper of their own -> their name there

@@ -18,8 +18,8 @@ from featurestack.analysis.runs import load_runs
 from featurestack.results import run_writer
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks.classes import CLASSES
 from featurestack.results.training_options import Training
+from featurestack.scores.tasks.classes import CLASSES
 from tests.run_configs import run_config
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")

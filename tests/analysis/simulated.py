@@ -20,8 +20,8 @@ from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks.registry import task_of
 from featurestack.results.training_options import Training
+from featurestack.scores.tasks.registry import task_of
 from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")

@@ -5,7 +5,7 @@ import pytest
 
 from featurestack.analysis.nested import nested_score
 from featurestack.analysis.ranking import rankings
-from featurestack.results.bootstrap import accuracy_interval
+from featurestack.scores.bootstrap import accuracy_interval
 from tests.analysis.simulated import simulated_run
 
 CLIPS = 40

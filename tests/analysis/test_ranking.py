@@ -13,7 +13,7 @@ from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results, on_folds
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks.classes import CATEGORIES
+from featurestack.scores.tasks.classes import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.simulated import simulated_runs
 from tests.run_configs import ensemble_of, rewrite

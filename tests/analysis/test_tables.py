@@ -12,8 +12,8 @@ from sklearn.metrics import classification_report
 from featurestack.analysis import tables
 from featurestack.analysis.ranking import rankings
 from featurestack.commandline.quantities import rounded
-from featurestack.results.calibration import calibration_error
 from featurestack.results.config import Machine
+from featurestack.scores.calibration import calibration_error
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import computed, rewrite
 

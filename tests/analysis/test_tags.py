@@ -12,9 +12,9 @@ from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results
 from featurestack.features_cache.table import label_indicator
-from featurestack.results import tags
-from featurestack.results.tags import random_order_precision
 from featurestack.rooms.paper.options import PaperOptions
+from featurestack.scores import tags
+from featurestack.scores.tags import random_order_precision
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
 

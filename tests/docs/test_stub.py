@@ -11,7 +11,7 @@ import featurestack as fs
 
 run = fs.train(dataset="synth", features="mel", epochs=5, folds=(1, 2))
 reveal_type(run)
-reveal_type(fs.predict(run, ["a.wav"]))
+reveal_type(fs.predict_audio(run, ["a.wav"]))
 reveal_type(fs.model)
 fs.train(dataset="synth", features="mel", epochs="many", folds=(1, 2))
 """

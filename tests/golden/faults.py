@@ -17,9 +17,12 @@ from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.test_structure import PACKAGES
 
-CACHE, PIPE, TRAIN, ANALYSIS, RESULTS = (
+CACHE, PIPE, TRAIN, PREDICT, ANALYSIS, RESULTS, SCORES, LINEAR = (
     f"tests/{name}/"
-    for name in ("features_cache", "pipeline", "train", "analysis", "results")
+    for name in (
+        *("features_cache", "pipeline", "train", "predict", "analysis"),
+        *("results", "scores", "linear"),
+    )
 )
 
 
@@ -132,7 +135,7 @@ FAULTS: dict[str, Fault] = {
     "not_resampled": Fault(  # audio of another rate keeps its samples
         "return resample(y, rate, sample_rate or rate)",
         "return y",
-        f"{PIPE}test_audio.py {TRAIN}test_predict.py",
+        f"{PIPE}test_audio.py {PREDICT}test_clips.py",
     ),
     "too_large_fits": Fault(  # values beyond float16 count as values that fit
         "fits &= size <= LARGEST",
@@ -217,7 +220,7 @@ FAULTS: dict[str, Fault] = {
         "(views(self.augmenter(x, torch.zeros(len(x), len(self.plan.classes)),"
         " self.data.channels, torch.Generator())[0], self.augmenter,"
         " self.training.tta, timed) for x in batches)",
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py"
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {PREDICT}test_clips.py"
         " golden:masked",
     ),
     # the epoch with the largest validation loss is the best
@@ -259,7 +262,7 @@ FAULTS: dict[str, Fault] = {
     ),
     # files from elsewhere
     "code_in_weights": Fault(  # weights from a file may run code
-        "weights_only=True)", "weights_only=False)", f"{TRAIN}test_bundle.py"
+        "weights_only=True)", "weights_only=False)", f"{PREDICT}test_bundle.py"
     ),
     "weights_unchecked": Fault(  # weights with a flipped bit predict
         "damaged = archive.testzip()", "archive.testzip()", f"{TRAIN}test_checkpoint.py"
@@ -277,7 +280,7 @@ FAULTS: dict[str, Fault] = {
     "formula_in_csv": Fault(  # a class may be called like a spreadsheet's formula
         "if isinstance(cell, str) and cell.startswith(FORMULA):",
         "if False:",
-        f"tests/commandline {TRAIN}test_predict.py",
+        f"tests/commandline {PREDICT}test_clips.py",
     ),
     "html_in_page": Fault(  # a class may be called like a script
         'autoescape=lambda name: str(name).endswith(".html"),',
@@ -288,7 +291,7 @@ FAULTS: dict[str, Fault] = {
     "temperature_of_own_fold": Fault(  # a fold's temperature is fitted to itself
         "temperatures[int(fold)] = _least(losses[:, others])",
         "temperatures[int(fold)] = _least(losses[:, ~others])",
-        f"{RESULTS}test_calibration.py",
+        f"{SCORES}test_calibration.py",
     ),
     "interval_of_clips": Fault(  # intervals draw clips instead of recordings
         """sums = recording_sums(correct * weights, groups)
@@ -297,7 +300,7 @@ FAULTS: dict[str, Fault] = {
         """sums = correct * weights
     totals = np.array(weights)
 """,
-        f"{RESULTS}test_bootstrap.py",
+        f"{SCORES}test_bootstrap.py",
     ),
     # every interval of features chosen inside the folds is that of one run
     "choice_as_narrow_as_a_run": Fault(
@@ -308,7 +311,7 @@ FAULTS: dict[str, Fault] = {
     sums = np.zeros((len(names), values.shape[1]))""",
         """    names = place = np.arange(len(groups))
     sums = np.zeros((len(names), values.shape[1]))""",
-        f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py"
+        f"{SCORES}test_bootstrap.py {ANALYSIS}test_ranking.py"
         f" {ANALYSIS}test_significance.py",
     ),
     "chance_of_the_first_class": Fault(  # the alphabet decides what chance is

@@ -11,7 +11,7 @@ import pytest
 
 from featurestack.results import run_folder, run_writer, select_runs
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks.classes import CLASSES
+from featurestack.scores.tasks.classes import CLASSES
 from featurestack.storage import files
 from tests.refusal import refused
 from tests.run_configs import named, run_config

@@ -6,16 +6,16 @@ import re
 
 import pytest
 
+from featurestack.predict.bundle import make_bundle
+from featurestack.predict.clips import predict_audio
 from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.train.bundle import make_bundle
 from featurestack.train.listing import list_all
 from featurestack.train.models.architecture import all_models
 from featurestack.train.network_input import KINDS
 from featurestack.train.options import BundleOptions, ListOptions, PredictOptions
-from featurestack.train.predict import predict_audio
 from tests.golden.commands import ROOT
+from tests.predict.test_clips import answered, ask, write
 from tests.train.sounds import train_run
-from tests.train.test_predict import answered, ask, write
 
 DOCUMENT = ROOT / "docs" / "howto" / "adding.md"
 

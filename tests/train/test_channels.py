@@ -16,10 +16,10 @@ from featurestack.pipeline import reference
 from featurestack.pipeline.checks.run import check_dataset
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
+from featurestack.predict.bundle import make_bundle
+from featurestack.predict.clips import predict_audio
 from featurestack.train import run
-from featurestack.train.bundle import make_bundle
 from featurestack.train.options import BundleOptions, PredictOptions, RunOptions
-from featurestack.train.predict import predict_audio
 from tests.pipeline.extraction import contents
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound

@@ -13,8 +13,8 @@ from featurestack.features_cache import external
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.side_files import write_failures
 from featurestack.results.config import digest
-from featurestack.results.tasks.classes import Classes
 from featurestack.results.training_options import Training
+from featurestack.scores.tasks.classes import Classes
 from featurestack.train import run
 from featurestack.train.models.registry import MODELS
 from featurestack.train.options import RunOptions

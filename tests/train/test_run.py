@@ -10,7 +10,7 @@ import torch
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results import run_folder, run_writer
-from featurestack.results.tasks.classes import CLASSES
+from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.texture import TextureStatistics

@@ -11,19 +11,19 @@ import torch
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
-from featurestack.results import tags
-from featurestack.results.calibration import fit_thresholds
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_predictions
-from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.train import run, sweep
-from featurestack.train.audio_model import AudioModel
-from featurestack.train.bundle import (
+from featurestack.predict.audio_model import AudioModel
+from featurestack.predict.bundle import (
     TrainedModel,
     bundle_of_run,
     make_bundle,
     read_bundle,
 )
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_predictions
+from featurestack.rooms.onnx.options import ExportOptions
+from featurestack.scores import tags
+from featurestack.scores.calibration import fit_thresholds
+from featurestack.train import run, sweep
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.options import BundleOptions, TrainedOptions
 from featurestack.train.run import run_summary

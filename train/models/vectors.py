@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.results import linear
+from featurestack.linear import logistic as linear
 
 
 class VectorNet(nn.Module):
@@ -71,7 +71,7 @@ class LinearNet(nn.Module):
         widths: Sequence[int],
         class_weights: NDArray[np.float32] | None = None,
     ) -> None:
-        """Set the weights, as `results.linear.fit` finds them from features with so
+        """Set the weights, as `linear.logistic.fit` finds them from features with so
         many numbers.
         """
         strengths = linear.strengths(widths, self.strength)

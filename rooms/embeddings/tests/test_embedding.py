@@ -283,9 +283,9 @@ def where(here):
 def test_extraction_and_prediction_use_it_until_the_file_is_another(
     here, where, capsys
 ):
+    from featurestack.predict.clips import predict_audio
     from featurestack.train import run
     from featurestack.train.options import PredictOptions, RunOptions
-    from featurestack.train.predict import predict_audio
 
     write_network("net", window=0.25)
     name = "embedding@model=net"

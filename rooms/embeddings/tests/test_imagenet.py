@@ -19,10 +19,10 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features.registry import resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.predict.audio_model import AudioModel
+from featurestack.predict.bundle import bundle_of_run
 from featurestack.results import published_weights
 from featurestack.rooms.embeddings import imagenet, networks
-from featurestack.train.audio_model import AudioModel
-from featurestack.train.bundle import bundle_of_run
 from tests.refusal import refused
 from tests.train.little import build
 from tests.train.sounds import train_run, write_dataset

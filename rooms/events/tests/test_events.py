@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.predict.clips import predict_audio
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
@@ -16,7 +17,6 @@ from featurestack.rooms.events.tests.field import (
     train,
     write_recordings,
 )
-from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results.tasks.registry import task_of
 from featurestack.rooms.events.task import EVENTS
 from featurestack.rooms.events.tested import (
     EVENT_F1,
@@ -13,6 +12,7 @@ from featurestack.rooms.events.tested import (
     score_lines,
 )
 from featurestack.rooms.events.tests.field import frames
+from featurestack.scores.tasks.registry import task_of
 from tests.refusal import refused
 
 

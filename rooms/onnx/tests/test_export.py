@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from featurestack.features_cache import Cache
+from featurestack.predict.bundle import TrainedModel, bundle_of_run
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train import network_input
-from featurestack.train.bundle import TrainedModel, bundle_of_run
 from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import train_run

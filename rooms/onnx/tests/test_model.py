@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import featurestack as fs
+from featurestack.predict.bundle import make_bundle
 from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.train.bundle import make_bundle
 from featurestack.train.options import BundleOptions
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound

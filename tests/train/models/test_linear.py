@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from featurestack.commandline.terminal import tell_once
-from featurestack.results.minimise import minimise
+from featurestack.linear.minimise import minimise
 from tests.train.little import build
 
 
@@ -163,7 +163,7 @@ def test_features_without_information_of_their_own_leave_a_model(kind, strength)
 @pytest.mark.parametrize(("steps", "told"), [(2, 1), (2000, 0)])
 def test_an_end_before_the_minimum_is_told_once(monkeypatch, capsys, steps, told):
     tell_once.cache_clear()
-    monkeypatch.setattr("featurestack.results.minimise.MOST_STEPS", steps)
+    monkeypatch.setattr("featurestack.linear.minimise.MOST_STEPS", steps)
     x, y = classes_by_chance(60, 8, 6)
     for _ in range(2):
         minimise(

@@ -5,11 +5,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from featurestack.results.accuracy import Accuracy
-from featurestack.results.bootstrap import accuracy_interval, recording_sums
-from featurestack.results.ranking_metric import Compared
-from featurestack.results.scores import Prediction, metric
-from featurestack.results.tasks.base import Task
+from featurestack.scores.accuracy import Accuracy
+from featurestack.scores.bootstrap import accuracy_interval, recording_sums
+from featurestack.scores.metrics import Prediction, metric
+from featurestack.scores.ranking_metric import Compared
+from featurestack.scores.tasks.base import Task
 
 
 @metric("share")

@@ -1,0 +1,263 @@
+"""A trained model, from a run folder or from a bundle: one file of weights and
+configuration.
+
+A bundle is a dictionary of tensors, numbers and text. It is read with
+`weights_only=True`, so that nothing in it is executed.
+
+    format   BUNDLE_FORMAT, raised when older files can no longer be read
+    config   run.json with the keys of `BundleConfig`
+    folds    {fold: {"network": state dict, "statistics": list}}
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from featurestack.commandline import own_code
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import size
+from featurestack.commandline.spelling import make_command
+from featurestack.features_cache.names import parse_set
+from featurestack.results import select_runs
+from featurestack.results.config import BundleConfig, Epoch, read_config, to_json
+from featurestack.results.run_folder import RunFolder
+from featurestack.scores.tasks.registry import task_of
+from featurestack.train.augment import parse_augment, trained_shape, views
+from featurestack.train.checkpoint import (
+    State,
+    load,
+    load_weights,
+    not_finite,
+    read_safely,
+    save,
+)
+from featurestack.train.compute import Compute
+from featurestack.train.models.architecture import resolve
+from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
+from featurestack.train.options import BundleOptions, refuse_inside
+
+BUNDLE_FORMAT = 3
+MOST_CLASSES = 50_000
+BATCH = 32  # clips; larger batches are hardly faster and need more memory
+# largest allowed difference between a recomputed probability and predictions.csv
+AGREES = 1e-3
+
+Values = list[Numbers]  # stored values (B, rows, frames) of each channel
+Probabilities = NDArray[np.float32]
+
+
+class Bundle(NamedTuple):
+    """The configuration, and fold -> state of the network and of the statistics."""
+
+    config: BundleConfig
+    folds: dict[int, State]
+
+
+def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
+    """A run's finished folds, with the weights of the `last` or `best` epoch or the one
+    that counts (`auto`).
+    """
+    config = run.training
+    if not run.finished:
+        raise RequestError(
+            f"{run.name} has no finished fold yet: continue its training"
+        )
+    if config.command is None:
+        raise RequestError(
+            f"{run.name} was trained by a loop of its own, which keeps no weights here"
+        )
+    folds = {}
+    selection = run.selection(selection)
+    for fold in run.finished:
+        file = run.fold(fold) / f"{selection}.pt"
+        if not file.is_file():
+            raise RequestError(
+                f"{file} is not there: remove"
+                f" {file.with_name('predictions.csv')} and train this fold again"
+            )
+        state = load(file)
+        folds[fold] = {key: state[key] for key in ("network", "statistics")}
+    epoch: Epoch = "best" if selection == "best" else "last"
+    return Bundle(BundleConfig(**vars(config), selection=epoch), folds)
+
+
+def read_bundle(file: Path) -> Bundle:
+    """The bundle in this file; RequestError for any other or malformed content."""
+    try:
+        content = read_safely(file)
+    except ValueError as reason:
+        raise RequestError(
+            f"{file} is no bundle that can be read safely ({reason})"
+        ) from None
+    keys = {"format", "config", "folds"}
+    if not isinstance(content, dict) or not keys <= content.keys():
+        raise RequestError(
+            f"{file} is no bundle: {make_command('train bundle', 'RUN')} makes one"
+        )
+    version = content["format"]
+    if not isinstance(version, int) or version != BUNDLE_FORMAT:
+        named = version if isinstance(version, int) else type(version).__name__
+        raise RequestError(
+            f"{file} has bundle format {named}, this project reads"
+            f" {BUNDLE_FORMAT}: make it again from its run"
+        )
+    config = content["config"]
+    classes = config.get("classes", ()) if isinstance(config, dict) else ()
+    if isinstance(classes, list) and len(classes) > MOST_CLASSES:
+        raise RequestError(
+            f"{file} names {len(classes):,} classes; at most {MOST_CLASSES:,} are read"
+        )
+    if not isinstance(content["folds"], dict) or not content["folds"]:
+        raise RequestError(f"{file} holds no folds: make it again from its run")
+    read = read_config(config, BundleConfig, str(file), "make it again from its run")
+    return Bundle(read, content["folds"])
+
+
+def refuse_other_channels(config: BundleConfig) -> None:
+    """RequestError if the channels are not those of the configuration's feature set."""
+    features = parse_set(config.features)
+    for feature, channel in itertools.zip_longest(features, config.channels):
+        if (
+            feature is None
+            or channel is None
+            or feature.stored != channel.stored
+            or feature.rows not in (None, channel.row_range)
+        ):
+            channels = "+".join(str(channel.channel) for channel in config.channels)
+            raise RequestError(
+                f"the configuration names the features {config.features} and has the"
+                f" channels {channels}: make it again from its run"
+            )
+
+
+class FoldModel(NamedTuple):
+    """One fold's network in fp32 and its channels' statistics."""
+
+    network: nn.Module
+    statistics: list[Statistics]
+
+
+class TrainedModel:
+    """The models of a run's folds: probabilities from stored features, in plain fp32
+    like predictions.csv; RequestError for weights or statistics that do not fit.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+        config = bundle.config
+        refuse_other_channels(config)
+        self.config = config
+        self.classes: list[str] = [entry.name for entry in config.classes]
+        with own_code.defined_in(config.own_code):
+            self.architecture = resolve(config.options.model)
+        kind = self.architecture.kind
+        self.input = InputSpec.restore(kind, config)
+        self.augmenter = parse_augment(config.options.augment, kind.augmented_as)
+        # channels last is a sixth faster for images on a CPU; vectors have no such
+        # layout
+        self.compute = Compute(device, channels_last=self.input.grid != (1, 1))
+        self.temperature = config.temperature
+        self.task = task_of(config.task)
+        self.folds: dict[int, FoldModel] = {}
+        for fold, state in bundle.folds.items():
+            try:
+                self.folds[fold] = self.restore(state, f"fold {fold}")
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise RequestError(
+                    f"fold {fold} is malformed ({error}): make it again"
+                ) from None
+
+    def restore(self, state: State, name: str) -> FoldModel:
+        """A fold's network and statistics; ValueError if they do not fit."""
+        broken = not_finite(state["network"])
+        if broken:
+            raise ValueError(f"'{broken}' holds numbers that are not finite")
+        spec = self.input
+        statistics = [Statistics.restore(channel) for channel in state["statistics"]]
+        for channel, own in zip(spec.channels, statistics, strict=True):
+            if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
+                raise ValueError("its statistics have other rows than its channels")
+        planes, _, _ = spec.shape
+        shape = trained_shape(self.augmenter, spec.grid)
+        network = self.architecture.build(planes, len(self.classes), shape, spec.planes)
+        load_weights(network, state["network"], Path(name))
+        return FoldModel(self.compute.place(network.eval()), statistics)
+
+    def probabilities(self, values: Values, filled: Floats) -> Probabilities:
+        """(B, K) for clips given by their stored features: the mean of all folds'
+        models. `filled` (B,) is the share of the duration that each clip fills; it
+        counts if the run was trained without padding.
+        """
+        return self.joined(self.by_fold(values, filled))
+
+    def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
+        """(B, K) of each fold's model alone, unscaled as in predictions.csv."""
+        return [
+            self.answers(fold, self.prepare(fold, values, filled))[0]
+            for fold in self.folds
+        ]
+
+    def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
+        """The mean of all folds' models, scaled by the run's temperature."""
+        each = [self.task.scaled(values, self.temperature) for values in by_fold]
+        return np.mean(each, axis=0, dtype=np.float32)
+
+    def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
+        """(B, D, H, W) the input of a fold's network; RequestError for other rows."""
+        trained = [channel.rows for channel in self.input.channels]
+        rows = [channel.shape[1] for channel in values]
+        if rows != trained:
+            raise RequestError(
+                f"features of {rows} rows are given, the model was trained on {trained}"
+            )
+        statistics = self.folds[fold].statistics
+        return self.input.prepare(values, statistics, filled).float()
+
+    def answers(self, fold: int, x: torch.Tensor) -> Probabilities:
+        """(A, N, K) class probabilities of inputs from `prepare`, BATCH clips at a
+        time, the mean over views: of the network, then of an ensemble's members.
+        """
+        network = self.folds[fold].network
+        device = self.compute.device
+        batches = (self.views(batch.to(device)) for batch in x.split(BATCH))
+        return self.compute.answers(network, batches, self.task)
+
+    def views(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        """The views of each clip whose predictions are averaged (TTA)."""
+        return views(x, self.augmenter, self.config.options.tta, self.input.timed)
+
+
+def make_bundle(options: BundleOptions) -> int:
+    """Write the run's bundle to `out` or <run>.bundle.pt, and print its size;
+    RequestError if it would replace anything but a bundle.
+    """
+    run = select_runs.select_one(options.runs, options.run)
+    file = options.out or Path(f"{run.name}.bundle.pt")
+    refuse_inside(file)
+    if file.exists():
+        try:
+            read_bundle(file)
+        except RequestError as error:
+            raise RequestError(
+                f"{error}; it is not replaced: give another OUT"
+            ) from None
+    if options.refit:
+        from featurestack.predict.refit import refit  # few need it
+
+        config, folds = refit(run, options.data)
+        made = (
+            "one model of all folds' clips, without a score of its own (that of"
+            f" {run.name} is cross-validated)"
+        )
+    else:
+        config, folds = bundle_of_run(run)
+        made = f"{len(folds)} of {len(run.folds)} folds"
+    save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
+    command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
+    print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
+    return 0

@@ -1,0 +1,125 @@
+"""Windows through long recordings, by a model of clips: `predict HOP=2.5`.
+
+`windows_of` and `resampled` work block by block, so that a long recording is never in
+memory as a whole.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soxr
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import duration
+from featurestack.commandline.terminal import progress
+from featurestack.pipeline import audio
+from featurestack.predict.audio_model import (
+    AudioModel,
+    Samples,
+    tell_failures,
+    tell_low_rates,
+)
+
+MOST_WINDOWS = 1000  # windows that begin within the length of one
+TIME_DIGITS = 6  # decimals of seconds: finer than a sample
+
+Span = tuple[float, float]  # start and end of a window, in seconds
+
+
+def windows_of(
+    blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
+) -> Iterator[tuple[Span, Samples]]:
+    """Windows of `samples` samples, one every `hop` samples, from blocks of any length;
+    the last ends with the recording, and is shorter if the recording is.
+    """
+    # `before`: the hop of samples before `rest`
+    before = rest = np.zeros(0, np.float32)
+    start = 0
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        # more than one window: this one does not reach the end
+        while len(rest) > samples:
+            yield (start / sample_rate, (start + samples) / sample_rate), rest[:samples]
+            before, rest = rest[:hop], rest[hop:]
+            start += hop
+    end = start + len(rest)
+    last = np.concatenate([before, rest])[-samples:]
+    yield ((end - len(last)) / sample_rate, end / sample_rate), last
+
+
+def resampled(
+    blocks: Iterable[Samples], rate: int, sample_rate: int
+) -> Iterator[Samples]:
+    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities."""
+    if rate == sample_rate:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def predict_recording(
+    model: AudioModel, file: Path, samples: int, step: int
+) -> pd.DataFrame:
+    """A row for each window of `samples` samples, one every `step` samples: start, end,
+    `predicted` (see `AudioModel.predict`), and a probability for each class.
+    """
+    info = audio.file_info(file)
+    rate = model.sample_rate
+    blocks = audio.blocks(file, model.audio_channel)
+    blocks = resampled(blocks, info.sample_rate, rate)
+    seconds = info.frames / info.sample_rate
+    after_first = max(0.0, seconds * rate - samples)
+    windows = progress(
+        windows_of(blocks, rate, samples, step),
+        total=1 + int(np.ceil(after_first / step)),
+        label=f"{file.name} ({duration(seconds)})",
+        unit="windows",
+    )
+    spans, probabilities, predicted = zip(*model.predict(windows))
+    table = pd.DataFrame(spans, columns=["start", "end"]).round(TIME_DIGITS)
+    table["predicted"] = predicted
+    values = pd.DataFrame(np.stack(probabilities), columns=model.classes)
+    return pd.concat([table, values], axis=1)
+
+
+def predict_recordings(
+    model: AudioModel, recordings: Mapping[str, Path], window: float, hop: float
+) -> pd.DataFrame:
+    """The rows of `predict_recording`, for windows of so many seconds, after the column
+    `file`. Recordings that cannot be read are left out, and named.
+    """
+    rate = model.sample_rate
+    samples = model.window_samples(window)
+    if hop > samples / rate:
+        raise RequestError(
+            f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
+        )
+    step = round(hop * rate)
+    shortest = max(samples / rate / MOST_WINDOWS, 1 / rate)
+    if hop < shortest:
+        raise RequestError(
+            f"HOP={hop:g}: expected at least {shortest:.2g} seconds, a thousandth of a"
+            " window"
+        )
+    tables = []
+    rates = {}
+    failures = {}
+    for name, file in recordings.items():
+        try:
+            rates[file] = audio.file_info(file).sample_rate
+            table = predict_recording(model, file, samples, step)
+        except audio.AudioError as error:
+            failures[file] = str(error)
+            continue
+        table.insert(0, "file", name)
+        tables.append(table)
+    tell_low_rates(rates, rate)
+    tell_failures(failures, len(recordings))
+    if tables:
+        return pd.concat(tables, ignore_index=True)
+    return pd.DataFrame(columns=["file", "start", "end", "predicted", *model.classes])

@@ -1,0 +1,167 @@
+"""`python -m train verify`: do a run's predictions follow from its weights?
+
+The weights of each fold predict that fold's test and validation clips again, from the
+features in the cache; the audio is not needed. Every column of predictions.csv, and of
+each member's table, is compared, and the folds and the protocol that run.json names.
+Not compared are history.csv and what run.json says of machine, seconds and calibration.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache import Cache, cache_folder, dataset_name
+from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.table import WINDOW_COLUMNS, originals
+from featurestack.predict.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
+from featurestack.results import select_runs
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_data import clips_of_run, is_changed
+from featurestack.train.compute import device_of, threads_of
+from featurestack.train.options import VerifyOptions
+from featurestack.train.run_identity import protocol
+
+NAMED = 3  # clips of a fold that are named
+KEYS = ["clip_id", "split", "selection"]  # name a row of predictions.csv
+Models = Mapping[str, TrainedModel]  # selection -> the folds' networks of that epoch
+
+
+def verify_run(options: VerifyOptions) -> int:
+    """Print for each fold how many rows differ, and what was compared; 1 if any row, or
+    run.json, differs.
+    """
+    import torch
+
+    dataset = dataset_name(options.dataset)
+    run = select_runs.select_one(options.runs, options.run, dataset)
+    if run.task.predictor:
+        raise RequestError(
+            f"{run.name} answers frames of recordings: verify takes runs of clips"
+        )
+    dataset = options.dataset or run.dataset
+    cache = Cache(cache_folder(dataset, options.data))
+    if is_changed(run.training, cache):
+        raise RequestError(
+            f"{cache.folder} holds other clips or values than {run.name} was trained"
+            " on: DATASET= names the cache that trained it"
+        )
+    torch.set_num_threads(threads_of(options.threads))
+    device = device_of(options.device)
+    models = {}
+    validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
+    for selection in ("last", "best") if validated else ("last",):
+        models[selection] = TrainedModel(bundle_of_run(run, selection), device)
+    wrong = differing_config(run, cache, models)
+    for line in wrong:
+        tell(line)
+    differing = 0
+    rows = 0
+    sides: set[str] = set()
+    for fold in run.finished:
+        again = predicted_again(run, cache, models, fold)
+        for member, expected in zip(("", *run.members), again, strict=True):
+            known = run.predictions(fold, member)
+            known = known[known["selection"].isin([*models])]
+            clips = differing_clips(known, expected, run.classes)
+            rows += len(known)
+            differing += len(clips)
+            sides.update(expected["split"])
+            alone = f", {member} alone" if member else ""
+            tell_differing(f"fold {fold}{alone}", clips, len(known))
+    parts = [f"{' and '.join(sorted(sides))} clips", f"{' and '.join(models)} epoch"]
+    parts += [f"{member} alone" for member in run.members]
+    compared = f"{counted(rows, 'row')} of {counted(len(run.finished), 'fold')}"
+    compared += f": {', '.join(parts)}"
+    if missing := [str(fold) for fold in run.folds if fold not in run.finished]:
+        compared += f"; without predictions: fold {' '.join(missing)}"
+    if differing or wrong:
+        print(
+            f"{run.name}: {differing:,} differ from what the weights give ({compared})"
+        )
+        return 1
+    print(f"{run.name}: predictions.csv is what the weights give ({compared})")
+    return 0
+
+
+def tell_differing(place: str, clips: Sequence[str], rows: int) -> None:
+    """Name the first of the clips whose rows differ in one table."""
+    if clips:
+        more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
+        tell(
+            f"{place}: {len(clips):,} of {counted(rows, 'row')} differ"
+            f" ({', '.join(clips[:NAMED])}{more})"
+        )
+
+
+def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:
+    """The entries of run.json that its options and the cache contradict."""
+    config = run.training
+    folds = cache.tested_folds(originals(clips_of_run(config, cache)))
+    model = next(iter(models.values()))
+    words = protocol(
+        config.options,
+        in_steps=model.architecture.kind.in_steps,
+        published_test=cache.published_test in folds,
+    )
+    wrong = []
+    if run.folds != folds:
+        theirs, own = (" ".join(map(str, numbers)) for numbers in (run.folds, folds))
+        wrong.append(f"run.json names the folds {theirs}, the cache has {own}")
+    if config.protocol != words:
+        wrong.append(f"run.json has the protocol {config.protocol!r}, expected {words}")
+    return wrong
+
+
+def predicted_again(
+    run: RunFolder, cache: Cache, models: Models, fold: int
+) -> list[pd.DataFrame]:
+    """A fold's rows of predictions.csv, then of each member's table."""
+    config = run.training
+    channels = [channel.channel for channel in config.channels]
+    table = clips_of_run(config, cache)
+    table = table[~table["clip_id"].isin(config.left_out)]
+    split = fold_split(table, fold, val=config.val, seed=config.seed)
+    sides = {"val": split.val, "test": split.test}
+    if config.options.skip_test:
+        del sides["test"]
+    rows = []
+    answers = []
+    for selection, model in models.items():
+        for side, ids in sides.items():
+            positions = cache.positions(ids)
+            clips = cache.clips.iloc[positions]
+            target = clips[run.task.column]
+            rows.append(clips.assign(split=side, selection=selection, target=target))
+            for start in range(0, len(positions), BATCH):
+                batch = positions[start : start + BATCH]
+                values = cache.batch(channels, batch)
+                x = model.prepare(fold, values, cache.filled[batch])
+                answers.append(model.answers(fold, x))
+    together = pd.concat(rows)[[*KEYS, "group", "target", *WINDOW_COLUMNS]]
+    together = together.reset_index(drop=True)
+    return [
+        pd.concat([together, pd.DataFrame(own, columns=run.classes)], axis=1)
+        for own in np.concatenate(answers, axis=1)
+    ]
+
+
+def differing_clips(
+    known: pd.DataFrame, expected: pd.DataFrame, classes: list[str]
+) -> list[str]:
+    """Ids of the clips of which any row differs, or is in one table alone."""
+    known, expected = known.set_index(KEYS).align(expected.set_index(KEYS), axis=0)
+    # the last columns: a class may be called as another column
+    answers, again = (rows.to_numpy()[:, -len(classes) :] for rows in (known, expected))
+    distances = np.abs(answers.astype(float) - again.astype(float))
+    # NaN, which a row that one table lacks has too, differs
+    differs = ~(distances <= AGREES).all(axis=1)
+    columns = known.columns[: -len(classes)]
+    for column in columns.intersection(WINDOW_COLUMNS):
+        differs |= ~np.isclose(known[column], expected[column], atol=1e-6)
+    for column in ("group", "target"):
+        differs |= known[column].to_numpy() != expected[column].to_numpy()
+    return known.index[differs].get_level_values(0).tolist()

@@ -1,0 +1,146 @@
+"""MEAN_AVERAGE_PRECISION: the score that ranks runs of several labels per clip.
+
+Conventions as in `scores.ranking_metric`.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from featurestack.features_cache.table import label_indicator
+from featurestack.scores import tags
+from featurestack.scores.metrics import Floats, Ints, Labels, Probabilities, Score
+from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
+
+MOST_SWAPPED = 12  # recordings: 4,096 patterns
+SWAPPED_LABELS = 50_000_000  # labels times patterns: some 2 s for a pair of runs
+SMALL = 1e-3  # less than the difference between a label and none
+
+
+class MeanAveragePrecision(RankingMetric):
+    """mAP of the ranks within each fold, all folds together."""
+
+    title = "mAP"
+    heading = "mAP"
+    class_score = "average_precision"
+    class_heading = "Average precision"
+    pooled = True
+    further_columns: ClassVar[Sequence[str]] = ("macro_auroc", "lwlrap")
+
+    def pooled_score(
+        self, labels: Labels, probabilities: Probabilities, folds: Ints
+    ) -> float:
+        ranks = tags.fold_ranks(probabilities, folds)
+        return tags.macro(tags.average_precision(labels, ranks))
+
+    def clip_scores(
+        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
+    ) -> Floats:
+        """The true probabilities' geometric mean, and the clip's part of mAP."""
+        folds = clips["fold"].to_numpy()
+        _, recording = np.unique(clips["group"], return_inverse=True)
+        logarithms = tags.log_probabilities(labels, probabilities)
+        ranks = tags.fold_ranks(probabilities, folds)
+        values = tags.jackknife_values(labels, ranks, recording)
+        parts = values * len(folds) / np.bincount(recording)
+        geometric_mean = np.exp(logarithms.mean(axis=1))
+        return np.stack([geometric_mean, parts[recording]])
+
+    def configuration_score(
+        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
+    ) -> Score:
+        seeds = []
+        by_fold = []
+        for table in tables:
+            folds = table["fold"].to_numpy()
+            probabilities = table[classes].to_numpy()
+            labels = label_indicator(table["target"], classes)
+            ranks = tags.fold_ranks(probabilities, folds)
+            seeds.append((labels, ranks, table["group"].to_numpy(str)))
+            for fold in np.unique(folds):
+                tested = folds == fold
+                precision = tags.average_precision(
+                    labels[tested], probabilities[tested]
+                )
+                by_fold.append((fold, tags.macro(precision)))
+        mean, low, high = tags.precision_of_seeds(seeds)[-1]
+        of_folds = pd.DataFrame(by_fold, columns=["fold", "map"])
+        return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
+
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """mAP is that of all folds; sums by recording are jackknife values."""
+        first = runs[0]
+        labels = first.labels
+        values = []
+        for run in runs:
+            of_seeds = [
+                tags.jackknife_values(labels, ranks, first.groups)
+                for ranks in run.ranks
+            ]
+            values.append(np.mean(of_seeds, axis=0))
+        by_recording = np.stack(values, axis=1)
+        return Compared(
+            accuracy=by_recording.sum(axis=0),
+            interval=np.stack([run.precision[-1, 1:] for run in runs]),
+            by_recording=by_recording,
+            worth=np.full(len(labels), 1 / len(labels)),
+        )
+
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """mAP of a random order."""
+        return tags.random_order_values(run.labels, run.groups)
+
+    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
+        areas = [tags.auroc(run.labels, ranks) for ranks in run.ranks]
+        unknown = np.full(len(run.classes), np.nan)
+        return {
+            "average_precision": run.precision[:-1, 0],
+            "low": unknown,  # the place of the interval's columns
+            "high": unknown,
+            "prevalence": run.labels.mean(axis=0),
+            "auroc": np.mean(areas, axis=0),
+        }
+
+    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
+        """Intervals of average precision by class; the last row is the mean's."""
+        return pd.DataFrame(run.precision[:, 1:], columns=["low", "high"])
+
+    def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
+        if recordings > MOST_SWAPPED:
+            return False
+        patterns = 2**recordings
+        return bool(run.labels.sum() * patterns <= SWAPPED_LABELS)
+
+    def swapped(
+        self, first: TestedRun, second: TestedRun, shares: Floats
+    ) -> tuple[Floats, Floats]:
+        """Means over pairs of seeds: each with its like, or all if numbers differ.
+
+        A recording's part is what its swap changes on average; the remainder is spread
+        by `shares`.
+        """
+        seeds = [*product(first.ranks, second.ranks)]
+        if len(first.ranks) == len(second.ranks):
+            seeds = [*zip(first.ranks, second.ranks)]
+        of_seeds = [
+            tags.swapped_differences(first.labels, one, other, first.groups)
+            for one, other in seeds
+        ]
+        differences = np.mean(of_seeds, axis=0)
+        signs = 2 * tags.swap_patterns(len(shares)) - 1
+        values = differences @ signs / len(differences)
+        remainder = differences[0] - values.sum()
+        return differences, values + shares * remainder
+
+    def perfect(self, run: TestedRun) -> float:
+        """Below 1 if the prevalence differs between folds."""
+        rng = np.random.default_rng(0)
+        # no two clips are equal
+        perfect = run.labels + SMALL * rng.random(run.labels.shape)
+        return self.pooled_score(run.labels, perfect, run.folds)
+
+
+MEAN_AVERAGE_PRECISION = MeanAveragePrecision()

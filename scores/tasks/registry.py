@@ -1,0 +1,57 @@
+"""The tasks by name: TASKS and those of rooms, loaded when they are used."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError, nearest
+
+if TYPE_CHECKING:
+    from featurestack.features_cache import Cache
+    from featurestack.scores.tasks.base import Task
+
+# name -> module and object
+TASKS = {
+    "classes": "featurestack.scores.tasks.classes:CLASSES",
+    "categories": "featurestack.scores.tasks.classes:CATEGORIES",
+    "tags": "featurestack.scores.tasks.tags:TAGS",
+}
+
+
+def task_choices() -> tuple[str, ...]:
+    """The values of the option TASK."""
+    return "auto", *TASKS, *rooms.names("tasks")
+
+
+def claiming_name(source: str) -> str | None:
+    """The room's task that TASK=auto means for this source, if there is one."""
+    for name in rooms.names("claims"):
+        if any(rooms.loaded("claims", source, only=[name])):
+            return name
+    return None
+
+
+def claiming_task(cache: "Cache") -> "Task | None":
+    """The room's task that TASK=auto means for this cache; None if there is none."""
+    name = claiming_name(cache.source)
+    return task_of(name) if name else None
+
+
+def is_framed(cache: "Cache") -> bool:
+    """Whether the task that TASK=auto means has an answer for each frame."""
+    claiming = claiming_task(cache)
+    return claiming is not None and claiming.framed
+
+
+def task_of(name: str) -> "Task":
+    """The task that a run's option TASK names; RequestError for an unknown one."""
+    loaded: Task
+    if name in TASKS:
+        module, _, task = TASKS[name].partition(":")
+        loaded = getattr(importlib.import_module(module), task)
+        return loaded
+    of_rooms = rooms.names("tasks")
+    if name not in of_rooms:
+        raise RequestError(nearest("task", name, [*TASKS, *of_rooms]))
+    loaded = rooms.load("tasks", name)
+    return loaded

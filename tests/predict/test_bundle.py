@@ -1,0 +1,166 @@
+"""A bundle holds one epoch and predicts in fp32; other files, formats and code are
+refused.
+"""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import featurestack as fs
+from featurestack.predict import bundle
+from featurestack.predict.clips import predict_audio
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config
+from featurestack.train.options import BundleOptions, PredictOptions
+from tests.refusal import refused
+from tests.run_configs import ensemble_of
+from tests.train.little import Harmful
+
+
+@pytest.fixture(scope="module")
+def file(sounding, tmp_path_factory):
+    """A bundle of the run; tests only read it."""
+    made = tmp_path_factory.mktemp("bundle") / "model.pt"
+    assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=made)) == 0
+    return made
+
+
+def test_has_no_score(file):
+    """Its predictions are compared with its run's where a model with an input kind of
+    its own is tested.
+    """
+    with refused("give a run, a bundle has none"):
+        predict_audio(PredictOptions(run=str(file), dataset="other", threads="1"))
+
+
+def test_a_choice_an_ensemble_and_lost_weights_are_refused_with_what_helps(
+    sounding, tmp_path
+):
+    run = RunFolder(shutil.copytree(sounding.path, tmp_path / "run"))
+    (run.fold(1) / "last.pt").unlink()
+    with refused("remove .*fold1/predictions.csv and train this fold again"):
+        bundle.bundle_of_run(run)
+    own = replace(sounding.training, command=None)
+    choice = ensemble_of(
+        own,
+        ChoiceConfig,
+        candidates=("mel",),
+        sets=("mel",),
+        recommended="mel",
+        recommended_run="mel-linear",
+    )
+    for config, said in (
+        (own, "was trained by a loop of its own, which keeps no weights"),
+        (choice, "is a choice of features: give the run that it recommends, mel-lin"),
+        (ensemble_of(own), r"is an ensemble of finished runs: give one of them \(a, b"),
+    ):
+        write_config(run.path, config)
+        with refused(said):
+            fs.Model(run.path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda content: content | {"format": 2},
+            "format 2, this project reads 3: make it again",
+        ),
+        (
+            lambda content: content | {"format": torch.empty(0)},
+            "format Tensor, this project reads 3: make it again",
+        ),
+        (
+            lambda content: content | {"folds": Harmful()},
+            "no bundle that can be read safely",
+        ),
+        (
+            lambda content: content | {"config": {"dataset": "cnn4"}},
+            "lacks format_version",
+        ),
+        (lambda content: content | {"folds": []}, "holds no folds"),
+        (
+            lambda content: content | {"config": {"classes": [0] * 1_000_000}},
+            "names 1,000,000 classes; at most 50,000",
+        ),
+        (lambda content: content["folds"][1], "is no bundle: python -m train bundle"),
+    ],
+)
+def test_what_cannot_be_trusted_is_refused(
+    file, tmp_path, monkeypatch, change, message
+):
+    monkeypatch.chdir(tmp_path)
+    torch.save(change(torch.load(file, weights_only=True)), "changed.pt")
+    with refused(message):
+        bundle.TrainedModel(bundle.read_bundle(Path("changed.pt")))
+    assert not Harmful.done.exists()
+
+
+def test_features_of_other_rows_than_those_trained_on_are_refused(file):
+    model = bundle.TrainedModel(bundle.read_bundle(file))
+    with refused(r"of \[64, 19, 12\] rows are given.* on \[128, 19, 12\]"):
+        model.probabilities(
+            [np.zeros((1, rows, 32), np.float32) for rows in (64, 19, 12)], np.ones(1)
+        )
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            ("options", "features"),
+            "mel+chroma",
+            "names the features mel[+]chroma and has the channels mel:0-127",
+        ),
+        (("options", "model"), "cnn8@width=8", "fold 1 .*of another model"),
+        (
+            ("parameters", "hop_length"),
+            1,
+            "with hop_length 1, here it is computed with",
+        ),
+        (("parameters", "colour"), "red", "colour red, here it is computed with None"),
+        (("parameters", "n_mels"), None, "n_mels None, here it is computed with 128"),
+        (("frames",), 7, "trained on mel with frames 7, here it is computed with"),
+        (("frame_unit",), "Hz", "frame_unit Hz, here it is computed with s"),
+    ],
+)
+def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
+    file, tmp_path, place, value, message
+):
+    """A place in the options, or in the first channel."""
+    content = torch.load(file, weights_only=True)
+    config = content["config"]
+    inner = config if place[0] == "options" else config["channels"][0]
+    for key in place[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    torch.save(content, tmp_path / "altered.pt")
+    given = {"run": str(tmp_path / "altered.pt"), "audio": tmp_path, "threads": "1"}
+    with refused(message):
+        predict_audio(PredictOptions(**given))
+
+
+def test_no_file_of_a_run_is_replaced(sounding):
+    weights = sounding.fold(1) / "last.pt"
+    before = weights.read_bytes()
+    with refused("is a run or a cache"):
+        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=weights))
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"my notes", b""])
+def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path, content):
+    mine = tmp_path / "mine.pt"
+    mine.write_bytes(content)
+    with refused("it is not replaced: give another OUT"):
+        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=mine))
+    assert mine.read_bytes() == content
+    assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=file)) == 0

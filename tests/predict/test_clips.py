@@ -1,0 +1,173 @@
+"""New audio gets the right classes; files that cannot be read are named and the others
+predicted.
+"""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from featurestack.commandline.options import with_rooms
+from featurestack.features_cache import Cache
+from featurestack.predict.audio_model import AudioModel, predict_files
+from featurestack.predict.bundle import bundle_of_run
+from featurestack.predict.clips import predict_audio
+from featurestack.results.run_folder import RunFolder
+from featurestack.scores.calibration import scaled
+from featurestack.train.checkpoint import load
+from featurestack.train.options import PredictOptions
+from tests.pipeline.damaged_mp3 import damage_frame
+from tests.refusal import refused
+from tests.train.little import execute
+from tests.train.sounds import CLASSES, RATE, sound, train_run
+
+
+def ask(trained, **given):
+    given = {
+        "run": str(trained.path),
+        "data": trained.path.parents[2] / "data",
+        **given,
+    }
+    return predict_audio(with_rooms(PredictOptions)(threads="1", **given))
+
+
+def write(file, label, **how):
+    rate = how.pop("rate", RATE)
+    file.parent.mkdir(exist_ok=True)
+    soundfile.write(file, sound(label, 99, rate=rate, **how), rate)
+    return file
+
+
+def answered(out):
+    return {Path(row["file"]).name: row["probabilities"] for row in json.loads(out)}
+
+
+def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
+    sounding, tmp_path, capsys
+):
+    write(tmp_path / "deep" / "a.flac", "tone", rate=44_100)
+    write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
+    write(tmp_path / "c.ogg", "hiss")
+    write(tmp_path / "short.wav", "tone", seconds=0.01)
+    shutil.copy(
+        sounding.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path / "copy.wav"
+    )
+    (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
+    (tmp_path / "notes.txt").write_text("no sound")
+    (tmp_path / "gone.wav").symlink_to("nowhere.wav")
+    (tmp_path / "._b.wav").write_bytes(b"of the system")
+    assert ask(sounding, audio=tmp_path, json=True) == 1
+    out, err = capsys.readouterr()
+    answers = answered(out)
+    assert sorted(answers) == ["a.flac", "b.wav", "c.ogg", "copy.wav", "short.wav"]
+    assert max(answers["a.flac"], key=answers["a.flac"].get) == "tone"
+    assert max(answers["c.ogg"], key=answers["c.ogg"].get) == "hiss"
+    assert "broken.wav: not audio" in err and "2 of 7 files could not be read" in err
+    assert "gone.wav: missing" in err
+    assert "trained on 1 of 7 files (copy.wav is tone-1-0 of the dataset)" in err
+    assert (
+        f"predicted by {sounding.name}" in err
+        and "only the first 1.0 s of 1 file count" in err
+    )
+
+
+def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
+    sounding, tmp_path, capsys
+):
+    write(tmp_path / "1.wav", "tone")
+    soundfile.write(tmp_path / "2.wav", np.zeros(RATE), RATE)
+    assert ask(sounding, audio=tmp_path, gate=-60.0, csv=True) == 0
+    rows = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False)
+    assert rows["predicted"].tolist() == ["tone", ""]
+    assert ask(sounding, audio=tmp_path, gate=-60.0) == 0
+    lines = [line.split()[1:3] for line in capsys.readouterr().out.splitlines()]
+    assert lines[1][0] == "tone" and lines[2] == ["no", "answer"]
+    assert ask(sounding, audio=tmp_path / "1.wav", reject=1.0, top=2) == 0
+    doubt, best, second = capsys.readouterr().out.splitlines()
+    assert doubt == "no answer; it would be"
+    assert best.startswith("tone") and float(best.split()[1]) > 0.5 > float(
+        second.split()[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("clips", "model", "given"),
+    [
+        ("sounding", "cnn4", {}),
+        ("short", "texture", {"padding": "drop", "augment": "auto", "tta": 1}),
+    ],
+)
+def test_audio_gets_the_predictions_that_training_has_from_the_cache(
+    clips, model, given, request
+):
+    """Also without padding; a model of one fold, scaled by the run's temperature."""
+    folder = request.getfixturevalue(clips).path.parents[2]
+    run = train_run(folder, model=model, folds=(1,), tag="one", **given)
+    known = run.scored().set_index("clip_id")
+    cache = Cache(folder / "data" / "little" / "features")
+    paths = cache.clips.set_index("clip_id")["path"].map(Path)
+    answers = predict_files(
+        AudioModel(bundle_of_run(run)), paths[known.index].to_dict()
+    )
+    expected = scaled(
+        known[[*CLASSES]].to_numpy(np.float32),
+        run.training.calibration[run.selection()].temperature,
+    )
+    np.testing.assert_allclose(answers[[*CLASSES]], expected, atol=1e-3)
+
+
+def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
+    run = train_run(sounding.path.parents[2], features="waveform", model="linear")
+    loud = 1e6 * sound("tone", 99)  # the cache's float16 ends at 65,504
+    soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
+    assert ask(run, audio=tmp_path / "loud.wav", json=True) == 0
+    assert sum(answered(capsys.readouterr().out)["loud.wav"].values()) == pytest.approx(
+        1
+    )
+
+
+def test_a_run_without_a_finished_fold_predicts_nothing(sounding, tmp_path):
+    begun = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
+    for fold in begun.finished:
+        (begun.fold(fold) / "predictions.csv").unlink()
+    with refused("no finished fold yet"):
+        ask(begun, audio=tmp_path)
+
+
+def test_a_bundle_has_the_epoch_that_counts(options):
+    run = execute(options, val="group")
+    made = bundle_of_run(run)
+    torch.testing.assert_close(
+        made.folds[1]["network"], load(run.fold(1) / "best.pt")["network"]
+    )
+    assert made.config.temperature == run.config.calibration["best"].temperature
+
+
+@pytest.mark.parametrize("hop", [0, 0.5])
+def test_a_sample_rate_below_the_runs_is_told(sounding, tmp_path, capsys, hop):
+    write(tmp_path / "low.wav", "tone", rate=RATE // 2)
+    write(tmp_path / "same.wav", "tone")
+    assert ask(sounding, audio=tmp_path, hop=hop, json=True) == 0
+    said = capsys.readouterr().err
+    assert "1 of 2 files have a lower sample rate than the run (low.wav: " in said
+    (tmp_path / "low.wav").unlink()
+    assert ask(sounding, audio=tmp_path, hop=hop, json=True) == 0
+    assert "lower sample rate" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hop", [0.0, 0.5])
+def test_an_mp3_with_a_damaged_frame_is_predicted_and_named(
+    sounding, tmp_path, capfd, hop
+):
+    write(tmp_path / "whole.mp3", "tone")
+    damage_frame(write(tmp_path / "broken.mp3", "tone"), frame=5)
+    assert ask(sounding, audio=tmp_path, hop=hop) == 0
+    printed = capfd.readouterr().err
+    assert "1 MP3 has damaged frames" in printed and "libmpg123" not in printed
+    assert printed.count("broken.mp3") == 1 and "whole.mp3" not in printed

@@ -1,0 +1,154 @@
+"""A model in a service: input that is no audio gets a sentence, every form of the same
+audio the same answer, threads the answers of one.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+import featurestack as fs
+from featurestack.commandline.errors import RequestError
+from featurestack.predict.audio_model import predict_files
+from featurestack.predict.bundle import make_bundle
+from featurestack.train.options import BundleOptions
+from tests.train.sounds import CLASSES, RATE, sound
+
+TONE = sound("tone", 7)
+FORMS = {
+    "float64": TONE.astype(np.float64),
+    "a list": TONE.tolist(),
+    "int16": np.round(TONE * 2**15).astype(np.int16),
+    "int16 of a big-endian machine": np.round(TONE * 2**15).astype(">i2"),
+    "int32": np.round(TONE.astype(np.float64) * 2**31).astype(np.int32),
+    "uint8": np.round(TONE * 128 + 128).astype(np.uint8),
+    "a column": TONE[:, None],
+    "a row": TONE[None],
+    "two channels": np.stack([1.5 * TONE, 0.5 * TONE]),
+    "frames of two channels": np.stack([1.5 * TONE, 0.5 * TONE], axis=1),
+}
+REFUSED = {
+    "the clip is empty": ([], RATE),
+    "1 sample of 16,000 is NaN": (np.r_[TONE[1:], np.nan], RATE),
+    "2 samples of 3 are NaN or infinite": ([0.0, np.nan, np.inf], RATE),
+    "full scale is 1: divide 16-bit samples by 32768": (TONE * 2**15, RATE),
+    "full scale is 1: divide 16-bit": (np.rint(TONE * 50), RATE),
+    "cannot be read as an array of numbers": ([[0.0], [0.0, 1.0]], RATE),
+    r"as an array of numbers \(Got unsupported": (torch.zeros(9).bfloat16(), RATE),
+    r"as an array of numbers \(Can't call": (torch.zeros(9, requires_grad=True), RATE),
+    "some samples are masked": (np.ma.masked_less(TONE, 0), RATE),
+    "samples are int64": ([0, 1, 2], RATE),
+    "samples are bool": ([True, False], RATE),
+    "samples are complex128": ([1j, 0.5], RATE),
+    "2.00 s of audio: the model takes clips of at most 1 s": (np.r_[TONE, TONE], RATE),
+    r"samples of shape \(100, 160\)": (TONE.reshape(100, 160), RATE),
+    r"samples of shape \(2, 2, 4000\)": (TONE.reshape(2, 2, 4000), RATE),
+    "sample_rate=0: expected a whole number of Hz": (TONE, 0),
+    "sample_rate=nan": (TONE, float("nan")),
+    "sample_rate='16000'": (TONE, "16000"),
+    "sample_rate=16000.5": (TONE, 16_000.5),
+}
+
+
+@pytest.fixture(scope="module")
+def model(sounding):
+    return fs.Model(sounding)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_clip_has_the_answer_of_its_samples(model, form):
+    expected = model.predict(TONE, RATE)
+    if form == "uint8":  # eight bits add noise
+        expected = model.predict((FORMS[form] - 128.0) / 128, RATE)
+    answer = model.predict(FORMS[form], RATE)
+    assert answer.predicted == "tone"
+    assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-3)
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_what_is_no_clip_gets_a_sentence(model, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        model.predict(*REFUSED[sentence])
+    with pytest.raises(RequestError, match=sentence):
+        model.predict_many([REFUSED[sentence][0]], REFUSED[sentence][1])
+
+
+@pytest.mark.parametrize("device", ["", "CPU", "cuda:99", "gpu"])
+def test_a_device_that_is_none_is_refused(sounding, device):
+    with pytest.raises(RequestError, match=f"DEVICE={device}"):
+        fs.Model(sounding, device=device)
+
+
+def test_the_device_may_be_chosen_and_a_model_has_to_be_named(sounding):
+    assert fs.Model(sounding, device="auto").predict(TONE, RATE).predicted == "tone"
+    with pytest.raises(RequestError, match=r"Model\(None\): expected a bundle's file"):
+        fs.Model(None)
+
+
+def test_an_array_has_the_answer_of_its_file(model, sounding, tmp_path):
+    for rate in (RATE, 44_100):
+        clip = fs.Clip(sound("clicks", 3, rate=rate, seconds=0.7), rate)
+        fs.write(clip, tmp_path / "clip.wav")
+        files = {"clip": tmp_path / "clip.wav"}
+        known = predict_files(model._model, files).loc["clip", list(CLASSES)]
+        answer = model.predict(clip.y, rate)
+        assert answer.probabilities == pytest.approx(known.to_dict(), abs=1e-6)
+
+
+def test_a_lower_rate_is_said(model):
+    with pytest.warns(UserWarning, match="8,000 Hz has nothing above 4,000 Hz"):
+        answer = model.predict(sound("tone", 7, rate=8_000), 8_000)
+    assert answer.predicted == "tone"
+
+
+def test_a_service_withholds_what_predict_withholds(model, sounding):
+    silence = np.zeros(RATE)
+    sure = model.predict(TONE, RATE)
+    for limits, clip, predicted in (
+        ({"gate": -50}, silence, ""),
+        ({"gate": -50}, TONE, "tone"),
+        ({"reject": 0.0}, silence, model.predict(silence, RATE).predicted),
+        ({"reject": 1.0}, TONE, "" if max(sure.probabilities.values()) < 1 else "tone"),
+    ):
+        service = fs.Model(sounding, **limits)
+        answer = service.predict(clip, RATE)
+        assert (answer.predicted, [answer.predicted]) == (
+            predicted,
+            [many.predicted for many in service.predict_many([clip], RATE)],
+        )
+        assert len(answer.probabilities) == 3
+    for limits, message in (
+        ({"reject": 7}, "REJECT=7: expected at most 1"),
+        ({"gate": 3}, "GATE=3: expected at most 0"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            fs.Model(sounding, **limits)
+
+
+def test_threads_get_the_answers_of_one(model):
+    clips = [sound(CLASSES[n % 3], 20 + n) for n in range(24)]
+    alone = [model.predict(y, RATE) for y in clips]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda y: model.predict(y, RATE), clips))
+    assert together == alone
+    for many, one in zip(model.predict_many(clips, RATE), alone, strict=True):
+        assert many.predicted == one.predicted
+        assert many.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+    assert [answer.predicted for answer in alone] == [CLASSES[n % 3] for n in range(24)]
+
+
+def test_a_bundle_a_folder_and_a_name_are_the_same_model(sounding, model, tmp_path):
+    file = tmp_path / "model.pt"
+    make_bundle(BundleOptions(run=str(sounding.path), out=file))
+    expected = model.predict(TONE, RATE)
+    for trained in (file, sounding.path, str(sounding.path)):
+        assert fs.Model(trained).predict(TONE, RATE) == expected
+    named = fs.Model(sounding.name, sounding.path.parents[1])
+    named.warm()
+    assert named.predict(TONE, RATE) == expected
+    assert named.classes == CLASSES
+    assert [*named.features] == ["mel", "mfcc", "chroma"]
+    assert named.features["mel"]["n_mels"] == 128
+    assert {"torch", "python"} <= named.versions.keys()
+    assert (named.sample_rate, named.seconds) == (RATE, 1.0)

@@ -1,0 +1,101 @@
+"""Rows that the weights do not give are found in every table, and what run.json says
+against its options.
+"""
+
+import json
+import shutil
+
+import pytest
+
+from featurestack.predict.verify import verify_run
+from featurestack.results.run_folder import RunFolder
+from featurestack.train.options import VerifyOptions
+from tests.refusal import refused
+from tests.train.little import execute
+
+
+def verify(run, dataset):
+    return verify_run(
+        VerifyOptions(run=str(run.path), dataset=str(dataset), threads="1")
+    )
+
+
+TRAINED = {  # options -> what verify says that it compared
+    "": ({}, "(48 rows of 3 folds: test clips, last epoch)"),
+    "validation": (
+        {"val": "group"},
+        "test and val clips, last and best epoch; without predictions: fold 3)",
+    ),
+    "no test": ({"val": "next", "skip_test": True}, ": val clips, last and best epoch"),
+    "members": (
+        {"model": "cnn4+texture"},
+        "(96 rows of 2 folds: test clips, last epoch, cnn4 alone, texture alone; with",
+    ),
+}
+
+
+def change_row(table, column):
+    """Write another value into a column of the first row, or into all probabilities."""
+    heading, first, *rows = [line.split(",") for line in table.read_text().splitlines()]
+    place = heading.index(column)
+    if column == "bell":
+        first[place:] = first[place:][::-1]
+    else:
+        first[place] = "rain" if first[place] != "rain" else "bell"
+    lines = (",".join(row) for row in (heading, first, *rows))
+    table.write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_every_column_of_every_table_is_compared(
+    kind, options, finished, cache_folder, capsys
+):
+    given, compared = TRAINED[kind]
+    run = execute(options, epochs=1, folds=(1, 2), **given) if given else finished
+    assert verify(run, cache_folder) == 0
+    assert compared in capsys.readouterr().out
+    for file in sorted(run.fold(2).glob("predictions*.csv")):
+        whole = file.read_text()
+        for column in ("group", "target", "bell"):
+            change_row(file, column)
+            assert verify(RunFolder(run.path), cache_folder) == 1
+            said = capsys.readouterr()
+            assert said.err.startswith("fold 2") and " 1 of " in said.err
+            file.write_text(whole)
+        file.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+        assert verify(RunFolder(run.path), cache_folder) == 1
+        file.write_text(whole)
+    assert verify(RunFolder(run.path), cache_folder) == 0
+
+
+def test_rows_are_named_and_counted(finished, cache_folder, capsys):
+    file = finished.fold(2) / "predictions.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    best = [line.replace(",last,", ",best,") for line in lines[3:4]]
+    file.write_text("".join([*lines[:2], *lines[3:], *best]))
+    assert verify(finished, cache_folder) == 1
+    out, err = capsys.readouterr()
+    assert err.startswith("fold 2: 1 of 15 rows differ (bell-2-1)")
+    assert "1 differ from what the weights give (47 rows of 3 folds: test" in out
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("folds", [2, 3], "run.json names the folds 2 3, the cache has 1 2 3"),
+        ("protocol", "blind test", "run.json has the protocol 'blind test', expected "),
+    ],
+)
+def test_what_run_json_says_of_folds_and_protocol_is_compared(
+    finished, cache_folder, capsys, key, value, said
+):
+    file = finished.path / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    shutil.rmtree(finished.fold(1))
+    assert verify(finished, cache_folder) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_another_cache_is_refused(finished, mixed):
+    with refused("holds other clips or values"):
+        verify(finished, mixed)

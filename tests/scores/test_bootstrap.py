@@ -1,0 +1,75 @@
+"""Intervals by resampling recordings: known answers, and how often they hold the
+truth.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from featurestack.scores import bootstrap
+from featurestack.scores.bootstrap import accuracy_interval, widened
+
+
+def interval(correct, groups):
+    return accuracy_interval(correct[:, None], groups, np.ones(len(correct)))[0]
+
+
+def test_with_one_clip_a_recording_it_is_wilsons_interval():
+    correct = np.array([1.0] * 90 + [0.0] * 310)
+    wilson = stats.binomtest(90, 400).proportion_ci(method="wilson")
+    assert interval(correct, np.arange(400)) == pytest.approx(
+        [wilson.low, wilson.high], abs=0.003
+    )
+
+
+def test_a_perfect_score_has_an_interval():
+    low, high = interval(np.ones(40), np.repeat(np.arange(20), 2))
+    squared = stats.t.ppf(0.975, 19) ** 2 / 20
+    assert (low, high) == pytest.approx((1 / (1 + squared), 1))
+
+
+def test_a_wider_interval_keeps_its_mean_and_its_bounds():
+    wide = widened(np.array([[0.4, 0.7], [0.5, 1.0]]), np.array([[0.5], [0.9]]), 2)
+    assert wide == pytest.approx(np.array([[0.3, 0.9], [0.1, 1.0]]))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "accuracy", "widest"),
+    [
+        pytest.param([60] * 3 + [1] * 60, 0.8, 0.45, marks=pytest.mark.slow),
+        ([4] * 5, 0.7, 0.65),
+        ([4] * 20, 0.95, 0.16),
+        pytest.param([2] * 200, 0.9, 0.08, marks=pytest.mark.slow),
+    ],
+)
+def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, widest):
+    """Clips of a recording share half of the variance of their difficulty.
+
+    The number of intervals that hold the truth is not significantly below 95 %.
+    """
+    rng = np.random.default_rng(1)
+    place = np.repeat(np.arange(len(sizes)), sizes)
+    held = 0
+    widths = []
+    for _ in range(150):
+        difficulty = np.sqrt(0.5) * (
+            rng.normal(size=len(sizes))[place] + rng.normal(size=len(place))
+        )
+        low, high = interval(
+            (difficulty < stats.norm.ppf(accuracy)).astype(float), place
+        )
+        held += low <= accuracy <= high
+        widths.append(high - low)
+    assert stats.binomtest(held, 150, 0.95, alternative="less").pvalue > 0.01
+    assert np.mean(widths) < widest
+
+
+def test_many_recordings_have_the_interval_that_the_bootstrap_tends_to(monkeypatch):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(3000), rng.integers(1, 6, 3000))
+    correct = rng.random((len(groups), 2)) < [0.7, 0.2]
+    weights = np.ones(len(groups))
+    drawn = bootstrap.accuracy_interval(correct.astype(float), groups, weights)
+    monkeypatch.setattr(bootstrap, "MOST_DRAWN", 100)
+    known = bootstrap.accuracy_interval(correct.astype(float), groups, weights)
+    assert known == pytest.approx(drawn, abs=1e-3)

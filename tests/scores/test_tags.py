@@ -1,0 +1,186 @@
+"""Scores of tags: equal to scikit-learn's, known answers, and intervals by resampling
+recordings.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from featurestack.analysis.significance import sign_flip_tests
+from featurestack.scores import tags
+from featurestack.scores.metrics import decision_scores
+from featurestack.scores.tasks.tags import TAGS
+
+
+def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):
+    rng = np.random.default_rng(seed)
+    target = rng.random((clips, classes)) < prevalence
+    scores = rng.random((clips, classes)) + 0.4 * target
+    return target, np.round(scores, 1) if equals else scores
+
+
+@pytest.mark.parametrize("equals", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_agree_with_scikit_learn(seed, equals):
+    target, scores = drawn(seed, equals=equals)
+    assert tags.average_precision(target, scores) == pytest.approx(
+        metrics.average_precision_score(target, scores, average=None)
+    )
+    assert tags.auroc(target, scores) == pytest.approx(
+        metrics.roc_auc_score(target, scores, average=None)
+    )
+    weights = target.sum(axis=1)
+    lwlrap = metrics.label_ranking_average_precision_score(
+        target, scores, sample_weight=weights
+    )
+    assert tags.lwlrap(target, scores) == pytest.approx(lwlrap)
+    chosen = scores > 0.9
+    expected = metrics.precision_recall_fscore_support(target, chosen, zero_division=0)
+    for found, known in zip(
+        decision_scores(target, chosen).values(), expected, strict=True
+    ):
+        assert found == pytest.approx(known)
+    probabilities = scores / 2
+    measured = TAGS.epoch_scores(target.astype(int), probabilities)
+    assert measured["loss"] == pytest.approx(
+        np.mean(
+            [
+                metrics.log_loss(*pair, labels=[0, 1])
+                for pair in zip(target.T, probabilities.T)
+            ]
+        )
+    )
+
+
+def test_a_class_without_a_positive_clip_is_left_out_and_one_of_all_clips_is_perfect():
+    target, scores = drawn(1, classes=3)
+    target[:, 0] = False
+    target[:, 1] = True
+    precision = tags.average_precision(target, scores)
+    assert np.isnan(precision[0]) and precision[1] == 1
+    assert np.isnan(tags.auroc(target, scores)[:2]).all()
+    assert tags.macro(precision) == pytest.approx(precision[1:].mean())
+    assert np.isnan(tags.macro(precision[:1]))
+    assert np.isnan(tags.lwlrap(np.zeros_like(target), scores))
+
+
+def test_ranks_are_those_within_a_fold_and_equal_scores_share_theirs():
+    scores = np.array([[0.1], [0.2], [0.9], [0.7], [0.7]])
+    ranks = tags.fold_ranks(scores, np.array([1, 1, 2, 2, 2]))
+    assert ranks.ravel() == pytest.approx([1 / 4, 3 / 4, 5 / 6, 1 / 3, 1 / 3])
+
+
+def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
+    target, scores = drawn(6)
+    groups = np.repeat(np.arange(20), 10)
+    values = tags.jackknife_values(target, scores, groups)
+    whole = tags.macro(tags.average_precision(target, scores))
+    assert values.sum() == pytest.approx(whole)
+    without = [
+        tags.macro(
+            tags.average_precision(target[groups != group], scores[groups != group])
+        )
+        for group in range(20)
+    ]
+    assert values - values.mean() == pytest.approx(
+        0.95 * (np.mean(without) - np.array(without))
+    )
+
+
+@pytest.mark.parametrize(("most_counts", "few"), [(None, 9), (0, 9), (0, 3), (0, 1)])
+@pytest.mark.parametrize("seed", range(6))
+def test_scores_without_a_recording_are_those_of_the_other_clips(
+    monkeypatch, most_counts, few, seed
+):
+    if most_counts is not None:
+        monkeypatch.setattr(tags, "MOST_COUNTS", most_counts)
+    monkeypatch.setattr(tags, "FEW_CLIPS", few)
+    prevalence = [0.03, 0.3, 0.9][seed % 3]
+    target, scores = drawn(seed, 80, 3, prevalence, equals=seed % 2 == 0)
+    target[0] = True
+    _, groups = np.unique(np.arange(80) % 31 % (5 + 5 * seed), return_inverse=True)
+    without = tags._without_each(target, scores, groups)
+    for group, row in enumerate(without):
+        others = groups != group
+        plain = tags.average_precision(target[others], scores[others])
+        assert row == pytest.approx(plain, nan_ok=True, abs=1e-12)
+
+
+def test_the_jackknife_and_the_bootstrap_have_nearly_the_same_interval(monkeypatch):
+    target, scores = drawn(3, clips=2000)
+    seeds = [(target, scores, np.arange(2000) // 3)] * 2
+    drawn_interval = tags.precision_of_seeds(seeds)
+    monkeypatch.setattr(tags, "MOST_COUNTS", 0)
+    interval = tags.precision_of_seeds(seeds)
+    assert interval[:, 0].tolist() == drawn_interval[:, 0].tolist()
+    width = interval[:, 2] - interval[:, 1]
+    expected = drawn_interval[:, 2] - drawn_interval[:, 1]
+    assert width == pytest.approx(expected, rel=0.1)
+
+
+def test_the_score_of_several_seeds_is_the_mean_of_theirs_and_its_interval_holds_it():
+    """Averaged ranks are better than those of any seed."""
+    rng = np.random.default_rng(0)
+    target = rng.random((200, 4)) < 0.1
+    groups = np.repeat(np.arange(50), 4)
+    seeds = [(target, target + rng.normal(size=target.shape), groups) for _ in "abc"]
+    score, low, high = tags.precision_of_seeds(seeds)[-1]
+    each = [tags.precision_of_seeds([seed])[-1, 0] for seed in seeds]
+    assert score == pytest.approx(np.mean(each))
+    assert low < score < high
+    together = np.mean([scores for _, scores, _ in seeds], axis=0)
+    assert tags.macro(tags.average_precision(target, together)) > high
+
+
+def test_swapped_differences_are_those_of_runs_that_change_places():
+    target, first = drawn(2, clips=60)
+    second = np.random.default_rng(8).random(first.shape)
+    groups = np.repeat(np.arange(4), 15)
+    patterns = tags.swap_patterns(4)
+    assert patterns[0].tolist() == [1, 1, 1, 1]
+    assert len(np.unique(patterns, axis=0)) == 16
+    differences = tags.swapped_differences(target, first, second, groups)
+    for kept, difference in zip(patterns[:, groups, None] == 1, differences):
+        better = tags.average_precision(target, np.where(kept, second, first))
+        other = tags.average_precision(target, np.where(kept, first, second))
+        assert difference == pytest.approx(tags.macro(better) - tags.macro(other))
+    assert differences + differences[::-1] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("positives", [1, 2, 5])
+def test_the_precision_of_a_random_order_is_the_mean_over_all_orders(positives):
+    orders = itertools.combinations(range(7), positives)
+    scores = -np.arange(7.0)[:, None]
+    precisions = []
+    for order in orders:
+        target = np.zeros((7, 1), bool)
+        target[list(order)] = True
+        precisions.append(tags.average_precision(target, scores)[0])
+    expected = tags.random_order_precision(np.array([positives]), 7)
+    assert expected[0] == pytest.approx(np.mean(precisions))
+
+
+def test_values_of_a_random_order_sum_to_its_mean_average_precision():
+    rng = np.random.default_rng(0)
+    target = rng.random((90, 4)) < 0.2
+    groups = np.repeat(np.arange(9), 10)
+    values = tags.random_order_values(target, groups)
+    expected = tags.random_order_precision(target.sum(axis=0), 90).mean()
+    assert values.sum() == pytest.approx(expected)
+
+
+def test_a_useless_model_is_rarely_better_than_chance():
+    """On 25 designs of rare labels; against the prevalence it was in nearly half."""
+    rng = np.random.default_rng(0)
+    better = 0
+    for _ in range(25):
+        target = rng.random((400, 10)) < 0.01
+        groups = np.arange(400)
+        ranks = tags.fold_ranks(rng.random(target.shape), groups % 5)
+        values = tags.jackknife_values(target, ranks, groups)
+        lead = values - tags.random_order_values(target, groups)
+        test = sign_flip_tests(lead[:, None], np.full(400, 1 / 400), 0.05)
+        better += test.p[0] < 0.05 and lead.sum() > 0
+    assert better <= 2
