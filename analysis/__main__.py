@@ -31,9 +31,8 @@ def analysis(options: AnalysisOptions) -> int:
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
     datasets = jobs(options)
-    from featurestack.analysis.overview import build_overview, check_choices
+    from featurestack.analysis.overview import build_overview
 
-    check_choices(datasets, options)
     for job in datasets:
         if SURROGATE.search(job.dataset):
             print(
@@ -65,8 +64,6 @@ def analysis(options: AnalysisOptions) -> int:
     if not (options.run or any(job.tables for job in datasets)):
         overview = build_overview(options)
         if len(datasets) > 1:
-            for problem in overview.problems:
-                print(f"  {problem.run}: {problem.text}")
             print(f"all datasets: {overview.headline}")
             print(f"report: {overview.page.resolve()}")
     return 0 if whole else 1

@@ -55,7 +55,6 @@ BY_THEMSELVES = {
         "extractions that end in a simulated crash of the system, with lost pages"
     ),
     "bench.false_claims": "false claims of a report about equal runs, and its power",
-    "bench.across": "false claims and coverage of the statistics across datasets",
 }
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from docs.across import syllables
 from docs.made_tables import (
     HELD_OUT,
     MAKERS,
@@ -26,7 +25,7 @@ from docs.made_tables import (
     scores_of_folds,
     stacked,
 )
-from docs.pretrained import YAMNET
+from docs.pretrained import YAMNET, syllables
 from featurestack.analysis.ranking import Ranking, rank
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL

@@ -18,12 +18,12 @@ from featurestack.commandline.errors import RequestError as RequestError
 from featurestack.features_cache import Cache as Cache
 from featurestack.pipeline.clip_spectra import Clip as Clip
 from featurestack.pipeline.features.registry import feature as feature
+from featurestack.predict.service import Model as Model
 from featurestack.results.run_folder import RunFolder as RunFolder
 from featurestack.rooms.answer.answer import Answer as Answer
 from featurestack.rooms.predictions.compare import Comparison as Comparison
 from featurestack.train.models.registry import model as model
 from featurestack.train.own_loop import OwnRun as OwnRun
-from featurestack.predict.service import Model as Model
 
 RATE: int
 __version__: str
@@ -540,7 +540,7 @@ def run(
         fs.run("last").predictions().groupby("fold").size()
     """
 
-def predict(
+def predict_audio(
     trained: RunFolder,
     files: Sequence,
 ) -> pd.DataFrame:
@@ -574,20 +574,17 @@ def report(
     columns: str = '',
     task: Literal['auto', 'classes', 'tags'] = 'auto',
     paper: bool = False,
-    model: str = '',
-    base: str = 'mel',
 ) -> Built | Overview:
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing
         is
     trained.
 
     `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page. For several datasets it is the page over all of
-        them:
-    `.gains` and `.pooled` are its tables.
+    `tables` is beside the page. For several datasets it is the list of their
+        reports.
 
         fs.report("synth").headline
-        fs.report(["esc10", "digits", "finch"]).gains
+        fs.report(["esc10", "digits", "finch"]).page
 
     Options, each with its default and meaning:
 
@@ -1288,8 +1285,6 @@ def analyse(
     overwrite: bool = False,
     quiet: bool = False,
     paper: bool = False,
-    model: str = '',
-    base: str = 'mel',
 ) -> Built:
     """`make analysis PREDICTIONS=`: the report on anybody's predictions.
 

@@ -338,21 +338,19 @@ def report(options: AnalysisOptions) -> "Built | Overview":
     trained.
 
     `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page. For several datasets it is the page over all of them:
-    `.gains` and `.pooled` are its tables.
+    `tables` is beside the page. For several datasets it is the list of their reports.
 
         fs.report("synth").headline
-        fs.report(["esc10", "digits", "finch"]).gains
+        fs.report(["esc10", "digits", "finch"]).page
     """
     from featurestack.analysis.ensemble import requested_ensemble
-    from featurestack.analysis.overview import build_overview, check_choices
+    from featurestack.analysis.overview import build_overview
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs, unchanged
 
     if options.ensemble:
         requested_ensemble(options)
     datasets = jobs(options)
-    check_choices(datasets, options)
     built = [unchanged(job, options) or build_report(job, options) for job in datasets]
     if options.run and len(built) > 1:
         names = ", ".join(job.dataset for job in datasets)

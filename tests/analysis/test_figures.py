@@ -42,22 +42,6 @@ SETS = pd.DataFrame(
 )
 SPAN = ["start", "end", "label"]
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
-GAINS = pd.DataFrame(
-    {
-        "feature_set": ["mel+mfcc"] * 3 + ["mel+cqt"] * 2,
-        "dataset": ["digits", "birds", "rooms", "birds", "rooms"],
-        "gain": [0.125, -0.03, 0.004, 0.02, 0.0],
-        "low": [0.1, -0.05, -0.01, -0.01, -0.02],
-        "high": [0.15, -0.01, 0.02, 0.05, 0.02],
-        "verdict": ["gain", "loss", "tie", "tie", "tie"],
-    }
-)
-POOLED = pd.DataFrame(
-    [[0.03, -0.1, 0.2, -0.2, 0.3], [0.01, -0.1, 0.1, np.nan, np.nan]],
-    ["mel+mfcc", "mel+cqt"],
-    ["mean", "low", "high", "new_low", "new_high"],
-)
-COUNTS = pd.DataFrame({"gained": [1, 0], "tied": [1, 2], "lost": [1, 0]})
 CURVE = pd.DataFrame(
     {
         "features": ["mel", "mel", "yamnet", "yamnet"],
@@ -77,11 +61,6 @@ def feature_map(name, values, rows=EIGHT, columns=ONE, *units):
 
 
 EXAMPLES = {
-    "across_gains": {"gains": GAINS, "pooled": POOLED},
-    "across_heat_map": {
-        "gains": GAINS,
-        "joint": COUNTS.assign(feature_set=POOLED.index),
-    },
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "precision_recall": {
         "target": RNG.random((60, 12)) < 0.3,
@@ -175,20 +154,6 @@ def test_the_gallerys_axes_are_in_the_features_own_units():
     assert panel.get_xlabel() == "Hz"
     assert texts(panel.get_xticklabels()) == ["0.5", "2", "4", "16"]
     assert panel.get_xticks() == pytest.approx((np.array([0, 2, 3, 5]) + 0.5) * 16 / 6)
-
-
-def test_gains_stand_by_dataset_and_ties_are_hollow():
-    first, second = drawn("across_gains").child_axes
-    assert texts(first.get_yticklabels()) == ["birds", "digits", "rooms", "mean"]
-    _, clear, ties, mean, left, right = first.lines
-    assert clear.get_xdata().tolist() == [12.5, -3]
-    assert ties.get_xdata().tolist() == [0.4]
-    assert ties.get_markerfacecolor() == PAPER
-    assert mean.get_xdata() == [3]
-    width = first.get_xlim()[1]  # the mean's range goes on outside
-    assert left.get_xdata() == [-width] and right.get_xdata() == [width]
-    assert first.get_xlabel() == "gain, points"
-    assert texts(second.get_yticklabels()) == [""] * 4
 
 
 def test_every_figure_has_an_example_here():

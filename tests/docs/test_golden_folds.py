@@ -10,9 +10,8 @@ Rows of `esc50_models`, and of sounds that are not free, are not trained here.
 import pytest
 
 from docs import tables
-from docs.across import FSDD
 from docs.made_tables import TEXTURE
-from docs.pretrained import feature_sets
+from docs.pretrained import FSDD, feature_sets
 from featurestack.analysis.ranking import rank
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL
@@ -88,9 +87,6 @@ def test_linear_gives_the_rows_of_esc50_and_of_single_features(esc50):
     assert mel == pytest.approx(tables.read("esc50")["mel"]["linear"], abs=LINEAR)
     assert mel == pytest.approx(single["mel"]["linear"], abs=LINEAR)
     assert mfcc == pytest.approx(single["mfcc"]["linear"], abs=LINEAR)
-    title = "ESC-50 at 16 kHz, environmental sounds"
-    across = tables.read("across_datasets")[title]
-    assert mel == pytest.approx(across["linear"], abs=LINEAR)
 
 
 def test_texture_gives_fold_1_of_esc50_and_of_single_features(esc50):
@@ -102,7 +98,7 @@ def test_texture_gives_fold_1_of_esc50_and_of_single_features(esc50):
         assert abs(FOLD_1 - row["texture"]) < 2 * row["texture_sd"]
 
 
-def test_linear_gives_the_digits_across_datasets_and_beside_networks(workplace):
+def test_linear_gives_the_digits_beside_networks(workplace):
     given = dict(word.split("=") for word in FSDD)
     done(
         "pipeline features",
@@ -112,20 +108,11 @@ def test_linear_gives_the_digits_across_datasets_and_beside_networks(workplace):
         **given,
     )
     mel = accuracy("fsdd", "mel", "MODEL=linear")
-    across = tables.read("across_datasets")["half of FSDD, spoken digits"]
-    assert mel == pytest.approx(across["linear"], abs=LINEAR)
     beside = tables.read("pretrained")["spoken digits, a speaker left out"]
     assert mel == pytest.approx(beside["mel"], abs=LINEAR)
 
 
-def test_linear_gives_the_commands_across_datasets_and_beside_networks(commands):
-    mel = accuracy(commands, "mel", "MODEL=linear")
-    across = tables.read("across_datasets")["speech commands"]
-    assert mel == pytest.approx(across["linear"], abs=SMALL)
-    gain = accuracy(commands, "mel+pcen", "MODEL=linear") - mel
-    forest = tables.read("across_forest")["mel+pcen commands"]
-    assert gain == pytest.approx(forest["gain"], abs=SMALL)
-
+def test_linear_gives_the_commands_beside_networks(commands):
     row = tables.read("pretrained")["spoken commands, by speaker"]
     sets = feature_sets(commands)
     scores = {

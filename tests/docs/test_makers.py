@@ -6,7 +6,6 @@ import contextlib
 import csv
 import re
 import shlex
-import shutil
 import subprocess
 from itertools import product
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from docs import across, made_tables, pretrained, tables
+from docs import made_tables, pretrained, tables
 from tests.docs.conftest import write_esc50
 from tests.golden.commands import ROOT, done, inside
 from tests.train.sounds import CLASSES, RATE, sound
@@ -96,9 +95,6 @@ def folders(tmp_path_factory):
         patch.setattr(made_tables, "subprocess", here)
         patch.setattr(made_tables, "FEATURES", features)
         patch.setattr(made_tables, "RESNET", LINEAR)
-        patch.setattr(across, "SETTINGS", {"linear": ()})
-        patch.setattr(across, "subprocess", here)
-        patch.setattr(across, "DOCS", place)
         patch.setattr(pretrained, "CLASSES", len(CLASSES))
         patch.setattr(pretrained, "SPEECH", "rms")
         patch.setattr(pretrained, "YAMNET", "zcr")
@@ -117,13 +113,6 @@ def test_a_maker_gives_the_columns_of_its_file(folders, name):
     rows = made_tables.MAKERS[name](folders)
     assert columns_of_file(name) == {*rows} - {*tables.SOURCE}
     assert rows.iloc[:, 0].is_unique
-
-
-def test_the_study_across_datasets_runs_to_its_figures(folders):
-    # the same clips would be found again under another name
-    shutil.rmtree(folders.sounds / "esc10")
-    across.main(folders.sounds, folders.out / "across")
-    assert (across.DOCS / across.FIGURE).stat().st_size > 1000
 
 
 def test_the_tutorial_shows_what_answer_prints(tmp_path, monkeypatch):
