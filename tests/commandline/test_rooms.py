@@ -1,10 +1,8 @@
 """A room's additions are found by its entry point; a broken room is one line."""
 
-import io
 import re
 import shutil
 
-import pandas as pd
 import pytest
 
 from tests.golden.commands import ROOT
@@ -131,28 +129,6 @@ def test_another_distributions_feature_is_listed_and_its_model_predicts(ocean):
     assert "siren " in predicted
     call(ocean, "train", "bundle", "last", "OUT=small.pt")
     assert call(ocean, "predict", f"AUDIO={clip}", "RUN=small.pt") == predicted
-
-
-def test_a_number_is_a_task_of_another_distribution(ocean):
-    clips = sorted((ocean / "easy").glob("*/*.wav"))
-    rows = [
-        f"{clip},{n % 3 + 1},{(clip.parent.name == 'siren') / 2 + n % 7 / 20}"
-        for n, clip in enumerate(clips)
-    ]
-    (ocean / "shares.csv").write_text("\n".join(["filename,fold,label", *rows]))
-    call(ocean, "features", "DATASET=shares.csv", "FEATURES=rms", "JOBS=1")
-    words = "DATASET=shares FEATURES=rms MODEL=texture TASK=share EPOCHS=2 AUGMENT=none"
-    told = call(ocean, "train", *words.split())
-    assert "last epoch: test loss " in told and "closeness " in told
-    call(ocean, "train", "verify", "last")
-    call(ocean, "analysis", "DATASET=shares")
-    page = (ocean / "reports" / "shares" / "index.html").read_text()
-    assert "Closeness by feature set" in page and "Of shares." in page
-    classes = next((ocean / "reports" / "shares" / "tables").glob("*.classes.csv"))
-    assert classes.read_text().startswith("class,closeness,support")
-    predicted = call(ocean, "predict", f"AUDIO={clips[0]}", "RUN=last", "CSV=1")
-    table = pd.read_csv(io.StringIO(predicted))
-    assert table["predicted"][0] == pytest.approx(table["share"][0], abs=0.005)
 
 
 def test_another_distributions_section_and_option_are_on_the_page(ocean):

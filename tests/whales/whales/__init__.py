@@ -1,4 +1,4 @@
-"""A room of another distribution, which adds one thing of each kind."""
+"""A room of another distribution: a feature, model, command, option and section."""
 
 from pathlib import Path
 
@@ -37,13 +37,6 @@ def load_models():
     from whales.small import SMALL
 
     return [SMALL]
-
-
-@ROOM.tasks("share")
-def load_tasks():
-    from whales.share import SHARE
-
-    return [SHARE]
 
 
 @ROOM.sections("whales")
