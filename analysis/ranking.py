@@ -129,7 +129,7 @@ class Ranking(Compared):
 
         The label is the first of three that is unique: the features (`mel+mfcc`),
         unless trained runs have several models; the features with the model and the
-        options that differ (`mel+mfcc (texture, tag second)`); the name.
+        options that differ (`mel+mfcc (texturenet, tag second)`); the name.
         """
         models = {run.model for run in self.runs if run.trained}
         forms = []

@@ -119,8 +119,8 @@ def check_commands(run: RunOptions) -> Checks:
             f" DEVICE={run.device}"
         ),
         (
-            "train importance FEATURES='mel mfcc' MODEL=texture EPOCHS=2 DATASET=synth"
-            f" {where}"
+            "train importance FEATURES='mel mfcc' MODEL=texturenet EPOCHS=2"
+            f" DATASET=synth {where}"
         ),
     ):
         yield command.split()[1], ends(command)

@@ -73,9 +73,9 @@ CARRIED = "SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
 VARIANTS = {
     "cnn8": "MODEL=cnn8@width=4 EPOCHS=6 FOLDS=1",
     "validated": f"MODEL=cnn8@width=4 EPOCHS=6 VAL=group FOLDS=1 {CARRIED}",
-    "texture": "MODEL=texture EPOCHS=6 AUGMENT=mask,shift FOLDS=1",
-    "ensemble": f"MODEL=cnn8@width=4+texture EPOCHS=4 VAL=next {CARRIED}",
-    "one epoch": "MODEL=cnn8@width=4+texture EPOCHS=1",
+    "texturenet": "MODEL=texturenet EPOCHS=6 AUGMENT=mask,shift FOLDS=1",
+    "ensemble": f"MODEL=cnn8@width=4+texturenet EPOCHS=4 VAL=next {CARRIED}",
+    "one epoch": "MODEL=cnn8@width=4+texturenet EPOCHS=1",
     "linear": "MODEL=linear",
 }
 

@@ -3,10 +3,10 @@
     MODELS: Registry[Model] = Registry("model")
 
     @MODELS.register()
-    def texture(shape): ...
+    def texturenet(shape): ...
 
-    MODELS["texture"]  # the function
-    MODELS["textur"]   # RequestError: unknown model 'textur'; did you mean 'texture'?
+    MODELS["texturenet"]  # the function
+    MODELS["texturnet"]   # RequestError: unknown model; did you mean 'texturenet'?
 
 If an entry holds more than the function, a decorator for the registry wraps `register`.
 """

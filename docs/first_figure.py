@@ -19,7 +19,7 @@ import featurestack as fs
 from docs import tables
 from featurestack.pipeline.clip_spectra import Clip
 
-MODEL = "texture"
+MODEL = "texturenet"
 SHOWN = {"mel": "band", "mfcc": "coefficient", "chroma": "pitch class"}  # axes
 SETS = ("mel+mfcc+chroma", "mel+mfcc", "mel+mel+mel", "mel", "cqt", "mfcc", "chroma")
 BLUE, GREY = "#0072b2", "#7f8c99"

@@ -53,7 +53,7 @@ STACKS = (
 )
 # features of RECIPE=accurate, and chroma for the default's ResNet-18
 SHORT_FRAMES = ("FRAME=23", "FEATURES=mel mfcc gammatone contrast modulation chroma")
-TEXTURE = ("MODEL=texture", "THREADS=1", "PRECISION=fp32", "CURVE=0")
+TEXTURE = ("MODEL=texturenet", "THREADS=1", "PRECISION=fp32", "CURVE=0")
 RESNET = ("RECIPE=short", "THREADS=1", "PRECISION=bf16", "CURVE=0")
 ACCURATE = ("RECIPE=accurate", "THREADS=1", "PRECISION=fp32", "CURVE=0")
 SEEDS = "SEED=0 1 2"
@@ -113,14 +113,15 @@ ESC50_SWEEP = "make sweep DATASET=../esc50_16k"
 COMMANDS = {
     "speed": "python -m bench.features DATASET=esc10",
     "esc10": (
-        'make sweep DATASET=esc10 MODEL=texture SEED="0 1 2" THREADS=1 PRECISION=fp32'
-        " CURVE=0 FEATURES=…; make sweep DATASET=esc10 MODEL=linear FEATURES=…"
+        'make sweep DATASET=esc10 MODEL=texturenet SEED="0 1 2" THREADS=1'
+        " PRECISION=fp32 CURVE=0 FEATURES=…; make sweep DATASET=esc10 MODEL=linear"
+        " FEATURES=…"
     ),
     "esc50": (
-        f"{ESC50_SWEEP} MODEL=texture THREADS=1 PRECISION=fp32 CURVE=0 FEATURES=…;"
+        f"{ESC50_SWEEP} MODEL=texturenet THREADS=1 PRECISION=fp32 CURVE=0 FEATURES=…;"
         f" {ESC50_SWEEP} MODEL=linear FEATURES=…"
     ),
-    "esc50_single": f'{ESC50_SWEEP} MODEL="texture linear" FEATURES=…',
+    "esc50_single": f'{ESC50_SWEEP} MODEL="texturenet linear" FEATURES=…',
     "esc10_added": "make analysis DATASET=esc10",
     "esc10_kept": f'make importance DATASET=esc10 FEATURES="{FIVE.replace("+", " ")}"',
     "price": "python -m pipeline check DATASET=../fsdd/fsdd.csv FOLDS_BY=group",
@@ -174,7 +175,7 @@ def service(folders: Folders) -> pd.DataFrame:
     torch.set_num_threads(1)
     noise = np.random.default_rng(0).normal(0, 0.1, 5 * fs.RATE).astype(np.float32)
     rows = []
-    for name in ("linear", "texture"):
+    for name in ("linear", "texturenet"):
         words = [dataset, "FEATURES=mel+mfcc+chroma", f"MODEL={name}", "EPOCHS=1"]
         folders.run("train run", *words, f"TAG=service-{name}", "THREADS=1", "CURVE=0")
         model = fs.Model(fs.run("last", folders.out / "runs"))
@@ -192,13 +193,13 @@ def service(folders: Folders) -> pd.DataFrame:
 
 @MAKERS.register()
 def esc10(folders: Folders) -> pd.DataFrame:
-    """Feature sets on ESC-10, by `linear`, which has no seed, and by `texture` with
+    """Feature sets on ESC-10, by `linear`, which has no seed, and by `texturenet` with
     three seeds: means over the seeds, and their deviation.
     """
     report = esc10_report(folders)
     rows = compared_sets(folders, report, STACKS)
     compared = pd.read_csv(report / "comparison.csv")
-    texture = compared[compared["model"] == "texture"].set_index("features")
+    texture = compared[compared["model"] == "texturenet"].set_index("features")
     described = pd.read_csv(report / "runs.csv").set_index("run")
     named = texture.loc[rows["features"], "run"]
     rows["texture_seed_sd"] = 100 * described.loc[named, "seed_sd"].to_numpy()
@@ -208,15 +209,15 @@ def esc10(folders: Folders) -> pd.DataFrame:
 def compared_sets(
     folders: Folders, report: Path, sets: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Accuracies of feature sets in percent by `linear` and `texture`, the best by
-    `texture` first, with the seconds of training.
+    """Accuracies of feature sets in percent by `linear` and `texturenet`, the best by
+    `texturenet` first, with the seconds of training.
     """
     compared = pd.read_csv(report / "comparison.csv")
     compared = compared[compared["reason"].isna()].set_index(["model", "features"])
     rows = []
     for features in sets:
         row: dict[str, object] = {"features": features}
-        for model in ("linear", "texture"):
+        for model in ("linear", "texturenet"):
             if (model, features) not in compared.index:
                 continue
             found = compared.loc[(model, features)]
@@ -230,18 +231,18 @@ def compared_sets(
         row["seconds"] = round(sum(run["seconds"] for run in described))
         rows.append(row)
     made = pd.DataFrame(rows)
-    return made.sort_values("texture", ascending=False, kind="stable")
+    return made.sort_values("texturenet", ascending=False, kind="stable")
 
 
 @MAKERS.register()
 def esc50(folders: Folders) -> pd.DataFrame:
-    """Feature sets on ESC-50 at 16 kHz, by `linear` and by `texture` with one seed."""
+    """Feature sets on ESC-50 at 16 kHz, by `linear` and by `texturenet`, one seed."""
     return compared_sets(folders, esc50_report(folders), SETS)
 
 
 @MAKERS.register()
 def esc50_single(folders: Folders) -> pd.DataFrame:
-    """Every feature alone on ESC-50 at 16 kHz, by `texture` and by `linear`."""
+    """Every feature alone on ESC-50 at 16 kHz, by `texturenet` and by `linear`."""
     esc50_report(folders)  # first: a set of the best features would count as composed
     given = folders.dataset("esc50_16k")
     names = tuple(FEATURES)
@@ -252,7 +253,7 @@ def esc50_single(folders: Folders) -> pd.DataFrame:
     folders.run("analysis", given)
     rows = compared_sets(folders, folders.report("esc50_16k"), names)
     rows = rows.rename(columns={"features": "feature"})
-    columns = ["feature", "texture", "texture_sd", "linear", "linear_sd", "seconds"]
+    columns = ["feature", "texturenet", "texture_sd", "linear", "linear_sd", "seconds"]
     return rows[columns]
 
 
@@ -265,7 +266,7 @@ ESC50_MODELS = {
         (*ACCURATE, SEEDS),
     ),
     "default": (
-        "`resnet18+texture`, the default",
+        "`resnet18+texturenet`, the default",
         "mel+mfcc+chroma",
         "esc50_16k",
         (DEFAULT, "THREADS=1"),
@@ -359,16 +360,16 @@ def stacked(dataset: str, ranking: Ranking) -> list[dict[str, object]]:
 
 @MAKERS.register()
 def esc10_added(folders: Folders) -> pd.DataFrame:
-    """Effects of one choice on ESC-10 by `texture`, in points, as in the report."""
+    """Effects of one choice on ESC-10 by `texturenet`, in points, as in the report."""
     ablations = pd.read_csv(esc10_report(folders) / "ablations.csv")
-    ablations = ablations[ablations["model"] == "texture"].set_index("name")
+    ablations = ablations[ablations["model"] == "texturenet"].set_index("name")
     asked = {
-        "mel added to mfcc": "mel added to mfcc (texture)",
-        "mfcc added to mel": "mfcc added to mel (texture)",
-        "mel+mel+mel instead of mel": "mel+mel added to mel (texture)",
-        "chroma added to mel+mfcc": "chroma added to mel+mfcc (texture)",
+        "mel added to mfcc": "mel added to mfcc (texturenet)",
+        "mfcc added to mel": "mfcc added to mel (texturenet)",
+        "mel+mel+mel instead of mel": "mel+mel added to mel (texturenet)",
+        "chroma added to mel+mfcc": "chroma added to mel+mfcc (texturenet)",
         "harmonic and percussive added to mel": (
-            "harmonic+percussive added to mel (texture)"
+            "harmonic+percussive added to mel (texturenet)"
         ),
     }
     rows = [

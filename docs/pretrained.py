@@ -42,14 +42,14 @@ CLASSES = 50  # classes of ESC-50
 WAYS = {
     "yamnet by linear": (("yamnet", "linear"),),
     "by hand + yamnet by linear": (("with_yamnet", "linear"),),
-    "by hand by texture": (("by_hand", "texture"),),
-    "mean of yamnet by linear and by hand by texture": (
+    "by hand by texturenet": (("by_hand", "texturenet"),),
+    "mean of yamnet by linear and by hand by texturenet": (
         ("yamnet", "linear"),
-        ("by_hand", "texture"),
+        ("by_hand", "texturenet"),
     ),
-    "mean of by hand + yamnet by linear and by hand by texture": (
+    "mean of by hand + yamnet by linear and by hand by texturenet": (
         ("with_yamnet", "linear"),
-        ("by_hand", "texture"),
+        ("by_hand", "texturenet"),
     ),
 }
 CHOICE = "folds123"  # the dataset of CHOSEN_ON

@@ -258,7 +258,7 @@ def train(
     dataset: str = 'esc50',
     name: str = '',
     features: str = 'mel+mfcc+chroma',
-    model: str = 'resnet18+texture',
+    model: str = 'resnet18+texturenet',
     task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
@@ -315,7 +315,7 @@ def train(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texture] the network or linear model, see `train list`;
+    model: [resnet18+texturenet] the network or linear model, see `train list`;
         name@key=value,key=value sets its own options; a+b is the ensemble of two
         that take images, b@weight=0.6 the weight of the second in its answer; the
         default is mlp if every channel is a vector, such as an embedding
@@ -333,8 +333,8 @@ def train(
         the time
     norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
-        for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
-        for no change
+        for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
+        none for no change
     smoothing: [0.1] label smoothing: the share of each target that is divided
         evenly among all classes
     copies: [0] cached altered copies of each clip to train on, besides the clip
@@ -395,7 +395,7 @@ def own_run(
     dataset: str = 'esc50',
     name: str = '',
     features: str = 'mel+mfcc+chroma',
-    model: str = 'resnet18+texture',
+    model: str = 'resnet18+texturenet',
     task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
@@ -456,7 +456,7 @@ def own_run(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texture] the network or linear model, see `train list`;
+    model: [resnet18+texturenet] the network or linear model, see `train list`;
         name@key=value,key=value sets its own options; a+b is the ensemble of two
         that take images, b@weight=0.6 the weight of the second in its answer; the
         default is mlp if every channel is a vector, such as an embedding
@@ -474,8 +474,8 @@ def own_run(
         the time
     norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
-        for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
-        for no change
+        for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
+        none for no change
     smoothing: [0.1] label smoothing: the share of each target that is divided
         evenly among all classes
     copies: [0] cached altered copies of each clip to train on, besides the clip
@@ -653,7 +653,7 @@ def sweep(
     data: str | Path = 'data',
     name: str = '',
     features: str | Sequence[str] = 'mel+mfcc+chroma',
-    model: str | Sequence[str] = 'resnet18+texture',
+    model: str | Sequence[str] = 'resnet18+texturenet',
     task: str | Sequence[str] = 'auto',
     seed: int | Sequence[int] = 0,
     epochs: int | Sequence[int] = 40,
@@ -707,7 +707,7 @@ def sweep(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texture] the network or linear model, see `train list`;
+    model: [resnet18+texturenet] the network or linear model, see `train list`;
         name@key=value,key=value sets its own options; a+b is the ensemble of two
         that take images, b@weight=0.6 the weight of the second in its answer; the
         default is mlp if every channel is a vector, such as an embedding
@@ -725,8 +725,8 @@ def sweep(
         the time
     norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
-        for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
-        for no change
+        for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
+        none for no change
     smoothing: [0.1] label smoothing: the share of each target that is divided
         evenly among all classes
     copies: [0] cached altered copies of each clip to train on, besides the clip
@@ -1200,11 +1200,10 @@ def importance(
     name: another name for the dataset's folders
     features: [mel mfcc chroma] features, or sets joined by + that count as one;
         all, small
-    model: [linear] linear or texture, perhaps with its own options: linear@C=1
+    model: [linear] linear or texturenet, perhaps with its own options: linear@C=1
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
-    epochs: [40] epochs of MODEL=texture
-    seed: [0] seed of permutations (importance) or parts (curve), and of texture's
-        weights
+    epochs: [40] epochs of MODEL=texturenet
+    seed: [0] seed of permutations (importance) or parts (curve), and of texturenet
     wait: wait for another process that fills the same folder instead of being
         refused
     quiet: print nothing; warnings stay
@@ -1237,11 +1236,10 @@ def curve(
         folder
     name: another name for the dataset's folders
     features: [mel] feature sets separated by blanks
-    model: [linear] linear or texture, perhaps with its own options: linear@C=1
+    model: [linear] linear or texturenet, perhaps with its own options: linear@C=1
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
-    epochs: [40] epochs of MODEL=texture
-    seed: [0] seed of permutations (importance) or parts (curve), and of texture's
-        weights
+    epochs: [40] epochs of MODEL=texturenet
+    seed: [0] seed of permutations (importance) or parts (curve), and of texturenet
     out: CSV file of the curves; a figure is put beside it
     quiet: print nothing; warnings stay
     """

@@ -24,7 +24,7 @@ DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
 # the spectrum, its coarse shape and its modulation in time, none of which tells another
 COMPLEMENTARY = "mel+mfcc+modulation"
 RESNET = "resnet18"
-QUICK = "MODEL=texture"  # it takes seconds, but no vectors
+QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
 OF_WAVEFORM = "MODEL=aclnet"
 OF_FRAMES = "MODEL=linear"  # events: an exact model takes seconds
 

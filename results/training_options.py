@@ -44,7 +44,7 @@ class Training(Options):
         label=None,
     )
     model: str = option(
-        "resnet18+texture",
+        "resnet18+texturenet",
         "the network or linear model, see `train list`;"
         " name@key=value,key=value sets its own options; a+b is the ensemble of two"
         " that take images, b@weight=0.6 the weight of the second in its answer; the"
@@ -93,8 +93,8 @@ class Training(Options):
     augment: str = of_networks(
         "auto",
         "random changes of each batch, name=strength; auto is shift,gain, for a"
-        " waveform shift,gain,polarity,mixup=0.4, for texture alone none; none for no"
-        " change",
+        " waveform shift,gain,polarity,mixup=0.4, for texturenet alone none; none for"
+        " no change",
     )
     smoothing: float = of_networks(
         0.1,

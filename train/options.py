@@ -131,7 +131,7 @@ class SweepOptions(Options):
     DEVICE and SKIP_TEST.
     """
 
-    example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2"'
+    example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texturenet" SEED="0 1 2"'
 
     shared = RunOptions
     leading = ("dataset", "features", "model", "seed", "recipe", "max", "folds")

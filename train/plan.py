@@ -50,7 +50,7 @@ from featurestack.train.run_identity import (
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
-# replaces the default if WEIGHTS are given: texture has no published weights
+# replaces the default if WEIGHTS are given: texturenet has no published weights
 FROM_WEIGHTS = "resnet18"
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that a message names, at most

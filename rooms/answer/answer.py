@@ -412,7 +412,7 @@ def training_options(
     question: Question, features: str, folds: tuple[int, ...] = ()
 ) -> RunOptions:
     """The options of the run of a set; no folds are all."""
-    model = "texture" if takes_maps(question.cache, features) else "linear"
+    model = "texturenet" if takes_maps(question.cache, features) else "linear"
     return part_of(
         question.options,
         RunOptions,
@@ -436,7 +436,7 @@ def as_trained(runs: Path, features: str, model: str) -> str:
 
 
 def takes_maps(cache: Cache, features: str) -> bool:
-    """Whether `texture` can be trained on a set: all its features are maps."""
+    """Whether `texturenet` can be trained on a set: all its features are maps."""
     return all(cache[name].frames > 1 for name in features.split("+"))
 
 

@@ -8,14 +8,14 @@ fold neither trains nor scores on its clips: the fit without folds 1 and 2 is sc
 
 For each fold `linear` ranks the features. The candidates are the best feature, the best
 two, the best three, the same three sets of feature maps alone, and COMPLEMENTARY. The
-candidate with the highest score is taken, the smallest if scores are equal. `texture`
-will train a set of maps, `linear` any other one, so that a set with a vector needs a
-score that is higher by TEXTURE_GAIN, or by the share SPARED of what the maps lack to 1
-if that is less. Both have seen the test folds of ESC-10 and ESC-50 and of no other
-dataset. A feature whose removal does not lower the score is then
-removed. The set for later use is chosen in the same way from the scores of all folds
-together, if most folds chose it alone too; else it has the features that most folds
-agree on. No clip is left to test it, so it has no score.
+candidate with the highest score is taken, the smallest if scores are equal.
+`texturenet` will train a set of maps, `linear` any other one, so that a set with a
+vector needs a score that is higher by TEXTURE_GAIN, or by the share SPARED of what the
+maps lack to 1 if that is less. Both have seen the test folds of ESC-10 and ESC-50 and
+of no other dataset. A feature whose removal does not lower the score is then removed.
+The set for later use is chosen in the same way from the scores of all folds together,
+if most folds chose it alone too; else it has the features that most folds agree on. No
+clip is left to test it, so it has no score.
 """
 
 import csv
@@ -53,8 +53,8 @@ LARGEST_SET = 3  # most features of a candidate
 # each tested fold: 9 folds have 36 pairs.
 MOST_PAIRED = 9
 INNER_FOLDS = 4
-# The gain of `texture` over `linear` on the same maps: on ESC-50 0.09 to 0.3, a third
-# or more of the errors of `linear`; where these are few, it cannot spare 0.1.
+# The gain of `texturenet` over `linear` on the same maps: on ESC-50 0.09 to 0.3, a
+# third or more of the errors of `linear`; where these are few, it cannot spare 0.1.
 TEXTURE_GAIN = 0.1
 SPARED = 1 / 3
 FITS = 1  # raised if the same fits would have other scores
@@ -88,7 +88,7 @@ class Clips:
 
     @cached_property
     def maps(self) -> set[str]:
-        """The features that are maps, which `texture` takes."""
+        """The features that are maps, which `texturenet` takes."""
         named = zip(self.plan.channel_names, self.plan.channels, strict=True)
         return {name for name, channel in named if channel.frames > 1}
 
@@ -293,7 +293,7 @@ def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
 
 
 def judged(scores: Scores, features: str, outer: Outer) -> float:
-    """The score by which a set is chosen: `texture` gains on sets of maps."""
+    """The score by which a set is chosen: `texturenet` gains on sets of maps."""
     scores.add(features, [outer])
     score = scores.mean(features, outer)
     if {*features.split("+")} <= scores.clips.maps:

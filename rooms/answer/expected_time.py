@@ -18,7 +18,7 @@ TIMED = (400, 64, 10)
 TIMED_SECONDS = 0.5  # time for repeated fits
 EXTRACTED = 2  # clips whose extraction is timed
 # numbers of `fit_seconds` that last as long as: a clip of `check`, the start of the
-# workers of extraction, a clip of a fold by `texture`, a million cached values that
+# workers of extraction, a clip of a fold by `texturenet`, a million cached values that
 # are read to rank, a report
 CHECK_FITS = 1.0
 START_FITS = 450.0

@@ -1,8 +1,8 @@
 """`python -m train importance`: measure what each feature is worth, alone and beside
 the others.
 
-A model on statistics of each clip, `linear` or `texture`, is fitted to every subset of
-up to eight features. If there are more, it is fitted to the subsets along antithetic
+A model on statistics of each clip, `linear` or `texturenet`, is fitted to every subset
+of up to eight features. If there are more, it is fitted to the subsets along antithetic
 permutations (Shapley values by sampling; Castro, Gómez and Tejada 2009). The statistics
 are computed once. Folds, clips and fits are those of `make train`: no fit uses test
 clips.
@@ -59,7 +59,7 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan, split_folds
 from featurestack.train.trainer import draw_network, trainer_of
 
-MODELS = ("linear", "texture")
+MODELS = ("linear", "texturenet")
 MEASURES = {
     "shapley": "share",
     "alone": "alone",

@@ -11,17 +11,17 @@ class FitOptions(DatasetOptions, RunsOptions):
 
     features: str
     model: str = option(
-        "linear", "linear or texture, perhaps with its own options: linear@C=1"
+        "linear", "linear or texturenet, perhaps with its own options: linear@C=1"
     )
     task: str = option(
         "auto",
         "labels to predict: classes, categories or tags; auto: by the labels",
         choices=task_choices,
     )
-    epochs: int = option(40, "epochs of MODEL=texture", least=1)
+    epochs: int = option(40, "epochs of MODEL=texturenet", least=1)
     seed: int = option(
         0,
-        "seed of permutations (importance) or parts (curve), and of texture's weights",
+        "seed of permutations (importance) or parts (curve), and of texturenet",
         **SEED,
     )
 

@@ -29,18 +29,18 @@ def test_uneven_classes_threaten_the_accuracy(hand_run):
 def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
     (run,) = made(MadeRun(folds=(2,))).runs
     (folder,) = run.folders
-    rewrite(folder, member_models=("resnet18", "texture"))
+    rewrite(folder, member_models=("resnet18", "texturenet"))
     rows = folder.predictions(2).iloc[:, :5]
     right = run.labels.astype(np.float32)
     write_predictions(folder.fold(2), rows, right, run.classes, "resnet18")
     lacking = load_runs([folder])
     assert {*lacking.runs[0].members} == {"resnet18"}
-    assert "texture" in lacking.problems[0].text
+    assert "texturenet" in lacking.problems[0].text
     wrong = np.roll(right, 1, axis=1)
-    write_predictions(folder.fold(2), rows, wrong, run.classes, "texture")
+    write_predictions(folder.fold(2), rows, wrong, run.classes, "texturenet")
     found = findings(load_runs([folder]))
-    assert found.best["members"] == {"resnet18": 1, "texture": 0}
-    assert found.tables["members"]["member"].tolist() == ["resnet18", "texture"]
+    assert found.best["members"] == {"resnet18": 1, "texturenet": 0}
+    assert found.tables["members"]["member"].tolist() == ["resnet18", "texturenet"]
 
 
 def test_every_table_that_has_rows(made):
@@ -83,8 +83,8 @@ def test_a_run_that_is_not_compared_has_no_p(tmp_path):
 
 def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model(made):
     sets = of_sets(model="linear", mel=0.44, mfcc=0.40, mel_mfcc=0.54, chroma=0.2)
-    found = findings(made(*sets, *of_sets(model="texture", mel=0.75)))
-    headline = "Best configuration: mel (texture), 75.0 % accuracy"
+    found = findings(made(*sets, *of_sets(model="texturenet", mel=0.75)))
+    headline = "Best configuration: mel (texturenet), 75.0 % accuracy"
     assert page.say("headline", found) == headline
     features = (
         "Of the 4 feature sets trained with linear, mel+mfcc has the highest accuracy,"
@@ -113,7 +113,7 @@ def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):
     assert labels == ["mel+mfcc (linear)", "mel (linear)"]
     headline = "Best configuration: mel+mfcc (linear), 50.0 %"
     assert page.say("headline", found).startswith(headline)
-    better = of_sets(model="texture", mel=0.7, mfcc=0.6)
+    better = of_sets(model="texturenet", mel=0.7, mfcc=0.6)
     found = findings(made(*two, *better))
-    assert [row["model"] for row in found.alike] == ["texture"] * 2
+    assert [row["model"] for row in found.alike] == ["texturenet"] * 2
     assert found.state == "winner"

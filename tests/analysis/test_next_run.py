@@ -101,7 +101,7 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "after a linear model of maps a network that takes seconds",
             of_sets(model="linear", mel=0.8),
             "network",
-            "make train DATASET=made RUNS=elsewhere FEATURES=mel MODEL=texture",
+            "make train DATASET=made RUNS=elsewhere FEATURES=mel MODEL=texturenet",
             frames={"mel": 44},
             audio=False,
         ),
@@ -137,13 +137,13 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
     (both,) = made(*of_sets(2, mel=0.9)).runs
     assert train_again(both, []) == ""  # made by a loop of one's own
     for folder in both.folders:
-        rewrite(folder, command=("FEATURES=mel", "MODEL=texture", "EPOCHS=3"))
+        rewrite(folder, command=("FEATURES=mel", "MODEL=texturenet", "EPOCHS=3"))
     again = train_again(both, ["DATASET=a b"])
     assert (
         again
-        == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texture EPOCHS=3 'SEED=0 1'"
+        == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texturenet EPOCHS=3 'SEED=0 1'"
     )
-    assert "MODEL=texture EPOCHS=3" in proposed(Results([both], []))[0]
+    assert "MODEL=texturenet EPOCHS=3" in proposed(Results([both], []))[0]
 
 
 def test_a_network_after_a_linear_model_keeps_the_task_and_the_other_words(made):
@@ -153,6 +153,6 @@ def test_a_network_after_a_linear_model_keeps_the_task_and_the_other_words(made)
     command, kind = proposed(Results([run], []), {"mel": 44}, audio=False)
     assert kind == "network"
     assert command == (
-        "make train DATASET=made RUNS=elsewhere FEATURES=mel MODEL=texture"
+        "make train DATASET=made RUNS=elsewhere FEATURES=mel MODEL=texturenet"
         " TASK=categories VAL=group"
     )

@@ -17,13 +17,13 @@ from featurestack.analysis.sentences.threats import excluded
 )
 def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats, score):
     found = SimpleNamespace(
-        best={"accuracy": 0.983, "balanced_accuracy": 0.975, "model": "texture"},
+        best={"accuracy": 0.983, "balanced_accuracy": 0.975, "model": "texturenet"},
         choice=SimpleNamespace(candidates=range(36), sets=["mel", "mel", "cqt"]),
         score="accuracy",
         threats=[SimpleNamespace(kind=kind) for kind in threats],
     )
     assert comparison.right(found) == (
-        f"texture has {score} on mel (2 of 3 folds) and one other, chosen from 36"
+        f"texturenet has {score} on mel (2 of 3 folds) and one other, chosen from 36"
         " features without the clips that test them"
     )
 

@@ -92,7 +92,7 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
 def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
     strong, weak = loaded.runs
     both = np.concatenate([strong.probabilities, weak.probabilities])
-    members = {"cnn4": strong.probabilities, "texture": weak.probabilities}
+    members = {"cnn4": strong.probabilities, "texturenet": weak.probabilities}
     run = replace(
         strong, folders=strong.folders * 2, checkpoints={"last": both}, members=members
     )

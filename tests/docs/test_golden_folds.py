@@ -23,11 +23,11 @@ pytestmark = pytest.mark.slow
 
 SHARED = ROOT.parent / "shared"
 # Allowed differences in points, because another processor rounds otherwise. Kernels
-# without AVX changed no fold of `linear`, and fold 1 of `texture` by 0.5.
+# without AVX changed no fold of `linear`, and fold 1 of `texturenet` by 0.5.
 LINEAR = 0.2  # old rows are rounded to 0.1; a clip of ESC-50 is 0.05, a digit 0.07
 NETWORK = 1.5
 SMALL = 1.0  # three clips of speech commands
-# `texture` on mel, fold 1 of ESC-50, at commit c4dcaa58
+# `texturenet` on mel, fold 1 of ESC-50, at commit c4dcaa58
 FOLD_1 = 78.0
 
 
@@ -95,7 +95,7 @@ def test_texture_gives_fold_1_of_esc50_and_of_single_features(esc50):
     for name in ("esc50", "esc50_single"):
         row = tables.read(name)["mel"]
         assert row["commit"] == "c4dcaa58", "FOLD_1 is of another commit"
-        assert abs(FOLD_1 - row["texture"]) < 2 * row["texture_sd"]
+        assert abs(FOLD_1 - row["texturenet"]) < 2 * row["texture_sd"]
 
 
 def test_linear_gives_the_digits_beside_networks(workplace):

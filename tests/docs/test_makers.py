@@ -70,7 +70,7 @@ def few(command, check, **given):
         words.append("JOBS=1")
     elif words[0] in ("sweep", "run") and "MODEL=linear" not in words:
         words.append("EPOCHS=1")
-        if not {"MODEL=texture", "RECIPE=accurate"} & {*words}:
+        if not {"MODEL=texturenet", "RECIPE=accurate"} & {*words}:
             words += ["GRID=64x54", "BATCH=16"]
     done(shlex.join([module.removeprefix("featurestack."), *words]))
 

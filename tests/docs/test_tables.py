@@ -8,7 +8,7 @@ import pytest
 from docs import tables
 from tests.refusal import refused
 
-FILE = """features,texture,gain,low,command,commit,processor,seconds
+FILE = """features,texturenet,gain,low,command,commit,processor,seconds
 mel,90.66,,,make sweep,0123abcd,a processor,61
 mel+mfcc,93.72,-1.26,0.5,make sweep,0123abcd,a processor,61
 """
@@ -19,19 +19,19 @@ TEXTS = """Text before the first page.
 table sets
 | features | accuracy | gain |
 |---|---|---|
-| {features} | {texture:.1f} | {gain:.1f} ({low:.1f}) |
+| {features} | {texturenet:.1f} | {gain:.1f} ({low:.1f}) |
 | listeners | 95.7 | |
 
-mel+mfcc reaches {sets[mel+mfcc] texture:.1f} %, mel {sets[mel] texture:.1f}.
+mel+mfcc reaches {sets[mel+mfcc] texturenet:.1f} %, mel {sets[mel] texturenet:.1f}.
 
 table sets[mel+mfcc; mel]
 ```
-{features}: {texture:.0f} %
+{features}: {texturenet:.0f} %
 ```
 
 ## another.md
 
-none of {sets[mel] texture:.1f}
+none of {sets[mel] texturenet:.1f}
 """
 PAGE = """A page.
 
@@ -125,7 +125,7 @@ def test_a_figure_that_is_not_its_files_is_replaced(files, wrong):
     [
         (("{sets[mel] ", "{sets[mfcc] "), "row.*mfcc.*mel"),
         (("{sets[mel] ", "{set[mel] "), "table.*set.*sets"),
-        (("{texture:.0f}", "{textur:.0f}"), "column.*texture"),
+        (("{texturenet:.0f}", "{textur:.0f}"), "column.*texturenet"),
         (("[mel+mfcc; mel]", "[mfcc]"), "row.*mfcc.*mel"),
         (("mel {sets", "mel gains {sets"), "page.md has 0 texts like this"),
         (("| features |", "| sets |"), "page.md has 0 texts like this"),

@@ -87,7 +87,7 @@ train run DATASET=easy MODEL=resnet81 -> resnet81 resnet18
 train run DATASET=easy MODEL=cnn8@widht=8 -> widht width
 train run DATASET=easy MODEL=cnn8@width=0 -> width 0
 train run DATASET=easy MODEL=cnn8+linear -> linear
-train run DATASET=easy MODEL=cnn8+texture@weight=1.5 -> weight 1.5
+train run DATASET=easy MODEL=cnn8+texturenet@weight=1.5 -> weight 1.5
 train run DATASET=easy MODEL=aclnet FEATURES=mel -> aclnet waveform
 train run DATASET=easy FEATURES=waveform MODEL=cnn8 -> waveform
 train run DATASET=easy FOLDS=9 -> 9
@@ -136,7 +136,7 @@ train sweep DATASET=easy SEED='1 2 3 4 5 6 7 8 9 10 11' EPOCHS='1 2 3 4 5 6 7 8 
 train sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 train importance DATASET=easy FEATURES=mel -> mel two
 train importance DATASET=easy FEATURES='mel mle' -> mle mel
-train importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear texture
+train importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear texturenet
 train predict last RUNS=runs/plain -> AUDIO
 train predict last RUNS=nowhere AUDIO=easy -> nowhere
 train predict mfc RUNS=runs/plain AUDIO=easy -> mfc

@@ -33,7 +33,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert "next: make check " in capsys.readouterr().out
     assert check(asked) == 0
     assert "\nnext: make sweep " in capsys.readouterr().out
-    assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
+    assert "'FEATURES=rms zcr rms+zcr' MODEL=texturenet" in proposed()
     sounds.add()
     assert proposed().startswith("next: make check ")
     assert check(asked) == 0

@@ -28,8 +28,8 @@ TRAINED = {  # options -> what verify says that it compared
     ),
     "no test": ({"val": "next", "skip_test": True}, ": val clips, last and best epoch"),
     "members": (
-        {"model": "cnn4+texture"},
-        "(96 rows of 2 folds: test clips, last epoch, cnn4 alone, texture alone; with",
+        {"model": "cnn4+texturenet"},
+        "2 folds: test clips, last epoch, cnn4 alone, texturenet alone; with",
     ),
 }
 

@@ -23,17 +23,17 @@ def without_weights(tmp_path, monkeypatch):
             "chroma mel mfcc waveform",
             (
                 "sweep DATASET=synth 'FEATURES=mel mfcc chroma mel+mfcc+chroma'"
-                " MODEL=texture"
+                " MODEL=texturenet"
             ),
         ),
         (
             "modulation mel mfcc",
             (
                 "sweep DATASET=synth 'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation'"
-                " MODEL=texture"
+                " MODEL=texturenet"
             ),
         ),
-        ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texture"),
+        ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texturenet"),
         ("waveform", "train DATASET=synth FEATURES=waveform MODEL=aclnet"),
         ("embedding", "train DATASET=synth FEATURES=embedding"),
         ("", "features DATASET=synth"),
@@ -82,9 +82,9 @@ def test_imagenets_weights_are_proposed_first_if_they_are_here(tmp_path):
         ({"incomplete": True, "ran": True}, "complete", "make features DATASET=a "),
         ({"ran": True}, "report", "make analysis DATASET=a RUNS=r"),
         (
-            {"chosen": "a/mel-texture"},
+            {"chosen": "a/mel-texturenet"},
             "predict",
-            "make predict AUDIO=FILE RUN=a/mel-texture RUNS=r",
+            "make predict AUDIO=FILE RUN=a/mel-texturenet RUNS=r",
         ),
         (
             {"chosen": "a/own-linear", "audio": False},

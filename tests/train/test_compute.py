@@ -139,7 +139,7 @@ def network(*faults, channels=2, classes=3):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("name", ["cnn8", "resnet18", "texture", "aclnet"])
+@pytest.mark.parametrize("name", ["cnn8", "resnet18", "texturenet", "aclnet"])
 def test_sound_networks_agree(name, precision):
     shape = (1, 4000) if name == "aclnet" else (32, 32)
     built = build(name, 2, 3, shape, generator=torch.Generator().manual_seed(0))

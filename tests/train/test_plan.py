@@ -159,11 +159,11 @@ def test_the_hash_is_frozen(options):
         (0.3, {}, True),
         (0.3, {"padding": "keep"}, False),
         (0.3, {"model": "aclnet", "features": "waveform"}, False),
-        # mlp and texture read a clip's length from its padding
+        # mlp and texturenet read a clip's length from its padding
         (0.3, {"model": "mlp@width=8"}, False),
-        (0.3, {"model": "texture@width=8"}, False),
-        (0.3, {"model": "texture", "padding": "drop"}, True),
-        (0.3, {"model": "cnn4+texture"}, True),
+        (0.3, {"model": "texturenet@width=8"}, False),
+        (0.3, {"model": "texturenet", "padding": "drop"}, True),
+        (0.3, {"model": "cnn4+texturenet"}, True),
         (0.3, {"model": "linear", "padding": "drop", "copies": 1}, False),
         (0.3, {"model": "linear", "padding": "drop", "features": "embedding"}, False),
         (0.0, {"padding": "drop"}, False),  # the length is unknown

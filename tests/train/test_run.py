@@ -165,7 +165,7 @@ def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(
 def test_statistics_that_no_augmentation_changes_are_computed_once(
     options, monkeypatch, augment
 ):
-    options = change(options, model="texture", augment=augment, folds=(1,), epochs=3)
+    options = change(options, model="texturenet", augment=augment, folds=(1,), epochs=3)
     clips = Mock(wraps=TextureStatistics.forward)
     monkeypatch.setattr(TextureStatistics, "forward", lambda self, x: clips(self, x))
     once = run.execute(options).answers(1)[0]
@@ -206,7 +206,7 @@ def test_a_fold_is_finished_when_everything_else_of_it_is_written(
     write = run_writer.write_predictions
 
     def write_or_die(folder, rows, probabilities, classes, member=""):
-        if member == "texture" and killed != "the answers":
+        if member == "texturenet" and killed != "the answers":
             raise KeyboardInterrupt
         write(folder, rows, probabilities, classes, member)
 
@@ -217,7 +217,7 @@ def test_a_fold_is_finished_when_everything_else_of_it_is_written(
     if killed == "the answers":
         monkeypatch.setattr(Trainer, "write_answers", die)
     with pytest.raises(KeyboardInterrupt):
-        execute(options, model="cnn4+texture", epochs=1, folds=(1,))
+        execute(options, model="cnn4+texturenet", epochs=1, folds=(1,))
     (folder,) = run_folder.find(options.runs)
     assert folder.finished == []
 

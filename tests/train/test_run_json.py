@@ -26,7 +26,7 @@ KINDS = {
     "plain": {},
     "validation": {"val": "group"},
     "categories": {"task": "categories"},
-    "ensemble": {"model": "cnn4+texture"},
+    "ensemble": {"model": "cnn4+texturenet"},
     "linear": {"model": "linear"},
     "brought": {"features": "embedding", "model": "mlp"},
     "seed": {"seed": 1},

@@ -31,9 +31,9 @@ def table(options, *given):
 
 
 def test_every_option_of_a_configuration_takes_a_list(several):
-    lists = ["texture", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
+    lists = ["texturenet", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
     jobs = sweep.product(
-        change(several, "MODEL=texture cnn4", "SEED=0 1", "LR=0.001 0.002")
+        change(several, "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002")
     )
     assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(
         itertools.product(*lists)

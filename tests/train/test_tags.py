@@ -46,7 +46,7 @@ def finished(options):
     "changes",
     [
         {"model": "linear"},
-        {"model": "cnn4+texture"},
+        {"model": "cnn4+texturenet"},
         {"augment": "mixup=0.4", "balance": "loss", "val": "group"},
     ],
 )

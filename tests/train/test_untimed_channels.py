@@ -47,7 +47,7 @@ def test_a_single_frame_is_described_by_its_values():
     assert example_channel("mel", rows=128, frames=2).statistics == 256
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn4+texture"])
+@pytest.mark.parametrize("model", ["mlp", "cnn4+texturenet"])
 def test_a_run_reads_all_values(cached, tmp_path, model):
     options = little_options(cached, tmp_path / "runs")
     given = {"features": "rates+level", "grid": "32x32", "epochs": 12, "tta": 2}
@@ -70,7 +70,7 @@ def test_neighbouring_columns_of_more_values_are_averaged_and_it_is_said(
     )
 
 
-@pytest.mark.parametrize("model", ["linear", "texture"])
+@pytest.mark.parametrize("model", ["linear", "texturenet"])
 def test_importance_and_neighbours_find_what_lies_in_the_columns(
     cached, tmp_path, model
 ):

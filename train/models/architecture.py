@@ -1,4 +1,4 @@
-"""Architectures by name: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
+"""Architectures by name: `resnet18`, `cnn8@width=16`, `resnet18+texturenet@weight=0.6`.
 
 `a+b` is the ensemble of two image models; `weight`, an option of the second, is its
 weight in the mean of their logits. torch is imported when a network is built, or a name
@@ -198,7 +198,7 @@ def resolve(text: str) -> Architecture:
 
     >>> resolve("aclnet@width=0.5").name
     'aclnet@width=0.5'
-    >>> resolve("resnet18+texture").weight
+    >>> resolve("resnet18+texturenet").weight
     0.67
     """
     members: list[tuple[Model, Given]] = []
@@ -230,7 +230,7 @@ def resolve(text: str) -> Architecture:
         return Architecture(tuple(members))
     if len(members) > 2:
         raise RequestError(
-            f"MODEL={text}: an ensemble has two members, as in resnet18+texture"
+            f"MODEL={text}: an ensemble has two members, as in resnet18+texturenet"
         )
     for entry, _ in members:
         if entry.kind != "image":

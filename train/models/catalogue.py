@@ -70,8 +70,8 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     return strided(channels, classes, shape, width)
 
 
-# No weight was clearly better than texture alone (docs/explanation/accuracy.md). Shift
-# changes no statistic, and gain did not help.
+# No weight was clearly better than texturenet alone (docs/explanation/accuracy.md).
+# Shift changes no statistic, and gain did not help.
 @model(
     kind="image",
     ensemble_weight=0.67,
@@ -79,7 +79,7 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     reads_padding=True,
     revision=2,
 )
-def texture(
+def texturenet(
     channels: int,
     classes: int,
     shape: Shape,

@@ -286,4 +286,4 @@ def test_a_set_is_trained_in_the_order_of_the_run_that_has_it(whole, ended):
         re.sub(r'"features": "[^"]*"', '"features": "zcr+rms"', text)
     )
     assert answers.as_trained(runs, "rms+zcr", "linear") == "zcr+rms"
-    assert answers.as_trained(runs, "rms+zcr", "texture") == "rms+zcr"
+    assert answers.as_trained(runs, "rms+zcr", "texturenet") == "rms+zcr"

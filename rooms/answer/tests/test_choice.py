@@ -150,7 +150,7 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
     ],
 )
 def test_a_vector_needs_what_texture_adds_to_a_map(of_map, vector, expected):
-    """`texture`, which takes maps alone, has about as much more than `linear`."""
+    """`texturenet`, which takes maps alone, has about as much more than `linear`."""
     both = {"embedding+mel": 0.5, "mel+embedding": 0.5}
     scores = made_scores({"mel": of_map, "embedding": vector, **both}, {"mel"})
     assert choose(scores, ["mel", "embedding"], 1) == expected

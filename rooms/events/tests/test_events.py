@@ -95,7 +95,7 @@ def test_channels_of_other_frames_are_refused(folder):
 
 def test_models_of_clips_and_of_frames_do_not_mix(folder):
     with refused("answers each clip"):
-        train(folder, model="texture")
+        train(folder, model="texturenet")
     with refused("answers each frame"):
         train(folder, model="frames", task="tags")
 

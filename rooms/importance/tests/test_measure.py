@@ -39,7 +39,7 @@ def measure(cache_folder, tmp_path):
     )
 
 
-@pytest.mark.parametrize("model", ["linear", "texture"])
+@pytest.mark.parametrize("model", ["linear", "texturenet"])
 def test_alone_full_set_and_drop_one_are_runs_of_the_model(
     measure, cache_folder, options, model
 ):

@@ -195,7 +195,10 @@ def test_the_kept_set_says_what_it_keeps_and_what_each_of_its_features_is_worth(
 
 
 def test_the_call_with_the_most_features_then_the_newest_is_shown(tmp_path):
-    names = {"importance-texture-0": {"model": "texture"}, "importance-linear-1": {}}
+    names = {
+        "importance-texturenet-0": {"model": "texturenet"},
+        "importance-linear-1": {},
+    }
     for age, (name, changed) in enumerate(names.items()):
         made_folder(tmp_path, name, **changed)
         os.utime(tmp_path / "made" / name / "importance.json", (age, age))
@@ -204,7 +207,7 @@ def test_the_call_with_the_most_features_then_the_newest_is_shown(tmp_path):
     assert "all 3 features, by linear, reach" in text
     assert "loud, noise, soft: 3 features, by linear" in text
     assert re.findall(r"<li><code>([^<]+)</code>: [^<]+; ([^<]+)</li>", text) == [
-        ("importance-texture-0", "3 features, by texture"),
+        ("importance-texturenet-0", "3 features, by texturenet"),
         ("importance-linear-2", "2 features, by linear"),
     ]
 

@@ -22,7 +22,7 @@ onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
 
 # model -> its features, further options
 TRAINED = {
-    "cnn4+texture": ("mel:1-14+mel:1-14", {"norm": "feature", "tta": 3}),
+    "cnn4+texturenet": ("mel:1-14+mel:1-14", {"norm": "feature", "tta": 3}),
     "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
     "linear": ("mel+chroma", {}),
 }
@@ -58,7 +58,7 @@ def test_onnxruntime_predicts_what_the_run_did(
     assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
 
 
-@pytest.mark.parametrize("model", ["linear", "texture"])
+@pytest.mark.parametrize("model", ["linear", "texturenet"])
 def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path):
     """The export compares clips of two lengths; the columns of `modulation` are not
     frames of time.

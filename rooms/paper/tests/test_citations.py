@@ -41,7 +41,7 @@ def test_every_entry_has_authors_title_year_and_venue():
 
 @pytest.mark.parametrize("dataset", ["esc10", "my_folder"])
 def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, dataset):
-    runs = of_sets(mel=0.8, model="resnet18+texture") + of_sets(
+    runs = of_sets(mel=0.8, model="resnet18+texturenet") + of_sets(
         **{"embedding@model=speech": 0.5}, model="linear"
     )
     found = findings(made(*runs, dataset=dataset))
@@ -51,7 +51,7 @@ def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, data
     cited = {*re.findall(r"\\cite\{(\w+)\}", text)}
     keys = re.findall(r"^@\w+\{(\w+),", bib, re.MULTILINE)
     assert sorted(cited) == sorted(keys)
-    assert {"featurestack", "librosa", "resnet", "speech", "texture"} <= cited
+    assert {"featurestack", "librosa", "resnet", "speech", "texturenet"} <= cited
     assert ("piczak2015esc" in cited) == (dataset == "esc10")
     (title,) = re.findall(r"\\title\{(.*)\}", text)
     assert dataset not in title and ("ESC-10" in title) == (dataset == "esc10")

@@ -23,7 +23,9 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
     optimiser = torch.optim.AdamW(built.parameters(), 0.001)
     losses = []
     for _ in range(3):
-        logits = built(x).view(5, -1, 5).mean(1)  # texture consists of three networks
+        logits = (
+            built(x).view(5, -1, 5).mean(1)
+        )  # texturenet consists of three networks
         losses.append(torch.nn.functional.cross_entropy(logits, torch.arange(5)))
         optimiser.zero_grad()
         losses[-1].backward()
@@ -37,7 +39,7 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
 @pytest.mark.parametrize("name", IMAGE)
 def test_image_models_take_any_grid_and_one_channel(name):
     # autocast lacks the device meta
-    with torch.device("cpu" if name == "texture" else "meta"):
+    with torch.device("cpu" if name == "texturenet" else "meta"):
         assert build(name, 1, 3, (67, 431)).eval()(
             torch.zeros(1, 1, 67, 431)
         ).shape == (1, 3)
@@ -47,7 +49,7 @@ def test_image_models_take_any_grid_and_one_channel(name):
     ("text", "message"),
     [
         ("aclnet@dropout=1.5", r"aclnet@dropout='1.5': expected 0 to 0.9999"),
-        ("texture@weight=0.5", "unknown option of texture 'weight'"),
+        ("texturenet@weight=0.5", "unknown option of texturenet 'weight'"),
         ("resnet18+cnn4+cnn8", "an ensemble has two members"),
     ],
 )
@@ -61,12 +63,12 @@ def test_a_wrong_option_and_a_third_member_are_refused(text, message):
     [
         ("cnn8@width=32", "cnn8", None),  # the default
         ("mlp@dropout=0", "mlp@dropout=0", None),
-        ("resnet18+texture", "resnet18+texture", 0.67),
-        ("resnet18+texture@weight=0.67", "resnet18+texture", 0.67),
+        ("resnet18+texturenet", "resnet18+texturenet", 0.67),
+        ("resnet18+texturenet@weight=0.67", "resnet18+texturenet", 0.67),
         ("resnet18+cnn8", "resnet18+cnn8", 0.5),
         (
-            "cnn8@width=16+texture@width=128,weight=0.6",
-            "cnn8@width=16+texture@width=128,weight=0.6",
+            "cnn8@width=16+texturenet@width=128,weight=0.6",
+            "cnn8@width=16+texturenet@width=128,weight=0.6",
             0.6,
         ),
     ],
@@ -81,9 +83,9 @@ def test_an_ensembles_weight_stands_in_the_name_unless_it_is_the_default(
 
 
 def test_members_answer_apart_in_training_and_together_in_evaluation():
-    network = build("texture+cnn4@weight=0.3", 2, 5, (64, 108))
+    network = build("texturenet+cnn4@weight=0.3", 2, 5, (64, 108))
     x = torch.randn(4, 2, 64, 108)
-    # three networks of texture, and cnn4 as often: half of the loss each
+    # three networks of texturenet, and cnn4 as often: half of the loss each
     assert network(x).shape == (4, 6, 5)
     network.eval()
     wanted = 0.7 * network.first(x) + 0.3 * network.second(x)
