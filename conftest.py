@@ -28,7 +28,7 @@ os.environ["VIRTUAL_ENV"] = sys.prefix
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 # a killed process loses nothing that it has written; thousands of files would wait for
-# the disk (bench.power_cut has the real one)
+# the disk
 os.fsync = lambda descriptor: None
 # libraries write caches and profiles into the home folder, which must not change; the
 # processes of pytest-xdist have the folder of the first one

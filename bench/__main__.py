@@ -18,7 +18,6 @@ BENCHES = Registry(
     "bench",
     {
         "features": "extraction against librosa and audioFlux, feature by feature",
-        "reading": "random batches from the cache against RAM and the naive HDF5 ways",
         "training": "clips a second against the usual loop",
     },
 )
@@ -26,6 +25,10 @@ BENCHES = Registry(
 BY_THEMSELVES = {
     "bench.answers": "false sentences of `make answer` on useless or equal features",
     "bench.checks": "intervals of the precision that CHECKED finds, simulated",
+    "bench.false_claims": "false claims of a report about equal runs, and its power",
+    "bench.fuzz --trials 5000": (
+        "hostile options and damaged files through every command"
+    ),
     "bench.kill features": (
         "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
     ),
@@ -33,28 +36,6 @@ BY_THEMSELVES = {
         "SIGKILL at random moments of training, or of events, answer, analysis: whether"
         " results change"
     ),
-    "bench.convolutions": "bf16 convolutions of oneDNN that are wrong, against fp32",
-    "bench.damage --damages 1000": (
-        "flipped bits, zeroed pages, cut files: whether all are found"
-    ),
-    "bench.fuzz_audio": "2,000 damaged audio files through the features command",
-    "bench.fuzz --trials 5000": (
-        "hostile options and damaged files through every command"
-    ),
-    "bench.fuzz --only runs --trials 500": (
-        "damaged run folders and bundles: whether all are named"
-    ),
-    "bench.gpu DEVICE=cuda": ("results on a GPU, and requests that it cannot meet"),
-    "bench.new_place --recordings F --tables F --noise F": (
-        "detections at a place with other noise, before and after annotated minutes"
-    ),
-    "bench.noisy_hour --recordings F --tables F --noise F": (
-        "detections in one long recording, half of whose minutes train"
-    ),
-    "bench.power_cut --cuts 200": (
-        "extractions that end in a simulated crash of the system, with lost pages"
-    ),
-    "bench.false_claims": "false claims of a report about equal runs, and its power",
 }
 
 

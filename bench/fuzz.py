@@ -2,12 +2,12 @@
 bench.fuzz`.
 
 A folder, the world, is made once: audio, annotation tables, caches, three runs, a bundle, a report,
-an archive, a recipe. In a third of the trials one or two options of a
+an archive, a recipe. In half of the trials one or two options of a
 command get hostile values, as flags or as variables; the options of all commands are
-about equally likely. In another third a file of the world is damaged, or replaced by a
+about equally likely. In the others a file of the world is damaged, or replaced by a
 folder, a FIFO or a dangling link, and a command that reads the file is run; the groups
-of READERS are equally likely. The others are of the families in fuzz_families.py. Each
-trial is a process, forked from one that has the libraries loaded.
+of READERS are equally likely. Each trial is a process, forked from one that has the
+libraries loaded.
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit
 status other than 0, 1 and 2, a 2 without its message, or a damaged file of a run that
@@ -29,13 +29,11 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
-from bench.fuzz_families import FAMILIES
 from bench.processes import HUNG, ended, forked, status_of
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
@@ -181,11 +179,7 @@ class FuzzOptions(Options):
     trials: int = option(5000, "calls of a command")
     first: int = option(0, "number of the first trial")
     seed: int = option(0, "seed of everything random")
-    only: str = option(
-        "",
-        "options, files, runs (files of run folders and bundles), families, or one of"
-        f" {', '.join(FAMILIES)}",
-    )
+    only: str = option("", "options, files, or runs (of run folders and bundles)")
 
 
 class Call(NamedTuple):
@@ -193,13 +187,6 @@ class Call(NamedTuple):
 
     words: tuple[str, ...]
     name: str = ""
-
-
-class Started(NamedTuple):
-    """A process that runs a call, and the file that it prints to."""
-
-    process: int
-    told: IO[bytes]
 
 
 class Outcome(NamedTuple):
@@ -460,15 +447,8 @@ def other_kind(file: Path, rng: random.Random) -> str:
     return kind
 
 
-def run(call: Call, prepare: Callable[[], None] | None = None) -> Outcome:
-    """Run the call in its own process, which `prepare` changes first, and judge its
-    outcome.
-    """
-    return wait(start(call, prepare))
-
-
-def start(call: Call, prepare: Callable[[], None] | None = None) -> Started:
-    """Begin a call as in `run`."""
+def run(call: Call) -> Outcome:
+    """Run the call in its own process, and judge its outcome."""
 
     def work() -> int:
         os.chdir(tempfile.mkdtemp(dir=os.environ["FUZZ_FOLDER"]))
@@ -481,18 +461,10 @@ def start(call: Call, prepare: Callable[[], None] | None = None) -> Started:
         for name, most in limits.items():
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        if prepare:
-            prepare()
         return status_of(call.words)
 
-    told = tempfile.TemporaryFile()  # noqa: SIM115 closed by `wait`
-    return Started(forked(work, told.fileno()), told)
-
-
-def wait(started: Started) -> Outcome:
-    """The outcome of a call that was started."""
-    with started.told as told:
-        status = ended(started.process)
+    with tempfile.TemporaryFile() as told:
+        status = ended(forked(work, told.fileno()))
         told.seek(0)
         output = told.read().decode(errors="replace")
     finding = ""
@@ -540,13 +512,8 @@ def fuzz(options: FuzzOptions) -> int:
             unit="trials",
         ):
             rng, file, how = random.Random(f"{options.seed} {number}"), Path(), ""
-            kind = options.only or rng.choice(["options", "files", "families"])
-            if kind == "families":
-                kind = rng.choice([*FAMILIES])
-            if kind in FAMILIES:
-                calls = usual(worlds.world)
-                call, how, outcome = FAMILIES[kind](rng, worlds.world, calls, run)
-            elif kind == "options":
+            kind = options.only or rng.choice(["options", "files"])
+            if kind == "options":
                 call = hostile_call(rng, worlds.world, variables)
             else:
                 call, file = damaging_call(rng, worlds, options.only == "runs")
@@ -558,8 +525,7 @@ def fuzz(options: FuzzOptions) -> int:
                     sound[call.words] = run(call).output
                     worlds.put_right()
                 how = damage(worlds.world / file, rng)
-            if kind not in FAMILIES:
-                outcome = run(call)
+            outcome = run(call)
             _, finding, output = outcome
             counts[f"exit status {outcome.status}"] += 1
             compared = of_run(file) and call.words in sound

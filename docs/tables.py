@@ -225,7 +225,6 @@ def listing() -> str:
 def main(*words: str) -> None:
     """List, write pages, or make files."""
     from docs import imagenet as imagenet  # registers further makers
-    from docs import made_events as made_events
     from docs import made_tables
     from docs import pretrained as pretrained
 
