@@ -60,7 +60,7 @@ docs.cards document` writes this page from the code.
 DIFFERENCES = """## Differences from librosa
 
 Largest difference of a value, in millionths of the largest value of its row, over five
-clips of ESC-10 (`python -m docs.librosas DATASET=esc10 OTHER=python3.13`). The
+clips of ESC-10. The
 tolerance is 100 millionths. In the last column librosa 1.0 is compared with librosa
 0.11.
 

@@ -1,13 +1,13 @@
 """The CSV files behind the tables and figures of README.md and docs/.
 
     python -m docs.tables              list the files and the commands behind their rows
-    python -m docs.tables SOUNDS OUT NAME …
-                                       run what these files need, and write them; SOUNDS
-                                       has the datasets, OUT takes caches, runs and
-                                       reports, and a repeated command goes on
+    python -m docs.tables OUT NAME …   run the commands of these files, one of MADE, and
+                                       write them; OUT takes caches, runs and reports,
+                                       and a repeated command goes on
     python -m docs.tables pages        write the files' figures into the pages
 
-docs/tables/README.md says what a file holds and how a page includes it.
+docs/tables/README.md says what a file holds and how a page includes it. A file that is
+not in MADE stays as its commit made it.
 """
 
 import csv
@@ -15,11 +15,13 @@ import itertools
 import os
 import re
 import resource
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from string import Formatter
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -36,6 +38,51 @@ NUMBER = re.compile(r"[-−+]?\d[\d.,]*")
 PLAIN = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 
 Row = dict[str, str | float]
+
+
+class Made(NamedTuple):
+    """A file whose rows are the feature sets of a report."""
+
+    dataset: str  # its name in REPORTS
+    commands: tuple[str, ...]  # words after `make`; the last makes the report
+
+
+NETWORK = "MODEL=texturenet THREADS=1 PRECISION=fp32 CURVE=0"
+STACKS = (
+    "mel mfcc chroma cqt mel+mfcc mel+mfcc+chroma mel+mel+mel mel+mel_delta"
+    " mel+harmonic+percussive"
+)
+SETS = (
+    "mel mel+mfcc mel+mfcc+modulation mel+mfcc+chroma+contrast+modulation"
+    " mel+mfcc+contrast+modulation+pcen+gammatone"
+)
+MADE = {
+    "esc10": Made(
+        "esc10",
+        (
+            "features DATASET=esc10 FEATURES=small",
+            f'sweep DATASET=esc10 {NETWORK} SEED="0 1 2" FEATURES="{STACKS}"',
+            f'sweep DATASET=esc10 MODEL=linear FEATURES="{STACKS}"',
+            "analysis DATASET=esc10",
+        ),
+    ),
+    "esc50": Made(
+        "esc50_16k",
+        (
+            "features DATASET=../esc50_16k FEATURES=small",
+            f'sweep DATASET=../esc50_16k {NETWORK} FEATURES="{SETS}"',
+            f'sweep DATASET=../esc50_16k MODEL=linear FEATURES="{SETS}"',
+            "analysis DATASET=../esc50_16k",
+        ),
+    ),
+}
+# column of comparison.csv, in parts of 1 -> what stands behind the model's name
+KEPT = {
+    "accuracy": "",
+    "accuracy_sd": "_sd",
+    "accuracy_low": "_low",
+    "accuracy_high": "_high",
+}
 
 
 def pages() -> list[Path]:
@@ -222,12 +269,29 @@ def listing() -> str:
     return "\n".join(lines)
 
 
+def make(made: Made, out: Path) -> pd.DataFrame:
+    """Run the commands; a row for each feature set, with the accuracies of each model
+    in percent.
+    """
+    folders = [f"{name.upper()}={out / name}" for name in ("data", "runs", "reports")]
+    for command in made.commands:
+        words = [*shlex.split(command), *folders]
+        subprocess.run([sys.executable, "-m", "featurestack", *words], check=True)
+    report = out / "reports" / made.dataset / "tables" / "comparison.csv"
+    compared = pd.read_csv(report)
+    rows = []
+    for features, runs in compared.groupby("features", sort=False):
+        row: Row = {"features": str(features)}
+        for run in runs.to_dict("records"):
+            for column, behind in KEPT.items():
+                row[f"{run['model']}{behind}"] = 100 * run[column]
+            row[f"{run['model']}_seeds"] = run["seeds"]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def main(*words: str) -> None:
     """List, write pages, or make files."""
-    from docs import imagenet as imagenet  # registers further makers
-    from docs import made_tables
-    from docs import pretrained as pretrained
-
     if words == ("--help",):
         print(__doc__)
     elif not words:
@@ -238,13 +302,13 @@ def main(*words: str) -> None:
             name = page.relative_to(ROOT).as_posix()
             page.write_text(included(text, name), encoding="utf-8")
     else:
-        sounds, out, *names = words
-        made = made_tables.Folders(Path(sounds), Path(out))
-        for name in names or made_tables.MAKERS:
+        out, *names = words
+        for name in names:
+            if name not in MADE:
+                raise RequestError(nearest("table", name, list(MADE)))
             begun = spent()
-            rows = made_tables.MAKERS[name](made)
-            own = f"python -m docs.tables SOUNDS OUT {name}"
-            command = made_tables.COMMANDS.get(name, own)
+            rows = make(MADE[name], Path(out).resolve())
+            command = "; ".join(f"make {words}" for words in MADE[name].commands)
             write(name, rows, command, spent() - begun)
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from docs import cards, librosas, tables
+from docs import cards
 from featurestack.commandline.commands import main
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.reference import DEFINITIONS
@@ -25,9 +25,3 @@ def test_measured_table_covers_every_feature_once():
     measured = pd.read_csv(cards.MEASURED)["feature"].tolist()
     assert [name for name in FEATURES if name in measured] == measured
     assert set(DEFINITIONS) <= set(measured)
-
-
-def test_every_feature_that_librosa_defines_has_its_differences():
-    rows = tables.read("librosas")
-    assert [*rows] == [librosas.EVERY, *librosas.names()]
-    assert rows[librosas.EVERY]["between"] < 100

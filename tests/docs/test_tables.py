@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from docs import tables
+from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
 FILE = """features,texturenet,gain,low,command,commit,processor,seconds
@@ -145,3 +146,18 @@ def test_a_written_file_is_read_again(files):
     row = tables.read("speed")["mel"]
     assert row["ms"] == pytest.approx(1 / 3, rel=1e-5)
     assert row["seconds"] == 61 and len(row["commit"]) == 8
+
+
+@pytest.mark.slow
+def test_a_file_is_made_by_its_commands(files, tmp_path):
+    easy_clips(tmp_path / "easy")
+    of = f"DATASET={tmp_path / 'easy'}"
+    commands = (
+        f"features {of} FEATURES='rms zcr' JOBS=1",
+        f"sweep {of} MODEL=linear FEATURES='rms rms+zcr'",
+        f"analysis {of} FIGURES=0",
+    )
+    rows = tables.make(tables.Made("easy", commands), tmp_path / "out")
+    assert {*rows["features"]} == {"rms", "rms+zcr"}
+    assert {"linear", "linear_sd", "linear_low", "linear_seeds"} < {*rows}
+    assert rows["linear"].between(1, 100).all()
