@@ -52,6 +52,7 @@ Positions = NDArray[np.intp]  # rows of the clip table
 
 # replaces the default if WEIGHTS are given: texturenet has no published weights
 FROM_WEIGHTS = "resnet18"
+LAYER = "layer"  # unit of rows that are numbered by a network's layers
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED = "recording occurs in the part that is tested or validated"
@@ -159,6 +160,20 @@ class Plan:
         targets = np.full(shape, -1, used.dtype)
         targets[self.table.index] = used
         return targets
+
+    @property
+    def blocks(self) -> list[int]:
+        """The numbers of each channel, or of each layer of a vector of layers, that an
+        exact model weighs alike.
+        """
+        blocks = []
+        for channel, width in zip(self.input.channels, self.input.widths):
+            feature = self.cache[channel.stored]
+            layers = [width]
+            if feature.row_unit == LAYER and width == len(feature.row_axis):
+                layers = np.unique(feature.row_axis, return_counts=True)[1].tolist()
+            blocks += layers
+        return blocks
 
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
         """(n, K): whether each of these clips has each class."""

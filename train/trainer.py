@@ -377,22 +377,28 @@ class Trainer:
         vars(self.early_stopping).update(unfinished["early_stopping"])
 
 
-class LinearTrainer(Trainer):
-    """A linear model: its only epoch is the exact solution."""
+class ExactTrainer(Trainer):
+    """An exact model: its only epoch is the solution."""
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
-        from featurestack.train.models.vectors import LinearNet
+        from featurestack.train.models.vectors import ExactNet, TrainingClips
 
         data = self.data
-        assert isinstance(self.network, LinearNet)
+        assert isinstance(self.network, ExactNet)
         start = time.perf_counter()
         batches = data.source.batches(chunked(data.train))
         x = torch.cat(list(batches)).flatten(1).cpu().numpy()
-        copy_of = self.plan.cache.clips["copy_of"].to_numpy()
-        is_original = copy_of[data.train] == ""
-        targets = self.plan.targets[data.train]
-        widths = self.plan.input.widths
-        self.network.fit(x, targets, is_original, widths, data.class_weights())
+        clips = self.plan.cache.clips.iloc[data.train]
+        training = TrainingClips(
+            x=x,
+            y=self.plan.targets[data.train],
+            groups=clips["group"].to_numpy(str),
+            originals=(clips["copy_of"] == "").to_numpy(),
+            widths=self.plan.input.widths,
+            blocks=self.plan.blocks,
+            class_weights=data.class_weights(),
+        )
+        self.network.fit(training)
         self.refuse_broken_weights()
         seconds = time.perf_counter() - start
         bar.update(len(x))
@@ -409,7 +415,7 @@ def trainer_of(plan: Plan) -> type[Trainer]:
     if plan.task.trainer:
         own: type[Trainer] = rooms.load("capabilities", plan.task.trainer)
         return own
-    return Trainer if plan.model.kind.in_steps else LinearTrainer
+    return Trainer if plan.model.kind.in_steps else ExactTrainer
 
 
 # ---- a run

@@ -147,3 +147,15 @@ def linear(
     from featurestack.train.models.vectors import LinearNet
 
     return LinearNet(channels, classes, C)
+
+
+@model(kind="linear")
+def ridge(channels: int, classes: int, shape: Shape) -> nn.Module:
+    """Kernel ridge regression in closed form, for few numbers and for thousands.
+
+    It chooses its kernel, strength and temperature on the training clips, leaving each
+    recording out. channels: how many numbers a clip has; shape is (1, 1).
+    """
+    from featurestack.train.models.vectors import RidgeNet
+
+    return RidgeNet(channels, classes)

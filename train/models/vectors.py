@@ -2,19 +2,23 @@
 train/network_input.py: a feature of several frames enters by the numbers of
 `over_columns`, so that `mel+embedding` is one input.
 
-`mlp` has two linear layers and dropout. `linear` is logistic regression: minutes for
-all features together on a CPU. It is a network too, so that weights, predictions and
-run folder are like those of any other model.
+`mlp` has two linear layers and dropout. `linear` is logistic regression, `ridge` kernel
+ridge regression: both are solved exactly, in seconds on a CPU. They are networks too,
+so that weights, predictions and run folder are like those of any other model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.linear import logistic as linear
+from featurestack.linear import logistic, ridge
+from featurestack.linear.logistic import LinearModel
+from featurestack.linear.ridge import RidgeModel
 
 
 class VectorNet(nn.Module):
@@ -45,39 +49,121 @@ class VectorNet(nn.Module):
         return self.head(x)
 
 
-class LinearNet(nn.Module):
+@dataclass(frozen=True)
+class TrainingClips:
+    """The clips that an exact model is fitted to.
+
+    x              (N, D)
+    y              (N,) class numbers, or (N, K) labels
+    groups         (N,) source recordings
+    originals      (N,) whether a clip is no altered copy
+    widths         numbers of each feature
+    blocks         numbers of each feature, or of each of its layers
+    class_weights  (K,) of BALANCE=loss
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.integer]
+    groups: NDArray[np.generic]
+    originals: NDArray[np.bool_]
+    widths: Sequence[int]
+    blocks: Sequence[int]
+    class_weights: NDArray[np.float32] | None = None
+
+
+class ExactNet(nn.Module):
     """Standardise, then one linear layer: (B, D, 1, 1) to logits (B, classes)."""
 
     mean: torch.Tensor
     scale: torch.Tensor
 
-    def __init__(self, dimensions: int, classes: int, strength: float) -> None:
+    def __init__(self, dimensions: int, classes: int) -> None:
         super().__init__()
-        self.strength = strength
         self.register_buffer("mean", torch.zeros(dimensions))
         self.register_buffer("scale", torch.ones(dimensions))
         self.head = nn.Linear(dimensions, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        standard = (x.flatten(1) - self.mean) / self.scale
-        return self.head(standard)
+        return self.head(self.standardised(x))
+
+    def standardised(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.flatten(1) - self.mean) / self.scale
+
+    def fit(self, training: TrainingClips) -> None:
+        """Set the weights to the solution for these clips."""
+        raise NotImplementedError
 
     @torch.no_grad()
-    def fit(
-        self,
-        x: NDArray[np.float32],
-        y: NDArray[np.integer],
-        originals: NDArray[np.bool_],
-        widths: Sequence[int],
-        class_weights: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Set the weights, as `linear.logistic.fit` finds them from features with so
-        many numbers.
-        """
-        strengths = linear.strengths(widths, self.strength)
+    def set(self, model: LinearModel | RidgeModel) -> None:
+        self.mean.copy_(torch.from_numpy(model.mean))
+        self.scale.copy_(torch.from_numpy(model.scale))
+        self.head.weight.copy_(torch.from_numpy(model.weight))
+        self.head.bias.copy_(torch.from_numpy(model.bias))
+
+
+class LinearNet(ExactNet):
+    """Logistic regression."""
+
+    def __init__(self, dimensions: int, classes: int, strength: float) -> None:
+        super().__init__(dimensions, classes)
+        self.strength = strength
+
+    def fit(self, training: TrainingClips) -> None:
+        strengths = logistic.strengths(training.widths, self.strength)
         classes = self.head.out_features
-        fitted = linear.fit(x, y, classes, strengths, originals, class_weights)
-        self.mean.copy_(torch.from_numpy(fitted.mean))
-        self.scale.copy_(torch.from_numpy(fitted.scale))
-        self.head.weight.copy_(torch.from_numpy(fitted.weight))
-        self.head.bias.copy_(torch.from_numpy(fitted.bias))
+        self.set(
+            logistic.fit(
+                training.x,
+                training.y,
+                classes,
+                strengths,
+                training.originals,
+                training.class_weights,
+            )
+        )
+
+
+class RidgeNet(ExactNet):
+    """Kernel ridge regression: the linear layer, and one on the similarities to support
+    clips, if it has any.
+    """
+
+    support: torch.Tensor  # (M, D) standardised
+    dual: torch.Tensor  # (classes, M)
+
+    def __init__(self, dimensions: int, classes: int) -> None:
+        super().__init__(dimensions, classes)
+        self.register_buffer("support", torch.zeros(0, dimensions))
+        self.register_buffer("dual", torch.zeros(classes, 0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.standardised(x)
+        logits = self.head(z)
+        if not len(self.support):
+            return logits
+        squares = (z**2).sum(1, keepdim=True) + (self.support**2).sum(1)
+        distances = squares - 2 * z @ self.support.T
+        return logits + torch.exp(-distances.clamp(min=0)) @ self.dual.T
+
+    def fit(self, training: TrainingClips) -> None:
+        fitted = ridge.fit(
+            training.x,
+            training.y,
+            self.head.out_features,
+            training.blocks,
+            training.groups,
+            training.originals,
+            training.class_weights,
+        )
+        self.set(fitted)
+        self.support = torch.from_numpy(fitted.support).float()
+        self.dual = torch.from_numpy(fitted.dual).float()
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *details: Any
+    ) -> None:
+        # only a fit knows the number of support clips
+        for name in ("support", "dual"):
+            if (stored := state_dict.get(f"{prefix}{name}")) is not None:
+                setattr(self, name, torch.zeros_like(stored))
+        super()._load_from_state_dict(state_dict, prefix, *details)

@@ -1,5 +1,7 @@
 """The linear model is scikit-learn's pipeline, held by a small network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from featurestack.commandline.terminal import tell_once
+from featurestack.linear import ridge
 from featurestack.linear.minimise import minimise
+from featurestack.train.models.vectors import TrainingClips
 from tests.train.little import build
 
 
@@ -20,10 +24,16 @@ def data(classes):
     return x.astype(np.float32), y
 
 
+def training_clips(x, y, weights=None):
+    originals = np.ones(len(y), bool)
+    numbers = x.shape[1:]
+    return TrainingClips(x, y, np.arange(len(y)), originals, numbers, numbers, weights)
+
+
 def fitted(x, y, classes):
     """The logits of x."""
     network = build("linear", x.shape[1], classes, (1, 1))
-    network.fit(x, y, np.ones(len(y), bool), x.shape[1:])
+    network.fit(training_clips(x, y))
     return network(torch.from_numpy(x)).detach()
 
 
@@ -53,7 +63,7 @@ def test_rare_classes_weigh_as_in_scikit_learn(classes):
     x, y = x[kept], y[kept]
     weights = len(y) / classes / np.bincount(y)
     network = build("linear", x.shape[1], classes, (1, 1))
-    network.fit(x, y, np.ones(len(y), bool), x.shape[1:], weights)
+    network.fit(training_clips(x, y, weights))
     ours = network(torch.from_numpy(x)).detach().softmax(1)
     assert np.allclose(ours, of_scikit_learn(x, y, "balanced"), atol=1e-4)
 
@@ -63,7 +73,7 @@ def test_positive_labels_weigh_as_in_scikit_learn():
     labels = np.stack([y == 0, y < 2], axis=1)
     weights = np.array([3.0, 1.5])
     network = build("linear", x.shape[1], 2, (1, 1))
-    network.fit(x, labels, np.ones(len(y), bool), x.shape[1:], weights)
+    network.fit(training_clips(x, labels, weights))
     ours = network(torch.from_numpy(x)).detach().sigmoid().numpy()
     for column, weight in enumerate(weights):
         weighted = {True: weight, False: 1.0}
@@ -126,7 +136,7 @@ def test_means_and_deviations_are_of_originals_alone():
     x, y = data(2)
     originals = np.arange(len(y)) < 20
     network = build("linear", x.shape[1], 2, (1, 1))
-    network.fit(x, y, originals, x.shape[1:])
+    network.fit(replace(training_clips(x, y), originals=originals))
     assert np.allclose(network.mean, x[originals].mean(axis=0))
     assert np.allclose(network.scale, x[originals].std(axis=0))
 
@@ -172,3 +182,16 @@ def test_an_end_before_the_minimum_is_told_once(monkeypatch, capsys, steps, told
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == told
     assert all("was not at its minimum after 2 steps" in line for line in lines)
+
+
+def test_ridge_answers_the_same_from_its_stored_weights():
+    x, y = data(4)
+    network = build("ridge", x.shape[1], 4, (1, 1))
+    network.fit(training_clips(x, y))
+    assert len(network.support) == len(y)
+    stored = build("ridge", x.shape[1], 4, (1, 1))
+    stored.load_state_dict(network.state_dict())
+    answers = network(torch.from_numpy(x)).detach()
+    assert torch.equal(stored(torch.from_numpy(x)).detach(), answers)
+    model = ridge.fit(x, y, 4, [8], np.arange(len(y)))
+    assert np.allclose(model.logits(x), answers, atol=1e-3)
