@@ -19,7 +19,7 @@ import os
 import threading
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,12 +29,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import tell_once
 from featurestack.pipeline import audio
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
 from featurestack.rooms.embeddings.networks import (
+    LAST,
     LIBRARIES,
+    POINTWISE,
     FrontEnd,
     NetworkCard,
     find_network,
@@ -48,8 +51,8 @@ from featurestack.rooms.embeddings.networks import (
 KLEIDIAI = "mlas.disable_kleidiai"
 
 Array = NDArray[np.float32]
-# an input's answer, and the axes of inputs: None if a length may vary
-Opened = tuple[Callable[[Array], object], list[int | None]]
+# an input's answers, and the axes of inputs: None if a length may vary
+Opened = tuple[Callable[[Array], Sequence[object]], list[int | None]]
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
 LONGEST = 60  # seconds within which a front end has to fill a window
 
@@ -61,47 +64,48 @@ class NetworkFile:
     """An open network; threads may share it.
 
     path    an .onnx or .tflite file
-    output  name of the output, in a .tflite also of an inner tensor or its number; by
-            default the first output
+    outputs names of outputs, in a .tflite also of inner tensors or their numbers; ""
+            is the first output, POINTWISE every pointwise convolution's
     axes    lengths of the input's axes, None where a length may vary
 
     RequestError if its library is missing, or opens no network from the file.
     """
 
-    def __init__(self, path: Path, output: str = "") -> None:
+    def __init__(self, path: Path, outputs: Sequence[str] = ("",)) -> None:
         require_library(path)
         self.path = path
         self.lock = threading.Lock()
         try:
-            self.answer, self.axes = OPENERS[path.suffix](path, output)
+            self.answer, self.axes = OPENERS[path.suffix](path, outputs)
         except Exception as error:  # the libraries' errors have no common base class
             raise RequestError(
                 f"{path} is no network that {LIBRARIES[path.suffix]} opens:"
                 f" {one_line(error)}"
             ) from error
 
-    def run(self, x: Array) -> Array:
-        """The answer to one input; Impossible if the network refuses it."""
+    def run(self, x: Array) -> list[Array]:
+        """Each output for one input; Impossible if the network refuses it."""
         try:
             with self.lock:
-                values = np.asarray(self.answer(np.ascontiguousarray(x)))
+                answers = list(map(np.asarray, self.answer(np.ascontiguousarray(x))))
         except Exception as error:
             raise Impossible(
                 f"{self.path} refuses an input of {x.shape}: {one_line(error)}"
             ) from error
-        if values.dtype.kind not in "fiub" or not values.ndim or not values.size:
-            raise Impossible(
-                f"the output of {self.path} is {values.dtype} of shape {values.shape};"
-                " expected numbers with one axis or more"
-            )
-        return values.astype(np.float32)
+        for values in answers:
+            if values.dtype.kind not in "fiub" or not values.ndim or not values.size:
+                raise Impossible(
+                    f"the output of {self.path} is {values.dtype} of shape"
+                    f" {values.shape}; expected numbers with one axis or more"
+                )
+        return [values.astype(np.float32) for values in answers]
 
 
 def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def open_onnx(path: Path, output: str) -> Opened:
+def open_onnx(path: Path, outputs: Sequence[str]) -> Opened:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -112,46 +116,74 @@ def open_onnx(path: Path, output: str) -> Opened:
         path, settings, providers=["CPUExecutionProvider"]
     )
     names = [each.name for each in session.get_outputs()]
-    name = output or names[0]
-    if name not in names:
-        raise ValueError(f"its outputs are {', '.join(names)}, not {name}")
+    wanted = [output or names[0] for output in outputs]
+    for name in wanted:
+        if name not in names:
+            raise ValueError(f"its outputs are {', '.join(names)}, not {name}")
     given = session.get_inputs()[0]
 
-    def run(x: Array) -> object:
-        return session.run([name], {given.name: x})[0]
+    def run(x: Array) -> Sequence[object]:
+        answers: Sequence[object] = session.run(wanted, {given.name: x})
+        return answers
 
     return run, [length if isinstance(length, int) else None for length in given.shape]
 
 
-def open_tflite(path: Path, output: str) -> Opened:
-    """A network for TensorFlow Lite; `output` may be an inner tensor or its number."""
+def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
+    """A network for TensorFlow Lite; outputs may be inner tensors or their numbers."""
     from ai_edge_litert.interpreter import Interpreter
 
     with silent_library():
-        outputs = Interpreter(str(path), num_threads=1).get_output_details()
-        inner = output and output not in [each["name"] for each in outputs]
+        last = Interpreter(str(path), num_threads=1).get_output_details()
+        inner = {*outputs} - {"", *(each["name"] for each in last)}
         interpreter = Interpreter(
             str(path), num_threads=1, experimental_preserve_all_tensors=bool(inner)
         )
         interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]
-    tensor = tensor_of(interpreter, output) if output else outputs[0]
+    tensors = []
+    for output in outputs:
+        if output == POINTWISE:
+            tensors += pointwise(interpreter)
+        else:
+            tensors.append(tensor_of(interpreter, output) if output else last[0])
 
-    def run(x: Array) -> object:
+    def run(x: Array) -> list[object]:
         if x.shape != tuple(interpreter.get_input_details()[0]["shape"]):
             interpreter.resize_tensor_input(given["index"], x.shape, strict=True)
             interpreter.allocate_tensors()
         interpreter.reset_all_variables()  # a clip's values depend on no clip before
         interpreter.set_tensor(given["index"], x)
         interpreter.invoke()
-        values = interpreter.get_tensor(tensor["index"])
-        scale, zero = tensor["quantization"]
-        if not scale:
-            return values
-        return (values.astype(np.float32) - zero) * np.float32(scale)
+        return [decoded(interpreter, tensor) for tensor in tensors]
 
     lengths = given["shape_signature"].tolist()
     return run, [None if length < 0 else length for length in lengths]
+
+
+def decoded(interpreter: Any, tensor: dict[str, Any]) -> object:
+    """A tensor's values, as the numbers that its integers mean."""
+    values = interpreter.get_tensor(tensor["index"])
+    scale, zero = tensor["quantization"]
+    if not scale:
+        return values
+    return (values.astype(np.float32) - zero) * np.float32(scale)
+
+
+def pointwise(interpreter: Any) -> list[dict[str, Any]]:
+    """The output of each convolution whose kernel is 1 by 1, on a map."""
+    tensors = {each["index"]: each for each in interpreter.get_tensor_details()}
+    found = []
+    for step in interpreter._get_ops_details():
+        if step["op_name"] != "CONV_2D":
+            continue
+        kernel = tensors[step["inputs"][1]]["shape"]  # (outputs, rows, columns, inputs)
+        output = tensors[step["outputs"][0]]
+        if kernel[1] == kernel[2] == 1 and np.prod(output["shape"][1:3]) > 1:
+            found.append(output)
+    if not found:
+        raise ValueError("it has no pointwise convolution")
+    return found
 
 
 @contextmanager
@@ -205,9 +237,16 @@ class Network:
         parts = []
         for start in range(0, len(windows), step):
             x = _with_axes(windows[start : start + step], axes)
-            answer = self.network.run(x)
-            parts.append(answer.reshape(-1, answer.shape[-1]))
-        vectors = np.concatenate(parts)  # (n, D)
+            answers = self.network.run(x)
+            parts.append([each.reshape(-1, each.shape[-1]) for each in answers])
+        layers = [np.concatenate(layer) for layer in zip(*parts)]  # (n, channels) each
+        if self.card.layers:
+            of_layers = [
+                np.concatenate([layer.mean(0), layer.max(0), layer.std(0)])
+                for layer in layers
+            ]
+            return np.concatenate(of_layers)[:, None]
+        vectors = layers[0]
         mean = vectors.mean(axis=0)
         pooled = {
             "none": vectors.T,
@@ -246,7 +285,7 @@ class Network:
 
 def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
     """(frames, bands) of the front end, scaled and shifted as the network wants."""
-    answer = front_end.run(y[None])
+    (answer,) = front_end.run(y[None])
     frames = answer.reshape(-1, answer.shape[-1])
     # a tenth has no exact float32, ten has: publishers divide
     divisor = np.float32(1 / described.scale)
@@ -267,17 +306,18 @@ def _with_axes(windows: Array, shape: list[int | None]) -> Array:
     return windows[:, None]
 
 
-def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
+def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:
     """The embedding of a pretrained network: what it has learned from other sounds, as
     one vector.
 
-    Formula: the network's output, pooled over its windows as its card says
+    Formula: the network's output, pooled over its windows as its card says; of inner
+      layers mean, maximum and deviation of each channel over map and windows
     Changes with: whatever the network was trained to distinguish
     Ignores: whatever it was trained to ignore, often loudness and the room
     Feature map: one column, or one for each window or frame if its card says so; its
       rows have no order
     """
-    network = open_network(model)
+    network = open_network(model, layers)
     y = clip.y
     if network.card.pooling != "none":
         # the zeros behind a short clip would be pooled with its sound
@@ -286,15 +326,20 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     return network.embed(audio.resample(y, clip.sample_rate, rate))
 
 
-def file_fingerprint(*, model: str) -> dict[str, str]:
+def file_fingerprint(*, model: str, layers: str = "") -> dict[str, str]:
     """The fingerprint of network and card; RequestError if one is missing."""
     return {"file": obtain_network(model).fingerprint()}
 
 
-def open_network(model: str) -> Network:
-    """The network of this name, opened once for each process and version."""
+def open_network(model: str, layers: str = "") -> Network:
+    """The network of this name, opened once for each process and version.
+
+    layers  those that are read instead of its card's: LAST, POINTWISE, or one's name
+    """
     files = find_network(model)
     card = files.read_card()
+    if layers:
+        card = replace(card, layers="" if layers == LAST else layers)
     networks = files.networks()
     versions = tuple(
         (path.absolute(), path.stat().st_mtime_ns) for path in with_weights(networks)
@@ -310,7 +355,15 @@ def _opened(
     process: int,
 ) -> Network:
     """The network and its front end, of these versions, in this process."""
-    network = NetworkFile(paths[0], card.output)
+    outputs = card.layers.split() or [card.output]
+    try:
+        network = NetworkFile(paths[0], outputs)
+    except RequestError as error:
+        if card.layers != POINTWISE:
+            raise
+        tell_once(f"the last layer alone is read: {error}")
+        card = replace(card, layers="")
+        network = NetworkFile(paths[0], [card.output])
     if not network.axes:
         raise RequestError(f"{paths[0]} takes a single number, expected samples")
     fixed = network.axes[-1]
@@ -339,18 +392,25 @@ def _shortest(front_end: NetworkFile, described: FrontEnd, longest: int) -> int:
     return shortest
 
 
-def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
-    """(rows,) the number of each row, from 0."""
-    network = open_network(model)
+def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:
+    """(rows,) the number of each row's layer, from 1."""
+    network = open_network(model, layers)
     card = network.card
     silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
-    return np.arange(len(network.embed(silence)), dtype=float)
+    if not card.layers:
+        return np.ones(len(network.embed(silence)))
+    window = _with_axes(network.windows(silence)[:1], network.network.axes)
+    answers = network.network.run(window)
+    rows = [3 * answer.shape[-1] for answer in answers]
+    return np.repeat(np.arange(1.0, len(rows) + 1), rows)
 
 
-def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:
+def window_axis(
+    sample_rate: int, samples: int, *, model: str, layers: str = ""
+) -> NDArray[np.floating]:
     """(vectors,) times (s) of their centres, evenly spread; 0 for a single one."""
     silence = Clip(np.zeros(samples, np.float32), sample_rate)
-    count = embedding(silence, model=model).shape[1]
+    count = embedding(silence, model=model, layers=layers).shape[1]
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 
 
@@ -358,9 +418,9 @@ FEATURE = Feature(
     "embedding",
     embedding,
     units="embedding",
-    rows=dimension_axis,
-    row_unit="dimension",
-    version=2,
+    rows=layer_axis,
+    row_unit="layer",
+    version=3,
     recorded=file_fingerprint,
     frames=window_axis,
 )

@@ -40,6 +40,7 @@ RESNET_ABOUT = (
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
 WHERE_FROM = "; docs/howto/bring-features.md says how to get one"
+LAST, POINTWISE = "last", "pointwise"  # words for layers
 LONGEST = 600  # seconds of a window
 NUMBER = {"bounds": (-1e9, 1e9)}
 LENGTH = {"bounds": (0, LONGEST)}
@@ -93,6 +94,10 @@ class NetworkCard:
                  expects 16-bit integers)
     output       name of the output, if it is not the first; of a .tflite also the name
                  or number of an inner tensor
+    layers       names of inner outputs, with blanks between them, that are read instead
+                 of the output: mean, maximum and deviation of each channel over map and
+                 windows; of a .tflite also numbers of tensors, or POINTWISE for every
+                 pointwise convolution
     source       origin and licence of the file, for people
     """
 
@@ -105,6 +110,7 @@ class NetworkCard:
         default=1.0, metadata={**NUMBER, "check": lambda scale: scale > 0}
     )
     output: str = ""
+    layers: str = ""
     source: str = ""
 
 
@@ -156,6 +162,7 @@ KNOWN = {
             sample_rate=16_000,
             window=0.975,  # 96 frames every 10 ms, the last of 25 ms
             hop=0.48,
+            layers=POINTWISE,
             source="tensorflow/models, audioset",
         ),
         url="https://storage.googleapis.com/tfhub-lite-models/google/lite-model/"

@@ -25,7 +25,12 @@ pytestmark = pytest.mark.skipif(
 )
 RATE = 16_000
 WINDOW, HOP = 15_600, 7_680
-NAME = "embedding@model=yamnet"
+LAYERS = "embedding@model=yamnet"
+NAME = f"{LAYERS},layers=last"
+# tensor -> its channels, the outputs of the thirteen pointwise convolutions
+CHANNELS = dict(
+    zip(range(96, 121, 2), [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024])
+)
 
 
 @pytest.fixture
@@ -47,9 +52,9 @@ def clip(seed, seconds=3.0):
     return y * np.float32(1 + seed)
 
 
-def by_hand(y):
-    """The mean of the 1,024 values before the classifier over windows of 0.975 s every
-    0.48 s, by the interpreter alone.
+def by_hand(y, number=121):  # of the values before the classifier, by its README
+    """(n, channels) of a tensor over windows of 0.975 s every 0.48 s, by the
+    interpreter alone.
     """
     from ai_edge_litert.interpreter import Interpreter
 
@@ -64,8 +69,9 @@ def by_hand(y):
         window[0, : len(part)] = part
         interpreter.set_tensor(0, window)
         interpreter.invoke()
-        vectors.append(interpreter.get_tensor(121)[0])  # the number in its README
-    return np.mean(vectors, axis=0)
+        values = interpreter.get_tensor(number)
+        vectors.append(values.reshape(-1, values.shape[-1]))
+    return np.concatenate(vectors)
 
 
 @pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
@@ -74,7 +80,19 @@ def test_its_values_are_the_interpreters(installed, seconds):
     y = clip(1, seconds)
     values = compute(NAME, y, RATE)
     assert values.shape == (1024, 1)
-    np.testing.assert_allclose(values[:, 0], by_hand(y), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(values[:, 0], by_hand(y).mean(axis=0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
+def test_thirteen_layers_are_pooled_over_map_and_windows(installed):
+    y = clip(1)
+    values = compute(LAYERS, np.pad(y, (0, RATE)), RATE)[:, 0]  # zeros do not enter
+    layer_of = variant(LAYERS).row_axis(RATE)
+    for layer, (number, channels) in enumerate(CHANNELS.items(), 1):
+        own = by_hand(y, number)
+        expected = np.concatenate([own.mean(0), own.max(0), own.std(0)])
+        assert len(expected) == 3 * channels
+        np.testing.assert_allclose(values[layer_of == layer], expected, atol=1e-5)
 
 
 def test_a_clips_values_depend_on_no_clip_before(installed):
