@@ -132,7 +132,12 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     try:
         values = statistics_of(table, dataset)
         clips, groups = (
-            float(linear_accuracies(folded, values, STRENGTH).mean())
+            # folds of few clips would count as much as those of many
+            float(
+                np.average(
+                    linear_accuracies(folded, values, STRENGTH), weights=sizes(folded)
+                )
+            )
             for folded in (by_clip(split), split)
         )
     except RequestError:
@@ -146,6 +151,12 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     )
     severity = WARNING if field and lost else NOTE
     return [Finding("price", severity, what, names, about="the folds")]
+
+
+def sizes(table: pd.DataFrame) -> NDArray[np.intp]:
+    """(folds,) the number of clips of each fold."""
+    counts: NDArray[np.intp] = table["fold"].value_counts().sort_index().to_numpy()
+    return counts
 
 
 def by_clip(split: pd.DataFrame) -> pd.DataFrame:
