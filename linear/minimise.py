@@ -215,6 +215,8 @@ def descend(loss: LogLoss, weights: Array) -> tuple[Array, float]:
             inverse = loss.inverse(probabilities)
         direction = descent(gradient, memory, inverse)
         slope = float((gradient * direction).sum())
+        if not gradient.any():  # it begins at the minimum, as balanced classes may
+            nearest = 0.0
         if slope <= 0:  # rounding is larger than the gradient
             break
         distance = slope**0.5

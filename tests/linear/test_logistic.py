@@ -96,3 +96,8 @@ def test_a_wide_feature_does_not_drown_another():
         return (logits.argmax(axis=1) == y[test]).mean()
 
     assert right(strengths([20, 20_000])) > right(0.1) + 0.1
+
+
+def test_a_constant_number_of_balanced_classes_is_fitted_in_silence(capsys):
+    fit(np.full((80, 1), 8000.0), np.repeat(np.arange(4), 20), 4)
+    assert capsys.readouterr().err == ""
