@@ -1031,8 +1031,6 @@ def events(
     data: str | Path = 'data',
     column: str = '',
     label: str = '',
-    missing: Literal['refuse', 'ignore'] = 'refuse',
-    truncated: Literal['refuse', 'keep'] = 'refuse',
     block: float | None = None,
     empty: bool = False,
     ignore: str = '',
@@ -1048,15 +1046,11 @@ def events(
     Options, each with its default and meaning:
 
     data: [data] folder of datasets and their feature caches
-    tables: annotation tables of Raven, Audacity, Praat or AviaNZ, or CSV: a folder,
-        or one table of all recordings; predict scores its detections against them;
-        events without them makes backgrounds, for BACKGROUND_AUDIO of train
+    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
+        of all recordings; predict scores its detections against them; events
+        without them makes backgrounds, for BACKGROUND_AUDIO of train
     column: column of labels in the tables; by default one of the names in use
     label: label of events that have none
-    missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
-        out
-    truncated: [refuse] recordings that end before their header says: left out, or
-        used as far as they go
     audio: recordings: a folder, or one file
     block: seconds: each so long part of a recording is a group of its own, for a
         single long recording; by default a recording is a group
@@ -1090,8 +1084,6 @@ def detections(
     tables: str | Path | None = None,
     column: str = '',
     label: str = '',
-    missing: Literal['refuse', 'ignore'] = 'refuse',
-    truncated: Literal['refuse', 'keep'] = 'refuse',
     check: int = 0,
     checked: str | Path | None = None,
     promise: float = 0.9,
@@ -1131,19 +1123,15 @@ def detections(
         events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
         0.5
     out: folder of detections and scores; by default that of the dataset in REPORTS
-    tables: annotation tables of Raven, Audacity, Praat or AviaNZ, or CSV: a folder,
-        or one table of all recordings; predict scores its detections against them;
-        events without them makes backgrounds, for BACKGROUND_AUDIO of train
+    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
+        of all recordings; predict scores its detections against them; events
+        without them makes backgrounds, for BACKGROUND_AUDIO of train
     column: column of labels in the tables; by default one of the names in use
     label: label of events that have none
-    missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
-        out
-    truncated: [refuse] recordings that end before their header says: left out, or
-        used as far as they go
-    check: [0] detections to listen to, drawn by score: so many, as a page that
-        works offline and writes a table of yes and no
-    checked: this table with answers, instead of AUDIO: precision by score, the
-        number of right detections, and the threshold that keeps PROMISE
+    check: [0] detections to listen to, drawn by score: so many, as a table for yes
+        and no and short sounds
+    checked: the table of CHECK with answers, instead of AUDIO: precision by score,
+        the number of right detections, and the threshold that keeps PROMISE
     promise: [0.9] precision that CHECKED finds a threshold for
     quiet: print nothing; warnings stay
     """

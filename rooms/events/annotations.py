@@ -9,25 +9,20 @@ recordings.
                frequencies of the event before
     CSV, TSV   file, start, end, label, perhaps low and high frequency, under the names
                in COLUMNS
-    Praat      TextGrid, as text in its long or short form: an interval with a text is
-               an event, a mark of a point tier is a point
-    AviaNZ     .data, JSON: [start, end, low, high, [{"species": …}, …]] of each segment
 
-If a row names no recording, the table's own name does: `a.txt`, `a.wav.data` and
-`a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in the unit that
-a header names: `Start (ms)`, `onset_ms`.
+If a row names no recording, the table's own name does: `a.txt` and
+`a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in milliseconds
+if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused.
 """
 
-import json
 import math
 import re
-from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -67,8 +62,7 @@ KNOWN = frozenset(" ".join(COLUMNS.values()).split())
 FREQUENCIES = ("low", "high")
 TIMES = ("start", "end", "duration", "file offset")
 # unit in a header, in lower case -> seconds or Hz
-SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
-SECONDS |= {"sec": 1.0, "secs": 1.0, "seconds": 1.0}
+SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "sec": 1.0, "seconds": 1.0}
 HERTZ = {"": 1.0, "hz": 1.0, "khz": 1000.0}
 UNITS = {**dict.fromkeys(TIMES, SECONDS), **dict.fromkeys(FREQUENCIES, HERTZ)}
 # 1,000 or 1,000,000: the comma may separate thousands
@@ -80,11 +74,6 @@ STRANGE = re.compile(
     rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
 )
 UNCHANGED = TableOptions()
-PRAAT, AVIANZ = ".textgrid", ".data"
-ENDINGS = (*TABLE_ENDINGS, ".TextGrid", AVIANZ)
-# A TextGrid's content: texts, and numbers that stand alone. `intervals [1]:` and
-# comments do not, so that both forms have the same parts.
-PARTS = re.compile(r'"((?:[^"]|"")*)"|(?<!\S)(-?\d[\d.eE+-]*)(?!\S)|(?<!\S)!.*')
 
 
 @dataclass(frozen=True)
@@ -118,12 +107,17 @@ class UnknownTable(RequestError):
 
 
 def read_events(
-    tables: Path, recordings: Mapping[str, float], options: TableOptions = UNCHANGED
+    tables: Path,
+    recordings: Mapping[str, float],
+    options: TableOptions = UNCHANGED,
+    *,
+    partial: bool = False,
 ) -> Annotations:
     """Read the events of annotation tables.
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
+    partial     rows of other recordings are left out and remarked; else refused
 
     An event that is listed twice counts once. An event that lasts beyond its recording
     ends with it. A RequestError about a row names the file and the line.
@@ -144,7 +138,7 @@ def read_events(
         annotated |= {own} - {""}
         for row in rows:
             file = known.find(plain_path(row.file), row.where) if row.file else own
-            if row.file and not file and options.missing == "ignore":
+            if row.file and not file and partial:
                 noted["recordings that are not in AUDIO=, left out"][row.file] = None
                 continue
             if not file:
@@ -178,11 +172,11 @@ def annotation_tables(tables: Path) -> dict[str, Path]:
     """The tables of TABLES=, by their names below it."""
     if not tables.is_dir():
         return {tables.name: tables}
-    endings = {ending.lower() for ending in ENDINGS}
-    names = [n for n in files_below(tables) if Path(n).suffix.lower() in endings]
+    names = [n for n in files_below(tables) if Path(n).suffix.lower() in TABLE_ENDINGS]
     if not names:
         raise RequestError(
-            f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
+            f"TABLES={tables} holds no table: expected files in"
+            f" {', '.join(TABLE_ENDINGS)}"
         )
     return {name: tables / name for name in names}
 
@@ -190,11 +184,6 @@ def annotation_tables(tables: Path) -> dict[str, Path]:
 def read_rows(path: Path, options: TableOptions, *, is_table: bool) -> list[Row]:
     """The rows of a table in any known format; a file that may be none has none."""
     text = read_text(path)
-    ending = path.suffix.lower()
-    if ending == PRAAT:
-        return text_grid(path, text, options.column)
-    if ending == AVIANZ:
-        return segments(path, text)
     first = text.lstrip("\n").partition("\n")[0]
     if number_of(first.partition("\t")[0]) is not None:
         return label_track(path, text)
@@ -302,69 +291,6 @@ def label_track(path: Path, text: str) -> list[Row]:
     return rows
 
 
-def text_grid(path: Path, text: str, tier: str) -> list[Row]:
-    """The intervals and points with a text of Praat's tiers, or of the one named."""
-    line_ends = [match.start() for match in re.finditer("\n", text)]
-    parts = (
-        match
-        for match in PARTS.finditer(text)
-        if match[1] is not None or number_of(match[2] or "") is not None
-    )
-    where = ""
-
-    def take(kind: type) -> Any:
-        nonlocal where
-        match = next(parts, None)
-        line = bisect(line_ends, match.start() if match else len(text)) + 1
-        where = f"{path}, line {line}"
-        part = match and match[1 if kind is str else 2]
-        if part is None:
-            wanted = "a text in quotation marks" if kind is str else "a number"
-            raise RequestError(f"{where}: expected {wanted} of a TextGrid")
-        return part.replace('""', '"') if kind is str else float(part)
-
-    names, rows = [], []
-    if [take(str), take(str)] != ["ooTextFile", "TextGrid"]:
-        raise RequestError(
-            f"{path}, line 1: expected a TextGrid, saved as text by Praat"
-        )
-    _, _, tiers = take(float), take(float), int(take(float))
-    for _ in range(tiers):
-        kind, name, _, _ = take(str), take(str), take(float), take(float)
-        names.append(name)
-        for _ in range(int(take(float))):
-            start = take(float)
-            end = start if kind == "TextTier" else take(float)
-            label = take(str).strip()
-            if label and tier in ("", name):
-                rows.append(Row(where, "", start, end, label))
-    if tier and tier not in names:
-        raise RequestError(f"{path}: COLUMN={tier}: {nearest('tier', tier, names)}")
-    return rows
-
-
-def segments(path: Path, text: str) -> list[Row]:
-    """The segments of AviaNZ, below what it knows of the recording."""
-    rows = []
-    where = f"{path}, the beginning"
-    try:
-        for number, segment in enumerate(json.loads(text)):
-            where = f"{path}, segment {number}"
-            if isinstance(segment, dict):
-                continue
-            start, end, *band, labels = segment
-            species = SEPARATOR.join(str(label["species"]) for label in labels)
-            # a segment over all frequencies has 0 and 0, or two shares below 1
-            low, high = map(float, band if max(band) > 1 else (math.nan, math.nan))
-            rows.append(Row(where, "", float(start), float(end), species, low, high))
-    except (ValueError, TypeError, KeyError) as reason:
-        raise RequestError(
-            f"{where}: {reason or type(reason).__name__}; expected a .data file of"
-            ' AviaNZ, [{…}, [start, end, low, high, [{"species": …}]], …]'
-        ) from None
-    return rows
-
-
 def table_rows(path: Path, text: str, options: TableOptions) -> Iterator[Row]:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
@@ -413,9 +339,9 @@ def plain_name(header: str) -> tuple[str, str]:
     """
     text = header.casefold()
     brackets = re.search(r"[(\[](.*?)[)\]]", text)
-    unit = re.sub(r"[^a-z]", "", brackets[1]) if brackets else ""
+    unit = brackets[1].strip() if brackets else ""
     bare = text.replace(brackets[0], "") if brackets else text
-    words = re.findall(r"[a-z0-9]+", bare)
+    words = re.findall(r"[^\W_]+", bare)
     name = "".join(words)
     if name not in KNOWN and not brackets and "".join(words[:-1]) in KNOWN:
         return "".join(words[:-1]), words[-1]

@@ -242,7 +242,7 @@ def make_events(options: EventsCommand) -> int:
     """
     path = csv_path(options)
     recordings = find_recordings(options.audio)
-    measured = measure_recordings(recordings, options.truncated)
+    measured = measure_recordings(recordings)
     for name, problem in measured.problems.items():
         tell(f"{name}: {problem}")
     seconds, annotated = annotated_recordings(options, measured)

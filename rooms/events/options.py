@@ -2,7 +2,6 @@
 
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Literal
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DataOptions, Options, option
@@ -15,22 +14,14 @@ class TableOptions(Options):
 
     tables: Path | None = option(
         None,
-        "annotation tables of Raven, Audacity, Praat or AviaNZ, or CSV: a folder, or"
-        " one table of all recordings; predict scores its detections against them;"
-        " events without them makes backgrounds, for BACKGROUND_AUDIO of train",
+        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
+        " recordings; predict scores its detections against them; events without them"
+        " makes backgrounds, for BACKGROUND_AUDIO of train",
     )
     column: str = option(
         "", "column of labels in the tables; by default one of the names in use"
     )
     label: str = option("", "label of events that have none")
-    missing: Literal["refuse", "ignore"] = option(
-        "refuse", "rows of recordings that are not in AUDIO: an error, or left out"
-    )
-    truncated: Literal["refuse", "keep"] = option(
-        "refuse",
-        "recordings that end before their header says: left out, or used as far as they"
-        " go",
-    )
 
 
 class EventsCommand(TableOptions, DataOptions):
@@ -59,14 +50,14 @@ class DetectionOptions(TableOptions, PredictOptions):
 
     check: int = option(
         0,
-        "detections to listen to, drawn by score: so many, as a page that works offline"
-        " and writes a table of yes and no",
+        "detections to listen to, drawn by score: so many, as a table for yes and no"
+        " and short sounds",
         least=0,
     )
     checked: Path | None = option(
         None,
-        "this table with answers, instead of AUDIO: precision by score, the number of"
-        " right detections, and the threshold that keeps PROMISE",
+        "the table of CHECK with answers, instead of AUDIO: precision by score, the"
+        " number of right detections, and the threshold that keeps PROMISE",
     )
     promise: float = option(
         0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99

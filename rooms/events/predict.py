@@ -70,7 +70,7 @@ def find_detections(
         )
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
-    measured = measure_recordings(files, options.truncated, model.audio_channel)
+    measured = measure_recordings(files, model.audio_channel)
     seconds, problems, lost, *_ = measured
     rates = {files[name]: rate for name, rate in measured.rates.items()}
     tell_low_rates(rates, model.sample_rate)
@@ -79,7 +79,9 @@ def find_detections(
     # a wrong table is refused before the work
     annotations = None
     if options.tables and seconds:
-        annotations = read_events(options.tables, measured.promised, options)
+        annotations = read_events(
+            options.tables, measured.promised, options, partial=True
+        )
     parts, to_check = [], []
     for name in [*seconds]:
         try:
@@ -115,7 +117,7 @@ def find_detections(
     )
     if options.check:
         every = pd.concat(to_check, ignore_index=True)
-        write_check(every, options.check, files, model, folder)
+        write_check(every, options.check, files, seconds, model, folder)
     return written, problems
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -47,19 +47,15 @@ class Measured(NamedTuple):
 
 def measure_recordings(
     recordings: Mapping[str, Path],
-    truncated: Literal["refuse", "keep"] = "refuse",
     channel: int = 0,
 ) -> Measured:
     """The recordings' facts; those whose channels are averaged are told."""
     measured = Measured({}, {}, {}, {})
     mixed = []
-    keep = truncated == "keep"
-    infos = audio.file_infos(list(recordings.values()), truncated=keep)
+    infos = audio.file_infos(list(recordings.values()), truncated=True)
     for name, info in zip(recordings, infos):
         if isinstance(info, audio.AudioError):
-            cut = isinstance(info, audio.Truncated)
-            hint = "; TRUNCATED=keep uses what is there" if cut else ""
-            measured.problems[name] = f"{info}{hint}"
+            measured.problems[name] = str(info)
             continue
         measured.seconds[name] = info.frames / info.sample_rate
         measured.rates[name] = info.sample_rate
@@ -141,8 +137,7 @@ class Recordings:
         hint = f" (did you mean {meant}?)" if meant else ""
         return RequestError(
             f"{where}: the recording {shortened(text)} is not in AUDIO={hint}; add it,"
-            " remove the line, or give MISSING=ignore to leave out all that are"
-            " missing"
+            " or remove the line"
         )
 
     def of_table(self, path: Path, name: str, alone: bool) -> str:

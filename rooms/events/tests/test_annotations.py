@@ -54,8 +54,7 @@ def spans(read):
         ),
         "IN FILE,OFFSET,DURATION,MANUAL ID\ndawn.flac,1.0,1.5,dog\n",
         "Start (ms),End (ms),label\n1000,2500,dog\n",
-        "Begin Time (min),Duration (s),label\n0.016666666666667,1.5,dog\n",
-        "Start [h],Duration (ms),label\n0.000277777777778,1500,dog\n",
+        "Start [sec],Duration (ms),label\n1.0,1500,dog\n",
         "filename\tonset\toffset\tevent_label\nsite/dusk.wav\t\t\t\ndawn.flac\t1.0\t2.5\tdog\n",
     ],
 )
@@ -166,6 +165,10 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
             "Start (frames),End (frames),label\n1,2,dog\n",
             r"line 1: the unit of 'Start \(frames\)' is not known; expected s, ms",
         ),
+        *(
+            (f"{start},end,label\n1,2,dog\n", "line 1: the unit of '")
+            for start in ("Start (µs)", "start µs", "start_us", "Start (m:s)")
+        ),
         ("Low Freq (bins),start,end,label\n1,1,2,dog\n", "line 1: the unit of 'Low"),
         ("1_0\t2\tdog\n", "line 1: '1_0.*' is no header of a known table"),
         ("Hello\n", r"line 1: 'Hello' is no header of a known table"),
@@ -186,105 +189,6 @@ def test_a_wrong_line_is_named(tmp_path, text, words):
 def test_commas_that_may_separate_thousands_are_refused(tmp_path, text):
     with refused(r"dawn\.txt: the comma of '1,000' may separate thousands"):
         events(tmp_path, text)
-
-
-TEXT_GRID = """\
-File type = "ooTextFile"
-Object class = "TextGrid"
-
-xmin = 0
-xmax = 10.0
-tiers? <exists>
-size = 2
-item []:
-    item [1]:
-        class = "IntervalTier"
-        name = "call"
-        xmin = 0
-        xmax = 10.0
-        intervals: size = 3
-        intervals [1]:
-            xmin = 0
-            xmax = 1.0
-            text = ""
-        intervals [2]:
-            xmin = 1.0
-            xmax = 2.5
-            text = "dog"
-        intervals [3]:
-            xmin = 2.5
-            xmax = 10.0
-            text = ""
-    item [2]:
-        class = "TextTier"
-        name = "bell"
-        xmin = 0
-        xmax = 10.0
-        points: size = 1
-        points [1]:
-            number = 4.5
-            mark = "a ""ding"" at 2 s"
-"""
-SHORT = """\
-"ooTextFile"
-"TextGrid" ! made by hand: 2 tiers
-0 10.0 <exists> 2
-"IntervalTier" "call" 0 10.0 3
-0 1.0 "" 1.0 2.5 "dog" 2.5 10.0 ""
-"TextTier" "bell" 0 10.0 1
-4.5 "a ""ding"" at 2 s"
-"""
-SEGMENTS = """[{"Operator": "Ann", "Reviewer": "Bo", "Duration": 10.0},
-[1.0, 2.5, 1200, 2500, [{"species": "dog", "certainty": 100, "filter": "M"}]],
-[4, 5, 0, 0, [{"species": "owl", "certainty": 50}, {"species": "Don't Know"}]]]"""
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [(TEXT_GRID, "utf-8"), (TEXT_GRID, "utf-16"), (SHORT, "utf-8")],
-)
-def test_a_text_grid_gives_intervals_and_points(tmp_path, text, encoding):
-    name = "dawn.TextGrid"
-    point = ("dawn.flac", 4.5, 4.5, 'a "ding" at 2 s')
-    assert events(tmp_path, text, name, encoding) == [*DOGS, point]
-    assert events(tmp_path, text, name, encoding, column="call") == DOGS
-    with refused("COLUMN=cal: .*did you mean 'call'"):
-        events(tmp_path, text, name, encoding, column="cal")
-
-
-def test_segments_of_avianz_give_events_of_each_species(tmp_path):
-    rest = [("dawn.flac", 4, 5, "Don't Know"), ("dawn.flac", 4, 5, "owl")]
-    name = "dawn.flac.data"
-    assert events(tmp_path, SEGMENTS, name) == [*DOGS, *rest]
-    read = read_events(tmp_path / "tables" / name, RECORDINGS)
-    assert read.events["low"].fillna(-1).tolist() == [1200, -1, -1]
-    (tmp_path / "tables" / name).write_text('[{"Duration": 10.0}]')
-    read = read_events(tmp_path / "tables" / name, RECORDINGS)
-    assert read.annotated == {"dawn.flac"} and read.events.empty
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("dawn.TextGrid", TEXT_GRID[:-60], "line 34: expected a number of a TextGrid"),
-        (
-            "dawn.TextGrid",
-            SHORT.replace('2.5 "dog"', "2.5 dog"),
-            "line 5: expected a text in quotation marks",
-        ),
-        (
-            "dawn.TextGrid",
-            SHORT.replace("1.0 2.5", "1.0 0.5"),
-            "line 5: the event last",
-        ),
-        ("dawn.data", SEGMENTS[:60], "the beginning: .*expected a .data file"),
-        ("dawn.data", SEGMENTS.replace("2500, ", ""), "segment 1: "),
-        ("dawn.data", SEGMENTS.replace('"species"', '"bird"'), "segment 1: 'species';"),
-    ],
-)
-def test_a_broken_text_grid_or_segment_is_named(tmp_path, name, text, words):
-    with refused(rf"{name}, {words}"):
-        events(tmp_path, text, name)
 
 
 def test_recordings_of_one_name_are_told_apart_by_folder_or_refused(tmp_path):
@@ -315,9 +219,7 @@ SEASON = (
 
 def test_recordings_of_a_table_that_are_missing_are_left_out_and_counted(tmp_path):
     (tmp_path / "season.csv").write_text(SEASON)
-    read = read_events(
-        tmp_path / "season.csv", RECORDINGS, TableOptions(missing="ignore")
-    )
+    read = read_events(tmp_path / "season.csv", RECORDINGS, partial=True)
     assert spans(read) == DOGS
     assert read.notes == (
         "recordings that are not in AUDIO=, left out: 1, the first noon.wav",

@@ -94,15 +94,9 @@ def cut_short(folder, part):
     return table[table["file"] == "r0.wav"]
 
 
-def test_a_truncated_recording_is_named_with_what_to_do(tmp_path, capsys):
-    cut_short(tmp_path, 0.5)
-    assert make_events(options(tmp_path)) == 1
-    assert "TRUNCATED=keep uses what is there" in capsys.readouterr().err
-
-
 def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
     lost = (cut_short(tmp_path, 0.5)["start"] >= 6).sum()
-    assert make_events(options(tmp_path, truncated="keep")) == 0
+    assert make_events(options(tmp_path)) == 0
     out = capsys.readouterr().out
     assert f"1 truncated recording, 6.0 s lost, with {lost} events" in out
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
