@@ -116,7 +116,14 @@ def wilson_interval(
         known = (number > 0) & np.isfinite(number)
         number = np.where(known, np.minimum(number, clips), effective)
         quantile = stdtrit(effective - 1, (1 + CONFIDENCE) / 2)
-        squared = quantile**2 / number
+        return wilson_ends(mean, number, quantile)
+
+
+def wilson_ends(
+    mean: Floats, number: Floats | float, quantile: Floats | float
+) -> Floats:
+    """Wilson's intervals (M, 2) of means (M,) over so many independent clips."""
+    squared = quantile**2 / number
     centre = (mean + squared / 2) / (1 + squared)
     spread = mean * (1 - mean) + squared / 4
     reach = np.sqrt(squared * spread) / (1 + squared)

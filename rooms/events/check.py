@@ -1,128 +1,175 @@
-"""`predict CHECK=100`: detections to listen to, drawn by score, as a page that works
-offline; `predict CHECKED=table` says what the answers are worth.
+"""`predict CHECK=100`: detections to listen to; `predict CHECKED=table`: what the
+answers say about all detections.
+
+The folder `check` in OUT has
+
+    check.selections.txt  Raven's table of the detections to listen to, with the columns
+        Recording, Recording Start (s)   the place of the detection
+        Above, Detections   its range of scores, which lie above `Above` up to the next
+                            range, and the number of detections in the range
+        correct             empty, for yes or no
+    001 ….wav             their sounds, which Raven opens as one sequence
+    index.html            players of the sounds, by the numbers of the table's rows
 
 Detections below the thresholds are drawn too, down to LEAST_SHARE of them: a lower
-threshold may keep the promise. The folder `check` has
+threshold may keep the promise. Each range has about as many detections as the others.
+They are drawn from the ranges in turn, so that the first rows are a fair draw too.
 
-    index.html      players and the answers yes and no; it writes checked.csv
-    checked.csv     file, start, end, label, score, drawn (1: to listen to), correct
-        (yes, no or empty) of every detection
-    *.wav           what the page plays, named by score
-
-Whether a detection is right depends on the log-odds of its score by a logistic
-regression with Jeffreys' prior (Firth 1993): separated answers have an interval too.
-What would flatter: detections that a user chose, so the page draws them, evenly over
-the scores; recordings, whose detections are right or wrong together, so they are the
-unit for other recordings; and a threshold chosen by its estimate, so it is chosen by
-the lower end of the interval.
-
-Conventions: n checked detections, N all detections; score (n,) in 0 to 1.
+The precision above a threshold is the mean of the answers above it, in which each range
+counts by its number of detections. Its interval is Wilson's for an effective number of
+checks, from the variance between recordings, whose detections are right or wrong
+together. What would flatter: detections that a user chose, so they are drawn; and a
+threshold chosen by its estimate, so it is chosen by the lower end of its interval.
 """
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import soundfile
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import t as student
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import NO_DATA
-from featurestack.results.run_folder import damage_named
+from featurestack.rooms.events.annotations import number_of, read_text
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
-from featurestack.rooms.events.tables import DIGITS, OwnFiles, as_text, file_name
+from featurestack.rooms.events.tables import OwnFiles, as_text, file_name, raven_table
+from featurestack.scores.bootstrap import (
+    CONFIDENCE,
+    effective_recordings,
+    recording_sums,
+    wilson_ends,
+)
 from featurestack.scores.metrics import Floats
+from featurestack.storage.csv_files import parse_csv
 
 if TYPE_CHECKING:
     from featurestack.predict.audio_model import AudioModel
 
 FOLDER = "check"
-TABLE = "checked.csv"
-COLUMNS = ("file", "start", "end", "label", "score", "drawn", "correct")
-CONTEXT = 1.0  # seconds before and after a detection in its cut
-LEAST_SHARE = 0.25  # the lowest score as a share of the class's threshold
-FEWEST = 5  # right and wrong answers, below which nothing is fitted
-ANSWERS = {"yes": True, "no": False}
-THRESHOLDS = np.arange(5, 96, 5) / 100
-LEAST, MOST = 1e-4, 1 - 1e-4  # scores beyond have no finite log-odds in float16
-STEPS = 100  # most steps of Newton's method
-STRATA = 5
-LEVEL = 0.95  # the intervals' coverage
+TABLE = "check.selections.txt"
 PAGE = Path(__file__).parent / "templates" / "check.html"
+CONTEXT = 1.0  # seconds before and after a detection in its sound
+LEAST_SHARE = 0.25  # the lowest score as a share of the class's threshold
+RANGES = 10  # of the score, at most
+IN_RANGE = 5  # checks in each, at least
+STEPS = 1000  # ends of ranges are thousandths
+COLUMNS = ("Recording", "Above", "Detections", "correct")
+ANSWERS = {"yes": 1.0, "y": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "0": 0.0, "": np.nan}
+
+
+# ---- detections to listen to
 
 
 def candidates(
     frames: Frames, probabilities: NDArray[np.floating], rules: Mapping[str, Rule]
 ) -> pd.DataFrame:
-    """Detections by lower thresholds: file, start, end, label, score."""
+    """The detections, and those by lower thresholds that lie below the thresholds of
+    the rules: file, start, end, label, score, low, high.
+    """
+    found = detect_all(frames, probabilities, rules)
     lenient = {
         name: replace(rule, threshold=LEAST_SHARE * rule.threshold, share=1.0)
         for name, rule in rules.items()
     }
-    return frames.table(detect_all(frames, probabilities, lenient))
+    below = {
+        name: own.take(own.score <= rules[name].threshold)
+        for name, own in detect_all(frames, probabilities, lenient).items()
+    }
+    table = pd.concat([frames.table(found), frames.table(below)], ignore_index=True)
+    for edge in ("low", "high"):
+        of_label = {name: getattr(rule, edge) for name, rule in rules.items()}
+        table[edge] = table["label"].map(of_label).astype(float)
+    return table
+
+
+def range_ends(scores: Floats, checks: int) -> Floats:
+    """The lower ends of the ranges of the score that so many checks are drawn from.
+
+    >>> range_ends(np.array([0.2, 0.5, 0.9, 0.95]), 10)
+    array([0.199, 0.899])
+    """
+    number = int(np.clip(checks // IN_RANGE, 1, RANGES))
+    shares = np.arange(number) / number
+    lowest = np.quantile(scores, shares, method="higher")
+    return np.unique(np.ceil(lowest * STEPS) - 1) / STEPS  # below the lowest score
+
+
+def draw(
+    scores: Floats, checks: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
+    """The places of `checks` scores in the order in which they are checked, and of each
+    the lower end of its range and the range's number of scores.
+    """
+    ends = range_ends(scores, checks)
+    own = np.searchsorted(ends, scores) - 1
+    numbers = np.bincount(own, minlength=len(ends))
+    order = rng.permutation(len(scores))
+    turn = pd.Series(order).groupby(own[order]).cumcount().to_numpy()
+    drawn = order[np.lexsort((rng.random(len(scores)), turn))][:checks]
+    return drawn, ends[own[drawn]], numbers[own[drawn]]
 
 
 def write_check(
     detections: pd.DataFrame,
-    count: int,
+    checks: int,
     files: Mapping[str, Path],
+    seconds: Mapping[str, float],
     model: "AudioModel",
     folder: Path,
 ) -> None:
-    """Draw `count` detections and write the folder `check` below OUT."""
+    """Draw detections of `candidates` and write the folder `check` below `folder`.
+
+    files, seconds  recording -> its file, and how long it lasts
+    """
     if detections.empty:
         tell("nothing to check: no detection")
         return
-    rng = np.random.default_rng(0)
-    table = detections[[*COLUMNS[:5]]].round(DIGITS).reset_index(drop=True)
-    drawn = draw(table["score"].to_numpy(float), count, rng)
-    table["drawn"] = np.isin(np.arange(len(table)), drawn).astype(int)
-    table["correct"] = ""
-    own = OwnFiles(check_folder(folder), NO_DATA)
+    scores = detections["score"].round(4).to_numpy(float)
+    drawn, above, numbers = draw(scores, checks, np.random.default_rng(0))
+    chosen = detections.iloc[drawn].round({"start": 4, "end": 4, "score": 4})
+    own = OwnFiles(folder / FOLDER, NO_DATA)
     content: dict[str, str | bytes] = {}
-    shown = []
-    for place in rng.permutation(drawn):  # the order tells nothing about the score
-        row = table.loc[place]
-        stem = file_name(f"{row['label']} {Path(row['file']).stem}".replace("/", "-"))
-        name = own.free_name(f"{row['score']:.2f} {stem}@{row['start']:g}.wav")
-        content[name] = cut(files[row["file"]], row["start"], row["end"], model)
-        shown.append({"row": int(place), "sound": name})
-    rows = table.to_numpy().tolist()
-    data = json.dumps({"columns": COLUMNS, "rows": rows, "shown": shown})
-    page = PAGE.read_text(encoding="utf-8")
-    content["index.html"] = page.replace("DATA", data.replace("<", "\\u003c"), 1)
-    content[own.free_name(TABLE)] = as_text(table, ",")
-    for name in own.write(content):
-        tell(f"{own.folder / name}: kept, it is not as predict wrote it")
+    sounds, offsets, lasts = [], [], []
+    for number, row in enumerate(chosen.itertuples(), 1):
+        stem = file_name(f"{row.label} {Path(row.file).stem}".replace("/", "-"))
+        sounds.append(f"{number:03} {stem}@{row.start:g}.wav")
+        begin = max(0.0, row.start - CONTEXT)
+        until = min(row.end + CONTEXT, seconds[row.file])
+        content[sounds[-1]] = cut(files[row.file], begin, until, model)
+        offsets.append(row.start - begin)
+        lasts.append(until - begin)
+    begins = dict(zip(sounds, np.cumsum(lasts) - lasts))
+    in_sounds = chosen.assign(
+        file=sounds, start=offsets, end=offsets + (chosen["end"] - chosen["start"])
+    )
+    places = {name: own.folder / name for name in sounds}
+    table = raven_table(in_sounds, places, begins, model.sample_rate / 2)
+    given = chosen["file"].to_numpy(), chosen["start"].to_numpy(), above, numbers, ""
+    names = "Recording", "Recording Start (s)", "Above", "Detections", "correct"
+    table = table.assign(**dict(zip(names, given)))
+    name = own.free_name(TABLE)
+    content[name] = as_text(table)
+    content["index.html"] = page(chosen.assign(sound=sounds), name)
+    for kept in own.write(content):
+        tell(f"{own.folder / kept}: kept, it is not as predict wrote it")
     tell(
-        f"{own.folder / 'index.html'}: {counted(len(drawn), 'detection')} of"
-        f" {len(table):,} to listen to; it saves {TABLE} for CHECKED="
+        f"{own.folder / 'index.html'}: {len(chosen):,} to listen to, of"
+        f" {counted(len(detections), 'detection')} above and below the thresholds;"
+        f" write yes or no into the column correct of {name}, and give it to CHECKED="
     )
 
 
-def check_folder(folder: Path) -> Path:
-    """The first of check, check2, … below OUT that is new, or of this command."""
-    number, place = 1, folder / FOLDER
-    while place.exists() and not (place / NO_DATA).is_file():
-        number += 1
-        place = folder / f"{FOLDER}{number}"
-    return place
-
-
-def cut(file: Path, start: float, end: float, model: "AudioModel") -> bytes:
-    """A WAV file of a detection, with CONTEXT."""
-    begin, until = max(0.0, start - CONTEXT), end + CONTEXT
+def cut(file: Path, begin: float, until: float, model: "AudioModel") -> bytes:
+    """A WAV file of a part of a recording."""
     rate = model.sample_rate
     samples = round((until - begin) * rate)
     y = audio.load_clip(file, rate, samples, (begin, until), model.audio_channel)
@@ -131,185 +178,168 @@ def cut(file: Path, start: float, end: float, model: "AudioModel") -> bytes:
     return content.getvalue()
 
 
-# ---- what checked detections say about all of them
+def page(chosen: pd.DataFrame, table: str) -> str:
+    """The page of players."""
+    from jinja2 import Template
+
+    template = Template(PAGE.read_text(encoding="utf-8"), autoescape=True)
+    return template.render(rows=chosen.to_dict("records"), table=table)
 
 
-class Fit(NamedTuple):
-    """Log-odds of a right detection: coefficients of 1 and the score's log-odds."""
-
-    coefficients: Floats  # (2,)
-    here: Floats  # (2, 2) covariance, for the detections that were drawn from
-    elsewhere: Floats  # (2, 2) covariance for other recordings
-    checked: int
-    recordings: int
-
-
-def design(score: NDArray[np.floating]) -> Floats:
-    """(n, 2) ones, and the log-odds of the scores."""
-    odds = logit(np.clip(np.asarray(score, float), LEAST, MOST))
-    return np.column_stack([np.ones(len(odds)), odds])
-
-
-def fit_precision(
-    score: Floats, right: NDArray[np.bool_], recording: NDArray[np.generic]
-) -> Fit:
-    """Fit checked detections (n,).
-
-    >>> score = np.linspace(0.1, 0.9, 9)
-    >>> bool(fit_precision(score, score > 0.45, np.arange(9) % 3).coefficients[1] > 0)
-    True
-    """
-    x = design(score)
-    coefficients = np.zeros(2)
-    for _ in range(STEPS):
-        p = expit(x @ coefficients)
-        weight = p * (1 - p)
-        information = x.T @ (weight[:, None] * x)
-        inverse = np.linalg.pinv(information)
-        leverage = weight * np.einsum("ni,ij,nj->n", x, inverse, x)
-        gradient = x.T @ (right - p + leverage * (0.5 - p))
-        step = inverse @ gradient
-        coefficients = coefficients + step / max(1.0, np.abs(step).max())
-        if np.abs(step).max() < 1e-8:
-            break
-    residuals = x * (right - p)[:, None]
-    _, group = np.unique(recording, return_inverse=True)
-    groups = group.max() + 1
-    sums = np.zeros((groups, 2))
-    np.add.at(sums, group, residuals)
-    middle = sums.T @ sums * groups / max(1, groups - 1)
-    clustered = inverse @ middle @ inverse
-    return Fit(coefficients, inverse, clustered, len(x), groups)
-
-
-def precision_above(fit: Fit, scores: Floats, thresholds: Floats) -> pd.DataFrame:
-    """A row for each threshold: the number of detections above it, the part of them
-    that is right with its interval for these detections (low, high) and for other
-    recordings (elsewhere_low, elsewhere_high); scores (N,) of all detections.
-    """
-    rows = []
-    for threshold in thresholds:
-        above = scores[scores > threshold]
-        if not len(above):
-            continue
-        x = design(above)
-        p = expit(x @ fit.coefficients)
-        mean = p.mean()
-        gradient = (p * (1 - p)) @ x / len(x)
-        unseen = (p * (1 - p)).sum() / len(x) ** 2  # the detections themselves
-        row = {"threshold": threshold, "detections": len(above), "precision": mean}
-        # recordings vary no less than independent checks
-        of_checks = gradient @ fit.here @ gradient
-        of_recordings = max(of_checks, gradient @ fit.elsewhere @ gradient)
-        unchecked = max(0.0, 1 - fit.checked / len(scores))
-        for name, variance, freedom in (
-            ("", unchecked * of_checks + unseen, fit.checked - 2),
-            ("elsewhere_", of_recordings + unseen, fit.recordings - 1),
-        ):
-            deviation = np.sqrt(variance) / (mean * (1 - mean))
-            reach = student.ppf((1 + LEVEL) / 2, max(1, freedom)) * deviation
-            row[f"{name}low"] = expit(logit(mean) - reach)
-            row[f"{name}high"] = expit(logit(mean) + reach)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def draw(scores: Floats, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """The places of `count` scores, evenly from STRATA bands of log-odds."""
-    odds = design(scores)[:, 1]
-    edges = np.linspace(odds.min(), odds.max(), STRATA + 1)
-    band = np.searchsorted(edges[1:-1], odds)
-    order = rng.permutation(len(scores))
-    turn = np.zeros(len(scores), int)  # place in the own band
-    turn[order] = pd.Series(order).groupby(band[order]).cumcount()
-    by_turn = np.lexsort((rng.random(len(scores)), turn))
-    return by_turn[:count]
-
-
-# ---- the answers
+# ---- what the answers say about all detections
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """The table of the page; RequestError if it is damaged or has no answer."""
-    with damage_named(file, f"expected {TABLE} of the page that CHECK= writes"):
-        table = pd.read_csv(file, dtype={"file": str, "label": str}, na_filter=False)
-        if missing := {"file", "label", "score", "correct"} - {*table}:
-            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
-        table["score"] = pd.to_numeric(table["score"])
-        if not table["score"].between(0, 1).all():
-            raise ValueError("a score is no number from 0 to 1")
-        table["correct"] = table["correct"].astype(str).str.strip().str.lower()
-        if not table["correct"].isin([*ANSWERS, ""]).all():
-            raise ValueError("expected yes, no or nothing in the column correct")
-    return table
+    """The rows of a table of answers: recording, above, detections, right (1, 0, or NaN
+    without an answer); RequestError for a wrong cell.
+    """
+    table = parse_csv(file, read_text(file))
+    if missing := {*COLUMNS} - {*table}:
+        raise RequestError(
+            f"{file} has no column {', '.join(sorted(missing))}; expected {TABLE} of"
+            " the folder that CHECK= writes"
+        )
+    numbers = {}
+    for column, known in (
+        ("Above", number_of),
+        ("Detections", number_of),
+        ("correct", lambda text: ANSWERS.get(text.strip().lower())),
+    ):
+        cells = {line: known(text) for line, text in table[column].items()}
+        for line, value in cells.items():
+            if value is None:
+                raise RequestError(
+                    f"{file}, line {line}: {column} is"
+                    f" {shortened(table.loc[line, column])!r}; expected"
+                    f" {'yes, no or nothing' if column == 'correct' else 'a number'}"
+                )
+        numbers[column] = pd.Series(cells, dtype=float)
+    return pd.DataFrame(
+        {
+            "recording": table["Recording"],
+            "above": numbers["Above"],
+            "detections": numbers["Detections"],
+            "right": numbers["correct"],
+        }
+    )
+
+
+def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
+    """A row for each lower end of a range, the lowest first: above, detections, checks,
+    precision, low and high (its 95 % interval); checks as `read_checked` gives them.
+
+    Ranges below one without an answer have no row.
+    """
+    answered = checks.dropna(subset="right")
+    number = answered.groupby("above").size()
+    rows = []
+    for end in sorted(checks["above"].unique(), reverse=True):
+        if end not in number.index:
+            break
+        above = answered[answered["above"] >= end]
+        weights = above["detections"] / above["above"].map(number)
+        rows.append({"above": end, "detections": round(weights.sum())})
+        rows[-1] |= precision(above, weights.to_numpy())
+    names = "above", "detections", "checks", "precision", "low", "high"
+    return pd.DataFrame(rows[::-1], columns=[*names])
+
+
+def precision(checks: pd.DataFrame, weights: Floats) -> dict[str, float]:
+    """The weighted mean of answered checks (n,) and its interval. If they are of one
+    recording, the interval is for its detections alone.
+    """
+    from scipy.special import stdtrit
+
+    right = checks["right"].to_numpy()
+    units = checks["recording"].to_numpy(str)
+    if len({*units}) == 1:
+        units = np.arange(len(right))
+    mean = np.average(right, weights=weights)
+    apart = weights * (right - mean)
+    sums = recording_sums(np.column_stack([apart, weights]), units)
+    recordings = max(effective_recordings(sums[:, 1:]).item(), 2.0)
+    variance = np.square(sums[:, 0]).sum() / weights.sum() ** 2
+    variance *= recordings / (recordings - 1)
+    number = weights.sum() ** 2 / np.square(weights).sum()  # of independent checks
+    if variance > 0:
+        number = min(number, mean * (1 - mean) / variance)
+    quantile = stdtrit(recordings - 1, (1 + CONFIDENCE) / 2)
+    low, high = wilson_ends(np.array([mean]), number, quantile)[0]
+    return {"checks": len(right), "precision": mean, "low": low, "high": high}
 
 
 def tell_checked(file: Path, promise: float) -> int:
-    """Print what the answers in a table say about all its detections; returns 0."""
-    table = read_checked(file)
-    answered = table[table["correct"] != ""]
-    right = answered["correct"].map(ANSWERS).to_numpy(bool)
-    recordings = answered["file"].to_numpy(str)
-    checks = (
-        f"{counted(len(answered), 'check')} in"
-        f" {counted(len(set(recordings)), 'recording')}: {right.sum():,} right,"
-        f" {(~right).sum():,} wrong"
-    )
-    if min(right.sum(), (~right).sum()) < FEWEST:
+    """Print what the answers in a table say about all detections; returns 0."""
+    checks = read_checked(file)
+    answered = checks.dropna(subset="right")
+    above = precision_above(checks)
+    if above.empty:
         raise RequestError(
-            f"CHECKED={file}: {checks}; at least {FEWEST} of each are needed"
+            f"{file}: the column correct has no yes or no in the highest range of the"
+            " score"
         )
-    fit = fit_precision(answered["score"].to_numpy(float), right, recordings)
-    scores = table["score"].to_numpy(float)
-    above = precision_above(fit, scores, np.append(0.0, THRESHOLDS))
-    print(checks)
-    rows = []
-    for row in above.itertuples():
-        precision = f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})"
-        others = f"{row.elsewhere_low:.3f} to {row.elsewhere_high:.3f}"
-        rows.append((f"{row.threshold:.2f}", f"{row.detections:,}", precision, others))
-    heads = ["above", "detections", "precision (95 % interval)", "other recordings"]
+    right = int(answered["right"].sum())
+    recordings = answered["recording"].nunique()
+    print(
+        f"{counted(len(answered), 'check')} in {counted(recordings, 'recording')}:"
+        f" {right:,} right, {len(answered) - right:,} wrong"
+    )
+    if recordings == 1:
+        print("one recording: the intervals are for its detections alone")
+    rows = [
+        (
+            f"{row.above:.3f}",
+            f"{row.detections:,}",
+            f"{row.checks:,}",
+            f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})",
+        )
+        for row in above.itertuples()
+    ]
+    heads = ["score above", "detections", "checks", "precision (95 % interval)"]
     print(text_table(rows, heads))
-    for line in sentences(above, promise, fit.checked):
+    for line in sentences(above, promise):
         print(line)
     return 0
 
 
-def sentences(above: pd.DataFrame, promise: float, checked: int) -> Iterator[str]:
+def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
     """Sentences on the table of `precision_above`."""
     every = above.iloc[0]
     count = every["detections"]
-    ends = f"{count * every['low']:,.0f} to {count * every['high']:,.0f}"
+    low, high = count * every["low"], count * every["high"]
     yield (
         f"about {count * every['precision']:,.0f} of {count:,.0f} detections are right"
-        f" (95 % interval {ends}); sounds without a detection are not counted"
+        f" (95 % interval {low:,.0f} to {high:,.0f}); missed sounds are not counted"
     )
     kept = above[above["low"] >= promise]
-    best = above.loc[above["low"].idxmax()]
+    reached = above[above["precision"] > promise]
     if len(kept):
         row = kept.iloc[0]
         yield (
-            f"THRESHOLD={row['threshold']:.2f} keeps a precision of {promise:.0%}:"
+            f"THRESHOLD={row['above']:.3f} keeps a precision of {promise:.0%}:"
             f" {row['detections']:,.0f} detections, {row['precision']:.1%} of them"
             f" right ({row['low']:.1%} to {row['high']:.1%})"
         )
-    elif best["precision"] > promise:
+    elif len(reached):
+        needed = checks_for(reached, promise)
+        row = reached.loc[needed.idxmin()]
         yield (
-            f"{counted(checked, 'check')} are too few to promise {promise:.0%}: the"
-            f" best is {best['precision']:.1%} ({best['low']:.1%} to"
-            f" {best['high']:.1%}) above {best['threshold']:.2f}; about"
-            f" {checks_for(best, promise, checked):,} would do"
+            f"{row['checks']:,.0f} checks of scores above {row['above']:.3f} are too"
+            f" few to promise {promise:.0%}: {row['precision']:.1%} are right"
+            f" ({row['low']:.1%} to {row['high']:.1%}); about {needed.min():.1f} times"
+            " as many would do"
         )
     else:
+        row = above.loc[above["precision"].idxmax()]
         yield (
-            f"no threshold keeps {promise:.0%}, and more checks would not help: the"
-            f" best is {best['precision']:.1%} above {best['threshold']:.2f}; train"
-            " with sounds of this place (BACKGROUND_AUDIO) or its annotations"
+            f"no threshold reaches {promise:.0%}: the highest precision is"
+            f" {row['precision']:.1%} ({row['low']:.1%} to {row['high']:.1%}), above"
+            f" {row['above']:.3f}; train with sounds of this place (BACKGROUND_AUDIO)"
+            " or with its annotations"
         )
 
 
-def checks_for(row: pd.Series, promise: float, checked: int) -> int:
-    """The number of checks at which the interval would reach `promise`."""
-    mean, low, wanted = logit([row["precision"], row["low"], promise])
-    needed = checked * ((mean - low) / (mean - wanted)) ** 2
-    return int(min(10_000, np.ceil(needed / 10) * 10))
+def checks_for(above: pd.DataFrame, promise: float) -> "pd.Series[float]":
+    """How many times as many checks would move the lower end to `promise`."""
+    ratio = (above["precision"] - above["low"]) / (above["precision"] - promise)
+    return ratio**2

@@ -2,9 +2,6 @@
 
     detections.csv              file, start, end, label, score, low, high, time (of the
         clock, if the recording's name has one)
-    detections.selections.txt   Raven, all recordings as one sequence
-    detections.list.txt         the recordings in the order of that sequence
-    detections.tsv              DCASE: filename, onset, offset, event_label
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; a header
         alone if it has no detection
     counts.csv                  recording, day, hour, start, recorded_seconds, class,
@@ -167,20 +164,7 @@ def detection_tables(
     top: float,
 ) -> dict[str, str]:
     """Name of each table of detections (COLUMNS) -> its content."""
-    lasts = np.array([*seconds.values()])
-    begins = dict(zip(seconds, np.cumsum(lasts) - lasts))
-    sequence = raven_table(detections, files, begins, top)
-    dcase = detections[["file", "start", "end", "label"]].set_axis(
-        ["filename", "onset", "offset", "event_label"], axis=1
-    )
-    tables = {
-        "detections.csv": as_text(detections, ","),
-        "detections.selections.txt": as_text(sequence),
-        "detections.tsv": as_text(dcase),
-        "detections.list.txt": "".join(
-            f"{files[name].absolute()}\n" for name in begins
-        ),
-    }
+    tables = {"detections.csv": as_text(detections, ",")}
     for name in seconds:
         own = detections[detections["file"] == name]
         base = f"{file_name(Path(name).name)}.Table.1.selections.txt"

@@ -1,6 +1,5 @@
-"""The windows to listen to, and the statements on all detections."""
+"""The detections to listen to, and the statements on all detections."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,12 +9,13 @@ import soundfile
 from scipy.special import expit
 
 from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.check import (
+    TABLE,
     candidates,
-    check_folder,
     draw,
-    fit_precision,
     precision_above,
+    read_checked,
     tell_checked,
     write_check,
 )
@@ -24,28 +24,39 @@ from featurestack.rooms.events.tests import field
 from tests.refusal import refused
 
 RATE = 8000
+NAMES = ("north/r.wav", "south/r.wav")
 
 
 @pytest.fixture
 def found():
-    """Three runs of frames, of scores 0.9, 0.55 and 0.2, in one recording of 10 s."""
-    frames = field.frames(10, classes=("</script>", "dog"))
+    """Detections of scores 0.9, 0.55 and 0.2 in a recording of 10 s, the last one in
+    its last second.
+    """
+    frames = field.frames(10, classes=("cat", "dog"))
     probabilities = np.zeros((100, 2))
     probabilities[10:15, 0], probabilities[40:45, 1] = 0.9, 0.55
-    probabilities[70:75, 1] = 0.2
-    return candidates(frames, probabilities, dict.fromkeys(frames.classes, Rule()))
+    probabilities[95:, 1] = 0.2
+    rules = dict.fromkeys(frames.classes, Rule(high=2000.0))
+    return candidates(frames, probabilities, rules)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    y = np.random.default_rng(0).normal(0, 0.1, 10 * RATE)
-    soundfile.write(tmp_path / "a.wav", y, RATE)
+    for number, name in enumerate(NAMES):
+        file = tmp_path / name
+        file.parent.mkdir()
+        y = np.random.default_rng(number).normal(0, 0.1, 10 * RATE)
+        soundfile.write(file, y, RATE)
     return tmp_path
 
 
 def write(found, folder, count=100):
+    """The folder of a check of these detections in both recordings."""
     model = SimpleNamespace(sample_rate=RATE, audio_channel=0)
-    write_check(found, count, {"r0": folder / "a.wav"}, model, folder)
+    files = {name: folder / name for name in NAMES}
+    both = pd.concat([found.assign(file=name) for name in NAMES])
+    seconds = dict.fromkeys(NAMES, 10.0)
+    write_check(both, count, files, seconds, model, folder)
     return folder / "check"
 
 
@@ -53,87 +64,134 @@ def test_detections_below_the_threshold_are_checked_too(found):
     assert found["score"].tolist() == pytest.approx([0.9, 0.55, 0.2])
 
 
-def test_the_page_holds_every_detection_and_plays_those_that_are_drawn(found, folder):
-    check = write(found, folder, count=2)
+def test_the_check_is_raven_s_table_of_short_sounds(found, folder):
+    check = write(found, folder)
+    table = pd.read_csv(check / TABLE, sep="\t")
+    assert len(table) == 6 and table["correct"].isna().all()
+    seconds = {file.name: soundfile.info(file).duration for file in check.glob("*.wav")}
+    assert [*table["Begin File"]] == sorted(seconds)  # in the order of the sequence
+    begins = np.cumsum([0.0, *map(seconds.get, table["Begin File"])])[:-1]
+    assert np.allclose(table["Begin Time (s)"], begins + table["File Offset (s)"])
+    # each sound is that of its own recording, though both have one name
+    for row in table.to_dict("records"):
+        y, _ = soundfile.read(folder / row["Recording"])
+        sound, _ = soundfile.read(check / row["Begin File"])
+        begin = round((row["Recording Start (s)"] - row["File Offset (s)"]) * RATE)
+        part = y[begin : begin + len(sound)]
+        assert np.allclose(part, sound, atol=1e-3)
+    labels = read_events(check / TABLE, seconds).events["label"]
+    assert sorted(labels) == [*2 * ["cat"], *4 * ["dog"]]
     page = (check / "index.html").read_text()
-    assert page.count("</script>") == 1  # no label ends the script
-    data = json.loads(page.partition("const data = ")[2].partition(";\n")[0])
-    assert len(data["rows"]) == 3 and len(data["shown"]) == 2
-    for item in data["shown"]:
-        score = data["rows"][item["row"]][data["columns"].index("score")]
-        assert item["sound"].startswith(f"{score:.2f} ")
-        assert soundfile.info(check / item["sound"]).duration == pytest.approx(2.5)
-    assert [*find_recordings(folder)] == ["a.wav"]
+    for number, name in enumerate(table["Recording"], 1):
+        assert f"{number}. " in page and name in page
+    assert [*find_recordings(folder)] == [*NAMES]  # sounds to check are no recordings
 
 
-def test_answers_and_sounds_of_the_user_are_kept(found, folder):
+def test_answers_and_files_of_the_user_are_kept(found, folder):
     check = write(found, folder)
     (check / "mine.wav").write_text("mine")
-    (check / "checked.csv").write_text("answers")
+    (check / TABLE).write_text("answers")
     write(found[:1], folder)
     assert (check / "mine.wav").read_text() == "mine"
-    assert (check / "checked.csv").read_text() == "answers"
-    assert len(pd.read_csv(check / "checked-2.csv")) == 1
-    assert len([*check.glob("0.*.wav")]) == 1
+    assert (check / TABLE).read_text() == "answers"
+    (second,) = check.glob("*-2.txt")
+    assert len(pd.read_csv(second, sep="\t")) == 2
+    assert len([*check.glob("0*.wav")]) == 2
 
 
-def study(rng, recordings=40, each=25, ease=0.7):
-    """Scores, right and recordings of detections that are right together."""
-    recording = np.repeat(np.arange(recordings), each)
-    odds = rng.normal(-0.3, 1.6, len(recording))
-    site = rng.normal(0, ease, recordings)[recording]
-    right = rng.random(len(odds)) < expit(0.5 + 1.3 * odds + site)
-    return expit(odds), right, recording
+def test_ranges_of_the_score_are_drawn_evenly_from_the_first_row_on():
+    scores = np.random.default_rng(0).beta(5, 1, 3000)
+    drawn, above, numbers = draw(scores, 100, np.random.default_rng(1))
+    assert (scores[drawn] > above).all() and len({*drawn}) == 100
+    for first in (20, 50, 100):
+        assert {*np.unique(above[:first], return_counts=True)[1]} == {first // 10}
+    sizes = pd.Series(numbers).groupby(above).first()
+    assert sizes.sum() == 3000 and sizes.between(280, 320).all()
 
 
-def test_intervals_hold_the_precision_of_these_detections():
+def checked(scores, right, recording, count, seed=0):
+    """The table of a drawn check with all answers."""
+    drawn, above, numbers = draw(scores, count, np.random.default_rng(seed))
+    return pd.DataFrame(
+        {
+            "recording": recording[drawn].astype(str),
+            "above": above,
+            "detections": numbers,
+            "right": right[drawn].astype(float),
+        }
+    )
+
+
+@pytest.mark.parametrize("most", [1.0, 0.85])
+def test_intervals_hold_the_precision_whether_or_not_it_levels_off(most):
     rng = np.random.default_rng(7)
     held = []
-    for _ in range(200):
-        scores, right, recording = study(rng)
-        at = draw(scores, 100, rng)
-        fit = fit_precision(scores[at], right[at], recording[at])
-        (row,) = precision_above(fit, scores, np.array([0.5])).itertuples()
-        held.append(row.low <= right[scores > 0.5].mean() <= row.high)
-    assert 0.92 <= np.mean(held) <= 0.98
+    for _ in range(60):
+        recording = np.repeat(np.arange(30), 30)
+        odds = rng.normal(1, 1.6, len(recording))
+        right = rng.random(len(odds)) < most * expit(0.5 + 1.3 * odds)
+        scores = expit(odds)
+        for row in precision_above(checked(scores, right, recording, 100)).itertuples():
+            held.append(row.low <= right[scores > row.above].mean() <= row.high)
+    assert np.mean(held) >= 0.94
 
 
-def table(path, answered, seed=0):
-    scores, right, recording = study(np.random.default_rng(seed))
-    answers = np.where(right, "yes", "no")
-    drawn = draw(scores, answered, np.random.default_rng(1))
-    heard = np.isin(np.arange(len(scores)), drawn)
-    pd.DataFrame(
-        {
-            "file": [f"{number}.wav" for number in recording],
-            "label": "dog",
-            "score": scores,
-            "correct": np.where(heard, answers, ""),
-        }
-    ).to_csv(path, index=False)
-    return scores, right
+def test_a_range_counts_by_its_number_of_detections():
+    table = pd.DataFrame(
+        [("a", 0.2, 300, 0.0), ("b", 0.2, 300, 1.0), ("a", 0.8, 100, 1.0)],
+        columns=["recording", "above", "detections", "right"],
+    )
+    above = precision_above(table)
+    assert above["precision"].tolist() == pytest.approx([0.625, 1.0])
+    assert above["detections"].tolist() == [400, 100]
+    table.loc[2, "right"] = np.nan  # nothing is known of the highest scores
+    assert precision_above(table).empty
 
 
-def test_a_threshold_keeps_the_promise_or_the_checks_are_too_few(tmp_path, capsys):
-    scores, right = table(tmp_path / "t.csv", 200)
-    tell_checked(tmp_path / "t.csv", 0.75)
+def write_answers(file, right, recordings=6):
+    """A table in which these answers were given for 319 detections."""
+    scores = np.random.default_rng(0).uniform(0.6, 1, 319)
+    table = checked(scores, np.ones(319), np.arange(319) % recordings, len(right))
+    text = np.where(right, "yes", "No")
+    columns = {"recording": "Recording", "above": "Above", "detections": "Detections"}
+    table.rename(columns=columns).drop(columns="right").assign(correct=text).to_csv(
+        file, index=False, sep="\t"
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "promise", "words"),
+    [
+        (np.arange(100) % 50 != 7, 0.9, "keeps a precision of 90%: 319 detections, 98"),
+        (np.arange(100) % 50 != 7, 0.97, "are too few to promise 97%: "),
+        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90%: the highest"),
+        (np.ones(100, bool), 0.9, "about 319 of 319 detections are right"),
+    ],
+)
+def test_what_the_answers_say_is_printed(tmp_path, capsys, right, promise, words):
+    write_answers(tmp_path / "t.txt", right)
+    assert tell_checked(tmp_path / "t.txt", promise) == 0
     printed = capsys.readouterr().out
-    threshold = float(printed.partition("THRESHOLD=")[2].partition(" ")[0])
-    assert right[scores > threshold].mean() >= 0.75
-    assert f"of {len(scores):,} detections are right" in printed
-    table(tmp_path / "t.csv", 30)
-    tell_checked(tmp_path / "t.csv", 0.95)
-    printed = capsys.readouterr().out
-    assert "30 checks are too few to promise 95%" in printed and "would do" in printed
+    assert words in printed
+    assert f"100 checks in 6 recordings: {right.sum()} right" in printed
+
+
+def test_one_recording_speaks_for_itself_alone(tmp_path, capsys):
+    write_answers(tmp_path / "t.txt", np.ones(50, bool), recordings=1)
+    tell_checked(tmp_path / "t.txt", 0.9)
+    assert "one recording: the intervals are for its" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("file,label,score\na,b,0.5\n", "it has no column correct"),
-        ("file,label,score,correct\na,b,0.5,maybe\n", "expected yes, no or nothing"),
-        ("file,label,score,correct\na,b,2,yes\n", "a score is no number from 0 to 1"),
-        ("file,label,score,correct\na,b,0.5,yes\n", "1 right, 0 wrong; at least 5"),
+        ("Recording,Above,Detections\na,0.5,3\n", "has no column correct"),
+        (
+            "Recording,Above,Detections,correct\na,0.5,3,maybe\n",
+            "2: .*yes, no or",
+        ),
+        ("Recording,Above,Detections,correct\na,x,3,yes\n", "line 2: Above is 'x'"),
+        ("Recording,Above,Detections,correct\na,0.5,3,\n", "correct has no yes or no"),
     ],
 )
 def test_a_table_without_answers_is_refused(tmp_path, text, words):
@@ -142,6 +200,9 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
         tell_checked(tmp_path / "t.csv", 0.9)
 
 
-def test_a_folder_of_the_user_is_left_alone(tmp_path):
-    (tmp_path / "check").mkdir()
-    assert check_folder(tmp_path).name == "check2"
+def test_a_spreadsheet_may_save_the_answers(tmp_path):
+    text = "Recording;Above;Detections;correct\na;0,5;3;1\nb;0,5;3;N\nc;0,5;3;\n"
+    (tmp_path / "t.csv").write_text(text, encoding="utf-16")
+    table = read_checked(tmp_path / "t.csv")
+    assert table["above"].tolist() == [0.5] * 3
+    assert table["right"].tolist()[:2] == [1, 0] and np.isnan(table["right"][4])

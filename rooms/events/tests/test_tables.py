@@ -41,8 +41,7 @@ def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
     read["low"] = pd.to_numeric(read["low"])
     pd.testing.assert_frame_equal(read, detections)
     events = detections.sort_values("file")[EVENT_COLUMNS].to_numpy().tolist()
-    tables = "detections.csv", "detections.selections.txt", "detections.tsv", "raven"
-    for table in tables:
+    for table in ("detections.csv", "raven"):
         read = read_events(tmp_path / table, seconds).events[EVENT_COLUMNS]
         assert read.to_numpy().tolist() == events, table
 
@@ -73,7 +72,7 @@ def test_a_recording_without_a_detection_has_a_header_alone(tmp_path):
 def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, capsys):
     (tmp_path / "scores.csv").write_text("mine")
     (tmp_path / "counts.csv").write_text("mine too")
-    (tmp_path / "detections.tsv").write_text("and mine")
+    (tmp_path / "detections.csv").write_text("and mine")
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
     corrected = tmp_path / "raven" / "a.wav.Table.1.selections.txt"
     corrected.write_text(corrected.read_text().replace("x", "corrected"))
@@ -82,11 +81,11 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
         write(tmp_path, names, ["new"] * len(names))
         assert events_of(tmp_path / "raven") == ["corrected", "new"]
         told = capsys.readouterr().err
-        for name in (corrected.name, "scores.csv", "detections.tsv"):
+        for name in (corrected.name, "scores.csv", "detections.csv"):
             assert f"{name}: kept" in told
     assert (tmp_path / "scores.csv").read_text() == "mine"
-    assert (tmp_path / "detections.tsv").read_text() == "and mine"
-    assert len(pd.read_csv(tmp_path / "detections-2.tsv", sep="\t")) == 1
+    assert (tmp_path / "detections.csv").read_text() == "and mine"
+    assert len(pd.read_csv(tmp_path / "detections-2.csv")) == 1
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3])
