@@ -31,6 +31,7 @@ from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.rooms.events.options import TableOptions
 from featurestack.rooms.events.recordings import Recordings, plain_path
+from featurestack.rooms.events.table_text import number_of, read_text
 from featurestack.storage.csv_files import parse_csv
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
@@ -68,11 +69,6 @@ UNITS = {**dict.fromkeys(TIMES, SECONDS), **dict.fromkeys(FREQUENCIES, HERTZ)}
 # 1,000 or 1,000,000: the comma may separate thousands
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
-# bytes from 80 to 9F but for quotation marks, dashes, dots, euro and oe; four letters
-# beyond ASCII in a row
-STRANGE = re.compile(
-    rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
-)
 UNCHANGED = TableOptions()
 
 
@@ -213,34 +209,6 @@ def labels_of_event(row: Row, default: str, file: str, seconds: float) -> list[s
             " events"
         )
     return labels
-
-
-def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, UTF-16 or cp1252; lines end with \\n.
-
-    RequestError for bytes that cp1252 hardly uses: Mac Roman and Shift-JIS would become
-    other letters.
-    """
-    if not path.is_file():
-        raise RequestError(f"{path} cannot be read as a table: there is no such file")
-    content = path.read_bytes()
-    for encoding in ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if encoding != "cp1252" or not STRANGE.search(content):
-            return re.sub("\r\n?", "\n", text)
-    raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
-
-
-def number_of(text: str) -> float | None:
-    """The number in `1.5` or `1,5`; None if the text is no finite number."""
-    try:
-        number = float(text.replace(",", ".").replace("_", "?"))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def refuse_thousands(path: Path, numbers: Iterable[str]) -> None:

@@ -39,8 +39,8 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import NO_DATA
-from featurestack.rooms.events.annotations import number_of, read_text
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
+from featurestack.rooms.events.table_text import number_of, read_text
 from featurestack.rooms.events.tables import OwnFiles, as_text, file_name, raven_table
 from featurestack.scores.bootstrap import (
     CONFIDENCE,
