@@ -38,8 +38,9 @@ def predict(options: PredictOptions) -> int:
     from featurestack.features_cache import dataset_name
     from featurestack.results import select_runs
 
-    # an unknown run is refused before torch is loaded
-    if not Path(options.run).is_file():
+    # an unknown run is refused before torch is loaded, if one is needed
+    needed = options.audio is not None or options.elsewhere
+    if needed and not Path(options.run).is_file():
         dataset = "" if options.elsewhere else dataset_name(options.dataset)
         select_runs.select_one(options.runs, options.run, dataset)
     from featurestack.predict.clips import predict_audio

@@ -20,7 +20,9 @@ from featurestack.rooms.events.check import (
     write_check,
 )
 from featurestack.rooms.events.frames import Rule
+from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.tests import field
+from featurestack.train.__main__ import predict
 from tests.refusal import refused
 
 RATE = 8000
@@ -198,6 +200,13 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
     (tmp_path / "t.csv").write_text(text)
     with refused(words):
         tell_checked(tmp_path / "t.csv", 0.9)
+
+
+def test_answers_need_no_run(tmp_path, capsys):
+    write_answers(tmp_path / "t.txt", np.ones(50, bool))
+    given = {"checked": tmp_path / "t.txt", "runs": tmp_path / "none"}
+    assert predict(DetectionOptions(**given)) == 0
+    assert "319 detections are right" in capsys.readouterr().out
 
 
 def test_a_spreadsheet_may_save_the_answers(tmp_path):
