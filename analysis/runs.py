@@ -28,7 +28,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import readable_again, values_changed
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.scores.ranking_metric import Labels
-from featurestack.scores.tasks.base import Task
+from featurestack.scores.tasks.base import Task, labels_of
 
 Strings = NDArray[np.str_]
 # fields with one entry per clip
@@ -294,7 +294,9 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
         )
     for name, part in parts.items():
         probabilities = part[list(folder.classes)].to_numpy(float)
-        checkpoints[name] = folder.task.normalised(probabilities)[None]
+        if not folder.task.multilabel:  # without the rounding of the file
+            probabilities = probabilities / probabilities.sum(axis=-1, keepdims=True)
+        checkpoints[name] = probabilities[None]
     rows = parts["last"]
     recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
     return Run(
@@ -312,7 +314,7 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints=checkpoints,
-        labels=folder.task.labels(rows["target"], folder.classes),
+        labels=labels_of(folder.task, rows["target"], folder.classes),
         history=history,
     )
 
@@ -423,7 +425,7 @@ def changed_clips(run: Run, today: pd.DataFrame) -> int:
     """
     now = today.reindex(run.clip_ids)
     label = now[run.task.column]
-    labels = run.task.labels(label.fillna(""), run.classes)
+    labels = labels_of(run.task, label.fillna(""), run.classes)
     changed = label.isna() | (now["fold"] != run.folds)
     changed |= (labels != run.labels).any(axis=1)
     return int(changed.sum())

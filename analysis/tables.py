@@ -70,7 +70,7 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
             score = every.get(str(name), mean)
             deviation = scores.std(ddof=1)
             rows.append((run.name, name, score, mean, deviation, len(scores)))
-        if run.task.by_temperature:
+        if not run.task.multilabel:
             for name, value in calibration_scores(run).items():
                 rows.append((run.name, name, value, np.nan, np.nan, 1))
     columns = ["run", "metric", "score", "fold_mean", "sd", "n"]

@@ -44,6 +44,7 @@ from featurestack.predict.bundle import (
 from featurestack.results import select_runs
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.tasks.base import DEFAULT_THRESHOLD
 from featurestack.storage.files import content_hash
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 from featurestack.train.options import PredictOptions, TrainedOptions, parse_number
@@ -108,7 +109,9 @@ class AudioModel(TrainedModel):
         self.run: RunFolder | None = None  # None for a bundle
         self.least_probability = -np.inf  # 0 would withhold negative numbers
         self.least_level = -np.inf  # dB of full scale
-        defaults = self.task.default_thresholds(self.classes)
+        defaults = {}
+        if self.task.multilabel:
+            defaults = dict.fromkeys(self.classes, DEFAULT_THRESHOLD)
         self.thresholds = {**defaults, **self.config.thresholds}
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
@@ -199,7 +202,7 @@ class AudioModel(TrainedModel):
         """Withhold answers by GATE and REJECT; RequestError for REJECT with several
         labels.
         """
-        if options.reject and not self.task.by_temperature:
+        if options.reject and self.task.multilabel:
             raise RequestError(
                 "REJECT withholds one class; with several labels give THRESHOLD="
             )

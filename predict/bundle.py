@@ -27,6 +27,7 @@ from featurestack.features_cache.names import parse_set
 from featurestack.results import select_runs
 from featurestack.results.config import BundleConfig, Epoch, read_config, to_json
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.calibration import scaled
 from featurestack.scores.tasks.registry import task_of
 from featurestack.train.augment import parse_augment, trained_shape, views
 from featurestack.train.checkpoint import (
@@ -204,7 +205,9 @@ class TrainedModel:
 
     def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
         """The mean of all folds' models, scaled by the run's temperature."""
-        each = [self.task.scaled(values, self.temperature) for values in by_fold]
+        each = by_fold
+        if not self.task.multilabel:
+            each = [scaled(values, self.temperature) for values in by_fold]
         return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:

@@ -193,8 +193,10 @@ class OwnRun:
         sound = self.plan.task.sound(answers)
         if not sound.all():
             row = int(np.argmin(sound))
+            several = self.plan.task.multilabel
+            activation = "logits.sigmoid()" if several else "logits.softmax(1)"
             raise RequestError(
                 f"row {row} holds {answers[row].min():.4g} to {answers[row].max():.4g}"
                 f" and sums to {answers[row].sum():.4g}, expected probabilities: give"
-                f" {self.plan.task.activation_call}"
+                f" {activation}"
             )

@@ -482,7 +482,7 @@ def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
     """Messages about a fold's clips; RequestError if there is nothing to learn."""
     trained = plan.present(split.train)
     tested = plan.present(split.test)
-    if len(trained) < plan.task.fewest_classes:
+    if len(trained) < (1 if plan.task.multilabel else 2):
         raise RequestError(
             f"fold {fold} has training clips of only one class, and leaves out "
             f"{len(split.left_out)} whose {SHARED}: give more clips or folds"

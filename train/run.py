@@ -37,6 +37,7 @@ from featurestack.results.training_data import readable_again
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan, make_plan
+from featurestack.train.score_lines import score_lines
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
@@ -59,7 +60,7 @@ def run_summary(run: RunFolder) -> str:
             f"{run.path}: {len(folds)} of {len(run.folds)} folds; mean ± sd, n ="
             f" {len(folds)}"
         ),
-        *run.task.score_lines(run, folds),
+        *score_lines(run, folds),
         *run.task.error_lines(run),
         f"protocol: {run.config.protocol}",
     ]

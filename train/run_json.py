@@ -34,6 +34,7 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_config
 from featurestack.scores.calibration import fit_temperature, fit_thresholds
+from featurestack.scores.tasks.base import labels_of
 from featurestack.storage.files import Lock
 from featurestack.train.plan import NAMED_CLIPS, Plan
 from featurestack.train.run_identity import protocol
@@ -191,10 +192,10 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():
         tested = run.scored(selection=selection)
-        labels = task.labels(tested["target"], run.classes)
+        labels = labels_of(task, tested["target"], run.classes)
         probabilities = tested[run.classes].to_numpy(np.float32)
         temperature = 1.0
-        if task.by_temperature:
+        if not task.multilabel:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
         thresholds = None
         if task.multilabel:

@@ -64,6 +64,7 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.plan import Plan, Positions, split_folds
+from featurestack.train.score_lines import score_lines
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -536,7 +537,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         # without the epochs that early stopping spared
         bar.total -= clips * (plan.epochs - trainer.epoch)
         write_results(trainer, folder)
-        for line in plan.task.score_lines(run, [fold]):
+        for line in score_lines(run, [fold]):
             tell(f"{plan.path.name} fold {fold}: {line}")
         complete = True
     finally:

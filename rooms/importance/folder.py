@@ -52,6 +52,7 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import damage_named
 from featurestack.results.select_runs import fitting
 from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats
+from featurestack.scores.tasks.base import labels_of
 from featurestack.scores.tasks.registry import task_of
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
@@ -173,7 +174,7 @@ class ImportanceFolder:
     def labels(self) -> pd.DataFrame:
         """(N, K): whether a test clip has each class that one has."""
         names = [entry.name for entry in self.config.classes]
-        labels = task_of(self.config.task).labels(self.clips["target"], names)
+        labels = labels_of(task_of(self.config.task), self.clips["target"], names)
         table = pd.DataFrame(labels, columns=names)
         return table.loc[:, table.any()]
 

@@ -8,7 +8,6 @@ several seeds, (S, N, K).
 
 from __future__ import annotations
 
-import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
@@ -18,9 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import mean_percent, percent
-from featurestack.scores import calibration
-from featurestack.scores.metrics import METRICS, Floats, Ints, Labels, Prediction
+from featurestack.scores.metrics import METRICS, Ints, Labels, Prediction
 
 if TYPE_CHECKING:
     from featurestack.features_cache import Cache
@@ -48,19 +45,15 @@ class Task(ABC):
     column: str  # the clip table's column from which targets are made
     # the score that ranks runs: its column in tables and, after test_, in history.csv
     score: ClassVar[str]
-    metrics: ClassVar[str]  # key of METRICS: the scores of a fold
     # columns of history.csv without val_ or test_, and their scores of `prediction`
     history: ClassVar[Mapping[str, Callable[[Any], float]]]
     loss: ClassVar[str]  # key of train/optimisation.py's OBJECTIVES
-    activation_call: ClassVar[str]  # the call in a user's own training loop
-    # a clip has any number of classes, each predicted above a threshold; else one
-    multilabel: ClassVar[bool]
+    # a clip has any number of classes, each predicted above a threshold; else one, and
     # a temperature calibrates the probabilities
-    by_temperature: ClassVar[bool]
+    multilabel: ClassVar[bool]
     # kind of errors in a report: confusion | labels; '' leaves them to a section of the
     # task's own
     errors: ClassVar[str] = ""
-    fewest_classes: ClassVar[int]  # the training clips of a fold have at least so many
     framed: ClassVar[bool] = False  # its models have an answer for each frame
     # rooms' capabilities: a `Trainer`, and what `train predict` does with recordings;
     # '' for those of clips
@@ -165,60 +158,14 @@ class Task(ABC):
     def fold_scores(self, run: TestedRun) -> pd.DataFrame:
         """Every metric (columns) in each fold (rows), averaged over the seeds."""
         folds = np.unique(run.folds).tolist()
-        rows = {fold: self.clip_metrics(run, run.folds == fold) for fold in folds}
+        rows = {fold: clip_metrics(self, run, run.folds == fold) for fold in folds}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 
     def whole_scores(self, run: TestedRun) -> dict[str, float]:
         """Every metric of all clips together; none if only folds have one."""
         if self.metric.pooled:
             return {}
-        return self.clip_metrics(run, np.ones(len(run.folds), bool))
-
-    def clip_metrics(self, run: TestedRun, tested: Labels) -> dict[str, float]:
-        """Every metric of the clips `tested` (N,), averaged over the seeds."""
-        labels = run.labels[tested]
-        seeds = [
-            Prediction(labels, probabilities[tested], decided[tested])
-            for probabilities, decided in zip(run.probabilities, run.decisions)
-        ]
-        return {
-            name: float(np.mean([score(seed) for seed in seeds]))
-            for name, score in METRICS[self.metrics].items()
-        }
-
-    def score_lines(self, run: Any, folds: Sequence[int]) -> list[str]:
-        """Scores of these folds of a `RunFolder` at the last epoch and, if validation
-        chose one, at the best epoch; of an ensemble those of each member too.
-        """
-        split = run.scored_split
-        lines = []
-        epochs = {"last": "last epoch"}
-        if run.selection() == "best":
-            epochs["best"] = f"best epoch by {run.training.options.select}"
-        for selection, epoch in epochs.items():
-            table = run.scores(split, selection).loc[folds]
-            texts = []
-            for name in self.printed_scores:
-                # with tags, a fold may have no label to test
-                values = table[name].dropna().tolist()
-                spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-                text = (
-                    f"{statistics.fmean(values):.3f}{spread}" if values else "unknown"
-                )
-                if name == "accuracy":
-                    text = mean_percent(values)
-                texts.append(f"{name} {text}")
-            lines.append(f"{epoch}: {split} {', '.join(texts)}")
-        if run.members:
-            *alone, together = [
-                percent(run.scores(split, member=name)[self.score].loc[folds].mean())
-                for name in (*run.members, "")
-            ]
-            each = ", ".join(
-                f"{name} alone {value}" for name, value in zip(run.members, alone)
-            )
-            lines.append(f"{self.score}: {each}, together {together} %")
-        return lines
+        return clip_metrics(self, run, np.ones(len(run.folds), bool))
 
     def error_lines(self, run: Any) -> list[str]:
         """Lines of a summary on what a `RunFolder` errs in."""
@@ -255,24 +202,6 @@ class Task(ABC):
             if getattr(options, name) == value:
                 raise RequestError(f"{name.upper()}={value}{why}")
 
-    def labels(self, text: pd.Series[str], classes: Sequence[str]) -> Labels:
-        """(N, K): whether each clip has each class, from `text` as in `targets`."""
-        return self.indicator(self.targets(text, classes), len(classes))
-
-    def normalised(self, probabilities: Floats) -> Floats:
-        """(…, K) probabilities as read from a file, without its rounding."""
-        return probabilities
-
-    def scaled(self, probabilities: Probabilities, temperature: float) -> Probabilities:
-        """Probabilities (N, K) calibrated by a temperature, if the task has one."""
-        if not self.by_temperature:
-            return probabilities
-        return calibration.scaled(probabilities, temperature)
-
-    def default_thresholds(self, classes: Sequence[str]) -> dict[str, float]:
-        """The thresholds of a model that has none of its own."""
-        return dict.fromkeys(classes, DEFAULT_THRESHOLD) if self.multilabel else {}
-
     def epoch_scores(
         self, targets: Ints, probabilities: Probabilities
     ) -> dict[str, float]:
@@ -281,3 +210,22 @@ class Task(ABC):
         decided = self.decisions(probabilities, labels)
         prediction = Prediction(labels, probabilities, decided)
         return {name: score(prediction) for name, score in self.history.items()}
+
+
+def labels_of(task: Task, text: pd.Series[str], classes: Sequence[str]) -> Labels:
+    """(N, K): whether each clip has each class, from `text` as in `Task.targets`."""
+    return task.indicator(task.targets(text, classes), len(classes))
+
+
+def clip_metrics(task: Task, run: TestedRun, tested: Labels) -> dict[str, float]:
+    """Every metric of the clips `tested` (N,), averaged over the seeds."""
+    labels = run.labels[tested]
+    seeds = [
+        Prediction(labels, probabilities[tested], decided[tested])
+        for probabilities, decided in zip(run.probabilities, run.decisions)
+    ]
+    kind = "tags" if task.multilabel else "classes"
+    return {
+        name: float(np.mean([score(seed) for seed in seeds]))
+        for name, score in METRICS[kind].items()
+    }

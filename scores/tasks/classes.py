@@ -9,7 +9,6 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import refuse_class_names
 from featurestack.scores.metrics import (
-    Floats,
     Ints,
     Labels,
     accuracy,
@@ -32,7 +31,6 @@ class Classes(Task):
     """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
 
     score = "accuracy"
-    metrics = "classes"
     history: ClassVar[Mapping[str, Callable[[Any], float]]] = {
         "loss": log_loss,
         "accuracy": accuracy,
@@ -41,11 +39,8 @@ class Classes(Task):
         "f1": macro_f1,
     }
     loss = "cross_entropy"
-    activation_call = "logits.softmax(1)"
     multilabel = False
-    by_temperature = True
     errors = "confusion"
-    fewest_classes = 2
 
     def __init__(self, name: str, column: str) -> None:
         self.name = name
@@ -95,9 +90,6 @@ class Classes(Task):
         sums = probabilities.sum(axis=1, dtype=np.float64)
         one = np.abs(sums - 1) <= SUM_TOLERANCE
         return one & (probabilities >= 0).all(axis=1)
-
-    def normalised(self, probabilities: Floats) -> Floats:
-        return probabilities / probabilities.sum(axis=-1, keepdims=True)
 
     def predicted(
         self, probabilities: Probabilities, above: Labels, classes: Sequence[str]

@@ -42,7 +42,6 @@ class Tags(Task):
     name = "tags"
     column = "label"
     score = "map"
-    metrics = "tags"
     history: ClassVar[Mapping[str, Callable[[Any], float]]] = {
         "loss": tags.log_loss,
         "map": tags.mean_average_precision,
@@ -51,11 +50,8 @@ class Tags(Task):
         "f1": macro_f1,
     }
     loss = "binary_cross_entropy"
-    activation_call = "logits.sigmoid()"
     multilabel = True
-    by_temperature = False
     errors = "labels"
-    fewest_classes = 1
     unfit: Mapping[tuple[str, str], str] = {
         ("select", "val_accuracy"): (": TASK=tags has no such score; val_loss is one"),
     }

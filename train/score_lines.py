@@ -1,0 +1,40 @@
+"""The lines in which a finished fold or run tells its scores."""
+
+import statistics
+from collections.abc import Sequence
+
+from featurestack.commandline.quantities import mean_percent, percent
+from featurestack.results.run_folder import RunFolder
+
+
+def score_lines(run: RunFolder, folds: Sequence[int]) -> list[str]:
+    """Scores of these folds of a run at the last epoch and, if validation
+    chose one, at the best epoch; of an ensemble those of each member too.
+    """
+    split = run.scored_split
+    lines = []
+    epochs = {"last": "last epoch"}
+    if run.selection() == "best":
+        epochs["best"] = f"best epoch by {run.training.options.select}"
+    for selection, epoch in epochs.items():
+        table = run.scores(split, selection).loc[folds]
+        texts = []
+        for name in run.task.printed_scores:
+            # with tags, a fold may have no label to test
+            values = table[name].dropna().tolist()
+            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+            text = f"{statistics.fmean(values):.3f}{spread}" if values else "unknown"
+            if name == "accuracy":
+                text = mean_percent(values)
+            texts.append(f"{name} {text}")
+        lines.append(f"{epoch}: {split} {', '.join(texts)}")
+    if run.members:
+        *alone, together = [
+            percent(run.scores(split, member=name)[run.task.score].loc[folds].mean())
+            for name in (*run.members, "")
+        ]
+        each = ", ".join(
+            f"{name} alone {value}" for name, value in zip(run.members, alone)
+        )
+        lines.append(f"{run.task.score}: {each}, together {together} %")
+    return lines
