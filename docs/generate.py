@@ -38,7 +38,6 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.rooms.events.tested import SCORE_COLUMNS
-from featurestack.rooms.importance.tables import KEPT_COLUMNS
 from featurestack.scores.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
@@ -408,19 +407,6 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "false_alarms": "detections per hour that lie on no event",
             "wrong_names": "detections per hour on an event of another label alone",
             "onset_ms": "median milliseconds between the starts of partners",
-        },
-    ),
-    "importance_kept.csv": (
-        KEPT_COLUMNS,
-        SCORES
-        | {
-            "features": "the set to keep",
-            "without": "the feature that is left out of it; empty in the first row",
-            "accuracy": "of the smaller set",
-            "of": "accuracy of the larger set; in the first row of all features",
-            "folds": "share of the folds that choose this set",
-            "lost": "`of` less `accuracy`",
-            "clear": "whether the loss is clearly smaller than the one before",
         },
     ),
 }

@@ -1163,21 +1163,17 @@ def importance(
     name: str = '',
     model: str = 'linear',
     task: str = 'auto',
-    epochs: int = 40,
-    seed: int = 0,
-    wait: bool = False,
     quiet: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """`make importance`: the worth of each feature, alone and beside the others, from
-    many small fits.
+    fits of an exact model with and without it.
 
-    It returns four tables: `kept`, the smallest set with 95 % of what all features
-    give, and what is lost without each of its features; `features`, four numbers of
-    each feature with interval and p; `classes`, the Shapley value by class; `sets`,
+    It returns three tables: `features`, what each feature gives alone, what is lost
+    without it and what it adds to the base, each with interval and p; `classes`,
         the
-    best set of each size with its cost.
+    same by class; `smaller`, the best smaller sets and whether they are as good.
 
-        fs.importance("mel mfcc chroma", dataset="synth")["kept"]
+        fs.importance("mel mfcc chroma", dataset="synth")["features"]
 
     Options, each with its default and meaning:
 
@@ -1188,12 +1184,8 @@ def importance(
     name: another name for the dataset's folders
     features: [mel mfcc chroma] features, or sets joined by + that count as one;
         all, small
-    model: [linear] linear or texturenet, perhaps with its own options: linear@C=1
+    model: [linear] an exact model, perhaps with its own options: linear@C=1
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
-    epochs: [40] epochs of MODEL=texturenet
-    seed: [0] seed of permutations (importance) or parts (curve), and of texturenet
-    wait: wait for another process that fills the same folder instead of being
-        refused
     quiet: print nothing; warnings stay
     """
 
@@ -1206,7 +1198,6 @@ def curve(
     name: str = '',
     model: str = 'linear',
     task: str = 'auto',
-    epochs: int = 40,
     seed: int = 0,
     out: str | Path | None = None,
     quiet: bool = False,
@@ -1224,10 +1215,9 @@ def curve(
         folder
     name: another name for the dataset's folders
     features: [mel] feature sets separated by blanks
-    model: [linear] linear or texturenet, perhaps with its own options: linear@C=1
+    model: [linear] an exact model, perhaps with its own options: linear@C=1
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
-    epochs: [40] epochs of MODEL=texturenet
-    seed: [0] seed of permutations (importance) or parts (curve), and of texturenet
+    seed: [0] seed of the parts of the recordings
     out: CSV file of the curves; a figure is put beside it
     quiet: print nothing; warnings stay
     """

@@ -97,15 +97,12 @@ def computed(**way):
 def importance_config(*features, **given):
     known = {
         "dataset": "made",
+        "hash": "0",
         "synthetic": True,
         "model": "linear",
         "task": "classes",
-        "seed": 0,
-        "clips": 120,
         "classes": named("a", "b"),
         "features": features,
-        "fingerprints": {},
-        "extraction": {name: ExtractionCost(megabytes=1.0) for name in features},
     }
     return ImportanceConfig(**known | given)
 

@@ -63,18 +63,14 @@ def bundle(options: BundleOptions) -> int:
 
 
 def list_(options: ListOptions) -> int:
-    """List models, augmentations, recipes, runs and importance folders, or one model's
-    stages.
-    """
+    """List models, augmentations, recipes and runs, or one model's stages."""
     from featurestack.train.listing import list_all
 
     return list_all(options)
 
 
 def remove(options: RemoveOptions) -> int:
-    """Delete runs and importance folders, after printing the number and size of their
-    files.
-    """
+    """Delete runs, after printing the number and size of their files."""
     from featurestack.train.remove import remove_runs
 
     return remove_runs(options)

@@ -1,5 +1,5 @@
-"""`python -m train list`: models with their sizes, augmentations, recipes, runs and
-importance folders; or the runs of several folders as a table.
+"""`python -m train list`: models with their sizes, augmentations, recipes and
+runs; or the runs of several folders as a table.
 """
 
 import shlex
@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from torch import nn
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import count
 from featurestack.commandline.registry import first_sentence
@@ -23,7 +22,7 @@ from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
-from featurestack.train.options import FOLDERS, ListOptions
+from featurestack.train.options import ListOptions
 
 NO_FOLD = "it has no finished fold yet: continue its training"
 CLASSES = 50  # the classes of the models that are counted
@@ -77,8 +76,8 @@ def describe_model(
 
 
 def list_all(options: ListOptions) -> int:
-    """The command `list`; 1 if a run or an importance folder cannot be read: it is
-    named, and the others are listed.
+    """The command `list`; 1 if a run cannot be read: it is named, and the others
+    are listed.
     """
     torch.set_num_threads(1)  # the work is too small to be shared among threads
     folders = run_folders(options.runs)
@@ -131,10 +130,6 @@ def overview(runs: Path) -> list[str]:
         remove = make_command("train remove", "NAME")
         parts.append(f"Runs (RUNS={runs}; {remove} deletes one)")
         parts.append(text_table(rows, ("folder", "features", "folds")))
-    if FOLDERS in rooms.names("capabilities"):
-        measured, damages = rooms.load("capabilities", FOLDERS).listing(runs)
-        parts += measured
-        problems += damages
     stages = make_command("train list", "NAME")
     parts.append(f"{stages} shows the shape after each layer that changes it")
     print("\n\n".join(parts))

@@ -31,7 +31,6 @@ from featurestack.train.recipes import recipe_words
 of_networks = functools.partial(option, needs="steps")
 
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
-FOLDERS = "importance folders"  # the capability that lists and finds them
 
 
 class Execution(Options):
@@ -283,16 +282,13 @@ class BundleOptions(ChosenRun, DataOptions):
 
 
 class RemoveOptions(RunsOptions):
-    """Delete runs and importance folders, after printing the number and size of their
-    files.
-    """
+    """Delete runs, after printing the number and size of their files."""
 
     example = 'RUN="mel-cnn4 mfcc-cnn4"'
 
     run: str = option(
         "",
-        "name, path or unique prefix of a run or importance folder; several remove"
-        " each",
+        "name, path or unique prefix of a run; several remove each",
         positional=True,
     )
     dataset: str = option(
@@ -302,8 +298,8 @@ class RemoveOptions(RunsOptions):
 
 
 class ListOptions(Options):
-    """Models, augmentations, recipes, runs and importance folders, one model's stages,
-    or the runs of several folders as CSV.
+    """Models, augmentations, recipes and runs, one model's stages, or the runs of
+    several folders as CSV.
     """
 
     example = 'RUNS="anna ben clara"'

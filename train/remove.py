@@ -1,16 +1,15 @@
-"""`python -m train remove`: delete runs and importance folders."""
+"""`python -m train remove`: delete runs."""
 
 import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-from featurestack.commandline import rooms
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
 from featurestack.results.run_folder import RETRAINING, hidden, locked
 from featurestack.results.select_runs import select
-from featurestack.train.options import FOLDERS, RemoveOptions
+from featurestack.train.options import RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
@@ -30,8 +29,7 @@ def remove_runs(options: RemoveOptions) -> int:
             return 1
         for folder in folders:
             # first: a half-deleted folder no longer counts as a run
-            for name in ("run.json", "importance.json"):
-                (folder / name).unlink(missing_ok=True)
+            (folder / "run.json").unlink(missing_ok=True)
             shutil.rmtree(folder)
     print("removed")
     return 0
@@ -40,23 +38,10 @@ def remove_runs(options: RemoveOptions) -> int:
 def named_folders(options: RemoveOptions) -> list[Path]:
     """The folders that RUN names, with a retraining that was begun."""
     dataset = dataset_name(options.dataset)
-    words = options.run.split()
-    measured = []
     folders = []
-    if FOLDERS in rooms.names("capabilities"):
-        room = rooms.load("capabilities", FOLDERS)
-        measured = [w for w in words if Path(w).name.startswith(room.IMPORTANCE)]
-        folders = [
-            room.find_importance_folder(options.runs, word, dataset)
-            for word in measured
-        ]
-    runs = options.run  # a path may hold blanks
-    if measured:
-        runs = " ".join(word for word in words if word not in measured)
-    if runs or not folders:
-        for run in select(options.runs, runs, dataset):
-            folders.append(run.path)
-            begun = hidden(run.path, RETRAINING)
-            if begun.is_dir():
-                folders.append(begun)
+    for run in select(options.runs, options.run, dataset):
+        folders.append(run.path)
+        begun = hidden(run.path, RETRAINING)
+        if begun.is_dir():
+            folders.append(begun)
     return folders

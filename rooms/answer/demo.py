@@ -73,12 +73,10 @@ def sweep(features: str, **given: Any) -> str:
 def measure(features: str, **given: Any) -> str:
     from featurestack.rooms.importance.functions import importance
 
-    kept = importance(features, quiet=True, **given)["kept"].iloc[0]
-    every = counted(len(features.split()), "feature")
-    return (
-        f"{kept['features']} {percent(kept['accuracy'])} %, all {every}"
-        f" {percent(kept['of'])} %"
-    )
+    tests = importance(features, quiet=True, **given)["features"]
+    lost = tests[tests["measure"] == "lost"].set_index("feature")["mean"]
+    name = lost.idxmax()
+    return f"without {name} {percent(lost[name])} points are lost, the most of all"
 
 
 def report(**given: Any) -> str:

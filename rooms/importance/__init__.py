@@ -8,7 +8,7 @@ ROOM = Room(
     templates=Path(__file__).parent / "templates",
     targets={"importance": "train importance", "curve": "train curve"},
 )
-NAMES = ("importance", "importance_by_class", "importance_sets", "curve")
+NAMES = ("importance", "importance_by_class", "curve")
 
 
 @ROOM.commands("train importance", "train curve")
@@ -25,13 +25,6 @@ def load_functions() -> Loaded:
     return importance, curve
 
 
-@ROOM.capabilities("importance folders")
-def load_folders() -> Loaded:
-    from featurestack.rooms.importance import folder
-
-    return (folder,)
-
-
 @ROOM.figures(*NAMES)
 def load_figures() -> Loaded:
     from featurestack.analysis.figures.drawing import FIGURES
@@ -40,7 +33,7 @@ def load_figures() -> Loaded:
     return [FIGURES[name] for name in NAMES]
 
 
-@ROOM.sections("importance", files="importance-*/*.*")
+@ROOM.sections("importance", files="importance/*.*")
 def load_sections() -> Loaded:
     from featurestack.rooms.importance.section import importance
 

@@ -1,6 +1,6 @@
-"""`python -m train curve`: the score against the number of training recordings.
+"""`make curve`: the score against the number of training recordings.
 
-For each feature set a small model is trained on an eighth, a quarter, half and all of
+For each feature set an exact model is fitted on an eighth, a quarter, half and all of
 the training recordings of each fold, and scored on all test clips. Parts are
 stratified, and each lies within the next larger one. If a curve still rises at its end,
 more recordings help more than another model.
@@ -17,11 +17,7 @@ from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
-from featurestack.rooms.importance.measure import (
-    LoadedFolds,
-    load_folds,
-    make_importance_plan,
-)
+from featurestack.rooms.importance.fits import LoadedFolds, load_folds, make_fit_plan
 from featurestack.rooms.importance.options import CurveOptions, ImportanceOptions
 from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.storage.files import replace_file, replaced
@@ -39,12 +35,14 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
     for channels in parse_list(options.features):
         features = "+".join(map(str, channels))
         asked = part_of(options, ImportanceOptions, features=features)
-        folds = load_folds(make_importance_plan(asked, least=1))
-        every = frozenset(folds.importance.names)
+        folds = load_folds(make_fit_plan(asked, least=1))
+        every = frozenset(folds.fits.names)
         for part in PARTS:
-            trained = {fold: trained_on(folds, fold, part) for fold in folds.data}
+            trained = {
+                fold: trained_on(folds, fold, part, options.seed) for fold in folds.data
+            }
             answers = [
-                folds.answers(fold, every, clips.index.to_numpy())
+                folds.answers(every, fold, clips.index.to_numpy())
                 for fold, clips in trained.items()
             ]
             recordings = [clips["group"].nunique() for clips in trained.values()]
@@ -61,7 +59,7 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
 
 def score_of(folds: LoadedFolds, answers: NDArray[np.float32]) -> dict[str, float]:
     """The task's score of the tested clips, with its interval if it is quick."""
-    plan = folds.importance.plan
+    plan = folds.fits.plan
     metric = plan.task.metric
     labels = plan.indicator(folds.tested)
     clips = plan.cache.clips.iloc[folds.tested]
@@ -76,15 +74,15 @@ def score_of(folds: LoadedFolds, answers: NDArray[np.float32]) -> dict[str, floa
     return scores | {"low": low, "high": high}
 
 
-def trained_on(folds: LoadedFolds, fold: int, part: str) -> pd.DataFrame:
+def trained_on(folds: LoadedFolds, fold: int, part: str, seed: int) -> pd.DataFrame:
     """The training clips of a fold, from one of PARTS of its recordings.
 
     Parts are stratified, and each lies within the next larger one.
     """
-    clips = folds.importance.plan.table.loc[folds.data[fold].train]
+    clips = folds.fits.plan.table.loc[folds.data[fold].train]
     if PARTS[part] == 1:
         return clips
-    rng = np.random.default_rng([folds.importance.plan.training.seed, fold])
+    rng = np.random.default_rng([seed, fold])
     left_out = draw_groups(clips, 1 - PARTS[part], rng)
     return clips[~clips["group"].isin(left_out)]
 

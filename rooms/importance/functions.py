@@ -37,14 +37,13 @@ def make_curve(options: CurveOptions) -> None:
 @takes(ImportanceOptions, "features")
 def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
     """`make importance`: the worth of each feature, alone and beside the others, from
-    many small fits.
+    fits of an exact model with and without it.
 
-    It returns four tables: `kept`, the smallest set with 95 % of what all features
-    give, and what is lost without each of its features; `features`, four numbers of
-    each feature with interval and p; `classes`, the Shapley value by class; `sets`, the
-    best set of each size with its cost.
+    It returns three tables: `features`, what each feature gives alone, what is lost
+    without it and what it adds to the base, each with interval and p; `classes`, the
+    same by class; `smaller`, the best smaller sets and whether they are as good.
 
-        fs.importance("mel mfcc chroma", dataset="synth")["kept"]
+        fs.importance("mel mfcc chroma", dataset="synth")["features"]
     """
     from featurestack.rooms.importance.measure import measure_importance
     from featurestack.rooms.importance.tables import importance_tables

@@ -1,15 +1,13 @@
 """The section of the report on importance, its figures and its sentences."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from math import isfinite, isnan
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from featurestack.analysis.figures.comparison import draw_intervals
+from featurestack.analysis.figures.comparison import draw_intervals, points_or_dot
 from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     MANY_CLASSES,
@@ -24,38 +22,43 @@ from featurestack.analysis.figures.drawing import (
     signed_colours,
 )
 from featurestack.analysis.page import listed
+from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.analysis.sentences import either, unsigned
+from featurestack.analysis.sentences import unsigned
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, percent, plural
-from featurestack.rooms.importance.folder import ImportanceFolder
-from featurestack.rooms.importance.tables import importance_calls, importance_tables
+from featurestack.commandline.spelling import make_command
+from featurestack.rooms.importance.folder import FOLDER, ImportanceFolder
+from featurestack.rooms.importance.tables import importance_tables
 
-UNIT = "nats per clip"
-NAMED = 4  # features of the kept set whose loss the first screen states
+NAMED = 4  # features whose loss the first screen states
 
 Row = Mapping[str, Any]
 
 
 def importance(page: PageInputs) -> Section | None:
-    """The shown call, the others' names, a problem for each unfinished one."""
-    calls, problems = importance_calls(page.options.runs, page.job.dataset)
-    if not calls:
-        return Section("", "", problems=problems) if problems else None
-    shown, *others = calls
+    """The last call of `make importance`."""
+    path = page.options.runs / page.job.dataset / FOLDER
+    if not (path / "importance.json").is_file():
+        return None
+    shown = ImportanceFolder(path)
+    try:
+        tables = importance_tables(shown)
+    except RequestError as error:
+        return Section("", "", problems=[Problem(path.name, str(error), "damaged")])
     found = page.found
-    tables = importance_tables(shown)
-    shares = tables["features"].query("measure == 'shapley'")
-    if shares["low"].notna().any():
+    losses = tables["features"].query("measure == 'lost'")
+    if losses["low"].notna().any():
         columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
-        page.writer.submit("importance", intervals=shares.rename(columns=columns))
-    page.writer.submit("importance_by_class", classes=tables["classes"])
-    score = shown.config.score
-    page.writer.submit("importance_sets", sets=tables["sets"], score=score)
+        page.writer.submit("importance", intervals=losses.rename(columns=columns))
+    by_class = tables["classes"].query("measure == 'lost'")
+    page.writer.submit("importance_by_class", classes=by_class)
     best = found.best["features"].split("+") if found.best else []
     if found.choice:
         best = found.choice.recommended.split("+")
-    sets = {row["features"] for row in found.rows}
-    matters = what_matters(tables["kept"].to_dict("records"), shown, best)
+    sentences = what_matters(tables, shown, best)
+    if found.main:
+        sentences += other_clips(shown, found.main.best.clip_ids)
     return Section(
         "importance",
         "Importance",
@@ -64,14 +67,8 @@ def importance(page: PageInputs) -> Section | None:
             "measured": tables,
             "shown_call": shown,
             "shown_call_in_words": measured_features(shown),
-            "rankings_differ": rankings_differ(len(sets)),
-            "fitted_in_words": fitted_sets(shown),
-            "other_calls": {
-                other.path.name: (other, measured_features(other)) for other in others
-            },
         },
-        problems=problems,
-        leads={"What matters?": matters} if matters else {},
+        leads={"What matters?": " ".join(sentences)} if sentences else {},
     )
 
 
@@ -79,71 +76,27 @@ def importance(page: PageInputs) -> Section | None:
 
 
 figure(
-    "Share of each feature in the information that all give, with its interval; hollow:"
-    " no clear difference from 0",
+    "Points of the score that are lost without each feature, with their intervals;"
+    " hollow: no clear loss",
     row_height("intervals", 0.7, 0.2),
     name="importance",
-)(partial(draw_intervals, scale=1, label=UNIT))
+)(partial(draw_intervals, label="points lost"))
 
 
 @figure(
-    f"Share of each feature by class, in {UNIT}; bold: clear; up to {MANY_CLASSES}"
-    " classes, those in which the features differ most",
+    "Points that are lost without each feature, by class; bold: clear; up to"
+    f" {MANY_CLASSES} classes, those in which the features differ most",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
-    """Draw Shapley values of classes (rows) and features (columns)."""
-    shares = square(classes, "mean")
-    kept = differing_most(shares.to_numpy().T)
-    shares = shares.iloc[kept]
-    clear = square(classes, "significant").to_numpy()[kept]
-    colours = signed_colours(shares.to_numpy(), least=0.01)
-    return heat_map(ax, shares.map(two_decimals), colours, bold=clear, turn=45)
-
-
-def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column of a table as a matrix by its first two columns."""
-    names = list(table.columns[:2])
-    cells = table.set_index(names)[column]
-    return cells.unstack(sort=False)
-
-
-def two_decimals(value: float) -> str:
-    """A number with two decimals and no leading zero: `.25`, `-.25`."""
-    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.2f}")
-
-
-@figure(
-    "Accuracy of the best set of each size, selected on the other folds, by extraction"
-    " time; the line joins those above every faster one",
-    lambda **_: 2.8,
-    COLUMN_WIDTH,
-)
-def draw_importance_sets(
-    ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy"
-) -> Axes:
-    """Draw the table `sets` by extraction time, or by size without all times."""
-    x = "size"
-    xlabel = "features"
-    if sets["milliseconds"].notna().all():
-        x = "milliseconds"
-        xlabel = "ms per clip"
-    sets = sets.assign(x=sets[x], y=100 * sets["accuracy"]).sort_values("x")
-    best_so_far = sets["y"].cummax().shift(fill_value=0)
-    front = sets[sets["y"] > best_so_far]
-    ax.plot(front["x"], front["y"], color=SERIES[0], drawstyle="steps-post")
-    ax.plot(sets["x"], sets["y"], "o", color=SERIES[0])
-    for best in front.itertuples():
-        ax.annotate(
-            str(best.size),
-            (best.x, best.y),
-            (0, 6),
-            textcoords="offset points",
-            ha="center",
-        )
-    ax.set(xlabel=xlabel, ylabel=f"{score}, %")
-    grid_lines(ax)
-    return ax
+    """Draw `mean` of classes (rows) and features (columns)."""
+    cells = classes.set_index(["class", "feature"])[["mean", "significant"]]
+    means = cells["mean"].unstack(sort=False)
+    kept = differing_most(means.to_numpy().T)
+    means = means.iloc[kept]
+    clear = cells["significant"].unstack(sort=False).to_numpy()[kept]
+    colours = signed_colours(means.to_numpy(), least=0.01)
+    return heat_map(ax, means.map(points_or_dot), colours, bold=clear, turn=45)
 
 
 @figure(
@@ -178,122 +131,91 @@ def draw_curve(ax: Axes, *, curve: pd.DataFrame, group: str = "recording") -> Ax
 # ---- sentences
 
 
-def between(low: float, high: float) -> str:
-    return f"{unsigned(low)} to {unsigned(high)}" if isfinite(low) else ""
-
-
 def measured_features(folder: ImportanceFolder) -> str:
     """`5 features, by linear`."""
-    return f"{counted(len(folder.features), 'feature')}, by {folder.config.model}"
-
-
-def lost_points(lost: float, low: float, high: float) -> str:
-    """`1.2 points less, 0.1 to 2.3`; a negative loss is a gain."""
-    if lost < 0:
-        interval = between(-high, -low)
-        text = f"{unsigned(-lost)} points more"
-    else:
-        interval = between(low, high)
-        text = f"{unsigned(lost)} points less"
-    return f"{text}, {interval}" if interval else text
+    config = folder.config
+    return f"{counted(len(config.features), 'feature')}, by {config.model}"
 
 
 def what_matters(
-    kept: Sequence[Row], folder: ImportanceFolder, best: Sequence[str]
-) -> str:
-    """The set to keep, what is lost without each of its features, and features of the
-    best configuration that were not measured. `kept` are rows of `tables.kept_set`.
+    tables: Mapping[str, pd.DataFrame], folder: ImportanceFolder, best: Sequence[str]
+) -> list[str]:
+    """Sentences on the smaller set, what is lost without each feature, and features of
+    the best configuration that were not measured.
     """
-    if not kept:
-        return composed_importance(folder)
-    chosen, *losses = kept
-    every = measured_features(folder)
-    score = folder.config.score
-    fitted = fitted_sets(folder)
-    fitted = f"{fitted} " if fitted else ""
-    if chosen["features"] == "+".join(map(str, folder.features)):
-        first = (
-            f"No smaller set {fitted}keeps 95 % of what all {every}, give above chance"
-            f" ({percent(chosen['of'])} % {score})."
+    features = folder.config.features
+    if composed := folder.config.composed_from:
+        text = (
+            f"These {len(features)} features are the best of {composed} on these test"
+            " folds; no interval here corrects that, so no smaller set is named."
         )
-    else:
-        less = lost_points(chosen["lost"], chosen["low"], chosen["high"])
-        accuracy, of = percent(chosen["accuracy"]), percent(chosen["of"])
-        first = (
-            f"A smaller set is nearly as good: {chosen['features']} reaches"
-            f" {accuracy} % {score}; all {every}, reach {of} % ({less}). Each fold's"
-            " set was chosen on the other folds"
-        )
-        if chosen["folds"] < 1:
-            first += f"; {percent(chosen['folds'], 0)} % of the folds chose this one"
-        first += "."
-    sentences = [first]
-    if losses:
-        sentences.append(lost_by_feature(losses))
-    measured = {*map(str, folder.features)}
-    unmeasured = [name for name in dict.fromkeys(best) if name not in measured]
-    if unmeasured:
+        return [text]
+    smaller = tables["smaller"].to_dict("records")
+    if not smaller:
+        return [f"All {measured_features(folder)}, are not clearly better than chance."]
+    losses = tables["features"].query("measure == 'lost'").to_dict("records")
+    sentences = [smaller_set(smaller, folder), lost_by_feature(losses)]
+    if unmeasured := [name for name in dict.fromkeys(best) if name not in features]:
         sentences.append(
             f"Importance was not measured for {listed(unmeasured)}, which the best"
             " configuration has."
         )
-    return " ".join(sentences)
+    return sentences
+
+
+def smaller_set(rows: Sequence[Row], folder: ImportanceFolder) -> str:
+    """The smallest set that the interval allows to be called as good; else the smallest
+    that may be, or the one that loses least. `rows` are those of `smaller_sets`.
+    """
+    good = [row for row in rows if row["verdict"] == "as good"]
+    possible = [row for row in rows if row["enough"] and row["verdict"] == "open"]
+    row = [*good, *possible, min(rows, key=lambda row: row["lost"])][0]
+    lost, low, high = row["lost"], row["low"], row["high"]
+    difference = f"{unsigned(abs(lost))} points {'more' if lost < 0 else 'less'} than"
+    interval = ""
+    if pd.notna(low):
+        ends = (-high, -low) if lost < 0 else (low, high)
+        interval = f"; difference {unsigned(ends[0])} to {unsigned(ends[1])}"
+    text = (
+        f"{row['features']} {percent(row['score'])} %, {difference} all"
+        f" {measured_features(folder)} ({percent(row['of'])} %{interval}):"
+    )
+    words = {
+        "as good": "it is as good, within a twentieth of what all give above chance.",
+        "worse": "no smaller set that was fitted is as good.",
+        "open": "whether it is as good is open.",
+    }
+    return f"{text} {words[row['verdict']]}"
 
 
 def lost_by_feature(rows: Sequence[Row]) -> str:
-    """The loss without each feature, and which losses cannot be ordered."""
-    parts: list[str] = []
-    for row in rows[:NAMED]:
-        lost = f"without {row['without']} {unsigned(row['lost'])}"
-        if not parts:
-            lost = f"Without {row['without']} {unsigned(row['lost'])} points are lost"
-        if not isnan(row["low"]):
-            lost += f" ({unsigned(row['low'])} to {unsigned(row['high'])})"
-        parts.append(lost)
-    text = ", ".join(parts)
-    if len(rows) > NAMED:
-        text += "; the section lists the other losses"
-    for names in open_orders(rows):
-        text += f"; which of {either(names)} matters more is open"
-    return f"{text}."
+    """The features without which the loss is clear, the largest loss first."""
+    clear = [row for row in rows if row["significant"] and row["mean"] > 0]
+    clear.sort(key=lambda row: -row["mean"])
+    if not clear:
+        return "Without any one of them no loss is clear."
+    losses = [
+        f"without {row['feature']} {unsigned(row['mean'])} points are lost"
+        f" ({unsigned(row['low'])} to {unsigned(row['high'])})"
+        for row in clear[:NAMED]
+    ]
+    text = ", ".join(losses)
+    if len(clear) > NAMED:
+        text += f", and {len(clear) - NAMED} more"
+    if len(clear) < len(rows):
+        text += "; without one of the others no loss is clear"
+    return f"{text[0].upper()}{text[1:]}."
 
 
-def open_orders(rows: Sequence[Row]) -> list[list[str]]:
-    """Features whose losses follow each other and do not differ clearly, by group."""
-    groups: list[list[str]] = []
-    for row in rows:
-        if groups and not row["clear"]:
-            groups[-1].append(row["without"])
-        else:
-            groups.append([row["without"]])
-    return [names for names in groups if len(names) > 1]
-
-
-def fitted_sets(folder: ImportanceFolder) -> str:
-    """The number of feature sets that were fitted; empty if all were."""
-    fitted = len(folder.values()) - 1
-    every = 2 ** len(folder.features) - 1
-    if fitted >= every:
-        return ""
-    return f"of the {fitted:,} of {every:,} sets that were fitted"
-
-
-def composed_importance(folder: ImportanceFolder) -> str:
-    """Says that the measured features were chosen on the tested folds."""
-    if not folder.config.composed_from:
-        return ""
-    return (
-        f"These {len(folder.features)} features are the best of"
-        f" {folder.config.composed_from} on these test folds; no test or interval here"
-        " corrects that, so no set to keep is named."
+def other_clips(folder: ImportanceFolder, tested: Collection[str]) -> list[str]:
+    """Says that importance was measured on other clips than the best run's."""
+    clips = folder.scores["clip_id"]
+    if {*clips} == {*tested}:
+        return []
+    command = make_command("importance", f"FEATURES={' '.join(folder.config.features)}")
+    text = (
+        f"Importance was measured on {counted(len(clips), 'clip')}, the best"
+        f" configuration on {len(tested):,}, and they are not the same: {command}"
+        " measures it again."
     )
-
-
-def rankings_differ(feature_sets: int) -> str:
-    """Why the ranking of runs may differ from this one; '' if one set was trained."""
-    if feature_sets < 2:
-        return ""
-    return (
-        "A comparison of runs trains the chosen model anew for each set, so it may rank"
-        " features differently."
-    )
+    return [text]

@@ -37,9 +37,6 @@ INTERVALS = {
         {"name": NAMES, "low": [0, 0, np.nan], "high": 0.04} | ESTIMATES
     )
 }
-SETS = pd.DataFrame(
-    {"size": [1, 2], "features": NAMES[:2], "accuracy": [0.7, 0.8], "milliseconds": 3.0}
-)
 SPAN = ["start", "end", "label"]
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
 CURVE = pd.DataFrame(
@@ -81,7 +78,6 @@ EXAMPLES = {
             )
         )
     },
-    "importance_sets": {"sets": SETS},
     "curve": {"curve": CURVE},
     "class_means": {"means": TABLE, "row_unit": "Hz"},
     "clips_per_fold": {"counts": (9 * TABLE).astype(int)},

@@ -65,9 +65,8 @@ def test_the_runs_of_several_folders_are_one_table(finished, tmp_path, capsys):
 
 @pytest.fixture
 def unreadable(finished, monkeypatch):
-    """Four runs beside `finished`: one that another user may not read, one whose
-    run.json is damaged, one without a finished fold, and one importance folder whose
-    configuration is damaged.
+    """Three runs beside `finished`: one that another user may not read, one whose
+    run.json is damaged, and one without a finished fold.
     """
     folder = finished.path.parent
     closed, damaged, begun = (folder / name for name in ("closed", "damaged", "begun"))
@@ -76,8 +75,6 @@ def unreadable(finished, monkeypatch):
     (damaged / "run.json").write_text('{"dataset": "li')
     for file in begun.glob("fold*/predictions.csv"):
         file.unlink()
-    (folder / "importance-linear-0").mkdir()
-    (folder / "importance-linear-0" / "importance.json").write_text("{")
     for module in (files, run_folder):
         monkeypatch.setattr(module, "may_read", lambda place: place != closed)
     return folder
@@ -96,7 +93,6 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
     assert "train this run again" in printed.err
     assert "begun" not in printed.err and "begun" in printed.out
     assert finished.name in printed.out
-    assert ("importance-linear-0" in printed.err) is not several
 
 
 @pytest.mark.parametrize("words", ["", " "])
