@@ -3,7 +3,7 @@
 Each study is made: scores, whether a detection is right, and checks that are drawn as
 CHECK= draws them. The chance that a detection is right rises with its score along a
 straight line in log-odds; or it levels off, as where something sounds alike and is
-taken for the label at every score; or nearly all are right. Recordings differ by a
+predicted as the label at every score; or nearly all are right. Recordings differ by a
 standard deviation of 0 or 1 in log-odds.
 
 An interval should hold the precision above its threshold in 95 %: `here` of all
