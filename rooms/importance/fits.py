@@ -35,7 +35,7 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan, split_folds
 from featurestack.train.trainer import draw_network, trainer_of
 
-MODELS = ("linear",)  # exact: equal clips give equal fits, in seconds
+MODELS = ("linear", "ridge")  # exact: equal clips give equal fits, in seconds
 FeatureSet = frozenset[str]
 
 

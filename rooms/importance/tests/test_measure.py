@@ -22,12 +22,13 @@ def measure(cache_folder, tmp_path):
     )
 
 
+@pytest.mark.parametrize("model", ["linear", "ridge"])
 def test_alone_all_and_all_but_one_are_runs_of_the_model(
-    measure, cache_folder, options
+    measure, cache_folder, options, model
 ):
-    scores = measure("mel chroma blank").scores.set_index("clip_id")
+    scores = measure("mel chroma blank", model=model).scores.set_index("clip_id")
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
-        given = {"grid": "64x216", "model": "linear", "features": features}
+        given = {"grid": "64x216", "model": model, "features": features}
         trained = execute(options, dataset=str(cache_folder), **given)
         rows = trained.scored().set_index("clip_id").loc[scores.index]
         correct = rows[trained.classes].idxmax(axis=1) == rows["target"]
