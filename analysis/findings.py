@@ -98,11 +98,6 @@ class Findings:
     detectable: float = np.nan
     # recordings that a verdict takes; 0 if there are enough, or if unknown
     recordings_needed: int = 0
-    # accuracy if each fold's run is chosen on the other folds; NaN for tags: a fold's
-    # mAP has another scale than the mAP of all folds
-    nested: float = np.nan
-    nested_low: float = np.nan  # its 95 % interval
-    nested_high: float = np.nan
     # sentences on fields of the names that may be speakers, sites or devices
     fields: Sequence[str] = ()
     # rows of `class_report`, the lowest recall (tags: average precision) first
@@ -199,13 +194,10 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
     every = table.merge(details.drop(columns="seeds"), on="run").to_dict("records")
     rows = every[: len(main.runs)]
     changes = pd.DataFrame()
-    nested = nested_low = nested_high = np.nan
     if len(main.runs) > 1:
         from featurestack.analysis.ablations import ablations
-        from featurestack.analysis.nested import nested_score
 
         changes = ablations(main)
-        nested, nested_low, nested_high = nested_score(main)
     reports = {run.name: tables.class_report(run) for run in runs}
     options = [{"run": run.name, **tables.settings(run)} for run in runs]
     made = {
@@ -236,9 +228,6 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         chance_p=chance_p,
         detectable=detectable,
         recordings_needed=needed,
-        nested=nested,
-        nested_low=nested_low,
-        nested_high=nested_high,
         hardest=lowest.to_dict("records"),
         gains=changes.to_dict("records"),
     )

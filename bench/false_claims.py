@@ -3,19 +3,16 @@
     python -m bench.false_claims
     python -m bench.false_claims TASK=tags
     python -m bench.false_claims TASK=intervals
-    python -m bench.false_claims TASK=best
     python -m bench.false_claims TASK=composed
     python -m bench.false_claims TASK=price
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
 or that an ablation is a clear gain or loss. For the power, mel+mfcc is truly better
-than the other runs. TASK=intervals has the coverage of the interval
-of a difference where few recordings differ. TASK=best has the coverage of both
-intervals of the best of many equal runs: its own, and that of its choice on the other
-folds. TASK=composed joins the best three of 25 useless features on the tested folds,
-and has the reports that call something better than chance if the joined set were
-tested, and as they are.
+than the other runs. TASK=intervals has the coverage of the interval of a difference
+where few recordings differ. TASK=composed joins the best three of 25 useless features
+on the tested folds, and has the reports that call something better than chance if the
+joined set were tested, and as they are.
 TASK=price has the reports of a loss by a field that means nothing.
 """
 
@@ -25,8 +22,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.nested import nested_score
-from featurestack.analysis.ranking import rankings
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
@@ -51,8 +46,6 @@ COMPOSED_CLIPS = (40, 100, 300)
 PRICE_CLIPS = (60, 200)
 PRICE_VALUES = (2, 3, 5, 20)
 PRICE_TIED = (0.0, 0.5)  # share of the clips whose value follows from the class
-ACCURACY = 0.75  # accuracy of `simulated_runs`
-BEST_CLIPS = (40, 100, 400)
 INTERVAL_RECORDINGS = (12, 40, 100, 300)
 # clips of a recording, the share of their variance that is common to it
 CLUSTERS = ((1, 0.0), (8, 0.0), (8, 0.5), (8, 1.0))
@@ -84,11 +77,11 @@ class FalseClaimsOptions(Options):
         (2, 5, 10), "true differences for the power, in points"
     )
     seed: int = option(0, "seed of the runs")
-    task: Literal["classes", "tags", "intervals", "best", "composed", "price"] = option(
+    task: Literal["classes", "tags", "intervals", "composed", "price"] = option(
         "classes",
         "tags: clips with several labels, ranked by mAP; intervals: of"
-        " differences between few recordings; best: of the best of many"
-        " runs; composed: sets of the best features; price: of a leak that is none",
+        " differences between few recordings; composed: sets of the best features;"
+        " price: of a leak that is none",
     )
 
 
@@ -116,7 +109,7 @@ def false_claims_of_classes(
     print(
         text_table(
             [*rows, ("all", "", *rates(every, *FALSE))],
-            ("clips", "runs", "best", "ablations", "any"),
+            ("clips", "runs", "ablations", "any"),
         )
     )
     print(
@@ -249,34 +242,6 @@ def price_of_nothing(options: FalseClaimsOptions, rng: np.random.Generator) -> N
     print(text_table(rows, ("clips", "values", "tied to the class", "lost")))
 
 
-def best_of_many(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
-    """How often the interval of the best of equal runs, and that of its choice on the
-    other folds, hold the accuracy of all runs.
-    """
-    rows = []
-    for clips, runs in product(BEST_CLIPS, options.runs):
-        own, nested, optimism = [], [], []
-        for _ in range(options.reports):
-            main = rankings(simulated_runs(runs, clips, CLASSES, rng))[0]
-            low, high = main.interval[0]
-            own.append(low <= ACCURACY <= high)
-            mean, low, high = nested_score(main)
-            nested.append(low <= ACCURACY <= high)
-            optimism.append((main.accuracy[0] - ACCURACY, mean - ACCURACY))
-        best, chosen = 100 * np.mean(optimism, axis=0)
-        shares = [f"{100 * np.mean(held):.0f}" for held in (own, nested)]
-        rows.append(
-            (clips, runs, f"{best:+.1f}", shares[0], f"{chosen:+.1f}", shares[1])
-        )
-    print(
-        f"The best of equal runs, {options.reports} reports: points above the truth,"
-        " and % of intervals that hold it; as if named beforehand, and chosen on the"
-        " other folds\n"
-    )
-    header = ("clips", "runs", "best", "held", "on other folds", "held")
-    print(text_table(rows, header))
-
-
 def intervals_of_differences(
     options: FalseClaimsOptions, _: np.random.Generator
 ) -> None:
@@ -332,7 +297,6 @@ TASKS = {
     "classes": false_claims_of_classes,
     "tags": false_claims_of_tags,
     "intervals": intervals_of_differences,
-    "best": best_of_many,
     "composed": composed_sets,
     "price": price_of_nothing,
 }

@@ -64,20 +64,9 @@ def probably(f: Findings) -> str:
     """The score of the best configuration, its selection left out."""
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
-    text = (
+    return (
         f"The best of {len(f.rows)} configurations: 95 % interval {percent(low)} to"
         f" {percent(high)} %."
-    )
-    if pd.isna(f.nested):
-        return text
-    named = [percent(end) for end in (best["accuracy"], low, high)]
-    nested = [percent(end) for end in (f.nested, f.nested_low, f.nested_high)]
-    if nested == named:
-        return f"{text} Nested selection gives the same."
-    ends = f" ({nested[1]} to {nested[2]})" if pd.notna(f.nested_low) else ""
-    return (
-        f"{text} Nested selection, which chooses on the other folds, gives"
-        f" {nested[0]} %{ends}."
     )
 
 
@@ -228,16 +217,12 @@ def tested(f: Findings) -> str:
 
 @sentence
 def selected(f: Findings) -> str:
-    """The flattery of the best one by its choice by the test score."""
-    if pd.isna(f.nested):
+    """Says that the best one was chosen by the score that is shown."""
+    if len(f.rows) < 2:
         return ""
-    nested = percent(f.nested)
-    text = f"The best of {len(f.rows)} was chosen by its test score"
-    if nested == percent(best_of(f)["accuracy"]):
-        return f"{text}. Nested selection, which chooses on the other folds, agrees."
     return (
-        f"{text}, so this score is a little too high. Nested selection, which chooses"
-        f" on the other folds, gives {nested} %."
+        f"The best of {len(f.rows)} was chosen by its score on the test folds, so this"
+        " score is optimistic."
     )
 
 

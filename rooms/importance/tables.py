@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.analysis.nested import selected_on_others
 from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.rooms.importance.folder import NONE, ImportanceFolder
-from featurestack.scores.metrics import Floats
+from featurestack.scores.metrics import Floats, Ints
 
 MEASURES = ("alone", "lost", "added")
 # least share of all features' gain above chance that a set as good as all has
@@ -103,6 +102,16 @@ def classes_table(folder: ImportanceFolder) -> pd.DataFrame:
         )
         parts.append(table.reset_index().assign(measure=measure))
     return pd.concat(parts, ignore_index=True)
+
+
+def selected_on_others(criterion: Floats) -> Ints:
+    """(..., F) for each fold, the run with the best `criterion` (..., R, F) on the
+    other folds; the first run wins a tie, so their order must not come from a score.
+    """
+    others = criterion.sum(axis=-1, keepdims=True) - criterion
+    # Rounding keeps equal sums equal.
+    chosen: Ints = np.argmax(np.round(others, 12), axis=-2)
+    return chosen
 
 
 def smaller_sets(folder: ImportanceFolder) -> pd.DataFrame:

@@ -59,8 +59,8 @@ def numbers(task, labels, runs, recording, fold):
         *(main.accuracy, main.interval.ravel(), main.chance, power_of_second(main)),
         *(main.tests.p, main.tests.interval.ravel(), [main.metric.perfect(main.best)]),
         *(kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(), kept[-2:].ravel()),
-        *(rows.ravel(), [found.chance_p, found.nested, found.nested_low]),
-        [found.nested_high, found.detectable, found.recordings_needed],
+        *(rows.ravel(), [found.chance_p, found.detectable]),
+        [found.recordings_needed],
     ]
     return found.state, np.concatenate([*map(np.asarray, stated)])
 

@@ -1,6 +1,4 @@
-"""Runs that are comparable or not, their scores, chance, and the score of nested
-selection.
-"""
+"""Runs that are comparable or not, their scores and chance."""
 
 from dataclasses import replace
 
@@ -123,7 +121,6 @@ def test_composed_sets_alone_have_no_verdict(made):
     results = made(*of_sets(mel_mfcc=0.8, mel_rms=0.7))
     found = findings(Results([composed(run, 25) for run in results.runs], []))
     assert (found.state, found.excluded) == ("untested", {})
-    assert np.isnan(found.nested)
     assert {row["verdict"] for row in found.rows} == {"not compared"}
     assert "composed on these test folds" in page.say("headline", found)
     assert "No test here corrects for this choice" in page.say("sure", found)
