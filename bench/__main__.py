@@ -29,6 +29,7 @@ BY_THEMSELVES = {
     "bench.fuzz --trials 5000": (
         "hostile options and damaged files through every command"
     ),
+    "bench.smaller_set": "false claims that a smaller set of features is as good",
     "bench.kill features": (
         "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
     ),

@@ -36,9 +36,9 @@ import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
 from featurestack.commandline.commands import main
-from featurestack.commandline.options import Options, option
+from featurestack.commandline.help import every_command, options_of
+from featurestack.commandline.options import Options, fields, option
 from featurestack.commandline.terminal import progress
-from tests.golden.outputs import names
 from tests.golden.sounds import easy_clips
 
 # limits of a trial; bytes
@@ -500,7 +500,10 @@ def fuzz(options: FuzzOptions) -> int:
     counts: Counter[str] = Counter()
     findings: Counter[str] = Counter()
     sound: dict[tuple[str, ...], str] = {}
-    variables = names()
+    variables = {
+        words: [name.upper() for name in fields(options_of(command))]
+        for words, command in every_command().items()
+    }
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.environ["FUZZ_FOLDER"] = folder
         for module in LOADED.split():

@@ -83,7 +83,7 @@ def cited_works(found: Findings) -> dict[str, str]:
         "ResNet-18": ("resnet" in used or "imagenet" in used, "resnet"),
         "DenseNet": ("densenet" in used, "densenet"),
         "ImageNet": ("imagenet" in f"{used} {weights}".lower(), "imagenet"),
-        "texture statistics": ("texturenet" in used, "texture"),
+        "texture statistics": ("texturenet" in used, "texturenet"),
         "AudioSet": ("yamnet" in used, "audioset"),
         "YAMNet": ("yamnet" in used, "yamnet"),
         "a network of spoken keywords": ("model=speech" in used, "speech"),

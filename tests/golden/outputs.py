@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -422,32 +421,9 @@ def predicted():
 # Commands, features, models
 
 
-def names():
-    """The variables of each command, and every feature, model, augmentation and recipe
-    that is listed.
-    """
-    users = ["analysis", "bench", "demo"]
-    for stage in ("pipeline", "features_cache", "train"):
-        users += [
-            f"{stage} {word}"
-            for word in re.findall(r"^  (\w+)  ", done(f"{stage} --help").out, re.M)
-        ]
-    commands = {
-        user: re.findall(r"^  ([A-Z_]+)=", done(f"{user} --help").out, re.M)
-        for user in users
-    }
-    for stage in ("pipeline", "train"):
-        listed = re.findall(r"^([a-z]\w+)  ", done(f"{stage} list").out, re.M)
-        commands[f"{stage} list shows"] = [
-            name for name in listed if name not in ("all", "name")
-        ]
-    return {name: sorted(set(found)) for name, found in commands.items()}
-
-
 SECTIONS = {
     "caches": caches,
     "runs": trained,
     "predicted": predicted,
     "report": report,
-    "names": names,
 }

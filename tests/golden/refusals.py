@@ -136,7 +136,7 @@ train sweep DATASET=easy SEED='1 2 3 4 5 6 7 8 9 10 11' EPOCHS='1 2 3 4 5 6 7 8 
 train sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 train importance DATASET=easy FEATURES=mel -> mel two
 train importance DATASET=easy FEATURES='mel mle' -> mle mel
-train importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear texturenet
+train importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear ridge
 train predict last RUNS=runs/plain -> AUDIO
 train predict last RUNS=nowhere AUDIO=easy -> nowhere
 train predict mfc RUNS=runs/plain AUDIO=easy -> mfc
