@@ -1,4 +1,4 @@
-"""TRACKER=: TensorBoard, Weights & Biases and MLflow follow a run."""
+"""TRACKER=: TensorBoard or Weights & Biases follows a run."""
 
 from featurestack.commandline.rooms import Loaded, Room
 
