@@ -86,6 +86,8 @@ class WeightsAndBiases(TensorBoard):
         folder = run.path / "trackers"
         folder.mkdir(parents=True, exist_ok=True)
         config = run.training
+        # charts have the same names in every fold: W&B drops the folder of its files
+        wandb.tensorboard.patch(root_logdir=str(folder / f"fold{fold}"))
         self.board = wandb.init(
             project=PROJECT,
             group=config.features,
@@ -97,13 +99,15 @@ class WeightsAndBiases(TensorBoard):
             config=to_json(config),
             dir=str(folder),
             mode=cast(Any, mode),  # wandb refuses a wrong value of the variable
-            sync_tensorboard=True,
             settings=wandb.Settings(silent=True, console="off"),
         )
         super().__init__(run, fold, epochs_done)
 
     def finish(self, complete: bool) -> None:
+        import wandb
+
         super().finish(complete)
+        wandb.tensorboard.unpatch()
         board = self.board
         place = f"wandb sync {Path(board.dir).parent}" if board.offline else board.url
         board.finish(exit_code=0 if complete else 1)
