@@ -76,6 +76,7 @@ class WeightsAndBiases(TensorBoard):
 
     def __init__(self, run: "RunFolder", fold: int, epochs_done: int) -> None:
         import wandb
+        from wandb.integration import tensorboard
 
         from featurestack.results.config import to_json
 
@@ -87,7 +88,7 @@ class WeightsAndBiases(TensorBoard):
         folder.mkdir(parents=True, exist_ok=True)
         config = run.training
         # charts have the same names in every fold: W&B drops the folder of its files
-        wandb.tensorboard.patch(root_logdir=str(folder / f"fold{fold}"))
+        tensorboard.patch(root_logdir=str(folder / f"fold{fold}"))
         self.board = wandb.init(
             project=PROJECT,
             group=config.features,
@@ -104,10 +105,10 @@ class WeightsAndBiases(TensorBoard):
         super().__init__(run, fold, epochs_done)
 
     def finish(self, complete: bool) -> None:
-        import wandb
+        from wandb.integration import tensorboard
 
         super().finish(complete)
-        wandb.tensorboard.unpatch()
+        tensorboard.unpatch()
         board = self.board
         place = f"wandb sync {Path(board.dir).parent}" if board.offline else board.url
         board.finish(exit_code=0 if complete else 1)
