@@ -109,7 +109,7 @@ class Room:
         return self.add("functions", *names)
 
     def capabilities(self, *names: str) -> Adds:
-        """Objects that the core asks for by name, as "torchrun"."""
+        """Objects that the core asks for by name, as "devices"."""
         return self.add("capabilities", *names)
 
     def features(self, *names: str, needs: str = "") -> Adds:

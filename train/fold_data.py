@@ -253,6 +253,11 @@ class FoldData:
             targets = torch.from_numpy(self.plan.indicator(positions))
             yield x, targets.float().to(x.device)
 
+    def generator(self, epoch: int) -> torch.Generator:
+        """The generator of an epoch's augmentation and dropout."""
+        seed = self.plan.training.seed
+        return seeded(self.source.device, seed, self.fold, epoch)
+
     def spread(self, number: int) -> Positions:
         """So many training clips, evenly spread."""
         places = np.linspace(0, len(self.train) - 1, number)
@@ -323,14 +328,13 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(positive)
 
 
-def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
+def draw_batches(data: FoldData, epoch: int) -> list[Positions]:
     """The training clips in this epoch's order, in batches whose sizes differ by one at
-    most; each process gets at least two clips of a batch, which batch norm needs.
+    most; each has at least two clips, which batch norm needs.
     """
     training = data.plan.training
     rng = np.random.default_rng([training.seed, data.fold, epoch])
     order = rng.permutation(data.train)
     of_full_size = math.ceil(len(order) / training.batch)
-    of_two_a_process = len(order) // (2 * processes)
-    batches = min(of_full_size, of_two_a_process)
+    batches = min(of_full_size, len(order) // 2)
     return np.array_split(order, max(1, batches))

@@ -84,7 +84,7 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
 
 
 def first_process() -> bool:
-    """Whether this is torchrun's first process, or the only one."""
+    """Whether this is the only process that trains the run, or the first of several."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -120,19 +120,22 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
         from featurestack.train import trainer
         from featurestack.train.compute import device_of
 
-        # scikit-learn fits a linear model, on the CPU
+        # an exact model is fitted on the CPU
         named = options.device if plan.model.kind.in_steps else "cpu"
         devices = list(map(device_of, named.split()))
         if plan.execution.resident == "gpu" and "cpu" in devices:
             raise RequestError(
                 "RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream"
             )
+        several = "WORLD_SIZE" in os.environ
+        if plan.path != path and (several or len(devices) > 1):
+            raise RequestError(
+                "RETRAIN=1 takes one device and one process: give DEVICE=cuda:0"
+            )
         if len(devices) > 1:
-            if plan.path != path:
-                raise RequestError("RETRAIN=1 takes one device: give DEVICE=cuda:0")
-            rooms.load("capabilities", "torchrun").train_side_by_side(options, waiting)
-        elif "WORLD_SIZE" in os.environ:
-            rooms.load("capabilities", "torchrun").train(plan, waiting, devices[0])
+            rooms.load("capabilities", "devices").train_side_by_side(options)
+        elif several:
+            rooms.load("capabilities", "devices").train_share(plan, waiting, *devices)
         else:
             trainer.train_run(plan, waiting, devices[0])
     else:

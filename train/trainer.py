@@ -144,7 +144,8 @@ class Trainer:
         choice and the module that training steps call.
         """
         plan = data.plan
-        batches, generator = cls.draw(data, 1)
+        generator = data.generator(1)
+        batches = draw_batches(data, 1)
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).training.computed if plan.begun else None
@@ -162,15 +163,6 @@ class Trainer:
         run_json.record(plan, network, compute, checked)
         compute.prepare()
         return compute, compute.compile(compute.place(network))
-
-    @classmethod
-    def draw(
-        cls, data: FoldData, epoch: int
-    ) -> tuple[list[Positions], torch.Generator]:
-        """An epoch's batches, and the generator of its augmentation and dropout."""
-        seed = data.plan.training.seed
-        generator = seeded(data.source.device, seed, data.fold, epoch)
-        return draw_batches(data, epoch), generator
 
     @property
     def finished(self) -> bool:
@@ -214,7 +206,8 @@ class Trainer:
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         """Train one epoch; returns the first columns of its row."""
-        batches, generator = self.draw(self.data, self.epoch + 1)
+        batches = draw_batches(self.data, self.epoch + 1)
+        generator = self.data.generator(self.epoch + 1)
         # dropout draws from torch's own generator
         torch.manual_seed(generator.initial_seed())
         number = self.steps(batches)
@@ -422,9 +415,7 @@ def trainer_of(plan: Plan) -> type[Trainer]:
 # ---- a run
 
 
-def train_run(
-    plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] | None = None
-) -> None:
+def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)
@@ -438,7 +429,7 @@ def train_run(
     plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
     run_json.refuse_damage(plan)
     splits = split_folds(plan, folds, clips.unusable)
-    trainer = trainer or trainer_of(plan)
+    trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
     bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
     forward = None
@@ -450,7 +441,9 @@ def train_run(
         folder = plan.path / f"fold{fold}"
         with Lock(folder / ".lock", busy="" if plan.execution.wait else busy):
             if (folder / "predictions.csv").is_file():
-                continue  # another process finished it meanwhile
+                # another process finished it meanwhile
+                bar.total -= plan.epochs * len(split.train)
+                continue
             try:
                 # placed and compiled for the first fold; later folds load their initial
                 # weights into it

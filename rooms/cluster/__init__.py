@@ -1,4 +1,4 @@
-"""Extraction on a Dask cluster; training by several processes or devices."""
+"""Extraction on a Dask cluster; a run's folds on several devices."""
 
 from featurestack.commandline.rooms import Loaded, Room
 
@@ -19,8 +19,8 @@ def load_dask() -> Loaded:
     return (dask_cluster,)
 
 
-@ROOM.capabilities("torchrun")
-def load_several_devices() -> Loaded:
-    from featurestack.rooms.cluster import torchrun
+@ROOM.capabilities("devices")
+def load_devices() -> Loaded:
+    from featurestack.rooms.cluster import devices
 
-    return (torchrun,)
+    return (devices,)

@@ -1,0 +1,50 @@
+"""The folds of a run that several processes train are those of one process."""
+
+import pytest
+
+from featurestack.commandline.options import option_words, texts
+from featurestack.results import run_folder
+from featurestack.rooms.cluster import devices
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
+from tests.processes import python
+from tests.train.little import change, execute
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["devices", "torchrun"])
+def test_folds_of_several_processes_are_the_same_run(options, way):
+    if way == "devices":
+        execute(options, device="cpu cpu")
+    else:
+        torchrun = "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
+        words = option_words(options)
+        done = python("-m", *torchrun, "-m", "train", "run", *words, timeout=600)
+        assert done.stdout.count("3 of 3 folds") == 1  # the first process says it
+    (spread,) = run_folder.find(options.runs)
+    alone = execute(options, runs=options.runs / "alone")
+    assert alone.name == spread.name
+    for number in (1, 2, 3):
+        files = [run.fold(number) / "predictions.csv" for run in (spread, alone)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_process_ends_with_the_folds_of_the_others(options, monkeypatch):
+    trained = []
+    monkeypatch.setattr(
+        devices, "train_run", lambda plan, folds, device: trained.append(folds)
+    )
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        devices.train_share(make_plan(options), [1, 2, 3, 4, 5], "cpu")
+    assert trained == [[1, 3, 5, 4, 2], [2, 4, 5, 3, 1]]
+
+
+def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
+    recipe = tmp_path / "own.txt"
+    recipe.write_text("EPOCHS=7\nAUGMENT=mask\n")
+    named = [f"RECIPE={recipe}", f"EPOCHS={RunOptions().epochs}", "NAME=other name"]
+    given = RunOptions.build(texts(RunOptions, [*named, "FOLDS=1 3"]))
+    child = RunOptions.build(texts(RunOptions, devices.child_words(given, "cuda:1")))
+    assert child == change(given, device="cuda:1") and child.augment == "mask"
