@@ -289,9 +289,9 @@ def tables_of_ranking(
 def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of one run's classes and errors."""
     made = {"classes": report}
-    if run.task.errors == "confusion":
+    if run.task.metric.errors == "confusion":
         made["confused"] = tables.confused_pairs(run)
-    elif run.task.errors == "labels":
+    elif run.task.metric.errors == "labels":
         made["false_positives"] = tables.confused_pairs(run)
         made["together"] = tables.labels_together(run)
     return {f"{run.name}.{name}": table for name, table in made.items()}

@@ -30,7 +30,7 @@ def first_screen_values(found: Findings) -> dict[str, object]:
         "panels": forest_panels(found),
         "ticks": axis_of(found.rows, found.chance),
     }
-    if best.task.errors != "confusion":
+    if best.task.metric.errors != "confusion":
         return axis
     counts = tables.confusion_by_category(best)["counts"]
     return axis | {

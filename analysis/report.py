@@ -48,7 +48,7 @@ from featurestack.features_cache.table import (
     untrainable,
 )
 from featurestack.results.next_step import State, Trained, next_step, sweeps, without
-from featurestack.scores.tasks.registry import is_framed
+from featurestack.scores.tasks.registry import has_clips
 from featurestack.storage.files import is_file, may_write, replace_file
 
 T = TypeVar("T")
@@ -167,7 +167,7 @@ def propose(
             changed=any(
                 threat.kind == "extracted before" for threat in inputs.found.threats
             ),
-            framed=is_framed(cache),
+            of_clips=has_clips(cache),
         )
     command, kind = next_step(with_ranking(state, inputs.found))
     return command, NEXT[kind]

@@ -349,7 +349,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         with suppress(RequestError):  # the report names a damaged file
             cache = Cache(job.cache)
             claiming = claiming_task(cache)
-            targets = claiming.content(cache) if claiming else {}
+            targets = claiming.stages.targets(cache) if claiming else {}
             states += [
                 source_changes(cache.sources, cache.source),
                 *map(str, targets.values()),

@@ -102,7 +102,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
             history=history,
             title=f"{metric.title} of the fold" if metric.pooled else metric.title,
         )
-    if run.task.errors == "labels":
+    if run.task.metric.errors == "labels":
         writer.submit(
             "precision_recall",
             f"{run.name}.precision_recall",
@@ -110,7 +110,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
             ranks=run.ranks.mean(axis=0),
             classes=run.classes,
         )
-    elif run.task.errors == "confusion" and best:
+    elif run.task.metric.errors == "confusion" and best:
         # the predictions of all seeds together
         target = np.tile(run.target, len(run.seeds))
         together = run.probabilities.reshape(-1, len(run.classes))
@@ -119,7 +119,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
             f"{run.name}.reliability",
             **reliability(target, together, RELIABILITY_BINS),
         )
-    if run.task.errors == "confusion" and writer.paper:
+    if run.task.metric.errors == "confusion" and writer.paper:
         matrix = tables.confusion_by_category(run)
         writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
     archives = sorted(run.folders[0].path.glob("fold*/augmented.npz"))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -25,7 +26,11 @@ from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import originals
 from featurestack.results.config import ChoiceConfig, EnsembleConfig, RunConfig, to_json
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.training_data import readable_again, values_changed
+from featurestack.results.training_data import (
+    changed_targets,
+    readable_again,
+    values_changed,
+)
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.scores.ranking_metric import Labels
 from featurestack.scores.tasks.base import Task, labels_of
@@ -167,7 +172,8 @@ class Run:
     def answers(self) -> tuple[Any, ...]:
         """(S,) what the task reads of each seed's folder beside predictions.csv."""
         folds = np.unique(self.folds).tolist()
-        return tuple(self.task.read_answers(folder, folds) for folder in self.folders)
+        stages = self.task.stages
+        return tuple(stages.read_answers(folder, folds) for folder in self.folders)
 
     @cached_property
     def decisions(self) -> Labels:
@@ -251,7 +257,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     for fold in folder.finished:
         with named(f"fold {fold} is"):
             table = folder.predictions(fold)
-            folder.task.read_answers(folder, [fold])  # refuses damaged files
+            folder.task.stages.read_answers(folder, [fold])  # refuses damaged files
             tested[fold] = table[table["split"] == "test"]
     if not tested:
         raise RequestError("none of its folds can be read")
@@ -451,8 +457,8 @@ def runs_of_other_clips(runs: Sequence[Run], cache: Cache) -> list[Problem]:
             text = "trained on other audio or feature values than there are now:"
         elif any(readable_again(config, cache) for config in configs):
             text = "trained without clips that can be read now:"
-        elif run.task.targets_changed(run, cache):
-            text = "trained on other events than there are now:"
+        elif beside := [*chain(*(changed_targets(own, cache) for own in configs))]:
+            text = f"trained on other {beside[0]} than there are now:"
         if text:
             text += " train it again in its place (RETRAIN=1) to compare it"
             problems.append(Problem(run.name, text))

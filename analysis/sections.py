@@ -122,7 +122,7 @@ def recordings(page: PageInputs) -> Section | None:
 
 def errors(page: PageInputs) -> Section | None:
     """The errors of clips, if the task leaves them to the report."""
-    kind = page.found.runs[0].task.errors
+    kind = page.found.runs[0].task.metric.errors
     if kind == "confusion":
         return error_browser(page)
     return errors_of_tags(page) if kind == "labels" else None
@@ -184,7 +184,7 @@ def run_figures(page: PageInputs) -> Section:
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in runs
-        if run.task.errors == "confusion"
+        if run.task.metric.errors == "confusion"
     }
     return Section("runs", "Runs", tables=matrices, problems=problems)
 
@@ -246,7 +246,7 @@ def page_sections(page: PageInputs) -> list[Section]:
     if found.main:
         made = [
             comparison(page),
-            Section("classes", "Classes") if found.runs[0].task.errors else None,
+            Section("classes", "Classes") if found.runs[0].task.metric.errors else None,
             recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
             errors(page),

@@ -63,8 +63,7 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric of every run: score, fold_mean and sd over n folds."""
     rows = []
     for run in runs:
-        of_folds = run.task.fold_scores(run)
-        every = run.task.whole_scores(run)
+        of_folds, every = run.task.stages.run_scores(run)
         for name, scores in of_folds.items():
             mean = scores.mean()
             score = every.get(str(name), mean)

@@ -25,7 +25,7 @@ from featurestack.results.next_step import (
     pretrained_line,
     without,
 )
-from featurestack.scores.tasks.registry import is_framed
+from featurestack.scores.tasks.registry import has_clips
 from featurestack.storage.files import may_write
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def state_of(
                 former.append(Trained(config.features, tuple(own), (config.seed,)))
             state = replace(
                 state,
-                framed=is_framed(cache),
+                of_clips=has_clips(cache),
                 incomplete=False,
                 frames=frames,
                 former=former,

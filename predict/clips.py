@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv, text_table
@@ -97,8 +96,7 @@ def predict_audio(options: PredictOptions) -> int:
             f"trained on {share} ({name} is {clip} of the dataset): the predictions"
             " of these files are no score, and new audio is predicted less well"
         )
-    if model.task.predictor:
-        predict = rooms.load("capabilities", model.task.predictor)
+    if predict := model.task.stages.predict():
         status: int = predict(options, model, files)
         return status
     options.refuse_clips()

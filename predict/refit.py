@@ -16,6 +16,7 @@ from featurestack.features_cache.splits import whole_split
 from featurestack.results import run_writer
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.checkpoint import State
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import measure_clips
@@ -62,11 +63,12 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"
             " validation clips: train a run without VAL"
         )
-    if config.command is None or config.computed is None or run.task.framed:
-        own = (
-            "answers frames" if run.task.framed else "was trained by a loop of its own"
+    require_clips(run.task, run.name)
+    if config.command is None or config.computed is None:
+        raise RequestError(
+            f"REFIT=1 trains models of this project, and {run.name} was trained by a"
+            " loop of its own"
         )
-        raise RequestError(f"REFIT=1 trains models of clips, and {run.name} {own}")
     options = replace(
         RunOptions.build(texts(RunOptions, config.command)),
         dataset=run.dataset,

@@ -30,6 +30,7 @@ from featurestack.predict.audio_model import (
 )
 from featurestack.predict.bundle import Probabilities, bundle_of_run
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import device_of
 from featurestack.train.options import TrainedOptions
 
@@ -79,11 +80,7 @@ class Model:
         self._model = audio_model(trained, Path(folder), device_of(device))
         self._model.withhold(TrainedOptions(reject=reject, gate=gate))
         config = self._model.config
-        if self._model.task.predictor:
-            raise RequestError(
-                f"{config.model} of {config.dataset} answers the frames of recordings:"
-                " fs.detections predicts recordings"
-            )
+        require_clips(self._model.task, f"{config.model} of {config.dataset}")
         self.classes: tuple[str, ...] = tuple(self._model.classes)
         self.features: dict[str, Mapping[str, object]] = {
             channel.stored: dict(channel.parameters) for channel in config.channels

@@ -21,6 +21,7 @@ from featurestack.predict.bundle import AGREES, BATCH, TrainedModel, bundle_of_r
 from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import clips_of_run, is_changed
+from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import device_of, threads_of
 from featurestack.train.options import VerifyOptions
 from featurestack.train.run_identity import protocol
@@ -38,10 +39,7 @@ def verify_run(options: VerifyOptions) -> int:
 
     dataset = dataset_name(options.dataset)
     run = select_runs.select_one(options.runs, options.run, dataset)
-    if run.task.predictor:
-        raise RequestError(
-            f"{run.name} answers frames of recordings: verify takes runs of clips"
-        )
+    require_clips(run.task, run.name)
     dataset = options.dataset or run.dataset
     cache = Cache(cache_folder(dataset, options.data))
     if is_changed(run.training, cache):

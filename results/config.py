@@ -239,6 +239,8 @@ class RunConfig(Record):
     command: tuple[str, ...] | None = None
     cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
     clips: str  # digest of the clips' table
+    # data beside it, such as events -> its digest
+    targets: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine  # the machine that began the run
     versions: Mapping[str, str]  # library -> version
@@ -252,6 +254,11 @@ class RunConfig(Record):
     computed: Computed | None = None  # None for one's own loop
 
     members: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def data(self) -> dict[str, object]:
+        """The digests of what it was trained on, by their keys in its hash."""
+        return {"cache": self.cache, "clips": self.clips, **self.targets}
 
     @property
     def features(self) -> str:

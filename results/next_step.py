@@ -59,7 +59,7 @@ class State:
     audio: bool = True  # further features can be computed
     former: Sequence[Trained] = ()  # runs of the clips before they changed
     stale: bool = False  # some run is of other clips, so that RETRAIN=1 is needed
-    framed: bool = False  # models answer each frame
+    of_clips: bool = True  # its models answer each clip
     ran: bool = False  # a run has just ended
     chosen: str = ""  # the run of the recommended feature set, as dataset/name
     ranked: int = 0  # number of configurations that a report ranks
@@ -71,7 +71,7 @@ class State:
     def joined(self) -> Mapping[str, int]:
         """The cached features that a set may have: frames need the best run's rate."""
         counts = [count for count in self.frames.values() if count > 1]
-        if not self.framed or not counts:
+        if self.of_clips or not counts:
             return self.frames
 
         def alike(rate: int) -> int:
@@ -173,7 +173,7 @@ def untried(state: State) -> list[str]:
     }
     left = {n: count for n, count in state.joined.items() if unframed(n) not in tried}
     first = first_compared(left)
-    if not first and state.audio and not state.framed:
+    if not first and state.audio and state.of_clips:
         first = [name for name in DIFFERENT if name not in tried][:2]
     return first
 
@@ -210,7 +210,7 @@ def first(state: State) -> str:
         sets = [*compared, "+".join(compared), complementary(state.joined)]
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
         command = "sweep" if len(compared) > 1 else "train"
-        quick = OF_FRAMES if state.framed else QUICK
+        quick = QUICK if state.of_clips else OF_FRAMES
         return make_command(command, *state.given, words, quick)
     if not state.frames:
         return state.of_data("features")
@@ -223,7 +223,7 @@ def first(state: State) -> str:
 def pretrained(state: State) -> str:
     """The command that trains ImageNet's ResNet-18 further; '' if it cannot."""
     mel = by_unframed(state.frames).get("mel")
-    if not mel or state.framed:
+    if not mel or not state.of_clips:
         return ""
     return make_command("train", *state.given, f"FEATURES={mel}", "RECIPE=imagenet")
 
@@ -253,7 +253,7 @@ def network(state: State) -> str:
     vectors = all(
         state.frames.get(name) == 1 for name in state.best.features.split("+")
     )
-    model = [] if vectors or state.framed else [QUICK]
+    model = [QUICK] if state.of_clips and not vectors else []
     others = without(state.best.words, "MODEL")
     words = f"FEATURES={state.best.features}"
     return make_command("train", *state.given, words, *model, *others)
@@ -271,7 +271,7 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
     ("extract", lambda s: s.part or s.changed, features),
     (
         "check",
-        lambda s: s.leak or (s.unchecked and not s.framed),
+        lambda s: s.leak or (s.unchecked and s.of_clips),
         lambda s: s.of_data("pipeline check"),
     ),
     ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),

@@ -288,7 +288,7 @@ class RunFolder:
     ) -> pd.DataFrame:
         """A row of scores for each finished fold."""
         by_fold = {
-            fold: self.task.scores_of_fold(self, fold, split, selection, member)
+            fold: self.task.stages.scores_of_fold(self, fold, split, selection, member)
             for fold in self.finished
         }
         return pd.DataFrame.from_dict(by_fold, orient="index")

@@ -13,6 +13,7 @@ from featurestack.features_cache.names import Channel
 from featurestack.features_cache.table import originals
 from featurestack.results.config import RunConfig, digest
 from featurestack.results.run_folder import RunFolder, find
+from featurestack.scores.tasks.registry import task_of
 
 
 def training_clips(
@@ -94,7 +95,18 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
         config.clips != clips_digest(table)
         or values_differ(config, cache, table)
         or bool(readable_again(config, cache))
+        or bool(changed_targets(config, cache))
     )
+
+
+def changed_targets(config: RunConfig, cache: Cache) -> list[str]:
+    """What has changed of the data beside the clips' table, such as events."""
+    stages = task_of(config.task).stages
+    try:
+        today = stages.targets(cache, config.options, config.channels)
+    except RequestError:  # they can be read no more
+        today = {}
+    return [name for name, known in config.targets.items() if today.get(name) != known]
 
 
 def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:

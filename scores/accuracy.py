@@ -21,6 +21,7 @@ class Accuracy(RankingMetric):
     heading = "Accuracy"
     class_score = "recall"
     class_heading = "Recall"
+    errors = "confusion"
     pooled = False
 
     def pooled_score(

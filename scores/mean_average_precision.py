@@ -27,6 +27,7 @@ class MeanAveragePrecision(RankingMetric):
     heading = "mAP"
     class_score = "average_precision"
     class_heading = "Average precision"
+    errors = "labels"
     pooled = True
     further_columns: ClassVar[Sequence[str]] = ("macro_auroc", "lwlrap")
 

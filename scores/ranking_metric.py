@@ -82,6 +82,9 @@ class RankingMetric(ABC):
     heading: str  # heading of tables and figures
     class_score: str  # a class's score by which classes are compared
     class_heading: str
+    # kind of errors in a report: confusion | labels; '' leaves them to a section of a
+    # room
+    errors: str = ""
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
     counted = "Clips"  # heading of what the support of a class counts

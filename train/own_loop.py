@@ -25,6 +25,7 @@ from torch.utils.data import Dataset
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_writer
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train.fold_data import (
     ClipMoments,
     FoldData,
@@ -178,7 +179,7 @@ class OwnRun:
         )
         run_writer.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
-        scores = plan.task.epoch_scores(clips.targets, answers)
+        scores = epoch_scores(plan.task, clips.targets, answers)
         for score, value in scores.items():
             rows[-1][f"test_{score}"] = value
         columns = plan.task.history_columns

@@ -72,6 +72,7 @@ class Plan:
     # clips that are done in every channel; the index is the cache's row numbers
     table: pd.DataFrame
     content: dict[str, Any]  # of its hash: `hashed_content`
+    targets_beside: Mapping[str, str]  # its part beside the clips' table
     path: Path  # the run's folder
     # NAME=value words that train the configuration, see `training_command`
     command: tuple[str, ...]
@@ -205,19 +206,24 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)
     task = task_of(choose_task(asked.task, cache, table))
+    asked = replace(asked, task=task.name, model=task.stages.model_name(asked.model))
     model = choose_model(asked.model, channels, asked.weights, task)
     options, changed = resolve_options(asked, features, model)
-    options = replace(options, task=task.name)
-    task.refuse_options(options)
+    if options.select not in task.history_columns:
+        raise RequestError(
+            f"SELECT={options.select}: TASK={task.name} has no such score; val_loss is"
+            " one"
+        )
     task.refuse_clips(table)
-    task.refuse_channels(channels)
+    task.stages.refuse(options, channels)
     filled = cache.filled[table.index]
     spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
     text = model.augment if options.augment == "auto" else options.augment
     augmenter = parse_augment(text, model.kind.augmented_as)
     training = exact_training(options, model, spec, augmenter)
     content = hashed_content(training, cache, spec, table, model)
-    content |= task.content(cache, training, channels)
+    targets = task.stages.targets(cache, training, channels)
+    content |= targets
     standard = RunOptions.build({"recipe": options.recipe})
     if network:
         content["network"] = network
@@ -237,6 +243,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         augmenter=augmenter,
         table=table,
         content=content,
+        targets_beside=targets,
         path=options.runs / dataset / name,
         command=tuple(training_command(options)),
     )
@@ -307,17 +314,14 @@ def choose_model(
     """The named model; the default becomes mlp if all channels are vectors, or else
     ResNet-18 if WEIGHTS are given.
     """
-    if task:
-        name = task.model_name(name)
     if name == RunOptions.model:
         vectors = all(channel.frames == 1 for channel in channels)
         name = FOR_VECTORS if vectors else FROM_WEIGHTS if weights else name
     model = resolve(name)
-    if task and model.kind.framed != task.framed:
-        answers = "each frame" if model.kind.framed else "each clip"
+    if task and model.kind.answers != task.stages.answers:
         raise RequestError(
-            f"MODEL={model.name} answers {answers}, and TASK={task.name} needs another"
-            " model: leave MODEL out, or give linear"
+            f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
+            " needs another model: leave MODEL out, or give linear"
         )
     wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
     if wrong:
@@ -339,7 +343,7 @@ def resolve_options(
         if unused and getattr(asked, name) != field.default:
             ignored[name] = field.default
     messages = []
-    if asked.model == RunOptions.model != model.name and not model.kind.framed:
+    if asked.model == RunOptions.model != model.name:
         messages.append(
             f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is"
             " trained"

@@ -12,6 +12,7 @@ one is deleted. Neither is lost if the process is killed at any moment.
 
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
     state = State(option_words(options, OPTIONS_OF_ANALYSIS), ran=True)
     command, _ = next_step(state)
     lines = [f"next: {command}"]
-    if folder.task.predictor:
+    if folder.task.stages.instead:
         run = f"{folder.path.parent.name}/{folder.name}"
         detection = predict_by(state, run, "FOLDER")
         lines.append(
@@ -169,13 +170,11 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
         own = vars(plan.training).items()
         changed = [name.upper() for name, value in own if theirs.get(name) != value]
         now = plan.content
-        data = [
-            name for name in ("cache", "clips") if getattr(known, name) != now[name]
-        ]
+        data = [name for name, value in known.data.items() if now.get(name) != value]
         if data and not changed:
             raise StaleRun(
-                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again"
-                " in its place"
+                f"{folder.name} {stale_data(folder, plan, data)}: RETRAIN=1 trains it"
+                " again in its place"
             )
         changed += data
         if not changed:
@@ -194,8 +193,10 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
         )
 
 
-def stale_data(folder: RunFolder, plan: Plan) -> str:
-    """The difference between a run's clips and the plan's, in words."""
+def stale_data(folder: RunFolder, plan: Plan, changed: Sequence[str]) -> str:
+    """The difference between a run's data and the plan's, in words."""
+    if not {"cache", "clips"} & {*changed}:
+        return f"was trained on other {' and '.join(changed)} than there are now"
     now = len(originals(plan.table))
     with suppress(RequestError):  # no fold is finished, or a file is damaged
         before = folder.predictions().query("split == 'test'")["clip_id"].nunique()

@@ -96,6 +96,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         command=plan.command,
         cache=content["cache"],
         clips=content["clips"],
+        targets=plan.targets_beside,
         left_out=plan.left_out,
         machine=machine(device),
         versions={"python": platform.python_version()} | numbers,
@@ -162,7 +163,7 @@ def finish(path: Path, cache: Cache, note: str) -> None:
         seconds = seconds_of(folder)
         config = replace(known, seconds=seconds, note=note or known.note)
         if seconds != known.seconds and not known.options.skip_test:
-            rules = folder.task.finish(folder, cache)
+            rules = folder.task.stages.finish(folder, cache)
             config = replace(config, calibration=calibrate(folder), rules=rules)
         if config != known:
             write_config(path, config)

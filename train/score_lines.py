@@ -19,7 +19,9 @@ def score_lines(run: RunFolder, folds: Sequence[int]) -> list[str]:
     for selection, epoch in epochs.items():
         table = run.scores(split, selection).loc[folds]
         texts = []
-        for name in run.task.printed_scores:
+        for name in ("loss", run.task.score, "f1"):
+            if name not in run.task.history:
+                continue
             # with tags, a fold may have no label to test
             values = table[name].dropna().tolist()
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""

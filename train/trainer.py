@@ -23,13 +23,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_writer
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
+from featurestack.scores.tasks.base import epoch_scores
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train import run_json
 from featurestack.train.augment import Augmenter, views
@@ -330,7 +330,7 @@ class Trainer:
         clips = getattr(self.data, side)
         targets = self.plan.targets[clips]
         own_answer = self.predict(clips, exact=exact)[0]
-        scores = self.plan.task.epoch_scores(targets, own_answer)
+        scores = epoch_scores(self.plan.task, targets, own_answer)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     # ---- the state
@@ -406,8 +406,8 @@ class ExactTrainer(Trainer):
 
 def trainer_of(plan: Plan) -> type[Trainer]:
     """The trainer of the plan's task and model."""
-    if plan.task.trainer:
-        own: type[Trainer] = rooms.load("capabilities", plan.task.trainer)
+    own: type[Trainer] | None = plan.task.stages.trainer()
+    if own:
         return own
     return Trainer if plan.model.kind.in_steps else ExactTrainer
 

@@ -193,17 +193,12 @@ def ask(options: AnswerOptions) -> Question:
 
 def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
     """RequestError for recordings with events, or clips that cannot be tested."""
-    from featurestack.scores.tasks.registry import claiming_name, task_of
+    from featurestack.scores.tasks.registry import claiming_name, require_clips, task_of
 
     asked = claiming_name(source) if options.task == "auto" else options.task
     task = task_of(asked) if asked else None
-    if task and task.framed:
-        command = make_command("train", f"DATASET={options.dataset}")
-        raise RequestError(
-            f"{options.dataset} has recordings with events, and this command is for"
-            f" clips: {command} trains a model that finds events by the frame"
-        )
-
+    if task:
+        require_clips(task, options.dataset)
     table = originals(table)
     if reason := untrainable(table):
         raise RequestError(f"{name}: {reason}")

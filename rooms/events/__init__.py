@@ -60,20 +60,6 @@ def load_annotations() -> Loaded:
     return (way_of_annotations,)
 
 
-@ROOM.capabilities("train events")
-def load_trainer() -> Loaded:
-    from featurestack.rooms.events.training import FrameTrainer
-
-    return (FrameTrainer,)
-
-
-@ROOM.capabilities("predict events")
-def load_predictor() -> Loaded:
-    from featurestack.rooms.events.predict import predict_recordings
-
-    return (predict_recordings,)
-
-
 @ROOM.figures("time_line")
 def load_figures() -> Loaded:
     from featurestack.analysis.figures.drawing import FIGURES

@@ -4,7 +4,7 @@ predictions.csv has a row for each piece of a recording, as for tags: the target
 occurs in it, a probability is the highest of its frames.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,11 +18,14 @@ from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events import tested
+from featurestack.rooms.events.backgrounds import background_cache
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames, read_tested
+from featurestack.scores import tags
 from featurestack.scores.ranking_metric import RankingMetric, TestedRun
+from featurestack.scores.tasks.base import Stages
 from featurestack.scores.tasks.tags import Tags
 from featurestack.train.models.registry import Model
 from featurestack.train.network_input import Shape, input_kind
@@ -30,9 +33,95 @@ from featurestack.train.network_input import Shape, input_kind
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from featurestack.rooms.events.training import FrameTrainer
+
 FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
 # names of MODEL that mean another one for this task
 MODELS = {Training.model: "frames", "linear": "linear_frames"}
+
+
+class FramesOfRecordings(Stages):
+    """The stages of events: the frames of recordings are trained on and answered."""
+
+    answers = "each frame"
+    rows = "pieces of recordings"
+    labels = "labels"
+    instead = (
+        "sweep compares its features, predict AUDIO= (fs.detections) finds events by it"
+    )
+
+    def model_name(self, name: str) -> str:
+        model, at, options = name.partition("@")
+        return MODELS.get(model, model) + at + options
+
+    def refuse(self, options: Any, channels: Sequence[StoredChannel]) -> None:
+        if options.balance == "loss":
+            raise RequestError(
+                "BALANCE=loss weighs clips by their class, and these are frames"
+            )
+        if options.augment not in ("auto", "none", ""):
+            raise RequestError(
+                f"AUGMENT={options.augment}: training by the frame draws parts of"
+                " recordings and changes them in no other way; leave it out"
+            )
+        frames = [channel.frames for channel in channels]
+        if max(frames) - min(frames) > 1:
+            shown = ", ".join(f"{own.stored} {own.frames}" for own in channels)
+            raise RequestError(
+                f"TASK=events: channels of one frame rate are expected; frames of a"
+                f" piece: {shown}; give features with one hop_length"
+            )
+
+    def targets(
+        self,
+        cache: Cache,
+        training: Training | None = None,
+        channels: Sequence[StoredChannel] = (),
+    ) -> dict[str, str]:
+        targets = {"events": digest(read_dataset_events(cache).to_csv())}
+        if training and training.background_audio:
+            other = background_cache(training.background_audio, cache, channels)
+            targets["background"] = digest(other.keys.tolist())
+        return targets
+
+    def trainer(self) -> "type[FrameTrainer]":
+        from featurestack.rooms.events.training import FrameTrainer
+
+        return FrameTrainer
+
+    def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
+        """The rule of each class for new audio; prints scores by cross-fitted rules."""
+        scored = read_tested(run)
+        for line in tested.tested_lines(scored):
+            tell(line)
+        known = read_dataset_events(cache).dropna(subset=["low", "high"])
+        medians = known.groupby("label")[["low", "high"]].median()  # Hz
+        bands: dict[str, dict[str, Any]] = medians.to_dict("index")
+        rules = {}
+        for name, rule in scored.rules.chosen().items():
+            own = vars(rule) | bands.get(name, {})
+            rules[name] = {k: v for k, v in own.items() if v != getattr(Rule, k)}
+        return rules
+
+    def predict(self) -> Callable[..., int]:
+        from featurestack.rooms.events.predict import predict_recordings
+
+        return predict_recordings
+
+    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
+        return read_tested(folder, folds)
+
+    def scores_of_fold(
+        self, folder: RunFolder, fold: int, split: str, selection: str, member: str
+    ) -> dict[str, float]:
+        return read_tested(folder, [fold]).epoch_scores()
+
+    def run_scores(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Scores by rules of the other folds; all together as in the section."""
+        each = pd.concat([seed.by_fold for seed in run.answers])
+        whole = tested.mean_scores(run.answers).loc[ALL]
+        every = {"event_f1": whole["f1"], **whole[[*tested.SCORE_COLUMNS]]}
+        return each.groupby("fold").mean(), every
 
 
 class Events(Tags):
@@ -40,19 +129,8 @@ class Events(Tags):
 
     name = "events"
     score = "event_f1"
-    history_names = ("loss", "event_f1")
-    printed_scores = ("loss",)  # `finish` prints the F1 by the chosen rules
-    unfit: Mapping[tuple[str, str], str] = {
-        **{
-            ("select", name): ": TASK=events has no such score; val_loss is one"
-            for name in ("val_accuracy", "val_map", "val_f1")
-        },
-        ("balance", "loss"): " weighs clips by their class, and these are frames",
-    }
-    trainer = "train events"
-    predictor = "predict events"
-    errors = ""
-    framed = True
+    history: Mapping[str, Callable[[Any], float]] = {"loss": tags.log_loss}
+    stages: Stages = FramesOfRecordings()
 
     @property
     def metric(self) -> RankingMetric:
@@ -76,88 +154,9 @@ class Events(Tags):
                 raise RequestError(text)
             tell_once(text)
 
-    def model_name(self, name: str) -> str:
-        model, at, options = name.partition("@")
-        return MODELS.get(model, model) + at + options
-
-    def refuse_channels(self, channels: Sequence[StoredChannel]) -> None:
-        frames = [channel.frames for channel in channels]
-        if max(frames) - min(frames) > 1:
-            shown = ", ".join(f"{own.stored} {own.frames}" for own in channels)
-            raise RequestError(
-                f"TASK=events: channels of one frame rate are expected; frames of a"
-                f" piece: {shown}; give features with one hop_length"
-            )
-
-    def content(
-        self,
-        cache: Cache,
-        training: Training | None = None,
-        channels: Sequence[StoredChannel] = (),
-    ) -> dict[str, Any]:
-        content = {"events": digest(read_dataset_events(cache).to_csv())}
-        if training and training.background_audio:
-            from featurestack.rooms.events.training import background_cache
-
-            other = background_cache(training.background_audio, cache, channels)
-            content["background"] = digest(other.keys.tolist())
-        return content
-
-    def refuse_options(self, options: Any) -> None:
-        super().refuse_options(options)
-        if options.augment not in ("auto", "none", ""):
-            raise RequestError(
-                f"AUGMENT={options.augment}: training by the frame draws parts of"
-                " recordings and changes them in no other way; leave it out"
-            )
-
-    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
-        return read_tested(folder, folds)
-
-    def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
-        try:
-            today = read_dataset_events(cache)[[*tested.EVENT_COLUMNS]]
-        except RequestError:
-            return True  # there are none that can be read
-        for seed in run.answers:
-            known = seed.events
-            now = today[today["file"].isin(seed.frames.stretches["file"])]
-            if {*known.itertuples(index=False)} != {*now.itertuples(index=False)}:
-                return True
-        return False
-
-    def scores_of_fold(
-        self, folder: RunFolder, fold: int, split: str, selection: str, member: str
-    ) -> dict[str, float]:
-        return read_tested(folder, [fold]).epoch_scores()
-
-    def fold_scores(self, run: TestedRun) -> pd.DataFrame:
-        """Scores of events by rules of the other folds."""
-        each = pd.concat([seed.by_fold for seed in run.answers])
-        return each.groupby("fold").mean()
-
-    def whole_scores(self, run: TestedRun) -> dict[str, float]:
-        """The scores of all classes in the section on events."""
-        whole = tested.mean_scores(run.answers).loc[ALL]
-        return {"event_f1": whole["f1"], **whole[[*tested.SCORE_COLUMNS]]}
-
     def error_lines(self, run: RunFolder) -> list[str]:
-        """None: `finish` has printed the scores of events."""
+        """None: `finish` prints the scores of events, by the chosen rules."""
         return []
-
-    def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
-        """The rule of each class for new audio; prints scores by cross-fitted rules."""
-        scored = read_tested(run)
-        for line in tested.tested_lines(scored):
-            tell(line)
-        known = read_dataset_events(cache).dropna(subset=["low", "high"])
-        medians = known.groupby("label")[["low", "high"]].median()  # Hz
-        bands: dict[str, dict[str, Any]] = medians.to_dict("index")
-        rules = {}
-        for name, rule in scored.rules.chosen().items():
-            own = vars(rule) | bands.get(name, {})
-            rules[name] = {k: v for k, v in own.items() if v != getattr(Rule, k)}
-        return rules
 
 
 EVENTS = Events()
@@ -171,7 +170,7 @@ FRAMES_OF_TIME: Mapping[str, Any] = {  # traits of the input of both models
     "accepts": lambda channel: channel.timed and channel.frames > 1,
     "width": lambda channel: channel.rows,
     "grid": "frames",
-    "framed": True,
+    "answers": FramesOfRecordings.answers,
 }
 
 

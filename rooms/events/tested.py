@@ -310,6 +310,7 @@ class EventF1(MeanAveragePrecision):
     heading = "Event F1 at IoU 0.5"
     class_score = "f1"
     class_heading = "F1 at IoU 0.5"
+    errors = ""
     counted = "Events"
     score_columns = (
         ("f1_iou_0.3", "F1 at IoU 0.3", "decimals", False),

@@ -20,11 +20,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import DatasetOptions
-from featurestack.commandline.spelling import make_command
-from featurestack.features_cache import Cache, dataset_name
-from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache import Cache
 from featurestack.results.config import StoredChannel
+from featurestack.rooms.events.backgrounds import background_cache
 from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import are_exclusive, place
 from featurestack.rooms.events.models import FrameModel, LinearFrames, with_context
@@ -39,7 +37,6 @@ from featurestack.train.trainer import Trainer
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-POWERS = ("mel", "gammatone")  # features in decibels of power, which add up as power
 MOST_PIECES = 500  # evenly spread over all; they are kept in memory
 CLEAN = 0.5  # share of crops without background
 LOUDEST, QUIETEST = 0.0, 30.0  # dB from the background to the events of a crop
@@ -123,40 +120,6 @@ class Background:
         begin = (begin * max(1, length - frames + 1)).long()
         within = (begin[:, None] + torch.arange(frames)) % length
         return self.power[piece[:, None], :, within].transpose(1, 2)
-
-
-def background_cache(
-    folder: str, cache: Cache, channels: Sequence[StoredChannel]
-) -> Cache:
-    """The cache of unannotated recordings, of the same rate and features."""
-    wrong = [own.name for own in channels if own.channel.name not in POWERS]
-    if wrong:
-        raise RequestError(
-            f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
-            f" {' and '.join(POWERS)} can, which are decibels of power"
-        )
-    name = dataset_name(folder)
-    table = cache.data / name / f"{name}.csv"
-    stored = " ".join(dict.fromkeys(own.stored for own in channels))
-    rate = cache.sample_rate
-    places = [f"DATA={cache.data}"]
-    cut = make_command("events", f"AUDIO={folder}", *places)
-    given = [f"DATASET={table}", f"FEATURES={stored}", f"SAMPLE_RATE={rate}"]
-    remedy = f"{cut}, then {make_command('features', *given, *places)}"
-    try:
-        other = cache_of(DatasetOptions(dataset=name, data=cache.data))
-        for own in channels:
-            feature = other[own.stored]
-            if feature.parameters != cache[own.stored].parameters:
-                raise RequestError(f"{own.stored} has other parameters there")
-    except RequestError as reason:
-        raise RequestError(f"BACKGROUND_AUDIO={folder}: {reason}: {remedy}") from None
-    if other.sample_rate != rate:
-        raise RequestError(
-            f"BACKGROUND_AUDIO={folder} was computed at {other.sample_rate} Hz, the"
-            f" dataset at {rate} Hz: {remedy}"
-        )
-    return other
 
 
 # ---- training

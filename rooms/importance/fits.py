@@ -23,6 +23,7 @@ from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import Split
 from featurestack.rooms.importance.options import FitOptions
 from featurestack.scores.metrics import Floats
+from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import (
     ClipMoments,
@@ -61,11 +62,7 @@ def make_fit_plan(options: FitOptions, least: int = 2) -> FitPlan:
     groups = parse_list(options.features, cache_of(options).features)
     words = [str(channel) for group in groups for channel in group]
     plan = make_plan(part_of(options, RunOptions, features="+".join(words)))
-    if plan.task.framed:
-        raise RequestError(
-            f"{options.dataset} has events, and clips are compared here: compare sets"
-            " of features by make sweep"
-        )
+    require_clips(plan.task, options.dataset)
     # the cache's names: mel@n_mels=128 is mel
     channels = iter(plan.channel_names)
     names = tuple("+".join(next(channels) for _ in group) for group in groups)

@@ -24,6 +24,7 @@ from featurestack.pipeline.audio import LARGEST_SAMPLE
 from featurestack.predict.audio_model import NO_ANSWER, AudioModel, Samples
 from featurestack.predict.recordings import resampled
 from featurestack.rooms.live.options import ListenOptions
+from featurestack.scores.tasks.registry import require_clips
 
 BLOCK = 0.05  # seconds of audio read at once
 PCM: dict[str, np.dtype[Any]] = {
@@ -89,6 +90,7 @@ def listen_live(options: ListenOptions) -> int:
             "no audio comes in: pipe a microphone in, or install the extra live"
         )
     model = AudioModel.open(options)
+    require_clips(model.task, f"{model.config.model} of {model.config.dataset}")
     rate = model.sample_rate
     samples = model.window_samples(options.window)
     hop = options.hop

@@ -43,6 +43,7 @@ from featurestack.results.config import to_json
 from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
+from featurestack.scores.tasks.registry import require_clips
 from featurestack.storage.files import refuse_special, replace_file
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import refuse_inside
@@ -86,6 +87,7 @@ class ExportedRun(nn.Module):
 def export_run(options: ExportOptions) -> int:
     """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
     run = select_runs.select_one(options.runs, options.run)
+    require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
     refuse_inside(file)
     refuse_special(file)

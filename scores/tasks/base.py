@@ -16,12 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
 from featurestack.scores.metrics import METRICS, Ints, Labels, Prediction
 
 if TYPE_CHECKING:
     from featurestack.features_cache import Cache
-    from featurestack.scores.ranking_metric import RankingMetric, TestedRun
+    from featurestack.scores.ranking_metric import RankingMetric
 
 Probabilities = NDArray[np.floating]
 DEFAULT_THRESHOLD = 0.5
@@ -43,24 +42,37 @@ class Task(ABC):
 
     name: str  # the value of TASK
     column: str  # the clip table's column from which targets are made
-    # the score that ranks runs: its column in tables and, after test_, in history.csv
-    score: ClassVar[str]
-    # columns of history.csv without val_ or test_, and their scores of `prediction`
-    history: ClassVar[Mapping[str, Callable[[Any], float]]]
-    loss: ClassVar[str]  # key of train/optimisation.py's OBJECTIVES
-    # a clip has any number of classes, each predicted above a threshold; else one, and
-    # a temperature calibrates the probabilities
-    multilabel: ClassVar[bool]
-    # kind of errors in a report: confusion | labels; '' leaves them to a section of the
-    # task's own
-    errors: ClassVar[str] = ""
-    framed: ClassVar[bool] = False  # its models have an answer for each frame
-    # rooms' capabilities: a `Trainer`, and what `train predict` does with recordings;
-    # '' for those of clips
-    trainer: ClassVar[str] = ""
-    predictor: ClassVar[str] = ""
-    # values of options that do not apply to the task, and why
-    unfit: Mapping[tuple[str, str], str]
+
+    @property
+    @abstractmethod
+    def score(self) -> str:
+        """The score that ranks runs: its column in tables and, after test_, in
+        history.csv.
+        """
+
+    @property
+    @abstractmethod
+    def history(self) -> Mapping[str, Callable[[Any], float]]:
+        """Columns of history.csv without val_ or test_, and their scores of
+        `Prediction`.
+        """
+
+    @property
+    @abstractmethod
+    def loss(self) -> str:
+        """A key of train/optimisation.py's OBJECTIVES."""
+
+    @property
+    @abstractmethod
+    def multilabel(self) -> bool:
+        """Whether a clip has any number of classes, each predicted above a threshold;
+        else it has one, and a temperature calibrates the probabilities.
+        """
+
+    @property
+    @abstractmethod
+    def stages(self) -> Stages:
+        """Its own way of training, predicting and scoring; CLIPS for that of clips."""
 
     @property
     @abstractmethod
@@ -115,73 +127,14 @@ class Task(ABC):
         without `folds` by DEFAULT_THRESHOLD.
         """
 
-    # ---- what a task may add
-
-    def model_name(self, name: str) -> str:
-        """The model that MODEL=`name` means for this task."""
-        return name
-
-    def refuse_channels(self, channels: Sequence[Any]) -> None:
-        """RequestError for `StoredChannel`s that no model takes together."""
-        return
-
-    def content(
-        self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
-    ) -> dict[str, Any]:
-        """The entries of a run's hash besides options, features and clips."""
-        return {}
-
-    def finish(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
-        """The thresholds that run.json keeps after new tests of a `RunFolder`."""
-        return None
-
-    def read_answers(self, folder: Any, folds: Sequence[int]) -> Any:
-        """The content of a `RunFolder`'s folds beside predictions.csv."""
-        return None
-
-    def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
-        """Whether targets outside the clips' table have changed since."""
-        return False
-
-    def scores_of_fold(
-        self,
-        folder: Any,
-        fold: int,
-        split: str,
-        selection: str,
-        member: str,
-    ) -> dict[str, float]:
-        """The scores of one fold of a `RunFolder`, as `epoch_scores`."""
-        probabilities, targets = folder.answers(fold, split, selection, member)
-        return self.epoch_scores(targets, probabilities)
-
-    def fold_scores(self, run: TestedRun) -> pd.DataFrame:
-        """Every metric (columns) in each fold (rows), averaged over the seeds."""
-        folds = np.unique(run.folds).tolist()
-        rows = {fold: clip_metrics(self, run, run.folds == fold) for fold in folds}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
-
-    def whole_scores(self, run: TestedRun) -> dict[str, float]:
-        """Every metric of all clips together; none if only folds have one."""
-        if self.metric.pooled:
-            return {}
-        return clip_metrics(self, run, np.ones(len(run.folds), bool))
-
+    @abstractmethod
     def error_lines(self, run: Any) -> list[str]:
         """Lines of a summary on what a `RunFolder` errs in."""
-        return []
-
-    # ---- what follows from these
-
-    @property
-    def history_names(self) -> tuple[str, ...]:
-        """The columns of history.csv without val_ or test_."""
-        return tuple(self.history)
 
     @property
     def history_columns(self) -> tuple[str, ...]:
         """The columns of history.csv."""
-        names = self.history_names
+        names = dict.fromkeys((*self.history, self.score))
         return (
             "epoch",
             "lr",
@@ -191,25 +144,15 @@ class Task(ABC):
             *(f"{part}_{name}" for part in ("val", "test") for name in names),
         )
 
-    @property
-    def printed_scores(self) -> tuple[str, ...]:
-        """The scores that a finished run prints."""
-        return "loss", self.score, "f1"
 
-    def refuse_options(self, options: object) -> None:
-        """RequestError for an option with a value in `unfit`."""
-        for (name, value), why in self.unfit.items():
-            if getattr(options, name) == value:
-                raise RequestError(f"{name.upper()}={value}{why}")
-
-    def epoch_scores(
-        self, targets: Ints, probabilities: Probabilities
-    ) -> dict[str, float]:
-        """Scores named as the columns of history.csv without val_ or test_."""
-        labels = self.indicator(targets, probabilities.shape[-1])
-        decided = self.decisions(probabilities, labels)
-        prediction = Prediction(labels, probabilities, decided)
-        return {name: score(prediction) for name, score in self.history.items()}
+def epoch_scores(
+    task: Task, targets: Ints, probabilities: Probabilities
+) -> dict[str, float]:
+    """Scores named as the columns of history.csv without val_ or test_."""
+    labels = task.indicator(targets, probabilities.shape[-1])
+    decided = task.decisions(probabilities, labels)
+    prediction = Prediction(labels, probabilities, decided)
+    return {name: score(prediction) for name, score in task.history.items()}
 
 
 def labels_of(task: Task, text: pd.Series[str], classes: Sequence[str]) -> Labels:
@@ -217,15 +160,88 @@ def labels_of(task: Task, text: pd.Series[str], classes: Sequence[str]) -> Label
     return task.indicator(task.targets(text, classes), len(classes))
 
 
-def clip_metrics(task: Task, run: TestedRun, tested: Labels) -> dict[str, float]:
+def clip_metrics(run: Any, tested: Labels) -> dict[str, float]:
     """Every metric of the clips `tested` (N,), averaged over the seeds."""
     labels = run.labels[tested]
     seeds = [
         Prediction(labels, probabilities[tested], decided[tested])
         for probabilities, decided in zip(run.probabilities, run.decisions)
     ]
-    kind = "tags" if task.multilabel else "classes"
+    kind = "tags" if run.task.multilabel else "classes"
     return {
         name: float(np.mean([score(seed) for seed in seeds]))
         for name, score in METRICS[kind].items()
     }
+
+
+# ---- stages
+
+
+class Stages:
+    """The stages of a task whose models answer each clip. A task with other answers has
+    stages of its own, and names in `instead` what its users type in the place of
+    commands on clips.
+    """
+
+    answers: ClassVar[str] = "each clip"
+    rows: ClassVar[str] = "clips"  # of predictions.csv, in a report
+    labels: ClassVar[str] = ""  # its classes in a report; '' for the task's name
+    instead: ClassVar[str] = ""
+
+    # ---- training
+
+    def model_name(self, name: str) -> str:
+        """The model that MODEL=`name` means."""
+        return name
+
+    def refuse(self, options: Any, channels: Sequence[Any]) -> None:
+        """RequestError for options, or `StoredChannel`s, that cannot be trained."""
+
+    def targets(
+        self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
+    ) -> dict[str, str]:
+        """Digests of the data beside the clips' table that a run is trained on."""
+        return {}
+
+    def trainer(self) -> Any:
+        """The class that trains; None for those of clips."""
+        return None
+
+    def finish(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
+        """The rules that run.json keeps after new tests of a `RunFolder`."""
+        return None
+
+    # ---- prediction
+
+    def predict(self) -> Any:
+        """The function of `predict`: (options, model, files) to an exit status; None
+        for that of clips.
+        """
+        return None
+
+    # ---- scores
+
+    def read_answers(self, folder: Any, folds: Sequence[int]) -> Any:
+        """The content of a `RunFolder`'s folds beside predictions.csv."""
+        return None
+
+    def scores_of_fold(
+        self, folder: Any, fold: int, split: str, selection: str, member: str
+    ) -> dict[str, float]:
+        """The scores of one fold of a `RunFolder`, as `epoch_scores`."""
+        probabilities, targets = folder.answers(fold, split, selection, member)
+        return epoch_scores(folder.task, targets, probabilities)
+
+    def run_scores(self, run: Any) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Every metric (columns) in each fold (rows), averaged over the seeds; and
+        those of all clips together, none if only folds have one.
+        """
+        folds = np.unique(run.folds).tolist()
+        rows = {fold: clip_metrics(run, run.folds == fold) for fold in folds}
+        by_fold = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
+        if run.task.metric.pooled:
+            return by_fold, {}
+        return by_fold, clip_metrics(run, np.ones(len(run.folds), bool))
+
+
+CLIPS = Stages()

@@ -1,7 +1,7 @@
 """One label a clip: CLASSES, and CATEGORIES, the label's category instead."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from featurestack.scores.metrics import (
     macro_precision,
     most_confused,
 )
-from featurestack.scores.tasks.base import Probabilities, Task, Tensor
+from featurestack.scores.tasks.base import CLIPS, Probabilities, Task, Tensor
 
 if TYPE_CHECKING:
     from featurestack.scores.ranking_metric import RankingMetric
@@ -31,7 +31,7 @@ class Classes(Task):
     """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
 
     score = "accuracy"
-    history: ClassVar[Mapping[str, Callable[[Any], float]]] = {
+    history: Mapping[str, Callable[[Any], float]] = {
         "loss": log_loss,
         "accuracy": accuracy,
         "precision": macro_precision,
@@ -40,13 +40,11 @@ class Classes(Task):
     }
     loss = "cross_entropy"
     multilabel = False
-    errors = "confusion"
+    stages = CLIPS
 
     def __init__(self, name: str, column: str) -> None:
         self.name = name
         self.column = column
-        reason = f": TASK={name} has no such score; val_loss is one"
-        self.unfit = {("select", "val_map"): reason}
 
     @property
     def metric(self) -> "RankingMetric":

@@ -37,10 +37,10 @@ def claiming_task(cache: "Cache") -> "Task | None":
     return task_of(name) if name else None
 
 
-def is_framed(cache: "Cache") -> bool:
-    """Whether the task that TASK=auto means has an answer for each frame."""
+def has_clips(cache: "Cache") -> bool:
+    """Whether the task that TASK=auto means for this cache answers each clip."""
     claiming = claiming_task(cache)
-    return claiming is not None and claiming.framed
+    return claiming is None or not claiming.stages.instead
 
 
 def task_of(name: str) -> "Task":
@@ -55,3 +55,14 @@ def task_of(name: str) -> "Task":
         raise RequestError(nearest("task", name, [*TASKS, *of_rooms]))
     loaded = rooms.load("tasks", name)
     return loaded
+
+
+def require_clips(task: "Task", name: str) -> None:
+    """RequestError if what is called `name`, a run or a dataset, has other answers than
+    one for each clip: of every command that takes clips alone.
+    """
+    if instead := task.stages.instead:
+        raise RequestError(
+            f"{name}: models answer {task.stages.answers} here, and this command is"
+            f" for models that answer each clip; {instead}"
+        )

@@ -1,7 +1,7 @@
 """TAGS: several labels per clip, or none."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,10 @@ from featurestack.scores.metrics import (
 )
 from featurestack.scores.ranking_metric import RankingMetric
 from featurestack.scores.tasks.base import (
+    CLIPS,
     DEFAULT_THRESHOLD,
     Probabilities,
+    Stages,
     Task,
     Tensor,
 )
@@ -42,7 +44,7 @@ class Tags(Task):
     name = "tags"
     column = "label"
     score = "map"
-    history: ClassVar[Mapping[str, Callable[[Any], float]]] = {
+    history: Mapping[str, Callable[[Any], float]] = {
         "loss": tags.log_loss,
         "map": tags.mean_average_precision,
         "precision": macro_precision,
@@ -51,10 +53,7 @@ class Tags(Task):
     }
     loss = "binary_cross_entropy"
     multilabel = True
-    errors = "labels"
-    unfit: Mapping[tuple[str, str], str] = {
-        ("select", "val_accuracy"): (": TASK=tags has no such score; val_loss is one"),
-    }
+    stages: Stages = CLIPS
 
     @property
     def metric(self) -> RankingMetric:

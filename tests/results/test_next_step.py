@@ -56,8 +56,8 @@ def test_imagenets_weights_are_proposed_first_if_they_are_here(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "resnet18-mine.pth").touch()
     assert next_step(state) == (command, "first") and not pretrained_line(state)
-    framed = replace(state, framed=True)
-    assert "RECIPE" not in next_step(framed)[0] and not pretrained_line(framed)
+    frames = replace(state, of_clips=False)
+    assert "RECIPE" not in next_step(frames)[0] and not pretrained_line(frames)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from sklearn import metrics as sklearn_metrics
 from featurestack.scores import calibration
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import METRICS, Prediction, decision_scores
+from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 
 
@@ -49,7 +50,7 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     assert all_metrics(target, probabilities) == pytest.approx(expected)
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
     columns |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
-    row = CLASSES.epoch_scores(target, probabilities)
+    row = epoch_scores(CLASSES, target, probabilities)
     assert row == pytest.approx(
         {name: expected[metric] for name, metric in columns.items()}
     )

@@ -11,6 +11,7 @@ from sklearn import metrics
 from featurestack.analysis.significance import sign_flip_tests
 from featurestack.scores import tags
 from featurestack.scores.metrics import decision_scores
+from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.tags import TAGS
 
 
@@ -43,7 +44,7 @@ def test_scores_agree_with_scikit_learn(seed, equals):
     ):
         assert found == pytest.approx(known)
     probabilities = scores / 2
-    measured = TAGS.epoch_scores(target.astype(int), probabilities)
+    measured = epoch_scores(TAGS, target.astype(int), probabilities)
     assert measured["loss"] == pytest.approx(
         np.mean(
             [

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.scores.tasks.registry import TASKS, task_choices, task_of
 from featurestack.scores.tasks.tags import TAGS
@@ -19,11 +20,10 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
 @pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
 def test_history_has_the_scores_of_an_epoch_and_one_of_them_ranks(task):
     targets = task.targets(pd.Series(["dog", "rain", "dog"]), NAMES)
-    measured = task.epoch_scores(targets, PROBABILITIES)
+    measured = epoch_scores(task, targets, PROBABILITIES)
     columns = [f"test_{name}" for name in measured]
     assert list(task.history_columns[-len(columns) :]) == columns
     assert f"train_{task.score}" in task.history_columns
-    assert {f"val_{name}" for name in task.printed_scores} <= {*task.history_columns}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results import run_folder, run_writer
+from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.augment import Augmenter
@@ -24,7 +25,7 @@ def test_a_run_leaves_what_analysis_reads(trained):
     for fold in trained.folds:
         history = trained.history(fold)
         probabilities, targets = trained.answers(fold)
-        last = CLASSES.epoch_scores(targets, probabilities)
+        last = epoch_scores(CLASSES, targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # scored alike
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
         state = torch.load(trained.fold(fold) / "last.pt", weights_only=True)

@@ -23,6 +23,7 @@ from featurestack.results.run_writer import write_predictions
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores import tags
 from featurestack.scores.calibration import fit_thresholds
+from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train import run, sweep
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.options import BundleOptions, TrainedOptions
@@ -68,7 +69,7 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
     probabilities, target = finished.answers(1)
     assert (target == label_indicator(labels[table["clip_id"]], CLASSES)).all()
     assert (
-        finished.task.epoch_scores(target, probabilities)["map"]
+        epoch_scores(finished.task, target, probabilities)["map"]
         == finished.history(1)["test_map"].iloc[-1]
     )
     assert "macro average precision of all folds" in run_summary(finished)

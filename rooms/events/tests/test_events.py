@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 import soundfile
 
+import featurestack as fs
 from featurestack.predict.clips import predict_audio
+from featurestack.predict.refit import refit
+from featurestack.predict.verify import verify_run
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
@@ -17,6 +20,7 @@ from featurestack.rooms.events.tests.field import (
     train,
     write_recordings,
 )
+from featurestack.train.options import VerifyOptions
 from tests.refusal import refused
 
 
@@ -204,8 +208,40 @@ def test_what_compares_clips_refuses_frames(folder):
     options = pytest.importorskip("featurestack.rooms.importance.options")
     given = {"data": folder / "data", "features": f"{MEL}:0-3 {MEL}:4-9"}
     table = str(folder / "data" / "field" / "field.csv")
-    with refused("has events, and clips are compared here: .* make sweep"):
+    with refused("models answer each frame here, .* sweep compares its features"):
         measure.measure_importance(options.ImportanceOptions(dataset=table, **given))
+
+
+def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
+    live = pytest.importorskip("featurestack.rooms.live.options")
+    onnx = pytest.importorskip("featurestack.rooms.onnx.options")
+    given = {"run": str(trained.path), "runs": trained.path.parents[1]}
+    table = str(folder / "data" / "field" / "field.csv")
+    commands = [
+        lambda: fs.Model(trained),
+        lambda: refit(trained, folder / "data"),
+        lambda: verify_run(VerifyOptions(dataset=table, **given)),
+        lambda: live.listen(live.ListenOptions(**given)),
+        lambda: onnx.export(onnx.ExportOptions(**given)),
+    ]
+    for command in commands:
+        with refused("this command is for models that answer each clip; .*AUDIO="):
+            command()
+
+
+def test_an_event_that_was_corrected_is_trained_on_again(folder, trained):
+    file = folder / "data" / "field" / "events.csv"
+    text = file.read_text()
+    train(folder, folds=(1,), epochs=1, tag="corrected")
+    try:
+        first, _, rest = text.split("\n", 2)
+        file.write_text(f"{first}\n{rest}")
+        with refused("was trained on other events than there are now: RETRAIN=1"):
+            train(folder, folds=(1,), epochs=1, tag="corrected")
+        again = train(folder, folds=(1,), epochs=1, tag="corrected", retrain=True)
+    finally:
+        file.write_text(text)
+    assert again.training.targets != trained.training.targets
 
 
 def test_options_of_windows_are_refused(folder, trained):

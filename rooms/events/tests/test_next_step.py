@@ -12,11 +12,11 @@ FINE = "@hop_length=128"
 def test_a_first_run_on_events_is_one_of_frames():
     given = ["DATASET=field.csv"]
     frames = {"mel": 431, "mfcc": 431}
-    command, _ = next_step(State(given, frames=frames, framed=True, unchecked=True))
+    command, _ = next_step(State(given, frames=frames, of_clips=False, unchecked=True))
     assert "MODEL=linear" in command and "texturenet" not in command
     solved = [Trained(name, ("MODEL=linear",)) for name in ("mel", "mfcc")]
     after = State(
-        given, frames=frames, framed=True, ranked=2, trained=solved, exact=True
+        given, frames=frames, of_clips=False, ranked=2, trained=solved, exact=True
     )
     assert "texturenet" not in next_step(after)[0]
 
@@ -33,7 +33,7 @@ def test_a_first_run_on_events_is_one_of_frames():
 )
 def test_features_of_other_frame_rates_are_not_joined(frames, features):
     given = ["DATASET=field.csv"]
-    command, _ = next_step(State(given, frames=frames, framed=True))
+    command, _ = next_step(State(given, frames=frames, of_clips=False))
     assert f"'FEATURES={features}'" in command
 
 
@@ -42,7 +42,7 @@ def test_a_run_is_joined_by_features_of_its_frame_rate():
     after = State(
         ["DATASET=field.csv"],
         frames=frames,
-        framed=True,
+        of_clips=False,
         ranked=1,
         trained=[Trained("chroma@hop_length=128:0-5", ("MODEL=linear",), run="f/c")],
     )
