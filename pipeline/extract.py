@@ -70,17 +70,14 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
         raise Failed(
             f"{error}; what is done stays done, the same command goes on"
         ) from error
-    if result.failures and not any(file.exists() for file in asked.files):
-        _, _, reason = min(result.failures)
-        raise Failed(
-            f"no clip could be done, the first because of: {reason};"
-            f" {asked.folder / FAILURES} has the reasons of all"
-        )
+    summary = extraction_summary(asked, result, time.perf_counter() - begun)
+    if result.failures:
+        refuse_failed_features(asked, result, summary)
     if options.prepare:
         print("ready: PART=1/n and so on fill the files")
     else:
         cache = Cache(asked.folder)
-        lines = extraction_summary(asked, result, time.perf_counter() - begun)
+        lines = summary
         if known is None:
             lines.append(next_after(asked, options, cache))
         if result.failures:
@@ -89,6 +86,27 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
             lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
         print(*lines, sep="\n")
     return int(bool(result.failures))
+
+
+def refuse_failed_features(
+    asked: Request, result: ExtractionResult, summary: list[str]
+) -> None:
+    """Failed, with the reason, if a feature could be computed of no clip."""
+    files = zip(asked.names, asked.files)
+    lacking = [stored for stored, file in files if not file.exists()]
+    if not lacking:
+        return
+    subject = ""
+    if len(lacking) < len(asked.names):
+        print(*summary, sep="\n")
+        subject = f"{', '.join(lacking)}: "
+    _, _, reason = min(
+        failure for failure in result.failures if failure[1] in (WHOLE, *lacking)
+    )
+    raise Failed(
+        f"{subject}no clip could be done, the first because of: {reason};"
+        f" {asked.folder / FAILURES} has the reasons of all"
+    )
 
 
 def not_writable(folder: Path, number: int) -> RequestError:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 
-from featurestack.commandline import own_code
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.features_cache import Cache
 from featurestack.results.published_weights import local_weights, published_name
@@ -129,7 +128,7 @@ def training_command(options: RunOptions) -> list[str]:
     if options.task == "classes":
         apart.add("task")  # TASK=auto gives classes too
     others = [name for name in (*fields(Training), "tag") if name not in apart]
-    return [*named, *option_words(options, others), *own_code.words()]
+    return [*named, *option_words(options, others)]
 
 
 def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str:

@@ -124,7 +124,11 @@ def record(
             return
         run = RunFolder(plan.path)
         known = run.training.computed
-        assert known is not None, "this trainer began the run"
+        if known is None:
+            raise RequestError(
+                f"{plan.path}: run.json does not say how the run computes, so it"
+                " cannot go on: give TAG=… for a run of its own"
+            )
         if way != known.way:
             unfinished = [fold for fold in run.folds if fold not in run.finished]
             change = WayChange(

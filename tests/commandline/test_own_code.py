@@ -58,7 +58,12 @@ def studio(tmp_path_factory):
 def test_a_run_keeps_the_names_of_the_files_that_define_it(studio):
     for file in (studio / "runs" / "easy").glob("*/run.json"):
         kept = json.loads(file.read_text())
-        assert kept["own_code"] == ["mine.py"] and LOAD in kept["command"]
+        assert kept["own_code"] == ["mine.py"] and LOAD not in kept["command"]
+
+
+def test_a_run_of_an_own_model_is_fitted_again_to_all_clips(studio):
+    call(studio, "train", "bundle", "last", "OUT=whole.pt", "REFIT=1", LOAD)
+    assert (studio / "whole.pt").exists()
 
 
 @pytest.mark.parametrize("run", ["last", "mine.pt"])

@@ -112,6 +112,21 @@ def test_a_feature_that_fails_for_a_clip_is_named_with_it(
     assert cache(sounds).readable(["zcr"]).sum() == 7
 
 
+def test_a_feature_that_fails_for_every_clip_beside_one_that_is_there_is_named(
+    sounds, monkeypatch, capsys
+):
+    def broken(clip, **parameters):
+        raise ValueError("no weights")
+
+    monkeypatch.setitem(vars(FEATURES["zcr"]), "function", broken)
+    monkeypatch.setattr(extract, "try_own_features", lambda asked: None)
+    reasons = r"zcr: no clip could be done, .*no weights; .*failures\.csv has the reas"
+    with pytest.raises(Failed, match=reasons):
+        extract.extract_features(options(sounds))
+    assert cache(sounds).readable(["rms"]).all()
+    assert "next: " not in capsys.readouterr().out
+
+
 def test_an_own_feature_is_tried_on_one_clip_and_raises_with_file_and_line(
     sounds, monkeypatch
 ):
