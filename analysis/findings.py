@@ -147,14 +147,12 @@ class Findings:
 def findings(
     results: Results,
     *,
-    named: bool = False,
     outdated: Collection[str] = (),
     threats: Sequence[Threat] = (),
     groups: str = "",
 ) -> Findings:
     """Rank the runs, test them and find what threatens the result.
 
-    named     whether RUN= chose the runs; two such runs are one planned comparison
     outdated  names of runs whose ranking comes last
     threats   threats to validity that the cache shows
     groups    the dataset's word for a group, '' for a source recording
@@ -166,7 +164,7 @@ def findings(
     own = [
         run for run in results.runs if not (run.composed_from and run.name in members)
     ]
-    ranked = rankings(own, named=named, outdated=outdated)
+    ranked = rankings(own, outdated=outdated)
     problems = [*results.problems, *set_apart(ranked)]
     reasons: dict[str, str] = {
         problem.run: problem.kind for problem in problems if problem.kind

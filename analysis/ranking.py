@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class Ranking(Compared):
     runs: tuple[Run, ...]  # (R,)
     folds: Ints  # (F,)
     # a difference to the best run, or of an ablation, is clear if its p is below this
-    level: float
+    level: ClassVar[float] = FAMILY_LEVEL
     # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
     reason: str
 
@@ -216,14 +217,11 @@ class Ranking(Compared):
         return float(of_chance.sum() / self.unit), p
 
 
-def rankings(
-    runs: Sequence[Run], *, named: bool = False, outdated: Collection[str] = ()
-) -> list[Ranking]:
+def rankings(runs: Sequence[Run], *, outdated: Collection[str] = ()) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 
-    If RUN= chose the runs (`named`) and they are two that are comparable, they are one
-    planned comparison. Runs whose names are in `outdated` are compared with each other
-    alone, and come last.
+    Runs whose names are in `outdated` are compared with each other alone, and come
+    last.
     """
     sets = [
         *comparable_sets([run for run in runs if run.name not in outdated]),
@@ -245,13 +243,12 @@ def rankings(
             if (main[0].name in outdated) == (others[0].name in outdated):
                 join_by_folds(main, others)
         sets = list(filter(None, sets))
-    level = LEVEL if named and len(runs) == 2 and len(sets) == 1 else FAMILY_LEVEL
     made = []
     for together in sets:
         reasons = [reason_apart(run, other) for run in together for other in main]
         if together is not main and together[0].name in outdated:
             reasons.append("cache")
-        made.append(rank(together, level, next(filter(None, reasons), "")))
+        made.append(rank(together, next(filter(None, reasons), "")))
     return made
 
 
@@ -296,7 +293,7 @@ def reason_apart(run: Run, other: Run) -> str:
     return next((reason for reason, equal in shared.items() if not equal), "")
 
 
-def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
+def rank(runs: Sequence[Run], reason: str = "") -> Ranking:
     """Order comparable runs by accuracy; tags by mAP."""
     compared = runs[0].task.metric.compared(runs)
     factor = np.array([[CHOICE_WIDTH if run.choice else 1.0] for run in runs])
@@ -309,6 +306,5 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         interval=interval[order],
         by_recording=compared.by_recording[:, order],
         worth=compared.worth,
-        level=level,
         reason=reason,
     )

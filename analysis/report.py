@@ -63,7 +63,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
     results = load_runs(progress(job.runs, label="reading", unit="run"))
-    found = findings_of(results, cache, features, checked, named=bool(options.run))
+    found = findings_of(results, cache, features, checked)
     damaged = [Problem("cache", text, "damaged") for text in damage]
     found = replace(found, problems=[*job.problems, *damaged, *found.problems])
     writer = FigureWriter(
@@ -90,13 +90,10 @@ def findings_of(
     cache: Cache | None,
     features: Sequence[str],
     checked: Sequence[Attributes] | None,
-    *,
-    named: bool,
 ) -> Findings:
     """Find threats to validity, rank and test the runs, and make their tables.
 
     features  cached and readable
-    named     whether RUN= chose the runs
     """
     threats = threats_of_check(checked or [])
     outdated: list[Problem] = []
@@ -113,7 +110,6 @@ def findings_of(
         threats.append(Threat("changed", len(outdated)))
     found = findings(
         results,
-        named=named,
         outdated={problem.run for problem in outdated},
         threats=threats,
         groups=cache.groups if cache else "",

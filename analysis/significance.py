@@ -12,8 +12,8 @@ Several differences are tested as a family by the largest standardised one, unde
 drawn for whole recordings, so that runs that resemble each other cost little (step-down
 maxT; Westfall and Young 1993). A report has two families, the best run against the
 others and ablations, each at half of 5 %. If all runs are equally good, at most one
-report in twenty claims a difference (`python -m bench.false_claims`). A report on two
-runs that RUN= names counts as one planned comparison, which has the whole 5 %.
+report in twenty claims a difference (`python -m bench.false_claims`). Two runs alone
+are judged at the same level: the same data have one verdict, whatever asked for it.
 
 The interval of a difference inverts the test. It holds every value d that is not
 rejected: the test is repeated with d times a recording's share of the clips taken from

@@ -102,10 +102,9 @@ def false_claims_of_classes(
     )
     rows, every = [], []
     for clips, runs in product(options.clips, (2, *options.runs)):
-        named = runs == 2  # with RUN=: one planned comparison, at a level of 0.05
-        said = reports(options, rng, runs, clips, named=named)
+        said = reports(options, rng, runs, clips)
         every += said
-        rows.append((f"{clips:,}", "2, named" if named else runs, *rates(said, *FALSE)))
+        rows.append((f"{clips:,}", runs, *rates(said, *FALSE)))
     print(
         text_table(
             [*rows, ("all", "", *rates(every, *FALSE))],
@@ -128,9 +127,7 @@ def false_claims_of_classes(
 
 
 def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
-    """Rates of false claims over two runs with equal mAP, chosen beforehand, and over
-    three.
-    """
+    """Rates of false claims over two or three runs with equal mAP."""
     rows = []
     designs = product(RECORDINGS, ("even", "uneven"), (2, 3))
     for recordings, kind, count in designs:
@@ -143,7 +140,7 @@ def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) 
                 sizes = np.maximum(5, TAG_CLIPS * shares / shares.sum()).astype(int)
             for better, reported in ((0.0, said), (BETTER, found)):
                 runs = simulated_tag_runs(count, sizes, rng, better=better)
-                reported.append(claims(runs, named=count == 2))
+                reported.append(claims(runs))
         rows.append(
             (recordings, kind, count, *rates(said, "overall"), *rates(found, "overall"))
         )
@@ -277,12 +274,11 @@ def reports(
     **given: Any,
 ) -> list[Any]:
     """The claims of simulated reports on `runs` runs on the same clips."""
-    named = given.pop("named", False)
     drawn = (
         simulated_runs(runs, clips, CLASSES, rng, *difference, **given)
         for _ in range(options.reports)
     )
-    return [claims(one, named=named) for one in drawn]
+    return [claims(one) for one in drawn]
 
 
 def rates(said: list[Any], *names: str) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.sentences import best_of, either, ranking_of, sentence
-from featurestack.analysis.significance import POWER
+from featurestack.analysis.significance import FAMILY_LEVEL, POWER
 from featurestack.commandline.quantities import counted, percent, plural, points
 
 MOST_CHOSEN = 3  # features that a headline names
@@ -186,7 +186,6 @@ def tested(f: Findings) -> str:
     """The comparison of configurations, and when a difference is clear."""
     if len(f.rows) < 2 or f.state == "untested":
         return ""
-    level = ranking_of(f).level
     text = (
         "Each configuration is compared with the best by a sign-flip test, paired by"
         f" {f.unit}"
@@ -195,18 +194,10 @@ def tested(f: Findings) -> str:
         text += f" and corrected for all {len(f.rows) - 1} comparisons"
     text += (
         ". The intervals of differences come from the same test; the interval of each"
-        f" {f.score} is not corrected. A difference is clear if p is below {level}"
+        f" {f.score} is not corrected. A difference is clear if p is below"
+        f" {FAMILY_LEVEL}, so that these comparisons and those under “What one choice"
+        " changes” together make a false claim in at most 5 % of reports."
     )
-    if level == 0.05:
-        text += (
-            ". This level is right only if RUN= names two runs that were chosen before"
-            " their results were known; otherwise read the report on all runs."
-        )
-    else:
-        text += (
-            ", so that these comparisons and those under “What one choice changes”"
-            " together make a false claim in at most 5 % of reports."
-        )
     if len({percent(row["accuracy"]) for row in f.rows}) < len(f.rows):
         text += (
             " Runs of equal accuracy can get different verdicts because they fail on"

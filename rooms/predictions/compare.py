@@ -69,7 +69,7 @@ def compare(
         roles = {name: name for name in ROLES if name in frame}
         answers += answers_in(Table(model, frame, model), roles, None, tags=several)
     runs = foreign_runs(answers, "compared", "tags" if several else "classes")
-    found = findings(load_runs(runs), named=True)
+    found = findings(load_runs(runs))
     table = pd.DataFrame([*found.rows, *found.others])[COLUMNS]
     table.columns = table.columns.str.replace("accuracy_", "")
     return Comparison(

@@ -187,9 +187,9 @@ def simulated_tag_runs(count, sizes, rng, classes=10, better=0.0):
     return runs
 
 
-def claims(runs, *, named=False):
+def claims(runs):
     """The claims of a report on the runs, and whether it finds what is true."""
-    ranking = rankings(runs, named=named)[0]
+    ranking = rankings(runs)[0]
     gains = ablations(ranking)
     clear = ranking.tests.p < ranking.level
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}

@@ -61,12 +61,11 @@ def test_every_table_that_has_rows(made):
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]
 
 
-@pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("recordings", [6, 7])
-def test_every_verdict_needs_seven_recordings(tmp_path, recordings, named):
+def test_every_verdict_needs_seven_recordings(tmp_path, recordings):
     runs = of_sets(mel_rms=1.0, rms=0.0)
     results = make_runs(tmp_path, made_clips(2 * recordings, 2, 2), runs)
-    found = findings(results, named=named)
+    found = findings(results)
     assert (found.state == "untested") == (recordings < 7)
     assert (found.recordings_needed == 7) == (recordings < 7)
 

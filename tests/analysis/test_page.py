@@ -56,9 +56,6 @@ def scenarios(folder):
         "few recordings": facts(*few, clips=(8, 2, 2)),
         "few speakers": facts(*few, clips=(8, 2, 2), groups="speaker"),
         "three seeds": facts(*of_sets(3, mel=0.8), *of_sets(rms=0.7)),
-        "two runs chosen with RUN=": facts(
-            *of_sets(mel_mfcc=0.86, mel=0.83), named=True
-        ),
         "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),
     }
 

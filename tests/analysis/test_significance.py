@@ -186,9 +186,7 @@ def test_the_best_of_equal_runs_leads_significantly_no_more_often_than_stated():
 
 
 def test_so_many_recordings_are_needed_for_any_verdict():
-    """2^(1 - G) is below the level of a family from seven recordings on; a planned
-    comparison needs as many.
-    """
+    """2^(1 - G) is below the level of a family from seven recordings on."""
     assert FEWEST_RECORDINGS == 7
     assert 2.0**-6 < FAMILY_LEVEL < 2.0**-5
     assert family(by_recording((7, 0), recordings=7)).p[0] < FAMILY_LEVEL
