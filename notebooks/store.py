@@ -6,8 +6,8 @@ documentation.
     python -m notebooks.store --dry-run          # whether all of them run here; nothing
         is written
 
-While the cells run, the answers of course_solutions.py stand in them. Figures, tables
-and text are stored; players, sliders and the outputs of checks are not.
+While the cells run, PREDICTIONS and the right answers of course.py stand in them.
+Figures, tables and text are stored; players, sliders and the outputs of checks are not.
 """
 
 import argparse
@@ -31,6 +31,45 @@ HOME = FOLDER.parent
 SECONDS = 600  # for one cell
 COLOURS, WIDTH = 64, 900  # a stored figure's colours, and its width in pixels at most
 LARGEST = 400_000  # bytes of a notebook
+# predictions for each cell that asks for one: examples, some wrong on purpose
+PREDICTIONS = {
+    "click": 8,
+    "classes": [
+        "hiss",
+        "knocks",
+        "steady_beat",
+        "hollow_drone",
+        "chimes_in_c",
+        "swells",
+    ],
+    "share": {"largest": "bright_drone", "smallest": "knocks"},
+    "brightest": "hiss",
+    "chance": 0.1,
+    "pairs": {
+        "chimes": "chroma",
+        "beats": "tempogram",
+        "drones": "mfcc",
+        "noises": "mel",
+        "bursts": "onset",
+    },
+    "accuracy": 0.6,
+    "confused": {"steady_beat", "galloping_beat"},
+    "sets": {"mel": 0.6, "mel+mel+mel": 0.6, "mel+mfcc+chroma": 0.75},
+    "optimism": 0.05,
+    "gap": {"plain": 0.5, "augmented": 0.3},
+    "categories": {"classes": 0.5, "categories": 0.7},
+    "theory": {
+        "chimes": "chroma",
+        "beats": "tempogram",
+        "drones": "mel",
+        "noises": "mel",
+        "bursts": "onset",
+    },
+    "significant": 3,
+    "own": {"mel": 0.9, "mel+mfcc+chroma": 0.95},
+    "random": 0.5,
+    "mel": {"galloping_beat", "steady_beat"},
+}
 
 
 def names() -> list[str]:
@@ -47,23 +86,30 @@ def save(name: str, notebook: NotebookNode) -> None:
     nbformat.write(notebook, FOLDER / f"{name}.ipynb")
 
 
-def solutions(name: str) -> dict[str, str]:
-    """Cell id -> its answer, of one notebook."""
-    text = (FOLDER / "course_solutions.py").read_text(encoding="utf-8")
-    parts = re.split(r"^# %% (\w+) ([\w-]+)\n", text, flags=re.MULTILINE)
-    triples = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
-    return {
-        cell: answer.strip() for notebook, cell, answer in triples if notebook == name
-    }
+def answers(notebook: NotebookNode) -> dict[str, str]:
+    """Id of a cell that asks -> the source of a cell that answers."""
+    sources = {}
+    for cell in notebook.cells:
+        kind, _, subject = cell.id.partition("-")
+        if kind == "predict" and subject:
+            sources[cell.id] = f"prediction = {PREDICTIONS[subject]!r}"
+        if kind == "check":
+            call = re.match(r'check\("([^"]+)", (\w+)', cell.source)
+            assert call, f"{cell.id} is no call of check"
+            name, variable = call.groups()
+            right = f"{variable} = QUESTIONS[{name!r}].right"
+            sources[f"question-{subject}"] = f"from course import QUESTIONS\n{right}"
+    return sources
 
 
-def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNode:
+def with_answers(notebook: NotebookNode) -> NotebookNode:
     """A copy in which each answer follows the cell that asks for it."""
+    sources = answers(notebook)
     cells: list[NotebookNode] = []
     for cell in notebook.cells:
         cells.append(cell)
-        if cell.id in answers:
-            cells.append(new_code_cell(answers[cell.id], id=f"answer-to-{cell.id}"))
+        if cell.id in sources:
+            cells.append(new_code_cell(sources[cell.id], id=f"answer-to-{cell.id}"))
     return nbformat.from_dict({**notebook, "cells": cells})
 
 
@@ -92,7 +138,7 @@ def elsewhere(notebook: NotebookNode, folder: str) -> NotebookNode:
 def store(name: str) -> None:
     """Execute a notebook and write it with its outputs."""
     notebook = load(name)
-    run = with_answers(notebook, solutions(name))
+    run = with_answers(notebook)
     execute(run)
     outputs = {cell.id: cell.outputs for cell in run.cells if cell.cell_type == "code"}
     for cell in notebook.cells:
@@ -175,7 +221,7 @@ def main(given: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in options.names or names():
             if options.dry_run:
-                execute(with_answers(elsewhere(load(name), folder), solutions(name)))
+                execute(with_answers(elsewhere(load(name), folder)))
                 print(f"{name}: runs from start to end")
             else:
                 store(name)

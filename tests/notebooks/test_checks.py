@@ -2,42 +2,16 @@
 refused.
 """
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 from scipy.fft import dct
 from torch import nn
 
-import featurestack as fs
-from featurestack.rooms.course.checks import CHECKS, NotYet, check, reveal
-from notebooks.store import load, names, solutions
+from notebooks.course import QUESTIONS, NotYet, check, reveal
+from notebooks.store import PREDICTIONS, answers, load, names
 
-
-def right_answers():
-    """The answers that the check cells pass to `check` if the solutions stand in the
-    notebooks.
-    """
-    given: dict[str, Any] = {}
-    for notebook in names():
-        found = {"np": np, "pd": pd, "fs": fs, "nn": nn, "torch": torch}
-        found |= {"run": None, "cache": None}
-        for cell, source in solutions(notebook).items():
-            if cell.startswith("question"):
-                exec(source, found)
-        found["check"] = lambda name, answer, *more: given.update({name: answer})
-        for cell in load(notebook).cells:
-            if cell.id.startswith("check-"):
-                exec(cell.source, found)
-    return given
-
-
-RIGHT = right_answers()
-WITH_A_RUN_OR_A_CACHE = {"accuracy", "row means"}  # in test_notebooks.py
-ALONE = RIGHT.keys() - WITH_A_RUN_OR_A_CACHE
+RIGHT = {name: question.right for name, question in QUESTIONS.items()}
+ALONE = RIGHT.keys() - {"row means"}  # in test_notebooks.py
 
 
 def only_by_place(one, other):
@@ -66,6 +40,7 @@ WRONG = [
         "optimism",
         lambda history: history.test_accuracy.max() - history.test_accuracy.min(),
     ),
+    ("accuracy", lambda rows, classes: rows[classes].max(axis=1).mean()),
     ("block", lambda channels: nn.Conv2d(channels, channels, 3, padding=1)),
     ("block parameters", lambda inputs, width: 9 * width * (inputs + width)),
     ("first convolution", lambda channels: 64 * 7 * 7),
@@ -89,8 +64,12 @@ WRONG = [
 ]
 
 
-def test_every_check_is_tested_with_a_right_and_a_wrong_answer():
-    assert RIGHT.keys() == set(CHECKS) and {name for name, _ in WRONG} == ALONE
+def test_every_question_is_asked_once_and_has_a_wrong_answer_here():
+    cells = [cell for name in names() for cell in load(name).cells]
+    sources = [cell.source for cell in cells if cell.id.startswith("check-")]
+    asked = [source.split('"')[1] for source in sources]
+    assert sorted(asked) == sorted(QUESTIONS)
+    assert {name for name, _ in WRONG} == ALONE
 
 
 @pytest.mark.parametrize("name", sorted(ALONE))
@@ -110,15 +89,6 @@ def test_a_wrong_answer_is_refused(name, answer):
         check(name, answer)
 
 
-def test_accuracy_is_checked_on_a_run_of_any_classes():
-    classes = ["a", "b", "c"]
-    rows = pd.DataFrame({"target": ["a", "b", "c", "a"], "a": 0.4, "b": 0.3, "c": 0.3})
-    run = SimpleNamespace(classes=classes, finished=[2], predictions=lambda fold: rows)
-    check("accuracy", RIGHT["accuracy"], run)
-    with pytest.raises(NotYet):
-        check("accuracy", lambda rows, classes: rows[classes].max(axis=1).mean(), run)
-
-
 def test_a_prediction_is_asked_for_and_a_wrong_one_is_no_error(capsys):
     for missing in (..., [..., "a"], {"x": ...}, {..., "b"}):
         with pytest.raises(NotYet, match="prediction"):
@@ -133,15 +103,12 @@ def test_a_prediction_is_asked_for_and_a_wrong_one_is_no_error(capsys):
     assert shown.count("1 of 2 as predicted") == 2
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_question_has_its_check_and_its_answer(name):
-    cells = [cell.id for cell in load(name).cells]
-    assert [
-        cell for cell in cells if cell.startswith(("question-", "predict-"))
-    ] == list(solutions(name))
-    asked = [
-        cell.removeprefix("question") for cell in cells if cell.startswith("question-")
-    ]
-    assert asked == [
-        cell.removeprefix("check") for cell in cells if cell.startswith("check-")
-    ]
+def test_every_cell_that_asks_has_its_answer():
+    predicted = []
+    for name in names():
+        notebook = load(name)
+        cells = [cell.id for cell in notebook.cells]
+        asking = {cell for cell in cells if cell.startswith(("question-", "predict-"))}
+        assert asking == answers(notebook).keys()
+        predicted += [cell for cell in asking if cell.startswith("predict-")]
+    assert len(predicted) == len(PREDICTIONS)

@@ -16,8 +16,7 @@ from nbformat.v4 import new_code_cell, new_output
 import featurestack as fs
 from docs import tables
 from featurestack.pipeline import synth
-from featurestack.rooms.course import start
-from notebooks import store
+from notebooks import course, store
 from tests.golden.commands import ROOT
 
 SHORT = 2 * synth.SAMPLE_RATE  # samples of a clip
@@ -147,7 +146,7 @@ def test_notebooks_run_from_start_to_end(name, folder):
     raise, and after it.
     """
     notebook = store.elsewhere(store.load(name), str(folder))
-    answers = store.solutions(name)
+    answers = store.answers(notebook)
     cells = []
     for cell in quick(notebook, folder).cells:
         inserted = [answers[cell.id]] if cell.id.startswith("predict-") else []
@@ -206,7 +205,7 @@ def test_the_first_cell_is_one_line_and_the_dataset_is_one_constant(name):
     first, second, *others = [
         cell.source for cell in store.load(name).cells if cell.cell_type == "code"
     ]
-    assert first == "from featurestack.rooms.course.start import *"
+    assert first == "from course import *"
     assert second.startswith('DATASET = "synth"  # ')
     assert not any(re.search("^DATASET = ", source, re.MULTILINE) for source in others)
 
@@ -222,8 +221,5 @@ def test_without_a_clone_the_folders_are_those_of_the_working_folder(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("featurestack.commandline.packages.CLONE", False)
-    place = Path(start.__file__)
-    names = runpy.run_path(str(place))
+    names = runpy.run_path(course.__file__)
     assert (names["DATA"], names["RUNS"]) == (tmp_path / "data", tmp_path / "runs")
-    assert {*start.__all__} <= names.keys()
