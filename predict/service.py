@@ -62,8 +62,8 @@ class Model:
     gate     as GATE=: dB of full scale; clips that are never louder get no answer
 
     Attributes: `classes`; `features`, each stored feature of the feature set with its
-    parameters; `versions`, those of the libraries that trained it; `sample_rate` in Hz
-    and `seconds`, the longest clip.
+    parameters; `versions`, those of the libraries that trained it; `sample_rate` in Hz,
+    `seconds`, the longest clip, and `window`, the median of clips if many are shorter.
 
         fs.Model("model.pt").predict(y, 44_100)
         # Prediction(predicted='dog', probabilities={'cat': 0.02, 'dog': 0.98})
@@ -88,6 +88,7 @@ class Model:
         self.versions: dict[str, str] = dict(config.versions)
         self.sample_rate: int = self._model.sample_rate
         self.seconds: float = self._model.seconds
+        self.window: float = config.clip_seconds or self.seconds
 
     def predict(self, y: ArrayLike, sample_rate: float) -> Prediction:
         """The answer for one clip.

@@ -1,131 +1,101 @@
-"""`python -m train listen`: repeated predictions for the last seconds of the
-microphone, or of raw PCM on standard input.
+"""`train listen`: repeated predictions for the last seconds of the microphone, or of
+16-bit PCM on standard input.
 
 A thread reads the input, so a slow prediction never blocks the microphone; the next
 prediction is for the newest audio. If a prediction takes less than HOP seconds, the
 latency is at most HOP plus that time.
 """
 
-import importlib.util
-import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
-import pandas as pd
+import torch
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
-from featurestack.pipeline.audio import LARGEST_SAMPLE
-from featurestack.predict.audio_model import NO_ANSWER, AudioModel, Samples
-from featurestack.predict.recordings import resampled
+from featurestack.features_cache import dataset_name
+from featurestack.predict.service import Model
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.select_runs import select_one
 from featurestack.rooms.live.options import ListenOptions
-from featurestack.scores.tasks.registry import require_clips
+from featurestack.train.compute import threads_of
 
 BLOCK = 0.05  # seconds of audio read at once
-PCM: dict[str, np.dtype[Any]] = {
-    "s16": np.dtype("<i2"),
-    "s32": np.dtype("<i4"),
-    "f32": np.dtype("<f4"),
-}
+SHOWN = 3  # classes of a line
+PCM = np.dtype("<i2")
 
 
 def newest(
-    blocks: Iterator[Samples], samples: int, step: int
-) -> Iterator[tuple[Samples, int]]:
-    """Yield the last `samples` samples of a stream, and how many there were, whenever
-    `step` more have come.
-
-    Samples that arrive during a prediction count together. The end of the stream also
-    yields, if samples have come since.
+    read: Callable[[int], bytes], rate: int, window: float, hop: float
+) -> Iterator[tuple[NDArray[np.int16], float]]:
+    """Yield the last `window` seconds of a stream, and how many seconds there were,
+    whenever `hop` more have come and at the end.
     """
-    queue: SimpleQueue[Samples | None] = SimpleQueue()  # None at the end
+    queue: SimpleQueue[bytes] = SimpleQueue()  # b"" is the end
+    size = PCM.itemsize * max(1, round(BLOCK * rate))
 
-    def read() -> None:
-        for block in blocks:
+    def fill() -> None:
+        while block := read(size):
             queue.put(block)
-        queue.put(None)
+        queue.put(b"")
 
-    threading.Thread(target=read, daemon=True).start()
-    y = np.zeros(0, np.float32)
-    received = told = 0
-    block: Samples | None = y
-    while block is not None:
-        block = queue.get()
-        if block is not None:
-            y = np.concatenate([y, block])[-samples:]
-            received += len(block)
-        due = block is None or (received >= told + step and queue.empty())
-        if due and received > told:
+    threading.Thread(target=fill, daemon=True).start()
+    kept, received, told = b"", 0.0, 0.0
+    longest = PCM.itemsize * round(window * rate)
+    while block := queue.get():
+        whole = len(block) // PCM.itemsize
+        received += whole / rate
+        kept = (kept + block[: whole * PCM.itemsize])[-longest:]
+        if received >= told + hop and queue.empty():
             told = received
-            yield y, received
+            yield np.frombuffer(kept, PCM), received
+    if received > told:
+        yield np.frombuffer(kept, PCM), received
 
 
-def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
+def microphone(rate: int) -> Callable[[int], bytes]:
     """A function that waits for a number of bytes of the microphone."""
     try:
         import sounddevice
 
-        stream = sounddevice.RawInputStream(
-            samplerate=rate, channels=1, dtype=kind.name
-        )
+        stream = sounddevice.RawInputStream(samplerate=rate, channels=1, dtype="int16")
         stream.start()
     except Exception as error:
-        # errors of many classes: no PortAudio, no device, an unsupported rate
+        # errors of many classes: no package, no PortAudio, no device, an unfit rate
         raise RequestError(
-            f"no microphone ({error}): pipe audio in, as --help shows"
+            f"no microphone ({error}): install the extra live, or pipe audio in, as"
+            " --help shows"
         ) from None
-    return lambda size: bytes(stream.read(size // kind.itemsize)[0])
+    return lambda size: bytes(stream.read(size // PCM.itemsize)[0])
 
 
 def listen_live(options: ListenOptions) -> int:
     """Predict until the input ends; 1 if it held no audio."""
+    torch.set_num_threads(threads_of(options.threads))
+    trained: str | RunFolder = options.run
+    if not Path(options.run).is_file():
+        dataset = dataset_name(options.dataset)
+        trained = select_one(options.runs, options.run, dataset)
+    model = Model(
+        trained, device=options.device, reject=options.reject, gate=options.gate
+    )
+    rate = options.rate or model.sample_rate
+    window = min(options.window or model.window, model.seconds)
     terminal = sys.stdin is None or sys.stdin.isatty()
-    if terminal and importlib.util.find_spec("sounddevice") is None:
-        raise RequestError(
-            "no audio comes in: pipe a microphone in, or install the extra live"
-        )
-    model = AudioModel.open(options)
-    require_clips(model.task, f"{model.config.model} of {model.config.dataset}")
-    rate = model.sample_rate
-    samples = model.window_samples(options.window)
-    hop = options.hop
-    list(model.predict([(0, np.zeros(model.samples, np.float32))]))  # compiles too
-    tell(f"one prediction every {hop:g} s for the last {samples / rate:g} s")
-    incoming = options.rate or rate
-    kind = PCM[options.format]
-    # divided by it, integers are -1 to 1
-    scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0
-    read = microphone(incoming, kind) if terminal else sys.stdin.buffer.read
-    block_bytes = max(1, round(BLOCK * incoming)) * kind.itemsize
-
-    def blocks() -> Iterator[Samples]:
-        for raw in iter(partial(read, block_bytes), b""):
-            whole = len(raw) // kind.itemsize
-            integers = np.frombuffer(raw, kind, whole)
-            yield (integers / scale).astype(np.float32)
-
-    live = newest(resampled(blocks(), incoming, rate), samples, round(hop * rate))
-    received = 0
-    for y, received in live:
-        if not np.abs(y).max() <= LARGEST_SAMPLE:  # refuses NaN too
-            raise RequestError(
-                f"FORMAT={options.format}: standard input holds no audio in this format"
-            )
-        ((_, probabilities, predicted),) = model.predict([(0, y)])
-        every = pd.Series(probabilities.astype(float), model.classes)
-        best = every.nlargest(options.top).to_dict()
-        if options.json:
-            line = {"seconds": round(received / rate, 3), "predicted": predicted}
-            print(json.dumps({**line, "probabilities": best}), flush=True)
-            continue
-        named = "  ".join(f"{name} {p:.2f}" for name, p in best.items())
-        answer = named if predicted else NO_ANSWER
-        print(f"{received / rate:8.1f} s  {answer}", flush=True)
+    read = microphone(rate) if terminal else sys.stdin.buffer.read
+    model.warm()
+    tell(f"one prediction every {options.hop:g} s for the last {window:g} s")
+    received = 0.0
+    for y, received in newest(read, rate, window, options.hop):
+        predicted, probabilities = model.predict(y, rate)
+        best = sorted(probabilities.items(), key=lambda item: -item[1])[:SHOWN]
+        named = "  ".join(f"{name} {p:.2f}" for name, p in best)
+        print(f"{received:8.1f} s  {named if predicted else 'no answer'}", flush=True)
     if not received:
         tell("standard input ended before there was any audio")
     return 0 if received else 1

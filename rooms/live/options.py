@@ -1,15 +1,13 @@
 """`python -m train listen` and its options."""
 
-from typing import Literal
-
 from featurestack.commandline import rooms
 from featurestack.commandline.options import option
 from featurestack.train.options import TrainedOptions
 
 
 class ListenOptions(TrainedOptions):
-    """Classes of live audio: the microphone's, or raw PCM, mono, little-endian, on
-    standard input.
+    """Classes of live audio: the microphone's, or raw PCM of 16 bits, mono,
+    little-endian, on standard input.
 
     `arecord -f S16_LE -r 44100 -c 1 -t raw` writes such PCM.
     """
@@ -22,14 +20,9 @@ class ListenOptions(TrainedOptions):
         least=0,
         most=1000000,
     )
-    format: Literal["s16", "s32", "f32"] = option(
-        "s16", "sample format: 16 or 32 bit integers, or floats"
-    )
     hop: float = option(
         0.5, "seconds from one prediction to the next", least=0.001, most=3600
     )
-    top: int = option(3, "classes shown", least=1)
-    json: bool = option(False, "print one JSON object per line instead of text")
 
 
 def listen(options: ListenOptions) -> int:
