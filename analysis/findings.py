@@ -25,6 +25,7 @@ from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
 from featurestack.results.config import ChoiceConfig
 from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.tasks.base import clip_metric
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -383,7 +384,12 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "control": max(run.channels.values()) > 1,
                 # each member's mean accuracy over folds and seeds; tags: mAP
                 "members": {
-                    name: run.task.metric.ranking_score(run.labels, values, run.folds)
+                    name: np.mean(
+                        [
+                            clip_metric(run.task).score(run.labels, own, run.folds)
+                            for own in values
+                        ]
+                    )
                     for name, values in run.members.items()
                 },
             }

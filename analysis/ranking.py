@@ -59,7 +59,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Ranking(Compared):
     """Comparable runs, best first."""
 
@@ -153,7 +153,7 @@ class Ranking(Compared):
     @property
     def swaps(self) -> bool:
         """Whether runs are compared by swaps: a pooled score, few recordings."""
-        return self.metric.swapped_whole(self.best, len(self.shares))
+        return self.swapped is not None
 
     @property
     def differences(self) -> Floats:
@@ -179,13 +179,13 @@ class Ranking(Compared):
         If `swaps`, the two runs' ranks are swapped in whole recordings, in every
         pattern, and mAP is computed again: this finds more than the jackknife.
         """
-        swapped = None
-        if pairs and self.swaps:
+        patterns = None
+        if pairs and self.swapped:
             of_pairs = [
-                self.metric.swapped(self.runs[one], self.runs[other], self.shares)
+                self.swapped(self.runs[one], self.runs[other], self.shares)
                 for one, other in pairs
             ]
-            swapped = np.stack([patterns for patterns, _ in of_pairs])
+            patterns = np.stack([every for every, _ in of_pairs])
             differences = np.stack([values for _, values in of_pairs], axis=1)
         else:
             first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
@@ -195,7 +195,7 @@ class Ranking(Compared):
             self.shares,
             self.level,
             selected=selected,
-            swapped=swapped,
+            swapped=patterns,
             unit=self.unit,
         )
         return differences, tests
@@ -306,5 +306,6 @@ def rank(runs: Sequence[Run], reason: str = "") -> Ranking:
         interval=interval[order],
         by_recording=compared.by_recording[:, order],
         worth=compared.worth,
+        swapped=compared.swapped,
         reason=reason,
     )

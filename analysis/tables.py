@@ -29,6 +29,7 @@ from featurestack.scores.calibration import (
     scaled,
 )
 from featurestack.scores.metrics import Floats, largest_first
+from featurestack.scores.ranking_metric import INTERVALS
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -163,12 +164,11 @@ def class_report(run: Run) -> pd.DataFrame:
     prevalence and auroc; events have their number as support, F1 with its interval, and
     the other scores of events.
     """
-    averages = run.task.metric.decision_scores(run)
-    scores_of_task = run.task.metric.class_scores(run)
-    table = pd.DataFrame({"class": run.classes, **scores_of_task, **averages})
+    every = run.task.metric.class_table(run)
+    every.insert(0, "class", pd.Series(run.classes))
+    table = every.head(len(run.classes)).copy()
     tested = table["support"] > 0
-    scores = table[tested].drop(columns=["class", "low", "high"], errors="ignore")
-    intervals = run.task.metric.class_intervals(run)
+    scores = table[tested].drop(columns=["class", *INTERVALS], errors="ignore")
     rows_of_means = {
         "macro avg": np.ones(len(scores)),
         "weighted avg": scores["support"],
@@ -179,9 +179,9 @@ def class_report(run: Run) -> pd.DataFrame:
             means = np.average(scores, axis=0, weights=weights)
         table.loc[len(table), ["class", *scores]] = [name, *means]
     table.loc[len(run.classes) :, "support"] = scores["support"].sum()
-    last = len(intervals) - 1
-    for column in intervals:
-        table.loc[:last, column] = intervals[column]
+    intervals = [name for name in INTERVALS if name in table]
+    for mean, row in every.iloc[len(run.classes) :].iterrows():
+        table.loc[mean, intervals] = row[intervals]
     return table.astype({"support": int})
 
 

@@ -36,7 +36,8 @@ from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import ELSEWHERE, RunFolder, find
 from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.scores.metrics import Score
-from featurestack.scores.tasks.base import Task
+from featurestack.scores.ranking_metric import of_choice
+from featurestack.scores.tasks.base import Task, clip_metric
 from featurestack.storage.files import replace_file
 from featurestack.train.options import PredictOptions
 
@@ -97,7 +98,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         unknown = replace(compared.own, mean=np.nan, low=np.nan, high=np.nan)
         compared = replace(compared, own=unknown)
     elif home is not run:
-        compared = replace(compared, own=run.task.metric.of_choice(compared.own))
+        compared = replace(compared, own=of_choice(compared.own))
     write_files(folder, other.name, known, clips, run, compared)
     print(*score_lines(known, clips, run, compared), sep="\n")
     print(f"predictions, scores and confusions: {folder}")
@@ -243,7 +244,7 @@ def compare_scores(
     """The mean score of the folds' models there, from the predictions of each, and the
     cross-validated one.
     """
-    metric = task.metric
+    metric = clip_metric(task)
     if task.multilabel or not shares_differ(by_fold[0]["target"], at_home["target"]):
         elsewhere = metric.configuration_score(by_fold, classes)
         own = metric.configuration_score([at_home], classes)

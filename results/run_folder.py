@@ -327,10 +327,11 @@ def configuration_score(seeds: Sequence[RunFolder]) -> "Score":
     """The score of a configuration's runs on their scored split; features chosen inside
     the folds have a wider interval.
     """
-    metric = seeds[0].task.metric
-    score = metric.of_folders(seeds)
+    from featurestack.scores.ranking_metric import of_choice
+
+    score = seeds[0].task.metric.of_folders(seeds)
     chosen = isinstance(seeds[0].config, ChoiceConfig)
-    return metric.of_choice(score) if chosen else score
+    return of_choice(score) if chosen else score
 
 
 @contextmanager

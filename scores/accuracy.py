@@ -11,20 +11,20 @@ import pandas as pd
 
 from featurestack.scores.bootstrap import accuracy_interval, recording_sums
 from featurestack.scores.metrics import Floats, Ints, Labels, Probabilities, Score
-from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
+from featurestack.scores.ranking_metric import (
+    DECIDED_COLUMNS,
+    OF_CLIPS,
+    ClipMetric,
+    Compared,
+    TestedRun,
+    decided,
+)
 
 
-class Accuracy(RankingMetric):
+class Accuracy(ClipMetric):
     """The share of clips that are predicted right; every clip counts alike."""
 
-    title = "accuracy"
-    heading = "Accuracy"
-    class_score = "recall"
-    class_heading = "Recall"
-    errors = "confusion"
-    pooled = False
-
-    def pooled_score(
+    def score(
         self,
         labels: Labels,
         probabilities: Probabilities,
@@ -83,17 +83,26 @@ class Accuracy(RankingMetric):
         by_recording = recording_sums(worth[:, None], run.groups)[:, 0]
         return accuracy * by_recording
 
-    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
-        return {}
-
-    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Intervals of recall, by recording; NaN for a class without a clip."""
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
+        """With intervals of recall, by recording; NaN for a class without a clip."""
         tested: Labels = np.any(run.labels, axis=0)
         of_class = run.labels[:, tested].astype(float)
         correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
         intervals = np.full((len(tested), 2), np.nan)
         intervals[tested] = accuracy_interval(correct, run.groups, of_class)
-        return pd.DataFrame(intervals, columns=["recall_low", "recall_high"])
+        return decided(run).assign(
+            recall_low=intervals[:, 0], recall_high=intervals[:, 1]
+        )
 
 
-ACCURACY = Accuracy()
+ACCURACY = Accuracy(
+    title="accuracy",
+    heading="Accuracy",
+    class_score="recall",
+    class_heading="Recall",
+    errors="confusion",
+    pooled=False,
+    further_columns=(),
+    class_columns=(("class", "Class", "text"), *DECIDED_COLUMNS),
+    **OF_CLIPS,
+)

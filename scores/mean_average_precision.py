@@ -5,7 +5,6 @@ Conventions as in `scores.ranking_metric`.
 
 from collections.abc import Sequence
 from itertools import product
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,27 +12,24 @@ import pandas as pd
 from featurestack.features_cache.table import label_indicator
 from featurestack.scores import tags
 from featurestack.scores.metrics import Floats, Ints, Labels, Probabilities, Score
-from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
+from featurestack.scores.ranking_metric import (
+    DECIDED_COLUMNS,
+    OF_CLIPS,
+    ClipMetric,
+    Compared,
+    TestedRun,
+    decided,
+)
 
 MOST_SWAPPED = 12  # recordings: 4,096 patterns
 SWAPPED_LABELS = 50_000_000  # labels times patterns: some 2 s for a pair of runs
 SMALL = 1e-3  # less than the difference between a label and none
 
 
-class MeanAveragePrecision(RankingMetric):
+class MeanAveragePrecision(ClipMetric):
     """mAP of the ranks within each fold, all folds together."""
 
-    title = "mAP"
-    heading = "mAP"
-    class_score = "average_precision"
-    class_heading = "Average precision"
-    errors = "labels"
-    pooled = True
-    further_columns: ClassVar[Sequence[str]] = ("macro_auroc", "lwlrap")
-
-    def pooled_score(
-        self, labels: Labels, probabilities: Probabilities, folds: Ints
-    ) -> float:
+    def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
         ranks = tags.fold_ranks(probabilities, folds)
         return tags.macro(tags.average_precision(labels, ranks))
 
@@ -88,60 +84,86 @@ class MeanAveragePrecision(RankingMetric):
             interval=np.stack([run.precision[-1, 1:] for run in runs]),
             by_recording=by_recording,
             worth=np.full(len(labels), 1 / len(labels)),
+            swapped=swapped if is_swapped(first) else None,
         )
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """mAP of a random order."""
         return tags.random_order_values(run.labels, run.groups)
 
-    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
+        """With average precision and its interval; the last row has the mean's."""
         areas = [tags.auroc(run.labels, ranks) for ranks in run.ranks]
-        unknown = np.full(len(run.classes), np.nan)
-        return {
-            "average_precision": run.precision[:-1, 0],
-            "low": unknown,  # the place of the interval's columns
-            "high": unknown,
-            "prevalence": run.labels.mean(axis=0),
-            "auroc": np.mean(areas, axis=0),
-        }
-
-    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Intervals of average precision by class; the last row is the mean's."""
-        return pd.DataFrame(run.precision[:, 1:], columns=["low", "high"])
-
-    def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
-        if recordings > MOST_SWAPPED:
-            return False
-        patterns = 2**recordings
-        return bool(run.labels.sum() * patterns <= SWAPPED_LABELS)
-
-    def swapped(
-        self, first: TestedRun, second: TestedRun, shares: Floats
-    ) -> tuple[Floats, Floats]:
-        """Means over pairs of seeds: each with its like, or all if numbers differ.
-
-        A recording's part is what its swap changes on average; the remainder is spread
-        by `shares`.
-        """
-        seeds = [*product(first.ranks, second.ranks)]
-        if len(first.ranks) == len(second.ranks):
-            seeds = [*zip(first.ranks, second.ranks)]
-        of_seeds = [
-            tags.swapped_differences(first.labels, one, other, first.groups)
-            for one, other in seeds
-        ]
-        differences = np.mean(of_seeds, axis=0)
-        signs = 2 * tags.swap_patterns(len(shares)) - 1
-        values = differences @ signs / len(differences)
-        remainder = differences[0] - values.sum()
-        return differences, values + shares * remainder
-
-    def perfect(self, run: TestedRun) -> float:
-        """Below 1 if the prevalence differs between folds."""
-        rng = np.random.default_rng(0)
-        # no two clips are equal
-        perfect = run.labels + SMALL * rng.random(run.labels.shape)
-        return self.pooled_score(run.labels, perfect, run.folds)
+        table = pd.DataFrame(
+            {
+                "average_precision": run.precision[:-1, 0],
+                "low": np.nan,  # the place of the interval's columns
+                "high": np.nan,
+                "prevalence": run.labels.mean(axis=0),
+                "auroc": np.mean(areas, axis=0),
+            }
+        )
+        table = table.join(decided(run)).reindex(range(len(run.precision)))
+        return table.assign(low=run.precision[:, 1], high=run.precision[:, 2])
 
 
-MEAN_AVERAGE_PRECISION = MeanAveragePrecision()
+def is_swapped(run: TestedRun) -> bool:
+    """Whether runs are compared by swapping whole recordings in every pattern."""
+    recordings = len(np.unique(run.groups))
+    if recordings > MOST_SWAPPED:
+        return False
+    patterns = 2**recordings
+    return bool(run.labels.sum() * patterns <= SWAPPED_LABELS)
+
+
+def swapped(
+    first: TestedRun, second: TestedRun, shares: Floats
+) -> tuple[Floats, Floats]:
+    """Means over pairs of seeds: each with its like, or all if numbers differ.
+
+    A recording's part is what its swap changes on average; the remainder is spread by
+    `shares`.
+    """
+    seeds = [*product(first.ranks, second.ranks)]
+    if len(first.ranks) == len(second.ranks):
+        seeds = [*zip(first.ranks, second.ranks)]
+    of_seeds = [
+        tags.swapped_differences(first.labels, one, other, first.groups)
+        for one, other in seeds
+    ]
+    differences = np.mean(of_seeds, axis=0)
+    signs = 2 * tags.swap_patterns(len(shares)) - 1
+    values = differences @ signs / len(differences)
+    remainder = differences[0] - values.sum()
+    return differences, values + shares * remainder
+
+
+def perfect_score(run: TestedRun) -> float:
+    """The score of a perfect order of the clips: below 1 if the prevalence differs
+    between folds.
+    """
+    rng = np.random.default_rng(0)
+    # no two clips are equal
+    perfect = run.labels + SMALL * rng.random(run.labels.shape)
+    return MEAN_AVERAGE_PRECISION.score(run.labels, perfect, run.folds)
+
+
+MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
+    title="mAP",
+    heading="mAP",
+    class_score="average_precision",
+    class_heading="Average precision",
+    errors="labels",
+    pooled=True,
+    further_columns=("macro_auroc", "lwlrap"),
+    class_columns=(
+        ("class", "Class", "text"),
+        ("average_precision", "Average precision", "decimals"),
+        ("low", "From", "decimals"),
+        ("high", "To", "decimals"),
+        ("prevalence", "Prevalence", "decimals"),
+        ("auroc", "AUROC", "decimals"),
+        *DECIDED_COLUMNS,
+    ),
+    **OF_CLIPS,
+)

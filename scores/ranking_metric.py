@@ -2,8 +2,7 @@
 together (`scores.mean_average_precision`).
 
 A metric says how runs compare by it: their scores by recording, what a prediction that
-knows nothing gets, whether runs can be swapped. No task appears here; each task names
-its metric.
+knows nothing gets. Those of clips (`ClipMetric`) are functions of answers and targets.
 
 Conventions: N clips, K classes, S seeds, R runs, G source recordings, F folds; `labels`
 (N, K) bool says whether a clip has a class; `probabilities` are (N, K) or, of several
@@ -13,7 +12,7 @@ seeds, (S, N, K).
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -64,6 +63,11 @@ class TestedRun(Protocol):
     def answers(self) -> Sequence[Any]: ...
 
 
+# of two runs and the recordings' weights (G,): differences (2^G,) under every pattern
+# of swaps, and (G,) the first run's parts
+Swapped = Callable[[TestedRun, TestedRun, Floats], tuple[Floats, Floats]]
+
+
 @dataclass(frozen=True, eq=False)
 class Compared:
     """The scores of R comparable runs."""
@@ -73,60 +77,80 @@ class Compared:
     # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
     by_recording: Floats
     worth: Floats  # (N,) a correctly predicted clip adds this to the sums
+    # compares two runs by swapping whole recordings; None if sums by recording do it
+    swapped: Swapped | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RankingMetric(ABC):
-    """A score that ranks runs."""
+    """A score that ranks runs, from 0 to 1, and how a report names it."""
 
     title: str  # in sentences
     heading: str  # heading of tables and figures
     class_score: str  # a class's score by which classes are compared
     class_heading: str
-    # kind of errors in a report: confusion | labels; '' leaves them to a section of a
-    # room
-    errors: str = ""
+    counted: str  # heading of what the support of a class counts
+    # kind of errors in a report: confusion | labels; '' leaves them to a room's section
+    errors: str
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
-    counted = "Clips"  # heading of what the support of a class counts
     # further scores of a run: column, heading, kind of cell, whether less is better
-    score_columns: ClassVar[Sequence[tuple[str, str, str, bool]]] = (
-        ("macro_f1", "Macro F1", "decimals", False),
-        ("log_loss", "Log loss", "decimals", True),
-    )
-    further_columns: ClassVar[Sequence[str]] = ()  # comparison.csv alone has them
+    score_columns: Sequence[tuple[str, str, str, bool]]
+    further_columns: Sequence[str]  # comparison.csv alone has them
     # columns of the table of classes: column, heading, kind of cell
-    class_columns: ClassVar[Sequence[tuple[str, str, str]]] = (
-        ("class", "Class", "text"),
-        ("average_precision", "Average precision", "decimals"),
-        ("low", "From", "decimals"),
-        ("high", "To", "decimals"),
-        ("prevalence", "Prevalence", "decimals"),
-        ("auroc", "AUROC", "decimals"),
-        ("precision", "Precision", "decimals"),
-        ("recall", "Recall", "decimals"),
-        ("recall_low", "From", "decimals"),
-        ("recall_high", "To", "decimals"),
-        ("f1", "F1", "decimals"),
-        ("support", "Clips", "number"),
-    )
+    class_columns: Sequence[tuple[str, str, str]]
     # sentence of a report -> its function of `Findings`, of a metric of a room
-    sentences: ClassVar[Mapping[str, Callable[[Any], str]]] = {}
+    sentences: Mapping[str, Callable[[Any], str]]
 
     @abstractmethod
-    def pooled_score(
-        self, labels: Labels, probabilities: Probabilities, folds: Ints
-    ) -> float:
-        """The score of the test clips of all folds together."""
+    def of_folders(self, folders: Sequence[Any]) -> Score:
+        """The score of a configuration's seeds, each a `RunFolder`."""
 
-    def ranking_score(self, labels: Labels, seeds: Floats, folds: Ints) -> float:
-        """The score that ranks runs, of probabilities (S, N, K): a mean over seeds."""
-        return float(np.mean([self.pooled_score(labels, own, folds) for own in seeds]))
+    @abstractmethod
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """The scores of comparable runs."""
 
+    @abstractmethod
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """(G,) sums by recording of predictions that know nothing of a clip."""
+
+    @abstractmethod
     def seed_scores(self, run: TestedRun) -> Floats:
         """(S,) the score of each seed over all clips."""
-        return np.array(
-            [self.pooled_score(run.labels, own, run.folds) for own in run.probabilities]
-        )
+
+    @abstractmethod
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
+        """Scores of each class (rows), among them precision, recall, f1 and support,
+        means over the seeds, with 95 % intervals (INTERVALS). A row more has those of
+        the mean.
+        """
+
+
+INTERVALS = ("low", "high", "recall_low", "recall_high")
+DECIDED_COLUMNS = (
+    ("precision", "Precision", "decimals"),
+    ("recall", "Recall", "decimals"),
+    ("recall_low", "From", "decimals"),
+    ("recall_high", "To", "decimals"),
+    ("f1", "F1", "decimals"),
+    ("support", "Clips", "number"),
+)
+OF_CLIPS: Mapping[str, Any] = {  # fields of both metrics of clips
+    "counted": "Clips",
+    "score_columns": (
+        ("macro_f1", "Macro F1", "decimals", False),
+        ("log_loss", "Log loss", "decimals", True),
+    ),
+    "sentences": {},
+}
+
+
+class ClipMetric(RankingMetric):
+    """A score of answers to clips: a function of their labels and probabilities."""
+
+    @abstractmethod
+    def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
+        """The score of the test clips of all folds together."""
 
     @abstractmethod
     def clip_scores(
@@ -146,7 +170,6 @@ class RankingMetric(ABC):
         """
 
     def of_folders(self, folders: Sequence[Any]) -> Score:
-        """The score of a configuration's seeds, each a `RunFolder`."""
         tables = []
         for folder in folders:
             table = folder.scored(split=folder.scored_split)
@@ -154,53 +177,22 @@ class RankingMetric(ABC):
             tables.append(table.assign(group=recordings))
         return self.configuration_score(tables, folders[0].classes)
 
-    @staticmethod
-    def of_choice(score: Score) -> Score:
-        """The score with the interval of features that were chosen inside the folds."""
-        own = np.array([score.low, score.high])
-        low, high = widened(own, score.mean, CHOICE_WIDTH)
-        return replace(score, low=float(low), high=float(high))
+    def seed_scores(self, run: TestedRun) -> Floats:
+        return np.array(
+            [self.score(run.labels, own, run.folds) for own in run.probabilities]
+        )
 
-    @abstractmethod
-    def compared(self, runs: Sequence[TestedRun]) -> Compared:
-        """The scores of comparable runs."""
 
-    @abstractmethod
-    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """(G,) sums by recording of predictions that know nothing of a clip."""
+def decided(run: TestedRun) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each class, means over the seeds."""
+    seeds = [decision_scores(run.labels, chosen) for chosen in run.decisions]
+    return pd.DataFrame(
+        {name: np.mean([scores[name] for scores in seeds], axis=0) for name in seeds[0]}
+    )
 
-    def correct(self, run: TestedRun) -> Floats:
-        """(N,) share of the seeds that are right: with tags, in every label."""
-        return (run.decisions == run.labels).all(axis=2).mean(axis=0)
 
-    def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
-        """Precision, recall, F1 and support (K,), means over the seeds."""
-        seeds = [decision_scores(run.labels, chosen) for chosen in run.decisions]
-        return {
-            name: np.mean([scores[name] for scores in seeds], axis=0)
-            for name in seeds[0]
-        }
-
-    @abstractmethod
-    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
-        """(K,) columns of the report of classes, beside those of the decisions."""
-
-    @abstractmethod
-    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """The 95 % intervals of `class_score`, perhaps with one of the mean."""
-
-    def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
-        """Whether runs are compared by swapping whole recordings in every pattern."""
-        return False
-
-    def swapped(
-        self, first: TestedRun, second: TestedRun, shares: Floats
-    ) -> tuple[Floats, Floats]:
-        """(2^G,) differences of two runs under every pattern of swaps, and (G,) the
-        first's parts by recording, of the weights `shares` (G,); if `swapped_whole`.
-        """
-        raise NotImplementedError
-
-    def perfect(self, run: TestedRun) -> float:
-        """The score of a perfect order of the clips."""
-        return 1.0
+def of_choice(score: Score) -> Score:
+    """The score with the interval of features that were chosen inside the folds."""
+    own = np.array([score.low, score.high])
+    low, high = widened(own, score.mean, CHOICE_WIDTH)
+    return replace(score, low=float(low), high=float(high))

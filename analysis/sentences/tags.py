@@ -4,6 +4,7 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.sentences import is_or_are, ranking_of, sentence
 from featurestack.analysis.sentences.method import grouped
 from featurestack.commandline.quantities import counted, percent, plural
+from featurestack.scores.mean_average_precision import perfect_score
 
 
 @sentence
@@ -46,7 +47,7 @@ def method_map(f: Findings) -> str:
         f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
         f" Chance, {percent(f.chance)} %, is what a random order gets on average."
     )
-    perfect = main.metric.perfect(main.best)
+    perfect = perfect_score(main.best)
     if perfect < 0.9995:
         text += (
             f" A perfect order would get {percent(perfect)} % in this way, because"

@@ -43,6 +43,7 @@ from featurestack.results.config import digest
 from featurestack.results.next_step import complementary
 from featurestack.results.training_options import STRENGTH
 from featurestack.scores.metrics import Floats
+from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import replace_file
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.network_input import Statistics
@@ -240,7 +241,7 @@ class Scores:
             for outer, tested in part.scored.items():
                 labels = plan.indicator(tested)
                 one_fold = np.zeros(len(tested), np.intp)
-                scores[outer] = plan.task.metric.pooled_score(
+                scores[outer] = clip_metric(plan.task).score(
                     labels, logits(x[tested]), one_fold
                 )
             return scores

@@ -27,6 +27,7 @@ from featurestack.rooms.answer.choice import Clips, Scores
 from featurestack.rooms.answer.options import FOLDER
 from featurestack.rooms.answer.section import CANDIDATES, FEATURE_COLUMNS
 from featurestack.scores.metrics import Floats
+from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import replace_file
 
 # feature -> the score that is lost without it, and both ends of its interval
@@ -155,7 +156,7 @@ def gains_of_fold(clips: Clips, fold: int, features: str) -> pd.DataFrame:
     def clip_scores(names: Sequence[str]) -> Floats:
         x = clips.x("+".join(names))
         logits = clips.fitted("+".join(names), train)(x[tested])
-        return plan.task.metric.clip_scores(labels, logits, table)[1]
+        return clip_metric(plan.task).clip_scores(labels, logits, table)[1]
 
     members = features.split("+")
     whole = clip_scores(members)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,6 @@ from featurestack.rooms.events.frames import (
     without_ignored,
 )
 from featurestack.rooms.events.scores import ALL, Spans, Tally, f1_interval, f1_of
-from featurestack.scores.mean_average_precision import MeanAveragePrecision
 from featurestack.scores.metrics import (
     SMALLEST_PROBABILITY,
     Floats,
@@ -43,7 +42,7 @@ from featurestack.scores.metrics import (
     Score,
     by_unit,
 )
-from featurestack.scores.ranking_metric import Compared, TestedRun
+from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
 from featurestack.scores.tags import attributed
 from featurestack.storage.files import replace_file
 
@@ -303,36 +302,8 @@ SENTENCES: dict[str, Callable[["Findings"], str]] = {
 # ---- the metric
 
 
-class EventF1(MeanAveragePrecision):
-    """F1 of events at IoU 0.5; no ranking uses what is left of mAP."""
-
-    title = "event F1"
-    heading = "Event F1 at IoU 0.5"
-    class_score = "f1"
-    class_heading = "F1 at IoU 0.5"
-    errors = ""
-    counted = "Events"
-    score_columns = (
-        ("f1_iou_0.3", "F1 at IoU 0.3", "decimals", False),
-        ("f1_iou_0.7", "F1 at IoU 0.7", "decimals", False),
-        ("false_alarms", "False alarms an hour", "number", True),
-        ("onset_ms", "Onset error, ms, mean of folds", "number", True),
-    )
-    further_columns = SCORE_COLUMNS
-    class_columns = (
-        ("class", "Class", "text"),
-        ("support", "Events", "number"),
-        ("f1", "F1 at IoU 0.5", "decimals"),
-        ("low", "From", "decimals"),
-        ("high", "To", "decimals"),
-        ("f1_iou_0.3", "at IoU 0.3", "decimals"),
-        ("f1_iou_0.7", "at IoU 0.7", "decimals"),
-        ("found", "Found", "decimals"),
-        ("false_alarms", "False alarms an hour", "number"),
-        ("wrong_names", "Wrong name, an hour", "number"),
-        ("onset_ms", "Onset error, ms", "number"),
-    )
-    sentences: ClassVar[Mapping[str, Callable[[Any], str]]] = SENTENCES
+class EventF1(RankingMetric):
+    """F1 of events at IoU 0.5."""
 
     def of_folders(self, folders: Sequence[Any]) -> Score:
         tested = [read_tested(folder) for folder in folders]
@@ -373,27 +344,13 @@ class EventF1(MeanAveragePrecision):
         counts = [seed.tallies[ALL].counts.sum(axis=1) for seed in run.answers]
         return f1_of(np.stack(counts))
 
-    def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
         """Scores of events, not of pieces; support is the number of events."""
-        table = mean_scores(run.answers).fillna({"precision": 0, "recall": 0, "f1": 0})
-        table = table.rename(columns={"events": "support"}).loc[[*run.classes]]
-        names = "precision", "recall", "f1", "support"
-        return {name: table[name].to_numpy(float) for name in names}
-
-    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
-        table = mean_scores(run.answers).loc[[*run.classes]]
-        return {name: table[name].to_numpy(float) for name in SCORE_COLUMNS}
-
-    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Intervals of F1, by bootstrap over recordings."""
-        table = mean_scores(run.answers).loc[[*run.classes], ["low", "high"]]
-        return table.reset_index(drop=True)
-
-    def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
-        return False
-
-    def perfect(self, run: TestedRun) -> float:
-        return 1.0
+        table = mean_scores(run.answers).loc[[*run.classes]].reset_index(drop=True)
+        table = table.rename(columns={"events": "support"})
+        decided = ["precision", "recall", "f1"]
+        table[decided] = table[decided].fillna(0)
+        return table[[*SCORE_COLUMNS, *decided, "support", "low", "high"]]
 
 
 def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
@@ -406,4 +363,33 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
     return attributed(whole, without[:, None], sizes)
 
 
-EVENT_F1 = EventF1()
+EVENT_F1 = EventF1(
+    title="event F1",
+    heading="Event F1 at IoU 0.5",
+    class_score="f1",
+    class_heading="F1 at IoU 0.5",
+    counted="Events",
+    errors="",
+    pooled=True,
+    score_columns=(
+        ("f1_iou_0.3", "F1 at IoU 0.3", "decimals", False),
+        ("f1_iou_0.7", "F1 at IoU 0.7", "decimals", False),
+        ("false_alarms", "False alarms an hour", "number", True),
+        ("onset_ms", "Onset error, ms, mean of folds", "number", True),
+    ),
+    further_columns=SCORE_COLUMNS,
+    class_columns=(
+        ("class", "Class", "text"),
+        ("support", "Events", "number"),
+        ("f1", "F1 at IoU 0.5", "decimals"),
+        ("low", "From", "decimals"),
+        ("high", "To", "decimals"),
+        ("f1_iou_0.3", "at IoU 0.3", "decimals"),
+        ("f1_iou_0.7", "at IoU 0.7", "decimals"),
+        ("found", "Found", "decimals"),
+        ("false_alarms", "False alarms an hour", "number"),
+        ("wrong_names", "Wrong name, an hour", "number"),
+        ("onset_ms", "Onset error, ms", "number"),
+    ),
+    sentences=SENTENCES,
+)

@@ -20,6 +20,7 @@ from featurestack.features_cache.splits import draw_groups
 from featurestack.rooms.importance.fits import LoadedFolds, load_folds, make_fit_plan
 from featurestack.rooms.importance.options import CurveOptions, ImportanceOptions
 from featurestack.scores.bootstrap import accuracy_interval
+from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import replace_file, replaced
 
 # part of the training recordings -> its share
@@ -60,11 +61,11 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
 def score_of(folds: LoadedFolds, answers: NDArray[np.float32]) -> dict[str, float]:
     """The task's score of the tested clips, with its interval if it is quick."""
     plan = folds.fits.plan
-    metric = plan.task.metric
+    metric = clip_metric(plan.task)
     labels = plan.indicator(folds.tested)
     clips = plan.cache.clips.iloc[folds.tested]
     tested = clips["fold"].to_numpy()
-    scores = {plan.task.score: metric.pooled_score(labels, answers, tested)}
+    scores = {plan.task.score: metric.score(labels, answers, tested)}
     if metric.pooled:
         return scores
     right = labels[np.arange(len(labels)), answers.argmax(axis=1)]

@@ -23,6 +23,7 @@ from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import Split
 from featurestack.rooms.importance.options import FitOptions
 from featurestack.scores.metrics import Floats
+from featurestack.scores.tasks.base import clip_metric
 from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import (
@@ -100,7 +101,9 @@ class LoadedFolds:
             answers = [*threads.map(partial(self.answers, features), self.data)]
         clips = plan.cache.clips.iloc[self.tested]
         labels = plan.indicator(self.tested)
-        return plan.task.metric.clip_scores(labels, np.concatenate(answers), clips)[1]
+        return clip_metric(plan.task).clip_scores(
+            labels, np.concatenate(answers), clips
+        )[1]
 
     def answers(
         self, features: FeatureSet, fold: int, train: Positions | None = None

@@ -20,7 +20,7 @@ from featurestack.scores.metrics import METRICS, Ints, Labels, Prediction
 
 if TYPE_CHECKING:
     from featurestack.features_cache import Cache
-    from featurestack.scores.ranking_metric import RankingMetric
+    from featurestack.scores.ranking_metric import ClipMetric, RankingMetric
 
 Probabilities = NDArray[np.floating]
 DEFAULT_THRESHOLD = 0.5
@@ -153,6 +153,14 @@ def epoch_scores(
     decided = task.decisions(probabilities, labels)
     prediction = Prediction(labels, probabilities, decided)
     return {name: score(prediction) for name, score in task.history.items()}
+
+
+def clip_metric(task: Task) -> ClipMetric:
+    """The metric of a task whose models answer each clip."""
+    from featurestack.scores.ranking_metric import ClipMetric
+
+    assert isinstance(task.metric, ClipMetric), f"{task.name} has no clips to score"
+    return task.metric
 
 
 def labels_of(task: Task, text: pd.Series[str], classes: Sequence[str]) -> Labels:

@@ -10,6 +10,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.power import power_of_second
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Results
+from featurestack.scores.mean_average_precision import perfect_score
 from tests.analysis.simulated import simulated_run
 
 FEATURES = ("mel", "mfcc", "mel+mfcc")
@@ -57,7 +58,7 @@ def numbers(task, labels, runs, recording, fold):
     rows = tables.metrics(made).drop(columns=["run", "metric"]).to_numpy(float)
     stated = [
         *(main.accuracy, main.interval.ravel(), main.chance, power_of_second(main)),
-        *(main.tests.p, main.tests.interval.ravel(), [main.metric.perfect(main.best)]),
+        *(main.tests.p, main.tests.interval.ravel(), [perfect_score(main.best)]),
         *(kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(), kept[-2:].ravel()),
         *(rows.ravel(), [found.chance_p, found.detectable]),
         [found.recordings_needed],

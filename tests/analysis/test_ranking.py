@@ -11,6 +11,7 @@ from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results, on_folds
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.ranking_metric import of_choice
 from featurestack.scores.tasks.classes import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.simulated import simulated_runs
@@ -132,7 +133,7 @@ def test_the_interval_of_a_choice_is_one_and_a_half_times_that_of_a_run(made):
     def widths(folders):
         metric = folders[0].task.metric
         score = metric.of_folders(folders)
-        return [own.high - own.low for own in (score, metric.of_choice(score))]
+        return [own.high - own.low for own in (score, of_choice(score))]
 
     (run,) = made(MadeRun(skill=0.5)).runs
     alone, chosen = widths(run.folders)

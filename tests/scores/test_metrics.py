@@ -72,7 +72,7 @@ def test_calibration_error_by_hand():
 def test_every_clip_counts_alike_whatever_the_size_of_its_fold():
     labels, folds = np.eye(2, dtype=bool)[[0, 0, 0]], np.array([1, 2, 2])
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    assert ACCURACY.pooled_score(labels, probabilities, folds) == pytest.approx(2 / 3)
+    assert ACCURACY.score(labels, probabilities, folds) == pytest.approx(2 / 3)
 
 
 def test_the_loss_of_a_true_class_given_zero_is_finite():
