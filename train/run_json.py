@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 # share of padded clips; above it, windows of predict have the clips' median length
 PADDED = 0.1
 LOCK = ".lock"  # held while run.json is read and written anew
-VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
+VERSIONED = ("torch", "numpy", "scipy", "h5py")
 UNFITTED = 0.5  # threshold of a class without a clip to fit it to
 
 
