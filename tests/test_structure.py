@@ -50,7 +50,7 @@ RARE = {
     *OF_ROOMS,
     *(*CHECKS, "featurestack.pipeline.synth"),
     *(
-        "featurestack.pipeline.datasets.download",
+        "featurestack.pipeline.datasets.unpack",
         "featurestack.train.own_loop",
         "featurestack.predict.recordings",
     ),

@@ -12,21 +12,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import requests
 import torch
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import progress, tell_once
+from featurestack.commandline.terminal import tell_once
 from featurestack.results.published_weights import PUBLISHED, local_weights, torch_cache
 from featurestack.results.run_folder import RunFolder
-from featurestack.storage.files import replace_file
+from featurestack.storage.download import download
 from featurestack.train.checkpoint import KEYS, read_safely
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.plan import Plan
 
-TIMEOUT = 30  # seconds without an answer
-BLOCK = 1_000_000  # bytes
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # torchvision's DenseNet file is from a time when module names could hold dots:
 # denselayer1.norm.1.weight
@@ -97,21 +94,13 @@ def fetch(url: str) -> Path:
         )
     file = torch_cache() / name
     if not file.is_file():
-        try:
-            answer = requests.get(url, stream=True, timeout=TIMEOUT)
-            answer.raise_for_status()
-            size = int(answer.headers.get("Content-Length", 0))
-            blocks = answer.iter_content(BLOCK)
-            total = size // BLOCK or None
-            counted = progress(blocks, total=total, label=name, unit="MB")
-            content = b"".join(counted)
-            check_hash(name, content)
-            replace_file(file, content, parents=True)
-        except OSError as error:  # errors of requests too
-            raise RequestError(
-                f"{url} cannot be fetched ({error}): fetch it elsewhere and give"
-                " WEIGHTS=its path"
-            ) from None
+        by_hand = "Fetch it elsewhere and give WEIGHTS=its path"
+        download(
+            url,
+            file,
+            other_ways=by_hand,
+            check=lambda draft: check_hash(name, draft.read_bytes()),
+        )
     return file
 
 

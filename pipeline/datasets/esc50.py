@@ -7,20 +7,15 @@ from pathlib import Path
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.download import (
-    OTHER_WAYS,
-    Refused,
-    download_file,
-    making,
-    staged,
-    unpack,
-)
 from featurestack.pipeline.datasets.readers import is_esc_layout
+from featurestack.pipeline.datasets.unpack import Refused, making, staged, unpack
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
+from featurestack.storage.download import download
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # GitHub's archive has had this one for years
+OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
 ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
@@ -49,7 +44,7 @@ def obtain(options: SourceOptions) -> Path:
             url = options.url or URL
             archive = folder / ARCHIVE
             if not archive.exists():
-                download_file(url, archive)
+                download(url, archive, other_ways=OTHER_WAYS)
             try:
                 _install(archive, folder)
             except Refused as error:

@@ -334,7 +334,8 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
 
     RequestError if there is no such network, or the file is none of the known ones.
     """
-    from featurestack.pipeline.datasets.download import download_file, making
+    from featurestack.pipeline.datasets.unpack import making
+    from featurestack.storage.download import download
 
     published = published_name(RESNET)
     # name -> its file, its address, beginning of a digest -> what it is
@@ -358,7 +359,7 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
         draft = path.with_name(f"{path.name}.fetched")
         if file is None:
             by_hand = f"{path} may be put there by hand"
-            download_file(url or address, draft, other_ways=by_hand)
+            download(url or address, draft, other_ways=by_hand)
         elif file.is_file():
             draft.write_bytes(file.read_bytes())
         else:

@@ -9,7 +9,7 @@ import pytest
 from featurestack.pipeline import audio, synth
 from featurestack.pipeline.checks.linear import linear_accuracies
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.datasets.download import UNFINISHED
+from featurestack.pipeline.datasets.unpack import UNFINISHED
 from featurestack.pipeline.synth import write_dataset
 from tests.pipeline.datasets.folders import dataset
 from tests.pipeline.test_features import variant

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from featurestack.pipeline.datasets import download
 from featurestack.rooms.embeddings import networks
 from featurestack.rooms.embeddings.networks import KNOWN, fetch_network, find_network
 from tests.pipeline.test_features import compute, variant
@@ -114,9 +113,8 @@ def test_a_file_is_known_by_its_checksum(installed):
 
 
 @pytest.fixture
-def address(here, monkeypatch):
+def address(here):
     """A server that gives yamnet.tflite, and under other names something else."""
-    monkeypatch.setattr(download, "PAUSES", (0, 0))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

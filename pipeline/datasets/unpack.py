@@ -1,10 +1,9 @@
-"""Download a file, unpack an archive safely, move a finished dataset into place."""
+"""Unpack an archive safely, move a finished dataset into place."""
 
 import lzma
 import re
 import shutil
 import stat
-import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,14 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from featurestack.commandline.errors import NOT_WRITABLE, SYSTEM_FAILED, RequestError
 from featurestack.commandline.quantities import size
-from featurestack.commandline.terminal import progress, tell
-from featurestack.storage.files import Lock, replaced
+from featurestack.commandline.terminal import progress
+from featurestack.storage.files import Lock
 
-TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
-PAUSES = (2, 8)  # seconds before a broken connection is tried again
-MOST_FETCHED = 2 * 2**30  # bytes
-BLOCK = 2**18
-OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 UNFINISHED = ".unfinished"
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 MOST_UNPACKED = 2 * 2**30  # bytes of all entries together
@@ -33,61 +27,6 @@ DAMAGED = (
     EOFError,
     NotImplementedError,
 )
-
-
-def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
-    """Download `url` to the file `to`, which appears when it is complete."""
-    import requests
-
-    # requests does not convert it in raw reads
-    from urllib3.exceptions import HTTPError
-
-    to.parent.mkdir(parents=True, exist_ok=True)
-    for pause in (*PAUSES, None):
-        try:
-            with replaced(to) as draft:
-                _fetch(url, draft)
-            return
-        except (requests.RequestException, HTTPError) as error:
-            cause: BaseException = error
-            # urllib3 and requests wrap the first error several times
-            while cause.__context__:
-                cause = cause.__context__
-            reason = f"{url} cannot be fetched: {' '.join(str(cause).split())}"
-            # a wrong address stays wrong
-            final = isinstance(error, requests.HTTPError | ValueError)
-        if final or pause is None:
-            raise RequestError(f"{reason}. {other_ways}")
-        tell(f"{reason}; trying again in {pause:g} s")
-        time.sleep(pause)
-
-
-def _fetch(url: str, to: Path) -> None:
-    import requests
-
-    # uncompressed, so that bytes can be counted
-    headers = {"Accept-Encoding": "identity"}
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code >= 500:
-            raise requests.ConnectionError(f"{answer.status_code} {answer.reason}")
-        answer.raise_for_status()
-        length = int(answer.headers.get("Content-Length", 0))
-        free = shutil.disk_usage(to.parent).free
-        if length > min(MOST_FETCHED, free):
-            raise RequestError(
-                f"{url} has {size(length)}; at most {size(MOST_FETCHED)} are fetched,"
-                f" and {to.parent} has {size(free)} free"
-            )
-        bar = progress(total=length or None, label="download", unit="B")
-        bar.unit_scale = True
-        with bar, to.open("wb") as file:
-            while block := answer.raw.read1(BLOCK):  # does not wait for a full block
-                file.write(block)
-                bar.update(len(block))
-                if file.tell() > MOST_FETCHED:
-                    raise RequestError(
-                        f"the server sends more than {size(MOST_FETCHED)}, the limit"
-                    )
 
 
 @contextmanager
