@@ -289,9 +289,18 @@ class FoldData:
 
 
 def load_fold(
-    plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str
+    plan: Plan,
+    fold: int,
+    split: Split,
+    clips: ClipMoments,
+    device: str,
+    *,
+    read_once: bool = False,
 ) -> FoldData:
-    """The clips of `split`, standardised by those of its training originals."""
+    """The clips of `split`, standardised by those of its training originals.
+
+    read_once  whether every clip is read a single time: none stays in memory then
+    """
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
     train, val, test = map(plan.cache.positions, (split.train, split.val, split.test))
@@ -300,7 +309,7 @@ def load_fold(
     streamed = Streamed(plan, statistics, device)
     source: Resident | Streamed = streamed
     every = np.concatenate([train, val, test])
-    place: str = plan.execution.resident
+    place: str = "stream" if read_once else plan.execution.resident
     if place == "auto":  # gpu if the clips fit there, else ram if they fit there
         prepared = 2 * len(every) * math.prod(plan.input.shape)
         available = psutil.virtual_memory().available

@@ -473,9 +473,11 @@ def load_data(
     """A fold's clips, as the network's statistics if every view has the same ones.
     Training clips set the norms that WEIGHTS lack in the network.
     """
-    data = load_fold(plan, fold, split, clips, device)
-    front_end = getattr(network, "shift_invariant", None)
-    if front_end and plan.augmenter.only_shifts:
+    front_end = None
+    if plan.augmenter.only_shifts:
+        front_end = getattr(network, "shift_invariant", None)
+    data = load_fold(plan, fold, split, clips, device, read_once=bool(front_end))
+    if front_end:
         data = data.computed_once(front_end)
     if plan.training.weights:
         from featurestack.train.pretrained import set_norms
