@@ -122,6 +122,17 @@ class Frames:
             name: scores.together([every.take(label == name)]) for name in self.classes
         }
 
+    def shifted(self, spans: Spans, share: Floats) -> Spans:
+        """Spans shifted by a share (S,) of their stretch; those that leave its end come
+        in at its start, and one across the end is cut there.
+        """
+        stretch = spans.stretch
+        seconds = self.seconds[stretch]
+        begin = (self.start + self.shift)[stretch]
+        start = begin + (spans.start - begin + share[stretch] * seconds) % seconds
+        end = np.minimum(start + spans.lasts, begin + seconds)
+        return Spans(start, end, stretch, spans.score).take(np.argsort(start))
+
     def targets(self, events: pd.DataFrame) -> Mask:
         """(T, K) whether a frame's time lies in an event of the class; an event between
         two times has the nearer frame.

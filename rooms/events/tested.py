@@ -66,6 +66,8 @@ STRETCHES = {
     **{name: name for name in ("start", "end", "group", "frames")},
 }
 KINDS = {"start": np.float64, "end": np.float64, "frames": np.int64}
+SHIFTS = 20
+LEAST_SHIFT = 0.1  # share of a stretch: a detection shall not meet its own event again
 STORED = np.float16  # type of the probabilities in FRAMES_FILE
 
 
@@ -137,12 +139,35 @@ class ScoredFrames:
         table = scores.score_table(of_folds).rename_axis("fold")
         return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]
 
-    def by_group(self, groups: Sequence[str]) -> Floats:
-        """(3, G) partners, events and detections of all classes in each group."""
+    def by_group(self, groups: Sequence[str], counts: Floats | None = None) -> Floats:
+        """(3, G) partners, events and detections of all classes in each group; the
+        sums of `counts` (3, S) if they are given.
+        """
         place = pd.Index(groups).get_indexer(self.frames.stretches["group"])
         sums = np.zeros((len(groups), 3))
-        np.add.at(sums, place, self.tallies[ALL].counts.T)
+        every = self.tallies[ALL].counts if counts is None else counts
+        np.add.at(sums, place, every.T)
         return sums.T
+
+    @cached_property
+    def shifted_counts(self) -> list[Floats]:
+        """`Tally.counts` of all classes after each of SHIFTS circular shifts of the
+        detections: what detections of such lengths and numbers get by chance.
+        """
+        rng = np.random.default_rng(0)
+        events = self.frames.spans(self.events)
+        shifts = []
+        for _ in range(SHIFTS):
+            share = rng.uniform(LEAST_SHIFT, 1 - LEAST_SHIFT, len(self.frames.seconds))
+            counts = self.tallies[ALL].counts.copy()
+            counts[0] = 0
+            for name, own in self.detections.items():
+                moved = self.frames.shifted(own, share)
+                partner, _ = scores.match(events[name], moved, scores.IOU)
+                stretch = events[name].stretch[partner]
+                counts[0] += np.bincount(stretch, minlength=len(share))
+            shifts.append(counts)
+        return shifts
 
     def log_losses(self, exclusive: bool) -> Floats:
         """(T,) minus the log probability of what is true, a mean over labels."""
@@ -262,7 +287,8 @@ SAME_PLACE = (
 
 
 def chance(f: "Findings") -> str:
-    return "A model that finds nothing has an event F1 of 0 %"
+    percentage = percent(f.chance)
+    return f"The same detections at other times have an event F1 of {percentage} %"
 
 
 def classes(f: "Findings") -> str:
@@ -281,7 +307,9 @@ def method(f: "Findings") -> str:
         f" with the standard error of a bootstrap over {recordings}; it does not"
         " include the variation between trainings, nor that of the choice of rules, and"
         " so is too narrow if there are few events. Runs are compared by jackknife"
-        f" values of F1 by {f.unit}. One {f.group} is never both trained on and tested."
+        f" values of F1 by {f.unit}. Chance, {percent(f.chance)} %, is the mean F1 of"
+        f" {SHIFTS} circular shifts of each {f.unit}’s detections. One"
+        f" {f.group} is never both trained on and tested."
     )
 
 
@@ -337,8 +365,16 @@ class EventF1(RankingMetric):
         )
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """A run without a detection has F1 0."""
-        return np.zeros(len(np.unique(run.groups)))
+        """Jackknife values of F1, means over circular shifts of each recording's
+        detections.
+        """
+        groups, pieces = np.unique(run.groups, return_counts=True)
+        values = [
+            jackknife_values(seed.by_group(groups.tolist(), counts), pieces)
+            for seed in run.answers
+            for counts in seed.shifted_counts
+        ]
+        return np.mean(values, axis=0)
 
     def seed_scores(self, run: TestedRun) -> Floats:
         counts = [seed.tallies[ALL].counts.sum(axis=1) for seed in run.answers]

@@ -36,6 +36,17 @@ def test_a_frame_has_the_events_that_its_time_lies_in():
     assert np.flatnonzero(target[:, 0]).tolist() == [2, 3, 10, 11, 12]
 
 
+def test_shifted_spans_stay_in_their_recording():
+    own = frames(2, 3)
+    table = events(("r0", 0.2, 0.6, "a"), ("r0", 1.0, 1.2, "a"), ("r1", 1.0, 2.0, "a"))
+    moved = own.shifted(own.spans(table)["a"], np.array([0.45, 0.5]))
+    assert own.table({"a": moved})[["file", "start", "end"]].values.tolist() == [
+        ["r0", pytest.approx(1.1), pytest.approx(1.5)],
+        ["r0", pytest.approx(1.9), pytest.approx(2.0)],
+        ["r1", pytest.approx(2.5), pytest.approx(3.0)],
+    ]
+
+
 def test_no_event_is_lost_however_short_and_a_point_has_one_frame():
     rows = [("r0", 0.31, 0.32, "a"), ("r0", 0.7, 0.7, "a"), ("r0", 0.99, 1.0, "a")]
     target = frames(1).targets(events(*rows))

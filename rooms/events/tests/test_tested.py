@@ -1,5 +1,7 @@
 """The metric by which runs of events are ranked."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +42,17 @@ def test_each_fold_is_scored_by_its_own_recordings():
     own = two_stretches(probabilities, [("r0", 0.2, 0.5, "x"), ("r1", 0.2, 0.5, "x")])
     assert own.by_fold["event_f1"].tolist() == [1, 0]
     assert own.by_group(["r0", "r1"]).tolist() == [[1, 0], [1, 1], [1, 0]]
+
+
+def test_detections_at_other_times_are_chance():
+    rows = [(name, at, at + 0.6, "x") for name in ("r0", "r1") for at in range(10)]
+    table = pd.DataFrame(rows, columns=["file", "start", "end", "label"])
+    of_recordings = frames(10, 10, classes=("x",))
+    own = ScoredFrames(of_recordings, of_recordings.targets(table).astype(float), table)
+    run = SimpleNamespace(answers=(own,), groups=np.array(["r0", "r1"]))
+    assert EVENT_F1.seed_scores(run)[0] == 1
+    # sounds at regular times are met again by some shifts
+    assert 0.2 < EVENT_F1.chance_values(run, np.ones(2)).sum() < 0.8
 
 
 def test_points_have_no_score_at_an_iou():
