@@ -5,10 +5,10 @@ recordings.
                about several files, `Begin File` and `File Offset (s)` say where a
                selection begins
     Audacity   label tracks: start TAB end TAB label, no header; without an end the
-               event is a point; a line that begins with a backslash has the
-               frequencies of the event before
-    CSV, TSV   file, start, end, label, perhaps low and high frequency, under the names
-               in COLUMNS
+               event is a point; lines that begin with a backslash have frequencies
+    CSV, TSV   file, start, end, label, under the names in COLUMNS
+
+Frequencies are not read: a model of frames has none.
 
 If a row names no recording, the table's own name does: `a.txt` and
 `a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in milliseconds
@@ -29,12 +29,12 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, nearest, shortened
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
+from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.options import TableOptions
 from featurestack.rooms.events.recordings import Recordings, plain_path
 from featurestack.rooms.events.table_text import number_of, read_text
 from featurestack.storage.csv_files import parse_csv
 
-EVENT_COLUMNS = ["file", "start", "end", "label"]
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
@@ -56,16 +56,11 @@ COLUMNS = {
         "label labels annotation annotations species commonname tags tag eventlabel"
         " class manualid scientificname"
     ),
-    "low": "lowfreq lowfrequency lowf minfreq minfrequency freqmin fmin low",
-    "high": "highfreq highfrequency highf maxfreq maxfrequency freqmax fmax high",
 }
 KNOWN = frozenset(" ".join(COLUMNS.values()).split())
-FREQUENCIES = ("low", "high")
 TIMES = ("start", "end", "duration", "file offset")
-# unit in a header, in lower case -> seconds or Hz
+# unit in a header, in lower case -> seconds
 SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "sec": 1.0, "seconds": 1.0}
-HERTZ = {"": 1.0, "hz": 1.0, "khz": 1000.0}
-UNITS = {**dict.fromkeys(TIMES, SECONDS), **dict.fromkeys(FREQUENCIES, HERTZ)}
 # 1,000 or 1,000,000: the comma may separate thousands
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
@@ -76,8 +71,8 @@ UNCHANGED = TableOptions()
 class Annotations:
     """The content of annotation tables.
 
-    `events` has EVENT_COLUMNS and FREQUENCIES, sorted by file and start; start and end
-    are seconds, equal for a point; low and high are Hz, NaN if they are not known.
+    `events` has EVENT_COLUMNS, sorted by file and start; start and end are
+    seconds, equal for a point.
     """
 
     events: pd.DataFrame
@@ -94,8 +89,6 @@ class Row(NamedTuple):
     start: float
     end: float
     label: str
-    low: float = math.nan  # Hz
-    high: float = math.nan
 
 
 class UnknownTable(RequestError):
@@ -145,7 +138,7 @@ def read_events(
                 noted["events that end with their recording"][row.where] = None
             for own_label in labels_of_event(row, options.label, file, seconds):
                 span = row.start, min(row.end, seconds)
-                events.append((file, *span, own_label, row.low, row.high))
+                events.append((file, *span, own_label))
     if not annotated:
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is"
@@ -156,11 +149,10 @@ def read_events(
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
         for remark, of in noted.items()
     ]
-    table = pd.DataFrame(events, columns=[*EVENT_COLUMNS, *FREQUENCIES])
-    table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
-    # rows that differ in the frequencies alone are views of one event
-    table = table.drop_duplicates(EVENT_COLUMNS)
-    table = table.sort_values(EVENT_COLUMNS, ignore_index=True)
+    table = pd.DataFrame(events, columns=[*EVENT_COLUMNS])
+    table = table.astype({"start": float, "end": float})
+    table = table.drop_duplicates()  # Raven's views of one event
+    table = table.sort_values([*EVENT_COLUMNS], ignore_index=True)
     return Annotations(table, frozenset(annotated), tuple(remarks))
 
 
@@ -223,12 +215,6 @@ def refuse_thousands(path: Path, numbers: Iterable[str]) -> None:
         )
 
 
-def hertz_of(text: str, unit: float = 1.0) -> float:
-    """NaN if the text is no frequency: Audacity writes -1."""
-    number = number_of(text)
-    return math.nan if number is None or number < 0 else number * unit
-
-
 def seconds_of(where: str, column: str, text: str) -> float:
     if (number := number_of(text)) is not None:
         return number
@@ -243,12 +229,7 @@ def label_track(path: Path, text: str) -> list[Row]:
     refuse_thousands(path, chain(*(cells[:2] for cells in lines)))
     rows: list[Row] = []
     for line, (first, *cells) in enumerate(lines, 1):
-        if first.startswith("\\"):
-            if rows and math.isnan(rows[-1].low):
-                low, high, *_ = [*map(hertz_of, cells), *2 * [math.nan]]
-                rows[-1] = rows[-1]._replace(low=low, high=high)
-            continue
-        if not first and not any(cells):
+        if first.startswith("\\") or not (first or any(cells)):
             continue
         where = f"{path}, line {line}"
         start = end = seconds_of(where, "the start", first)
@@ -294,8 +275,7 @@ def table_rows(path: Path, text: str, options: TableOptions) -> Iterator[Row]:
             if cell["file offset"]:
                 begin = seconds("file offset")
                 start, end = begin, round(begin + (end - start), DIGITS)
-        low, high = (hertz_of(cell[edge], units[edge]) for edge in FREQUENCIES)
-        yield Row(where, cell["file"], start, end, cell["label"], low, high)
+        yield Row(where, cell["file"], start, end, cell["label"])
 
 
 def plain_name(header: str) -> tuple[str, str]:
@@ -339,14 +319,14 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
 
 
 def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:
-    """Role -> the seconds or Hz of its column's unit."""
+    """Role in TIMES -> the seconds of its column's unit."""
     units = {}
-    for role, known in UNITS.items():
+    for role in TIMES:
         _, unit = plain_name(of[role])
-        if unit not in known:
+        if unit not in SECONDS:
             raise RequestError(
                 f"{path}, line 1: the unit of {shortened(of[role])!r} is not known;"
-                f" expected {', '.join(filter(None, known))}"
+                f" expected {', '.join(filter(None, SECONDS))}"
             )
-        units[role] = known[unit]
+        units[role] = SECONDS[unit]
     return units

@@ -73,7 +73,7 @@ def candidates(
     frames: Frames, probabilities: NDArray[np.floating], rules: Mapping[str, Rule]
 ) -> pd.DataFrame:
     """The detections, and those by lower thresholds that lie below the thresholds of
-    the rules: file, start, end, label, score, low, high.
+    the rules: file, start, end, label, score.
     """
     found = detect_all(frames, probabilities, rules)
     lenient = {
@@ -84,11 +84,7 @@ def candidates(
         name: own.take(own.score <= rules[name].threshold)
         for name, own in detect_all(frames, probabilities, lenient).items()
     }
-    table = pd.concat([frames.table(found), frames.table(below)], ignore_index=True)
-    for edge in ("low", "high"):
-        of_label = {name: getattr(rule, edge) for name, rule in rules.items()}
-        table[edge] = table["label"].map(of_label).astype(float)
-    return table
+    return pd.concat([frames.table(found), frames.table(below)], ignore_index=True)
 
 
 def range_ends(scores: Floats, checks: int) -> Floats:

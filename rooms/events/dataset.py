@@ -29,7 +29,7 @@ from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.rooms.events.annotations import Annotations, read_events
-from featurestack.rooms.events.events_file import COLUMNS, EVENTS_FILE
+from featurestack.rooms.events.events_file import EVENT_COLUMNS, EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.recordings import Measured, measure_recordings
@@ -129,7 +129,7 @@ def annotated_recordings(
     if options.tables is None:
         if not readable:
             raise RequestError(f"AUDIO={options.audio} has no recording to read")
-        nothing = pd.DataFrame(columns=[*COLUMNS])
+        nothing = pd.DataFrame(columns=[*EVENT_COLUMNS])
         return readable, Annotations(nothing, frozenset(), (BACKGROUNDS,))
     annotations = read_events(options.tables, measured.promised, options)
     known = annotations.annotated
@@ -179,7 +179,9 @@ def write(
     clips = clips[["filename", "start", "end", "label", "group"]]
     text = clips.to_csv(index=False, lineterminator="\n")
     placed = events.assign(file=events["file"].map(files))
-    marks = placed.reindex(columns=COLUMNS).to_csv(index=False, lineterminator="\n")
+    marks = placed.reindex(columns=EVENT_COLUMNS).to_csv(
+        index=False, lineterminator="\n"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(EVENTS_FILE)
     for file, content in ((path, text), (beside, marks)):

@@ -1,6 +1,5 @@
 """events.csv of a dataset of recordings, which `make events` writes: file (absolute),
-start, end, label, low, high (Hz, empty if not known). An empty label is an event of
-IGNORE.
+start, end, label. An empty label is an event of IGNORE.
 """
 
 from pathlib import Path
@@ -12,7 +11,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
 
 EVENTS_FILE = "events.csv"
-COLUMNS = ("file", "start", "end", "label", "low", "high")
+EVENT_COLUMNS = ("file", "start", "end", "label")
 
 
 def has_events(source: str) -> bool:
@@ -21,7 +20,7 @@ def has_events(source: str) -> bool:
     if not file.is_file():
         return False
     with file.open(encoding="utf-8", errors="replace") as lines:
-        return lines.readline().strip() == ",".join(COLUMNS)
+        return lines.readline().strip() == ",".join(EVENT_COLUMNS)
 
 
 def way_of_annotations(recordings: Path, tables: Path) -> str:
@@ -31,7 +30,7 @@ def way_of_annotations(recordings: Path, tables: Path) -> str:
 
 
 def read_dataset_events(cache: Cache) -> pd.DataFrame:
-    """COLUMNS of events.csv; RequestError if it is missing or damaged."""
+    """EVENT_COLUMNS of events.csv; RequestError if it is missing or damaged."""
     from featurestack.results.run_folder import damage_named
 
     file = Path(cache.source).with_name(EVENTS_FILE)
@@ -39,9 +38,9 @@ def read_dataset_events(cache: Cache) -> pd.DataFrame:
         events = pd.read_csv(
             file, dtype={"file": str, "label": str}, keep_default_na=False
         )
-        if tuple(events) != COLUMNS:
-            raise ValueError(f"expected the columns {', '.join(COLUMNS)}")
-        for column in ("start", "end", "low", "high"):
+        if tuple(events) != EVENT_COLUMNS:
+            raise ValueError(f"expected the columns {', '.join(EVENT_COLUMNS)}")
+        for column in ("start", "end"):
             events[column] = pd.to_numeric(events[column])
         times = events[["start", "end"]].to_numpy(float)
         if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):

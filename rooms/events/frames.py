@@ -262,8 +262,6 @@ class Rule:
     share: float = 1.0  # all frames of it are above this share of the threshold
     least_length: float = 0.0  # seconds; shorter detections are dropped
     points: bool = False  # events have no length
-    low: float | None = None  # Hz, median of the annotated events, if it is known
-    high: float | None = None
 
 
 def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:

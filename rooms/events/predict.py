@@ -98,7 +98,8 @@ def find_detections(
     if not parts:
         return pd.DataFrame(columns=[*tables.COLUMNS]), problems
     detections = pd.concat(parts, ignore_index=True)
-    written = written_table(detections, rules)
+    times = tables.clock_times(detections)
+    written = detections.assign(time=times).round(tables.DIGITS)
     highest = model.sample_rate / 2
     contents = tables.detection_tables(written, files, seconds, highest)
     remarks = {name: truncation(own) for name, own in lost.items()} | problems
@@ -123,14 +124,6 @@ def find_detections(
 
 def truncation(lost: float) -> str:
     return "truncated" if isnan(lost) else f"truncated, {lost:.1f} s lost"
-
-
-def written_table(detections: pd.DataFrame, rules: Mapping[str, Rule]) -> pd.DataFrame:
-    """The detections as in detections.csv, rounded: COLUMNS."""
-    bands = {name: (rule.low, rule.high) for name, rule in rules.items()}
-    edges = np.array([*detections["label"].map(bands)], float).reshape(-1, 2)
-    table = detections.assign(low=edges[:, 0], high=edges[:, 1])
-    return table.assign(time=tables.clock_times(detections)).round(tables.DIGITS)
 
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[str]:

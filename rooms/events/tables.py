@@ -1,7 +1,7 @@
 """Tables of detections, and the files of a command in a user's folder.
 
-    detections.csv              file, start, end, label, score, low, high, time (of the
-        clock, if the recording's name has one)
+    detections.csv              file, start, end, label, score, time (of the clock, if
+         the recording's name has one)
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; a header
         alone if it has no detection
     counts.csv                  recording, day, hour, start, recorded_seconds, class,
@@ -24,7 +24,7 @@ import pandas as pd
 from featurestack.results.config import digest
 from featurestack.storage.files import content_hash, hash_of, replace_file
 
-COLUMNS = ("file", "start", "end", "label", "score", "low", "high", "time")
+COLUMNS = ("file", "start", "end", "label", "score", "time")
 COUNTS = (
     "recording",
     "day",
@@ -39,7 +39,7 @@ COUNTS = (
 RAVEN = "raven"  # folder
 LONGEST_NAME = 150  # bytes: 255 at most, less what is added to a name
 HOUR = 3600.0  # seconds
-DIGITS = {"start": 4, "end": 4, "score": 4, "low": 1, "high": 1}  # decimals
+DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 # a day in a recording's name, and perhaps the time after it
 MOMENT = re.compile(
     r"(?<!\d)((?:19|20)\d\d)([-_]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])"
@@ -110,7 +110,7 @@ def raven_table(
     top: float,
 ) -> pd.DataFrame:
     """Raven's table of detections; Raven opens files as one sequence, in which `begins`
-    (s) are the recordings' places. Boxes of no known frequencies end at `top` (Hz).
+    (s) are the recordings' places. Boxes end at the frequency `top` (Hz).
     """
     begin = detections["file"].map(begins).to_numpy(float)
     return pd.DataFrame(
@@ -120,8 +120,8 @@ def raven_table(
             "Channel": 1,
             "Begin Time (s)": (detections["start"] + begin).round(DIGITS["start"]),
             "End Time (s)": (detections["end"] + begin).round(DIGITS["end"]),
-            "Low Freq (Hz)": detections["low"].fillna(0.0),
-            "High Freq (Hz)": detections["high"].fillna(top),
+            "Low Freq (Hz)": 0.0,
+            "High Freq (Hz)": top,
             "Begin File": [Path(name).name for name in detections["file"]],
             "Begin Path": [str(files[name].absolute()) for name in detections["file"]],
             "File Offset (s)": detections["start"],

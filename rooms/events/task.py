@@ -94,14 +94,10 @@ class FramesOfRecordings(Stages):
         scored = read_tested(run)
         for line in tested.tested_lines(scored):
             tell(line)
-        known = read_dataset_events(cache).dropna(subset=["low", "high"])
-        medians = known.groupby("label")[["low", "high"]].median()  # Hz
-        bands: dict[str, dict[str, Any]] = medians.to_dict("index")
-        rules = {}
-        for name, rule in scored.rules.chosen().items():
-            own = vars(rule) | bands.get(name, {})
-            rules[name] = {k: v for k, v in own.items() if v != getattr(Rule, k)}
-        return rules
+        return {
+            name: {k: v for k, v in vars(rule).items() if v != getattr(Rule, k)}
+            for name, rule in scored.rules.chosen().items()
+        }
 
     def predict(self) -> Callable[..., int]:
         from featurestack.rooms.events.predict import predict_recordings

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.quantities import counted, percent, plural
 from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.rooms.events import scores
+from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.frames import (
     Frames,
     RuleCounts,
@@ -60,7 +61,6 @@ SCORE_COLUMNS = (
     "onset_ms",
 )
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
-EVENT_COLUMNS = ("file", "start", "end", "label")
 STRETCHES = {
     "file": "recording",
     **{name: name for name in ("start", "end", "group", "frames")},

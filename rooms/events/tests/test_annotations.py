@@ -29,8 +29,7 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
 
 def spans(read):
     """file, start, end, label of each event."""
-    rows = read.events.drop(columns=["low", "high"])
-    return list(rows.itertuples(index=False, name=None))
+    return list(read.events.itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize(
@@ -60,21 +59,6 @@ def spans(read):
 )
 def test_every_format_gives_the_same_event(tmp_path, text):
     assert events(tmp_path, text) == DOGS
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"{RAVEN}\tTags\n1\tSpectrogram 1\t1\t1.0\t2.5\t500\t9e3\tdog\n",
-        "1,0\t2,5\tdog\n\\\t500,0\t9000\n\\\t1\t2\n",
-        "file,start,end,label,score,low,high\ndawn,1.0,2.5,dog,0.9,500.0,9000.0\n",
-        "start,end,label,Low Freq (kHz),High Freq (kHz)\n1,2.5,dog,0.5,9\n",
-    ],
-)
-def test_frequencies_are_read(tmp_path, text):
-    (tmp_path / "dawn.txt").write_text(text)
-    (event,) = read_events(tmp_path, RECORDINGS).events.to_dict("records")
-    assert (event["label"], event["low"], event["high"]) == ("dog", 500, 9000)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
@@ -169,7 +153,6 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
             (f"{start},end,label\n1,2,dog\n", "line 1: the unit of '")
             for start in ("Start (µs)", "start µs", "start_us", "Start (m:s)")
         ),
-        ("Low Freq (bins),start,end,label\n1,1,2,dog\n", "line 1: the unit of 'Low"),
         ("1_0\t2\tdog\n", "line 1: '1_0.*' is no header of a known table"),
         ("Hello\n", r"line 1: 'Hello' is no header of a known table"),
         (

@@ -38,7 +38,7 @@ def found():
     probabilities = np.zeros((100, 2))
     probabilities[10:15, 0], probabilities[40:45, 1] = 0.9, 0.55
     probabilities[95:, 1] = 0.2
-    rules = dict.fromkeys(frames.classes, Rule(high=2000.0))
+    rules = dict.fromkeys(frames.classes, Rule())
     return candidates(frames, probabilities, rules)
 
 
