@@ -25,6 +25,7 @@ def analysis(options: AnalysisOptions) -> int:
     # wait for matplotlib.
     from featurestack.analysis.report_inputs import jobs, unchanged, unreadable
 
+    options = options.prepared()
     if options.ensemble:
         from featurestack.analysis.ensemble import requested_ensemble
 
@@ -61,7 +62,7 @@ def analysis(options: AnalysisOptions) -> int:
         )
         print(f"next:   {built.next_command}")
         whole &= built.whole
-    if not (options.run or any(job.tables for job in datasets)):
+    if not options.run:
         overview = build_overview(options)
         if len(datasets) > 1:
             print(f"all datasets: {overview.headline}")

@@ -43,3 +43,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
 
     # options on which the page depends; a room's class has its own
     of_page: ClassVar[tuple[str, ...]] = ("run", "figures", "audio_mb")
+
+    def prepared(self) -> "AnalysisOptions":
+        """The options of the report; a room's class may write runs before it."""
+        return self

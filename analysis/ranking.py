@@ -287,7 +287,9 @@ def reason_apart(run: Run, other: Run) -> str:
         ),
         "clips": same_clips(run, other),
         "cache": same_cache(run, other),
-        "protocol": run.selection_protocol == other.selection_protocol,
+        "protocol": run.foreign
+        or other.foreign
+        or run.selection_protocol == other.selection_protocol,
         "composed": bool(run.composed_from) == bool(other.composed_from),
     }
     return next((reason for reason, equal in shared.items() if not equal), "")

@@ -65,7 +65,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     results = load_runs(progress(job.runs, label="reading", unit="run"))
     found = findings_of(results, cache, features, checked)
     damaged = [Problem("cache", text, "damaged") for text in damage]
-    found = replace(found, problems=[*job.problems, *damaged, *found.problems])
+    found = replace(found, problems=[*damaged, *found.problems])
     writer = FigureWriter(
         job.folder,
         {} if options.overwrite else manifest.content.get("figures", {}),
@@ -75,7 +75,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     inputs = PageInputs(job, options, writer, found, cache, features)
     sections = page_sections(inputs)
     writer.close()
-    proposals = [job.proposal, *(section.proposal for section in sections)]
+    proposals = [section.proposal for section in sections]
     proposal = next(filter(None, proposals), None) or propose(inputs, checked)
     built, files = write_page(inputs, sections, proposal)
     built = replace(built, of_check=len(threats_of_check(checked or [])))

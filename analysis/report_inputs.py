@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.runs import Problem
 from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
@@ -36,7 +35,7 @@ from featurestack.features_cache.location import (
 from featurestack.features_cache.side_files import CHECKED, FAILURES
 from featurestack.features_cache.table import source_changes
 from featurestack.results.config import digest, label
-from featurestack.results.run_folder import ELSEWHERE, RUN_FILES, RunFolder, find
+from featurestack.results.run_folder import RUN_FILES, RunFolder, find
 from featurestack.scores.tasks.registry import claiming_task
 from featurestack.storage.files import (
     is_closed,
@@ -59,11 +58,6 @@ class ReportJob:
     folder: Path
     # NAME=value words that name the dataset, the folders, and the runs of RUN=
     given: tuple[str, ...]
-    # of tables in the place of run folders: their files, what they lack, and the
-    # command to propose with its reason
-    tables: tuple[Path, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    proposal: tuple[str, str] | None = None
 
 
 def dataset_words(options: AnalysisOptions) -> list[str]:
@@ -86,11 +80,8 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
     A report on chosen runs (RUN=) has a folder of its own, so that the full report
     stays. RequestError if there is nothing to report on, or if two datasets or two runs
-    of RUN have one name. PREDICTIONS, of a room, names tables in the place of runs.
+    of RUN have one name.
     """
-    if getattr(options, "predictions", ()):
-        of_tables: list[ReportJob] = rooms.load("capabilities", "predictions")(options)
-        return of_tables
     given_datasets = dataset_words(options)
     if len(given_datasets) > 1:
         if options.name:
@@ -215,8 +206,6 @@ OWN_ENDINGS = (
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 # a report depends on these
 OWN_CODE = ("analysis", "results", "scores", "commandline", "storage", "features_cache")
-# below REPORTS, of `predict DATASET=other`
-SCORES_ELSEWHERE = f"*/{ELSEWHERE}*/scores.csv"
 
 
 @dataclass(frozen=True)
@@ -342,7 +331,6 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     for section in rooms.names("sections").values():
         if section.files:
             files += sorted((options.runs / job.dataset).glob(section.files))
-    files += [*sorted(options.reports.glob(SCORES_ELSEWHERE)), *job.tables]
     # a path may hold bytes that are not UTF-8
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
     if job.cache:

@@ -24,7 +24,13 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import SURROGATE
 from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import originals
-from featurestack.results.config import ChoiceConfig, EnsembleConfig, RunConfig, to_json
+from featurestack.results.config import (
+    ChoiceConfig,
+    ImportedConfig,
+    RunConfig,
+    UntrainedConfig,
+    to_json,
+)
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import (
     changed_targets,
@@ -76,7 +82,7 @@ class Run:
     members: dict[str, Floats] = field(default_factory=dict)
 
     @property
-    def config(self) -> RunConfig | EnsembleConfig:
+    def config(self) -> RunConfig | UntrainedConfig:
         """run.json of the first seed."""
         return self.folders[0].config
 
@@ -117,7 +123,7 @@ class Run:
     @property
     def foreign(self) -> bool:
         """Whether another program made its predictions."""
-        return not (self.trained or self.config.members)
+        return isinstance(self.config, ImportedConfig)
 
     @property
     def choice(self) -> ChoiceConfig | None:
@@ -243,6 +249,8 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     config = folder.config
     if isinstance(config, RunConfig):
         parse_set(config.features)  # refuses names that no command writes
+    if isinstance(config, ImportedConfig):
+        problems += [Problem(folder.name, remark) for remark in config.remarks]
     columns = [*folder.task.history_columns, "fold"]
     curves = [pd.DataFrame(columns=columns, dtype=float)]
     for fold in folder.folds:
@@ -389,6 +397,8 @@ def same_cache(run: Run, other: Run) -> bool:
         agree = all(
             b.cache.get(name, digest) == digest for name, digest in a.cache.items()
         )
+    if run.foreign or other.foreign:
+        return True  # a table does not say what its model read
     of_audio = attrgetter("sample_rate", "duration", "audio_channel")
     return agree and of_audio(run.config) == of_audio(other.config)
 

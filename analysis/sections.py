@@ -7,7 +7,6 @@ and the values of its template, or None if the page has no such section.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.page import FIRST_ROWS
-from featurestack.analysis.report_inputs import SCORES_ELSEWHERE, ReportJob
+from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.run_section import submit_comparison, submit_run
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import (
@@ -189,27 +188,6 @@ def run_figures(page: PageInputs) -> Section:
     return Section("runs", "Runs", tables=matrices, problems=problems)
 
 
-def elsewhere(reports: Path, dataset: str) -> Section | None:
-    """The scores of this dataset's runs on others; damaged files are named."""
-    parts = []
-    problems = []
-    for file in sorted(reports.glob(SCORES_ELSEWHERE)):
-        try:
-            scores = pd.read_csv(file, dtype=str, keep_default_na=False)
-            numbers = scores.columns.drop(["dataset", "trained", "run", "score"])
-            scores = scores.assign(**scores[numbers].apply(pd.to_numeric))
-            parts.append(scores[scores["trained"] == dataset])
-        except (ValueError, KeyError, OSError) as error:
-            text = f"{file} is left out, it cannot be read ({error})"
-            problems.append(Problem("predict", text, "damaged"))
-    table = pd.concat(parts) if parts else pd.DataFrame()
-    if table.empty and not problems:
-        return None
-    return Section(
-        "other_datasets", "Elsewhere", tables={"elsewhere": table}, problems=problems
-    )
-
-
 def data(page: PageInputs) -> Section | None:
     """The dataset: facts, classes, and what its features tell before any training."""
     if page.cache is None:
@@ -252,7 +230,6 @@ def page_sections(page: PageInputs) -> list[Section]:
             errors(page),
             run_figures(page),
         ]
-    made.append(elsewhere(page.options.reports, page.job.dataset))
     made += [*sections_of_rooms(page), data(page)]
     if found.runs:
         made.append(Section("method", "Method"))

@@ -29,7 +29,7 @@ from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
-from featurestack.predict.other_dataset import compare_scores, rows_of_run
+from featurestack.predict.labelled import compare_scores, rows_of_run
 from featurestack.results.config import ChoiceConfig
 from featurestack.rooms.answer.answer import ask, rank, train
 from featurestack.rooms.answer.choice import Clips

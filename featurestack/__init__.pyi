@@ -567,12 +567,6 @@ def report(
     overwrite: bool = False,
     quiet: bool = False,
     predictions: str | Path | Sequence[str | Path] = (),
-    truth: str | Path | None = None,
-    audio: str | Path | None = None,
-    label: str = '',
-    group: str = '',
-    columns: str = '',
-    task: Literal['auto', 'classes', 'tags'] = 'auto',
     paper: bool = False,
 ) -> Built | Overview:
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing
@@ -1236,68 +1230,6 @@ def export(
     runs: [runs] folder of run folders
     run: [last] a run's name, path or unique prefix, or last
     out: file to write; by default <run>.onnx
-    quiet: print nothing; warnings stay
-    """
-
-def analyse(
-    table: pd.DataFrame | Mapping[str, pd.DataFrame] | Path | str,
-    name: str = '',
-    group: str = '',
-    label: str = '',
-    *,
-    predictions: str | Path | Sequence[str | Path] = (),
-    truth: str | Path | None = None,
-    audio: str | Path | None = None,
-    columns: str = '',
-    task: Literal['auto', 'classes', 'tags'] = 'auto',
-    reports: str | Path = 'reports',
-    runs: str | Path = 'runs',
-    data: str | Path = 'data',
-    dataset: str = '',
-    run: str | Sequence[str] = (),
-    ensemble: str | Sequence[str] = (),
-    figures: int = 3,
-    audio_mb: float = 1,
-    overwrite: bool = False,
-    quiet: bool = False,
-    paper: bool = False,
-) -> Built:
-    """`make analysis PREDICTIONS=`: the report on anybody's predictions.
-
-    `table` is a data frame, one for each model by name, a CSV file, or a folder of
-    them. It has one row per clip: its file, its true label, and a probability
-        column
-    per class, or the predicted class and its score.
-
-        fs.analyse(frame, group="recording").headline
-        fs.analyse({"birdnet": a, "perch": b}).page
-
-    Options, each with its default and meaning:
-
-    predictions: report on these tables of predictions instead of runs: CSV files,
-        or folders of them; DATASET or TRUTH has the true labels if they lack them
-    truth: table of true labels, if PREDICTIONS has none: clip and label columns
-    audio: folder of the audio files that PREDICTIONS names, for players and checks
-    label: column of true labels in PREDICTIONS
-    group: column of source recordings in PREDICTIONS
-    columns: other columns of PREDICTIONS that have no usual name, separated by
-        blanks: clip=, start=, predicted=, score=, fold=, model=
-    task: [auto] of PREDICTIONS: one label per clip, or several and none; auto asks
-        the table
-    reports: [reports] folder of reports
-    runs: [runs] folder of run folders
-    data: [data] folder of datasets and their feature caches
-    dataset: the dataset to report on, or several separated by blanks; without it,
-        every dataset that has runs or a cache
-    name: another name for the dataset's folders
-    run: only these runs, in a report of their own: each a name, a path, a unique
-        prefix or last
-    ensemble: write the ensemble of these runs, the mean of their probabilities, as
-        a run of its own, then report
-    figures: [3] show the settings, figures and classes of this many runs, the best
-        first; the page's tables have all
-    audio_mb: [1] most MB of clips' audio in the page; other clips are linked
-    overwrite: make the report and its figures anew, even if nothing changed
     quiet: print nothing; warnings stay
     """
 

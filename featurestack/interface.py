@@ -348,6 +348,7 @@ def report(options: AnalysisOptions) -> "Built | Overview":
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs, unchanged
 
+    options = options.prepared()
     if options.ensemble:
         requested_ensemble(options)
     datasets = jobs(options)
@@ -357,7 +358,7 @@ def report(options: AnalysisOptions) -> "Built | Overview":
         raise RequestError(
             f"run= has runs of several datasets, and a report is of one: {names}"
         )
-    if options.run or datasets[0].tables:
+    if options.run:
         return built[0]
     overview = build_overview(options)
     return overview if len(built) > 1 else built[0]

@@ -79,7 +79,7 @@ def predict_audio(options: PredictOptions) -> int:
     if answered is not None:
         return answered
     if options.elsewhere:
-        from featurestack.predict.other_dataset import score_elsewhere  # few need it
+        from featurestack.predict.labelled import score_elsewhere  # few need it
 
         return score_elsewhere(options)
     if options.audio is None:

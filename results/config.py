@@ -8,7 +8,7 @@ option. The reader refuses a missing or unknown key, another type, and a value o
 bounds, and names the key.
 
 `EnsembleConfig` is run.json of an ensemble of finished runs, `ChoiceConfig` that of
-features chosen inside the folds.
+features chosen inside the folds, `ImportedConfig` that of predictions from elsewhere.
 """
 
 import dataclasses
@@ -281,8 +281,8 @@ class RunConfig(Record):
         return self.options.val
 
 
-class EnsembleConfig(Record):
-    """run.json of an ensemble of finished runs."""
+class UntrainedConfig(Record):
+    """run.json of a run whose predictions come from elsewhere than a training."""
 
     format_version: int
     dataset: str
@@ -299,16 +299,29 @@ class EnsembleConfig(Record):
     hash: str
     name: str
     protocol: str
-    members: tuple[str, ...]  # names of the runs
     parameters: int = checked(0)
     seconds: float = checked(0)
     note: str
     audio_channel: int = checked(**CHANNEL, default=0)
-    val: Validation | None = None  # None if the members differ
+    val: Validation | None = None  # None if the members differ, or if it is unknown
 
+    members: ClassVar[tuple[str, ...]] = ()
     tag: ClassVar[str] = ""
     command: ClassVar[None] = None
     composed_from: ClassVar[int] = 0
+
+
+class ImportedConfig(UntrainedConfig):
+    """run.json of another program's predictions, or those of another dataset's run."""
+
+    source: str  # the table's path, or what predicted
+    remarks: tuple[str, ...] = ()  # what a reader of its scores must know
+
+
+class EnsembleConfig(UntrainedConfig):
+    """run.json of an ensemble of finished runs."""
+
+    members: tuple[str, ...]  # type: ignore[misc]  # names of the runs
 
 
 class ChoiceConfig(EnsembleConfig):
@@ -345,7 +358,7 @@ def read_config(
     the wrong key and the remedy.
     """
     try:
-        if issubclass(kind, RunConfig | EnsembleConfig) and isinstance(content, dict):
+        if issubclass(kind, RunConfig | UntrainedConfig) and isinstance(content, dict):
             version = content.get("format_version", RUN_FORMAT)
             if type(version) is int and version != RUN_FORMAT:
                 raise ValueError(

@@ -45,7 +45,9 @@ from featurestack.results.config import (
     TRAIN_AGAIN,
     ChoiceConfig,
     EnsembleConfig,
+    ImportedConfig,
     RunConfig,
+    UntrainedConfig,
     read_config,
 )
 from featurestack.scores.tasks.base import Task
@@ -56,7 +58,11 @@ if TYPE_CHECKING:
     from featurestack.scores.metrics import Score
 
 # a key of run.json that runs which trained nothing have -> its type
-WITHOUT_TRAINING = {"recommended": ChoiceConfig, "members": EnsembleConfig}
+WITHOUT_TRAINING: dict[str, type[UntrainedConfig]] = {
+    "recommended": ChoiceConfig,
+    "members": EnsembleConfig,
+    "source": ImportedConfig,
+}
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
@@ -74,9 +80,6 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-# prefix of a folder in REPORTS with the scores of a run on another dataset, named by
-# the run's dataset and name
-ELSEWHERE = "by-"
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class RunFolder:
         return f"{self.path}: {folds}{found}"
 
     @cached_property
-    def config(self) -> RunConfig | EnsembleConfig:
+    def config(self) -> RunConfig | UntrainedConfig:
         """run.json; RequestError if it cannot be read."""
         file = self.path / "run.json"
         require_readable(self.path)
@@ -118,7 +121,7 @@ class RunFolder:
 
     @property
     def training(self) -> RunConfig:
-        """`config` of a trained run; RequestError for an ensemble or a choice."""
+        """`config` of a trained run; RequestError for any other."""
         if isinstance(self.config, ChoiceConfig):
             raise RequestError(
                 f"{self.name} is a choice of features: give the run that it recommends,"
@@ -130,6 +133,11 @@ class RunFolder:
                 f"{self.name} is an ensemble of finished runs: give one of them"
                 f" ({members})"
             )
+        if isinstance(self.config, ImportedConfig):
+            raise RequestError(
+                f"{self.name} holds predictions of {self.config.source}, and no model"
+            )
+        assert isinstance(self.config, RunConfig), "the other kinds are refused"
         return self.config
 
     @property
@@ -174,6 +182,8 @@ class RunFolder:
     def exact(self) -> bool:
         """Whether every seed gives the same predictions."""
         config = self.config
+        if isinstance(config, ImportedConfig):
+            return True  # a table has no seeds
         solved = isinstance(config, RunConfig | ChoiceConfig) and config.exact
         return solved and not self.validated
 

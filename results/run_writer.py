@@ -10,12 +10,12 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.features_cache.table import WINDOW_COLUMNS
-from featurestack.results.config import EnsembleConfig, RunConfig, to_json
+from featurestack.results.config import RunConfig, UntrainedConfig, to_json
 from featurestack.results.run_folder import PREDICTION_COLUMNS, predictions_file
 from featurestack.storage.files import replace_file
 
 
-def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:
+def write_config(folder: Path, config: RunConfig | UntrainedConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(folder / "run.json", text + "\n")

@@ -8,7 +8,13 @@ from typing import Any
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.sentences import by_metric, folds, ranking_of, sentence
+from featurestack.analysis.sentences import (
+    by_metric,
+    folds,
+    listed,
+    ranking_of,
+    sentence,
+)
 from featurestack.commandline.quantities import counted, percent, plural, rounded
 
 # kind of a proposal -> what its command does
@@ -52,8 +58,9 @@ def method_accuracy(f: Findings) -> str:
 
 def grouped(f: Findings) -> str:
     """Says that no group is on both sides of a split."""
-    if ranking_of(f).best.foreign:
-        return f"The table does not say which {plural(f.group)} its author trained on."
+    if tables := [run.name for run in ranking_of(f).runs if run.foreign]:
+        which = f"which {plural(f.group)} {listed(tables)} was trained on"
+        return f"The tables of predictions do not say {which}."
     known = "" if f.groups else ", as the dataset groups them,"
     return f"Clips of one {f.group}{known} are never in both training and test."
 

@@ -1,4 +1,4 @@
-"""Reports on tables of predictions of any program, and `fs.compare`."""
+"""Predictions of any program as runs of the project, and `fs.compare`."""
 
 from featurestack.commandline.rooms import Loaded, Room
 
@@ -12,16 +12,8 @@ def load_options() -> Loaded:
     return (PredictionsOptions,)
 
 
-@ROOM.functions("analyse", "compare")
+@ROOM.functions("compare")
 def load_functions() -> Loaded:
     from featurestack.rooms.predictions.compare import compare
-    from featurestack.rooms.predictions.report import analyse
 
-    return analyse, compare
-
-
-@ROOM.capabilities("predictions")
-def load_jobs() -> Loaded:
-    from featurestack.rooms.predictions.report import jobs
-
-    return (jobs,)
+    return (compare,)

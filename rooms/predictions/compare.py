@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,12 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.rooms.predictions.read import Table, answers_in
-from featurestack.rooms.predictions.runs import foreign_runs
+from featurestack.results.imported import write_imported
+from featurestack.results.run_folder import find
+from featurestack.rooms.predictions.read import predictions_in
 
 COLUMNS = ["run", "accuracy", "accuracy_low", "accuracy_high", "difference"]
 COLUMNS += ["difference_low", "difference_high", "p", "verdict"]
-ROLES = ("clip", "label", "group", "fold", "predicted")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,23 +62,25 @@ def compare(
 
         fs.compare({"a": p, "b": q}, labels, groups=recordings).table
     """
-    several = np.ndim(labels) == 2
     clips, names = clips_of_arrays(labels, groups, folds, classes)
-    answers = []
-    for model, given in predictions.items():
-        own = columns_of(model, given, names, len(clips))
-        frame = pd.concat([clips, own], axis=1)
-        roles = {name: name for name in ROLES if name in frame}
-        answers += answers_in(Table(model, frame, model), roles, None, tags=several)
-    runs = foreign_runs(answers, "compared", "tags" if several else "classes")
-    found = findings(load_runs(runs))
-    table = pd.DataFrame([*found.rows, *found.others])[COLUMNS]
+    with TemporaryDirectory() as folder:
+        models = {}
+        for model, given in predictions.items():
+            frame = pd.concat(
+                [clips, columns_of(model, given, names, len(clips))], axis=1
+            )
+            frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
+            own = predictions_in(frame)
+            run = write_imported(own, Path(folder, "compared", model), source=model)
+            models[run.name] = model
+        found = findings(load_runs(find(folder)))
+    table = pd.DataFrame([*found.rows, *found.others])[COLUMNS].replace({"run": models})
     table.columns = table.columns.str.replace("accuracy_", "")
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
         score=found.score,
         headline=f"{page.say('headline', found)} {page.say('score', found)}",
-        tied=tuple(row["run"] for row in found.tied),
+        tied=tuple(models[row["run"]] for row in found.tied),
         chance=found.chance,
         chance_p=found.chance_p,
         detectable=found.detectable,

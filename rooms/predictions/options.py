@@ -1,38 +1,23 @@
-"""The options of `make analysis PREDICTIONS=` beside its own."""
+"""The option PREDICTIONS of `make analysis`."""
 
 from pathlib import Path
-from typing import Literal
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.options import Options, option
 
 
 class PredictionsOptions(Options):
-    """Anybody's predictions, and what their columns hold."""
+    """Predictions of other programs, each table a run."""
 
     predictions: tuple[Path, ...] = option(
         (),
-        "report on these tables of predictions instead of runs: CSV files, or folders"
-        " of them; DATASET or TRUTH has the true labels if they lack them",
-    )
-    truth: Path | None = option(
-        None, "table of true labels, if PREDICTIONS has none: clip and label columns"
-    )
-    audio: Path | None = option(
-        None, "folder of the audio files that PREDICTIONS names, for players and checks"
-    )
-    label: str = option("", "column of true labels in PREDICTIONS")
-    group: str = option("", "column of source recordings in PREDICTIONS")
-    columns: str = option(
-        "",
-        "other columns of PREDICTIONS that have no usual name, separated by blanks:"
-        " clip=, start=, predicted=, score=, fold=, model=",
-    )
-    task: Literal["auto", "classes", "tags"] = option(
-        "auto",
-        "of PREDICTIONS: one label per clip, or several and none; auto asks the table",
+        "make a run of each of these tables of predictions, then report: CSV files, or"
+        " folders of one model's; DATASET has the true labels, or their column `label`",
     )
 
+    def prepared(self) -> "AnalysisOptions | PredictionsOptions":
+        if not self.predictions:
+            return self
+        from featurestack.rooms.predictions.runs import write_runs
 
-class AnalyseOptions(AnalysisOptions, PredictionsOptions):
-    """Both, for `fs.analyse`."""
+        return write_runs(self)

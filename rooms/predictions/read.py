@@ -1,280 +1,219 @@
-"""Tables of predictions that any program wrote, in the form of predictions.csv.
+"""Tables of predictions: the documented one, BirdNET's and Perch's.
 
-A table has one row per clip with a probability column per class, or one row per
-prediction with the predicted class and its score. Columns are found by the names that
-BirdNET-Analyzer, Perch Hoplite, OpenSoundscape and users of scikit-learn give them.
+    clip         name or path of the file, whose last parts say which clip it is
+    start, end   seconds of a window in the file
+    fold, group  the fold that tested the clip, and its source recording
+    label        the true class; several are separated by ;
+    then         a column of probabilities for each class; or `predicted` and `score`, a
+                 row for each prediction
 
-What would flatter: a clip that is counted twice, a clip without a detection that is
-left out, numbers that are no probabilities. The first and the last are refused; a clip
-without a detection is predicted as NOTHING, which is wrong for every label.
+What would flatter: rows of clips that trained the model, a clip that is counted twice
+or left out, numbers that are no probabilities. Such tables are refused; a clip for
+which a list of predictions has none of the labels counts as wrong.
 """
 
+import csv
 import io
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from scipy.special import expit
 
-from featurestack.commandline.errors import RequestError, shortened
-from featurestack.features_cache.table import SEPARATOR
+from featurestack.commandline.errors import RequestError, first_names, shortened
+from featurestack.commandline.quantities import counted
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    WINDOW_COLUMNS,
+    has_windows,
+)
+from featurestack.results.imported import Predictions
 from featurestack.storage.files import CLOSED
 
-# content of a column -> its usual names in small letters, the first that is there
-ROLES = {
-    "clip": "clip_id clip file filename file_name filepath path audio source_id id",
-    "start": "start_time window_start start_(s) start offset timestamp_s",
-    "label": "label target true_label y_true truth ground_truth true actual y",
-    "predicted": "predicted prediction predicted_label y_pred pred common_name",
-    "score": "score confidence probability prob logits logit",
-    "fold": "fold",
-    "group": "group recording source_recording",
-    "model": "model model_name",
+ROLES = ("clip", *WINDOW_COLUMNS, "fold", "group", "label", "predicted", "score")
+# columns of BirdNET-Analyzer (CSV and Raven) and of Perch Hoplite in small letters
+ALIASES = {
+    "file": "clip",
+    "filename": "clip",
+    "clip_id": "clip",
+    "begin path": "clip",
+    "start (s)": "start",
+    "begin time (s)": "start",
+    "window_start": "start",
+    "end (s)": "end",
+    "end time (s)": "end",
+    "window_end": "end",
+    "common name": "predicted",
+    "confidence": "score",
+    "target": "label",
+    "scientific name": "scientific",
+    "logits": "logits",
+    "split": "split",
 }
-# columns that are neither classes nor needed
-UNUSED = re.compile(
-    "(unnamed:.*|index|idx|split|selection|project|dataset_name|seed|category"
-    "|scientific_name|end|end_time|end_[(]s[)]|window_end)?"
-)
-PREFIX = re.compile(r"^(prob|proba|probability|p|score)[_ .:]")  # class columns
-SCIENTIFIC = "Scientific name"
-OF_RUN = "fold*/predictions.csv"
-FOLD = re.compile(r"fold[_-]?(\d+)", re.IGNORECASE)
-TOLD = ("split", "selection")  # columns of a run's own predictions.csv
-NO_LABEL = ("", "nan", "NaN", "None", "<NA>")
-TOLERANCE = 1e-3  # probabilities whose sum differs more from 1 are of another scale
+TABLES = ("*.csv", "*.tsv", "*.txt")
+UNNAMED = re.compile(r"(Unnamed: \d+)?")  # pandas writes its index so
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table as it was given."""
-
-    name: str  # the file's path, or the name of a data frame
-    frame: pd.DataFrame  # its index counts the rows from 0
-    model: str
-    fold: str = "1"  # the fold of all rows, if no column has it
-    header: int = 0  # the line of the first row, if it is a file's
-
-    def at(self, row: object) -> str:
-        """The place of a row, for messages."""
-        unit = "line" if self.header else "row"
-        return f"{self.name}, {unit} {int(str(row)) + self.header}"
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """The predictions of one model."""
-
-    table: Table
-    clips: pd.DataFrame  # clip_id, file, target, group, fold, selection
-    scores: pd.DataFrame  # one column per class, rows as in `clips`
-    listed: bool  # the table has one row per prediction: a clip may have none
-    note: str = ""  # the remark on what its scores lack
-
-
-def tables_in(path: Path, columns: Mapping[str, str]) -> list[Table]:
-    """The tables of a file or a folder; the folds of a run are parts of one model."""
+def read_tables(path: Path) -> pd.DataFrame:
+    """The rows of a file, or of all tables in a folder, indexed by file and line;
+    columns that have a role are called by it, and are text.
+    """
     files = [path]
     if path.is_dir():
-        files = sorted(path.rglob(OF_RUN)) or sorted(path.glob("*.[ct]sv"))
+        files = [file for pattern in TABLES for file in sorted(path.glob(pattern))]
     if not files:
         raise RequestError(f"{path} holds no table: expected files ending in .csv")
-    return [read_table(file, columns) for file in files]
+    return pd.concat([read_table(file) for file in files])
 
 
-def read_table(file: Path, columns: Mapping[str, str]) -> Table:
-    """A CSV or TSV file with a header; RequestError for another file."""
+def read_table(file: Path) -> pd.DataFrame:
+    """One file, see `read_tables`; RequestError if it is no table."""
+    if not file.is_file():  # reading a named pipe would wait for ever
+        why = "is no regular file" if file.exists() else "is not there"
+        raise RequestError(f"{file} {why}: expected a table of predictions, CSV or TSV")
     try:
         text = file.read_text(encoding="utf-8-sig")
     except PermissionError:
         raise RequestError(f"{file} {CLOSED}") from None
-    except (OSError, ValueError) as error:
-        why = "there is no such file" if isinstance(error, OSError) else "no UTF-8 text"
-        raise RequestError(f"{file}: {why}; expected a table, CSV or TSV") from None
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    names = [name.strip('"\r ') for name in header.split(separator)]
-    as_text = dict.fromkeys([*roles_of(names, columns).values(), *TOLD], str)
+    except ValueError:
+        raise RequestError(f"{file} is no UTF-8 text: save it as UTF-8 CSV") from None
+    above = 0
+    if re.match("sep=.\r?\n", text):  # Excel's line above the header
+        above, text = 1, text.partition("\n")[2]
+    headers = {
+        separator: next(csv.reader(io.StringIO(text), delimiter=separator), [])
+        for separator in ",;\t"
+    }
+    separator = max(headers, key=lambda each: len(headers[each]))
+    header = headers[separator]
+    names = [name.strip() for name in header]
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise RequestError(f"{file} has two columns called {twice[0]!r}: rename one")
+    roles = roles_of(names)
     expected = f"expected {len(names)} as in the header, and decimal points"
     try:
         frame = pd.read_csv(
             io.StringIO(text),
             sep=separator,
-            names=names,
-            header=0,
-            dtype=as_text,
+            dtype={name: str for name in header if name.strip() in roles},
             keep_default_na=False,
+            skip_blank_lines=False,
             low_memory=False,
         )
     except ValueError as error:
-        line = re.search(r"line (\d+), saw (\d+)", str(error)) or ("", "1", "no")
-        fields = f"line {line[1]}: {line[2]} fields"
-        raise RequestError(f"{file}, {fields}; {expected}") from None
+        line, fields = re.findall(r"line (\d+), saw (\d+)", str(error))[0] or (1, "no")
+        where = f"{file}, line {int(line) + above}"
+        raise RequestError(f"{where}: {fields} fields; {expected}") from None
     if not isinstance(frame.index, pd.RangeIndex):
-        raise RequestError(f"{file}, line 2: too many fields; {expected}")
+        raise RequestError(f"{file}, line {2 + above}: too many fields; {expected}")
+    frame.columns = pd.Index([roles.get(name, name) for name in names])
+    frame.index = pd.Index([f"{file}, line {n + 2 + above}" for n in frame.index])
+    frame = frame.fillna(dict.fromkeys(roles.values(), ""))
+    return frame[((frame != "") & frame.notna()).any(axis=1)]
+
+
+def roles_of(names: Sequence[str]) -> dict[str, str]:
+    """Names of columns -> what they hold, one column for each role."""
+    low = {name.lower(): name for name in reversed(names)}
+    roles = {role: role for role in ROLES} | ALIASES
+    if "logits" in low:  # Perch calls the predicted class `label`
+        roles["label"] = "predicted"
+    by_role: dict[str, str] = {}
+    for word, role in roles.items():
+        if word in low:
+            by_role.setdefault(role, low[word])
+    return {name: role for role, name in by_role.items()}
+
+
+def predictions_in(
+    frame: pd.DataFrame, truth: pd.DataFrame | None = None
+) -> Predictions:
+    """The predictions of one model.
+
+    frame  rows as `read_tables` has them; its index is for messages
+    truth  the clips of the dataset, if it has the true labels instead of the table
+    """
+    frame = tested_rows(frame)
     if frame.empty:
-        raise RequestError(f"{file} has no row: expected one per clip")
-    place = file.resolve()
-    of_run = place.match(OF_RUN)
-    fold = FOLD.search(place.parent.name if of_run else file.stem)
-    model = place.parent.parent.name if of_run else file.stem
-    return Table(str(file), frame, model, fold[1] if fold else "1", header=2)
-
-
-def roles_of(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Names of a table's columns by their content, `given` or usual ones."""
-    roles = {role: name for role, name in given.items() if name in names}
-    free = [name for name in names if name not in roles.values()]
-    usual = {str(name).strip().lower().replace(" ", "_"): name for name in free}
-    for role, words in ROLES.items():
-        found = [usual[word] for word in words.split() if word in usual]
-        if role not in roles and found:
-            roles[role] = found[0]
-    return roles
-
-
-def answers_in(
-    table: Table, given: Mapping[str, str], truth: pd.DataFrame | None, *, tags: bool
-) -> list[Answers]:
-    """The predictions of each model in a table.
-
-    given  what a column holds -> its name, as the user says
-    truth  clip_id, file, target, group and fold, if the table has no true labels
-    tags   whether a clip may have no label
-    """
-    frame = table.frame
-    roles = roles_of([*frame], given)
-    if "split" in frame and (frame["split"] == "test").any():
-        frame = frame[frame["split"] == "test"]
-    parts = {table.model: frame}
-    if "model" in roles:
-        parts = {str(name): part for name, part in frame.groupby(roles["model"])}
-    return [
-        answers_of(replace(table, frame=part, model=model), roles, truth, tags=tags)
-        for model, part in parts.items()
-    ]
-
-
-def answers_of(
-    table: Table, roles: dict[str, str], truth: pd.DataFrame | None, *, tags: bool
-) -> Answers:
-    """The predictions of one model."""
-    texts = pd.Series(dtype=str)
-    if truth is not None:
-        texts = truth["target"]
-    elif "label" in roles:
-        texts = table.frame[roles["label"]].astype(str).str.strip()
-    labels = {name for text in texts.unique() for name in text.split(SEPARATOR)}
-    classes = class_columns(table.frame, roles, labels - {*NO_LABEL})
-    if not classes and "score" in roles and "predicted" not in roles:
-        roles = {
-            **roles,
-            "predicted": roles.pop("label", ""),
-        }  # Perch Hoplite has it so
-    if truth is None and "label" not in roles:
-        names = ", ".join(ROLES["label"].split())
-        raise RequestError(
-            f"{table.name} has no column of true labels, called {names}: name it with"
-            " LABEL=, or give a table of labels, TRUTH=labels.csv"
-        )
-    if not classes and not roles.get("predicted"):
-        raise RequestError(
-            f"{table.name} has neither a column of probabilities for each class, called"
-            " as the class, nor one of predicted classes (COLUMNS=predicted=NAME)"
-        )
-    scientific = {*table.frame.get(SCIENTIFIC, ())}  # BirdNET's, beside common names
-    if labels & scientific and not classes:
-        roles = {**roles, "predicted": SCIENTIFIC}
-    clips = clips_of(table, roles)
-    if truth is not None:
-        clips = with_truth(table, clips, truth)
-    lacking = clips.index[clips["target"].isin(NO_LABEL)]
-    if len(lacking) and not tags:
-        raise RequestError(
-            f"{table.at(lacking[0])}: the clip has no label; expected a class"
-            " (TASK=tags, if clips may have none)"
-        )
-    refuse_disagreement(table, clips, once=bool(classes) and truth is None)
-    if not classes:
-        return listed(table, roles, clips)
-    scores = numbers(table, [*classes]).rename(columns=classes)
-    if unknown := sorted(labels - {*scores, *NO_LABEL}):
-        own = clips["target"].map(lambda text: unknown[0] in text.split(SEPARATOR))
-        raise RequestError(
-            f"{table.at(own.idxmax())}: no column has the probability of"
-            f" {unknown[0]!r}; expected one per class, and there are"
-            f" {shortened(', '.join(scores))}"
-        )
-    if clips.duplicated(["clip_id", "selection"]).any():  # windows of a labelled file
-        scores = scores.groupby(clips["clip_id"], sort=False).max()
+        raise RequestError("the table of predictions has no row: expected one per clip")
+    source = str(frame.index[0]).partition(", ")[0]
+    if "clip" not in frame:
+        refuse_columns(source, "column `clip`, of files' names", frame)
+    if truth is None and "label" not in frame:
+        refuse_columns(source, "column `label`, of true labels, and no DATASET=", frame)
+    clips = clips_of(frame)
+    clips = checked_labels(clips) if truth is None else with_truth(clips, truth)
+    every = clips["target"] if truth is None else truth["label"]
+    labels = sorted({*every.str.split(SEPARATOR).explode()} - {""})
+    tags = bool((every.str.contains(SEPARATOR, regex=False) | (every == "")).any())
+    remarks = []
+    if "predicted" in frame:
+        scores = listed(frame, clips, labels)
         clips = clips.drop_duplicates("clip_id")
-    return Answers(table, clips, scores, listed=False)
-
-
-def class_columns(
-    frame: pd.DataFrame, roles: Mapping[str, str], labels: Collection[str]
-) -> dict[str, str]:
-    """Column of probabilities -> its class; empty if no column is called as a label."""
-    names = {}
-    for name in map(str, frame):
-        if name in roles.values() or UNUSED.fullmatch(name.lower().replace(" ", "_")):
-            continue
-        bare = PREFIX.sub("", name)
-        names[name] = bare if bare in labels and name not in labels else name
-    if not {*names.values()} & {*labels}:
-        return {}
-    return {
-        column: name
-        for column, name in names.items()
-        if name in labels or frame[column].dtype.kind in "fiu"
-    }
-
-
-def numbers(table: Table, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns as probabilities; RequestError for the first that is none."""
-    frame = table.frame[columns]
-    values = frame.apply(pd.to_numeric, errors="coerce").astype(float)
-    sound = ((values >= 0) & (values <= 1)).to_numpy()
-    if sound.all():
-        return values
-    row, place = np.argwhere(~sound)[0]
-    text = str(frame.iat[row, place])
-    why = "is no number" if np.isnan(values.iat[row, place]) else "is no probability"
-    if re.fullmatch(r"-?\d*,\d+", text):
-        why = "has a decimal comma"
-    raise RequestError(
-        f"{table.at(frame.index[row])}, column {columns[place]}: {shortened(text)!r}"
-        f" {why}; expected a number from 0 to 1, such as 0.93"
-    )
-
-
-def clips_of(table: Table, roles: Mapping[str, str]) -> pd.DataFrame:
-    """clip_id, file, at, group, fold, selection of each row, and target if it is there.
-
-    A window's clip is `file@start`, its group the file.
-    """
-    frame = table.frame
-    columns = {
-        role: frame[name].astype(str).str.strip() for role, name in roles.items()
-    }
-    rows = pd.Series(frame.index.astype(str), frame.index)
-    clips = pd.DataFrame({"file": columns.get("clip", rows)})
-    clips["selection"] = frame.get("selection", "last")
-    if "start" in columns and clips.duplicated().any():
-        clips["at"] = at_start(pd.to_numeric(columns["start"], errors="coerce"))
+        if truth is not None:
+            silent = truth_clips(truth[~truth["clip_id"].isin(clips["clip_id"])])
+            clips = pd.concat([clips, silent])
+        scores = scores.reindex(clips["clip_id"], fill_value=0.0)
+        if not tags:
+            scores, wrong = whole(scores)
+            text = f"{counted(wrong, 'clip')} without a predicted label count as wrong"
+            remarks += [text] if wrong else []
     else:
-        parts = clips["file"].str.extract(r"^(.+)(@\d+(?:\.\d+)?)$")
-        clips["file"] = parts[0].fillna(clips["file"])
-        clips["at"] = parts[1].fillna("")
-    clips["clip_id"] = clips["file"] + clips["at"]
-    group = columns.get("group", clips["file"])
-    clips["group"] = group.where(group != "", clips["clip_id"])
-    clips["fold"] = columns.get("fold", table.fold)
-    if "label" in columns:
-        clips["target"] = columns["label"]
+        classes = class_columns(frame, labels, source)
+        again = clips.duplicated("clip_id")
+        if truth is None and again.any():
+            clip = shortened(clips["clip_id"][again.idxmax()])
+            raise RequestError(f"{again.idxmax()}: clip {clip} has two rows")
+        scores = numbers(frame, classes, most=1).groupby(clips["clip_id"]).max()
+        clips = clips.drop_duplicates("clip_id")
+        scores = scores.reindex(clips["clip_id"])
+        if truth is not None and len(clips) < len(truth):
+            remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
+    if (clips["group"] == clips["clip_id"]).all():
+        remarks.append("no column `group`: clips count as independent recordings")
+    clips = clips.reset_index(drop=True)
+    task = "tags" if tags else "classes"
+    return Predictions(clips, scores.reset_index(drop=True), task, tuple(remarks))
+
+
+def refuse_columns(source: str, what: str, frame: pd.DataFrame) -> NoReturn:
+    given = shortened(", ".join(map(str, frame)))
+    raise RequestError(f"{source} has no {what}: it has the columns {given}")
+
+
+def tested_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of tested clips, if a column `split` tells them apart."""
+    if "split" not in frame:
+        return frame
+    split = frame["split"].str.strip().str.lower()
+    if split.nunique() > 1 and not (split == "test").any():
+        raise RequestError(
+            f"{frame.index[0]}: the column `split` has {', '.join(split.unique())}:"
+            " write test where the model was not trained, or remove the other rows"
+        )
+    return frame[split == "test"] if split.nunique() > 1 else frame
+
+
+def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """clip_id, target, group, fold of each row, and start and end of windows. A
+    window's clip is `file@start`, its group the file.
+    """
+    file = frame["clip"].str.strip().str.replace("\\", "/", regex=False)
+    clips = pd.DataFrame({"file": file, "clip_id": file})
+    clips["group"] = (
+        frame["group"].where(frame["group"] != "", file) if ("group" in frame) else file
+    )
+    clips["fold"] = frame["fold"].str.strip() if "fold" in frame else "1"
+    clips["target"] = frame["label"].str.strip() if "label" in frame else ""
+    if "start" in frame:
+        clips["start"] = numbers(frame, ["start"])["start"]
+        clips["clip_id"] += at_start(clips["start"])
+        end = [name for name in ["end"] if name in frame]
+        clips["end"] = numbers(frame, end)["end"] if end else clips["start"] + 1
     return clips
 
 
@@ -283,69 +222,127 @@ def at_start(seconds: "pd.Series[float]") -> "pd.Series[str]":
     return "@" + seconds.map("{:.10g}".format)
 
 
-def with_truth(table: Table, clips: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """The clips as `truth` has them, perhaps without folder or ending; windows of a
-    file whose label alone is known have that.
-    """
-    stem, known = (
-        own["file"].map(lambda name: PurePath(name).stem) for own in (clips, truth)
-    )
-    ways = [
-        (clips["clip_id"], truth["clip_id"]),
-        (stem + clips["at"], known + truth["at"]),
-    ]
-    if not truth["at"].any():
-        ways += [(clips["file"], truth["file"]), (stem, known)]
-    for names, own in ways:
-        first = pd.Series(truth.index, own)
-        places = names.map(first[~own.duplicated(keep=False).to_numpy()])
-        if places.notna().all():
-            found = truth.loc[places].set_index(clips.index)
-            return clips.assign(**{name: found[name] for name in found})
-    unknown = clips.index[places.isna()][0]
-    raise RequestError(
-        f"{table.at(unknown)}: {shortened(clips['clip_id'][unknown])} is not among the"
-        f" {len(truth):,} clips with a true label; expected the same file names"
-    )
-
-
-def refuse_disagreement(table: Table, clips: pd.DataFrame, *, once: bool) -> None:
-    """RequestError for a clip with two labels, folds or, if `once`, rows."""
-    rows = pd.Series(clips.index, clips.index)
-    keys = [clips["clip_id"], clips["selection"]]
-    first = rows.groupby(keys, sort=False).transform("first")
-    again = clips.loc[first].set_index(clips.index)
-    reasons = {
-        "labels": clips["target"] != again["target"],
-        "folds": clips["fold"] != again["fold"],
-        "rows": (rows != first) & once,
-    }
-    for what, wrong in reasons.items():
-        if wrong.any():
+def checked_labels(clips: pd.DataFrame) -> pd.DataFrame:
+    """The clips; RequestError if one has no label, or two labels, folds or groups."""
+    several = clips["target"].str.contains(SEPARATOR, regex=False).any()
+    if (lacking := clips["target"] == "").any() and not several:
+        raise RequestError(f"{lacking.idxmax()}: the clip has no label")
+    for what in ("target", "fold", "group"):
+        first = clips.groupby("clip_id", sort=False)[what].transform("first")
+        if (wrong := first != clips[what]).any():
+            name = "labels" if what == "target" else f"{what}s"
             row = wrong.idxmax()
-            raise RequestError(
-                f"{table.at(row)}: clip {shortened(clips['clip_id'][row])} has two"
-                f" {what}, also in {table.at(first[row])}; expected one"
+            clip = shortened(clips["clip_id"][row])
+            raise RequestError(f"{row}: clip {clip} has two {name}; expected one")
+    return clips
+
+
+def truth_clips(truth: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `Predictions.clips` of a dataset's clips."""
+    spans = [*WINDOW_COLUMNS] if has_windows(truth) else []
+    named = truth.rename(columns={"label": "target"})
+    return named[["clip_id", "target", "group", *spans]].assign(
+        fold=truth["fold"].astype(str)
+    )
+
+
+def with_truth(clips: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """The dataset's clip of each row, by its id, else by as many of the last parts of
+    its path as tell the dataset's files apart.
+    """
+    windows = has_windows(truth) and "start" in clips
+    ways = [(clips["clip_id"], truth["clip_id"]), (clips["file"], truth["clip_id"])]
+    for parts in (1, 2, 3, 4):
+        names, own = last_parts(clips["file"], parts), last_parts(truth["path"], parts)
+        if windows:
+            names, own = (
+                names + at_start(clips["start"]),
+                own + at_start(truth["start"]),
             )
+        ways.append((names, own))
+    for names, own in ways:
+        unique = own[~own.duplicated(keep=False)]
+        places = names.map(pd.Series(unique.index, unique))
+        if places.notna().all():
+            return truth_clips(truth.loc[places]).set_index(clips.index)
+    row = places.isna().idxmax()
+    raise RequestError(
+        f"{row}: {shortened(clips['clip_id'][row])} is not among the {len(truth):,}"
+        " clips of the dataset; expected the same file names"
+    )
 
 
-def listed(table: Table, roles: Mapping[str, str], clips: pd.DataFrame) -> Answers:
-    """The predictions of a table with a row for each, the highest of a clip."""
-    score = pd.Series(1.0, clips.index)
-    lack = "no score column: calibration and log loss say nothing"
-    if column := roles.get("score"):
-        if column.lower().startswith("logit"):
-            logits = pd.to_numeric(table.frame[column], errors="coerce")
-            table = replace(table, frame=table.frame.assign(**{column: expit(logits)}))
-        score = numbers(table, [column])[column]
-        lack = "predicted classes alone have a score, so log loss is approximate"
-    every = clips.drop_duplicates("clip_id")
-    predicted = table.frame[roles["predicted"]].astype(str).str.strip()
-    texts = every["target"].unique()
-    labels = {name for text in texts for name in text.split(SEPARATOR)} - {*NO_LABEL}
-    classes = pd.Index(sorted({*predicted} | labels))
-    values = np.zeros((len(every), len(classes)))
-    places = pd.Index(every["clip_id"]).get_indexer(clips["clip_id"])
-    np.maximum.at(values, (places, classes.get_indexer(predicted)), score)
-    scores = pd.DataFrame(values, every.index, classes)
-    return Answers(table, every, scores, listed=True, note=lack)
+def last_parts(paths: "pd.Series[str]", parts: int) -> "pd.Series[str]":
+    """The last parts of these paths, without the ending of the file."""
+    whole = paths.str.replace(r"\.\w{1,5}$", "", regex=True)
+    return whole.str.split("/").str[-parts:].str.join("/")
+
+
+def class_columns(frame: pd.DataFrame, labels: Sequence[str], source: str) -> list[str]:
+    """The columns of probabilities; RequestError if a label has none."""
+    known = {*ROLES, *ALIASES.values()}
+    classes = [name for name in frame if not (name in known or UNNAMED.fullmatch(name))]
+    for label in labels:
+        if label not in classes:
+            columns = f"column of probabilities of the class {label!r}"
+            refuse_columns(source, f"{columns}, nor `predicted` and `score`", frame)
+    return classes
+
+
+def numbers(
+    frame: pd.DataFrame, columns: Sequence[str], most: float = np.inf
+) -> pd.DataFrame:
+    """The columns as numbers from 0 to `most`; RequestError for another cell."""
+    values = {}
+    for name in columns:
+        cells = frame[name]
+        if not is_numeric_dtype(cells):  # 0,9 where ; is between cells
+            cells = cells.astype(str).str.replace(",", ".", regex=False)
+        values[name] = pd.to_numeric(cells, errors="coerce").astype(float)
+        sound = values[name].between(0, most) & (values[name] < np.inf)
+        if not sound.all():
+            row = sound.idxmin()
+            number = "probability from 0 to 1" if most == 1 else "number of seconds"
+            raise RequestError(
+                f"{row}, column {name}: {shortened(str(frame[name][row]))!r} is no"
+                f" {number}; a column of other content has to be removed"
+            )
+    return pd.DataFrame(values)
+
+
+def listed(
+    frame: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str]
+) -> pd.DataFrame:
+    """clip_id × label: the highest score of a table with a row for each prediction.
+
+    A clip whose highest is another class than one of the labels has 0 for all.
+    """
+    score = pd.Series(1.0, frame.index)
+    if "logits" in frame:
+        logits = pd.to_numeric(frame["logits"], errors="coerce")
+        frame = frame.assign(score=expit(logits))
+    if "score" in frame:
+        score = numbers(frame, ["score"], most=1)["score"]
+    predicted = frame["predicted"].str.strip()
+    if "scientific" in frame and not {*predicted} & {*labels}:
+        predicted = frame["scientific"].str.strip()
+    rows = pd.DataFrame({"clip": clips["clip_id"], "name": predicted, "score": score})
+    rows = rows.assign(name=rows["name"].str.split(SEPARATOR)).explode("name")
+    highest = rows.groupby(["clip", "name"])["score"].max().unstack(fill_value=0.0)
+    if not {*highest} & {*labels}:
+        raise RequestError(
+            f"{frame.index[0]}: no predicted class is a label: predicted are"
+            f" {first_names([*highest])}, labels are {first_names(labels)}"
+        )
+    scores = highest.reindex(columns=labels, fill_value=0.0)
+    scores[highest.max(axis=1) > scores.max(axis=1)] = 0.0
+    return scores
+
+
+def whole(scores: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Scores of one label as probabilities: the rest belongs to all classes alike. And
+    how many clips have no score.
+    """
+    sums = scores.sum(axis=1)
+    rest = (1 - sums).clip(lower=0).where(sums > 0, 0) / len(scores.columns)
+    return scores.add(rest, axis=0), int((sums == 0).sum())

@@ -16,7 +16,6 @@ from featurestack.analysis.figures import saving
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import Manifest, jobs, unchanged
-from featurestack.analysis.sections import elsewhere
 from featurestack.commandline import spelling
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.side_files import write_check
@@ -279,18 +278,6 @@ def test_runs_of_a_dataset_that_may_not_be_read_are_named_and_others_reported(
     answer = done("analysis", 1, **within(tmp_path, str.upper))
     assert f"bells is left out: {closed} may not be read" in answer.out
     assert (tmp_path / "reports" / "tones" / "index.html").is_file()
-
-
-@pytest.mark.parametrize("trained", ["2024", "007", "NA"])
-def test_a_dataset_of_any_name_has_its_scores_elsewhere(tmp_path, trained):
-    folder = tmp_path / "other" / "by-mel-cnn4"
-    folder.mkdir(parents=True)
-    (folder / "scores.csv").write_text(
-        "dataset,trained,run,score,value,low,high\n"
-        f"other,{trained},mel-cnn4,accuracy,0.5,0.25,0.75\n"
-    )
-    section = elsewhere(tmp_path, trained)
-    assert section.tables["elsewhere"]["value"].tolist() == [0.5]
 
 
 def test_the_headline_says_that_its_only_run_is_older_than_the_clips(

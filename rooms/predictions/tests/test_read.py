@@ -1,22 +1,27 @@
-"""Tables as other programs write them, and broken ones."""
+"""Tables as programs write them, and broken ones."""
 
+import pandas as pd
 import pytest
 
-from featurestack.commandline.errors import RequestError
-from featurestack.rooms.predictions.read import answers_in, read_table, tables_in
-from featurestack.rooms.predictions.report import labels_in
-from featurestack.rooms.predictions.runs import NOTHING, foreign_runs
+from featurestack.features_cache.table import complete
+from featurestack.results.imported import write_imported
+from featurestack.rooms.predictions.read import predictions_in, read_tables
+from tests.refusal import refused
 
-TRUE = "file,label,fold\na.wav,owl,1\nb.wav,owl,2\nc.wav,jay,1\n"
-# OpenSoundscape's labels are columns of 0 and 1
-ONE_HOT = "file,start_time,end_time,jay,owl\na,0,5,0,1\nb,0,5,0,1\nc,0,5,1,0\n"
+CLIPS = {"clip_id": ["a", "b", "c"], "label": ["owl", "owl", "jay"], "fold": [1, 2, 1]}
+TRUTH = complete(CLIPS | {"path": [f"/data/{name}.wav" for name in "abc"]})
 # the header of each program, then made-up rows
 BIRDNET = """\
 \ufeffStart (s),End (s),Scientific name,Common name,Confidence,File
-0.0,3.0,Strix aluco,owl,0.9237,/data/a.wav
-3.0,6.0,Strix aluco,owl,0.5,/data/a.wav
-0.0,3.0,Garrulus glandarius,jay,0.6,/data/a.wav
-0.0,3.0,Garrulus glandarius,jay,0.8,/data/b.wav
+0.0,3.0,Strix aluco,owl,0.9237,C:\\rec\\data\\a.wav
+3.0,6.0,Strix aluco,owl,0.5,C:\\rec\\data\\a.wav
+0.0,3.0,Garrulus glandarius,jay,0.6,C:\\rec\\data\\a.wav
+0.0,3.0,Garrulus glandarius,jay,0.8,C:\\rec\\data\\b.wav
+"""
+RAVEN = """\
+Selection\tView\tBegin Time (s)\tEnd Time (s)\tCommon Name\tConfidence\tBegin Path
+1\tSpectrogram 1\t0\t3.0\towl\t0.9\t/x/a.wav
+2\tSpectrogram 1\t0\t3.0\tjay\t0.8\t/x/b.wav
 """
 HOPLITE = """\
 idx,project,filename,window_start,window_end,label,logits
@@ -25,141 +30,182 @@ idx,project,filename,window_start,window_end,label,logits
 2,woods,b.wav,5.0,10.0,owl,3.0
 3,woods,c.wav,0.0,5.0,jay,0.0
 """
-OPENSOUNDSCAPE = """\
-file,start_time,end_time,jay,owl
+WINDOWS = """\
+file,start,end,jay,owl
 ./a.wav,0.0,5.0,0.1,0.9
 ./b.wav,0.0,5.0,0.7,0.3
-./c.wav,0.0,5.0,0.8,0.2
+./c.wav,0.0,5.0,0.4,0.1
+./c.wav,5.0,9.0,0.8,0.2
 """
-SKLEARN = """\
-,y_true,prob_jay,prob_owl
-0,owl,0.1,0.9
-1,owl,0.7,0.3
-2,jay,0.8,0.2
-"""
-TOP = """\
-filename,y_true,y_pred,confidence
-a,owl,owl,0.9
-b,owl,jay,0.7
-c,jay,jay,0.8
-"""
+OWN = 'Clip,label,fold,"owl, big",jay\na,"owl, big",1,0.9,0.1\nb,jay,2,0.2,0.8\n'
 GOOD = "clip,label,fold,cat,dog\na,cat,1,0.9,0.1\nb,dog,2,0.2,0.8\nc,dog,1,0.4,0.6\n"
 
 
-def runs_of(folder, truth="", given=None, **texts):
-    """The runs of tables with these texts, each a file called as its keyword."""
-    given = given or {}
-    folder.mkdir(exist_ok=True)
-    known = None
-    if truth:
-        (folder / "truth.txt").write_text(truth)
-        known = labels_in(read_table(folder / "truth.txt", {}), {})
-    for name, text in texts.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
-    answers = []
-    for table in tables_in(folder, given):
-        answers += answers_in(table, given, known, tags=False)
-    return foreign_runs(answers, "table", "auto", known)
+def read(tmp_path, text, truth=None):
+    file = tmp_path / "mine.csv"
+    file.write_text(text, encoding="utf-8")
+    return predictions_in(read_tables(file), truth)
+
+
+def run_of(tmp_path, text, truth=None):
+    """The run folder of a table with this text."""
+    predictions = read(tmp_path, text, truth)
+    return write_imported(predictions, tmp_path / "runs" / "d" / "mine", source="mine")
 
 
 @pytest.mark.parametrize(
-    ("text", "truth", "predicted"),
+    ("text", "right"),
     [
-        (BIRDNET, TRUE, ["owl", "jay", NOTHING]),
-        (
-            BIRDNET.replace("Strix aluco", "owl").replace("Garrulus glandarius", "jay"),
-            TRUE,
-            ["owl", "jay", NOTHING],
-        ),
-        (HOPLITE, TRUE, ["owl", "owl", "jay"]),
-        (OPENSOUNDSCAPE, TRUE, ["owl", "jay", "jay"]),
-        (OPENSOUNDSCAPE, ONE_HOT, ["owl", "jay", "jay"]),
-        (SKLEARN, "", ["owl", "jay", "jay"]),
-        (TOP, "", ["owl", "jay", "jay"]),
-        (TOP.replace(",", ";"), "", ["owl", "jay", "jay"]),
+        (BIRDNET, {"a": True, "b": False, "c": False}),
+        (RAVEN, {"a": True, "b": False, "c": False}),
+        (HOPLITE, {"a": True, "b": True, "c": True}),
+        (WINDOWS, {"a": True, "b": False, "c": True}),
     ],
 )
-def test_tables_are_read_as_programs_write_them(tmp_path, text, truth, predicted):
-    (run,) = runs_of(tmp_path, truth, mine=text)
-    table = run.predictions().sort_values("clip_id")
-    assert table["target"].tolist() == ["owl", "owl", "jay"]
-    assert table[run.classes].idxmax(axis=1).tolist() == predicted
+def test_tables_are_read_as_programs_write_them(tmp_path, text, right):
+    """A clip of which a list of predictions has no label counts as wrong."""
+    run = run_of(tmp_path, text, TRUTH)
+    table = run.predictions().set_index("clip_id")
+    assert table["target"].to_dict() == {"a": "owl", "b": "owl", "c": "jay"}
+    assert (table[run.classes].idxmax(axis=1) == table["target"]).to_dict() == right
     assert table[run.classes].to_numpy().sum(axis=1) == pytest.approx(1)
+
+
+def test_scientific_names_are_labels_too(tmp_path):
+    scientific = {"owl": "Strix aluco", "jay": "Garrulus glandarius"}
+    truth = TRUTH.assign(label=TRUTH["label"].map(scientific))
+    assert read(tmp_path, BIRDNET, truth).scores["Strix aluco"][0] > 0.9
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "clip,predicted\na@0,owl\na@2.5,jay\nb@0,jay\n",
-        "file,start_time,predicted\nx/a.wav,0,owl\nx/a.wav,2.50,jay\nx/b.wav,0,jay\n",
+        OWN,
+        "sep=;\n" + OWN.replace('"owl, big"', "owl").replace(",", ";"),
+        OWN.replace('"owl, big"', "owl").replace(",", ";").replace("0.", "0,"),
+        OWN.replace("\n", "\r\n") + "\r\n",
     ],
 )
-def test_windows_have_the_labels_of_their_windows(tmp_path, text):
-    truth = "file,start,label\na.wav,0.0,owl\na.wav,2.5,jay\nb.wav,0.0,jay\n"
-    (run,) = runs_of(tmp_path, truth, mine=text)
-    table = run.predictions()
-    assert table["target"].tolist() == ["owl", "jay", "jay"]
-    assert (table[run.classes].idxmax(axis=1) == table["target"]).all()
-    with pytest.raises(RequestError, match="@7 is not among the 3 clips"):
-        runs_of(tmp_path, truth, mine=text.replace("a@2.5", "a@7").replace("2.50", "7"))
+def test_separators_quotes_and_decimal_commas_are_read(tmp_path, text):
+    predictions = read(tmp_path, text)
+    assert predictions.scores.to_numpy().tolist() == [[0.9, 0.1], [0.2, 0.8]]
+    assert predictions.clips["fold"].tolist() == ["1", "2"]
 
 
-def test_a_table_per_recording_is_one_model_and_other_tables_are_models(tmp_path):
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    paths = [f"/d/{site}/0.wav" for site in ("north", "south", "east")]
+    truth = TRUTH.assign(path=paths)
+    text = "clip,predicted\nD:\\x\\south\\0.WAV,owl\nD:\\x\\east\\0.WAV,jay\n"
+    assert read(tmp_path, text, truth).clips["clip_id"].tolist() == ["b", "c", "a"]
+    with refused("x/west/0.wav is not among the 3 clips"):
+        read(tmp_path, text.replace("south\\0.WAV", "west\\0.wav"), truth)
+
+
+def test_windows_have_the_labels_of_their_windows(tmp_path):
+    windows = {"clip_id": ["a@0", "a@2.5", "b@0"], "path": ["a.wav", "a.wav", "b.wav"]}
+    spans = {"start": [0, 2.5, 0], "end": [2.5, 5, 2.5]}
+    truth = complete(CLIPS | windows | spans)
+    for text in (
+        "clip,predicted\na@0,owl\na@2.5,jay\nb@0,jay\n",
+        "file,start,predicted\nx/a.wav,0,owl\nx/a.wav,2.50,jay\nx/b.wav,0,jay\n",
+    ):
+        predictions = read(tmp_path, text, truth)
+        assert predictions.clips["target"].tolist() == ["owl", "owl", "jay"]
+        assert predictions.scores.idxmax(axis=1).tolist() == ["owl", "jay", "jay"]
+
+
+def test_a_folder_of_tables_is_one_model(tmp_path):
     header, *rows = BIRDNET.splitlines(keepends=True)
-    parts = {"a": header + rows[0], "b": header + rows[3]}
-    (run,) = runs_of(tmp_path / "parts", TRUE, **parts)
-    assert len(run.predictions()) == 3
-    runs = runs_of(tmp_path / "models", TRUE, a=BIRDNET, b=OPENSOUNDSCAPE, c=TOP)
-    assert [run.name for run in runs] == ["a", "b", "c"]
-    assert {tuple(run.classes) for run in runs} == {("jay", "owl", NOTHING)}
+    for name, row in zip("ab", (rows[0], rows[3])):
+        (tmp_path / f"{name}.csv").write_text(header + row, encoding="utf-8")
+    predictions = predictions_in(read_tables(tmp_path), TRUTH)
+    assert predictions.clips["clip_id"].tolist() == ["a", "b", "c"]
 
 
-def test_a_column_of_models_and_several_labels(tmp_path):
-    text = "sound,net,truth,guess\n1,x,a,a\n2,x,b,a\n1,y,a,b\n2,y,b,b\n"
-    given = {"clip": "sound", "model": "net", "predicted": "guess"}
-    runs = runs_of(tmp_path / "models", given=given, mine=text)
-    assert [run.name for run in runs] == ["x", "y"]
-    tags = "clip,label,a,b\n1,a;b,0.9,0.8\n2,b,0.1,0.7\n3,a,0.2,0.9\n"
-    (run,) = runs_of(tmp_path / "tags", mine=tags)
+def test_several_labels_of_a_clip_are_tags(tmp_path):
+    run = run_of(tmp_path, "clip,label,a,b\n1,a;b,0.9,0.8\n2,b,0.1,0.7\n3,,0.2,0.9\n")
     assert run.config.task == "tags"
-    assert run.predictions()["a"].tolist() == [0.9, 0.1, 0.2]
+    assert run.predictions()["a"].tolist() == pytest.approx([0.9, 0.1, 0.2])
+
+
+def test_training_rows_do_not_count(tmp_path):
+    """Neither do they where `split` is written in another way."""
+    text = GOOD.replace("label,", "label,Split,").replace("dog,1", "dog,train,1")
+    for test in ("test", "TEST", "Test "):
+        rows = text.replace("cat,1", f"cat,{test},1").replace("dog,2", f"dog,{test},2")
+        assert read(tmp_path, rows).clips["clip_id"].tolist() == ["a", "b"]
+    rows = text.replace("cat,1", "cat,eval,1").replace("dog,2", "dog,eval,2")
+    with refused("has eval, train: write test where the model was not trained"):
+        read(tmp_path, rows)
+
+
+def test_a_tie_with_the_true_class_is_wrong_whatever_the_names(tmp_path):
+    tied = "clip,label,a,b\n1,a,0.5,0.5\n2,b,0.5,0.5\n3,b,0.2,0.8\n"
+    for names in ("ab", "ba"):
+        text = tied.translate(str.maketrans("ab", names))
+        text = text.replace(f"clip,l{names[0]}{names[1]}el", "clip,label")
+        run = run_of(tmp_path, text)
+        table = run.predictions()
+        right = table[run.classes].idxmax(axis=1) == table["target"]
+        assert right.tolist() == [False, False, True]
+
+
+def test_another_source_of_the_same_name_is_another_run(tmp_path):
+    place = tmp_path / "runs" / "d" / "mine"
+    predictions = read(tmp_path, GOOD)
+    first = write_imported(predictions, place, source="one/mine.csv")
+    other = write_imported(predictions, place, source="two/mine.csv")
+    again = write_imported(predictions, place, source="one/mine.csv")
+    assert first.path == again.path == place and other.path != place
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD.replace("label", "x"), "mine.csv has no column of true labels"),
+        (GOOD.replace("label", "x"), "mine.csv has no column `label`, of true labels"),
+        (GOOD.replace("clip", "x"), "mine.csv has no column `clip`"),
         (GOOD.replace("b,dog", "b,"), "mine.csv, line 3: the clip has no label"),
-        (GOOD.replace("c,dog,1", "a,cat,1"), "line 4: clip a has two rows, also in"),
         (GOOD.replace("c,dog,1", "a,dog,1"), "line 4: clip a has two labels"),
         (GOOD.replace("c,dog,1", "a,cat,2"), "line 4: clip a has two folds"),
-        (GOOD.replace("0.2", "high"), "line 3, column cat: 'high' is no number"),
-        (GOOD.replace("0.2", ""), "line 3, column cat: '' is no number"),
+        (GOOD.replace("c,dog,1", "a,cat,1"), "line 4: clip a has two rows"),
+        (GOOD.replace("0.2", "high"), "line 3, column cat: 'high' is no probability"),
+        (GOOD.replace("0.2", ""), "line 3, column cat: '' is no probability"),
         (GOOD.replace("0.2", "-3.1"), "line 3, column cat: '-3.1' is no probability"),
-        (GOOD.replace(",", ";").replace("0.2", "0,2"), "'0,2' has a decimal comma"),
         (GOOD.replace("0.2", "0,2"), "line 3: 6 fields; expected 5"),
         (GOOD.replace(".", ","), "line 2: too many fields; expected 5"),
-        (GOOD.replace("b,dog", "b,cow"), "line 3: no column has the probability of"),
-        (GOOD.replace("dog,", "cat,"), "all clips have one label, 'cat'"),
         (
-            GOOD.replace("cat,dog", "x,y"),
-            "mine.csv has neither a column of probabilities",
+            GOOD.replace("b,dog", "b,cow"),
+            "no column of probabilities of the class 'cow'",
         ),
-        ("clip,label,cat\n", "mine.csv has no row"),
-        ("", "mine.csv"),
+        (GOOD.replace("cat,dog", "Cat,Dog"), "no column of probabilities of the class"),
+        (GOOD.replace("clip", "dog"), "mine.csv has two columns called 'dog'"),
+        (
+            "clip,label,predicted\na,1.0,1\nb,0.0,0\n",
+            "no predicted class is a label: predicted are 0, 1, labels are 0.0, 1.0",
+        ),
+        ("clip,label,cat\n", "has no row"),
     ],
 )
 def test_a_broken_table_gets_one_sentence(tmp_path, text, message):
-    with pytest.raises(RequestError) as refused:
-        runs_of(tmp_path, mine=text)
-    assert message in str(refused.value) and "\n" not in str(refused.value)
+    with refused(message):
+        read(tmp_path, text)
 
 
-def test_tables_that_do_not_fit_are_refused(tmp_path):
-    other = "clip,label,fold,cat,dog,cow\na,cat,1,0.9,0.1,0\nb,dog,2,0.2,0.8,0\n"
-    with pytest.raises(RequestError, match=r"b\.csv: the class 'cow' is a column here"):
-        runs_of(tmp_path / "classes", a=GOOD, b=other)
-    with pytest.raises(RequestError, match=r"line 4: \./c\.wav is not among"):
-        runs_of(tmp_path / "truth", TRUE.partition("c.wav")[0], a=OPENSOUNDSCAPE)
-    with pytest.raises(RequestError, match="there is no such file"):
-        tables_in(tmp_path / "none.csv", {})
+def test_one_label_is_no_question(tmp_path):
+    with refused("all clips have one label, 'cat'"):
+        run_of(tmp_path, GOOD.replace("dog,1", "cat,1").replace("dog,2", "cat,2"))
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    with refused("none.csv is not there"):
+        read_tables(tmp_path / "none.csv")
+    with refused("holds no table"):
+        read_tables(tmp_path)
+
+
+def test_a_large_table_keeps_its_numbers(tmp_path):
+    table = pd.DataFrame(
+        {"clip": [f"c{n}" for n in range(500)], "label": ["a", "b"] * 250}
+    )
+    table = table.assign(a=[0.25, 0.5] * 250, b=[0.75, 0.5] * 250)
+    assert (read(tmp_path, table.to_csv()).scores == table[["a", "b"]]).all(axis=None)

@@ -10,17 +10,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report import build_report
-from featurestack.analysis.report_inputs import jobs, unchanged
 from featurestack.predict.clips import predict_audio
-from featurestack.predict.other_dataset import (
-    ComparedScores,
-    change_sentence,
-    compare_scores,
-    score_elsewhere,
-)
-from featurestack.scores.metrics import Score
+from featurestack.predict.labelled import compare_scores, score_elsewhere
+from featurestack.results.run_folder import find
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train.options import PredictOptions
 from tests.refusal import refused
@@ -38,7 +30,7 @@ def elsewhere(sounding, tmp_path):
             run=str(sounding.path),
             dataset=str(table),
             data=sounding.path.parents[2] / "data",
-            reports=tmp_path / "reports",
+            runs=tmp_path / "runs",
             threads="1",
         )
         return score_elsewhere(options)
@@ -58,48 +50,36 @@ def rows(tmp_path):
     return made
 
 
-def scores(tmp_path):
-    (file,) = (tmp_path / "reports" / "other").glob("by-*/scores.csv")
-    return pd.read_csv(file).iloc[0]
+def written(tmp_path):
+    """The run of the other dataset."""
+    (run,) = find(tmp_path / "runs", "other")
+    return run
+
+
+def right(run):
+    """The share of its clips that are predicted right."""
+    rows = run.scored()
+    return (rows[run.classes].idxmax(axis=1) == rows["target"]).mean()
 
 
 def test_new_clips_of_known_classes_are_scored_beside_the_cross_validated_score(
-    elsewhere, rows, tmp_path, sounding
+    elsewhere, rows, tmp_path, sounding, capsys
 ):
     swapped = {"tone": "hiss", "hiss": "tone"}
     elsewhere([(name, swapped[label]) for name, label in rows])
-    assert scores(tmp_path)["value"] == 0.0
+    assert right(written(tmp_path)) == 0.0
     assert elsewhere(rows) == 0
-    found = scores(tmp_path)
-    assert found["value"] == 1.0
-    own = sounding.scored()
-    own = own[own["target"].isin(["tone", "hiss"])]
-    correct = own[sounding.classes].idxmax(axis=1) == own["target"]
-    assert found["cross_validated"] == pytest.approx(correct.mean())
+    assert right(written(tmp_path)) == 1.0
+    printed = capsys.readouterr().out
+    assert "balanced accuracy 100.0 %" in printed and "cross-validated on" in printed
 
 
-def test_the_report_of_the_runs_dataset_shows_the_scores_and_names_damage(
-    elsewhere, rows, tmp_path, sounding
-):
+def test_its_table_has_the_columns_that_predictions_reads(elsewhere, rows, tmp_path):
     elsewhere(rows)
-    options = AnalysisOptions(
-        dataset=sounding.dataset,
-        data=sounding.path.parents[2] / "data",
-        runs=sounding.path.parents[1],
-        reports=tmp_path / "reports",
-        figures=0,
-    )
-    (job,) = jobs(options)
-    html = build_report(job, options).page.read_text(encoding="utf-8")
-    assert "On other datasets" in html
-    table = pd.read_csv(job.folder / "tables" / "elsewhere.csv")
-    assert table["dataset"].tolist() == ["other"]
-    assert unchanged(job, options)
-    (file,) = (tmp_path / "reports" / "other").glob("by-*/scores.csv")
-    file.write_text("nothing", encoding="utf-8")
-    assert unchanged(job, options) is None
-    built = build_report(job, options)
-    assert not built.whole and str(file) in " ".join(built.remarks)
+    run = written(tmp_path)
+    table = pd.read_csv(run.path / "table.csv")
+    assert [*table] == ["clip", "group", "fold", "label", *run.classes]
+    assert table["clip"].tolist() == [name.removesuffix(".wav") for name, _ in rows]
 
 
 def test_a_composed_run_is_compared_with_its_choice_or_not_at_all(
@@ -112,7 +92,6 @@ def test_a_composed_run_is_compared_with_its_choice_or_not_at_all(
         file.write_text(json.dumps(json.loads(before) | {"composed_from": 8}))
         assert elsewhere(rows) == 0
         assert "no score on little to compare with: it chose" in capsys.readouterr().out
-        assert scores(tmp_path)[["cross_validated", "change"]].isna().all()
     finally:
         file.write_text(before)
 
@@ -122,8 +101,9 @@ def test_clips_of_an_unknown_class_are_counted_and_left_out(
 ):
     soundfile.write(tmp_path / "moo.wav", np.zeros(RATE), RATE)
     elsewhere([*rows, ("moo.wav", "cow")])
-    assert scores(tmp_path)["left_out"] == 1
-    assert "unknown to the run (cow): 1 clip left out" in capsys.readouterr().err
+    remark = "1 clip left out, of classes that the run does not know (cow)"
+    assert written(tmp_path).config.remarks == (remark,)
+    assert remark in capsys.readouterr().err
 
 
 def test_a_missing_file_is_named_and_the_others_are_scored(
@@ -132,7 +112,7 @@ def test_a_missing_file_is_named_and_the_others_are_scored(
     (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
     absent = [("absent.wav", "tone"), ("dangling.wav", "hiss")]
     assert elsewhere([*rows, *absent]) == 1
-    assert scores(tmp_path)["clips"] == 4
+    assert len(written(tmp_path).scored()) == 4
     shown = capsys.readouterr().err
     assert "absent.wav" in shown and "dangling.wav" in shown
 
@@ -143,8 +123,7 @@ def test_files_that_the_run_was_trained_on_do_not_count(
     sounds = sounding.path.parents[2] / "sounds"
     shutil.copy(sounds / "tone-1-0.wav", tmp_path / "copy.wav")
     elsewhere([*rows, ("copy.wav", "tone")])
-    assert scores(tmp_path)["trained_on"] == 1
-    assert scores(tmp_path)["clips"] == len(rows)
+    assert len(written(tmp_path).scored()) == len(rows)
 
 
 def test_a_dataset_of_other_classes_alone_is_refused(elsewhere, rows):
@@ -177,19 +156,7 @@ def test_each_folds_model_is_scored_alone_and_averaged():
     first = answers([("tone", 1), ("tone", 1), ("hiss", 1), ("hiss", 0)])
     second = answers([("tone", 0), ("tone", 1), ("hiss", 1), ("hiss", 1)])
     compared = compare_scores([first, second], first, ["tone", "hiss"], CLASSES)
-    assert (compared.name, compared.elsewhere.mean) == ("accuracy", 0.75)
-
-
-def test_files_of_another_origin_are_not_replaced(elsewhere, rows, sounding, tmp_path):
-    folder = tmp_path / "reports" / "other" / f"by-{sounding.dataset}-{sounding.name}"
-    folder.mkdir(parents=True)
-    mine = folder / "predictions.csv"
-    mine.write_text("mine")
-    with refused("exists and is not from this command"):
-        elsewhere(rows)
-    assert mine.read_text() == "mine"
-    mine.unlink()
-    assert [elsewhere(rows), elsewhere(rows)] == [0, 0]
+    assert (compared.name, compared.elsewhere.mean) == ("balanced accuracy", 0.75)
 
 
 @pytest.mark.parametrize("inside", ["", "fold1", "fold1/new"])
@@ -197,9 +164,3 @@ def test_no_file_of_a_run_is_replaced(sounding, tmp_path, inside):
     run = shutil.copytree(sounding.path, tmp_path / "run")
     with refused("is a run or a cache"):
         predict_audio(PredictOptions(run=str(run), dataset="other", out=run / inside))
-
-
-def test_the_fall_has_an_interval():
-    scores = [Score(mean, mean - 0.03, mean + 0.03, pd.Series()) for mean in (0.6, 0.7)]
-    compared = ComparedScores("accuracy", *scores)
-    assert change_sentence(compared) == "−10.0 points (−14.2 to −5.8)"

@@ -1,0 +1,144 @@
+"""Predictions of another program, or of a run on another dataset, as a run folder.
+
+What would flatter: a clip without a prediction that is left out, or a tie between the
+true class and another that counts as right if its name comes first. Both count as
+wrong.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    refuse_class_names,
+)
+from featurestack.results.config import (
+    RUN_FORMAT,
+    ImportedConfig,
+    SoundClass,
+    digest,
+    label,
+)
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_writer import write_config, write_predictions
+from featurestack.scores.tasks.registry import task_of
+
+MODEL = "predictions"  # value of `model` in run.json
+PROTOCOL = "predictions of another program"
+TIE = 1e-6  # the share that the true class of a tie loses
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The predictions of one model for labelled clips, rows as in `clips`."""
+
+    # clip_id, target, group, fold (text), and WINDOW_COLUMNS if clips are windows
+    clips: pd.DataFrame
+    scores: pd.DataFrame  # a column for each class; a row of zeros is no prediction
+    task: str  # classes, categories or tags
+    remarks: tuple[str, ...] = ()
+
+
+def write_imported(
+    predictions: Predictions,
+    place: Path,
+    *,
+    source: str,
+    protocol: str = PROTOCOL,
+) -> RunFolder:
+    """Write the run folder `place`, runs/<dataset>/<name>, and return it; it replaces a
+    folder of the same source. RequestError if the clips have one label.
+    """
+    clips, scores = predictions.clips, predictions.scores
+    labels = clips["target"].str.split(SEPARATOR).explode()
+    if clips["target"].nunique() < 2:
+        raise RequestError(
+            f"{source}: all clips have one label, {clips['target'].iloc[0]!r}: expected"
+            " two classes or more"
+        )
+    classes = sorted({*scores} | ({*labels} - {""}))
+    refuse_class_names(classes)
+    values = scores.reindex(columns=classes, fill_value=0.0).to_numpy(float)
+    if not task_of(predictions.task).multilabel:
+        target = pd.Index(classes).get_indexer(clips["target"])
+        values = one_of_classes(values, target)
+    fold_of = fold_numbers(clips["fold"])
+    run = RunFolder(free_place(place, source))
+    # first: a kill in between leaves no run of two tables
+    (run.path / "run.json").unlink(missing_ok=True)
+    rows = clips.assign(split="test", selection="last")
+    for fold, part in rows.groupby(clips["fold"].map(fold_of)):
+        own = values[rows.index.get_indexer(part.index)]
+        write_predictions(run.fold(int(fold)), part, own.astype(np.float32), classes)
+    config = ImportedConfig(
+        format_version=RUN_FORMAT,
+        dataset=place.parent.name,
+        task=predictions.task,
+        folds=tuple(sorted({*fold_of.values()})),
+        classes=tuple(SoundClass(name=name, category="") for name in classes),
+        sample_rate=0,
+        duration=0,
+        synthetic=False,
+        features=run.name,
+        model=MODEL,
+        seed=0,
+        family=digest([source, run.name]),
+        hash=digest([source, run.name]),
+        name=run.name,
+        protocol=protocol,
+        parameters=0,
+        seconds=0,
+        note="",
+        source=source,
+        remarks=predictions.remarks,
+    )
+    write_config(run.path, config)
+    return run
+
+
+def one_of_classes(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(N, K) probabilities whose sum is 1. A clip without a prediction has all classes
+    but its own, alike; a tie with the true class is wrong.
+    """
+    every = np.arange(len(values))
+    values = values.copy()
+    silent = values.sum(axis=1) == 0
+    values[silent] = 1.0
+    values[every[silent], target[silent]] = 0.0
+    values /= values.sum(axis=1, keepdims=True)
+    highest = values == values.max(axis=1, keepdims=True)
+    tied = highest[every, target] & (highest.sum(axis=1) > 1)
+    values[every[tied], target[tied]] *= 1 - TIE
+    return values
+
+
+def free_place(place: Path, source: str) -> Path:
+    """This folder, or one beside it if it holds a run of another source."""
+    name = label(place.name, "", (), digest([source])).removesuffix("-")
+    folder = place.with_name(name)
+    if folder.exists():
+        config = RunFolder(folder).config
+        if not (isinstance(config, ImportedConfig) and config.source == source):
+            return place.with_name(f"{name}-{digest(source)[:6]}")
+    return folder
+
+
+def fold_numbers(folds: "pd.Series[str]") -> dict[str, int]:
+    """The number of each fold: its own, else its place among the sorted names."""
+    names = sorted(folds.unique())
+    if all(re.fullmatch(r"\d{1,6}", name) for name in names):
+        return {name: int(name) for name in names}
+    return {name: place for place, name in enumerate(names, 1)}
+
+
+def documented_table(predictions: Predictions) -> pd.DataFrame:
+    """The table that PREDICTIONS= reads."""
+    named = {"clip_id": "clip", "target": "label"}
+    clips = predictions.clips[["clip_id", "group", "fold", "target"]]
+    clips = clips.rename(columns=named)
+    return pd.concat([clips, predictions.scores], axis=1)
