@@ -30,7 +30,8 @@ from featurestack.features_cache import Cache, UnreadableClips, parse_set
 from featurestack.features_cache.cache import OutdatedFeature
 from featurestack.features_cache.table import spans
 from featurestack.results.config import digest
-from featurestack.storage.files import is_file, replace_file
+from featurestack.storage.files import is_file
+from featurestack.storage.own_files import OwnFiles
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16
@@ -185,7 +186,6 @@ class Audio:
 
     embedded: dict[str, str]
     links: dict[str, str]
-    files: set[str]  # paths of the MP3 files in the report's folder
 
     @property
     def players(self) -> dict[str, str]:
@@ -225,11 +225,11 @@ def clip_audio(
     cache: Cache,
     clips: Sequence[str],
     wanted: Sequence[str],
-    folder: Path,
+    own: OwnFiles,
     most_mb: float,
 ) -> Audio:
-    """Audio of `clips` for a page in `folder`; clips whose audio file does not exist
-    are left out.
+    """Audio of `clips` for the page of `own` files; clips whose audio file does not
+    exist are left out.
 
     The `wanted` clips are embedded in their order, up to `most_mb` megabytes. The other
     clips, and those that cannot be decoded, are linked.
@@ -239,7 +239,6 @@ def clip_audio(
     sources = {str(clip): Path(path) for clip, path in paths.items() if is_file(path)}
     places = dict(zip(table["clip_id"], spans(table)))
     embedded = {}
-    files = set()
     left = most_mb * MEGABYTE
     for clip in progress(
         [clip for clip in wanted if clip in sources], label="audio", unit="clip"
@@ -251,14 +250,13 @@ def clip_audio(
             start, end = places[clip]
             known = [str(sources[clip]), status.st_size, status.st_mtime_ns]
             part = [start, end, cache.duration, cache.audio_channel]
-            made = folder / "audio" / f"{digest([*known, *part])}.mp3"
-            if not made.is_file():
-                made.parent.mkdir(parents=True, exist_ok=True)
+            made = f"audio/{digest([*known, *part])}.mp3"
+            if not (own.folder / made).is_file():
                 seconds = end - start or cache.duration or LONGEST_SECONDS
                 sound = compressed(sources[clip], start, seconds, cache.audio_channel)
-                replace_file(made, sound, durable=False)
-            files.add(f"audio/{made.name}")
-            text = base64.b64encode(made.read_bytes()).decode()
+                own.write({made: sound}, durable=False)
+            own.keep([made])
+            text = base64.b64encode((own.folder / made).read_bytes()).decode()
             left -= len(text)
             if left >= 0:
                 embedded[clip] = text
@@ -267,5 +265,5 @@ def clip_audio(
         if clip not in embedded:
             start, end = places[clip]
             window = f"#t={start:.6g},{end:.6g}" if end else ""
-            links[clip] = quote(os.path.relpath(file, folder)) + window
-    return Audio(embedded, links, files)
+            links[clip] = quote(os.path.relpath(file, own.folder)) + window
+    return Audio(embedded, links)

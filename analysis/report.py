@@ -5,6 +5,7 @@ drawn again if its data or the drawing code changed, or with OVERWRITE=1.
 `analysis.report_inputs` decides whether the whole report is up to date.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
@@ -16,11 +17,12 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import (
+    SUMMARY,
     Built,
-    Manifest,
     ReportJob,
+    files_of_report,
     inputs_hash,
-    write_tables,
+    read_summary,
 )
 from featurestack.analysis.run_section import curves_note, run_facts
 from featurestack.analysis.runs import (
@@ -36,7 +38,8 @@ from featurestack.analysis.sentences.method import NEXT
 from featurestack.analysis.tables import settings
 from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import progress
+from featurestack.commandline.tables import as_csv
+from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import NAMED
@@ -49,16 +52,19 @@ from featurestack.features_cache.table import (
 )
 from featurestack.results.next_step import State, Trained, next_step, sweeps, without
 from featurestack.scores.tasks.registry import has_clips
-from featurestack.storage.files import is_file, may_write, replace_file
+from featurestack.storage.files import is_file, may_write
 
 T = TypeVar("T")
+PAGE = "index.html"
+OF_PAPERS = (".pdf", ".png", ".tex", ".bib")  # endings of the files that PAPER=1 writes
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     """Make the report of one dataset."""
     hashed = inputs_hash(job, options)  # before anything is read
-    job.folder.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(job.folder)
+    figures = {} if options.overwrite else read_summary(job.folder).get("figures", {})
+    own = files_of_report(job.folder)
+    own.require(PAGE, "REPORTS or NAME")
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
@@ -67,8 +73,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     damaged = [Problem("cache", text, "damaged") for text in damage]
     found = replace(found, problems=[*damaged, *found.problems])
     writer = FigureWriter(
-        job.folder,
-        {} if options.overwrite else manifest.content.get("figures", {}),
+        own,
+        figures,
         paper=bool(getattr(options, "paper", False)),  # an option of a room
         unit=found.unit,
     )
@@ -77,11 +83,19 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer.close()
     proposals = [section.proposal for section in sections]
     proposal = next(filter(None, proposals), None) or propose(inputs, checked)
-    built, files = write_page(inputs, sections, proposal)
+    built = write_page(inputs, sections, proposal)
     built = replace(built, of_check=len(threats_of_check(checked or [])))
     printed = asdict(built)
     del printed["page"], printed["fresh"]
-    manifest.replace(files, inputs=hashed, figures=writer.digests, printed=printed)
+    summary = {"inputs": hashed, "figures": writer.digests, "printed": printed}
+    own.write({SUMMARY: json.dumps(summary)})
+    if not writer.paper:  # a plain report leaves the files for papers as they are
+        own.keep(name for name in own.hashes if name.endswith(OF_PAPERS))
+    for name in own.remove_others():
+        tell(
+            f"{job.folder / name}: kept, it is not as analysis wrote it; move it to"
+            " have the new one"
+        )
     return built
 
 
@@ -249,22 +263,19 @@ def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
 
 def write_page(
     inputs: PageInputs, sections: Sequence[Section], proposal: tuple[str, str]
-) -> tuple[Built, set[str]]:
-    """Write tables, page and, with PAPER=1, files for papers; also return all paths."""
+) -> Built:
+    """Write tables, page and, with PAPER=1, files for papers."""
     job, writer, found = inputs.job, inputs.writer, inputs.found
-    cache = inputs.cache
+    cache, own = inputs.cache, writer.own
     tables = joined(found.tables, *(section.tables for section in sections))
-    files = writer.files.union(*(section.files for section in sections))
-    files |= write_tables(job.folder, tables)
+    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
     if found.main:
-        files.add("tables/comparison.tex")
-        text = page.render("comparison.tex", f=found)
-        replace_file(job.folder / "tables" / "comparison.tex", text, durable=False)
+        texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
+    own.write(texts, durable=False)
     methods = ""
     if writer.paper and found.runs:
-        write: Callable[..., tuple[str, set[str]]] = rooms.load("capabilities", "paper")
-        methods, of_paper = write(job.folder, found, [*writer.saved.values()], cache)
-        files |= of_paper
+        write: Callable[..., str] = rooms.load("capabilities", "paper")
+        methods = write(own, found, [*writer.saved.values()], cache)
     parts = [found.problems, *(section.problems for section in sections)]
     problems = [problem for part in parts for problem in part]
     reasons: dict[str, list[str]] = {}  # text of a problem -> the runs that have it
@@ -292,19 +303,17 @@ def write_page(
         command=make_command("analysis", *job.given),
         **joined(*(section.values for section in sections)),
     )
-    target = job.folder / "index.html"
-    replace_file(target, html)
+    own.write({PAGE: html})
     remarks = [page.say("threat", found, threat) for threat in found.threats]
     remarks += [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
-    built = Built(
-        page=target,
+    return Built(
+        page=job.folder / PAGE,
         headline=printed_headline(found),
         remarks=remarks,
         next_command=f"{command}   ({reason})",
         whole=not any(problem.kind == "damaged" for problem in problems),
         facts=entry_facts(found, cache),
     )
-    return built, files | {target.name}
 
 
 def joined(*parts: Mapping[str, T]) -> dict[str, T]:

@@ -4,27 +4,24 @@ One hash covers the inputs of a report; of audio files, whether they have change
 their features were extracted. While it is the same and no written file is missing, the
 report is made again only with OVERWRITE=1. Files count by path, size and time, because
 hashing the content of thirty runs takes too long; the project's own code and templates
-count too. The manifest keeps this hash and the names of the files that the report
-wrote. The next report removes those that it does not write itself, unless somebody has
-changed them.
+count too.
 """
 
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
-from featurestack.commandline.tables import as_csv
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import (
     NAMED,
@@ -37,15 +34,8 @@ from featurestack.features_cache.table import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import RUN_FILES, RunFolder, find
 from featurestack.scores.tasks.registry import claiming_task
-from featurestack.storage.files import (
-    is_closed,
-    is_file,
-    replace_file,
-    require_readable,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
+from featurestack.storage.files import is_closed, is_file, require_readable
+from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 
 @dataclass(frozen=True)
@@ -165,7 +155,11 @@ def job_of(
     if twice := occurring_twice(names):
         raise RequestError(f"RUN names two folders called {twice}: rename one")
     folder = options.reports / dataset
-    refuse_sounds(folder, given)
+    paths: Iterable[str] = ()
+    if cache:
+        with suppress(RequestError):  # the report names a damaged cache
+            paths = Cache(cache).clips["path"]
+    refuse_sounds(options.reports, dataset, given, paths)
     if options.run:
         first, *rest = sorted(names)
         folder /= label("only", first, rest, digest([first, *rest]))
@@ -174,12 +168,19 @@ def job_of(
     return ReportJob(dataset, tuple(runs), cache, folder, words_given)
 
 
-def refuse_sounds(folder: Path, dataset: str) -> None:
-    """RequestError if a report's folder is the dataset's own folder."""
-    if dataset and folder.resolve() == Path(dataset).resolve():
+def refuse_sounds(reports: Path, name: str, dataset: str, paths: Iterable[str]) -> None:
+    """RequestError if a report would lie among sounds: if REPORTS is the dataset's own
+    folder, or the report's folder below it has one of these audio files.
+    """
+    folder = (reports / name).resolve()
+    own = Path(dataset).resolve() if dataset and Path(dataset).is_dir() else None
+    among = own in (folder, reports.resolve())
+    folders = {os.path.dirname(path) for path in paths if path}  # noqa: PTH120 fast
+    sounds = [Path(place).resolve() for place in folders]
+    if among or any(place.is_relative_to(folder) for place in sounds):
         raise RequestError(
-            f"REPORTS={folder.parent}: the report would lie among the sounds in"
-            f" {dataset}; give another folder"
+            f"REPORTS={reports}: the report would lie among the sounds, in"
+            f" {reports / name}; give another folder"
         )
 
 
@@ -189,20 +190,7 @@ def occurring_twice(names: list[str]) -> str:
     return most if names.count(most) > 1 else ""
 
 
-MANIFEST = ".report.json"
-# folders that a report writes beside its page, and the endings of their files
-OWN_FOLDERS = ("tables", "figures", "latex", "audio")
-OWN_ENDINGS = (
-    ".csv",
-    ".md",
-    ".tex",
-    ".bib",
-    ".svg",
-    ".webp",
-    ".pdf",
-    ".png",
-    ".mp3",
-)
+SUMMARY = ".report.json"  # what a report was made from, and what it printed
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 # a report depends on these
 OWN_CODE = ("analysis", "results", "scores", "commandline", "storage", "features_cache")
@@ -238,51 +226,21 @@ class Built:
         return f"<p>{'<br>'.join(lines)}</p>{table}"
 
 
-class Manifest:
-    """A report's inputs, files and printed lines, kept beside it.
+def files_of_report(folder: Path) -> OwnFiles:
+    """The files that a report has written in its folder, which holds no sounds."""
+    return OwnFiles(folder, NO_DATA)
 
-    `content` has the keys inputs (the hash), files (name -> size and time), figures
-    (stem -> digest), printed (fields of Built) and folder (the inode number of the
-    report's folder). It is empty if the manifest is missing, damaged, or was written in
-    another folder: what somebody else packed is neither printed nor removed.
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The content of SUMMARY: inputs (the hash), figures (stem -> digest) and printed
+    (fields of Built); empty if it is missing or damaged, or a file of the report is.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / MANIFEST
-        self.content: dict[str, Any] = {}
-        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-            kept = json.loads(self.file.read_text(encoding="utf-8"))
-            own = kept["folder"] == folder.stat().st_ino
-            parts = [kept.get(part, {}) for part in ("files", "figures", "printed")]
-            if own and all(isinstance(part, dict) for part in parts):
-                self.content = kept
-
-    def holds(self, inputs: str) -> bool:
-        """Whether inputs are as they were and no written file is missing."""
-        written = all(
-            (self.file.parent / name).is_file()
-            for name in self.content.get("files", ())
-        )
-        return written and self.content.get("inputs") == inputs
-
-    def replace(self, files: Iterable[str], **content: object) -> None:
-        """Write the new content; remove unchanged files of the last report alone."""
-        folder = self.file.parent
-        written = sorted(files)
-        for name, state in self.content.get("files", {}).items():
-            same = _state(folder / name) == state
-            if name not in written and same and is_of_report(folder, name):
-                (folder / name).unlink()
-        states = {name: _state(folder / name) for name in written}
-        own = {"files": states, "folder": folder.stat().st_ino}
-        replace_file(self.file, json.dumps({**content, **own}))
-
-
-def is_of_report(folder: Path, name: str) -> bool:
-    """Whether a name is that of a file which a report writes in its folder."""
-    place = (folder / name).resolve()
-    own = any(place.is_relative_to(folder.resolve() / part) for part in OWN_FOLDERS)
-    return name == "index.html" or (own and place.suffix in OWN_ENDINGS)
+    own = files_of_report(folder)
+    if own.is_whole() and own.is_own(SUMMARY):
+        with suppress(OSError, ValueError):
+            content: dict[str, Any] = json.loads((folder / SUMMARY).read_bytes())
+            return content
+    return {}
 
 
 def _state(file: Path) -> str:
@@ -291,21 +249,12 @@ def _state(file: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}" if status else ""
 
 
-def write_tables(folder: Path, tables: Mapping[str, "pd.DataFrame"]) -> set[str]:
-    """Write the tables of a page; return their paths, relative to its folder."""
-    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
-    for name, text in texts.items():
-        (folder / "tables").mkdir(exist_ok=True)
-        replace_file(folder / name, text, durable=False)
-    return {*texts}
-
-
 def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
     """The existing report, if its inputs are unchanged and OVERWRITE is not set."""
-    manifest = Manifest(job.folder)
-    if options.overwrite or not manifest.holds(inputs_hash(job, options)):
+    summary = read_summary(job.folder)
+    if options.overwrite or summary.get("inputs") != inputs_hash(job, options):
         return None
-    return Built(job.folder / "index.html", **manifest.content["printed"], fresh=False)
+    return Built(job.folder / "index.html", **summary["printed"], fresh=False)
 
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:

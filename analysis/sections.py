@@ -4,7 +4,7 @@ Each function makes one section: it submits the section's figures and returns it
 and the values of its template, or None if the page has no such section.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -51,8 +51,6 @@ class Section:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # name -> a value for the templates
     values: Mapping[str, object] = field(default_factory=dict)
-    # paths of files that it has written, relative to the report's folder
-    files: Collection[str] = ()
     problems: Sequence[Problem] = ()
     # heading -> sentences that the first screen shows
     leads: Mapping[str, str] = field(default_factory=dict)
@@ -149,7 +147,7 @@ def error_browser(page: PageInputs) -> Section:
     data = browser.browser_data(runs, difficulty, shown, audio.links)
     values: dict[str, object] = {"audio": audio, "wrong": wrong, "images": images}
     values["browser"] = {"group": page.found.group, **data}
-    return Section("errors", "Errors", values=values, files=audio.files)
+    return Section("errors", "Errors", values=values)
 
 
 def errors_of_tags(page: PageInputs) -> Section:
@@ -163,15 +161,14 @@ def errors_of_tags(page: PageInputs) -> Section:
         "Errors",
         tables={f"{best.name}.errors": table},
         values={"audio": audio, "errors": table},
-        files=audio.files,
     )
 
 
 def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> Audio:
     """The clips' audio, the `wanted` embedded; none without a cache."""
     if page.cache is None:
-        return Audio({}, {}, set())
-    return clip_audio(page.cache, clips, wanted, page.job.folder, page.options.audio_mb)
+        return Audio({}, {})
+    return clip_audio(page.cache, clips, wanted, page.writer.own, page.options.audio_mb)
 
 
 def run_figures(page: PageInputs) -> Section:

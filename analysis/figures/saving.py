@@ -33,7 +33,8 @@ from featurestack.analysis.figures.drawing import (
     drawing,
 )
 from featurestack.commandline.terminal import progress
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import is_file
+from featurestack.storage.own_files import OwnFiles
 
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
@@ -55,6 +56,7 @@ TRUETYPE, TYPE3 = 42, 3
 # Fonts for characters from this one on may have PostScript outlines, which cannot be
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
+FOLDER = "figures"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,10 @@ class SavedFigure:
                 f' style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px"'
                 f' src="data:image/webp;base64,{content}">'
             )
-        view, width, body = SVG.findall(file.read_text(encoding="utf-8"))[0]
+        whole = SVG.search(file.read_text(encoding="utf-8", errors="replace"))
+        if not whole:  # a file that the user has made or changed
+            return f'<img alt="{escape(self.caption)}" src="{FOLDER}/{file.name}">'
+        view, width, body = whole.groups()
         # Ids of groups would clash, because every figure has an axes_1; nothing uses
         # them.
         body = re.sub(r'<g id="[^"]+"', "<g", body)
@@ -95,26 +100,23 @@ class SavedFigure:
 
 
 class FigureWriter:
-    """Writes submitted figures to `folder/figures`, unless their digest is in `kept`
-    (stem -> digest).
+    """Writes the files of submitted figures to the folder `figures` among `own` files,
+    unless they are there and their digest is in `kept` (name -> digest).
 
-    A figure with a damaged SVG or a missing file is drawn again. `paper` adds PDF and
-    PNG; `unit` replaces "source recording" in captions.
+    `paper` adds PDF and PNG; `unit` replaces "source recording" in captions.
     """
 
     def __init__(
         self,
-        folder: Path,
+        own: OwnFiles,
         kept: Mapping[str, str] | None = None,
         *,
         paper: bool = False,
         unit: str = "source recording",
     ) -> None:
-        self.folder = folder / "figures"
+        self.own = own
+        self.folder = own.folder / FOLDER
         self.kept = dict(kept or {})
-        for file in self.folder.glob("*.svg"):
-            if not SVG.search(file.read_text(encoding="utf-8", errors="replace")):
-                self.kept.pop(file.stem, None)
         self.paper = paper
         self.unit = unit
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
@@ -135,30 +137,26 @@ class FigureWriter:
 
     @property
     def digests(self) -> dict[str, str]:
-        """Stem -> digest of each figure."""
-        return {stem: figure.digest for stem, figure in self.saved.items()}
-
-    @property
-    def files(self) -> set[str]:
-        """Paths of all files, relative to the report's folder."""
-        return {
-            f"figures/{file.name}"
+        """Name -> digest of each file, also of those that are kept for papers."""
+        kept = {n: d for n, d in self.kept.items() if is_file(self.folder / n)}
+        return kept | {
+            file.name: figure.digest
             for figure in self.saved.values()
             for file in figure.files
         }
 
     def close(self) -> None:
-        """Draw and write every figure that changed or lacks a file."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Draw and write every file that changed or is missing."""
         for figure in progress(
             list(self.saved.values()), label="drawing", unit="figure"
         ):
-            same = self.kept.get(figure.stem) == figure.digest
-            if not (same and all(file.is_file() for file in figure.files)):
-                for file in figure.files:
-                    replace_file(
-                        file, draw(figure.name, file, figure.data), durable=False
-                    )
+            for file in figure.files:
+                name = f"{FOLDER}/{file.name}"
+                if self.kept.get(file.name) == figure.digest and is_file(file):
+                    self.own.keep([name])
+                else:
+                    drawn = draw(figure.name, file, figure.data)
+                    self.own.write({name: drawn}, durable=False)
 
 
 @cache

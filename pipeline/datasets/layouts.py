@@ -25,10 +25,9 @@ from featurestack.pipeline.datasets.readers import (
     way_of_annotations,
 )
 from featurestack.storage.csv_files import read_csv
+from featurestack.storage.own_files import NO_DATA
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # endings of annotation tables
-# a folder with this file was written by a command, and holds no data
-NO_DATA = ".no-data.json"
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
 # folds; VAL=next validates eval's model on val
 SIDES = {"val": 1, "train": 2, "eval": 3}

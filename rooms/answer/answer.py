@@ -246,8 +246,10 @@ def refuse_unwritable(question: Question) -> None:
     asked = question.asked
     if asked and question.lacking and not may_write(asked.folder):
         raise not_writable(asked.folder, errno.EACCES)
-    reports = question.options.reports / question.runs.name
-    refuse_sounds(reports, question.options.dataset)
+    options = question.options
+    table = asked.dataset.table if asked else question.cache.clips
+    refuse_sounds(options.reports, question.runs.name, options.dataset, table["path"])
+    reports = options.reports / question.runs.name
     for folder, what, option in (
         (reports, "the report goes", "REPORTS"),
         (question.runs, "the runs go", "RUNS"),

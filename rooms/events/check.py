@@ -38,10 +38,9 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.layouts import NO_DATA
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.table_text import number_of, read_text
-from featurestack.rooms.events.tables import OwnFiles, as_text, file_name, raven_table
+from featurestack.rooms.events.tables import as_text, file_name, raven_table
 from featurestack.scores.bootstrap import (
     CONFIDENCE,
     effective_recordings,
@@ -50,6 +49,7 @@ from featurestack.scores.bootstrap import (
 )
 from featurestack.scores.metrics import Floats
 from featurestack.storage.csv_files import parse_csv
+from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 if TYPE_CHECKING:
     from featurestack.predict.audio_model import AudioModel
@@ -155,7 +155,8 @@ def write_check(
     name = own.free_name(TABLE)
     content[name] = as_text(table)
     content["index.html"] = page(chosen.assign(sound=sounds), name)
-    for kept in own.write(content):
+    own.write(content)
+    for kept in own.remove_others():
         tell(f"{own.folder / kept}: kept, it is not as predict wrote it")
     tell(
         f"{own.folder / 'index.html'}: {len(chosen):,} to listen to, of"

@@ -38,6 +38,7 @@ from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.recordings import measure_recordings
 from featurestack.rooms.events.tested import score_lines
+from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import PredictOptions
 
 BATCH = 16  # pieces
@@ -128,15 +129,19 @@ def truncation(lost: float) -> str:
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[str]:
     """Write the tables of a call, name -> content, in the place of those of the last
-    one; returns their names without those in RAVEN. A file of the user's stays and is
-    named: the table has a number, one in RAVEN is not written.
+    one, whose scores stay if this one has none; returns their names without those in
+    RAVEN. A file of the user's stays and is named: the table has a number, one in RAVEN
+    is not written.
     """
-    own = tables.OwnFiles(folder, RECORD)
+    own = OwnFiles(folder, RECORD)
     names = [name for name in contents if not name.startswith(tables.RAVEN)]
     main = dict(zip(names, map(own.free_name, names)))
-    kept = own.write({main.get(name, name): text for name, text in contents.items()})
-    others = [name for name in (*main, SCORES) if not own.is_own(name)]
-    for name in dict.fromkeys([*kept, *others]):
+    users = [name for name in (*main, SCORES) if not own.is_own(name)]
+    own.write({main.get(name, name): text for name, text in contents.items()})
+    if SCORES not in main and SCORES in own.hashes and SCORES not in users:
+        own.keep([SCORES])
+        tell(f"{folder / SCORES}: kept, it is of an earlier call with TABLES")
+    for name in dict.fromkeys([*users, *own.remove_others()]):
         tell(f"{folder / name}: kept, it is not as predict wrote it")
     return [*main.values()]
 

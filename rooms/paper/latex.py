@@ -24,7 +24,8 @@ from featurestack.analysis.page import render
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
 from featurestack.scores.bootstrap import REPLICATES
-from featurestack.storage.files import is_file, replace_file
+from featurestack.storage.files import is_file
+from featurestack.storage.own_files import OwnFiles
 
 # datasets with a paper of their own -> their name there
 PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
@@ -129,17 +130,18 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
 
 
 def write_paper(
-    folder: Path, found: Findings, figures: Sequence[SavedFigure], cache: Cache | None
-) -> tuple[str, set[str]]:
-    """Write the files for papers; return the methods and the files' paths."""
+    own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], cache: Cache | None
+) -> str:
+    """Write the files for papers; return the methods."""
     methods = methods_text(found, cache)
-    return methods, write_document(folder, found, figures, methods)
+    write_document(own, found, figures, methods)
+    return methods
 
 
 def write_document(
-    folder: Path, found: Findings, figures: Sequence[SavedFigure], methods: str
-) -> set[str]:
-    """Write `folder/latex` and return its files' paths in `folder`."""
+    own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], methods: str
+) -> None:
+    """Write the folder `latex` of a report."""
     shown = shown_figures(figures)
     # Numbers, because a run's name may hold letters that TeX cannot read in a file's
     # name.
@@ -167,7 +169,4 @@ def write_document(
     keys = {"featurestack", *works.values(), *published.values()}
     cited = [text for key, text in entries.items() if key in keys]
     files["references.bib"] = "\n".join(cited).encode()
-    for name, text in files.items():
-        file = folder / "latex" / name
-        replace_file(file, text, durable=False, parents=True)
-    return {f"latex/{name}" for name in files}
+    own.write({f"latex/{name}": text for name, text in files.items()}, durable=False)

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from featurestack.analysis import clips
+from featurestack.analysis.report_inputs import files_of_report
 from featurestack.features_cache import Cache, external
 from tests.golden.commands import flip_bit
 
@@ -50,12 +51,13 @@ def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(
     folder = tmp_path / "cache"
     external.create_cache(folder, table, sample_rate=RATE, duration=1.0)
     cache = Cache(folder)
-    text = clips.clip_audio(cache, ["two"], ["two"], tmp_path, 1.0).embedded["two"]
+    own = files_of_report(tmp_path)
+    text = clips.clip_audio(cache, ["two"], ["two"], own, 1.0).embedded["two"]
     decoded, rate = soundfile.read(BytesIO(base64.b64decode(text)))
     assert rate == clips.MP3_RATE and decoded.ndim == 1
     assert len(decoded) / rate == pytest.approx(1, abs=0.1)
     assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(pitch, abs=3)
-    assert clips.clip_audio(cache, ["two"], [], tmp_path, 1.0).links == {"two": link}
+    assert clips.clip_audio(cache, ["two"], [], own, 1.0).links == {"two": link}
 
 
 def test_a_player_has_the_channel_of_the_cache(tmp_path):
@@ -73,17 +75,17 @@ def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(
     cache, tmp_path
 ):
     ids = [f"c{place}" for place in range(6)]
-    page = tmp_path / "reports" / "x y"
+    page = files_of_report(tmp_path / "reports" / "x y")
     audio = clips.clip_audio(cache, ids, ["c0", "c1", "c2", "c3"], page, 1.0)
     assert list(audio.embedded) == ["c1", "c2"] and audio.links == {
         "c0": "../../broken.wav"
     }
     assert audio.players["c1"].startswith("data:audio/mpeg;base64,")
-    made = {file: (page / file).stat().st_mtime_ns for file in audio.files}
+    made = {file: file.stat().st_mtime_ns for file in page.folder.glob("audio/*")}
     one = len(audio.embedded["c1"]) / 1e6
     less = clips.clip_audio(cache, ids, ["c1", "c2"], page, one)
     assert list(less.embedded) == ["c1"]
-    assert made and made == {file: (page / file).stat().st_mtime_ns for file in made}
+    assert made and made == {file: file.stat().st_mtime_ns for file in made}
     none = clips.clip_audio(cache, ids, ["c1"], page, 0)
     assert {"c0", "c1", "c2"} == none.links.keys()
 

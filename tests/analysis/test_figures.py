@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from featurestack.analysis.figures.feature_maps import FeatureMap, SamplePrediction
+from featurestack.analysis.report_inputs import files_of_report
 from featurestack.commandline import rooms
 
 RNG = np.random.default_rng(0)
@@ -235,7 +236,7 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade():
 
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
-    writer = FigureWriter(tmp_path)
+    writer = FigureWriter(files_of_report(tmp_path))
     for stem in ("mel.confusion", "rms.confusion"):
         writer.submit("confusion_matrix", stem, **EXAMPLES["confusion_matrix"])
     writer.submit("gallery", **EXAMPLES["gallery"])
@@ -257,7 +258,7 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
 def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_text(
     tmp_path,
 ):
-    writer = FigureWriter(tmp_path, paper=True)
+    writer = FigureWriter(files_of_report(tmp_path), paper=True)
     writer.submit("learning_curves", **EXAMPLES["learning_curves"])
     writer.close()
     folder = tmp_path / "figures"
@@ -275,7 +276,7 @@ def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_draw
     tmp_path,
 ):
     def written(kept, **given):
-        writer = FigureWriter(tmp_path, {"intervals": kept})
+        writer = FigureWriter(files_of_report(tmp_path), {"intervals.svg": kept})
         writer.submit("intervals", **INTERVALS | given)
         writer.close()
         saved = writer.saved["intervals"]
@@ -284,4 +285,7 @@ def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_draw
     first = written("")
     (tmp_path / "figures" / "intervals.svg").unlink()
     assert written(first[0]) == first
-    assert "another label" in written(first[0], label="another label")[1]
+    again = written(first[0], label="another label")
+    assert "another label" in again[1]
+    (tmp_path / "figures" / "intervals.svg").write_text("edited")
+    assert written(again[0]) == (first[0], "edited")  # what the user made stays

@@ -15,7 +15,12 @@ import pytest
 from featurestack.analysis.figures import saving
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
-from featurestack.analysis.report_inputs import Manifest, jobs, unchanged
+from featurestack.analysis.report_inputs import (
+    jobs,
+    read_summary,
+    refuse_sounds,
+    unchanged,
+)
 from featurestack.commandline import spelling
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.side_files import write_check
@@ -105,8 +110,13 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
 def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
     sounds = tmp_path / "tones"
     sounds.mkdir()
-    with refused("the report would lie among the sounds"):
-        jobs(workshop.options(reports=tmp_path, dataset=str(sounds)))
+    for reports in (tmp_path, sounds):
+        with refused("the report would lie among the sounds"):
+            jobs(workshop.options(reports=reports, dataset=str(sounds)))
+    for folder in (sounds, sounds / "class"):
+        with refused("the report would lie among the sounds"):
+            refuse_sounds(tmp_path, "tones", "tones.csv", [str(folder / "a.wav")])
+    refuse_sounds(tmp_path, "other", "tones.csv", [str(sounds / "a.wav")])
 
 
 def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
@@ -156,39 +166,41 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     ]
 
 
-def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
-    (tmp_path / "index.html").touch()
-    Manifest(tmp_path).replace(["index.html"], inputs="abc")
-    assert Manifest(tmp_path).holds("abc") and not Manifest(tmp_path).holds("abd")
-    (tmp_path / "index.html").unlink()
-    assert not Manifest(tmp_path).holds("abc")
-    own = f'"folder": {tmp_path.stat().st_ino}'
-    damages = ("{", "[]", "3", "[" * 100_000, f'{{{own}, "files": []}}')
-    for text in (*damages, f'{{{own}, "files": {{}}, "printed": 3}}'):
-        Manifest(tmp_path).file.write_text(text)
-        assert Manifest(tmp_path).content == {}
+def test_a_damaged_summary_or_a_missing_file_means_anew(workshop, tmp_path):
+    options = workshop.options(reports=tmp_path)
+    folder = build(options).page.parent
+    summary = folder / ".report.json"
+    content = summary.read_bytes()
+    for damaged in (b"{", b"[]", content + b" "):
+        summary.write_bytes(damaged)
+        assert read_summary(folder) == {}
+    summary.write_bytes(content)
+    assert read_summary(folder)["inputs"]
+    (folder / "tables" / "clips.csv").unlink()
+    assert read_summary(folder) == {}
 
 
-def test_a_manifest_removes_nothing_but_what_a_report_writes(tmp_path):
-    folder = tmp_path / "report"
-    names = ("../mine.csv", "figures/a.svg", "tables/mine.txt", "notes.csv")
-    names += ("tables/old.csv",)
-    (folder / "tables").mkdir(parents=True)
-    (folder / "figures").symlink_to(tmp_path)  # a link leads out of the report
-    for name in names:
-        (folder / name).touch()
-    Manifest(folder).replace(names, inputs="abc")
-    Manifest(folder).replace([], inputs="abd")
-    assert [name for name in names if (folder / name).exists()] == [*names[:4]]
+def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
+    workshop, tmp_path, capsys
+):
+    options = workshop.options(reports=tmp_path, paper=True)
+    folder = build(options).page.parent
+    latex = {f"latex/{file.name}" for file in (folder / "latex").glob("*.*")}
+    for_papers = {name for name in files_of(folder) if "latex/" in name} | latex
+    main = folder / "latex" / "main.tex"
+    main.write_text(main.read_text() + "% my own\n")
+    build(workshop.options(reports=tmp_path, figures=1))
+    assert for_papers <= files_of(folder) | latex
+    build(options)
+    assert main.read_text().endswith("% my own\n")
+    assert f"{main}: kept, it is not as analysis wrote it" in capsys.readouterr().err
 
 
-def test_a_manifest_that_was_written_elsewhere_counts_for_nothing(tmp_path):
-    folder = tmp_path / "report"
-    folder.mkdir()
-    Manifest(folder).replace([], inputs="abc", printed={"next_command": "rm -rf ~"})
-    assert Manifest(folder).holds("abc")
-    shutil.copytree(folder, tmp_path / "copy")
-    assert Manifest(tmp_path / "copy").content == {}
+def test_a_page_of_the_user_is_not_replaced(workshop, tmp_path):
+    (tmp_path / "tones").mkdir()
+    (tmp_path / "tones" / "index.html").write_text("mine")
+    with refused("index.html was not written by this command"):
+        build(workshop.options(reports=tmp_path))
 
 
 def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(

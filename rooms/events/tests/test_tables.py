@@ -1,22 +1,13 @@
 """Tables of detections read back the same, and replace only what predict wrote."""
 
-import errno
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.predict import write_detection_tables
-from featurestack.rooms.events.tables import (
-    OwnFiles,
-    count_detections,
-    detection_tables,
-)
-from featurestack.storage.files import hash_of, replace_file
+from featurestack.rooms.events.tables import count_detections, detection_tables
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
 LABELS = ("+call", "-trill", "=song", "@x")
@@ -86,29 +77,6 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     assert len(pd.read_csv(tmp_path / "detections-2.csv")) == 1
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, 3])
-def test_files_before_a_full_disk_are_replaced_by_the_next_call(
-    tmp_path, monkeypatch, after
-):
-    own = OwnFiles(tmp_path, ".record")
-    own.write({"a": "1", "b": "2", "c": "3"})
-    files_written = []
-
-    def until_full(file, content, **given):
-        if len(files_written) == after:
-            raise OSError(errno.ENOSPC, "No space left on device", str(file))
-        files_written.append(file)
-        replace_file(file, content, **given)
-
-    with monkeypatch.context() as full_disk:
-        full_disk.setattr(tables, "replace_file", until_full)
-        with pytest.raises(OSError, match="No space left"):
-            own.write({"a": "4", "b": "5", "d": "6"})
-    assert not OwnFiles(tmp_path, ".record").write({"a": "7"})
-    assert {file.name for file in tmp_path.iterdir()} == {".record", "a"}
-    assert (tmp_path / "a").read_text() == "7"
-
-
 def test_a_night_is_counted_by_the_hour_of_the_clock():
     name = "site_20240601_233000.flac"
     columns = ["file", "start", "end", "label"]
@@ -133,18 +101,9 @@ def test_a_night_is_counted_by_the_hour_of_the_clock():
     assert counts["problem"].tolist() == [*5 * [""], *problems.values()]
 
 
-def test_the_tables_of_the_last_call_are_replaced_and_removed(tmp_path):
+def test_the_tables_of_the_last_call_are_replaced_and_its_scores_stay(tmp_path):
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
+    write_detection_tables(tmp_path, {"scores.csv": "f1\n1\n"})
     write(tmp_path, ["b.wav"], ["z"])
     assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
     assert events_of(tmp_path / "raven") == ["z"]
-
-
-def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
-    own = tmp_path / "own"
-    (tmp_path / "mine").write_text("mine")
-    OwnFiles(own, ".record").write({})
-    digest = hash_of(b"mine")
-    (own / ".record").write_text(json.dumps({"../mine": [digest]}))
-    OwnFiles(own, ".record").write({})
-    assert (tmp_path / "mine").is_file()

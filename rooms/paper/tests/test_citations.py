@@ -9,6 +9,7 @@ import yaml
 
 from featurestack import __version__
 from featurestack.analysis.findings import findings
+from featurestack.analysis.report_inputs import files_of_report
 from featurestack.rooms.paper import latex
 from tests.analysis.made_runs import of_sets
 from tests.golden.commands import ROOT
@@ -45,7 +46,7 @@ def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, data
         **{"embedding@model=speech": 0.5}, model="linear"
     )
     found = findings(made(*runs, dataset=dataset))
-    latex.write_document(tmp_path, found, [], "")
+    latex.write_document(files_of_report(tmp_path), found, [], "")
     text = (tmp_path / "latex" / "main.tex").read_text()
     bib = (tmp_path / "latex" / "references.bib").read_text()
     cited = {*re.findall(r"\\cite\{(\w+)\}", text)}

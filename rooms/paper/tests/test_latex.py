@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Threat, findings
+from featurestack.analysis.report_inputs import files_of_report
 from featurestack.analysis.runs import Problem, Results
 from featurestack.rooms.paper import latex
 from tests.analysis.made_runs import MadeRun
@@ -51,8 +52,9 @@ def test_the_document_is_whole(made, tmp_path):
     files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
     figure.savefig(files[1])
     saved = SavedFigure("accuracy_by_set", "Accuracy in %", "a+b@c=1", "", files, {})
-    written = latex.write_document(tmp_path, found, [saved], "100 % of it & more")
-    assert all((tmp_path / name).is_file() for name in written)
+    latex.write_document(
+        files_of_report(tmp_path), found, [saved], "100 % of it & more"
+    )
     main = (tmp_path / "latex" / "main.tex").read_text()
     (used,) = re.findall(r"\\includegraphics\{([^}]+)\}", main)
     assert (tmp_path / "latex" / used).exists() and balanced(main)

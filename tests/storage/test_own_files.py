@@ -1,0 +1,72 @@
+"""Only files that a record names, unchanged since, are replaced or removed."""
+
+import errno
+import json
+
+import pytest
+
+from featurestack.storage import own_files
+from featurestack.storage.files import hash_of, replace_file
+from featurestack.storage.own_files import OwnFiles, write_own
+from tests.refusal import refused
+
+
+def test_changed_files_and_the_users_stay_and_are_named(tmp_path):
+    (tmp_path / "b").write_text("mine")
+    (tmp_path / "c").symlink_to("b")
+    first = OwnFiles(tmp_path, ".record")
+    first.write({"a": "1", "b": "1", "c": "1", "d": "1", "e": "1", "f/g": "1"})
+    assert first.remove_others() == ["b", "c"]
+    (tmp_path / "a").write_text("edited")
+    (tmp_path / "e").write_text("edited")
+    second = OwnFiles(tmp_path, ".record")
+    second.write({"a": "2", "b": "2"})
+    second.keep(["d"])
+    assert second.remove_others() == ["a", "b", "e"]
+    texts = {file.name: file.read_text() for file in tmp_path.glob("[a-e]")}
+    assert texts.pop("a") == texts.pop("e") == "edited"
+    assert texts == {"b": "mine", "c": "mine", "d": "1"}
+
+
+def test_a_file_of_another_command_is_not_replaced(tmp_path):
+    file = tmp_path / "a.csv"
+    write_own(file, "1", record=".table.json", option="FILE")
+    write_own(file, "2", record=".table.json", option="FILE")
+    assert file.read_text() == "2"
+    with refused("was not written by this command"):
+        write_own(file, "3", record=".export.json", option="OUT")
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_files_before_a_full_disk_are_replaced_by_the_next_call(
+    tmp_path, monkeypatch, after
+):
+    own = OwnFiles(tmp_path, ".record")
+    own.write({"a": "1", "b": "2", "c": "3"})
+    files_written = []
+
+    def until_full(file, content, **given):
+        if len(files_written) == after:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        files_written.append(file)
+        replace_file(file, content, **given)
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(own_files, "replace_file", until_full)
+        with pytest.raises(OSError, match="No space left"):
+            own.write({"a": "4", "b": "5", "d": "6"})
+    again = OwnFiles(tmp_path, ".record")
+    again.write({"a": "7"})
+    assert not again.remove_others()
+    assert {file.name for file in tmp_path.iterdir()} == {".record", "a"}
+    assert (tmp_path / "a").read_text() == "7"
+
+
+def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
+    own = tmp_path / "own"
+    (tmp_path / "mine").write_text("mine")
+    own.mkdir()
+    digest = hash_of(b"mine")
+    (own / ".record").write_text(json.dumps({"../mine": [digest]}))
+    OwnFiles(own, ".record").remove_others()
+    assert (tmp_path / "mine").is_file()
