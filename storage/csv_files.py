@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,28 +12,46 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.storage.files import CLOSED
 
+# bytes from 80 to 9F but for quotation marks, dashes, dots, euro and oe; four letters
+# beyond ASCII in a row
+STRANGE = re.compile(
+    rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
+)
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """The table of a CSV as text, indexed by line; RequestError without `columns`."""
-    if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
-        raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
-    try:
-        frame = parse_csv(path, path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
-    except PermissionError:
-        raise RequestError(f"{path} {CLOSED}") from None
-    except OSError as error:
-        raise RequestError(
-            f"{path} cannot be read as a CSV: {str(error).strip()}"
-        ) from None
+    frame = parse_csv(path, read_text(path))
     if not set(columns) <= set(frame):
         raise RequestError(
             f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
         )
     return frame
+
+
+def read_text(path: Path) -> str:
+    """The text of a table in UTF-8, UTF-16 or cp1252; lines end with \\n.
+
+    RequestError for bytes that cp1252 hardly uses: Mac Roman and Shift-JIS would become
+    other letters.
+    """
+    if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
+        raise RequestError(f"{path} cannot be read as a table: it is no regular file")
+    try:
+        content = path.read_bytes()
+    except PermissionError:
+        raise RequestError(f"{path} {CLOSED}") from None
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read as a table: {error}") from None
+    for encoding in ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding != "cp1252" or not STRANGE.search(content):
+            return re.sub("\r\n?", "\n", text)
+    raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
 
 
 def parse_csv(path: Path, text: str) -> pd.DataFrame:
@@ -75,3 +94,12 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
     if not names:
         raise RequestError(f"{path} cannot be read as a CSV: it is empty")
     return pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
+
+
+def number_of(text: str) -> float | None:
+    """The number in `1.5` or `1,5`; None if the text is no finite number."""
+    try:
+        number = float(text.replace(",", ".").replace("_", "?"))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

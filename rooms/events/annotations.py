@@ -32,8 +32,7 @@ from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.options import TableOptions
 from featurestack.rooms.events.recordings import Recordings, plain_path
-from featurestack.rooms.events.table_text import number_of, read_text
-from featurestack.storage.csv_files import parse_csv
+from featurestack.storage.csv_files import number_of, parse_csv, read_text
 
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.

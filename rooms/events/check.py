@@ -39,7 +39,6 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
-from featurestack.rooms.events.table_text import number_of, read_text
 from featurestack.rooms.events.tables import as_text, file_name, raven_table
 from featurestack.scores.bootstrap import (
     CONFIDENCE,
@@ -48,7 +47,7 @@ from featurestack.scores.bootstrap import (
     wilson_ends,
 )
 from featurestack.scores.metrics import Floats
-from featurestack.storage.csv_files import parse_csv
+from featurestack.storage.csv_files import number_of, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ RANGES = 10  # of the score, at most
 IN_RANGE = 5  # checks in each, at least
 STEPS = 1000  # ends of ranges are thousandths
 COLUMNS = ("Recording", "Above", "Detections", "correct")
-ANSWERS = {"yes": 1.0, "y": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "0": 0.0, "": np.nan}
+ANSWERS = {"yes": 1.0, "y": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "0": 0.0}
 
 
 # ---- detections to listen to
@@ -190,33 +189,28 @@ def read_checked(file: Path) -> pd.DataFrame:
     """The rows of a table of answers: recording, above, detections, right (1, 0, or NaN
     without an answer); RequestError for a wrong cell.
     """
-    table = parse_csv(file, read_text(file))
+    table = read_csv(file)
     if missing := {*COLUMNS} - {*table}:
         raise RequestError(
             f"{file} has no column {', '.join(sorted(missing))}; expected {TABLE} of"
             " the folder that CHECK= writes"
         )
-    numbers = {}
-    for column, known in (
-        ("Above", number_of),
-        ("Detections", number_of),
-        ("correct", lambda text: ANSWERS.get(text.strip().lower())),
-    ):
-        cells = {line: known(text) for line, text in table[column].items()}
-        for line, value in cells.items():
-            if value is None:
-                raise RequestError(
-                    f"{file}, line {line}: {column} is"
-                    f" {shortened(table.loc[line, column])!r}; expected"
-                    f" {'yes, no or nothing' if column == 'correct' else 'a number'}"
-                )
-        numbers[column] = pd.Series(cells, dtype=float)
+    right = table["correct"].str.strip().str.lower().map(ANSWERS)
+    numbers = table[["Above", "Detections"]].map(number_of).astype(float)
+    blank = table["correct"].str.strip() == ""
+    wrong = table.index[(right.isna() & ~blank) | numbers.isna().any(axis=1)]
+    if len(wrong):
+        cells = ", ".join(map(repr, table.loc[wrong[0], [*COLUMNS[1:]]]))
+        raise RequestError(
+            f"{file}, line {wrong[0]}: Above, Detections and correct are"
+            f" {shortened(cells)}; expected two numbers, and yes, no or nothing"
+        )
     return pd.DataFrame(
         {
             "recording": table["Recording"],
             "above": numbers["Above"],
             "detections": numbers["Detections"],
-            "right": numbers["correct"],
+            "right": right,
         }
     )
 
@@ -318,13 +312,11 @@ def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
             f" right ({row['low']:.1%} to {row['high']:.1%})"
         )
     elif len(reached):
-        needed = checks_for(reached, promise)
-        row = reached.loc[needed.idxmin()]
+        row = reached.loc[reached["low"].idxmax()]
         yield (
             f"{row['checks']:,.0f} checks of scores above {row['above']:.3f} are too"
             f" few to promise {promise:.0%}: {row['precision']:.1%} are right"
-            f" ({row['low']:.1%} to {row['high']:.1%}); about {needed.min():.1f} times"
-            " as many would do"
+            f" ({row['low']:.1%} to {row['high']:.1%}); more checks may do"
         )
     else:
         row = above.loc[above["precision"].idxmax()]
@@ -334,9 +326,3 @@ def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
             f" {row['above']:.3f}; train with sounds of this place (BACKGROUND_AUDIO)"
             " or with its annotations"
         )
-
-
-def checks_for(above: pd.DataFrame, promise: float) -> "pd.Series[float]":
-    """How many times as many checks would move the lower end to `promise`."""
-    ratio = (above["precision"] - above["low"]) / (above["precision"] - promise)
-    return ratio**2

@@ -165,7 +165,7 @@ def test_damaged_folds_are_told(tmp_path, change):
     folder = class_folders(tmp_path / "mine", each=15)
     folds_of(folder, tmp_path)
     change(tmp_path / "data" / "mine" / "folds.csv")
-    with refused(r"has the columns|cannot be read as a CSV|has fold 'x'"):
+    with refused(r"has the columns|cannot be read as a table|has fold 'x'"):
         folds_of(folder, tmp_path)
 
 

@@ -152,7 +152,7 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
             for fold in ("", "0", "1.5", "99999999999999999999")
         ),
         ("", "cannot be read as a CSV"),
-        ("filename,label\na.wav,K\udce4uzchen\n", "UTF-8"),  # written as Latin-1
+        ("filename,label\na.wav,K\udc8auzchen\n", "UTF-8"),  # in Mac Roman
         ('filename,label\n"a.wav,dog\n', "cannot be read as a CSV"),
         ("filename,label\na\n", "no label"),
     ],
