@@ -1,5 +1,6 @@
 """Unpack an archive safely, move a finished dataset into place."""
 
+import filecmp
 import lzma
 import re
 import shutil
@@ -31,21 +32,41 @@ DAMAGED = (
 
 @contextmanager
 def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """Yield an empty folder to fill; then move its `parts` into `folder` in this order.
+    """Yield an empty folder to fill; then move the files that `folder` lacks of its
+    `parts` into it, in this order; RequestError if one is there with other content.
 
     A failure before leaves `folder` as it was. The caller holds `making(folder)`.
     """
     stage = folder / UNFINISHED
     try:
-        _remove(stage)
+        shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)
         yield stage
-        for part in reversed(parts):
-            _remove(folder / part)
+        lacking = []
         for part in parts:
-            (stage / part).replace(folder / part)
+            for file in (stage / part, *sorted((stage / part).rglob("*"))):
+                place = folder / file.relative_to(stage)
+                if not place.exists():
+                    lacking.append((file, place))
+                elif not same_content(file, place):
+                    raise RequestError(
+                        f"{place} is there with other content and is not replaced: move"
+                        " it, or give another folder, DATA="
+                    )
+        for file, place in lacking:
+            if file.is_dir():
+                place.mkdir()
+            else:
+                file.replace(place)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def same_content(file: Path, other: Path) -> bool:
+    """Whether both are folders, or files of the same bytes."""
+    if file.is_dir() or other.is_dir():
+        return file.is_dir() and other.is_dir()
+    return filecmp.cmp(file, other, shallow=False)
 
 
 def making(folder: Path) -> Lock:
@@ -59,13 +80,6 @@ def making(folder: Path) -> Lock:
             f"{folder} may not be written ({error.strerror}): DATA= names a folder of"
             " your own"
         ) from error
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 class Refused(RequestError):

@@ -13,6 +13,7 @@ from featurestack.pipeline.datasets.unpack import UNFINISHED
 from featurestack.pipeline.synth import write_dataset
 from tests.pipeline.datasets.folders import dataset
 from tests.pipeline.test_features import variant
+from tests.refusal import refused
 
 RATE = synth.SAMPLE_RATE
 NAMED = {
@@ -81,3 +82,11 @@ def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(
     write_dataset(tmp_path)
     assert first.exists()
     assert not (tmp_path / UNFINISHED).exists()
+    first.write_bytes(b"my own")
+    (tmp_path / "audio" / "mine.wav").touch()
+    (tmp_path / "meta" / "synth.csv").unlink()
+    with refused("is there with other content"):
+        write_dataset(tmp_path)
+    assert (
+        first.read_bytes() == b"my own" and (tmp_path / "audio" / "mine.wav").exists()
+    )
