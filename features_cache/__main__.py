@@ -27,7 +27,7 @@ def info(options: DatasetOptions) -> None:
     parameters, versions.
     """
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.inspect import describe_cache
+    from featurestack.features_cache.contents import describe_cache
 
     print(describe_cache(cache_of(options)))
 
@@ -35,7 +35,7 @@ def info(options: DatasetOptions) -> None:
 def verify(options: VerifyOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.inspect import print_verdicts
+    from featurestack.features_cache.contents import print_verdicts
 
     return 0 if print_verdicts(cache_of(options), options.features) else 1
 
@@ -45,7 +45,7 @@ def table(options: TableOptions) -> None:
     pandas.
     """
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.inspect import statistics_table, write_table
+    from featurestack.features_cache.contents import statistics_table, write_table
 
     cache = cache_of(options)
     target = options.file or Path(f"{cache.settings['dataset']}-statistics.csv")

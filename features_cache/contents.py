@@ -26,8 +26,7 @@ from featurestack.features_cache.side_files import (
     failed_clips,
     forget_verified,
 )
-from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS
-from featurestack.storage.files import replace_file
+from featurestack.storage.own_files import own_file
 
 HEADER = (
     "feature",
@@ -39,7 +38,7 @@ HEADER = (
     "rounding",
     "units",
 )
-FIRST_COLUMNS = (*CLIP_COLUMNS, *WINDOW_COLUMNS)
+RECORD = ".table.json"  # of the files that `table` writes
 BATCH = 64  # clips that are read at once
 SAMPLED_CLIPS = 16  # clips whose largest value gives the rounding error
 
@@ -183,14 +182,7 @@ def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, target: Path) -> None:
-    """Write a table as CSV; RequestError for a file that is there and no such table."""
+    """Write a table as CSV; RequestError for a file that the user made or changed."""
     if target.suffix != ".csv":
         raise RequestError(f"FILE={target}: expected a name that ends in .csv")
-    if target.is_file():
-        with target.open("rb") as content:
-            first = content.readline()
-        if not first.startswith(",".join(FIRST_COLUMNS).encode()):
-            raise RequestError(
-                f"{target} is another table and is not replaced: give another FILE"
-            )
-    replace_file(target, as_csv(table))
+    own_file(target, RECORD, "FILE").write({target.name: as_csv(table)})

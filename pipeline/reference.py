@@ -27,7 +27,7 @@ from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache, Channel, parse_list
 from featurestack.features_cache.cache import UnreadableClips, cache_of
-from featurestack.features_cache.inspect import print_verdicts
+from featurestack.features_cache.contents import print_verdicts
 from featurestack.pipeline import audio
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import VerifyCommand

@@ -1,5 +1,6 @@
 """`python -m pipeline show FILE FEATURES="mel mfcc"`: draw features to a PNG."""
 
+import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import ShowCommand
+from featurestack.storage.own_files import own_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,8 +25,7 @@ Drawing = TypeVar("Drawing", bound="Figure")
 WIDTH, HEIGHT = 8.0, 2.2  # inches; the height is that of one feature
 TICKS = 6  # on an axis, about
 CEPSTRUM = "dB, cepstrum"  # row 0, the level, is far larger than the others
-PNG = b"\x89PNG"
-MAKER = "featurestack"  # in the PNG's metadata, so that no other figure is replaced
+RECORD = ".show.json"
 
 Numbers = NDArray[np.number]
 
@@ -34,29 +35,20 @@ def show_features(options: ShowCommand) -> int:
     from matplotlib.figure import Figure
 
     path = options.out or Path(f"{options.audio.stem}.png")
-    refuse_foreign(path)
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"OUT={path}: expected a name that ends in .png")
+    own = own_file(path, RECORD, "OUT")
     try:
         rate = options.sample_rate or audio.file_info(options.audio).sample_rate
         y = audio.decode(options.audio, rate, channel=options.channel)
     except audio.AudioError as error:
         raise RequestError(f"{options.audio}: {error}") from None
     figure = draw(Figure(layout="constrained"), Clip(y, rate), options.features)
-    figure.savefig(path, dpi=150, metadata={"Software": MAKER})
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    own.write({path.name: content.getvalue()})
     print(path)
     return 0
-
-
-def refuse_foreign(path: Path) -> None:
-    """RequestError if OUT is no PNG, or a file that this command has not made."""
-    if path.suffix.lower() != ".png":
-        raise RequestError(f"OUT={path}: expected a name that ends in .png")
-    if not path.exists():
-        return
-    content = path.read_bytes() if path.is_file() else b""
-    if not content.startswith(PNG) or MAKER.encode() not in content:
-        raise RequestError(
-            f"{path} is no figure of this command and is not replaced: give another OUT"
-        )
 
 
 def panels(names: list[Channel], sample_rate: int) -> Iterator[Channel]:

@@ -29,14 +29,15 @@ from featurestack.results.config import BundleConfig, Epoch, read_config, to_jso
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
 from featurestack.scores.tasks.registry import task_of
+from featurestack.storage.own_files import own_file
 from featurestack.train.augment import parse_augment, trained_shape, views
 from featurestack.train.checkpoint import (
     State,
+    as_bytes,
     load,
     load_weights,
     not_finite,
     read_safely,
-    save,
 )
 from featurestack.train.compute import Compute
 from featurestack.train.models.architecture import resolve
@@ -44,6 +45,7 @@ from featurestack.train.network_input import Floats, InputSpec, Numbers, Statist
 from featurestack.train.options import BundleOptions, refuse_inside
 
 BUNDLE_FORMAT = 3
+RECORD = ".bundle.json"  # of the files that `bundle` writes
 MOST_CLASSES = 50_000
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # largest allowed difference between a recomputed probability and predictions.csv
@@ -236,19 +238,11 @@ class TrainedModel:
 
 
 def make_bundle(options: BundleOptions) -> int:
-    """Write the run's bundle to `out` or <run>.bundle.pt, and print its size;
-    RequestError if it would replace anything but a bundle.
-    """
+    """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
     run = select_runs.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     refuse_inside(file)
-    if file.exists():
-        try:
-            read_bundle(file)
-        except RequestError as error:
-            raise RequestError(
-                f"{error}; it is not replaced: give another OUT"
-            ) from None
+    own = own_file(file, RECORD, "OUT")
     if options.refit:
         from featurestack.predict.refit import refit  # few need it
 
@@ -260,7 +254,8 @@ def make_bundle(options: BundleOptions) -> int:
     else:
         config, folds = bundle_of_run(run)
         made = f"{len(folds)} of {len(run.folds)} folds"
-    save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
+    content = {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds}
+    own.write({file.name: as_bytes(content)})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
     return 0

@@ -12,7 +12,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from featurestack.commandline.errors import RequestError
-from featurestack.storage.files import content_hash, hash_of, replace_file
+from featurestack.storage.files import (
+    content_hash,
+    hash_of,
+    refuse_special,
+    replace_file,
+)
 
 # a folder with this record was written by a command, and holds no data
 NO_DATA = ".no-data.json"
@@ -116,8 +121,11 @@ class OwnFiles:
         replace_file(self.record, text, durable=durable)
 
 
-def write_own(file: Path, content: str | bytes, *, record: str, option: str) -> None:
-    """Write one file of a command; RequestError if the user made or changed it."""
+def own_file(file: Path, record: str, option: str) -> OwnFiles:
+    """The record of a command that writes one file; RequestError if the user made or
+    changed the file, or if its folder is missing.
+    """
+    refuse_special(file)
     own = OwnFiles(file.parent, record)
     own.require(file.name, option)
-    own.write({file.name: content})
+    return own

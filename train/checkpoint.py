@@ -34,10 +34,14 @@ ZIP = b"PK\x03\x04"
 LISTED = 160  # characters of torch's reason that are printed
 
 
-def save(file: Path, state: State) -> None:
+def as_bytes(state: State) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    replace_file(file, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def save(file: Path, state: State) -> None:
+    replace_file(file, as_bytes(state))
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:

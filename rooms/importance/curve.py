@@ -6,6 +6,7 @@ stratified, and each lies within the next larger one. If a curve still rises at 
 more recordings help more than another model.
 """
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from featurestack.rooms.importance.fits import LoadedFolds, load_folds, make_fit
 from featurestack.rooms.importance.options import CurveOptions, ImportanceOptions
 from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.scores.tasks.base import clip_metric
-from featurestack.storage.files import replace_file, replaced
+from featurestack.storage.own_files import own_file
 
 # part of the training recordings -> its share
+RECORD = ".curve.json"
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
 
@@ -32,6 +34,8 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
     recordings and clips (means over folds), and mAP, or accuracy with the ends of its
     95 % interval.
     """
+    if options.out:  # before the work
+        own_file(options.out, RECORD, "OUT")
     rows = []
     for channels in parse_list(options.features):
         features = "+".join(map(str, channels))
@@ -93,10 +97,12 @@ def write_curve(curve: pd.DataFrame, file: Path) -> None:
     from featurestack.analysis.figures.drawing import draw
     from featurestack.analysis.figures.saving import SAVED_WITH
 
-    replace_file(file, curve.to_csv(index=False))
-    drawn = draw("curve", curve=curve)
-    with replaced(file.with_suffix(".svg"), locked=False) as draft:
-        drawn.savefig(draft, format="svg", **SAVED_WITH[".svg"])
+    content = io.BytesIO()
+    draw("curve", curve=curve).savefig(content, format="svg", **SAVED_WITH[".svg"])
+    figure = file.with_suffix(".svg")
+    own = own_file(file, RECORD, "OUT")
+    own.require(figure.name, "OUT")
+    own.write({file.name: curve.to_csv(index=False), figure.name: content.getvalue()})
 
 
 def curve_summary(curve: pd.DataFrame) -> str:

@@ -44,7 +44,7 @@ from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
 from featurestack.scores.tasks.registry import require_clips
-from featurestack.storage.files import refuse_special, replace_file
+from featurestack.storage.own_files import own_file
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import refuse_inside
 
@@ -52,7 +52,7 @@ OPSET = 18
 LENGTHS = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
 # number of the exported fold, one clip's stored features, that fold's probabilities
 Example = tuple[int, Values, Probabilities]
-OWN_KEYS = (CONFIG.encode(), b"sample_rate", b"folds")  # the metadata's keys
+RECORD = ".export.json"
 
 
 class ExportedRun(nn.Module):
@@ -90,11 +90,7 @@ def export_run(options: ExportOptions) -> int:
     require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
     refuse_inside(file)
-    refuse_special(file)
-    if file.is_file():
-        content = file.read_bytes()
-        if not all(key in content for key in OWN_KEYS):
-            raise RequestError(f"{file} is not from this command: give another OUT")
+    own = own_file(file, RECORD, "OUT")
     model = TrainedModel(bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
@@ -114,7 +110,7 @@ def export_run(options: ExportOptions) -> int:
             f"{file} is not written: its probabilities differ from the networks' by"
             f" {largest:.1e}"
         )
-    replace_file(file, content)
+    own.write({file.name: content})
     print(
         f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))};"
         f" probabilities differ from the networks' by {largest:.1e} at most"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from featurestack.features_cache import external
-from featurestack.features_cache.inspect import statistics_table, write_table
+from featurestack.features_cache.contents import statistics_table, write_table
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 
@@ -29,7 +29,7 @@ def test_columns_that_are_not_times_keep_their_values(cache):
 def test_a_file_of_another_kind_is_not_replaced(cache, tmp_path, name):
     table = statistics_table(cache, ["mine"])
     (tmp_path / name).write_text("clip_id,fold\n")
-    with refused("ends in .csv|another table"):
+    with refused("ends in .csv|was not written by this command"):
         write_table(table, tmp_path / name)
     assert (tmp_path / name).read_text() == "clip_id,fold\n"
 

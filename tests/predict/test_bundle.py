@@ -160,7 +160,7 @@ def test_no_file_of_a_run_is_replaced(sounding):
 def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path, content):
     mine = tmp_path / "mine.pt"
     mine.write_bytes(content)
-    with refused("it is not replaced: give another OUT"):
+    with refused("was not written by this command"):
         bundle.make_bundle(BundleOptions(run=str(sounding.path), out=mine))
     assert mine.read_bytes() == content
     assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=file)) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from featurestack.storage import own_files
 from featurestack.storage.files import hash_of, replace_file
-from featurestack.storage.own_files import OwnFiles, write_own
+from featurestack.storage.own_files import OwnFiles, own_file
 from tests.refusal import refused
 
 
@@ -30,11 +30,11 @@ def test_changed_files_and_the_users_stay_and_are_named(tmp_path):
 
 def test_a_file_of_another_command_is_not_replaced(tmp_path):
     file = tmp_path / "a.csv"
-    write_own(file, "1", record=".table.json", option="FILE")
-    write_own(file, "2", record=".table.json", option="FILE")
-    assert file.read_text() == "2"
+    for text in ("1", "2"):
+        own_file(file, ".table.json", "FILE").write({file.name: text})
+        assert file.read_text() == text
     with refused("was not written by this command"):
-        write_own(file, "3", record=".export.json", option="OUT")
+        own_file(file, ".export.json", "OUT")
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3])
