@@ -20,7 +20,7 @@
 #:
 #: DATASET=esc50             esc50, esc10, synth, synth_mix, a folder of sounds, a CSV, a cache folder
 #: FEATURES=mel+mfcc+chroma  one feature set for train; a list for features and sweep; all, small
-#: MODEL=resnet18+texturenet    python -m train list shows them; a+b is an ensemble
+#: MODEL=resnet18            python -m train list shows them
 #: FOLDS="1 3"               some of the folds; all of them by default
 #: EPOCHS=  GRID=64x216      how long, on which grid of rows and frames
 #: AUGMENT=  VAL=none        random changes of training clips; VAL=group or next for early stopping

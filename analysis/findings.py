@@ -25,7 +25,6 @@ from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
 from featurestack.results.config import ChoiceConfig
 from featurestack.scores.accuracy import ACCURACY
-from featurestack.scores.tasks.base import clip_metric
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -204,7 +203,7 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         "runs": details,
         "settings": pd.DataFrame(options).fillna(""),
         "ablations": changes,
-        **tables_of_ranking(main, table, rows, reports),
+        **tables_of_ranking(main, table, reports),
     }
     kept = {name: own for name, own in made.items() if len(own)}
     for run in runs:
@@ -252,22 +251,18 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
 def tables_of_ranking(
     main: Ranking,
     table: pd.DataFrame,
-    rows: Sequence[Row],
     reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
-    """The tables that compare runs: comparison.csv; members.csv, the score of each
-    member of an ensemble; literature.csv; recall_by_class.csv, with tags
-    precision_by_class.csv, every class by every run of the main ranking.
+    """The tables that compare runs: comparison.csv; literature.csv;
+    recall_by_class.csv, with tags precision_by_class.csv, every class by every run of
+    the main ranking.
 
-    table    all rows of `compared`; `rows` are those of the main ranking
+    table    all rows of `compared`
     reports  run -> its `tables.class_report`
     """
     score = main.best.task.score
     columns = (*COMPARISON, *main.metric.further_columns)
     comparison = table[[name for name in columns if name in table]]
-    members = [
-        (row["run"], *member) for row in rows for member in row["members"].items()
-    ]
     by_run = [
         reports[run.name][:-2].assign(run=run.name, category=run.categories)
         for run in main.runs
@@ -277,7 +272,6 @@ def tables_of_ranking(
         "comparison": comparison.rename(
             columns=lambda name: re.sub("^accuracy", score, name)
         ),
-        "members": pd.DataFrame(members, columns=["run", "member", score]),
         "literature": tables.literature(main),
         f"{of_class.removeprefix('average_')}_by_class": pd.concat(by_run)[
             ["run", "class", "category", of_class]
@@ -350,9 +344,9 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
 
     Columns: those of the comparison table, one for each metric, label, exact (another
     seed would give the same predictions), control (a feature occurs more than once in
-    its set), members (name -> accuracy alone), accuracy_low and _high, difference_low
-    and _high. `difference` is to the best of the main ranking, and NaN in the other
-    rankings; its interval is corrected like p, `error` is its standard error.
+    its set), accuracy_low and _high, difference_low and _high. `difference` is to the
+    best of the main ranking, and NaN in the other rankings; its interval is corrected
+    like p, `error` is its standard error.
     """
     parts = []
     for ranking in ranked:
@@ -382,16 +376,6 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "seeds": len(run.seeds),
                 "exact": run.exact,
                 "control": max(run.channels.values()) > 1,
-                # each member's mean accuracy over folds and seeds; tags: mAP
-                "members": {
-                    name: np.mean(
-                        [
-                            clip_metric(run.task).score(run.labels, own, run.folds)
-                            for own in values
-                        ]
-                    )
-                    for name, values in run.members.items()
-                },
             }
             for run in runs
         )

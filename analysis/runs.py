@@ -10,7 +10,7 @@ predictions.csv costs one fold.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
@@ -78,8 +78,6 @@ class Run:
     checkpoints: dict[str, Floats]
     # one row for each epoch: the columns of history.csv, fold, seed
     history: pd.DataFrame
-    # (S, N, K) each of a trained ensemble
-    members: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def config(self) -> RunConfig | UntrainedConfig:
@@ -284,13 +282,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             " score can be trusted: train this run again under another TAG"
         )
     history = pd.concat(curves, ignore_index=True).assign(seed=config.seed)
-    run = run_of(folder, clips, history)
-    for member in folder.members:
-        with named(f"the predictions of {member} alone are"):
-            alone = folder.scored(None, "test", run.checkpoint, member)
-            alone = alone.set_index("clip_id").loc[run.clip_ids, folder.classes]
-            run.members[member] = alone.to_numpy(dtype=float)[None]
-    return run
+    return run_of(folder, clips, history)
 
 
 def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
@@ -365,7 +357,6 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
         kept[0],
         folders=tuple(run.folders[0] for run in kept),
         checkpoints=together("checkpoints"),
-        members=together("members"),
         history=pd.concat([run.history for run in kept], ignore_index=True),
     )
 
@@ -414,7 +405,6 @@ def on_folds(run: Run, folds: Ints) -> Run:
         run,
         **{name: getattr(run, name)[kept] for name in CLIPS},
         checkpoints=tested(run.checkpoints),
-        members=tested(run.members),
     )
 
 

@@ -74,8 +74,8 @@ VARIANTS = {
     "cnn8": "MODEL=cnn8@width=4 EPOCHS=6 FOLDS=1",
     "validated": f"MODEL=cnn8@width=4 EPOCHS=6 VAL=group FOLDS=1 {CARRIED}",
     "texturenet": "MODEL=texturenet EPOCHS=6 AUGMENT=mask,shift FOLDS=1",
-    "ensemble": f"MODEL=cnn8@width=4+texturenet EPOCHS=4 VAL=next {CARRIED}",
-    "one epoch": "MODEL=cnn8@width=4+texturenet EPOCHS=1",
+    "all folds": f"MODEL=cnn8@width=4 EPOCHS=4 VAL=next {CARRIED}",
+    "one epoch": "MODEL=cnn8@width=4 EPOCHS=1",
     "linear": "MODEL=linear",
 }
 

@@ -76,7 +76,7 @@ def serve(
     network.train()
     while pipe.recv():
         for x, y in loader:
-            logits = network(x)  # (B, K), or (B, M, K) of an ensemble
+            logits = network(x)  # (B, K), or (B, M, K) of several networks
             logits = logits.view(len(x), -1, logits.shape[-1]).mean(1)
             loss = nn.functional.cross_entropy(logits, y)
             optimiser.zero_grad()

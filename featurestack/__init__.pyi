@@ -258,7 +258,7 @@ def train(
     dataset: str = 'esc50',
     name: str = '',
     features: str = 'mel+mfcc+chroma',
-    model: str = 'resnet18+texturenet',
+    model: str = 'resnet18',
     task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
@@ -315,10 +315,9 @@ def train(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texturenet] the network or linear model, see `train list`;
-        name@key=value,key=value sets its own options; a+b is the ensemble of two
-        that take images, b@weight=0.6 the weight of the second in its answer; the
-        default is mlp if every channel is a vector, such as an embedding
+    model: [resnet18] the network or linear model, see `train list`;
+        name@key=value,key=value sets its own options; the default is mlp if every
+        channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, tags (several labels
         per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
@@ -329,8 +328,7 @@ def train(
         size of the largest channel
     padding: [auto] frames of zeros after the end of short clips: drop resizes each
         clip's own frames to the grid, keep leaves them in; auto drops them for
-        convolutional networks and their ensembles if they are more than a fifth of
-        the time
+        convolutional networks if they are more than a fifth of the time
     norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
@@ -395,7 +393,7 @@ def own_run(
     dataset: str = 'esc50',
     name: str = '',
     features: str = 'mel+mfcc+chroma',
-    model: str = 'resnet18+texturenet',
+    model: str = 'resnet18',
     task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
@@ -456,10 +454,9 @@ def own_run(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texturenet] the network or linear model, see `train list`;
-        name@key=value,key=value sets its own options; a+b is the ensemble of two
-        that take images, b@weight=0.6 the weight of the second in its answer; the
-        default is mlp if every channel is a vector, such as an embedding
+    model: [resnet18] the network or linear model, see `train list`;
+        name@key=value,key=value sets its own options; the default is mlp if every
+        channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, tags (several labels
         per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
@@ -470,8 +467,7 @@ def own_run(
         size of the largest channel
     padding: [auto] frames of zeros after the end of short clips: drop resizes each
         clip's own frames to the grid, keep leaves them in; auto drops them for
-        convolutional networks and their ensembles if they are more than a fifth of
-        the time
+        convolutional networks if they are more than a fifth of the time
     norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
@@ -647,7 +643,7 @@ def sweep(
     data: str | Path = 'data',
     name: str = '',
     features: str | Sequence[str] = 'mel+mfcc+chroma',
-    model: str | Sequence[str] = 'resnet18+texturenet',
+    model: str | Sequence[str] = 'resnet18',
     task: str | Sequence[str] = 'auto',
     seed: int | Sequence[int] = 0,
     epochs: int | Sequence[int] = 40,
@@ -701,10 +697,9 @@ def sweep(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texturenet] the network or linear model, see `train list`;
-        name@key=value,key=value sets its own options; a+b is the ensemble of two
-        that take images, b@weight=0.6 the weight of the second in its answer; the
-        default is mlp if every channel is a vector, such as an embedding
+    model: [resnet18] the network or linear model, see `train list`;
+        name@key=value,key=value sets its own options; the default is mlp if every
+        channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, tags (several labels
         per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
@@ -715,8 +710,7 @@ def sweep(
         size of the largest channel
     padding: [auto] frames of zeros after the end of short clips: drop resizes each
         clip's own frames to the grid, keep leaves them in; auto drops them for
-        convolutional networks and their ensembles if they are more than a fifth of
-        the time
+        convolutional networks if they are more than a fifth of the time
     norm: [row] standardisation by feature, by row of a feature, or none
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
@@ -1085,8 +1079,7 @@ def detections(
 ) -> pd.DataFrame:
     """`make predict` by a run of events: a row for each detection in the recordings.
 
-    Columns: file, start, end, label, score, low, high, time. The command's files
-        are
+    Columns: file, start, end, label, score, time. The command's files are
     written too; if `tables` is given, scores.csv is among them.
 
         fs.detections("recordings", run="last", tables="labels")

@@ -201,7 +201,7 @@ class TrainedModel:
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model alone, unscaled as in predictions.csv."""
         return [
-            self.answers(fold, self.prepare(fold, values, filled))[0]
+            self.answers(fold, self.prepare(fold, values, filled))
             for fold in self.folds
         ]
 
@@ -224,8 +224,8 @@ class TrainedModel:
         return self.input.prepare(values, statistics, filled).float()
 
     def answers(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(A, N, K) class probabilities of inputs from `prepare`, BATCH clips at a
-        time, the mean over views: of the network, then of an ensemble's members.
+        """(N, K) class probabilities of inputs from `prepare`, BATCH clips at a time,
+        the mean over views.
         """
         network = self.folds[fold].network
         device = self.compute.device

@@ -1,8 +1,8 @@
 """`python -m train verify`: do a run's predictions follow from its weights?
 
 The weights of each fold predict that fold's test and validation clips again, from the
-features in the cache; the audio is not needed. Every column of predictions.csv, and of
-each member's table, is compared, and the folds and the protocol that run.json names.
+features in the cache; the audio is not needed. Every column of predictions.csv is
+compared, and the folds and the protocol that run.json names.
 Not compared are history.csv and what run.json says of machine, seconds and calibration.
 """
 
@@ -60,18 +60,15 @@ def verify_run(options: VerifyOptions) -> int:
     rows = 0
     sides: set[str] = set()
     for fold in run.finished:
-        again = predicted_again(run, cache, models, fold)
-        for member, expected in zip(("", *run.members), again, strict=True):
-            known = run.predictions(fold, member)
-            known = known[known["selection"].isin([*models])]
-            clips = differing_clips(known, expected, run.classes)
-            rows += len(known)
-            differing += len(clips)
-            sides.update(expected["split"])
-            alone = f", {member} alone" if member else ""
-            tell_differing(f"fold {fold}{alone}", clips, len(known))
+        expected = predicted_again(run, cache, models, fold)
+        known = run.predictions(fold)
+        known = known[known["selection"].isin([*models])]
+        clips = differing_clips(known, expected, run.classes)
+        rows += len(known)
+        differing += len(clips)
+        sides.update(expected["split"])
+        tell_differing(f"fold {fold}", clips, len(known))
     parts = [f"{' and '.join(sorted(sides))} clips", f"{' and '.join(models)} epoch"]
-    parts += [f"{member} alone" for member in run.members]
     compared = f"{counted(rows, 'row')} of {counted(len(run.finished), 'fold')}"
     compared += f": {', '.join(parts)}"
     if missing := [str(fold) for fold in run.folds if fold not in run.finished]:
@@ -116,8 +113,8 @@ def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:
 
 def predicted_again(
     run: RunFolder, cache: Cache, models: Models, fold: int
-) -> list[pd.DataFrame]:
-    """A fold's rows of predictions.csv, then of each member's table."""
+) -> pd.DataFrame:
+    """A fold's rows of predictions.csv."""
     config = run.training
     channels = [channel.channel for channel in config.channels]
     table = clips_of_run(config, cache)
@@ -141,10 +138,8 @@ def predicted_again(
                 answers.append(model.answers(fold, x))
     together = pd.concat(rows)[[*KEYS, "group", "target", *WINDOW_COLUMNS]]
     together = together.reset_index(drop=True)
-    return [
-        pd.concat([together, pd.DataFrame(own, columns=run.classes)], axis=1)
-        for own in np.concatenate(answers, axis=1)
-    ]
+    probabilities = pd.DataFrame(np.concatenate(answers), columns=run.classes)
+    return pd.concat([together, probabilities], axis=1)
 
 
 def differing_clips(

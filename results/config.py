@@ -217,8 +217,6 @@ class RunConfig(Record):
     own_code: tuple[str, ...] = ()
     model_summary: str  # the model in a sentence
     exact: bool  # training has one solution, whatever the seed
-    # members of an ensemble that was trained as one model
-    member_models: tuple[str, ...] = ()
     input_grid: str  # rows x frames of the network's input, before AUGMENT crops it
     # all folds of the protocol, trained or not
     folds: tuple[int, ...] = checked(check=distinct)

@@ -7,7 +7,6 @@
         fold1/predictions.csv            PREDICTION_COLUMNS, then start and end of
             windows (seconds), then one
                                          probability column per class
-        fold1/predictions-<member>.csv   the same table for each member of an ensemble
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
         fold1/augmented.npz              in the first trained fold: clips before and
             after each augmentation
@@ -65,6 +64,7 @@ WITHOUT_TRAINING: dict[str, type[UntrainedConfig]] = {
 }
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
+PREDICTIONS_FILE = "predictions.csv"
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
 # endings of two hidden folders that RETRAIN=1 makes beside a run: the new run in
@@ -165,13 +165,8 @@ class RunFolder:
     @property
     def finished(self) -> list[int]:
         """The folds that have their predictions."""
-        marks = {fold: self.fold(fold) / predictions_file() for fold in self.folds}
+        marks = {fold: self.fold(fold) / PREDICTIONS_FILE for fold in self.folds}
         return [fold for fold, mark in marks.items() if mark.is_file()]
-
-    @property
-    def members(self) -> tuple[str, ...]:
-        """Names of the members of an ensemble that was trained as one model."""
-        return self.config.member_models if isinstance(self.config, RunConfig) else ()
 
     @property
     def validated(self) -> bool:
@@ -225,35 +220,31 @@ class RunFolder:
             table["epoch"] = epochs
             return table
 
-    def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
+    def predictions(self, fold: int | None = None) -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, WINDOW_COLUMNS if clips are windows, then a
         column of floats per class, in the order of `classes`.
 
         Without `fold`, all finished folds follow each other, with a further first
-        column `fold`. With a `member` of an ensemble, the table is that member's.
-        RequestError if no fold is finished, or a file is damaged.
+        column `fold`. RequestError if no fold is finished, or a file is damaged.
         """
         if fold is None:
-            parts = {each: self.predictions(each, member) for each in self.finished}
+            parts = {each: self.predictions(each) for each in self.finished}
             if not parts:
                 raise RequestError(
                     f"{self.path} has no finished fold yet: continue its training"
                 )
             together = pd.concat(parts, names=["fold"])
             return together.reset_index("fold").reset_index(drop=True)
-        if (fold, member) not in self._tables:
-            file = self.fold(fold) / predictions_file(member)
-            # without this file the fold is not finished
-            finished = self.fold(fold) / predictions_file()
-            remedy = f"remove {finished} and train again, the other folds are kept"
+        if fold not in self._tables:
+            file = self.fold(fold) / PREDICTIONS_FILE
+            remedy = f"remove {file} and train again, the other folds are kept"
             with damage_named(file, remedy):
-                table = _read_predictions(file, self.classes, self.task)
-            self._tables[fold, member] = table
-        return self._tables[fold, member]
+                self._tables[fold] = _read_predictions(file, self.classes, self.task)
+        return self._tables[fold]
 
     @cached_property
-    def _tables(self) -> dict[tuple[int, str], pd.DataFrame]:
-        """(fold, member) -> predictions that were read."""
+    def _tables(self) -> dict[int, pd.DataFrame]:
+        """Fold -> predictions that were read."""
         return {}
 
     @property
@@ -267,10 +258,9 @@ class RunFolder:
         fold: int | None = None,
         split: str = "test",
         selection: str = "auto",
-        member: str = "",
     ) -> pd.DataFrame:
         """The rows of one split and selection; RequestError if there are none."""
-        table = self.predictions(fold, member)
+        table = self.predictions(fold)
         chosen = self.selection(selection)
         rows = table[(table["split"] == split) & (table["selection"] == chosen)]
         if rows.empty:
@@ -284,21 +274,18 @@ class RunFolder:
         fold: int | None = None,
         split: str = "test",
         selection: str = "auto",
-        member: str = "",
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one;
         with tags labels (N, K).
         """
-        table = self.scored(fold, split, selection, member)
+        table = self.scored(fold, split, selection)
         targets = self.task.targets(table["target"], self.classes)
         return table[self.classes].to_numpy(np.float32), targets
 
-    def scores(
-        self, split: str = "test", selection: str = "auto", member: str = ""
-    ) -> pd.DataFrame:
+    def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
         """A row of scores for each finished fold."""
         by_fold = {
-            fold: self.task.stages.scores_of_fold(self, fold, split, selection, member)
+            fold: self.task.stages.scores_of_fold(self, fold, split, selection)
             for fold in self.finished
         }
         return pd.DataFrame.from_dict(by_fold, orient="index")
@@ -405,8 +392,3 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
         if unknown or (path / "run.json").exists():
             found.append(RunFolder(path))
     return found
-
-
-def predictions_file(member: str = "") -> str:
-    """The name of the file of the run's predictions, or of an ensemble member's."""
-    return f"predictions-{member}.csv" if member else "predictions.csv"

@@ -11,7 +11,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import RunConfig, UntrainedConfig, to_json
-from featurestack.results.run_folder import PREDICTION_COLUMNS, predictions_file
+from featurestack.results.run_folder import PREDICTION_COLUMNS, PREDICTIONS_FILE
 from featurestack.storage.files import replace_file
 
 
@@ -57,10 +57,9 @@ def write_predictions(
     rows: pd.DataFrame,
     probabilities: np.ndarray,
     classes: Sequence[str],
-    member: str = "",
 ) -> None:
     """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities`
-    (N, K), exactly: of the run, last of all files, or of a `member` of an ensemble.
+    (N, K), exactly; the last file of a fold.
     """
     table = pd.DataFrame(probabilities, rows.index, classes)
     columns = [*PREDICTION_COLUMNS, *(name for name in WINDOW_COLUMNS if name in rows)]
@@ -69,4 +68,4 @@ def write_predictions(
     text = table.to_csv(
         index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
     )
-    replace_file(fold_folder / predictions_file(member), text, parents=True)
+    replace_file(fold_folder / PREDICTIONS_FILE, text, parents=True)

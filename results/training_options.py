@@ -44,11 +44,10 @@ class Training(Options):
         label=None,
     )
     model: str = option(
-        "resnet18+texturenet",
+        "resnet18",
         "the network or linear model, see `train list`;"
-        " name@key=value,key=value sets its own options; a+b is the ensemble of two"
-        " that take images, b@weight=0.6 the weight of the second in its answer; the"
-        " default is mlp if every channel is a vector, such as an embedding",
+        " name@key=value,key=value sets its own options; the default is mlp if every"
+        " channel is a vector, such as an embedding",
         label=None,
     )
     task: str = option(
@@ -84,7 +83,7 @@ class Training(Options):
         "auto",
         "frames of zeros after the end of short clips: drop resizes each clip's own"
         " frames to the grid, keep leaves them in; auto drops them for convolutional"
-        " networks and their ensembles if they are more than a fifth of the time",
+        " networks if they are more than a fifth of the time",
         needs="padding",
     )
     norm: Literal["feature", "row", "none"] = of_networks(

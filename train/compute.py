@@ -33,7 +33,6 @@ from featurestack.results.config import MOST_THREADS, Device
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
 from featurestack.storage import system
-from featurestack.train.models.ensemble import Ensemble
 from featurestack.train.optimisation import CrossEntropy
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -137,23 +136,17 @@ class Compute:
         task: Task,
         exact: bool = True,
     ) -> NDArray[np.float32]:
-        """(A, N, K) probabilities, a mean over each batch's views: the network's, its
-        members'.
-        """
+        """(N, K) probabilities, a mean over each batch's views."""
         answers = []
         for views in batches:
             by_view = []
             for view in views:
                 x = view.contiguous(memory_format=self.layout)
                 with self.exact() if exact else self.autocast():
-                    if isinstance(network, Ensemble):
-                        alone = network.alone(x)
-                        logits = torch.stack([network.join(alone), *alone.unbind(1)])
-                    else:
-                        logits = network(x).float()[None]
+                    logits = network(x).float()
                 by_view.append(task.activation(logits))
             answers.append(torch.stack(by_view).mean(0).cpu())
-        return torch.cat(answers, dim=1).numpy()
+        return torch.cat(answers).numpy()
 
 
 def device_of(text: str) -> str:
@@ -247,8 +240,8 @@ def trial_step(
         torch.manual_seed(0)
         with compute.autocast():
             logits = forward(x.contiguous(memory_format=compute.layout)).float()
-        members = logits.view(len(x), -1, y.shape[1])
-        loss = objective.loss(members, y, 0.0)
+        networks = logits.view(len(x), -1, y.shape[1])
+        loss = objective.loss(networks, y, 0.0)
         loss.backward()
         value = loss.item()  # waits for a GPU
     gradients = {name: weight.grad for name, weight in trial.named_parameters()}

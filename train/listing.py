@@ -87,7 +87,7 @@ def list_all(options: ListOptions) -> int:
     elif options.name:
         parameters, operations, stages = describe_model(options.name)
         rows = [(stage, "x".join(map(str, shape))) for stage, shape in stages]
-        print(f"{options.name}: {resolve(options.name).summary}\n")
+        print(f"{options.name}: {resolve(options.name).entry.summary}\n")
         print(text_table(rows, ("stage", "shape")))
         print(
             f"\n{count(parameters)} parameters, {count(operations)} multiply-adds per"

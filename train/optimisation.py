@@ -20,26 +20,26 @@ MOMENTUM = 0.9  # sgd's, by Nesterov
 class CrossEntropy:
     """The loss and the training score of one label a clip, the accuracy.
 
-    Conventions: logits (B, M, K) of M members, targets y (B, K). The classes share
+    Conventions: logits (B, M, K) of M networks, targets y (B, K). The classes share
     `smoothing` of a target evenly (Szegedy et al. 2016).
     """
 
     def loss(
         self,
-        members: torch.Tensor,
+        networks: torch.Tensor,
         y: torch.Tensor,
         smoothing: float,
         weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The mean loss of all members' logits; `weight` (K,) weighs each clip by the
+        """The mean loss of all networks' logits; `weight` (K,) weighs each clip by the
         classes of its target. torch would weigh each class's term of the cross-entropy,
         which pulls a clip towards the rare classes that smoothing adds to its target.
         """
-        logits, targets = flattened(members, y, smoothing)
+        logits, targets = flattened(networks, y, smoothing)
         if weight is None:
             return nn.functional.cross_entropy(logits, targets)
         losses = nn.functional.cross_entropy(logits, targets, reduction="none")
-        losses = losses.view(members.shape[:2])  # (B, M)
+        losses = losses.view(networks.shape[:2])  # (B, M)
         clip_weights = (y @ weight)[:, None]
         return (clip_weights * losses).mean()
 
@@ -63,13 +63,13 @@ class BinaryCrossEntropy(CrossEntropy):
 
     def loss(
         self,
-        members: torch.Tensor,
+        networks: torch.Tensor,
         y: torch.Tensor,
         smoothing: float,
         weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Class weights weigh the positive targets."""
-        logits, targets = flattened(members, y, smoothing)
+        logits, targets = flattened(networks, y, smoothing)
         return nn.functional.binary_cross_entropy_with_logits(
             logits, targets, pos_weight=weight
         )
@@ -98,13 +98,13 @@ OBJECTIVES: Registry[CrossEntropy] = Registry(
 
 
 def flattened(
-    members: torch.Tensor, y: torch.Tensor, smoothing: float
+    networks: torch.Tensor, y: torch.Tensor, smoothing: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and smoothed targets (B * M, K) of every member."""
+    """Logits and smoothed targets (B * M, K) of every network."""
     uniform = torch.full_like(y, 1 / y.shape[1])
     smooth = y.lerp(uniform, smoothing)
-    targets = smooth[:, None].expand_as(members)
-    return members.flatten(0, 1), targets.flatten(0, 1)
+    targets = smooth[:, None].expand_as(networks)
+    return networks.flatten(0, 1), targets.flatten(0, 1)
 
 
 def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:

@@ -171,7 +171,6 @@ class OwnRun:
             config,
             model_summary="A network of one's own, trained by a loop of one's own.",
             exact=False,
-            member_models=(),
             protocol=f"{config.protocol}; by a training loop outside of this project",
             options=replace(config.options, model=self.name),
             command=None,  # no command of this project trains it again

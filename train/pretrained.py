@@ -31,33 +31,24 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
 def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
-    """Load WEIGHTS into a network: `imagenet` into each member with published weights,
-    a file into the first.
+    """Load WEIGHTS into a network.
 
     The first convolution is adapted to the network's channels. The last layer keeps its
     own weights, because it has other classes. `network.loaded` names what was filled.
     """
-    members = {"": network}
-    if architecture.weight is not None:
-        members = {f"{name}.": child for name, child in network.named_children()}
-    files: list[str | Path] = [weights]
+    file: str | Path = weights
     if weights == "imagenet":
-        names = [entry.name for entry, _ in architecture.members]
-        files = [local_weights(name) or PUBLISHED.get(name, "") for name in names]
-    if not any(files):
+        name = architecture.entry.name
+        file = local_weights(name) or PUBLISHED.get(name, "")
+    if not file:
         known = ", ".join(PUBLISHED)
         raise RequestError(
             f"no ImageNet weights are published for {architecture.name}, only for"
             f" {known}"
         )
-    filled: set[str] = set()
-    for (prefix, member), file in zip(members.items(), files):
-        if not file:
-            continue
-        if str(file).startswith(("http://", "https://")):
-            file = fetch(str(file))
-        state = read_weights(Path(file))
-        filled |= {f"{prefix}{name}" for name in fill(member, state, str(file))}
+    if str(file).startswith(("http://", "https://")):
+        file = fetch(str(file))
+    filled = fill(network, read_weights(Path(file)), str(file))
     network.loaded = frozenset(filled)  # type: ignore[assignment]
 
 

@@ -7,7 +7,6 @@ Nothing here imports torch.
 """
 
 import hashlib
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ from featurestack.train.network_input import InputSpec
 from featurestack.train.options import RunOptions
 
 # raised if the same hash would mean something else, as it would after the change of an
-# option's default
-HASH_VERSION = 4
+# option's default or of a model
+HASH_VERSION = 5
 PATHS = ("weights", "background_audio")  # named by their last part
 
 
@@ -47,7 +46,6 @@ def hashed_content(
     clips    digest of the clips' ids, labels, categories, folds, source recordings and
              originals
     untimed  only if a channel whose columns are not time enters with all its values
-    revisions  only if a model's revision is above 1: the revision by model
     network  only for a training loop of one's own: the network's name
     """
     options = hashed_options(training)
@@ -66,8 +64,6 @@ def hashed_content(
     }
     if model.reads_all_values and not all(spec.timed):
         content["untimed"] = "all values"
-    if model.revisions:
-        content["revisions"] = model.revisions
     return content
 
 
@@ -76,7 +72,7 @@ def weights_file(training: Training) -> Path | None:
     if training.weights != "imagenet":
         file = Path(training.weights)
         return file if file.is_file() else None
-    model = re.split(r"[@+]", training.model)[0]
+    model = training.model.partition("@")[0]
     local = local_weights(model)
     return local if local and local.name != published_name(model) else None
 
@@ -95,7 +91,7 @@ def exact_training(
 ) -> Training:
     """The options of the hash, `auto` resolved if the machine does not decide."""
     exact: dict[str, Any] = {
-        "model": model.resolved,
+        "model": model.name,
         "augment": str(augmenter) or "none",
         "padding": "drop" if spec.drop_padding else "keep",
     }

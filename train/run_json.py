@@ -74,9 +74,8 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         composed_from=plan.composed_from
         or composed_from(plan.channel_names, plan.path.parent, plan.training.task),
         own_code=tuple(own_code.DEFINING),
-        model_summary=model.summary,
+        model_summary=model.entry.summary,
         exact=not model.kind.in_steps,
-        member_models=tuple(model.member_names),
         input_grid=f"{rows}x{frames}",
         folds=tuple(plan.folds),
         classes=plan.classes,

@@ -3,13 +3,13 @@
 import statistics
 from collections.abc import Sequence
 
-from featurestack.commandline.quantities import mean_percent, percent
+from featurestack.commandline.quantities import mean_percent
 from featurestack.results.run_folder import RunFolder
 
 
 def score_lines(run: RunFolder, folds: Sequence[int]) -> list[str]:
     """Scores of these folds of a run at the last epoch and, if validation
-    chose one, at the best epoch; of an ensemble those of each member too.
+    chose one, at the best epoch.
     """
     split = run.scored_split
     lines = []
@@ -30,13 +30,4 @@ def score_lines(run: RunFolder, folds: Sequence[int]) -> list[str]:
                 text = mean_percent(values)
             texts.append(f"{name} {text}")
         lines.append(f"{epoch}: {split} {', '.join(texts)}")
-    if run.members:
-        *alone, together = [
-            percent(run.scores(split, member=name)[run.task.score].loc[folds].mean())
-            for name in (*run.members, "")
-        ]
-        each = ", ".join(
-            f"{name} alone {value}" for name, value in zip(run.members, alone)
-        )
-        lines.append(f"{run.task.score}: {each}, together {together} %")
     return lines

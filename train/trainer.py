@@ -1,16 +1,16 @@
 """Training of one run: `train_run` calls `train_fold` for each fold, which calls
 `Trainer.fit`.
 
-Shapes: B clips per batch, C channels, H x W the grid, K classes, M members of an
-ensemble. Initial weights are seeded by (seed, fold), the random numbers of an epoch by
-(seed, fold, epoch): a fold that was killed and continued on the same machine ends with
-the same bits.
+Shapes: B clips per batch, C channels, H x W the grid, K classes, M networks that a
+model averages, mostly one. Initial weights are seeded by (seed, fold), the random
+numbers of an epoch by (seed, fold, epoch): a fold that was killed and continued on the
+same machine ends with the same bits.
 """
 
 import io
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
@@ -245,10 +245,10 @@ class Trainer:
 
     def loss(self, logits: torch.Tensor, targets: Any) -> torch.Tensor:
         """The mean loss of a step's logits (B, M * K) for its targets (B, K)."""
-        # (B, M, K): each member has a loss of its own
-        members = logits.view(len(logits), -1, targets.shape[1])
+        # (B, M, K): each network has a loss of its own
+        networks = logits.view(len(logits), -1, targets.shape[1])
         smoothing = self.training.smoothing
-        return self.objective.loss(members, targets, smoothing, self.class_weights)
+        return self.objective.loss(networks, targets, smoothing, self.class_weights)
 
     @cached_property
     def class_weights(self) -> torch.Tensor | None:
@@ -260,10 +260,8 @@ class Trainer:
 
     def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
         """The part of a step that `train_scores` needs."""
-        # a network of several members
-        join: Callable[[torch.Tensor], torch.Tensor] | None
-        join = getattr(self.network, "join", None)
-        return self.objective.observed(targets, join(logits) if join else logits)
+        networks = logits.view(len(logits), -1, targets.shape[1])
+        return self.objective.observed(targets, networks.mean(1))
 
     def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
         """The training scores of an epoch by column of history.csv."""
@@ -310,10 +308,8 @@ class Trainer:
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(A, N, K) probabilities, as means over each clip's views.
-
-        A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain
-        fp32, so that another machine gives nearly the same probabilities.
+        """(N, K) probabilities, as means over each clip's views; `exact` computes in
+        plain fp32, so that another machine gives nearly the same ones.
         """
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
@@ -329,8 +325,8 @@ class Trainer:
         """Scores of the `train`, `val` or `test` clips by history.csv's columns."""
         clips = getattr(self.data, side)
         targets = self.plan.targets[clips]
-        own_answer = self.predict(clips, exact=exact)[0]
-        scores = epoch_scores(self.plan.task, targets, own_answer)
+        answers = self.predict(clips, exact=exact)
+        scores = epoch_scores(self.plan.task, targets, answers)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     # ---- the state
@@ -570,13 +566,11 @@ def write_results(trainer: Trainer, folder: Path) -> None:
             if len(clips):
                 tables.append(plan.scored(clips, split=side, selection=selection))
                 answers.append(trainer.predict(clips, exact=True))
-    rows = pd.concat(tables)
-    together, *alone = np.concatenate(answers, axis=1)
-    for member, own in zip(plan.model.member_names, alone, strict=True):
-        run_writer.write_predictions(folder, rows, own, plan.names, member)
     trainer.write_answers(folder)
     # predictions.csv last: it says that the fold is finished
-    run_writer.write_predictions(folder, rows, together, plan.names)
+    run_writer.write_predictions(
+        folder, pd.concat(tables), np.concatenate(answers), plan.names
+    )
 
 
 def write_preview(data: FoldData, folder: Path) -> None:

@@ -108,7 +108,7 @@ class FramesOfRecordings(Stages):
         return read_tested(folder, folds)
 
     def scores_of_fold(
-        self, folder: RunFolder, fold: int, split: str, selection: str, member: str
+        self, folder: RunFolder, fold: int, split: str, selection: str
     ) -> dict[str, float]:
         return read_tested(folder, [fold]).epoch_scores()
 

@@ -305,8 +305,8 @@ class FrameTrainer(Trainer):
         return answers
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(1, N, K) the highest probability of each piece's frames."""
-        return self.frame_answers(clips).max(axis=1)[None]
+        """(N, K) the highest probability of each piece's frames."""
+        return self.frame_answers(clips).max(axis=1)
 
     # ---- what a run keeps
 

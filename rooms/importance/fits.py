@@ -130,7 +130,7 @@ class LoadedFolds:
         data = replace(data, plan=narrow, source=source)
         trainer = trainer_of(narrow)(data, draw_network(narrow, fold), Compute())
         trainer.train_epoch(progress(label="", unit="", silent=True))
-        return trainer.predict(data.test, exact=True)[0]
+        return trainer.predict(data.test, exact=True)
 
 
 def load_folds(fits: FitPlan) -> LoadedFolds:

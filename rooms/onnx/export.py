@@ -133,7 +133,7 @@ def example_clips(model: TrainedModel) -> Iterator[Example]:
                 values.append(stored)
                 own.append(stored[:, :, : spec.own_frames(channel, filled)[0]])
             x = model.prepare(fold, values, filled)
-            yield number, own, model.answers(fold, x)[0, 0]
+            yield number, own, model.answers(fold, x)[0]
 
 
 def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:

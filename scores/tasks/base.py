@@ -105,7 +105,7 @@ class Task(ABC):
 
     @abstractmethod
     def activation(self, logits: Tensor) -> Tensor:
-        """Probabilities (A, B, K) of logits (A, B, K)."""
+        """Probabilities (…, K) of logits (…, K)."""
 
     @abstractmethod
     def sound(self, probabilities: Probabilities) -> Labels:
@@ -234,10 +234,10 @@ class Stages:
         return None
 
     def scores_of_fold(
-        self, folder: Any, fold: int, split: str, selection: str, member: str
+        self, folder: Any, fold: int, split: str, selection: str
     ) -> dict[str, float]:
         """The scores of one fold of a `RunFolder`, as `epoch_scores`."""
-        probabilities, targets = folder.answers(fold, split, selection, member)
+        probabilities, targets = folder.answers(fold, split, selection)
         return epoch_scores(folder.task, targets, probabilities)
 
     def run_scores(self, run: Any) -> tuple[pd.DataFrame, dict[str, float]]:

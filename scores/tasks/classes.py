@@ -82,7 +82,7 @@ class Classes(Task):
         return text.isin(classes).to_numpy()
 
     def activation(self, logits: Tensor) -> Tensor:
-        return logits.softmax(2)
+        return logits.softmax(-1)
 
     def sound(self, probabilities: Probabilities) -> Labels:
         sums = probabilities.sum(axis=1, dtype=np.float64)

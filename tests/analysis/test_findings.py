@@ -1,16 +1,13 @@
-"""The findings of a report: threats, members, tables. `test_page` and `tests.golden`
+"""The findings of a report: threats, tables. `test_page` and `tests.golden`
 compare the rest.
 """
 
-import numpy as np
 import pytest
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import Threat, findings
-from featurestack.analysis.runs import Results, load_runs
-from featurestack.results.run_writer import write_predictions
+from featurestack.analysis.runs import Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
-from tests.run_configs import rewrite
 
 
 def test_uneven_classes_threaten_the_accuracy(hand_run):
@@ -24,23 +21,6 @@ def test_uneven_classes_threaten_the_accuracy(hand_run):
     assert found.threats == [Threat("uneven", 21, 79)]
     assert (found.state, found.chance_p) == ("chance", 1)
     assert found.chance == pytest.approx(0.79)
-
-
-def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
-    (run,) = made(MadeRun(folds=(2,))).runs
-    (folder,) = run.folders
-    rewrite(folder, member_models=("resnet18", "texturenet"))
-    rows = folder.predictions(2).iloc[:, :5]
-    right = run.labels.astype(np.float32)
-    write_predictions(folder.fold(2), rows, right, run.classes, "resnet18")
-    lacking = load_runs([folder])
-    assert {*lacking.runs[0].members} == {"resnet18"}
-    assert "texturenet" in lacking.problems[0].text
-    wrong = np.roll(right, 1, axis=1)
-    write_predictions(folder.fold(2), rows, wrong, run.classes, "texturenet")
-    found = findings(load_runs([folder]))
-    assert found.best["members"] == {"resnet18": 1, "texturenet": 0}
-    assert found.tables["members"]["member"].tolist() == ["resnet18", "texturenet"]
 
 
 def test_every_table_that_has_rows(made):

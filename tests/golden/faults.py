@@ -251,14 +251,9 @@ FAULTS: dict[str, Fault] = {
         f"{RESULTS}test_config.py {TRAIN}test_plan.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
-        "write_predictions(folder, rows, together, plan.names)",
-        "write_predictions(folder, rows, together, plan.names[::-1])",
+        "folder, pd.concat(tables), np.concatenate(answers), plan.names\n",
+        "folder, pd.concat(tables), np.concatenate(answers), plan.names[::-1]\n",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py golden:linear",
-    ),
-    "ensemble_weight_swapped": Fault(  # an ensemble's weight is its first member's
-        "return first.lerp(second, self.weight)",
-        "return second.lerp(first, self.weight)",
-        f"{TRAIN}models/test_architecture.py golden:ensemble",
     ),
     # files from elsewhere
     "code_in_weights": Fault(  # weights from a file may run code

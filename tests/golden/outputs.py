@@ -227,7 +227,6 @@ RUNS: dict[str, dict[str, Any]] = {
         "FEATURES": "mel+chroma",
         "FOLDS": 2,
     },
-    "ensemble": {"MODEL": "cnn8@width=8+texturenet@weight=0.7", "FEATURES": "mfcc"},
     "default": {"MODEL": None, "AUGMENT": None, "FOLDS": 1, "EPOCHS": 1},
     "categories": {"TASK": "categories", "MODEL": "texturenet"},
     "linear": {"MODEL": "linear", "SEED": 1},
@@ -395,9 +394,9 @@ def predicted():
     bundles.
     """
     linear = {"RUNS": "runs/linear"}
-    ensemble = {"RUNS": "runs/ensemble"}
+    step = {"RUNS": "runs/step"}
     group = {"RUNS": "runs/group"}
-    done("train bundle last", **ensemble, OUT="ensemble.pt")
+    done("train bundle last", **step, OUT="step.pt")
     outputs = {
         "files": done("train predict last", **linear, AUDIO="easy/bell", CSV=1).out,
         "best": done("train predict last", **group, AUDIO="easy/knock", CSV=1).out,
@@ -405,12 +404,10 @@ def predicted():
             done("train predict last", **linear, AUDIO="odd/stereo.wav", CSV=1).out
         ),
         "silence": (
-            done("train predict last", **ensemble, AUDIO="odd/silence.wav", CSV=1).out
+            done("train predict last", **step, AUDIO="odd/silence.wav", CSV=1).out
         ),
         "bundle": (
-            done(
-                "train predict ensemble.pt", AUDIO="easy/siren/siren1-A.wav", CSV=1
-            ).out
+            done("train predict step.pt", AUDIO="easy/siren/siren1-A.wav", CSV=1).out
         ),
     }
     through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5}

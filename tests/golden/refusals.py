@@ -86,8 +86,7 @@ train run DATASET=esc10 NAME=ten DATA=fresh -> features DATASET=esc10 NAME=ten D
 train run DATASET=easy MODEL=resnet81 -> resnet81 resnet18
 train run DATASET=easy MODEL=cnn8@widht=8 -> widht width
 train run DATASET=easy MODEL=cnn8@width=0 -> width 0
-train run DATASET=easy MODEL=cnn8+linear -> linear
-train run DATASET=easy MODEL=cnn8+texturenet@weight=1.5 -> weight 1.5
+train run DATASET=easy MODEL=cnn8+linear -> cnn8+linear
 train run DATASET=easy MODEL=aclnet FEATURES=mel -> aclnet waveform
 train run DATASET=easy FEATURES=waveform MODEL=cnn8 -> waveform
 train run DATASET=easy FOLDS=9 -> 9

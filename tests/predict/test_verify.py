@@ -27,10 +27,6 @@ TRAINED = {  # options -> what verify says that it compared
         "test and val clips, last and best epoch; without predictions: fold 3)",
     ),
     "no test": ({"val": "next", "skip_test": True}, ": val clips, last and best epoch"),
-    "members": (
-        {"model": "cnn4+texturenet"},
-        "2 folds: test clips, last epoch, cnn4 alone, texturenet alone; with",
-    ),
 }
 
 

@@ -11,7 +11,8 @@ import pytest
 from featurestack.results.run_folder import RETRAINED, RETRAINING, find, hidden
 from featurestack.results.run_writer import write_config
 from featurestack.storage.files import Lock
-from featurestack.train.models.architecture import Architecture
+from featurestack.train import run_identity
+from featurestack.train.run_identity import HASH_VERSION
 from tests.refusal import refused
 from tests.run_configs import ensemble_of
 from tests.train.little import execute
@@ -68,11 +69,11 @@ def test_an_old_run_whose_retraining_was_deleted_by_hand_comes_back(changed):
     assert len(found.predictions()) == 48
 
 
-def test_a_run_of_an_earlier_form_of_the_model_is_told_from_other_weights(
+def test_a_run_of_another_version_is_told_from_other_weights(
     options, finished, monkeypatch
 ):
-    monkeypatch.setattr(Architecture, "revisions", {"cnn4": 2})
-    with refused("different: the model's revision"):
+    monkeypatch.setattr(run_identity, "HASH_VERSION", HASH_VERSION + 1)
+    with refused("different: the program's version"):
         execute(options)
 
 

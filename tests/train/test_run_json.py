@@ -26,7 +26,6 @@ KINDS = {
     "plain": {},
     "validation": {"val": "group"},
     "categories": {"task": "categories"},
-    "ensemble": {"model": "cnn4+texturenet"},
     "linear": {"model": "linear"},
     "brought": {"features": "embedding", "model": "mlp"},
     "seed": {"seed": 1},
@@ -34,7 +33,6 @@ KINDS = {
 OPTIONAL = {
     "command",
     "computed",
-    "member_models",
     "parameters",
     "calibration.last",
     "calibration.best",

@@ -47,7 +47,7 @@ def finished(options):
     "changes",
     [
         {"model": "linear"},
-        {"model": "cnn4+texturenet"},
+        {"model": "texturenet"},
         {"augment": "mixup=0.4", "balance": "loss", "val": "group"},
     ],
 )
@@ -114,7 +114,7 @@ def test_the_table_of_a_sweep_has_their_average_precision(finished):
     assert f" {low} to {high}" in row
 
 
-def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets():
+def test_the_loss_is_binary_cross_entropy_of_each_network_with_smoothed_targets():
     logits = torch.randn(3, 2, 4)
     y = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
     smooth = (0.9 * y + 0.1 / 4)[:, None].expand(3, 2, 4)

@@ -47,7 +47,7 @@ def test_a_single_frame_is_described_by_its_values():
     assert example_channel("mel", rows=128, frames=2).statistics == 256
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn4+texturenet"])
+@pytest.mark.parametrize("model", ["mlp", "texturenet"])
 def test_a_run_reads_all_values(cached, tmp_path, model):
     options = little_options(cached, tmp_path / "runs")
     given = {"features": "rates+level", "grid": "32x32", "epochs": 12, "tta": 2}

@@ -2,9 +2,9 @@
 function for each model.
 
 A network takes a batch (B, C, H, W), float, and returns logits (B, classes). In
-training an ensemble returns the logits of each member, (B, members, classes). An image
-model takes any H and W from 64x108 up. A wave model takes H = 1 and W samples; models
-on vectors and row statistics take H = W = 1 and C numbers.
+training a network that averages several returns the logits of each, (B, networks,
+classes). An image model takes any H and W from 64x108 up. A wave model takes H = 1 and
+W samples; models on vectors and row statistics take H = W = 1 and C numbers.
 
 registry.py has the decorator, catalogue.py every model of the project, architecture.py
 finds a model by name. The other modules have the networks.

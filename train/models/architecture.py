@@ -1,8 +1,6 @@
-"""Architectures by name: `resnet18`, `cnn8@width=16`, `resnet18+texturenet@weight=0.6`.
+"""Architectures by name: `resnet18`, `cnn8@width=16`.
 
-`a+b` is the ensemble of two image models; `weight`, an option of the second, is its
-weight in the mean of their logits. torch is imported when a network is built, or a name
-is not in the catalogue.
+torch is imported when a network is built, or a name is not in the catalogue.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ import math
 import pkgutil
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ import featurestack.train.models.catalogue  # noqa: F401 registers the project's
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import number_of
 from featurestack.commandline.registry import Registry
-from featurestack.train.models.registry import MODELS, Given, Model
+from featurestack.train.models.registry import MODELS, Model
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
 
 if TYPE_CHECKING:
@@ -43,82 +42,39 @@ def all_models() -> Registry[Model]:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One model with its options, or an ensemble of two."""
+    """One model with its options."""
 
-    # one or two, with the options that were given
-    members: tuple[tuple[Model, Given], ...]
-    weight: float | None = None  # weight of the second member's logits in the mean
+    entry: Model
+    given: Mapping[str, float]  # options that were given
 
     @property
     def kind(self) -> InputKind:
-        return KINDS[self.members[0][0].kind]
+        return KINDS[self.entry.kind]
 
     @property
     def name(self) -> str:
         """The shortest name: options at their defaults are left out."""
-        return self._name(
-            with_weight=self.weight != self.members[-1][0].ensemble_weight
+        stated = ",".join(
+            f"{key}={value:.12g}"
+            for key, value in self.given.items()
+            if value != self.entry.options[key]
         )
-
-    @property
-    def resolved(self) -> str:
-        """The name with the ensemble's weight, for run.json and the hash."""
-        return self._name(with_weight=True)
-
-    def _name(self, with_weight: bool) -> str:
-        texts: list[str] = []
-        for entry, options in self.members:
-            given = {
-                key: value
-                for key, value in options.items()
-                if value != entry.options[key]
-            }
-            if with_weight and self.weight is not None and len(texts) == 1:
-                given["weight"] = self.weight
-            stated = ",".join(f"{key}={value:.12g}" for key, value in given.items())
-            texts.append(f"{entry.name}@{stated}" if stated else entry.name)
-        return "+".join(texts)
-
-    @property
-    def member_names(self) -> list[str]:
-        """The names of an ensemble's members; a second equal one is numbered."""
-        if self.weight is None:
-            return []
-        first, second = (Architecture((member,)).name for member in self.members)
-        return [first, second if second != first else f"{second}-2"]
+        return f"{self.entry.name}@{stated}" if stated else self.entry.name
 
     @property
     def augment(self) -> str:
         """The augmentations of AUGMENT=auto."""
-        return (
-            self.members[0][0].augment if self.weight is None else ""
-        ) or self.kind.augment
+        return self.entry.augment or self.kind.augment
 
     @property
     def reads_padding(self) -> bool:
         """Whether PADDING=auto keeps padding."""
-        alone = self.weight is None and self.members[0][0].reads_padding
-        return alone or self.kind.reads_padding
+        return self.entry.reads_padding or self.kind.reads_padding
 
     @property
     def reads_all_values(self) -> bool:
         """Whether a channel whose columns are not time enters with all its values."""
-        return self.kind.summarised or any(
-            entry.reads_all_values for entry, _ in self.members
-        )
-
-    @property
-    def revisions(self) -> dict[str, int]:
-        """The revision of each member if it is above 1."""
-        return {
-            entry.name: entry.revision
-            for entry, _ in self.members
-            if entry.revision > 1
-        }
-
-    @property
-    def summary(self) -> str:
-        return " Beside it: ".join(entry.summary for entry, _ in self.members)
+        return self.kind.summarised or self.entry.reads_all_values
 
     def build(
         self,
@@ -136,23 +92,11 @@ class Architecture:
         """
         from torch import nn
 
-        from featurestack.train.models.ensemble import Ensemble
-
-        planes = planes or (Plane(*shape, timed=True),) * channels
-        networks = [
-            entry.builder(
-                channels,
-                classes,
-                shape,
-                *([planes] if entry.reads_all_values else []),
-                **options,
-            )
-            for entry, options in self.members
-        ]
-        network = (
-            networks[0]
-            if self.weight is None
-            else Ensemble(networks[0], networks[1], self.weight)
+        of_channels: tuple[Planes, ...] = ()
+        if self.entry.reads_all_values:
+            of_channels = (planes or (Plane(*shape, timed=True),) * channels,)
+        network = self.entry.builder(
+            channels, classes, shape, *of_channels, **self.given
         )
         if generator is None:
             return network
@@ -198,48 +142,24 @@ def resolve(text: str) -> Architecture:
 
     >>> resolve("aclnet@width=0.5").name
     'aclnet@width=0.5'
-    >>> resolve("resnet18+texturenet").weight
-    0.67
     """
-    members: list[tuple[Model, Given]] = []
-    for part in text.split("+"):
-        name, _, options = part.partition("@")
-        # its module may not be imported yet
-        entry = MODELS[name] if name in MODELS else all_models()[name]
-        allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
-        given: Given = {}
-        for word in filter(None, options.split(",")):
-            key, _, value = word.partition("=")
-            if key not in allowed:
-                raise RequestError(nearest(f"option of {name}", key, allowed))
-            kind = type(allowed[key])
-            least, most = entry.bounds.get(key, POSITIVE)
-            try:
-                given[key] = number_of(value, kind)
-            except ValueError:
-                given[key] = math.nan
-            if not least <= given[key] <= most:
-                expected = (
-                    f"{least:g} to {most:g}"
-                    if key in entry.bounds
-                    else f"a positive {kind.__name__}"
-                )
-                raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
-        members.append((entry, given))
-    if len(members) == 1:
-        return Architecture(tuple(members))
-    if len(members) > 2:
-        raise RequestError(
-            f"MODEL={text}: an ensemble has two members, as in resnet18+texturenet"
-        )
-    for entry, _ in members:
-        if entry.kind != "image":
-            raise RequestError(
-                f"MODEL={text}: an ensemble joins models that take images, {entry.name}"
-                " does not"
-            )
-    second, given = members[1]
-    weight = given.pop("weight", second.ensemble_weight)
-    if weight >= 1:
-        raise RequestError(f"MODEL={text}: expected a weight between 0 and 1")
-    return Architecture(tuple(members), weight)
+    name, _, options = text.partition("@")
+    # its module may not be imported yet
+    entry = MODELS[name] if name in MODELS else all_models()[name]
+    given: dict[str, float] = {}
+    for word in filter(None, options.split(",")):
+        key, _, value = word.partition("=")
+        if key not in entry.options:
+            raise RequestError(nearest(f"option of {name}", key, entry.options))
+        kind = type(entry.options[key])
+        least, most = entry.bounds.get(key, POSITIVE)
+        try:
+            given[key] = number_of(value, kind)
+        except ValueError:
+            given[key] = math.nan
+        if not least <= given[key] <= most:
+            expected = f"a positive {kind.__name__}"
+            if key in entry.bounds:
+                expected = f"{least:g} to {most:g}"
+            raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
+    return Architecture(entry, given)

@@ -70,15 +70,8 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     return strided(channels, classes, shape, width)
 
 
-# No weight was clearly better than texturenet alone (docs/explanation/accuracy.md).
 # Shift changes no statistic, and gain did not help.
-@model(
-    kind="image",
-    ensemble_weight=0.67,
-    augment="none",
-    reads_padding=True,
-    revision=2,
-)
+@model(kind="image", augment="none", reads_padding=True)
 def texturenet(
     channels: int,
     classes: int,

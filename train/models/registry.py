@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Builder = Callable[..., "nn.Module"]
 Defined = TypeVar("Defined", bound=Builder)
-Given = dict[str, float]  # options by name
 
 MODELS: Registry[Model] = Registry("model", rooms="models")
 
@@ -30,11 +29,9 @@ class Model:
     name: str
     kind: str  # input kind, see train/network_input.py
     builder: Builder
-    ensemble_weight: float = 0.5  # by default, as the second member of an ensemble
     augment: str = ""  # AUGMENT=auto for this model alone; empty for that of its kind
     # how long a clip is (docs/howto/short-clips.md); PADDING=auto then keeps padding
     reads_padding: bool = False
-    revision: int = 1  # raised if the name means a different network; hashed
     # least and greatest value by option; other options take any positive value
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -49,7 +46,7 @@ class Model:
         return "planes" in inspect.signature(self.builder).parameters
 
     @property
-    def options(self) -> Given:
+    def options(self) -> dict[str, float]:
         """Every option with its default: the builder's keyword-only parameters."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

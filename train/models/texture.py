@@ -206,10 +206,4 @@ class TextureNet(nn.Module):
                 statistics = self.shift_invariant(statistics)
             by_member = [member(statistics) for member in self.members]
             logits = torch.stack(by_member, dim=1)
-        if self.training:
-            return logits
-        return self.join(logits)
-
-    def join(self, logits: torch.Tensor) -> torch.Tensor:
-        """The networks' logits (B, members, K) as one answer (B, K)."""
-        return logits.mean(1)
+        return logits if self.training else logits.mean(1)

@@ -22,7 +22,7 @@ onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
 
 # model -> its features, further options
 TRAINED = {
-    "cnn4+texturenet": ("mel:1-14+mel:1-14", {"norm": "feature", "tta": 3}),
+    "cnn4": ("mel:1-14+mel:1-14", {"norm": "feature", "tta": 3}),
     "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
     "linear": ("mel+chroma", {}),
 }

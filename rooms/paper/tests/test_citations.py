@@ -42,9 +42,11 @@ def test_every_entry_has_authors_title_year_and_venue():
 
 @pytest.mark.parametrize("dataset", ["esc10", "my_folder"])
 def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, dataset):
-    runs = of_sets(mel=0.8, model="resnet18+texturenet") + of_sets(
-        **{"embedding@model=speech": 0.5}, model="linear"
-    )
+    runs = [
+        *of_sets(mel=0.8, mfcc=0.7, model="resnet18"),
+        *of_sets(zcr=0.4, model="texturenet"),
+        *of_sets(**{"embedding@model=speech": 0.5}, model="linear"),
+    ]
     found = findings(made(*runs, dataset=dataset))
     latex.write_document(files_of_report(tmp_path), found, [], "")
     text = (tmp_path / "latex" / "main.tex").read_text()

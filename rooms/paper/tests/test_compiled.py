@@ -75,9 +75,7 @@ def test_fifty_classes_and_many_configurations_of_long_names(tmp_path):
         for number in range(12)
     ]
     runs = [
-        MadeRun(
-            features=features, skill=0.5 + number / 100, model="resnet18+texturenet"
-        )
+        MadeRun(features=features, skill=0.5 + number / 100, model="resnet18")
         for number, features in enumerate(sets)
     ]
     folder = report(tmp_path, made_clips(clips=400), runs, "a_b 100%")

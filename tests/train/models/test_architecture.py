@@ -1,4 +1,4 @@
-"""Every registered model learns and has the right shapes; models' names; ensembles."""
+"""Every registered model learns and has the right shapes; models' names."""
 
 import pytest
 import torch
@@ -23,9 +23,7 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
     optimiser = torch.optim.AdamW(built.parameters(), 0.001)
     losses = []
     for _ in range(3):
-        logits = (
-            built(x).view(5, -1, 5).mean(1)
-        )  # texturenet consists of three networks
+        logits = built(x).view(5, -1, 5).mean(1)  # texturenet averages three
         losses.append(torch.nn.functional.cross_entropy(logits, torch.arange(5)))
         optimiser.zero_grad()
         losses[-1].backward()
@@ -50,43 +48,23 @@ def test_image_models_take_any_grid_and_one_channel(name):
     [
         ("aclnet@dropout=1.5", r"aclnet@dropout='1.5': expected 0 to 0.9999"),
         ("texturenet@weight=0.5", "unknown option of texturenet 'weight'"),
-        ("resnet18+cnn4+cnn8", "an ensemble has two members"),
+        ("resnet18+texturenet", r"unknown model 'resnet18\+texturenet'"),
     ],
 )
-def test_a_wrong_option_and_a_third_member_are_refused(text, message):
+def test_a_wrong_option_and_two_models_are_refused(text, message):
     with refused(message):
         resolve(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "weight"),
+    ("text", "name"),
     [
-        ("cnn8@width=32", "cnn8", None),  # the default
-        ("mlp@dropout=0", "mlp@dropout=0", None),
-        ("resnet18+texturenet", "resnet18+texturenet", 0.67),
-        ("resnet18+texturenet@weight=0.67", "resnet18+texturenet", 0.67),
-        ("resnet18+cnn8", "resnet18+cnn8", 0.5),
-        (
-            "cnn8@width=16+texturenet@width=128,weight=0.6",
-            "cnn8@width=16+texturenet@width=128,weight=0.6",
-            0.6,
-        ),
+        ("cnn8@width=32", "cnn8"),  # the default
+        ("mlp@dropout=0", "mlp@dropout=0"),
+        ("texturenet@width=128,members=3", "texturenet@width=128"),
     ],
 )
-def test_an_ensembles_weight_stands_in_the_name_unless_it_is_the_default(
-    text, name, weight
-):
+def test_options_at_their_defaults_are_left_out_of_the_name(text, name):
     found = resolve(text)
-    assert (found.name, found.weight) == (name, weight)
-    assert resolve(found.name) == resolve(found.resolved)
-    assert weight is None or found.resolved.endswith(f"weight={weight}")
-
-
-def test_members_answer_apart_in_training_and_together_in_evaluation():
-    network = build("texturenet+cnn4@weight=0.3", 2, 5, (64, 108))
-    x = torch.randn(4, 2, 64, 108)
-    # three networks of texturenet, and cnn4 as often: half of the loss each
-    assert network(x).shape == (4, 6, 5)
-    network.eval()
-    wanted = 0.7 * network.first(x) + 0.3 * network.second(x)
-    torch.testing.assert_close(network(x), wanted)
+    assert found.name == name
+    assert resolve(found.name).name == name
