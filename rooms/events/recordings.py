@@ -4,20 +4,15 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
 from featurestack.commandline.errors import RequestError, closest, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
-
-LISTENED = 5  # seconds
-LEAST_KEPT = 0.3  # share of the louder channel's power; two unlike channels keep half
 
 
 class Measured(NamedTuple):
@@ -25,9 +20,7 @@ class Measured(NamedTuple):
 
     seconds: dict[str, float]  # readable file -> its length
     problems: dict[str, str]  # why the others cannot
-    # seconds that are missing at the end of a truncated one, NaN if the number is not
-    # known
-    lost: dict[str, float]
+    lost: dict[str, float]  # truncated file -> missing seconds, NaN if not known
     rates: dict[str, int]  # samples a second in the file
 
     @property
@@ -38,18 +31,16 @@ class Measured(NamedTuple):
 
     @property
     def lost_in_words(self) -> str:
-        """`2 truncated recordings, 12.3 s lost`."""
+        """`2 truncated recordings, 12.3 s lost`, of those whose loss is known."""
         known = np.nansum([*self.lost.values()])
-        text = f"{counted(len(self.lost), 'truncated recording')}, {known:.1f} s lost"
-        unknown = sum(map(math.isnan, self.lost.values()))
-        return text + (f", of {unknown:,} not known how much" if unknown else "")
+        return f"{counted(len(self.lost), 'truncated recording')}, {known:.1f} s lost"
 
 
 def measure_recordings(
     recordings: Mapping[str, Path],
     channel: int = 0,
 ) -> Measured:
-    """The recordings' facts; those whose channels are averaged are told."""
+    """The facts of recordings; tells whose channels are averaged."""
     measured = Measured({}, {}, {}, {})
     mixed = []
     infos = audio.file_infos(list(recordings.values()), truncated=True)
@@ -68,32 +59,10 @@ def measure_recordings(
     if mixed:
         tell(
             f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"
-            " they are averaged"
-        )
-    if quiet := [name for name in mixed if channels_cancel(recordings[name])]:
-        tell(
-            f"in {counted(len(quiet), 'recording')}, first {quiet[0]}, the average has"
-            f" under {LEAST_KEPT:.0%} of the power of the louder channel: they are in"
-            " antiphase, or one is silent; in features and predict CHANNEL=1 takes the"
-            " first alone"
+            " they are averaged; in features and predict CHANNEL=1 takes the first"
+            " alone"
         )
     return measured
-
-
-def channels_cancel(file: Path) -> bool:
-    """Whether the average of the channels is quiet, in LISTENED seconds of the file."""
-    parts = []
-    with (
-        suppress(soundfile.SoundFileError, RuntimeError),
-        soundfile.SoundFile(file) as sound,
-    ):
-        last = max(0, sound.frames - sound.samplerate)
-        for place in np.linspace(0, last, LISTENED).astype(int):
-            sound.seek(place)
-            parts.append(sound.read(sound.samplerate, always_2d=True))
-    y = np.concatenate(parts) if parts else np.zeros((1, 1))
-    kept = np.square(y.mean(axis=1)).mean()
-    return bool(kept < LEAST_KEPT * np.square(y).mean(axis=0).max())
 
 
 class Recordings:

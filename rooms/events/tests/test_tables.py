@@ -7,7 +7,11 @@ import pytest
 from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.predict import write_detection_tables
-from featurestack.rooms.events.tables import count_detections, detection_tables
+from featurestack.rooms.events.tables import (
+    clock_times,
+    count_detections,
+    detection_tables,
+)
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
 LABELS = ("+call", "-trill", "=song", "@x")
@@ -77,28 +81,23 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     assert len(pd.read_csv(tmp_path / "detections-2.csv")) == 1
 
 
-def test_a_night_is_counted_by_the_hour_of_the_clock():
-    name = "site_20240601_233000.flac"
+def test_detections_are_counted_by_recording_and_class():
     columns = ["file", "start", "end", "label"]
-    rows = [(name, 10.0, 11.0, "owl"), (name, 1799.5, 1801.0, "owl")]
-    rows += [(name, 5400.0, 5402.0, "owl"), ("x.wav", 3700.0, 3701.0, "owl")]
-    seconds = {name: 7200.0, "x.wav": 4000.0, "y.wav": 5.0}
-    problems = {"y.wav": "truncated, 3.0 s lost", "bad_20240601.wav": "not audio"}
+    rows = [("a.wav", 10.0, 11.0, "owl"), ("a.wav", 1799.5, 1801.0, "owl")]
+    seconds = {"a.wav": 7200.0, "b.wav": 5.0}
+    problems = {"b.wav": "truncated, 3.0 s lost", "bad.wav": "not audio"}
     counts = count_detections(
-        pd.DataFrame(rows, columns=columns), seconds, problems, ["owl"]
+        pd.DataFrame(rows, columns=columns), seconds, problems, ["jay", "owl"]
     )
-    assert counts["hour"].tolist() == ["23", "00", "01", "", "", "", ""]
-    assert counts["day"].tolist() == [
-        "2024-06-01",
-        *2 * ["2024-06-02"],
-        "",
-        "",
-        "",
-        "2024-06-01",
-    ]
-    assert counts["detections"].tolist()[:-1] == [2, 0, 1, 0, 1, 0]
-    assert counts["recorded_seconds"].tolist() == [1800, 3600, 1800, 3600, 400, 5, 0]
-    assert counts["problem"].tolist() == [*5 * [""], *problems.values()]
+    assert counts["detections"].tolist()[:-1] == [0, 2, 0, 0]
+    assert counts["seconds"].tolist()[:-1] == [0, 2.5, 0, 0]
+    assert counts["recorded_seconds"].tolist() == [7200, 7200, 5, 5, 0]
+    assert counts["problem"].tolist() == ["", "", *2 * [problems["b.wav"]], "not audio"]
+
+
+def test_the_clock_is_read_from_a_name():
+    table = pd.DataFrame({"file": ["x_20240531_233000.flac", "y.wav"], "start": 1800.5})
+    assert clock_times(table) == ["2024-06-01T00:00:00.500", ""]
 
 
 def test_the_tables_of_the_last_call_are_replaced_and_its_scores_stay(tmp_path):
