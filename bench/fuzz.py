@@ -2,7 +2,7 @@
 bench.fuzz`.
 
 A folder, the world, is made once: audio, annotation tables, caches, three runs, a bundle, a report,
-an archive, a recipe. In half of the trials one or two options of a
+an archive. In half of the trials one or two options of a
 command get hostile values, as flags or as variables; the options of all commands are
 about equally likely. In the others a file of the world is damaged, or replaced by a
 folder, a FIFO or a dangling link, and a command that reads the file is run; the groups
@@ -56,7 +56,7 @@ a{line}b {line} - -- = + , : @ %s $(x) ' " \ * {long} {accents} {deep} {bytes} a
 {delete} / . .. ~~ /nonexistent/path/x /dev/null /dev/full /proc/self/mem /etc/passwd {world}
 {world}/sounds {world}/fifo {world}/loop {world}/nothing {world}/sounds/x.txt {world}/model.pt
 {world}/data/little/features/mel.h5 {world}/data/little/features {world}/runs
-{world}/tree {world}/esc.zip {world}/own.txt tensorboard tcp://127.0.0.1:1 tls://127.0.0.1:1
+{world}/tree {world}/esc.zip tensorboard tcp://127.0.0.1:1 tls://127.0.0.1:1
 http://127.0.0.1:1/x.zip file:///etc/passwd 1x1 0x0 99999999x99999999 64x108 -1x5 1/0 5/3 1/1 0~1~2
 nan~nan 1,2 1e3 mel mel+mel mell mel:5-1 mel:0-9999 mel@n_mels=0 mel@n_mels=-1 mel@n_mels=nan
 mel@n_mels=99999999 mel@hop_length=0 mel@n_fft=1 mel@n_fft=-4 mel@fmin=1e9 mel@x=1 mel@ @n_mels=64
@@ -127,9 +127,7 @@ verify-cache     features_cache verify {sounds}
 run              train run {sounds} {runs} {training}
 run-tree         train run {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
 run-weights      train run {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
-run-recipe       train run {sounds} {runs} {linear} RECIPE={world}/own.txt FOLDS=1
 sweep            train sweep {sounds} {runs} {training} FOLDS=1
-sweep-recipe     train sweep {sounds} {runs} {linear} RECIPE={world}/own.txt FOLDS=1
 predict          train predict {of_run} {audio} DATA={world}/data JSON=1
 verify-run       train verify {of_run} DATA={world}/data
 predict-bundle   train predict RUN={world}/model.pt {audio} JSON=1
@@ -153,7 +151,6 @@ last\.pt                         predict bundle listen onnx predict-windows
 best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights
 esc\.zip                         data-zip
-own\.txt                         run-recipe sweep-recipe
 index\.h5$                       features verify info run analysis plan verify-run
 \.h5$                            features verify info run analysis plan verify-cache
 costs\.csv|failures\.csv|locks   features verify info run analysis plan
@@ -258,7 +255,6 @@ def make_world(world: Path) -> None:
         events = "start,end,label\n0.05,0.1,bell\n0.2,0.3,click\n"
         (tables / f"{recording.stem}.csv").write_text(events)
     shutil.make_archive(str(world / "esc"), "zip", world / "tree")
-    (world / "own.txt").write_text("# a recipe\nSEED=3\nVAL=group\n")
     calls = usual(world)
     others = ["MODEL=linear"], ["MODEL=texturenet", "VAL=group", "FOLDS=1"]
     made = [

@@ -169,17 +169,12 @@ class Options:
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options from texts by field name, with those of rooms if one is given; a
-        given text overrides that of a recipe.
-        """
+        """The options from texts by field name, with those of rooms if one is given."""
         known = fields(cls)
         if given.keys() - known.keys():
             extended = with_rooms(cls)
             if extended is not cls:
                 return extended.build(given)
-        for name, field in known.items():
-            if given.get(name) and (expand := field.metadata.get("expands")):
-                given = {**texts(cls, expand(given[name])), **given}
         for name in given:
             if name not in known:
                 raise RequestError(

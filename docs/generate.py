@@ -39,7 +39,6 @@ from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.rooms.events.tested import SCORE_COLUMNS
 from featurestack.scores.mean_average_precision import MEAN_AVERAGE_PRECISION
-from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
 
@@ -202,15 +201,6 @@ def augmentations_table() -> str:
     return table(head, rows)
 
 
-def recipes_list() -> str:
-    return "\n".join(
-        f"### {name}\n\n{recipes.description(name)}\n\n```\n"
-        + "\n".join(recipes.recipe_words(name))
-        + "\n```\n"
-        for name in recipes.names()
-    )
-
-
 def figures_list() -> str:
     calls = {
         name: f"fs.draw({name!r}, {arguments(entry.draw)})"
@@ -227,12 +217,11 @@ def registries_page() -> str:
     return REGISTRIES.format(
         models=models_table(),
         augmentations=augmentations_table(),
-        recipes=recipes_list(),
         figures=figures_list(),
     )
 
 
-REGISTRIES = """# Models, augmentations, recipes, figures
+REGISTRIES = """# Models, augmentations, figures
 
 Made from the registries; [models](../models.md) explains the first two.
 
@@ -243,14 +232,6 @@ Made from the registries; [models](../models.md) explains the first two.
 ## Augmentations
 
 {augmentations}
-
-## Recipes
-
-A recipe is a named list of options, one file in `train/recipes/`. `make train
-RECIPE=stopping` puts its values in place of the defaults; options that you give besides
-override them.
-
-{recipes}
 
 ## Figures
 

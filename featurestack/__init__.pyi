@@ -289,7 +289,6 @@ def train(
     threads: str = 'auto',
     compile: bool = False,
     folds: int | Sequence[int] = (),
-    recipe: str = '',
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
@@ -370,8 +369,6 @@ def train(
         for images
     compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
-    recipe: named setting, or a .txt file of your own: its values replace the
-        defaults of other options
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
         scores; 0 scores at the end only
@@ -424,7 +421,6 @@ def own_run(
     threads: str = 'auto',
     compile: bool = False,
     folds: int | Sequence[int] = (),
-    recipe: str = '',
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
@@ -509,8 +505,6 @@ def own_run(
         for images
     compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
-    recipe: named setting, or a .txt file of your own: its values replace the
-        defaults of other options
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
         scores; 0 scores at the end only
@@ -674,7 +668,6 @@ def sweep(
     threads: str | Sequence[str] = 'auto',
     compile: bool | Sequence[bool] = False,
     folds: int | Sequence[int] = (),
-    recipe: str | Sequence[str] = '',
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
@@ -752,8 +745,6 @@ def sweep(
         for images
     compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
-    recipe: named setting, or a .txt file of your own: its values replace the
-        defaults of other options
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
         scores; 0 scores at the end only

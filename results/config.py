@@ -44,7 +44,7 @@ from featurestack.results.training_options import Training, Validation
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
-RUN_FORMAT = 5  # raised if an older run.json can no longer be read
+RUN_FORMAT = 6  # raised if an older run.json can no longer be read
 # fields that a run has from its dataset and an `EnsembleConfig` from its members
 OF_DATASET = (
     "dataset",
@@ -209,7 +209,6 @@ class RunConfig(Record):
         metadata={"check": lambda options: options.task != "auto"}
     )
     tag: str  # TAG=
-    recipe: str  # RECIPE=
     note: str  # NOTE=
     # feature sets from which this one was composed by their scores on the tested folds
     composed_from: int = checked(0, default=0)

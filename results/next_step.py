@@ -225,7 +225,7 @@ def pretrained(state: State) -> str:
     mel = by_unframed(state.frames).get("mel")
     if not mel or not state.of_clips:
         return ""
-    return make_command("train", *state.given, f"FEATURES={mel}", "RECIPE=imagenet")
+    return make_command("train", *state.given, f"FEATURES={mel}", "WEIGHTS=imagenet")
 
 
 def pretrained_line(state: State) -> str:

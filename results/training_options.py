@@ -22,7 +22,7 @@ Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
 Needs = Literal["steps", "grid", "padding", "views", "balance", "background"]
 
-FIRST, MIDDLE, LAST = 0, 1, 2  # places among the loops of a sweep
+MIDDLE, LAST = 0, 1  # places among the loops of a sweep
 
 option = functools.partial(options.option, sweep=MIDDLE)
 of_networks = functools.partial(option, needs="steps")

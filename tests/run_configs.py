@@ -22,7 +22,6 @@ KNOWN = {
     "dataset": "made",
     "synthetic": True,
     "tag": "",
-    "recipe": "",
     "note": "made up",
     "model_summary": "",
     "exact": False,

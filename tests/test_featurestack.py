@@ -49,8 +49,8 @@ def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_mea
 
 def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
     monkeypatch.setattr(train_run, "execute", lambda options: options)
-    options = fs.train(folds=[1, 3], runs="elsewhere", recipe="short", epochs=7)
-    given = ["FOLDS=1 3", "RUNS=elsewhere", "RECIPE=short", "EPOCHS=7"]
+    options = fs.train(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
+    given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == RunOptions.build(texts(RunOptions, given))
     with refused("EPOCHS=many: expected a whole number"):
         fs.train(epochs="many")

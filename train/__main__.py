@@ -63,7 +63,7 @@ def bundle(options: BundleOptions) -> int:
 
 
 def list_(options: ListOptions) -> int:
-    """List models, augmentations, recipes and runs, or one model's stages."""
+    """List models, augmentations and runs, or one model's stages."""
     from featurestack.train.listing import list_all
 
     return list_all(options)

@@ -1,4 +1,4 @@
-"""`python -m train list`: models with their sizes, augmentations, recipes and
+"""`python -m train list`: models with their sizes, augmentations and
 runs; or the runs of several folders as a table.
 """
 
@@ -18,7 +18,6 @@ from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
 from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.storage.files import is_closed
-from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
@@ -107,14 +106,11 @@ def overview(runs: Path) -> list[str]:
     for name, kind in KINDS.items():
         lengths = [n for n in InputSpec.example(kind).shape if n > 1]
         inputs.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
-    recipe_rows = [(name, recipes.description(name)) for name in recipes.names()]
     parts = [
         f"Models ({', '.join(inputs)}; {CLASSES} classes)",
         models_table(),
         "Augmentations (AUGMENT=name=strength,…)",
         augmentations_table(),
-        "Recipes (RECIPE=name)",
-        text_table(recipe_rows, ("name", "")),
     ]
     rows = []
     problems = []

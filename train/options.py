@@ -25,8 +25,7 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.quantities import number_of, whole_number
 from featurestack.features_cache.location import is_cache
-from featurestack.results.training_options import FIRST, Training
-from featurestack.train.recipes import recipe_words
+from featurestack.results.training_options import Training
 
 of_networks = functools.partial(option, needs="steps")
 
@@ -38,13 +37,6 @@ class Execution(Options):
 
     folds: tuple[int, ...] = option(
         (), "test folds to train, all by default; later calls may add others"
-    )
-    recipe: str = option(
-        "",
-        "named setting, or a .txt file of your own: its values replace the defaults of"
-        " other options",
-        expands=recipe_words,
-        sweep=FIRST,
     )
     curve: int = of_networks(
         20,
@@ -82,7 +74,6 @@ class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
         "dataset",
         "features",
         "model",
-        "recipe",
         "folds",
         "seed",
         "epochs",
@@ -126,14 +117,14 @@ def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
 class SweepOptions(Options):
     """Several runs: every combination of the values given.
 
-    RECIPE, FEATURES and the options that can change predictions take lists, except
+    FEATURES and the options that can change predictions take lists, except
     DEVICE and SKIP_TEST.
     """
 
     example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texturenet" SEED="0 1 2"'
 
     shared = RunOptions
-    leading = ("dataset", "features", "model", "seed", "recipe", "max", "folds")
+    leading = ("dataset", "features", "model", "seed", "max", "folds")
     max: int = option(
         1, "most named features in one set: 2 adds every pair", least=1, most=10
     )
@@ -298,7 +289,7 @@ class RemoveOptions(RunsOptions):
 
 
 class ListOptions(Options):
-    """Models, augmentations, recipes and runs, one model's stages, or the runs of
+    """Models, augmentations and runs, one model's stages, or the runs of
     several folders as CSV.
     """
 

@@ -224,11 +224,9 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     content = hashed_content(training, cache, spec, table, model)
     targets = task.stages.targets(cache, training, channels)
     content |= targets
-    standard = RunOptions.build({"recipe": options.recipe})
     if network:
         content["network"] = network
-        standard = RunOptions()
-    changed_options = differences(options, standard)
+    changed_options = differences(options)
     name = label(
         options.features, network or model.name, changed_options, digest(content)
     )

@@ -101,11 +101,10 @@ def exact_training(
     return replace(part_of(options, Training), **exact)
 
 
-def differences(options: RunOptions, standard: RunOptions) -> list[str]:
-    """The last parts of a folder's name: recipe, options off `standard`, tag."""
-    parts = [Path(options.recipe).stem] if options.recipe else []
-    if standard.task == "auto":
-        standard = replace(standard, task="classes")
+def differences(options: RunOptions) -> list[str]:
+    """The last parts of a folder's name: options off their defaults, tag."""
+    parts = []
+    standard = RunOptions(task="classes")
     for name, field in fields(Training).items():
         prefix = field.metadata.get("label", f"{name}=")
         value = getattr(options, name)

@@ -69,7 +69,6 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         synthetic=cache.synthetic,
         options=plan.training,
         tag=plan.execution.tag,
-        recipe=plan.execution.recipe,
         note=plan.execution.note,
         composed_from=plan.composed_from
         or composed_from(plan.channel_names, plan.path.parent, plan.training.task),

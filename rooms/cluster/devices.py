@@ -64,7 +64,7 @@ def train_side_by_side(options: RunOptions) -> None:
 
 
 def child_words(options: RunOptions, device: str) -> list[str]:
-    """NAME=value of every option: RECIPE would replace an absent default."""
+    """NAME=value of every option, and of the code of one's own."""
     given = vars(options) | {"device": device}
     words = [f"{name.upper()}={written(value)}" for name, value in given.items()]
     return [*words, *own_code.words()]

@@ -138,12 +138,8 @@ known = cache(every_command)
 
 
 def with_values(words):
-    """The options that are not make's own and whose value is no placeholder and no
-    recipe of the reader.
-    """
-    own = re.compile(
-        "|".join([*(f"{name}=" for name in READ_BY_MAKEFILE), "RECIPE=.*/"])
-    )
+    """The options that are not make's own and whose value is no placeholder."""
+    own = re.compile("|".join(f"{name}=" for name in READ_BY_MAKEFILE))
     return [
         word for word in words if not PLACEHOLDER.search(word) and not own.match(word)
     ]
@@ -241,7 +237,7 @@ LEFT_OUT = (
     "scheduler",
     "part",
 )
-LEFT_OUT += ("recipe", "weights", "group", "folds_by", "data", "runs", "reports")
+LEFT_OUT += ("weights", "group", "folds_by", "data", "runs", "reports")
 
 
 @pytest.fixture(scope="module")

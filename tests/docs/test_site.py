@@ -18,7 +18,6 @@ from featurestack.commandline.options import fields
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.reference import DEFINITIONS
 from featurestack.results.config import Calibration, RunConfig
-from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
 from tests.docs.test_commands import DOCS, ROOT, every_page
@@ -50,9 +49,7 @@ def test_every_registered_thing_has_its_entry():
     assert all(
         f"| `{name}` |" in page for name in [*all_models(), *AUGMENTS.complete()]
     )
-    assert all(
-        f"\n### {name}\n" in page for name in [*recipes.names(), *FIGURES.complete()]
-    )
+    assert all(f"\n### {name}\n" in page for name in FIGURES.complete())
 
 
 def test_every_key_of_run_json_and_every_column_has_its_meaning():

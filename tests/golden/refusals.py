@@ -112,7 +112,6 @@ train run DATASET=easy AUGMENT=polarity -> polarity
 train run DATASET=easy COPIES=5 -> COPIES 5
 train run DATASET=easy BALANCE=both -> both loss
 train run DATASET=easy OPTIMIZER=adm -> adm adamw
-train run DATASET=easy RECIPE=shrot -> shrot short .txt
 train run DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
 train run DATASET=easy DEVICE=gpu -> gpu
 train run DATASET=easy DEVICE=' ' -> DEVICE empty

@@ -50,14 +50,14 @@ def test_a_few_sets_by_a_quick_model_are_proposed(cached, quick):
 
 def test_imagenets_weights_are_proposed_first_if_they_are_here(tmp_path):
     state = State(["DATASET=synth"], frames={"mel": 44, "mfcc": 44})
-    command = "make train DATASET=synth FEATURES=mel RECIPE=imagenet"
+    command = "make train DATASET=synth FEATURES=mel WEIGHTS=imagenet"
     assert f"{command}   (fetches 47 MB" in pretrained_line(state)
-    assert "RECIPE" not in next_step(state)[0]
+    assert "WEIGHTS" not in next_step(state)[0]
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "resnet18-mine.pth").touch()
     assert next_step(state) == (command, "first") and not pretrained_line(state)
     frames = replace(state, of_clips=False)
-    assert "RECIPE" not in next_step(frames)[0] and not pretrained_line(frames)
+    assert "WEIGHTS" not in next_step(frames)[0] and not pretrained_line(frames)
 
 
 @pytest.mark.parametrize(

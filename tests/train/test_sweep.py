@@ -8,8 +8,8 @@ import pytest
 
 from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.quantities import percent
-from featurestack.train import recipes, run, sweep
-from featurestack.train.options import RunOptions, SweepOptions
+from featurestack.train import run, sweep
+from featurestack.train.options import SweepOptions
 
 
 @pytest.fixture
@@ -57,26 +57,6 @@ def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsy
     jobs = sweep.product(change(several, "FEATURES=all", "MODEL=cnn4"))
     assert sorted(job.features for job in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
-
-
-def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
-    assert all(
-        RunOptions.build({"recipe": name}).recipe == name for name in recipes.names()
-    )
-    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
-    (tmp_path / "short.txt").write_text(
-        "# a comment\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n"
-    )
-    (tmp_path / "long.txt").write_text("EPOCHS=70\n")
-    jobs = sweep.product(
-        change(several, "RECIPE=short long", "FEATURES=mel", "BATCH=9")
-    )
-    assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [
-        ("short", 2, 9),
-        ("long", 2, 9),
-    ]
-    by_path = RunOptions.build({"recipe": str(tmp_path / "short.txt"), "epochs": "1"})
-    assert (by_path.epochs, by_path.batch) == (1, 5)
 
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
