@@ -320,14 +320,14 @@ def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.Data
 
         fs.predict_audio(run, ["dog.wav", "rain.flac"])
     """
-    from featurestack.predict.audio_model import AudioModel, predict_files
-    from featurestack.predict.bundle import bundle_of_run
+    from featurestack.predict.clips import predict_files
+    from featurestack.predict.predictor import Predictor
 
     for file in files:
         if not Path(file).is_file():
             raise RequestError(f"{file}: there is no such file")
     answers = predict_files(
-        AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files}
+        Predictor.load(trained), {str(file): Path(file) for file in files}
     )
     return answers.reset_index(names="file")
 

@@ -5,11 +5,11 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
 `weights_only=True`, so that nothing in it is executed.
 
     format   BUNDLE_FORMAT, raised when older files can no longer be read
-    config   run.json with the keys of `BundleConfig`
-    folds    {fold: {"network": state dict, "statistics": list}}
+    runs     of each run, several of an ensemble:
+             config   run.json with the keys of `BundleConfig`
+             folds    {fold: {"network": state dict, "statistics": list}}
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +21,17 @@ from torch import nn
 
 from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import size
+from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.spelling import make_command
-from featurestack.features_cache.names import parse_set
 from featurestack.results import select_runs
-from featurestack.results.config import BundleConfig, Epoch, read_config, to_json
+from featurestack.results.config import (
+    BundleConfig,
+    ChoiceConfig,
+    EnsembleConfig,
+    Epoch,
+    read_config,
+    to_json,
+)
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
 from featurestack.scores.tasks.registry import task_of
@@ -44,9 +50,8 @@ from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
 from featurestack.train.options import BundleOptions, refuse_inside
 
-BUNDLE_FORMAT = 3
+BUNDLE_FORMAT = 4
 RECORD = ".bundle.json"  # of the files that `bundle` writes
-MOST_CLASSES = 50_000
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # largest allowed difference between a recomputed probability and predictions.csv
 AGREES = 1e-3
@@ -90,53 +95,42 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     return Bundle(BundleConfig(**vars(config), selection=epoch), folds)
 
 
-def read_bundle(file: Path) -> Bundle:
-    """The bundle in this file; RequestError for any other or malformed content."""
+def bundles_of_run(run: RunFolder) -> list[Bundle]:
+    """The bundle of a run, or those of an ensemble's members; RequestError if it keeps
+    no weights.
+    """
+    return [bundle_of_run(member) for member in members_of(run)]
+
+
+def members_of(run: RunFolder) -> list[RunFolder]:
+    """The run, or the members of an ensemble of finished runs."""
+    config = run.config
+    if isinstance(config, EnsembleConfig) and not isinstance(config, ChoiceConfig):
+        return [RunFolder(run.path.with_name(name)) for name in config.members]
+    return [run]
+
+
+def read_bundle(file: Path) -> list[Bundle]:
+    """The bundles in this file; RequestError for any other or malformed content."""
+    made = f"{make_command('train bundle', 'RUN')} makes one"
     try:
         content = read_safely(file)
-    except ValueError as reason:
+        version = content["format"]
+    except (ValueError, LookupError, TypeError) as reason:
         raise RequestError(
-            f"{file} is no bundle that can be read safely ({reason})"
+            f"{file} is no bundle that can be read safely ({reason}): {made}"
         ) from None
-    keys = {"format", "config", "folds"}
-    if not isinstance(content, dict) or not keys <= content.keys():
-        raise RequestError(
-            f"{file} is no bundle: {make_command('train bundle', 'RUN')} makes one"
-        )
-    version = content["format"]
+    again = "make it again from its run"
     if not isinstance(version, int) or version != BUNDLE_FORMAT:
         named = version if isinstance(version, int) else type(version).__name__
         raise RequestError(
-            f"{file} has bundle format {named}, this project reads"
-            f" {BUNDLE_FORMAT}: make it again from its run"
+            f"{file} has bundle format {named}, this project reads {BUNDLE_FORMAT}:"
+            f" {again}"
         )
-    config = content["config"]
-    classes = config.get("classes", ()) if isinstance(config, dict) else ()
-    if isinstance(classes, list) and len(classes) > MOST_CLASSES:
-        raise RequestError(
-            f"{file} names {len(classes):,} classes; at most {MOST_CLASSES:,} are read"
-        )
-    if not isinstance(content["folds"], dict) or not content["folds"]:
-        raise RequestError(f"{file} holds no folds: make it again from its run")
-    read = read_config(config, BundleConfig, str(file), "make it again from its run")
-    return Bundle(read, content["folds"])
-
-
-def refuse_other_channels(config: BundleConfig) -> None:
-    """RequestError if the channels are not those of the configuration's feature set."""
-    features = parse_set(config.features)
-    for feature, channel in itertools.zip_longest(features, config.channels):
-        if (
-            feature is None
-            or channel is None
-            or feature.stored != channel.stored
-            or feature.rows not in (None, channel.row_range)
-        ):
-            channels = "+".join(str(channel.channel) for channel in config.channels)
-            raise RequestError(
-                f"the configuration names the features {config.features} and has the"
-                f" channels {channels}: make it again from its run"
-            )
+    return [
+        Bundle(read_config(run["config"], BundleConfig, str(file), again), run["folds"])
+        for run in content["runs"]
+    ]
 
 
 class FoldModel(NamedTuple):
@@ -146,14 +140,13 @@ class FoldModel(NamedTuple):
     statistics: list[Statistics]
 
 
-class TrainedModel:
+class RunModel:
     """The models of a run's folds: probabilities from stored features, in plain fp32
     like predictions.csv; RequestError for weights or statistics that do not fit.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         config = bundle.config
-        refuse_other_channels(config)
         self.config = config
         self.classes: list[str] = [entry.name for entry in config.classes]
         with own_code.defined_in(config.own_code):
@@ -166,6 +159,7 @@ class TrainedModel:
         self.compute = Compute(device, channels_last=self.input.grid != (1, 1))
         self.temperature = config.temperature
         self.task = task_of(config.task)
+        self.fold_numbers: tuple[int, ...] = tuple(bundle.folds)
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             try:
@@ -191,15 +185,11 @@ class TrainedModel:
         load_weights(network, state["network"], Path(name))
         return FoldModel(self.compute.place(network.eval()), statistics)
 
-    def probabilities(self, values: Values, filled: Floats) -> Probabilities:
-        """(B, K) for clips given by their stored features: the mean of all folds'
-        models. `filled` (B,) is the share of the duration that each clip fills; it
-        counts if the run was trained without padding.
-        """
-        return self.joined(self.by_fold(values, filled))
-
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
-        """(B, K) of each fold's model alone, unscaled as in predictions.csv."""
+        """(B, K) of each fold's model alone, unscaled as in predictions.csv, for clips
+        given by their stored features. `filled` (B,) is the share of the duration that
+        each clip fills; it counts if the run was trained without padding.
+        """
         return [
             self.answers(fold, self.prepare(fold, values, filled))
             for fold in self.folds
@@ -246,16 +236,17 @@ def make_bundle(options: BundleOptions) -> int:
     if options.refit:
         from featurestack.predict.refit import refit  # few need it
 
-        config, folds = refit(run, options.data)
+        bundles = [Bundle(*refit(run, options.data))]
         made = (
             "one model of all folds' clips, without a score of its own (that of"
             f" {run.name} is cross-validated)"
         )
     else:
-        config, folds = bundle_of_run(run)
-        made = f"{len(folds)} of {len(run.folds)} folds"
-    content = {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds}
-    own.write({file.name: as_bytes(content)})
+        bundles = bundles_of_run(run)
+        folds = sum(len(bundle.folds) for bundle in bundles)
+        made = f"{counted(folds, 'fold')} of {counted(len(bundles), 'run')}"
+    runs = [{"config": to_json(each.config), "folds": each.folds} for each in bundles]
+    own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, "runs": runs})})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
     return 0

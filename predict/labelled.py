@@ -34,8 +34,9 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
-from featurestack.predict.audio_model import AudioModel, predict_files, trained_clips
 from featurestack.predict.bundle import Probabilities
+from featurestack.predict.clips import predict_files, trained_clips
+from featurestack.predict.predictor import Predictor
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.imported import (
     Predictions,
@@ -64,7 +65,7 @@ class LabelledClips:
 
 def score_elsewhere(options: PredictOptions) -> int:
     """Write a run of DATASET and print its scores; 1 if a file was unreadable."""
-    model = AudioModel.open(replace(options, dataset=""))
+    model = Predictor.open(replace(options, dataset=""))
     run = model.run
     if run is None:
         raise RequestError(
@@ -73,6 +74,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         )
     other = load_other(options, run)
     clips = labelled_clips(other, run, options.data)
+    tell(f"predicted by {model.title}")
     table = clips.table.set_index("clip_id", drop=False)
     apart: dict[str, Probabilities] = {}
     answers = predict_files(

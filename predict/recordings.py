@@ -15,12 +15,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import duration
 from featurestack.commandline.terminal import progress
 from featurestack.pipeline import audio
-from featurestack.predict.audio_model import (
-    AudioModel,
-    Samples,
-    tell_failures,
-    tell_low_rates,
-)
+from featurestack.predict.clips import tell_failures, tell_low_rates
+from featurestack.predict.predictor import Predictor, Samples
 
 MOST_WINDOWS = 1000  # windows that begin within the length of one
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample
@@ -63,10 +59,10 @@ def resampled(
 
 
 def predict_recording(
-    model: AudioModel, file: Path, samples: int, step: int
+    model: Predictor, file: Path, samples: int, step: int
 ) -> pd.DataFrame:
     """A row for each window of `samples` samples, one every `step` samples: start, end,
-    `predicted` (see `AudioModel.predict`), and a probability for each class.
+    `predicted` (see `Predictor.predict`), and a probability for each class.
     """
     info = audio.file_info(file)
     rate = model.sample_rate
@@ -88,7 +84,7 @@ def predict_recording(
 
 
 def predict_recordings(
-    model: AudioModel, recordings: Mapping[str, Path], window: float, hop: float
+    model: Predictor, recordings: Mapping[str, Path], window: float, hop: float
 ) -> pd.DataFrame:
     """The rows of `predict_recording`, for windows of so many seconds, after the column
     `file`. Recordings that cannot be read are left out, and named.

@@ -11,30 +11,21 @@ and overflown integers too, and most of it with confidence.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
-from featurestack.predict.audio_model import (
-    TOLERANCE,
-    AudioModel,
-    Samples,
-    find_bundle,
-)
-from featurestack.predict.bundle import Probabilities, bundle_of_run
+from featurestack.predict.bundle import Probabilities
+from featurestack.predict.clips import TOLERANCE
+from featurestack.predict.predictor import Predictor, Samples
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.tasks.registry import require_clips
-from featurestack.train.compute import device_of
 from featurestack.train.options import TrainedOptions
-
-EXPORTED = "fs.Model of an ONNX file"  # a room's capability
 
 # samples of an integer type -> their zero and their full scale, as in audio files
 FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
@@ -77,13 +68,13 @@ class Model:
         reject: float = 0.0,
         gate: float | None = None,
     ) -> None:
-        self._model = audio_model(trained, Path(folder), device_of(device))
+        self._model = Predictor.load(trained, Path(folder), device=device)
         self._model.withhold(TrainedOptions(reject=reject, gate=gate))
         config = self._model.config
-        require_clips(self._model.task, f"{config.model} of {config.dataset}")
         self.classes: tuple[str, ...] = tuple(self._model.classes)
         self.features: dict[str, Mapping[str, object]] = {
-            channel.stored: dict(channel.parameters) for channel in config.channels
+            channel.stored: dict(channel.parameters)
+            for _, channel in self._model.channels
         }
         self.versions: dict[str, str] = dict(config.versions)
         self.sample_rate: int = self._model.sample_rate
@@ -106,7 +97,7 @@ class Model:
         clip = self.clip(y, sample_rate)
         values = [channel[None] for channel in model.features(clip)]
         filled = np.array([len(clip) / model.samples])
-        probabilities = model.probabilities(values, filled)
+        probabilities, _ = model.probabilities(values, filled)
         (predicted,) = model.predicted([clip], probabilities)
         return self.answer(probabilities[0], predicted)
 
@@ -133,7 +124,7 @@ class Model:
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
         rate = checked_rate(sample_rate)
-        samples = mono(scaled(as_array(y)), self._model.audio_channel)
+        samples = mono(scaled(y), self._model.audio_channel)
         seconds = len(samples) / rate
         if seconds > self.seconds + TOLERANCE:
             raise RequestError(
@@ -150,24 +141,6 @@ class Model:
         return samples[: self._model.samples]
 
 
-def audio_model(
-    trained: Path | str | RunFolder, folder: Path, device: str
-) -> AudioModel:
-    """The model of a bundle, an ONNX file or a run, as `Model` takes them."""
-    if isinstance(trained, RunFolder):
-        return AudioModel(bundle_of_run(trained), device)
-    if not isinstance(trained, str | Path):
-        raise RequestError(
-            f"Model({trained!r}): expected a bundle's file, or a run's name or path"
-        )
-    file = Path(trained)
-    if file.suffix == ".onnx" and file.is_file():
-        exported: Callable[[Path], AudioModel] = rooms.load("capabilities", EXPORTED)
-        return exported(file)
-    bundle, _ = find_bundle(str(trained), folder)
-    return AudioModel(bundle, device)
-
-
 def checked_rate(sample_rate: float) -> int:
     """The rate as a whole number; RequestError if it is none, or no rate of audio."""
     least, most = audio.LEAST_RATE, audio.MOST_RATE
@@ -180,21 +153,15 @@ def checked_rate(sample_rate: float) -> int:
     )
 
 
-def as_array(y: ArrayLike) -> NDArray[np.generic]:
-    """The samples as an array; RequestError if they are none, or if some are masked."""
-    if np.ma.is_masked(y):
-        raise RequestError("some samples are masked: give an array without a mask")
+def scaled(samples: ArrayLike) -> NDArray[np.float32]:
+    """Samples as float32 of full scale 1; RequestError for what is no audio."""
     try:
-        return np.asarray(y)
-    except (ValueError, TypeError, RuntimeError) as error:
+        y = np.asarray(samples)
+    except (ValueError, TypeError, RuntimeError) as error:  # those of numpy and torch
         reason = str(error).splitlines()[0]
         raise RequestError(
             f"samples cannot be read as an array of numbers ({reason})"
         ) from None
-
-
-def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Samples as float32 of full scale 1; RequestError for what is no audio."""
     if y.size == 0:
         raise RequestError("the clip is empty: expected at least one sample")
     if y.dtype.name in FULL_SCALE:  # in either order of bytes
@@ -207,9 +174,9 @@ def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
         )
     unfit = int((~np.isfinite(y)).sum())
     if unfit:
-        samples = counted(unfit, "sample")
+        are = "is" if unfit == 1 else "are"
         raise RequestError(
-            f"{samples} of {y.size:,} {'is' if unfit == 1 else 'are'} NaN or infinite"
+            f"{counted(unfit, 'sample')} of {y.size:,} {are} NaN or infinite"
         )
     peak = float(np.abs(y).max())
     # integers that were only cast to floats are whole, however quiet they are

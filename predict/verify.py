@@ -7,6 +7,7 @@ Not compared are history.csv and what run.json says of machine, seconds and cali
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,13 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import WINDOW_COLUMNS, originals
-from featurestack.predict.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
+from featurestack.predict.bundle import (
+    AGREES,
+    BATCH,
+    RunModel,
+    bundle_of_run,
+    members_of,
+)
 from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import clips_of_run, is_changed
@@ -28,18 +35,47 @@ from featurestack.train.run_identity import protocol
 
 NAMED = 3  # clips of a fold that are named
 KEYS = ["clip_id", "split", "selection"]  # name a row of predictions.csv
-Models = Mapping[str, TrainedModel]  # selection -> the folds' networks of that epoch
+Models = Mapping[str, RunModel]  # selection -> the folds' networks of that epoch
 
 
 def verify_run(options: VerifyOptions) -> int:
     """Print for each fold how many rows differ, and what was compared; 1 if any row, or
     run.json, differs.
     """
-    import torch
-
     dataset = dataset_name(options.dataset)
     run = select_runs.select_one(options.runs, options.run, dataset)
     require_clips(run.task, run.name)
+    members = members_of(run)
+    if members != [run]:
+        return max(verify_mean(run, members), *map(partial(verify, options), members))
+    return verify(options, run)
+
+
+def verify_mean(run: RunFolder, members: Sequence[RunFolder]) -> int:
+    """Whether an ensemble's predictions are the mean of its members'; 1 if not."""
+    differing = 0
+    for fold in run.finished:
+        known = run.predictions(fold)
+        for selection, rows in known.groupby("selection"):
+            # that which counts, if members selected their epoch in different ways
+            of_member = str(selection) if run.config.val else "auto"
+            tables = [member.scored(fold, "test", of_member) for member in members]
+            indexed = [table.set_index("clip_id")[run.classes] for table in tables]
+            mean = sum(indexed[1:], start=indexed[0]) / len(members)
+            expected = tables[0].drop(columns=run.classes).assign(selection=selection)
+            expected = expected.join(mean, on="clip_id")
+            clips = differing_clips(rows, expected, run.classes)
+            tell_differing(f"fold {fold}", clips, len(rows))
+            differing += len(clips)
+    is_mean = f"{differing:,} rows differ from" if differing else "is"
+    print(f"{run.name}: predictions.csv {is_mean} the mean of {len(members)} runs")
+    return int(differing > 0)
+
+
+def verify(options: VerifyOptions, run: RunFolder) -> int:
+    """As `verify_run`, for a trained run."""
+    import torch
+
     dataset = options.dataset or run.dataset
     cache = Cache(cache_folder(dataset, options.data))
     if is_changed(run.training, cache):
@@ -52,7 +88,7 @@ def verify_run(options: VerifyOptions) -> int:
     models = {}
     validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
     for selection in ("last", "best") if validated else ("last",):
-        models[selection] = TrainedModel(bundle_of_run(run, selection), device)
+        models[selection] = RunModel(bundle_of_run(run, selection), device)
     wrong = differing_config(run, cache, models)
     for line in wrong:
         tell(line)

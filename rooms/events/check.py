@@ -51,7 +51,7 @@ from featurestack.storage.csv_files import number_of, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 if TYPE_CHECKING:
-    from featurestack.predict.audio_model import AudioModel
+    from featurestack.predict.predictor import Predictor
 
 FOLDER = "check"
 TABLE = "check.selections.txt"
@@ -118,7 +118,7 @@ def write_check(
     checks: int,
     files: Mapping[str, Path],
     seconds: Mapping[str, float],
-    model: "AudioModel",
+    model: "Predictor",
     folder: Path,
 ) -> None:
     """Draw detections of `candidates` and write the folder `check` below `folder`.
@@ -164,7 +164,7 @@ def write_check(
     )
 
 
-def cut(file: Path, begin: float, until: float, model: "AudioModel") -> bytes:
+def cut(file: Path, begin: float, until: float, model: "Predictor") -> bytes:
     """A WAV file of a part of a recording."""
     rate = model.sample_rate
     samples = round((until - begin) * rate)

@@ -45,12 +45,12 @@ def detections(options: DetectionOptions) -> "pd.DataFrame":
         fs.detections("recordings", run="last", tables="labels")
     """
     from featurestack.pipeline.datasets.layouts import find_recordings
-    from featurestack.predict.audio_model import AudioModel
+    from featurestack.predict.predictor import Predictor
     from featurestack.rooms.events.predict import find_detections
 
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
-    model = AudioModel.open(options)
+    model = Predictor.open(options, clips=False)
     if model.task.name != "events":
         raise RequestError(
             f"{model.config.dataset} is a dataset of clips: detections are found by a"

@@ -22,7 +22,8 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
-from featurestack.predict.audio_model import AudioModel, tell_failures, tell_low_rates
+from featurestack.predict.clips import tell_failures, tell_low_rates
+from featurestack.predict.predictor import Predictor
 from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.check import candidates, write_check
@@ -51,7 +52,7 @@ SHOWN |= {"false_alarms": 0, "onset_ms": 1}
 
 
 def predict_recordings(
-    given: PredictOptions, model: AudioModel, files: Mapping[str, Path]
+    given: PredictOptions, model: Predictor, files: Mapping[str, Path]
 ) -> int:
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
@@ -61,7 +62,7 @@ def predict_recordings(
 
 
 def find_detections(
-    options: DetectionOptions, model: AudioModel, files: Mapping[str, Path]
+    options: DetectionOptions, model: Predictor, files: Mapping[str, Path]
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """The content of detections.csv, and failures; writes all tables."""
     if options.hop or options.window:
@@ -146,7 +147,7 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[st
     return [*main.values()]
 
 
-def rules_of(model: AudioModel, threshold: str) -> dict[str, Rule]:
+def rules_of(model: Predictor, threshold: str) -> dict[str, Rule]:
     """The rule of each class; THRESHOLD replaces thresholds."""
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
     rules = {}
@@ -157,12 +158,13 @@ def rules_of(model: AudioModel, threshold: str) -> dict[str, Rule]:
 
 
 def predict_frames(
-    model: AudioModel, name: str, file: Path, seconds: float
+    model: Predictor, name: str, file: Path, seconds: float
 ) -> tuple[Frames, NDArray[np.float32]]:
     """The frames of one recording, and their probabilities (T, K), mean of folds."""
     pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
     axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
     recording = audio.Recording(file, model.audio_channel)
+    (of_run,) = model.models
 
     def features() -> Iterator[list[NDArray[np.floating]]]:
         for start, end in zip(pieces["start"], pieces["end"]):
@@ -174,10 +176,10 @@ def predict_frames(
         values = [np.stack(channel) for channel in zip(*batch, strict=True)]
         each = []
         with torch.inference_mode():
-            for fold, (network, _) in model.folds.items():
-                x = model.prepare(fold, values, np.ones(len(batch)))
+            for fold, (network, _) in of_run.folds.items():
+                x = of_run.prepare(fold, values, np.ones(len(batch)))
                 own = cast(FrameModel, network)
-                logits = own(x.to(model.compute.device))
+                logits = own(x.to(of_run.compute.device))
                 each.append(own.probabilities(logits).cpu().numpy())
         answers.append(np.mean(each, axis=0, dtype=np.float32))
     probabilities = np.concatenate(answers)
@@ -199,7 +201,7 @@ def show_detections(name: str, detections: pd.DataFrame) -> None:
 
 
 def score(
-    model: AudioModel,
+    model: Predictor,
     detections: pd.DataFrame,
     seconds: Mapping[str, float],
     annotations: Annotations,

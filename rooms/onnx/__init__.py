@@ -27,7 +27,7 @@ def load_exporting() -> Loaded:
     return (export,)
 
 
-@ROOM.capabilities("fs.Model of an ONNX file")
+@ROOM.capabilities("networks of an ONNX file")
 def load_model() -> Loaded:
     from featurestack.rooms.onnx.model import ExportedModel
 

@@ -34,7 +34,7 @@ from featurestack.features_cache.names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
     Probabilities,
-    TrainedModel,
+    RunModel,
     Values,
     bundle_of_run,
 )
@@ -58,7 +58,7 @@ RECORD = ".export.json"
 class ExportedRun(nn.Module):
     """All folds of a trained model, from stored features to probabilities."""
 
-    def __init__(self, model: TrainedModel) -> None:
+    def __init__(self, model: RunModel) -> None:
         super().__init__()
         self.model = model
         self.networks = nn.ModuleList(fold.network for fold in model.folds.values())
@@ -91,7 +91,7 @@ def export_run(options: ExportOptions) -> int:
     file = options.out or Path(f"{run.name}.onnx")
     refuse_inside(file)
     own = own_file(file, RECORD, "OUT")
-    model = TrainedModel(bundle_of_run(run))
+    model = RunModel(bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
     # a second channel of the same name is numbered: mel, mel_2
@@ -118,7 +118,7 @@ def export_run(options: ExportOptions) -> int:
     return 0
 
 
-def example_clips(model: TrainedModel) -> Iterator[Example]:
+def example_clips(model: RunModel) -> Iterator[Example]:
     """Noise like each fold's channels, short and whole, and the networks' answers."""
     noise = np.random.default_rng(0)
     spec = model.input
@@ -136,7 +136,7 @@ def example_clips(model: TrainedModel) -> Iterator[Example]:
             yield number, own, model.answers(fold, x)[0]
 
 
-def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
+def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
     """The file's content with metadata, by torch's TorchScript exporter."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     spec = model.input

@@ -1,7 +1,7 @@
-"""An exported ONNX file as a model for audio, for `fs.Model("model.onnx")`.
+"""The networks of an exported ONNX file, by onnxruntime, for `Predictor.load`.
 
-The file's networks answer, by onnxruntime; its metadata have the configuration, from
-which features are computed as for a bundle.
+The file's metadata have the configuration, from which features are computed as for a
+bundle.
 """
 
 import json
@@ -11,8 +11,7 @@ import numpy as np
 import onnxruntime
 
 from featurestack.commandline.errors import RequestError
-from featurestack.predict.audio_model import AudioModel
-from featurestack.predict.bundle import Bundle, Probabilities, Values
+from featurestack.predict.bundle import Bundle, Probabilities, RunModel, Values
 from featurestack.results.config import BundleConfig, read_config
 from featurestack.train.network_input import Floats
 
@@ -20,12 +19,9 @@ CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfi
 AGAIN = "export it again from its run"
 
 
-class ExportedModel(AudioModel):
-    """The model of an ONNX file that `train export` wrote.
-
-    RequestError for another file, and if new audio cannot have the run's features.
-
-        ExportedModel(Path("model.onnx"))
+class ExportedModel(RunModel):
+    """The networks of an ONNX file that `train export` wrote; RequestError for another
+    file.
     """
 
     def __init__(self, file: Path) -> None:
@@ -46,11 +42,7 @@ class ExportedModel(AudioModel):
             ) from None
         config = read_config(content, BundleConfig, str(file), AGAIN)
         super().__init__(Bundle(config, {}))
-        inputs, channels = len(self.session.get_inputs()), len(self.input.channels)
-        if inputs != channels:
-            raise RequestError(
-                f"{file} has {inputs} inputs and {channels} channels: {AGAIN}"
-            )
+        self.fold_numbers = tuple(json.loads(metadata["folds"]))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model alone.

@@ -38,9 +38,7 @@ def test_has_no_score(file):
         predict_audio(PredictOptions(run=str(file), dataset="other", threads="1"))
 
 
-def test_a_choice_an_ensemble_and_lost_weights_are_refused_with_what_helps(
-    sounding, tmp_path
-):
+def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_path):
     run = RunFolder(shutil.copytree(sounding.path, tmp_path / "run"))
     (run.fold(1) / "last.pt").unlink()
     with refused("remove .*fold1/predictions.csv and train this fold again"):
@@ -57,7 +55,6 @@ def test_a_choice_an_ensemble_and_lost_weights_are_refused_with_what_helps(
     for config, said in (
         (own, "was trained by a loop of its own, which keeps no weights"),
         (choice, "is a choice of features: give the run that it recommends, mel-lin"),
-        (ensemble_of(own), r"is an ensemble of finished runs: give one of them \(a, b"),
     ):
         write_config(run.path, config)
         with refused(said):
@@ -69,26 +66,21 @@ def test_a_choice_an_ensemble_and_lost_weights_are_refused_with_what_helps(
     [
         (
             lambda content: content | {"format": 2},
-            "format 2, this project reads 3: make it again",
+            "format 2, this project reads 4: make it again",
         ),
         (
             lambda content: content | {"format": torch.empty(0)},
-            "format Tensor, this project reads 3: make it again",
+            "format Tensor, this project reads 4: make it again",
         ),
         (
-            lambda content: content | {"folds": Harmful()},
+            lambda content: content | {"runs": Harmful()},
             "no bundle that can be read safely",
         ),
         (
-            lambda content: content | {"config": {"dataset": "cnn4"}},
+            lambda content: content | {"runs": [{"config": {"dataset": "cnn4"}}]},
             "lacks format_version",
         ),
-        (lambda content: content | {"folds": []}, "holds no folds"),
-        (
-            lambda content: content | {"config": {"classes": [0] * 1_000_000}},
-            "names 1,000,000 classes; at most 50,000",
-        ),
-        (lambda content: content["folds"][1], "is no bundle: python -m train bundle"),
+        (lambda content: content["runs"][0], "is no bundle .* python -m train bundle"),
     ],
 )
 def test_what_cannot_be_trusted_is_refused(
@@ -97,14 +89,14 @@ def test_what_cannot_be_trusted_is_refused(
     monkeypatch.chdir(tmp_path)
     torch.save(change(torch.load(file, weights_only=True)), "changed.pt")
     with refused(message):
-        bundle.TrainedModel(bundle.read_bundle(Path("changed.pt")))
+        bundle.RunModel(*bundle.read_bundle(Path("changed.pt")))
     assert not Harmful.done.exists()
 
 
 def test_features_of_other_rows_than_those_trained_on_are_refused(file):
-    model = bundle.TrainedModel(bundle.read_bundle(file))
+    model = bundle.RunModel(*bundle.read_bundle(file))
     with refused(r"of \[64, 19, 12\] rows are given.* on \[128, 19, 12\]"):
-        model.probabilities(
+        model.by_fold(
             [np.zeros((1, rows, 32), np.float32) for rows in (64, 19, 12)], np.ones(1)
         )
 
@@ -112,11 +104,6 @@ def test_features_of_other_rows_than_those_trained_on_are_refused(file):
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (
-            ("options", "features"),
-            "mel+chroma",
-            "names the features mel[+]chroma and has the channels mel:0-127",
-        ),
         (("options", "model"), "cnn8@width=8", "fold 1 .*of another model"),
         (
             ("parameters", "hop_length"),
@@ -134,7 +121,7 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
 ):
     """A place in the options, or in the first channel."""
     content = torch.load(file, weights_only=True)
-    config = content["config"]
+    config = content["runs"][0]["config"]
     inner = config if place[0] == "options" else config["channels"][0]
     for key in place[:-1]:
         inner = inner[key]

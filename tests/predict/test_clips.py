@@ -15,9 +15,9 @@ import torch
 
 from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
-from featurestack.predict.audio_model import AudioModel, predict_files
 from featurestack.predict.bundle import bundle_of_run
-from featurestack.predict.clips import predict_audio
+from featurestack.predict.clips import predict_audio, predict_files
+from featurestack.predict.predictor import Predictor
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
 from featurestack.train.checkpoint import load
@@ -112,9 +112,7 @@ def test_audio_gets_the_predictions_that_training_has_from_the_cache(
     known = run.scored().set_index("clip_id")
     cache = Cache(folder / "data" / "little" / "features")
     paths = cache.clips.set_index("clip_id")["path"].map(Path)
-    answers = predict_files(
-        AudioModel(bundle_of_run(run)), paths[known.index].to_dict()
-    )
+    answers = predict_files(Predictor.load(run), paths[known.index].to_dict())
     expected = scaled(
         known[[*CLASSES]].to_numpy(np.float32),
         run.training.calibration[run.selection()].temperature,

@@ -11,13 +11,13 @@ import torch
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
-from featurestack.predict.audio_model import AudioModel
 from featurestack.predict.bundle import (
-    TrainedModel,
+    RunModel,
     bundle_of_run,
     make_bundle,
     read_bundle,
 )
+from featurestack.predict.predictor import Predictor
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_writer import write_predictions
 from featurestack.rooms.onnx.options import ExportOptions
@@ -129,14 +129,14 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     name = str(finished.path)
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     assert make_bundle(BundleOptions(run=name, out=bundle)) == 0
-    model = TrainedModel(read_bundle(bundle))
+    model = RunModel(*read_bundle(bundle))
     assert model.config.thresholds == finished.config.calibration["last"].thresholds
     table = finished.scored(1)
     stored = Cache(mixed).batch(["mel"], table["clip_id"].tolist())
     filled = np.ones(len(table))
     first, *others = model.by_fold(stored, filled)
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
-    together = model.probabilities(stored, filled)
+    together = model.joined([first, *others])
     assert together == pytest.approx(np.mean([first, *others], axis=0))
     assert export.export_run(ExportOptions(run=name, out=file)) == 0
     session = export.open_session(file.read_bytes())
@@ -153,5 +153,5 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
         execute(options, select="val_accuracy", val="group")
     with refused("REJECT withholds one class"):
-        model = TrainedModel(bundle_of_run(finished))
-        AudioModel.withhold(model, TrainedOptions(reject=0.5))
+        model = RunModel(bundle_of_run(finished))
+        Predictor.withhold(model, TrainedOptions(reject=0.5))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from featurestack.features_cache import Cache
-from featurestack.predict.bundle import TrainedModel, bundle_of_run
+from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train import network_input
 from tests.refusal import refused
@@ -54,7 +54,8 @@ def test_onnxruntime_predicts_what_the_run_did(
     assert [name.removesuffix("_2") for name in names] == features.split("+")
     values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
-    expected = TrainedModel(bundle_of_run(folder)).probabilities(values, np.ones(5))
+    model = RunModel(bundle_of_run(folder))
+    expected = model.joined(model.by_fold(values, np.ones(5)))
     assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
 
 
