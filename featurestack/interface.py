@@ -320,7 +320,7 @@ def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.Data
 
         fs.predict_audio(run, ["dog.wav", "rain.flac"])
     """
-    from featurestack.predict.clips import predict_files
+    from featurestack.predict.files import predict_files
     from featurestack.predict.predictor import Predictor
 
     for file in files:

@@ -35,7 +35,7 @@ from featurestack.features_cache.table import (
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.bundle import Probabilities
-from featurestack.predict.clips import predict_files, trained_clips
+from featurestack.predict.files import predict_files, trained_clips
 from featurestack.predict.predictor import Predictor
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.imported import (

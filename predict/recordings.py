@@ -15,7 +15,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import duration
 from featurestack.commandline.terminal import progress
 from featurestack.pipeline import audio
-from featurestack.predict.clips import tell_failures, tell_low_rates
+from featurestack.predict.files import tell_failures, tell_low_rates
 from featurestack.predict.predictor import Predictor, Samples
 
 MOST_WINDOWS = 1000  # windows that begin within the length of one

@@ -22,7 +22,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
 from featurestack.predict.bundle import Probabilities
-from featurestack.predict.clips import TOLERANCE
+from featurestack.predict.files import TOLERANCE
 from featurestack.predict.predictor import Predictor, Samples
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.options import TrainedOptions

@@ -22,7 +22,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
-from featurestack.predict.clips import tell_failures, tell_low_rates
+from featurestack.predict.files import tell_failures, tell_low_rates
 from featurestack.predict.predictor import Predictor
 from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_events

@@ -16,7 +16,8 @@ import torch
 from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.predict.bundle import bundle_of_run
-from featurestack.predict.clips import predict_audio, predict_files
+from featurestack.predict.clips import predict_audio
+from featurestack.predict.files import predict_files
 from featurestack.predict.predictor import Predictor
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled

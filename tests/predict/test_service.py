@@ -11,7 +11,7 @@ import torch
 import featurestack as fs
 from featurestack.commandline.errors import RequestError
 from featurestack.predict.bundle import make_bundle
-from featurestack.predict.clips import predict_files
+from featurestack.predict.files import predict_files
 from featurestack.train.options import BundleOptions
 from tests.train.sounds import CLASSES, RATE, sound
 

@@ -1,0 +1,127 @@
+"""Predictions for the beginnings of audio files, and what a reader of them must know:
+files that were trained on, that cannot be read, or that have a lower rate.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache import cache_folder
+from featurestack.features_cache.index import read_index
+from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.table import has_windows
+from featurestack.pipeline import audio
+from featurestack.predict.bundle import Probabilities
+from featurestack.predict.predictor import Predictor, Samples
+from featurestack.storage.files import content_hash
+
+# seconds that a file may be longer without a note: MP3 and Ogg add some
+TOLERANCE = 0.1
+
+
+def trained_clips(
+    dataset: str, data: Path, files: Mapping[str, Path]
+) -> dict[str, str]:
+    """The keys of the files from which a dataset's cache has clips -> the clip's id, or
+    that of the recording whose windows are clips.
+    """
+    cache = cache_folder(dataset, data, dataset)
+    if not is_cache(cache):
+        return {}
+    clips, _ = read_index(cache)
+    named = clips["group"] if has_windows(clips) else clips["clip_id"]
+    known = dict(zip(clips["source_hash"], named))
+    sizes = {*clips["source_size"]}
+    trained = {}
+    for key, file in files.items():
+        with suppress(OSError):  # the prediction names files that cannot be read
+            if file.stat().st_size in sizes and (clip := known.get(content_hash(file))):
+                trained[key] = clip
+    return trained
+
+
+def predict_files(
+    model: Predictor,
+    files: Mapping[str, Path],
+    places: Mapping[str, audio.Span] = MappingProxyType({}),
+    apart: dict[str, Probabilities] | None = None,
+) -> pd.DataFrame:
+    """The predictions of all folds' models together for the beginning of each file.
+
+    files   key -> file
+    places  key -> the part of that file that counts instead of its beginning
+    apart   gets the probabilities of each fold's model alone, as in `predict`
+
+    A row of the table, indexed by key, has `predicted` (see `Predictor.predict`) and a
+    probability for each class. Files that cannot be read are left out, and named.
+    """
+    rate = model.sample_rate
+    longer = []
+    rates = {}
+    failures = {}
+
+    def clips() -> Iterator[tuple[str, Samples]]:
+        for key, file in progress(
+            files.items(), total=len(files), label="predicting", unit="files"
+        ):
+            try:
+                start, end = places.get(key, audio.WHOLE)
+                info = None if end else audio.file_info(file)
+                # like the dataset's clips
+                place = model.samples, (start, end), model.audio_channel
+                y = audio.load_clip(file, rate, *place)
+            except audio.AudioError as error:
+                failures[file] = str(error)
+                continue
+            seconds = info.frames / info.sample_rate if info else end - start
+            if info:
+                rates[file] = info.sample_rate
+            if seconds > model.seconds + TOLERANCE:
+                longer.append(file)
+            yield key, y[: max(1, round(seconds * rate))]
+
+    answers = [*model.predict(clips(), apart)]
+    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
+    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
+    table.insert(0, "predicted", [text for _, _, text in answers])
+    if longer:
+        tell(
+            f"only the first {duration(model.seconds)} of"
+            f" {counted(len(longer), 'file')} count; HOP=1 predicts windows through"
+            " all of them"
+        )
+    tell_low_rates(rates, rate)
+    tell_failures(failures, len(files))
+    return table
+
+
+def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
+    """Tell how many files have a lower sample rate (`rates`) than the model's audio."""
+    low = [file for file, rate in rates.items() if rate < wanted]
+    if low:
+        own = rates[low[0]]
+        tell(
+            f"{len(low)} of {counted(len(rates), 'file')} have a lower sample rate than"
+            f" the run ({low[0].name}: {own:,} of {wanted:,} Hz): nothing is above"
+            f" {own / 2:,.0f} Hz there, so that predictions may be worse"
+        )
+
+
+def tell_failures(failures: Mapping[Path, str], total: int) -> None:
+    """Name the files that could not be read, and those with damaged parts."""
+    damaged = audio.damaged.copy()
+    audio.damaged.clear()
+    for file in failures:
+        damaged.pop(str(file), "")
+    for line in audio.damaged_parts(damaged):
+        tell(line)
+    for file, reason in failures.items():
+        tell(f"{file}: {reason}")
+    if failures:
+        tell(f"{len(failures)} of {total} files could not be read")
