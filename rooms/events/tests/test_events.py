@@ -198,7 +198,7 @@ def test_predictions_of_the_training_recordings_are_no_score(folder, trained, ca
     )
     printed = capsys.readouterr().err
     assert "the predictions of these files are no score" in printed
-    assert f"predicted by field/{trained.name}" in printed
+    assert f"predicted by {trained.name}" in printed
     scores = pd.read_csv(folder / "reports" / "field" / "scores.csv", index_col="label")
     assert scores.loc[ALL, "f1"] > 0.95
 
