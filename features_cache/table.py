@@ -133,6 +133,11 @@ def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
 def untrainable(clips: pd.DataFrame) -> str:
     """Why no model can be trained and tested on these clips, and what helps, or ''."""
     clips = originals(clips)
+    if has_windows(clips) and not (clips["label"] != "").any():
+        return (
+            "no piece has a label: they are backgrounds, which train with"
+            " BACKGROUND_AUDIO= takes beside annotated recordings"
+        )
     if reason := too_few_classes(clips):
         return reason
     if clips["fold"].nunique() > 1:

@@ -43,9 +43,6 @@ LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 MUCH_PADDING = 0.1
 OVERLAP = 1.0  # seconds, at most a quarter of a piece
 DIGITS = 6  # decimals of seconds: finer than a sample
-BACKGROUNDS = (
-    "no TABLES: pieces of background, for train BACKGROUND_AUDIO= on annotated events"
-)
 
 
 def piece_length(seconds: Floats) -> float:
@@ -130,7 +127,7 @@ def annotated_recordings(
         if not readable:
             raise RequestError(f"AUDIO={options.audio} has no recording to read")
         nothing = pd.DataFrame(columns=[*EVENT_COLUMNS])
-        return readable, Annotations(nothing, frozenset(), (BACKGROUNDS,))
+        return readable, Annotations(nothing, frozenset(), ())
     annotations = read_events(options.tables, measured.promised, options)
     known = annotations.annotated
     used = {n: lasts for n, lasts in readable.items() if options.empty or n in known}
@@ -254,8 +251,17 @@ def make_events(options: EventsCommand) -> int:
     write(pieces, annotated.events, recordings, path)
     print(events_summary(seconds, annotated, pieces, options.block))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
-    features = make_command(
-        "features", f"DATASET={path}", *option_words(options, ("data",))
+    words = [f"DATASET={path}", *option_words(options, ("data",))]
+    if options.tables is not None:
+        print(f"next: {make_command('features', *words)}")
+        return int(bool(measured.problems))
+    features = make_command("features", *words, "FEATURES=mel", "SAMPLE_RATE=HZ")
+    train = make_command(
+        "train",
+        "DATASET=ANNOTATED",
+        "FEATURES=mel",
+        f"BACKGROUND_AUDIO={options.audio}",
     )
-    print(f"next: {features}")
+    print(f"next: {features}   (the feature and rate of annotated recordings)")
+    print(f"then: {train}   (these are backgrounds, without TABLES)")
     return int(bool(measured.problems))

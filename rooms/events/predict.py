@@ -7,7 +7,6 @@ of run.json. Memory does not grow with the number of recordings.
 
 import itertools
 from collections.abc import Iterator, Mapping
-from math import isnan
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
 from featurestack.predict.files import tell_failures, tell_low_rates
@@ -46,9 +44,6 @@ BATCH = 16  # pieces
 SCORES = "scores.csv"
 RECORD = ".predict.json"  # the record of the files in OUT
 MOST_SHOWN = 20  # detections of a recording that are printed
-# columns of scores.csv that are printed -> decimals
-SHOWN = {"events": 0, **dict.fromkeys(("f1", "f1_iou_0.3", "f1_iou_0.7", "found"), 3)}
-SHOWN |= {"false_alarms": 0, "onset_ms": 1}
 
 
 def predict_recordings(
@@ -104,15 +99,18 @@ def find_detections(
     written = detections.assign(time=times).round(tables.DIGITS)
     highest = model.sample_rate / 2
     contents = tables.detection_tables(written, files, seconds, highest)
-    remarks = {name: truncation(own) for name, own in lost.items()} | problems
-    counts = tables.count_detections(detections, seconds, remarks, model.classes)
+    remarks = {name: f"truncated, {own:.1f} s lost" for name, own in lost.items()}
+    counts = tables.count_detections(
+        detections, seconds, remarks | problems, model.classes
+    )
     contents["counts.csv"] = tables.as_text(counts, ",")
     if annotations:
         scores = score(model, detections, seconds, annotations)
         contents[SCORES] = scores.to_csv(lineterminator="\n")
     names = write_detection_tables(folder, contents)
     if annotations:
-        show_scores(scores)
+        for line in score_lines(scores, "events"):
+            tell(line)
     tell(
         f"{', '.join(str(folder / name) for name in names)}:"
         f" {counted(len(detections), 'detection')} in"
@@ -122,10 +120,6 @@ def find_detections(
         every = pd.concat(to_check, ignore_index=True)
         write_check(every, options.check, files, seconds, model, folder)
     return written, problems
-
-
-def truncation(lost: float) -> str:
-    return "truncated" if isnan(lost) else f"truncated, {lost:.1f} s lost"
 
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[str]:
@@ -218,14 +212,3 @@ def score(
     annotated = annotations.annotated & seconds.keys()
     durations = {name: seconds[name] for name in sorted(annotated)}
     return scores_of_tables(annotations.events, detections, durations, model.classes)
-
-
-def show_scores(scores: pd.DataFrame) -> None:
-    """Print the main columns of scores.csv."""
-    columns = [
-        scores[name].map(f"{{:,.{digits}f}}".format).replace("nan", "-")
-        for name, digits in SHOWN.items()
-    ]
-    print(text_table(list(zip(scores.index, *columns)), ["", *SHOWN]))
-    for line in score_lines(scores, "events"):
-        tell(line)

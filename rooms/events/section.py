@@ -92,7 +92,7 @@ def within(table: pd.DataFrame, file: str, begin: float, end: float) -> pd.DataF
 def errors(tested: ScoredFrames) -> pd.DataFrame:
     """The surest errors of each class, by kind; a missed event has no score."""
     frames = tested.frames
-    events = frames.spans(tested.events)
+    events = tested.spans
     every = together([*events.values()])
     parts = []
     for name, found in tested.detections.items():

@@ -4,14 +4,13 @@ metric by which runs of events are ranked. No torch.
 F1 at IoU 0.5 of all classes and recordings together, by rules of the other folds. It is
 no mean over recordings: runs are compared by jackknife values, as for mAP.
 
-fold1/frames.npz   of each stretch that the fold tested: recording, start, end,
-    group, frames (their number); of each frame: time, probabilities (T, K) in
-    float16; hop; of each annotated event of the stretches: event_file, event_start,
-    event_end, event_label
+fold1/frames.npz   STRETCHES of each stretch that the fold tested, with stretch_ before
+    their names; EVENTS of its annotated events, with event_; time and probabilities
+    (T, K) of each frame; hop
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,6 @@ from numpy.typing import NDArray
 from featurestack.commandline.quantities import counted, percent, plural
 from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.rooms.events import scores
-from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.frames import (
     Frames,
     RuleCounts,
@@ -61,11 +59,9 @@ SCORE_COLUMNS = (
     "onset_ms",
 )
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
-STRETCHES = {
-    "file": "recording",
-    **{name: name for name in ("start", "end", "group", "frames")},
-}
-KINDS = {"start": np.float64, "end": np.float64, "frames": np.int64}
+# columns of both tables in FRAMES_FILE, and their types
+STRETCHES = {"file": str, "start": float, "end": float, "group": str, "frames": int}
+EVENTS = {"file": str, "start": float, "end": float, "label": str}
 SHIFTS = 20
 LEAST_SHIFT = 0.1  # share of a stretch: a detection shall not meet its own event again
 STORED = np.float16  # type of the probabilities in FRAMES_FILE
@@ -77,7 +73,7 @@ class ScoredFrames:
 
     frames: Frames
     probabilities: NDArray[np.floating]  # (T, K)
-    events: pd.DataFrame  # EVENT_COLUMNS; an empty label is one that is not scored
+    events: pd.DataFrame  # EVENTS; an empty label is one that is not scored
 
     @property
     def unit(self) -> str:
@@ -86,10 +82,10 @@ class ScoredFrames:
         blocks = stretches["file"].duplicated().any() or (stretches["start"] > 0).any()
         return "block" if blocks else "recording"
 
-    @property
-    def exclusive(self) -> bool:
-        """Whether the labels exclude each other."""
-        return are_exclusive(self.events)
+    @cached_property
+    def spans(self) -> dict[str, Spans]:
+        """The events of each class."""
+        return self.frames.spans(self.events)
 
     @cached_property
     def rules(self) -> RuleCounts:
@@ -107,18 +103,14 @@ class ScoredFrames:
     @property
     def by_default(self) -> dict[str, Spans]:
         """The detections by rules that nothing was chosen for."""
-        rules = default_rules(self.frames.spans(self.events), self.exclusive)
+        rules = default_rules(self.spans, are_exclusive(self.events))
         found = detect_all(self.frames, self.probabilities, rules)
         return without_ignored(self.frames, self.events, found)
 
     @cached_property
     def tallies(self) -> dict[str, Tally]:
         """Those of each class, and of ALL."""
-        return self.tally(self.detections)
-
-    def tally(self, detections: Mapping[str, Spans]) -> dict[str, Tally]:
-        events = self.frames.spans(self.events)
-        return scores.tally_all(events, detections, self.frames.seconds)
+        return scores.tally_all(self.spans, self.detections, self.frames.seconds)
 
     def scores(self) -> pd.DataFrame:
         """The table of `score_table`."""
@@ -126,8 +118,10 @@ class ScoredFrames:
 
     def epoch_scores(self) -> dict[str, float]:
         """The scores in history.csv, by rules that nothing was chosen for."""
-        f1 = f1_of(self.tally(self.by_default)[ALL].counts.sum(axis=1))
-        loss = self.log_losses(self.exclusive).mean()
+        found = self.by_default
+        tallies = scores.tally_all(self.spans, found, self.frames.seconds)
+        f1 = f1_of(tallies[ALL].counts.sum(axis=1))
+        loss = self.log_losses(are_exclusive(self.events)).mean()
         return {"loss": float(loss), "event_f1": float(f1)}
 
     @cached_property
@@ -155,7 +149,6 @@ class ScoredFrames:
         detections: what detections of such lengths and numbers get by chance.
         """
         rng = np.random.default_rng(0)
-        events = self.frames.spans(self.events)
         shifts = []
         for _ in range(SHIFTS):
             share = rng.uniform(LEAST_SHIFT, 1 - LEAST_SHIFT, len(self.frames.seconds))
@@ -163,8 +156,8 @@ class ScoredFrames:
             counts[0] = 0
             for name, own in self.detections.items():
                 moved = self.frames.shifted(own, share)
-                partner, _ = scores.match(events[name], moved, scores.IOU)
-                stretch = events[name].stretch[partner]
+                partner, _ = scores.match(self.spans[name], moved, scores.IOU)
+                stretch = self.spans[name].stretch[partner]
                 counts[0] += np.bincount(stretch, minlength=len(share))
             shifts.append(counts)
         return shifts
@@ -197,21 +190,17 @@ def write_frames(folder: Path, tested: ScoredFrames) -> None:
     """Write FRAMES_FILE into a fold's folder."""
     frames, events = tested.frames, tested.events
     own = events[events["file"].isin(frames.stretches["file"])]
+    arrays: dict[str, NDArray[Any]] = {
+        "time": frames.times,
+        "probabilities": tested.probabilities.astype(STORED),
+        "hop": np.array(frames.hop),
+    }
+    for name, kind in STRETCHES.items():
+        arrays[f"stretch_{name}"] = frames.stretches[name].to_numpy(kind)
+    for name, kind in EVENTS.items():
+        arrays[f"event_{name}"] = own[name].to_numpy(kind)
     content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        **{
-            stored_as: frames.stretches[name].to_numpy(KINDS.get(name, str))
-            for name, stored_as in STRETCHES.items()
-        },
-        time=frames.times,
-        probabilities=tested.probabilities.astype(STORED),
-        hop=np.array(frames.hop),
-        **{
-            f"event_{name}": own[name].to_numpy(KINDS.get(name, str))
-            for name in EVENT_COLUMNS
-        },
-    )
+    np.savez_compressed(content, allow_pickle=False, **arrays)
     replace_file(folder / FRAMES_FILE, content.getvalue())
 
 
@@ -223,17 +212,15 @@ def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFra
         file = run.fold(fold) / FRAMES_FILE
         with damage_named(file, f"remove {run.fold(fold)} and train again"):
             stored = dict(np.load(io.BytesIO(file.read_bytes()), allow_pickle=False))
-            columns = {name: stored[stored_as] for name, stored_as in STRETCHES.items()}
-            table = pd.DataFrame(columns).assign(fold=fold)
-            own = stored["probabilities"].astype(np.float32)
-            if own.shape != (table["frames"].sum(), len(run.classes)):
-                raise ValueError("its tables do not fit each other")
-            marks = {name: stored[f"event_{name}"] for name in EVENT_COLUMNS}
-            hop = float(stored["hop"])
+            columns = {name: stored[f"stretch_{name}"] for name in STRETCHES}
+            stretches.append(pd.DataFrame(columns).assign(fold=fold))
+            events.append(pd.DataFrame({n: stored[f"event_{n}"] for n in EVENTS}))
+            probabilities.append(stored["probabilities"].astype(np.float32))
             times.append(stored["time"])
-        stretches.append(table)
-        probabilities.append(own)
-        events.append(pd.DataFrame(marks))
+            hop = float(stored["hop"])
+            shape = stretches[-1]["frames"].sum(), len(run.classes)
+            if probabilities[-1].shape != shape:
+                raise ValueError("its tables do not fit each other")
     every = pd.concat(stretches, ignore_index=True)
     frames = Frames(every, np.concatenate(times), hop, tuple(run.classes))
     annotated = pd.concat(events, ignore_index=True).drop_duplicates()

@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.commandline.errors import RequestError
 from featurestack.features_cache import Cache
 from featurestack.results.config import StoredChannel
 from featurestack.rooms.events.backgrounds import background_cache
@@ -174,8 +173,6 @@ class FrameTrainer(Trainer):
         super().__init__(data, network, compute, forward)
         self.targets = Targets(data.plan)
         self.network.exclusive.fill_(self.targets.exclusive)
-        if self.targets.own[data.train].sum() < CROP:
-            raise self.ignored()
         plan, place = data.plan, data.plan.training.background_audio
         self.background: Background | None = None
         if place:
@@ -213,27 +210,16 @@ class FrameTrainer(Trainer):
     def examples(
         self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
     ) -> Iterator[tuple[torch.Tensor, Any]]:
-        drawn = 0
         for _ in range(self.passes(batches)):
             for batch, (x, _) in zip(batches, self.data.batches(batches)):
                 for crop, targets in self.crops(batch, x, generator):
-                    drawn += 1
                     if self.background:
                         events = targets[0].any(dim=2)
                         crop = self.background.add(
                             crop, events, self.data.statistics, generator
                         )
                     yield crop, targets
-        if not drawn:
-            raise self.ignored()
         bar.update(sum(map(len, batches)))
-
-    def ignored(self) -> RequestError:
-        """The error if there is no frame to train on."""
-        return RequestError(
-            f"fold {self.data.fold}: nearly every frame of its training recordings lies"
-            " in an event of IGNORE: give more recordings, or ignore fewer labels"
-        )
 
     def crops(
         self, batch: Positions, x: torch.Tensor, generator: torch.Generator

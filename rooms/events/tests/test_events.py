@@ -255,15 +255,3 @@ def test_points_are_matched_by_the_collar(tmp_path):
     run = train(tmp_path, epochs=12, folds=(1, 2))
     assert all(rule["points"] for rule in run.training.rules.values())
     assert f1(run) > 0.85
-
-
-def test_a_fold_whose_training_frames_are_all_ignored_is_refused(tmp_path):
-    write_recordings(tmp_path)
-    table = pd.read_csv(tmp_path / "events.csv")
-    whole = table[["file"]].drop_duplicates().assign(start=0.0, end=12.0, label="noise")
-    pd.concat([table, whole]).to_csv(tmp_path / "events.csv", index=False)
-    make_dataset(tmp_path, ignore="noise")
-    with refused(
-        "nearly every frame of its training recordings lies in an event of IGNORE"
-    ):
-        train(tmp_path, folds=(1,), epochs=1)
