@@ -128,9 +128,9 @@ run              train run {sounds} {runs} {training}
 run-tree         train run {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
 run-weights      train run {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
 sweep            train sweep {sounds} {runs} {training} FOLDS=1
-predict          train predict {of_run} {audio} DATA={world}/data JSON=1
+predict          train predict {of_run} {audio} DATA={world}/data OUT={world}/answers.json
 verify-run       train verify {of_run} DATA={world}/data
-predict-bundle   train predict RUN={world}/model.pt {audio} JSON=1
+predict-bundle   train predict RUN={world}/model.pt {audio} OUT={world}/answers.json
 predict-windows  train predict {of_run} {audio} HOP=0.5 THREADS=1
 onnx             train export {of_run} OUT={world}/model.onnx
 listen           train listen {of_run}

@@ -1054,9 +1054,6 @@ def detections(
     gate: float | None = None,
     reject: float = 0.0,
     channel: int | None = None,
-    top: int = 5,
-    json: bool = False,
-    csv: bool = False,
     hop: float = 0.0,
     threshold: str = '',
     out: str | Path | None = None,
@@ -1092,15 +1089,13 @@ def detections(
     audio: audio file, or a folder of them with its sub-folders
     channel: channel of files that have several: 1 for the first, 0 for the mean of
         all; by default that of the run's dataset
-    top: [5] classes shown for each file
-    json: print every probability as JSON
-    csv: print every probability as CSV
     hop: [0] seconds from one window to the next in a long recording; 0 predicts
         only its beginning
     threshold: probability above which a class is predicted, for several labels and
         events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
         0.5
-    out: folder of detections and scores; by default that of the dataset in REPORTS
+    out: file of every probability, .csv or .json; of a run of events the folder of
+        detections and scores, by default that of the dataset in REPORTS
     tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
         of all recordings; predict scores its detections against them; events
         without them makes backgrounds, for BACKGROUND_AUDIO of train

@@ -1,7 +1,7 @@
 """`python -m train predict`: the classes of new audio."""
 
 import json
-from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,61 +12,39 @@ from featurestack.commandline.terminal import tell
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.files import predict_files, trained_clips
 from featurestack.predict.predictor import Predictor
+from featurestack.storage.own_files import OwnFiles, own_file
 from featurestack.train.options import PredictOptions, refuse_inside
 
 NO_ANSWER = "no answer"
-BAR = 24  # characters of the bar for a probability of 1
+SHOWN = 5  # classes of a file that are printed, the most probable first
+RECORD = ".answers.json"  # of the files that `predict` writes
+ENDINGS = (".csv", ".json")  # of OUT
 
 
-def print_predictions(
-    table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool
-) -> None:
-    """Print predictions as JSON, as CSV, or for people, with the best classes first."""
-    if options.json:
-        probabilities = table[classes].to_dict("records")
-        rows = table.drop(columns=classes).assign(probabilities=probabilities)
-        print(json.dumps(rows.to_dict("records"), indent=1))
-        return
-    if options.csv:
-        print(as_csv(table), end="")
-        return
-    ranked = [
-        row.astype(float).nlargest(options.top) for _, row in table[classes].iterrows()
-    ]
-    if len(table) == 1:
-        show_bars(table["predicted"].iloc[0], ranked[0], tags=tags)
-    elif len(table):
-        show_table(table, ranked, tags=tags)
-
-
-def show_bars(predicted: str, best: "pd.Series[float]", *, tags: bool) -> None:
-    """Print one answer: the best classes, each with its probability and a bar."""
-    if tags:
-        print(f"predicted: {predicted or 'none of the classes'}")
-    elif not predicted:
-        print(f"{NO_ANSWER}; it would be")
-    width = max(map(len, best.index))
-    for name, p in best.items():
-        print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
-
-
-def show_table(
-    table: pd.DataFrame, ranked: Sequence["pd.Series[float]"], *, tags: bool
-) -> None:
-    """Print a row for each answer: its place, then its best classes."""
+def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
+    """Print a row for each answer: its place, then its most probable classes."""
     places = [name for name in ("file", "start", "end") if name in table]
-    header = [*places, "predicted"] if tags else [*places]
-    header += [f"{rank}." for rank in range(1, len(ranked[0]) + 1)]
     rows = []
-    of_row = zip(*(table[name] for name in places))
-    for place, predicted, best in zip(of_row, table["predicted"], ranked):
-        cells = [f"{name} {p:.2f}" for name, p in best.items()]
+    for _, row in table.iterrows():
+        best = row[classes].astype(float).nlargest(SHOWN)
+        cells = [f"{name} {p:.3f}" for name, p in best.items()]
         if tags:
-            cells = [predicted or "none", *cells]
-        elif not predicted:
-            cells = [NO_ANSWER, *[""] * (len(cells) - 1)]
-        rows.append([*place, *cells])
-    print(text_table(rows, header))
+            cells = [row["predicted"] or "none", *cells]
+        elif not row["predicted"]:
+            cells = [NO_ANSWER] + [""] * (len(cells) - 1)
+        rows.append([*row[places], *cells])
+    ranks = [f"{rank}." for rank in range(1, min(SHOWN, len(classes)) + 1)]
+    predicted = ["predicted"] if tags else []
+    print(text_table(rows, [*places, *predicted, *ranks]))
+
+
+def as_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
+    """Every probability as CSV, or as JSON."""
+    if ending == ".csv":
+        return as_csv(table)
+    probabilities = table[classes].to_dict("records")
+    rows = table.drop(columns=classes).assign(probabilities=probabilities)
+    return json.dumps(rows.to_dict("records"), indent=1) + "\n"
 
 
 def predict_audio(options: PredictOptions) -> int:
@@ -87,6 +65,7 @@ def predict_audio(options: PredictOptions) -> int:
     predict = model.task.stages.predict()
     if not predict:
         options.refuse_clips()
+        out = answers_file(options.out)
         if options.window and not options.hop:
             raise RequestError(
                 "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
@@ -111,5 +90,18 @@ def predict_audio(options: PredictOptions) -> int:
         table = predict_recordings(model, named, options.window, options.hop)
     else:
         table = predict_files(model, named).reset_index(names="file")
-    print_predictions(table, model.classes, options, tags=model.task.multilabel)
+    if len(table):
+        show(table, model.classes, tags=model.task.multilabel)
+    if out:
+        file, own = out
+        own.write({file.name: as_text(table, model.classes, file.suffix)})
     return int(table["file"].nunique() < len(files))
+
+
+def answers_file(out: Path | None) -> tuple[Path, OwnFiles] | None:
+    """OUT, and the record of its folder; RequestError if it cannot be written."""
+    if out is None:
+        return None
+    if out.suffix not in ENDINGS:
+        raise RequestError(f"OUT={out}: expected a file ending in .csv or .json")
+    return out, own_file(out, RECORD, "OUT")

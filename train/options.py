@@ -214,9 +214,6 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         " default that of the run's dataset",
         **CHANNEL,
     )
-    top: int = option(5, "classes shown for each file", least=1)
-    json: bool = option(False, "print every probability as JSON")
-    csv: bool = option(False, "print every probability as CSV")
     hop: float = option(
         0.0,
         "seconds from one window to the next in a long recording; 0 predicts only its"
@@ -230,7 +227,8 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     )
     out: Path | None = option(
         None,
-        "folder of detections and scores; by default that of the dataset in REPORTS",
+        "file of every probability, .csv or .json; of a run of events the folder of"
+        " detections and scores, by default that of the dataset in REPORTS",
     )
 
     def answered(self) -> int | None:

@@ -145,7 +145,7 @@ train predict last RUNS=runs/plain AUDIO=easy/bell HOP=1 TABLES=easy -> TABLES e
 train predict last RUNS=runs/plain AUDIO=easy/bell GATE=3 -> GATE 3
 train predict last RUNS=runs/plain AUDIO=easy/bell REJECT=2 -> REJECT 2
 train predict last RUNS=runs/plain AUDIO=easy/bell REJECT=auto -> REJECT number
-train predict last RUNS=runs/plain AUDIO=easy/bell TOP=0 -> TOP 0
+train predict last RUNS=runs/plain AUDIO=easy/bell OUT=a.txt -> OUT .csv
 train predict last RUNS=torn AUDIO=easy/bell -> run.json
 train predict last RUNS=rewritten AUDIO=easy/bell -> last.pt
 train predict text.pt AUDIO=easy/bell -> text.pt

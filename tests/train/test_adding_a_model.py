@@ -7,14 +7,13 @@ import re
 import pytest
 
 from featurestack.predict.bundle import make_bundle
-from featurestack.predict.clips import predict_audio
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train.listing import list_all
 from featurestack.train.models.architecture import all_models
 from featurestack.train.network_input import KINDS
-from featurestack.train.options import BundleOptions, ListOptions, PredictOptions
+from featurestack.train.options import BundleOptions, ListOptions
 from tests.golden.commands import ROOT
-from tests.predict.test_clips import answered, ask, write
+from tests.predict.test_clips import probabilities, write
 from tests.train.sounds import train_run
 
 DOCUMENT = ROOT / "docs" / "howto" / "adding.md"
@@ -43,13 +42,13 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
     assert run.finished == [1, 2] and run.scores()["accuracy"].mean() > 0.9
     assert "perceptron ignores GRID, TTA" in capsys.readouterr().err
     audio = write(tmp_path / "x.wav", "tone", seconds=0.6)
-    ask(run, audio=audio, json=True)
-    by_run = answered(capsys.readouterr().out)
+    by_run = probabilities(run, tmp_path / "answers.json", audio=audio)
     bundle = tmp_path / "perceptron.pt"
     make_bundle(BundleOptions(run=str(run.path), out=bundle))
     capsys.readouterr()
-    predict_audio(PredictOptions(run=str(bundle), audio=audio, json=True, threads="1"))
-    assert answered(capsys.readouterr().out) == by_run
+    asked = {"run": str(bundle), "audio": audio}
+    assert probabilities(run, tmp_path / "again.json", **asked) == by_run
+    capsys.readouterr()
 
     onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
     exported = tmp_path / "perceptron.onnx"

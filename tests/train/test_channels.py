@@ -157,7 +157,7 @@ def test_a_file_without_the_channel_is_named_and_left_out(tmp_path, capsys):
 
 
 def predicted(folder, run, capsys, audio, **given):
-    """The printed probabilities of the windows or files, and what was told."""
+    """The probabilities of the windows or files, and what was told."""
     place = folder / "long"
     y = np.concatenate([sound("tone", 9, 2.0), sound("hiss", 9, 3.3)])
     place.mkdir(exist_ok=True)
@@ -166,11 +166,15 @@ def predicted(folder, run, capsys, audio, **given):
     soundfile.write(place / "stereo.wav", both(y, left), RATE, "FLOAT")
     capsys.readouterr()
     options = with_rooms(PredictOptions)(
-        run=str(run), data=folder / "data", audio=place / audio, json=True, **given
+        run=str(run),
+        data=folder / "data",
+        audio=place / audio,
+        out=place / "a.json",
+        **given,
     )
     predict_audio(options)
-    out, told = capsys.readouterr()
-    return [row["probabilities"] for row in json.loads(out)], told
+    rows = json.loads((place / "a.json").read_text())
+    return [row["probabilities"] for row in rows], capsys.readouterr().err
 
 
 @pytest.mark.parametrize("hop", [0.0, 0.5])
