@@ -38,6 +38,11 @@ def background_cache(
                 raise RequestError(f"{own.stored} has other parameters there")
     except RequestError as reason:
         raise RequestError(f"BACKGROUND_AUDIO={folder}: {reason}: {remedy}") from None
+    if other.source == cache.source:
+        raise RequestError(
+            f"BACKGROUND_AUDIO={folder} is the dataset itself: its tested events would"
+            " be trained on; give recordings of another place"
+        )
     if other.sample_rate != rate:
         raise RequestError(
             f"BACKGROUND_AUDIO={folder} was computed at {other.sample_rate} Hz, the"

@@ -83,16 +83,9 @@ def event_scores(
     tables = []
     for given in (events, detections):
         columns = None if hasattr(given, "columns") else ["start", "end"]
-        table = pd.DataFrame(given, columns=columns).reset_index(drop=True)
-        for name, otherwise in (("file", "recording"), ("label", "event")):
-            table[name] = table.get(name, otherwise)
-        wrong = table.index[~(table["start"] <= table["end"])]
-        if len(wrong):
-            raise RequestError(
-                f"row {wrong[0]}: {table.loc[wrong[0], ['start', 'end']].tolist()} is"
-                " no interval; expected a start and an end in seconds, the start first"
-            )
-        tables.append(table)
+        table = pd.DataFrame(given, columns=columns)
+        others = {"file": "recording", "label": "event"}
+        tables.append(table.assign(**{n: table.get(n, others[n]) for n in others}))
     together = pd.concat(tables)
     if not isinstance(seconds, Mapping):
         last = together.groupby("file")["end"].max()

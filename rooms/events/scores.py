@@ -220,14 +220,24 @@ def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Ta
     for iou in OTHER_IOUS:
         partners, _ = match(events, detections, iou)
         counted.append(events.take(partners))
-    on_any = lie_on(detections, every)
-    wrong_name = on_any & ~lie_on(detections, events)
-    counted.append(events.take(lie_on(events, detections)))
-    counted += [detections.take(~on_any), detections.take(wrong_name)]
+    wrong = errors(events, detections, every)
+    found = events.take(lie_on(events, detections))
+    counted += [found, wrong["false alarm"], wrong["wrong name"]]
     apart = np.abs(events.start[event] - detections.start[detection])
     onsets = pd.Series(apart, events.stretch[event])
     numbers = [np.bincount(spans.stretch, minlength=len(seconds)) for spans in counted]
     return Tally(np.stack(numbers).astype(float), seconds, onsets, is_points(events))
+
+
+def errors(events: Spans, detections: Spans, every: Spans) -> dict[str, Spans]:
+    """The errors of one label by kind; `every` are the events of all labels."""
+    on_any = lie_on(detections, every)
+    on_own = lie_on(detections, events)
+    return {
+        "false alarm": detections.take(~on_any),
+        "wrong name": detections.take(on_any & ~on_own),
+        "missed": events.take(~lie_on(events, detections)),
+    }
 
 
 def is_points(events: Spans) -> bool:

@@ -19,7 +19,8 @@ from featurestack.analysis.figures.drawing import (
     shorten,
 )
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.rooms.events.scores import ALL, f1_of, lie_on, together
+from featurestack.rooms.events import scores
+from featurestack.rooms.events.scores import ALL, f1_of, together
 from featurestack.rooms.events.tested import SAME_PLACE, ScoredFrames, mean_scores
 
 EXCERPT = 20.0  # longest time line, seconds
@@ -91,20 +92,13 @@ def within(table: pd.DataFrame, file: str, begin: float, end: float) -> pd.DataF
 
 def errors(tested: ScoredFrames) -> pd.DataFrame:
     """The surest errors of each class, by kind; a missed event has no score."""
-    frames = tested.frames
-    events = tested.spans
-    every = together([*events.values()])
+    every = together([*tested.spans.values()])
     parts = []
     for name, found in tested.detections.items():
-        on_own = lie_on(found, events[name])
-        on_any = lie_on(found, every)
-        kinds = {"false alarm": ~on_any, "wrong name": on_any & ~on_own}
-        for kind, wrong in kinds.items():
-            table = frames.table({name: found.take(wrong)})
-            parts.append(table.nlargest(MOST_ERRORS, "score").assign(kind=kind))
-        missed = events[name].take(~lie_on(events[name], found))
-        first = frames.place(name, missed).head(MOST_ERRORS)
-        parts.append(first.assign(kind="missed"))
+        for kind, wrong in scores.errors(tested.spans[name], found, every).items():
+            table = tested.frames.place(name, wrong).assign(kind=kind)
+            surest = table.sort_values("score", ascending=False, kind="stable")
+            parts.append(surest.head(MOST_ERRORS))
     columns = ["label", "kind", "file", "start", "end", "score"]
     table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
     return table.assign(file=[Path(file).name for file in table["file"]])

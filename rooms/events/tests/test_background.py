@@ -66,6 +66,8 @@ def test_a_run_with_backgrounds_finds_events_and_is_another_run(folder):
     compute_background(folder)
     run = train(folder, background_audio=str(folder / "new"), folds=(1,), epochs=4)
     assert "-background=new-" in run.name  # and not the path that was typed
+    with refused("is the dataset itself"):
+        train(folder, background_audio="field")
     with refused("chroma cannot be mixed"):
         train(folder, background_audio=str(folder / "new"), features="chroma")
     linear = train(

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.commandline.errors import RequestError
 from featurestack.rooms.events.scores import (
     ALL,
     Spans,
@@ -115,5 +114,3 @@ def test_lists_of_intervals_are_scored_as_tables_are():
     table = pd.concat([table.assign(file="a"), table.assign(file="b")])
     scores = fs.event_scores(table, table[table["file"] == "a"])
     assert scores.loc["owl", "recall"] == 0.5 and scores.loc["owl", "precision"] == 1
-    with pytest.raises(RequestError, match="is no interval"):
-        fs.event_scores([(2.0, 1.0)], events)
