@@ -95,13 +95,6 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     return Bundle(BundleConfig(**vars(config), selection=epoch), folds)
 
 
-def bundles_of_run(run: RunFolder) -> list[Bundle]:
-    """The bundle of a run, or those of an ensemble's members; RequestError if it keeps
-    no weights.
-    """
-    return [bundle_of_run(member) for member in members_of(run)]
-
-
 def members_of(run: RunFolder) -> list[RunFolder]:
     """The run, or the members of an ensemble of finished runs."""
     config = run.config
@@ -121,11 +114,9 @@ def read_bundle(file: Path) -> list[Bundle]:
             f"{file} is no bundle that can be read safely ({reason}): {made}"
         ) from None
     again = "make it again from its run"
-    if not isinstance(version, int) or version != BUNDLE_FORMAT:
-        named = version if isinstance(version, int) else type(version).__name__
+    if type(version) is not int or version != BUNDLE_FORMAT:
         raise RequestError(
-            f"{file} has bundle format {named}, this project reads {BUNDLE_FORMAT}:"
-            f" {again}"
+            f"{file} has another bundle format than {BUNDLE_FORMAT}: {again}"
         )
     return [
         Bundle(read_config(run["config"], BundleConfig, str(file), again), run["folds"])
@@ -176,9 +167,6 @@ class RunModel:
             raise ValueError(f"'{broken}' holds numbers that are not finite")
         spec = self.input
         statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-        for channel, own in zip(spec.channels, statistics, strict=True):
-            if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
-                raise ValueError("its statistics have other rows than its channels")
         planes, _, _ = spec.shape
         shape = trained_shape(self.augmenter, spec.grid)
         network = self.architecture.build(planes, len(self.classes), shape, spec.planes)
@@ -203,13 +191,7 @@ class RunModel:
         return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
-        """(B, D, H, W) the input of a fold's network; RequestError for other rows."""
-        trained = [channel.rows for channel in self.input.channels]
-        rows = [channel.shape[1] for channel in values]
-        if rows != trained:
-            raise RequestError(
-                f"features of {rows} rows are given, the model was trained on {trained}"
-            )
+        """(B, D, H, W) the input of a fold's network."""
         statistics = self.folds[fold].statistics
         return self.input.prepare(values, statistics, filled).float()
 
@@ -242,7 +224,7 @@ def make_bundle(options: BundleOptions) -> int:
             f" {run.name} is cross-validated)"
         )
     else:
-        bundles = bundles_of_run(run)
+        bundles = [bundle_of_run(member) for member in members_of(run)]
         folds = sum(len(bundle.folds) for bundle in bundles)
         made = f"{counted(folds, 'fold')} of {counted(len(bundles), 'run')}"
     runs = [{"config": to_json(each.config), "folds": each.folds} for each in bundles]

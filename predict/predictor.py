@@ -31,7 +31,8 @@ from featurestack.predict.bundle import (
     Probabilities,
     RunModel,
     Values,
-    bundles_of_run,
+    bundle_of_run,
+    members_of,
     read_bundle,
 )
 from featurestack.results.config import BundleConfig, StoredChannel
@@ -63,12 +64,8 @@ def class_thresholds(
     """
     thresholds = dict(fitted)
     expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
-    named = set[str]()
     for part in text.split(",") if text else ():
         name, _, number = part.rpartition("=")
-        if name in named:
-            raise RequestError(f"THRESHOLD={text}: {name or 'a value'} occurs twice")
-        named.add(name)
         if name and name not in classes:
             raise RequestError(nearest("class", name, classes))
         value = parse_number(number, f"THRESHOLD={text}: expected {expected}")
@@ -167,9 +164,7 @@ class Predictor:
             raise RequestError(f"{file}: there is no such file")
         else:
             run = run or select_one(runs, str(trained), dataset)
-            if clips:
-                require_clips(run.task, run.name)
-            models = [RunModel(bundle, device) for bundle in bundles_of_run(run)]
+            models = [RunModel(bundle_of_run(each), device) for each in members_of(run)]
         if clips:
             require_clips(models[0].task, str(trained))
         return cls(models, run)
@@ -207,23 +202,18 @@ class Predictor:
 
     def refuse_other_values(self, variant: Variant, trained: StoredChannel) -> None:
         """RequestError if the feature is not computed as the run was trained on it."""
-        facts = {
-            **variant.recorded,
-            "frames": variant.shape(self.sample_rate, self.samples)[1],
-            "frame_unit": variant.feature.frame_unit,
-        }
-        recorded = {
-            **trained.parameters,
-            "frames": trained.frames,
-            "frame_unit": trained.frame_unit,
-        }
+        frames = variant.shape(self.sample_rate, self.samples)[1]
+        unit = variant.feature.frame_unit
+        facts = {**variant.recorded, "frames": frames, "frame_unit": unit}
+        recorded = {**trained.parameters, "frames": trained.frames}
+        recorded["frame_unit"] = trained.frame_unit
         for name in facts | recorded:
-            if facts.get(name) != recorded.get(name):
+            was, now = recorded.get(name), facts.get(name)
+            if was != now:
                 raise RequestError(
-                    f"the run was trained on {trained.stored} with {name}"
-                    f" {recorded.get(name)}, here it is computed with"
-                    f" {facts.get(name)}: train again, or predict with the version"
-                    " that trained it"
+                    f"the run was trained on {trained.stored} with {name} {was}, here"
+                    f" it is computed with {now}: train again, or predict with the"
+                    " version, or the network file, that trained it"
                 )
 
     def withhold(self, options: TrainedOptions) -> None:
@@ -333,14 +323,9 @@ def variant_of(described: StoredChannel) -> Variant:
     channel = parse_channel(stored)
     variant = resolve_feature(channel) if FEATURES.knows(channel.name) else None
     source = parse_channel(variant.source or stored) if variant else None
-    if not (variant and source and FEATURES.knows(source.name)):
-        raise RequestError(
-            f"nothing here computes {stored} for new audio: it was brought into the"
-            " cache, or the file that defines it is not loaded (LOAD=)"
-        )
-    if described.parameters.get("file") != variant.recorded.get("file"):
-        raise RequestError(
-            f"the run was trained on {stored} of another network file: put the former"
-            " network and card back, or train again"
-        )
-    return variant
+    if variant and source and FEATURES.knows(source.name):
+        return variant
+    raise RequestError(
+        f"nothing here computes {stored} for new audio: it was brought into the cache,"
+        " or the file that defines it is not loaded (LOAD=)"
+    )

@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
-from featurestack.predict.bundle import Probabilities
 from featurestack.predict.files import TOLERANCE
 from featurestack.predict.predictor import Predictor, Samples
 from featurestack.results.run_folder import RunFolder
@@ -93,37 +92,35 @@ class Model:
         RequestError for a longer one, an empty one, another type, NaN, and samples
         beyond full scale.
         """
-        model = self._model
-        clip = self.clip(y, sample_rate)
-        values = [channel[None] for channel in model.features(clip)]
-        filled = np.array([len(clip) / model.samples])
-        probabilities, _ = model.probabilities(values, filled)
-        (predicted,) = model.predicted([clip], probabilities)
-        return self.answer(probabilities[0], predicted)
+        (answer,) = self.predict_many([y], sample_rate)
+        return answer
 
     def predict_many(
         self, clips: Iterable[ArrayLike], sample_rate: float
     ) -> list[Prediction]:
-        """As `predict`, up to rounding; features in threads, many clips at once."""
+        """As `predict`, many clips at once, up to rounding."""
         checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
-        answers = self._model.predict(checked)
-        return [self.answer(own, predicted) for _, own, predicted in answers]
+        return [
+            Prediction(predicted, dict(zip(self.classes, map(float, probabilities))))
+            for _, probabilities, predicted in self._model.predict(checked)
+        ]
 
     def warm(self) -> None:
         """Predict silence once: the first prediction takes seconds."""
         silence = np.zeros(self._model.samples, np.float32)
         self.predict(silence, self.sample_rate)
-        self.predict_many([silence], self.sample_rate)
-
-    def answer(self, probabilities: Probabilities, predicted: str) -> Prediction:
-        by_class = dict(zip(self.classes, map(float, probabilities)))
-        return Prediction(predicted, by_class)
 
     def clip(self, y: ArrayLike, sample_rate: float) -> Samples:
         """The samples as the model's features take them: mono float32 of full scale 1
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
-        rate = checked_rate(sample_rate)
+        least, most = audio.LEAST_RATE, audio.MOST_RATE
+        if not (least <= sample_rate <= most and sample_rate == int(sample_rate)):
+            raise RequestError(
+                f"sample_rate={sample_rate!r}: expected a whole number of Hz from"
+                f" {least:,} to {most:,}"
+            )
+        rate = int(sample_rate)
         samples = mono(scaled(y), self._model.audio_channel)
         seconds = len(samples) / rate
         if seconds > self.seconds + TOLERANCE:
@@ -141,27 +138,9 @@ class Model:
         return samples[: self._model.samples]
 
 
-def checked_rate(sample_rate: float) -> int:
-    """The rate as a whole number; RequestError if it is none, or no rate of audio."""
-    least, most = audio.LEAST_RATE, audio.MOST_RATE
-    number = isinstance(sample_rate, int | float | np.integer | np.floating)
-    if number and least <= sample_rate <= most and sample_rate == int(sample_rate):
-        return int(sample_rate)
-    raise RequestError(
-        f"sample_rate={sample_rate!r}: expected a whole number of Hz from {least:,} to"
-        f" {most:,}"
-    )
-
-
 def scaled(samples: ArrayLike) -> NDArray[np.float32]:
     """Samples as float32 of full scale 1; RequestError for what is no audio."""
-    try:
-        y = np.asarray(samples)
-    except (ValueError, TypeError, RuntimeError) as error:  # those of numpy and torch
-        reason = str(error).splitlines()[0]
-        raise RequestError(
-            f"samples cannot be read as an array of numbers ({reason})"
-        ) from None
+    y = np.asarray(samples)
     if y.size == 0:
         raise RequestError("the clip is empty: expected at least one sample")
     if y.dtype.name in FULL_SCALE:  # in either order of bytes

@@ -27,18 +27,12 @@ class ExportedModel(RunModel):
     def __init__(self, file: Path) -> None:
         try:
             self.session = open_session(file.read_bytes())
+            metadata = self.session.get_modelmeta().custom_metadata_map
+            content = json.loads(metadata[CONFIG])
         except Exception as error:  # onnxruntime's errors have no common class
             reason = str(error).splitlines()[0]
             raise RequestError(
-                f"{file} is no ONNX file that can be read ({reason})"
-            ) from None
-        metadata = self.session.get_modelmeta().custom_metadata_map
-        try:
-            content = json.loads(metadata[CONFIG])
-        except (KeyError, ValueError):
-            raise RequestError(
-                f"{file} lacks a run's configuration: python -m train export writes"
-                " files that have it"
+                f"{file} is no ONNX file of this project's runs ({reason})"
             ) from None
         config = read_config(content, BundleConfig, str(file), AGAIN)
         super().__init__(Bundle(config, {}))

@@ -88,6 +88,7 @@ def test_messages_that_troubleshooting_quotes_are_those_of_the_code():
         "commandline",
         "pipeline",
         "features_cache",
+        "storage",
         "results",
         "train",
         "analysis",
