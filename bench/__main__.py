@@ -25,6 +25,7 @@ BENCHES = Registry(
 BY_THEMSELVES = {
     "bench.answers": "false sentences of `make answer` on useless or equal features",
     "bench.checks": "intervals of the precision that CHECKED finds, simulated",
+    "bench.event_chance": "detections at random times that reports call better",
     "bench.false_claims": "false claims of a report about equal runs, and its power",
     "bench.fuzz --trials 5000": (
         "hostile options and damaged files through every command"

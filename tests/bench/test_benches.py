@@ -19,6 +19,7 @@ RUNNABLE = {
 SMALLEST = (
     "bench.fuzz --only runs --trials 6",
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",
+    "bench.event_chance --reports 2",
     "bench.kill features --kills 6",
     "bench.kill train --kills 2",
     "bench.kill events --kills 2",
