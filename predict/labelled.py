@@ -23,8 +23,7 @@ from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.location import cache_folder, dataset_name, is_cache
+from featurestack.features_cache.location import dataset_name
 from featurestack.features_cache.table import (
     SEPARATOR,
     by_label,
@@ -56,7 +55,7 @@ TABLE = "table.csv"  # in the run folder
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """The clips of another dataset that count for a run, and what was left out."""
+    """The clips of another dataset that count for a run."""
 
     table: pd.DataFrame  # clip_id, group, fold, path, start, end, target
     classes: tuple[str, ...]  # classes of both the run and the other dataset
@@ -100,8 +99,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         source=str(run.path.resolve()),
         protocol=f"trained on {run.dataset}",
     )
-    written = as_csv(documented_table(predictions))
-    replace_file(scored.path / TABLE, written)
+    replace_file(scored.path / TABLE, as_csv(documented_table(predictions)))
     by_fold = []
     for values in np.stack([apart[key] for key in answers.index], axis=1):
         alone = pd.DataFrame(values, answers.index, run.classes)
@@ -134,17 +132,12 @@ def home_sentence(
 
 def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
     """The dataset that DATASET names; RequestError if it is the run's own."""
-    source = {"dataset": options.dataset, "data": str(options.data)}
     if dataset_name(options.dataset) == run.dataset:
-        folder = cache_folder(run.dataset, options.data, run.dataset)
-        own = read_index(folder)[1]["source"] if is_cache(folder) else options.dataset
-        if own in (options.dataset, str(Path(options.dataset).resolve())):
-            raise RequestError(
-                f"{run.name} was trained on {run.dataset}: give another dataset as"
-                " DATASET=, or new audio as AUDIO="
-            )
-        source["name"] = f"{run.dataset}2"  # another dataset of the same name
-    return load(SourceOptions.build(source))
+        raise RequestError(
+            f"{run.name} was trained on {run.dataset}: give another dataset as"
+            " DATASET=, one of another name, or new audio as AUDIO="
+        )
+    return load(SourceOptions(dataset=options.dataset, data=options.data))
 
 
 def labelled_clips(other: Dataset, run: RunFolder, data: Path) -> LabelledClips:

@@ -12,8 +12,6 @@ or left out, numbers that are no probabilities. Such tables are refused; a clip 
 which a list of predictions has none of the labels counts as wrong.
 """
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +19,6 @@ from typing import NoReturn
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 from scipy.special import expit
 
 from featurestack.commandline.errors import RequestError, first_names, shortened
@@ -32,21 +29,14 @@ from featurestack.features_cache.table import (
     has_windows,
 )
 from featurestack.results.imported import Predictions
-from featurestack.storage.files import CLOSED
+from featurestack.storage.csv_files import read_csv
 
 ROLES = ("clip", *WINDOW_COLUMNS, "fold", "group", "label", "predicted", "score")
 # columns of BirdNET-Analyzer (CSV and Raven) and of Perch Hoplite in small letters
 ALIASES = {
-    "file": "clip",
-    "filename": "clip",
-    "clip_id": "clip",
-    "begin path": "clip",
-    "start (s)": "start",
-    "begin time (s)": "start",
-    "window_start": "start",
-    "end (s)": "end",
-    "end time (s)": "end",
-    "window_end": "end",
+    **dict.fromkeys(("file", "filename", "clip_id", "begin path"), "clip"),
+    **dict.fromkeys(("start (s)", "begin time (s)", "window_start"), "start"),
+    **dict.fromkeys(("end (s)", "end time (s)", "window_end"), "end"),
     "common name": "predicted",
     "confidence": "score",
     "target": "label",
@@ -55,7 +45,8 @@ ALIASES = {
     "split": "split",
 }
 TABLES = ("*.csv", "*.tsv", "*.txt")
-UNNAMED = re.compile(r"(Unnamed: \d+)?")  # pandas writes its index so
+# names of the index that pandas writes, as read_csv and pandas call it
+UNNAMED = re.compile(r" \d+|Unnamed: \d+")
 
 
 def read_tables(path: Path) -> pd.DataFrame:
@@ -71,49 +62,12 @@ def read_tables(path: Path) -> pd.DataFrame:
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """One file, see `read_tables`; RequestError if it is no table."""
-    if not file.is_file():  # reading a named pipe would wait for ever
-        why = "is no regular file" if file.exists() else "is not there"
-        raise RequestError(f"{file} {why}: expected a table of predictions, CSV or TSV")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except PermissionError:
-        raise RequestError(f"{file} {CLOSED}") from None
-    except ValueError:
-        raise RequestError(f"{file} is no UTF-8 text: save it as UTF-8 CSV") from None
-    above = 0
-    if re.match("sep=.\r?\n", text):  # Excel's line above the header
-        above, text = 1, text.partition("\n")[2]
-    headers = {
-        separator: next(csv.reader(io.StringIO(text), delimiter=separator), [])
-        for separator in ",;\t"
-    }
-    separator = max(headers, key=lambda each: len(headers[each]))
-    header = headers[separator]
-    names = [name.strip() for name in header]
-    if twice := [name for name in names if name and names.count(name) > 1]:
-        raise RequestError(f"{file} has two columns called {twice[0]!r}: rename one")
-    roles = roles_of(names)
-    expected = f"expected {len(names)} as in the header, and decimal points"
-    try:
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            dtype={name: str for name in header if name.strip() in roles},
-            keep_default_na=False,
-            skip_blank_lines=False,
-            low_memory=False,
-        )
-    except ValueError as error:
-        line, fields = re.findall(r"line (\d+), saw (\d+)", str(error))[0] or (1, "no")
-        where = f"{file}, line {int(line) + above}"
-        raise RequestError(f"{where}: {fields} fields; {expected}") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise RequestError(f"{file}, line {2 + above}: too many fields; {expected}")
-    frame.columns = pd.Index([roles.get(name, name) for name in names])
-    frame.index = pd.Index([f"{file}, line {n + 2 + above}" for n in frame.index])
-    frame = frame.fillna(dict.fromkeys(roles.values(), ""))
-    return frame[((frame != "") & frame.notna()).any(axis=1)]
+    """One file, see `read_tables`."""
+    frame = read_csv(file)
+    index = [name for name in frame if UNNAMED.fullmatch(name)]
+    frame = frame.drop(columns=index).rename(columns=str.strip)
+    frame.index = pd.Index([f"{file}, line {line}" for line in frame.index])
+    return frame.rename(columns=roles_of([*frame]))
 
 
 def roles_of(names: Sequence[str]) -> dict[str, str]:
@@ -137,50 +91,56 @@ def predictions_in(
     frame  rows as `read_tables` has them; its index is for messages
     truth  the clips of the dataset, if it has the true labels instead of the table
     """
-    frame = tested_rows(frame)
     if frame.empty:
         raise RequestError("the table of predictions has no row: expected one per clip")
-    source = str(frame.index[0]).partition(", ")[0]
+    frame = tested_rows(frame)
     if "clip" not in frame:
-        refuse_columns(source, "column `clip`, of files' names", frame)
+        refuse_columns(frame, "column `clip`, of files' names")
     if truth is None and "label" not in frame:
-        refuse_columns(source, "column `label`, of true labels, and no DATASET=", frame)
+        refuse_columns(frame, "column `label`, of true labels, and no DATASET=")
     clips = clips_of(frame)
     clips = checked_labels(clips) if truth is None else with_truth(clips, truth)
     every = clips["target"] if truth is None else truth["label"]
     labels = sorted({*every.str.split(SEPARATOR).explode()} - {""})
     tags = bool((every.str.contains(SEPARATOR, regex=False) | (every == "")).any())
+    by_clip = clips["clip_id"]
+    clips = clips.drop_duplicates("clip_id")
     remarks = []
     if "predicted" in frame:
-        scores = listed(frame, clips, labels)
-        clips = clips.drop_duplicates("clip_id")
+        scores = listed(frame, by_clip, labels)
         if truth is not None:
-            silent = truth_clips(truth[~truth["clip_id"].isin(clips["clip_id"])])
+            silent = truth_clips(truth[~truth["clip_id"].isin(by_clip)])
             clips = pd.concat([clips, silent])
         scores = scores.reindex(clips["clip_id"], fill_value=0.0)
-        if not tags:
-            scores, wrong = whole(scores)
-            text = f"{counted(wrong, 'clip')} without a predicted label count as wrong"
-            remarks += [text] if wrong else []
+        wrong = scores.sum(axis=1) == 0
+        if not tags:  # the rest of a score belongs to all classes alike
+            rest = (1 - scores.sum(axis=1)).clip(lower=0) / len(labels)
+            scores = scores.add(rest.where(~wrong, 0.0), axis=0)
+            if wrong.any():
+                silent = counted(int(wrong.sum()), "clip")
+                remarks.append(f"{silent} without a predicted label count as wrong")
     else:
-        classes = class_columns(frame, labels, source)
-        again = clips.duplicated("clip_id")
+        classes = class_columns(frame, labels)
+        again = by_clip.duplicated()
         if truth is None and again.any():
-            clip = shortened(clips["clip_id"][again.idxmax()])
-            raise RequestError(f"{again.idxmax()}: clip {clip} has two rows")
-        scores = numbers(frame, classes, most=1).groupby(clips["clip_id"]).max()
-        clips = clips.drop_duplicates("clip_id")
+            row = again.idxmax()
+            raise RequestError(f"{row}: clip {shortened(by_clip[row])} has two rows")
+        scores = numbers(frame, classes, most=1).groupby(by_clip).max()
         scores = scores.reindex(clips["clip_id"])
         if truth is not None and len(clips) < len(truth):
             remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
     if (clips["group"] == clips["clip_id"]).all():
         remarks.append("no column `group`: clips count as independent recordings")
-    clips = clips.reset_index(drop=True)
-    task = "tags" if tags else "classes"
-    return Predictions(clips, scores.reset_index(drop=True), task, tuple(remarks))
+    return Predictions(
+        clips.reset_index(drop=True),
+        scores.reset_index(drop=True),
+        "tags" if tags else "classes",
+        tuple(remarks),
+    )
 
 
-def refuse_columns(source: str, what: str, frame: pd.DataFrame) -> NoReturn:
+def refuse_columns(frame: pd.DataFrame, what: str) -> NoReturn:
+    source = str(frame.index[0]).partition(", ")[0]
     given = shortened(", ".join(map(str, frame)))
     raise RequestError(f"{source} has no {what}: it has the columns {given}")
 
@@ -204,9 +164,8 @@ def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
     """
     file = frame["clip"].str.strip().str.replace("\\", "/", regex=False)
     clips = pd.DataFrame({"file": file, "clip_id": file})
-    clips["group"] = (
-        frame["group"].where(frame["group"] != "", file) if ("group" in frame) else file
-    )
+    group = frame["group"].str.strip() if "group" in frame else file
+    clips["group"] = group.where(group != "", file)
     clips["fold"] = frame["fold"].str.strip() if "fold" in frame else "1"
     clips["target"] = frame["label"].str.strip() if "label" in frame else ""
     if "start" in frame:
@@ -278,14 +237,14 @@ def last_parts(paths: "pd.Series[str]", parts: int) -> "pd.Series[str]":
     return whole.str.split("/").str[-parts:].str.join("/")
 
 
-def class_columns(frame: pd.DataFrame, labels: Sequence[str], source: str) -> list[str]:
+def class_columns(frame: pd.DataFrame, labels: Sequence[str]) -> list[str]:
     """The columns of probabilities; RequestError if a label has none."""
     known = {*ROLES, *ALIASES.values()}
-    classes = [name for name in frame if not (name in known or UNNAMED.fullmatch(name))]
+    classes = [name for name in frame if name not in known]
     for label in labels:
         if label not in classes:
             columns = f"column of probabilities of the class {label!r}"
-            refuse_columns(source, f"{columns}, nor `predicted` and `score`", frame)
+            refuse_columns(frame, f"{columns}, nor `predicted` and `score`")
     return classes
 
 
@@ -296,9 +255,10 @@ def numbers(
     values = {}
     for name in columns:
         cells = frame[name]
-        if not is_numeric_dtype(cells):  # 0,9 where ; is between cells
-            cells = cells.astype(str).str.replace(",", ".", regex=False)
         values[name] = pd.to_numeric(cells, errors="coerce").astype(float)
+        if values[name].isna().any():  # 0,9 where ; is between cells
+            points = cells.astype(str).str.replace(",", ".", regex=False)
+            values[name] = pd.to_numeric(points, errors="coerce").astype(float)
         sound = values[name].between(0, most) & (values[name] < np.inf)
         if not sound.all():
             row = sound.idxmin()
@@ -311,7 +271,7 @@ def numbers(
 
 
 def listed(
-    frame: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str]
+    frame: pd.DataFrame, clips: "pd.Series[str]", labels: Sequence[str]
 ) -> pd.DataFrame:
     """clip_id × label: the highest score of a table with a row for each prediction.
 
@@ -326,7 +286,7 @@ def listed(
     predicted = frame["predicted"].str.strip()
     if "scientific" in frame and not {*predicted} & {*labels}:
         predicted = frame["scientific"].str.strip()
-    rows = pd.DataFrame({"clip": clips["clip_id"], "name": predicted, "score": score})
+    rows = pd.DataFrame({"clip": clips, "name": predicted, "score": score})
     rows = rows.assign(name=rows["name"].str.split(SEPARATOR)).explode("name")
     highest = rows.groupby(["clip", "name"])["score"].max().unstack(fill_value=0.0)
     if not {*highest} & {*labels}:
@@ -337,12 +297,3 @@ def listed(
     scores = highest.reindex(columns=labels, fill_value=0.0)
     scores[highest.max(axis=1) > scores.max(axis=1)] = 0.0
     return scores
-
-
-def whole(scores: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Scores of one label as probabilities: the rest belongs to all classes alike. And
-    how many clips have no score.
-    """
-    sums = scores.sum(axis=1)
-    rest = (1 - sums).clip(lower=0).where(sums > 0, 0) / len(scores.columns)
-    return scores.add(rest, axis=0), int((sums == 0).sum())
