@@ -31,7 +31,10 @@ from featurestack.rooms.importance.folder import (
 )
 from featurestack.rooms.importance.options import ImportanceOptions
 from featurestack.rooms.importance.tables import MEASURES, measures_table
-from featurestack.storage.files import Lock, replace_file
+from featurestack.storage.files import Lock
+from featurestack.storage.own_files import OwnFiles
+
+RECORD = ".importance-files.json"
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
@@ -63,6 +66,9 @@ def fits_hash(fits: FitPlan) -> str:
 
 def write_scores(fits: FitPlan, path: Path, hash_: str) -> None:
     """Make the fits and write their scores, importance.json last."""
+    own = OwnFiles(path, RECORD)
+    for name in ("scores.csv", "importance.json"):
+        own.require(name, "RUNS")
     (path / "importance.json").unlink(missing_ok=True)
     plan = fits.plan
     task = plan.training.task
@@ -87,9 +93,8 @@ def write_scores(fits: FitPlan, path: Path, hash_: str) -> None:
         # the best constant answer, whatever the folds' own shares are
         table[NONE] = table["target"].value_counts(normalize=True).iloc[0]
     text = table.to_csv(index=False, lineterminator="\n", float_format="%.9g")
-    replace_file(path / "scores.csv", text)
-    content = json.dumps(to_json(config), indent=2) + "\n"
-    replace_file(path / "importance.json", content)
+    own.write({"scores.csv": text})
+    own.write({"importance.json": json.dumps(to_json(config), indent=2) + "\n"})
 
 
 def importance_summary(folder: ImportanceFolder) -> str:

@@ -116,6 +116,12 @@ FAULTS: dict[str, Fault] = {
     "other_boot_trusted": Fault(  # after a power cut done clips are trusted unread
         "if claim.boot != boot:", "if claim.boot is boot:", f"{CACHE}test_claims.py"
     ),
+    # files of the user's
+    "foreign_files_replaced": Fault(  # a file is the command's because of its name
+        "return file.is_file() and content_hash(file) in self.hashes.get(name, [])",
+        "return file.is_file()",
+        "tests/storage/test_own_files.py tests/test_users_files.py",
+    ),
     # features
     "frame_late": Fault(  # slopes stand one frame late
         'np.pad(slopes, ((0, 0), (half, half)), mode="edge")',

@@ -1,0 +1,110 @@
+"""No command replaces or removes a file of the user's, wherever its options lead it."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from featurestack.commandline.help import commands_taking
+from tests.golden.commands import command, done
+
+# Options that name a place to write, each with one among the user's files.
+PLACES = {
+    "out": "mine/clips.csv",
+    "file": "mine/clips.csv",
+    "reports": "mine",
+    "runs": "mine",
+    "data": "mine",
+}
+SOUNDS = {"DATASET": "mine/clips"}
+LINEAR = {**SOUNDS, "FEATURES": "rms", "MODEL": "linear"}
+PNG = "mine/clips.png"
+RUN = {"RUN": "runs/clips/rms-linear"}
+# What each command is given beside the place.
+GIVEN = {
+    "answer": {**SOUNDS, "FEATURES": "rms zcr"},
+    "analysis": {**SOUNDS, "PAPER": 1},
+    "pipeline data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
+    "pipeline features": {**SOUNDS, "FEATURES": "rms zcr"},
+    "pipeline plan": {**SOUNDS, "FEATURES": "rms", "PARTS": 2},
+    "pipeline check": SOUNDS,
+    "pipeline verify": SOUNDS,
+    "pipeline events": {"AUDIO": "mine/clips"},
+    "pipeline show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms", "OUT": PNG},
+    "pipeline network": {},
+    "features_cache info": SOUNDS,
+    "features_cache verify": SOUNDS,
+    "features_cache table": {**SOUNDS, "FEATURES": "rms"},
+    "train run": LINEAR,
+    "train sweep": LINEAR,
+    "train importance": {**SOUNDS, "FEATURES": "rms zcr"},
+    "train curve": {**SOUNDS, "FEATURES": "rms"},
+    "train predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},
+    "train verify": RUN,
+    "train bundle": RUN,
+    "train export": RUN,
+    "train list": {},
+    "train remove": {**RUN, "YES": 1},
+    "demo": None,  # it runs `answer` on sounds of its own
+    "train listen": None,  # it writes nothing, and ends with its audio
+}
+KEPT = ("mine", "data", "runs")
+CASES = [
+    (words, option)
+    for option in PLACES
+    for words in commands_taking(option)
+    if GIVEN[words] is not None
+]
+
+
+def files_of(folder):
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with the user's files in `mine`, their features and a run."""
+    root = tmp_path_factory.mktemp("world")
+    mine = root / "mine"
+    tone = np.sin(2 * np.pi * np.arange(4000) / 20)
+    for number, label in enumerate(("dog", "cat")):
+        for clip in range(6):
+            file = mine / "clips" / label / f"{clip}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            level = (0.1 + 0.5 * number) * (1 + 0.05 * clip)
+            soundfile.write(file, level * tone, 8000)
+    rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,cat" for clip in range(6)]
+    (mine / "other.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
+    own = ("clips.csv", "index.html", "latex/main.tex", "tables/comparison.csv")
+    own += (
+        "clips.png",
+        "predictions.csv",
+        "scores.csv",
+        "importance/scores.csv",
+        "audio/1.txt",
+    )
+    for name in own:
+        for folder in (mine, mine / "clips"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(f"my own {name}\n")
+    with pytest.MonkeyPatch.context() as there:
+        there.chdir(root)
+        done("pipeline features", **SOUNDS, FEATURES="rms zcr")
+        done("train run", **LINEAR)
+    for name in KEPT:
+        shutil.copytree(root / name, root / "kept" / name)
+    return root
+
+
+@pytest.mark.parametrize(("words", "option"), CASES)
+def test_no_file_of_the_user_changes(world, monkeypatch, words, option):
+    monkeypatch.chdir(world)
+    for name in KEPT:
+        shutil.rmtree(world / name)
+        shutil.copytree(world / "kept" / name, world / name)
+    before = files_of(world / "mine")
+    answer = command(words, **{option.upper(): PLACES[option]} | GIVEN[words])
+    assert answer.status in (0, 1, 2), answer.err
+    after = files_of(world / "mine")
+    assert {file: after.get(file) for file in before} == before, answer
