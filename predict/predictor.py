@@ -166,7 +166,7 @@ class Predictor:
             run = run or select_one(runs, str(trained), dataset)
             models = [RunModel(bundle_of_run(each), device) for each in members_of(run)]
         if clips:
-            require_clips(models[0].task, str(trained))
+            require_clips(models[0].task, run.name if run else str(trained))
         return cls(models, run)
 
     @classmethod

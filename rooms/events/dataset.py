@@ -260,7 +260,7 @@ def make_events(options: EventsCommand) -> int:
         "train",
         "DATASET=ANNOTATED",
         "FEATURES=mel",
-        f"BACKGROUND_AUDIO={options.audio}",
+        f"BACKGROUND_AUDIO={options.name or options.audio}",
     )
     print(f"next: {features}   (the feature and rate of annotated recordings)")
     print(f"then: {train}   (these are backgrounds, without TABLES)")
