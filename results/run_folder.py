@@ -10,6 +10,7 @@
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
         fold1/augmented.npz              in the first trained fold: clips before and
             after each augmentation
+        trackers/                        files of TRACKER=
 
 Training writes predictions.csv last and whole: a fold that has one is finished. Files
 are replaced by rename; history.csv alone grows by appending, so that a reader, or `tail
@@ -23,11 +24,10 @@ history.csv and the predictions.
 import glob
 import io
 import json
-import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +65,12 @@ WITHOUT_TRAINING: dict[str, type[UntrainedConfig]] = {
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTIONS_FILE = "predictions.csv"
+# all files of a run folder: others are the user's, and stay when a run goes
+OWN_FILES = (
+    *("run.json", "features.csv", "scores-*.csv", ".*", "fold*/.*"),
+    *("fold*/history.csv", "fold*/predictions*.csv", "fold*/last.pt"),
+    *("fold*/best.pt", "fold*/augmented.npz", "fold*/frames.npz", "trackers/**/*"),
+)
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
 # endings of two hidden folders that RETRAIN=1 makes beside a run: the new run in
@@ -375,7 +381,34 @@ def finish_switch(run: Path) -> None:
                 return
         if not run.exists():  # killed between the two renames
             (retrained if retrained.exists() else replaced).rename(run)
-        shutil.rmtree(replaced, ignore_errors=True)
+        settle(replaced, run)
+
+
+def settle(replaced: Path, run: Path) -> None:
+    """Remove a run that another has replaced, whose folder gets the user's files."""
+    for file in remove_own(replaced):
+        place = run / file.relative_to(replaced)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(place)
+    remove_own(replaced)
+
+
+def remove_own(run: Path) -> list[Path]:
+    """Remove a run's files, and its folders that are then empty; returns the files
+    that stay, which are the user's.
+    """
+    (run / "run.json").unlink(missing_ok=True)  # what is half removed is no run
+    for pattern in OWN_FILES:
+        for file in run.glob(pattern):
+            if not file.is_dir():
+                file.unlink(missing_ok=True)
+    below = sorted(run.rglob("*"), reverse=True)
+    for folder in (*below, run):
+        if folder.is_dir() and not folder.is_symlink():
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+    return [file for file in below if file.is_symlink() or file.is_file()]
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:

@@ -1,13 +1,12 @@
 """`python -m train remove`: delete runs."""
 
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
-from featurestack.results.run_folder import RETRAINING, hidden, locked
+from featurestack.results.run_folder import RETRAINING, hidden, locked, remove_own
 from featurestack.results.select_runs import select
 from featurestack.train.options import RemoveOptions
 
@@ -28,9 +27,8 @@ def remove_runs(options: RemoveOptions) -> int:
             print("nothing was removed; YES=1 removes them")
             return 1
         for folder in folders:
-            # first: a half-deleted folder no longer counts as a run
-            (folder / "run.json").unlink(missing_ok=True)
-            shutil.rmtree(folder)
+            for file in remove_own(folder):
+                print(f"{file} stays: it is not of the run")
     print("removed")
     return 0
 

@@ -33,6 +33,7 @@ from featurestack.results.run_folder import (
     finish_switch,
     hidden,
     locked,
+    settle,
 )
 from featurestack.results.training_data import readable_again
 from featurestack.train import run_json
@@ -227,4 +228,4 @@ def take_place(new: Path, old: Path) -> None:
     with locked(old):
         old.rename(last)
         new.rename(old)
-        shutil.rmtree(last)
+        settle(last, old)

@@ -16,7 +16,11 @@ def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
     assert remove_runs(options) == 1 and find(runs) == [finished]
     assert f"{finished.path}: " in capsys.readouterr().out
-    assert remove_runs(replace(options, yes=True)) == 0 and not finished.path.exists()
+    notes = finished.fold(1) / "notes.txt"
+    notes.touch()
+    assert remove_runs(replace(options, yes=True)) == 0 and find(runs) == []
+    assert f"{notes} stays" in capsys.readouterr().out
+    assert [*finished.path.rglob("*")] == [notes.parent, notes]
 
 
 def test_a_run_in_training_is_refused(finished):

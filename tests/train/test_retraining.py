@@ -53,6 +53,17 @@ def test_the_new_run_is_found_after_a_kill_and_nothing_else_stays(killed, capsys
     assert "has these folds already" in capsys.readouterr().err
 
 
+def test_files_of_the_user_stay_in_the_place_of_a_run(changed):
+    (old,) = find(changed.runs)
+    for place in (old.path, old.fold(1)):
+        (place / "notes.txt").write_text("mine")
+    new = execute(changed, retrain=True)
+    assert len(new.predictions()) == 39
+    for place in (old.path, old.fold(1)):
+        assert (place / "notes.txt").read_text() == "mine"
+    assert [folder.name for folder in new.path.parent.iterdir()] == [new.name]
+
+
 def test_a_switch_that_another_process_is_making_is_left_to_it(changed):
     (old,) = find(changed.runs)
     replaced = old.path.rename(hidden(old.path, RETRAINED))
