@@ -160,6 +160,13 @@ def propose(
 ) -> tuple[str, str]:
     """The next command to propose, and its reason."""
     cache = inputs.cache
+    if (
+        not cache
+        and inputs.found.runs
+        and all(run.foreign for run in inputs.found.runs)
+    ):
+        words = without(inputs.job.given, "RUN")
+        return make_command("analysis", *words, "PAPER=1"), NEXT["paper"]
     state = State(given=without(inputs.job.given, "RUN"))
     if cache:
         paths = cache.clips["path"]

@@ -47,7 +47,6 @@ from featurestack.train.options import PredictOptions, TrainedOptions, parse_num
 # length of the parts of a window whose levels are compared with GATE
 LEVEL_SECONDS = 0.05
 EXPORTED = "networks of an ONNX file"  # a room's capability
-FILES = (".pt", ".onnx")  # endings of bundles and of exported files
 
 Samples = NDArray[np.float32]
 Key = TypeVar("Key")
@@ -160,8 +159,6 @@ class Predictor:
             models = [exported(file)]
         elif file.is_file():
             models = [RunModel(bundle, device) for bundle in read_bundle(file)]
-        elif file.suffix in FILES:
-            raise RequestError(f"{file}: there is no such file")
         else:
             run = run or select_one(runs, str(trained), dataset)
             models = [RunModel(bundle_of_run(each), device) for each in members_of(run)]

@@ -76,9 +76,9 @@ def verify(options: VerifyOptions, run: RunFolder) -> int:
     """As `verify_run`, for a trained run."""
     import torch
 
-    dataset = options.dataset or run.dataset
-    cache = Cache(cache_folder(dataset, options.data))
-    if is_changed(run.training, cache):
+    config = run.training  # refuses a run that trained nothing
+    cache = Cache(cache_folder(options.dataset or run.dataset, options.data))
+    if is_changed(config, cache):
         raise RequestError(
             f"{cache.folder} holds other clips or values than {run.name} was trained"
             " on: DATASET= names the cache that trained it"

@@ -76,6 +76,8 @@ def select_one(
     predicting: bool = True,
 ) -> RunFolder:
     """The run that `wanted` names as in `select`; RequestError if it names several."""
+    if Path(wanted).suffix in (".pt", ".onnx"):  # bundles and exported files
+        raise RequestError(f"RUN={wanted}: there is no such file")
     chosen = select(runs, wanted, dataset, predicting=predicting)
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")

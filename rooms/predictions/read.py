@@ -41,8 +41,8 @@ ALIASES = {
     "confidence": "score",
     "target": "label",
     "scientific name": "scientific",
-    "logits": "logits",
-    "split": "split",
+    # used under their own names, or not at all
+    **{name: name for name in ("logits", "split", "selection")},
 }
 TABLES = ("*.csv", "*.tsv", "*.txt")
 # names of the index that pandas writes, as read_csv and pandas call it
@@ -50,8 +50,8 @@ UNNAMED = re.compile(r" \d+|Unnamed: \d+")
 
 
 def read_tables(path: Path) -> pd.DataFrame:
-    """The rows of a file, or of all tables in a folder, indexed by file and line;
-    columns that have a role are called by it, and are text.
+    """The rows of a file, or of all tables in a folder, as text, indexed by file and
+    line; columns that have a role are called by it.
     """
     files = [path]
     if path.is_dir():

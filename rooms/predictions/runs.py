@@ -27,8 +27,7 @@ def write_runs(options: Any) -> Any:
         place = options.runs / dataset / path.resolve().stem
         run = write_imported(predictions, place, source=str(path.resolve()))
         tell(f"{path}: {run.path}")
-    given = {} if options.dataset else {"name": dataset}
-    return replace(options, predictions=(), **given)
+    return replace(options, predictions=(), dataset=options.dataset or dataset)
 
 
 def labels_of(options: Any) -> pd.DataFrame:
