@@ -264,7 +264,10 @@ def literature(ranking: Ranking) -> pd.DataFrame:
 
     ours = []
     weights = [
-        str(run.options.get("weights") or "from scratch") for run in ranking.runs
+        run.trained.options.weights
+        if run.trained and run.trained.options.pretrained
+        else "from scratch"
+        for run in ranking.runs
     ]
     for name in dict.fromkeys(weights):
         best = weights.index(name)

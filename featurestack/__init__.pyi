@@ -261,11 +261,11 @@ def train(
     model: str = 'resnet18',
     task: str = 'auto',
     seed: int = 0,
-    epochs: int = 40,
+    epochs: int = 0,
     batch: int = 32,
-    grid: str = '64x216',
+    grid: str = 'auto',
     padding: Literal['auto', 'keep', 'drop'] = 'auto',
-    norm: Literal['feature', 'row', 'none'] = 'row',
+    norm: Literal['auto', 'feature', 'row', 'none'] = 'auto',
     augment: str = 'auto',
     smoothing: float = 0.1,
     copies: int = 0,
@@ -282,7 +282,7 @@ def train(
     patience: int = 0,
     skip_test: bool = False,
     tta: int = 1,
-    weights: str = '',
+    weights: str = 'auto',
     weights_lr: float = 0.2,
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
@@ -321,14 +321,16 @@ def train(
         per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
-    epochs: [40] epochs of training; PATIENCE may end it earlier
+    epochs: [0] epochs of training; by default 40, and 10 with WEIGHTS; PATIENCE may
+        end it earlier
     batch: [32] clips in one training step; batch norm needs two
-    grid: [64x216] rows x frames to which every channel is resized; native is the
-        size of the largest channel
+    grid: [auto] rows x frames to which every channel is resized; auto is 64x216,
+        and 128x156 with WEIGHTS; native is the size of the largest channel
     padding: [auto] frames of zeros after the end of short clips: drop resizes each
         clip's own frames to the grid, keep leaves them in; auto drops them for
         convolutional networks if they are more than a fifth of the time
-    norm: [row] standardisation by feature, by row of a feature, or none
+    norm: [auto] standardisation by feature, by row of a feature, or none; auto is
+        row, and feature with WEIGHTS
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
         none for no change
@@ -357,9 +359,10 @@ def train(
         VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
-    weights: file of weights to start from, which may hold a part of the layers, or
-        imagenet: the model's file in models/, else the published one, which is
-        fetched
+    weights: [auto] weights to start from: none, imagenet (the model's file in
+        models/, else the published one, which is downloaded), a file, which may
+        hold a part of the layers, or an address; auto is imagenet for ResNets and
+        DenseNet, and none for others or if it cannot be downloaded
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
@@ -393,11 +396,11 @@ def own_run(
     model: str = 'resnet18',
     task: str = 'auto',
     seed: int = 0,
-    epochs: int = 40,
+    epochs: int = 0,
     batch: int = 32,
-    grid: str = '64x216',
+    grid: str = 'auto',
     padding: Literal['auto', 'keep', 'drop'] = 'auto',
-    norm: Literal['feature', 'row', 'none'] = 'row',
+    norm: Literal['auto', 'feature', 'row', 'none'] = 'auto',
     augment: str = 'auto',
     smoothing: float = 0.1,
     copies: int = 0,
@@ -414,7 +417,7 @@ def own_run(
     patience: int = 0,
     skip_test: bool = False,
     tta: int = 1,
-    weights: str = '',
+    weights: str = 'auto',
     weights_lr: float = 0.2,
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
@@ -457,14 +460,16 @@ def own_run(
         per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
-    epochs: [40] epochs of training; PATIENCE may end it earlier
+    epochs: [0] epochs of training; by default 40, and 10 with WEIGHTS; PATIENCE may
+        end it earlier
     batch: [32] clips in one training step; batch norm needs two
-    grid: [64x216] rows x frames to which every channel is resized; native is the
-        size of the largest channel
+    grid: [auto] rows x frames to which every channel is resized; auto is 64x216,
+        and 128x156 with WEIGHTS; native is the size of the largest channel
     padding: [auto] frames of zeros after the end of short clips: drop resizes each
         clip's own frames to the grid, keep leaves them in; auto drops them for
         convolutional networks if they are more than a fifth of the time
-    norm: [row] standardisation by feature, by row of a feature, or none
+    norm: [auto] standardisation by feature, by row of a feature, or none; auto is
+        row, and feature with WEIGHTS
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
         none for no change
@@ -493,9 +498,10 @@ def own_run(
         VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
-    weights: file of weights to start from, which may hold a part of the layers, or
-        imagenet: the model's file in models/, else the published one, which is
-        fetched
+    weights: [auto] weights to start from: none, imagenet (the model's file in
+        models/, else the published one, which is downloaded), a file, which may
+        hold a part of the layers, or an address; auto is imagenet for ResNets and
+        DenseNet, and none for others or if it cannot be downloaded
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
@@ -640,11 +646,11 @@ def sweep(
     model: str | Sequence[str] = 'resnet18',
     task: str | Sequence[str] = 'auto',
     seed: int | Sequence[int] = 0,
-    epochs: int | Sequence[int] = 40,
+    epochs: int | Sequence[int] = 0,
     batch: int | Sequence[int] = 32,
-    grid: str | Sequence[str] = '64x216',
+    grid: str | Sequence[str] = 'auto',
     padding: Literal['auto', 'keep', 'drop'] | Sequence[Literal['auto', 'keep', 'drop']] = 'auto',
-    norm: Literal['feature', 'row', 'none'] | Sequence[Literal['feature', 'row', 'none']] = 'row',
+    norm: Literal['auto', 'feature', 'row', 'none'] | Sequence[Literal['auto', 'feature', 'row', 'none']] = 'auto',
     augment: str | Sequence[str] = 'auto',
     smoothing: float | Sequence[float] = 0.1,
     copies: int | Sequence[int] = 0,
@@ -661,7 +667,7 @@ def sweep(
     patience: int | Sequence[int] = 0,
     skip_test: bool | Sequence[bool] = False,
     tta: int | Sequence[int] = 1,
-    weights: str | Sequence[str] = '',
+    weights: str | Sequence[str] = 'auto',
     weights_lr: float | Sequence[float] = 0.2,
     device: str | Sequence[str] = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] | Sequence[Literal['auto', 'fp32', 'bf16', 'fp16']] = 'auto',
@@ -697,14 +703,16 @@ def sweep(
         per clip, or none); auto is tags if the table has such clips, else classes
     seed: [0] seed of weights, order and augmentation; another seed is another run
         of the same configuration
-    epochs: [40] epochs of training; PATIENCE may end it earlier
+    epochs: [0] epochs of training; by default 40, and 10 with WEIGHTS; PATIENCE may
+        end it earlier
     batch: [32] clips in one training step; batch norm needs two
-    grid: [64x216] rows x frames to which every channel is resized; native is the
-        size of the largest channel
+    grid: [auto] rows x frames to which every channel is resized; auto is 64x216,
+        and 128x156 with WEIGHTS; native is the size of the largest channel
     padding: [auto] frames of zeros after the end of short clips: drop resizes each
         clip's own frames to the grid, keep leaves them in; auto drops them for
         convolutional networks if they are more than a fifth of the time
-    norm: [row] standardisation by feature, by row of a feature, or none
+    norm: [auto] standardisation by feature, by row of a feature, or none; auto is
+        row, and feature with WEIGHTS
     augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
         for a waveform shift,gain,polarity,mixup=0.4, for texturenet alone none;
         none for no change
@@ -733,9 +741,10 @@ def sweep(
         VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
-    weights: file of weights to start from, which may hold a part of the layers, or
-        imagenet: the model's file in models/, else the published one, which is
-        fetched
+    weights: [auto] weights to start from: none, imagenet (the model's file in
+        models/, else the published one, which is downloaded), a file, which may
+        hold a part of the layers, or an address; auto is imagenet for ResNets and
+        DenseNet, and none for others or if it cannot be downloaded
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds

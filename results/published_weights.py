@@ -14,6 +14,7 @@ PUBLISHED = {
     "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
     "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
 }
+MEGABYTES = {"resnet18": 47, "resnet34": 87, "resnet50": 103, "densenet121": 32}
 
 
 def published_name(model: str) -> str:

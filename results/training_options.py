@@ -67,15 +67,19 @@ class Training(Options):
     )
 
     epochs: int = of_networks(
-        40, "epochs of training; PATIENCE may end it earlier", least=1, label="e"
+        0,
+        "epochs of training; by default 40, and 10 with WEIGHTS; PATIENCE may end it"
+        " earlier",
+        label="e",
+        least=0,
     )
     batch: int = of_networks(
         32, "clips in one training step; batch norm needs two", least=2, label="b"
     )
     grid: str = option(
-        "64x216",
-        "rows x frames to which every channel is resized; native is the size of the"
-        " largest channel",
+        "auto",
+        "rows x frames to which every channel is resized; auto is 64x216, and 128x156"
+        " with WEIGHTS; native is the size of the largest channel",
         needs="grid",
         label="",
     )
@@ -86,8 +90,10 @@ class Training(Options):
         " networks if they are more than a fifth of the time",
         needs="padding",
     )
-    norm: Literal["feature", "row", "none"] = of_networks(
-        "row", "standardisation by feature, by row of a feature, or none"
+    norm: Literal["auto", "feature", "row", "none"] = of_networks(
+        "auto",
+        "standardisation by feature, by row of a feature, or none; auto is row, and"
+        " feature with WEIGHTS",
     )
     augment: str = of_networks(
         "auto",
@@ -178,10 +184,12 @@ class Training(Options):
     )
 
     weights: str = of_networks(
-        "",
-        "file of weights to start from, which may hold a part of the layers, or"
-        " imagenet: the model's file in models/, else the published one, which is"
-        " fetched",
+        "auto",
+        "weights to start from: none, imagenet (the model's file in models/, else the"
+        " published one, which is downloaded), a file, which may hold a part of the"
+        " layers, or an address; auto is imagenet for ResNets and DenseNet, and none"
+        " for others or if it cannot be downloaded",
+        label="",
     )
     weights_lr: float = of_networks(
         0.2, "share of LR for the layers that WEIGHTS filled", least=0, most=1
@@ -205,6 +213,11 @@ class Training(Options):
     compile: bool = of_networks(
         False, "torch.compile, which takes minutes: for long runs on a GPU"
     )
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether training begins with WEIGHTS."""
+        return self.weights not in ("auto", "none")
 
     @property
     def resolved_lr(self) -> float:

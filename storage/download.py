@@ -5,7 +5,7 @@ a kill, and asks again for an address that does not exist.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
@@ -23,15 +23,16 @@ def download(
     *,
     other_ways: str,
     check: Callable[[Path], None] = lambda draft: None,
+    pauses: Sequence[float] = PAUSES,
 ) -> None:
     """Download `url` to the file `to`, which appears when it is complete and `check`
     has raised nothing for its draft. The RequestError for what cannot be fetched ends
-    with `other_ways`.
+    with `other_ways`; a connection that broke is tried again after each of `pauses`.
     """
     import requests
 
     to.parent.mkdir(parents=True, exist_ok=True)
-    for pause in (*PAUSES, None):
+    for pause in (*pauses, None):
         try:
             with replaced(to, locked=False) as draft:
                 fetch(url, draft)

@@ -42,8 +42,8 @@ def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
 def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_meaning():
     shown = inspect.signature(fs.train).parameters
     assert shown.keys() == {*fields(RunOptions), "quiet"}
-    assert shown["epochs"].default == 40
-    assert "epochs: [40] epochs of training" in inspect.getdoc(fs.train)
+    assert shown["batch"].default == 32
+    assert "batch: [32] clips in one training step" in inspect.getdoc(fs.train)
     assert [*inspect.signature(fs.extract).parameters][:2] == ["features", "dataset"]
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from featurestack.features_cache import Cache
 
+EXAMPLE_GRID = "64x216"  # for which `train list` counts
 LARGEST = 60_000.0  # float16 ends at 65,504
 # share of padding in the clips' time above which PADDING=auto drops padding
 MUCH_PADDING = 0.2
@@ -352,7 +353,7 @@ class InputSpec:
     @classmethod
     def example(cls, kind: InputKind) -> InputSpec:
         """The input for which `train list` counts models of this kind."""
-        grid = kind.chosen_grid(kind.example, Training.grid)
+        grid = kind.chosen_grid(kind.example, EXAMPLE_GRID)
         return cls(kind, kind.example, grid, drop_padding=False)
 
     @classmethod

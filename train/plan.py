@@ -33,6 +33,7 @@ from featurestack.features_cache.table import (
     untrainable,
 )
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
+from featurestack.results.published_weights import PUBLISHED
 from featurestack.results.training_data import copy_numbers, training_clips
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
@@ -47,11 +48,10 @@ from featurestack.train.run_identity import (
     hashed_content,
     training_command,
 )
+from featurestack.train.weights import settle
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
-# replaces the default if WEIGHTS are given: texturenet has no published weights
-FROM_WEIGHTS = "resnet18"
 LAYER = "layer"  # unit of rows that are numbered by a network's layers
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
@@ -207,8 +207,12 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     table = find_clips(cache, features, asked)
     task = task_of(choose_task(asked.task, cache, table))
     asked = replace(asked, task=task.name, model=task.stages.model_name(asked.model))
-    model = choose_model(asked.model, channels, asked.weights, task)
-    options, changed = resolve_options(asked, features, model)
+    model = choose_model(asked.model, channels, task)
+    named, changed = resolve_options(asked, features, model)
+    if network:
+        named = replace(named, weights="none")
+    options, message = settle(named, model)
+    changed = (*changed, *filter(None, [message]))
     if options.select not in task.history_columns:
         raise RequestError(
             f"SELECT={options.select}: TASK={task.name} has no such score; val_loss is"
@@ -226,10 +230,12 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     content |= targets
     if network:
         content["network"] = network
-    changed_options = differences(options)
     name = label(
-        options.features, network or model.name, changed_options, digest(content)
+        options.features, network or model.name, differences(options), digest(content)
     )
+    # a command for another machine names the weights, and no settings that follow
+    if model.entry.name in PUBLISHED:
+        named = replace(named, weights=options.weights)
     dataset = dataset_name(options.dataset, options.name)
     return Plan(
         training=training,
@@ -243,7 +249,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         content=content,
         targets_beside=targets,
         path=options.runs / dataset / name,
-        command=tuple(training_command(options)),
+        command=tuple(training_command(named)),
     )
 
 
@@ -306,15 +312,11 @@ def find_features(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
 def choose_model(
     name: str,
     channels: Sequence[StoredChannel],
-    weights: str = "",
     task: Task | None = None,
 ) -> Architecture:
-    """The named model; the default becomes mlp if all channels are vectors, or else
-    ResNet-18 if WEIGHTS are given.
-    """
-    if name == RunOptions.model:
-        vectors = all(channel.frames == 1 for channel in channels)
-        name = FOR_VECTORS if vectors else FROM_WEIGHTS if weights else name
+    """The named model; the default becomes mlp if all channels are vectors."""
+    if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
+        name = FOR_VECTORS
     model = resolve(name)
     if task and model.kind.answers != task.stages.answers:
         raise RequestError(
@@ -342,10 +344,7 @@ def resolve_options(
             ignored[name] = field.default
     messages = []
     if asked.model == RunOptions.model != model.name:
-        messages.append(
-            f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is"
-            " trained"
-        )
+        messages.append(f"every channel is a vector: MODEL={model.name} is trained")
     for given, channel in zip(parse_set(asked.features), features):
         if {*dict(channel.parameters)} - {*dict(given.parameters)}:
             messages.append(f"{given}: {channel}, the only one in the cache")

@@ -1,13 +1,10 @@
 """Start from pretrained weights: torchvision's for ImageNet, or a file of weights.
 
-`WEIGHTS=imagenet` means the model's file in models/, else the address at which
-torchvision publishes it; a file or another address works too, and a file may hold a
-part of the layers. A name like resnet18-f37072fd.pth holds the beginning of its
-content's SHA-256, which is checked. Files are read with weights_only=True, so that
-nothing in them is executed.
+A file may hold a part of the layers. A name like resnet18-f37072fd.pth holds the
+beginning of its content's SHA-256, which is checked. Files are read with
+weights_only=True, so that nothing in them is executed.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,38 +14,30 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
-from featurestack.results.published_weights import PUBLISHED, local_weights, torch_cache
+from featurestack.results.published_weights import PUBLISHED
 from featurestack.results.run_folder import RunFolder
-from featurestack.storage.download import download
 from featurestack.train.checkpoint import KEYS, read_safely
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.plan import Plan
+from featurestack.train.weights import check_hash, fetch
 
-HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # torchvision's DenseNet file is from a time when module names could hold dots:
 # denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
 def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
-    """Load WEIGHTS into a network.
+    """Load the `weights` of a plan into a network.
 
     The first convolution is adapted to the network's channels. The last layer keeps its
     own weights, because it has other classes. `network.loaded` names what was filled.
     """
-    file: str | Path = weights
+    file = Path(weights)
     if weights == "imagenet":
-        name = architecture.entry.name
-        file = local_weights(name) or PUBLISHED.get(name, "")
-    if not file:
-        known = ", ".join(PUBLISHED)
-        raise RequestError(
-            f"no ImageNet weights are published for {architecture.name}, only for"
-            f" {known}"
-        )
-    if str(file).startswith(("http://", "https://")):
-        file = fetch(str(file))
-    filled = fill(network, read_weights(Path(file)), str(file))
+        file = fetch(PUBLISHED[architecture.entry.name])
+    elif weights.startswith(("http://", "https://")):
+        file = fetch(weights)
+    filled = fill(network, read_weights(file), str(file))
     network.loaded = frozenset(filled)  # type: ignore[assignment]
 
 
@@ -74,36 +63,6 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
             f"{file} holds no state dict: expected names of layers with a tensor each"
         )
     return {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
-
-
-def fetch(url: str) -> Path:
-    """The file at `url`, downloaded once; its name must hold its hash."""
-    name = url.partition("?")[0].rpartition("/")[2]
-    if not HASH_IN_NAME.search(name):
-        raise RequestError(
-            f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth"
-        )
-    file = torch_cache() / name
-    if not file.is_file():
-        by_hand = "Fetch it elsewhere and give WEIGHTS=its path"
-        download(
-            url,
-            file,
-            other_ways=by_hand,
-            check=lambda draft: check_hash(name, draft.read_bytes()),
-        )
-    return file
-
-
-def check_hash(name: str, content: bytes) -> None:
-    """RequestError if a file's SHA-256 does not begin as its name says."""
-    promised = HASH_IN_NAME.search(name)
-    digest = hashlib.sha256(content).hexdigest()
-    if promised and not digest.startswith(promised[1]):
-        raise RequestError(
-            f"{name}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is"
-            " damaged or another file"
-        )
 
 
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:

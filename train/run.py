@@ -179,7 +179,7 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
             )
         changed += data
         if not changed:
-            weights = plan.training.weights
+            weights = plan.training.pretrained
             changed = ["the content of WEIGHTS" if weights else "the program's version"]
         raise RequestError(
             f"{folder.path} holds another configuration (different:"

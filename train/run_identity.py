@@ -15,13 +15,13 @@ import pandas as pd
 
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.features_cache import Cache
-from featurestack.results.published_weights import local_weights, published_name
 from featurestack.results.training_data import clips_digest, values_digest
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import RunOptions
+from featurestack.train.weights import suitable
 
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default or of a model
@@ -69,12 +69,8 @@ def hashed_content(
 
 def weights_file(training: Training) -> Path | None:
     """The file that WEIGHTS names; None if it is the published one or an address."""
-    if training.weights != "imagenet":
-        file = Path(training.weights)
-        return file if file.is_file() else None
-    model = training.model.partition("@")[0]
-    local = local_weights(model)
-    return local if local and local.name != published_name(model) else None
+    file = Path(training.weights)
+    return file if training.pretrained and file.is_file() else None
 
 
 def hashed_options(training: Training) -> dict[str, Any]:
@@ -104,11 +100,11 @@ def exact_training(
 def differences(options: RunOptions) -> list[str]:
     """The last parts of a folder's name: options off their defaults, tag."""
     parts = []
-    standard = RunOptions(task="classes")
+    usual = {"task": "classes", "weights": "none", **suitable(options.weights)}
     for name, field in fields(Training).items():
         prefix = field.metadata.get("label", f"{name}=")
         value = getattr(options, name)
-        if prefix is not None and value != getattr(standard, name):
+        if prefix is not None and value not in (field.default, usual.get(name)):
             shown = Path(value).name if name in PATHS else value
             parts.append(f"{prefix}{shown}")
     if options.tag:

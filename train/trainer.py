@@ -415,7 +415,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)
-    if plan.training.weights:
+    if plan.training.pretrained:
         from featurestack.train.pretrained import refuse_tested_clips
 
         refuse_tested_clips(plan, folds)
@@ -475,7 +475,7 @@ def load_data(
     data = load_fold(plan, fold, split, clips, device, read_once=bool(front_end))
     if front_end:
         data = data.computed_once(front_end)
-    if plan.training.weights:
+    if plan.training.pretrained:
         from featurestack.train.pretrained import set_norms
 
         place = next(network.parameters()).device
@@ -503,7 +503,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     network = plan.model.build(
         channels, len(plan.classes), (rows, frames), plan.input.planes, generator
     )
-    if plan.training.weights:
+    if plan.training.pretrained:
         from featurestack.train.pretrained import start_from
 
         start_from(network, plan.model, plan.training.weights)

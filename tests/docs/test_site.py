@@ -40,7 +40,7 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
                 f"{words}: {name}"
             )
             assert f"`{words}`" in section
-    assert "Default: `40`; values: integer, at least 1." in sections["EPOCHS"]
+    assert "Default: `32`; values: integer, at least 2." in sections["BATCH"]
     assert "`onecycle`, `cosine`" in sections["SCHEDULE"]
 
 

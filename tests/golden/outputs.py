@@ -227,7 +227,13 @@ RUNS: dict[str, dict[str, Any]] = {
         "FEATURES": "mel+chroma",
         "FOLDS": 2,
     },
-    "default": {"MODEL": None, "AUGMENT": None, "FOLDS": 1, "EPOCHS": 1},
+    "default": {
+        "MODEL": None,
+        "WEIGHTS": "none",
+        "AUGMENT": None,
+        "FOLDS": 1,
+        "EPOCHS": 1,
+    },
     "categories": {"TASK": "categories", "MODEL": "texturenet"},
     "linear": {"MODEL": "linear", "SEED": 1},
     "linear_group": {

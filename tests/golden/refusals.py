@@ -92,7 +92,7 @@ train run DATASET=easy FEATURES=waveform MODEL=cnn8 -> waveform
 train run DATASET=easy FOLDS=9 -> 9
 train run DATASET=easy FOLDS=0 -> 0
 train run DATASET=easy FOLDS=one -> one
-train run DATASET=easy EPOCHS=0 -> EPOCHS 0
+train run DATASET=easy EPOCHS=-1 -> EPOCHS -1
 train run DATASET=easy EPOCHS=1e3x -> 1e3x
 train run DATASET=easy BATCH=1 -> BATCH 1
 train run DATASET=easy LR=-1 -> LR -1

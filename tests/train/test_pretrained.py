@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from featurestack.results import published_weights
+from featurestack.results.published_weights import PUBLISHED
 from featurestack.results.training_options import Training
 from featurestack.train.models.architecture import resolve
 from featurestack.train.optimisation import make_optimiser
-from featurestack.train.pretrained import PUBLISHED, adapt, fetch, fill, start_from
+from featurestack.train.plan import make_plan
+from featurestack.train.pretrained import adapt, fill, start_from
+from featurestack.train.weights import fetch, fetched
 from tests.processes import serving
 from tests.refusal import refused
-from tests.train.little import build
+from tests.train.little import build, change
 
 REAL = Path(__file__).parents[3] / "shared/resnet18_imagenet/resnet18-stages123.pth"
 
@@ -107,7 +111,6 @@ def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(
     for name, weights, message in (
         ("cnn4", tmp_path / "weights.pth", "read safely"),
         ("resnet50", imagenet, "weights of another model"),
-        ("cnn4", "imagenet", "no ImageNet weights are published for cnn4"),
     ):
         with refused(message):
             start_from(build(name, 3, 10, (128, 216)), resolve(name), str(weights))
@@ -181,3 +184,80 @@ def test_published_numbers_give_the_reference_s_output():
         got = network.relu(network.maxpool(network.bn1(network.conv1(x))))
         got = network.layer3(network.layer2(network.layer1(got)))
     assert (got - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
+@pytest.fixture
+def resnet(options, tmp_path, monkeypatch):
+    """Options of ResNet-18 on a machine without weights, and the folder models/."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    fetched.cache_clear()
+    return change(options, model="resnet18", epochs=0, grid="auto"), Path("models")
+
+
+def publish(monkeypatch, address):
+    """ResNet-18's weights are published there."""
+    monkeypatch.setitem(published_weights.PUBLISHED, "resnet18", address)
+
+
+def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
+    resnet, imagenet, monkeypatch, capsys
+):
+    options, _ = resnet
+    handler = partial(SimpleHTTPRequestHandler, directory=str(imagenet.parent))
+    with serving(handler) as address:
+        publish(monkeypatch, f"{address}/{imagenet.name}")
+        plan = make_plan(options)
+    assert "47 MB" in capsys.readouterr().err
+    chosen = plan.training
+    assert chosen.weights == "imagenet" and chosen.pretrained
+    assert (chosen.epochs, chosen.grid, chosen.norm) == (10, "128x156", "feature")
+    assert "EPOCHS=10 GRID=128x156 NORM=feature by default" in " ".join(plan.changed)
+    assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.command
+    # it is here now: nothing is downloaded, and what is typed wins
+    typed = make_plan(change(options, epochs=3, grid="64x108", norm="row")).training
+    assert (typed.epochs, typed.grid, typed.norm) == (3, "64x108", "row")
+
+
+def test_without_a_connection_training_begins_from_scratch_and_says_what_it_lacks(
+    resnet, monkeypatch, capsys
+):
+    options, _ = resnet
+    publish(monkeypatch, "http://127.0.0.1:9/resnet18-12345678.pth")
+    plan = make_plan(options)
+    make_plan(options)  # does not try again
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3
+    assert "begins from scratch: http://127.0.0.1:9" in told[1]
+    assert "put resnet18-12345678.pth into models/" in told[2]
+    chosen = plan.training
+    assert (chosen.weights, chosen.epochs, chosen.grid) == ("none", 40, "64x216")
+    assert "WEIGHTS=none" in plan.command and plan.path.name.startswith("mel-resnet18-")
+    asked = make_plan(change(options, weights="none"))
+    assert (asked.path, asked.hash) == (plan.path, plan.hash)
+    with refused("cannot be fetched"):
+        make_plan(change(options, weights="imagenet"))
+
+
+def test_a_file_in_models_is_taken_under_its_own_name(resnet, imagenet):
+    options, models = resnet
+    models.mkdir()
+    file = models / "resnet18-stages.pth"
+    state = torch.load(imagenet, weights_only=True)
+    torch.save(without(state, "layer4", "fc"), file)
+    plan = make_plan(options)
+    assert plan.training.weights == str(file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert plan.content["options"]["weights"] == digest
+    assert "resnet18-stages" in plan.path.name
+    torch.save(without(state, "layer3", "layer4", "fc"), file)
+    assert make_plan(options).hash != plan.hash
+
+
+def test_models_without_published_weights_begin_from_scratch(options):
+    plan = make_plan(change(options, epochs=40))
+    assert plan.training.weights == "none"
+    assert not any("WEIGHTS" in word for word in plan.command)
+    assert make_plan(change(options, epochs=0)).path == plan.path
+    with refused("no ImageNet weights are published for cnn4"):
+        make_plan(change(options, weights="imagenet"))
