@@ -36,6 +36,7 @@ __all__ = [
     "Failed",
     "Model",
     "RequestError",
+    "alter",
     "bundle",
     "cache",
     "check",
@@ -65,6 +66,7 @@ __all__ = [
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
     "Model": "featurestack.predict.service",
+    "alter": "featurestack.pipeline.copies",
     "feature": "featurestack.pipeline.features.registry",
     "model": "featurestack.train.models.registry",
 }

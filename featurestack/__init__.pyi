@@ -17,6 +17,7 @@ from featurestack.commandline.errors import Failed as Failed
 from featurestack.commandline.errors import RequestError as RequestError
 from featurestack.features_cache import Cache as Cache
 from featurestack.pipeline.clip_spectra import Clip as Clip
+from featurestack.pipeline.copies import alter as alter
 from featurestack.pipeline.features.registry import feature as feature
 from featurestack.predict.service import Model as Model
 from featurestack.results.run_folder import RunFolder as RunFolder
@@ -174,11 +175,11 @@ def extract(
     jobs: int | None = None,
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
+    copies: int | None = None,
+    alter: str = 'pitch,stretch,noise,gain,shift',
     prepare: bool = False,
     wait: bool = False,
     quiet: bool = False,
-    copies: int | None = None,
-    alter: str = 'pitch,stretch,noise,gain,shift',
     backend: Literal['processes', 'dask'] = 'processes',
     scheduler: str = '',
 ) -> Cache:
@@ -222,6 +223,9 @@ def extract(
     jobs: number of processes; by default one per core
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
+    copies: altered copies of each clip; 0 removes them; by default as many as there
+        are
+    alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn
     prepare: only create the files, so that several PART= can fill them in parallel
     wait: wait for another run over the same features instead of being refused
     quiet: print nothing; warnings stay
@@ -885,9 +889,9 @@ def plan(
     jobs: int | None = None,
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
-    quiet: bool = False,
     copies: int | None = None,
     alter: str = 'pitch,stretch,noise,gain,shift',
+    quiet: bool = False,
 ) -> bool:
     """Show the megabytes and seconds of each feature, and the feature maps that
     `features` would compute.
@@ -923,6 +927,9 @@ def plan(
     jobs: number of processes; by default one per core
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
+    copies: altered copies of each clip; 0 removes them; by default as many as there
+        are
+    alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn
     quiet: print nothing; warnings stay
     """
 
@@ -997,19 +1004,6 @@ def answer(
     task: [auto] labels to predict: classes, categories or tags; auto: by the labels
     retrain: train the runs of other clips or folds again in their place
     quiet: print nothing; warnings stay
-    """
-
-def alter(
-    clip: Clip,
-    how: str,
-) -> Clip:
-    """An altered copy, as long as the clip. `how` is an alteration with its
-        parameters:
-    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`,
-        `gain(db=-6)`,
-    `shift(share=0.25)`.
-
-        fs.alter(clip, "stretch(rate=1.2)")
     """
 
 def events(

@@ -64,7 +64,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
     seed: int = option(0, "seed of drawn folds and altered copies", **SEED)
 
     def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
-        """The clips with altered copies of a room; None to keep the cache's."""
+        """The clips with altered copies; None to keep the cache's."""
         return None
 
 
@@ -93,6 +93,22 @@ class ExtractOptions(ComputeOptions):
     dtype: Literal["float16", "float32"] = option(
         "float16", "type of the stored values"
     )
+    copies: int | None = option(
+        None,
+        "altered copies of each clip; 0 removes them; by default as many as there are",
+        least=0,
+        most=1000,
+    )
+    alter: str = option(
+        "pitch,stretch,noise,gain,shift", "alterations of the copies, taken in turn"
+    )
+
+    def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
+        from featurestack.pipeline.copies import with_copies
+
+        if self.copies is None:
+            return None
+        return with_copies(table, self.copies, self.alter, self.seed)
 
 
 class FeaturesCommand(ExtractOptions):

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache import Cache
 from featurestack.features_cache.claims import Handle
@@ -24,6 +23,7 @@ from featurestack.features_cache.side_files import WHOLE
 from featurestack.features_cache.writer import Clips, to_stored, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip, StoredMap
+from featurestack.pipeline.copies import apply_alteration
 from featurestack.pipeline.features import Variant
 
 # clips of this process so far; the first also loads and compiles
@@ -44,8 +44,7 @@ class Source(NamedTuple):
         """(samples,) float32, altered if a copy; AudioError as in `load_clip`."""
         y = audio.load_clip(self.path, sample_rate, samples, self.span, self.channel)
         if self.alteration:
-            alter = rooms.load("capabilities", "copies")
-            y = alter.apply_alteration(y, sample_rate, self.alteration)
+            y = apply_alteration(y, sample_rate, self.alteration)
         return y
 
 

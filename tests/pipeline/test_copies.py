@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from featurestack.rooms.copies import alter
+from featurestack.pipeline import copies as alter
 from tests.refusal import refused
 
 RATE = 22_050
