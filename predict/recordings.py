@@ -57,36 +57,12 @@ def resampled(
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def predict_recording(
-    model: Predictor, file: Path, samples: int, step: int
-) -> pd.DataFrame:
-    """A row for each window of `samples` samples, one every `step` samples: start, end,
-    `predicted` (see `Predictor.predict`), and a probability for each class.
-    """
-    info = audio.file_info(file)
-    rate = model.sample_rate
-    blocks = audio.blocks(file, model.audio_channel)
-    blocks = resampled(blocks, info.sample_rate, rate)
-    seconds = info.frames / info.sample_rate
-    after_first = max(0.0, seconds * rate - samples)
-    windows = progress(
-        windows_of(blocks, rate, samples, step),
-        total=1 + int(np.ceil(after_first / step)),
-        label=f"{file.name} ({duration(seconds)})",
-        unit="windows",
-    )
-    spans, probabilities, predicted = zip(*model.predict(windows))
-    table = pd.DataFrame(spans, columns=["start", "end"]).round(TIME_DIGITS)
-    table["predicted"] = predicted
-    values = pd.DataFrame(np.stack(probabilities), columns=model.classes)
-    return pd.concat([table, values], axis=1)
-
-
 def predict_recordings(
     model: Predictor, recordings: Mapping[str, Path], window: float, hop: float
 ) -> pd.DataFrame:
-    """The rows of `predict_recording`, for windows of so many seconds, after the column
-    `file`. Recordings that cannot be read are left out, and named.
+    """A row for each window of `window` seconds, one every `hop` seconds: file, start,
+    end, `predicted` (see `Predictor.predict`), and a probability for each class.
+    Recordings that cannot be read are left out, and named.
     """
     rate = model.sample_rate
     samples = model.window_samples(window)
@@ -95,20 +71,34 @@ def predict_recordings(
             f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
         )
     step = max(1, round(hop * rate))
-    tables = []
     rates = {}
     failures = {}
-    for name, file in recordings.items():
-        try:
-            rates[file] = audio.file_info(file).sample_rate
-            table = predict_recording(model, file, samples, step)
-        except audio.AudioError as error:
-            failures[file] = str(error)
-            continue
-        table.insert(0, "file", name)
-        tables.append(table)
+
+    def windows() -> Iterator[tuple[tuple[str, float, float], Samples]]:
+        for name, file in recordings.items():
+            try:
+                info = audio.file_info(file)
+                rates[file] = info.sample_rate
+                blocks = audio.blocks(file, model.audio_channel)
+                blocks = resampled(blocks, info.sample_rate, rate)
+                seconds = info.frames / info.sample_rate
+                after_first = max(0.0, seconds * rate - samples)
+                for (start, end), y in progress(
+                    windows_of(blocks, rate, samples, step),
+                    total=1 + int(np.ceil(after_first / step)),
+                    label=f"{file.name} ({duration(seconds)})",
+                    unit="windows",
+                ):
+                    yield (name, round(start, TIME_DIGITS), round(end, TIME_DIGITS)), y
+            except audio.AudioError as error:
+                failures[file] = str(error)
+
+    answers = [*model.predict(windows())]
     tell_low_rates(rates, rate)
     tell_failures(failures, len(recordings))
-    if tables:
-        return pd.concat(tables, ignore_index=True)
-    return pd.DataFrame(columns=["file", "start", "end", "predicted", *model.classes])
+    table = pd.DataFrame([key for key, *_ in answers], columns=["file", "start", "end"])
+    table["predicted"] = [text for *_, text in answers]
+    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
+    table = pd.concat([table, pd.DataFrame(values, columns=model.classes)], axis=1)
+    unread = [name for name, file in recordings.items() if file in failures]
+    return table[~table["file"].isin(unread)]
