@@ -174,7 +174,7 @@ def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, 
     make_events(EventsCommand(**given, data=tmp_path / "data", name="field"))
     capsys.readouterr()
     table = tmp_path / "data" / "field" / "field.csv"
-    with refused("has recordings with events, and this command is for clips"):
+    with refused("models answer each frame here"):
         find_answer(options(dataset=str(table)))
     assert capsys.readouterr().out == ""
     assert not list((tmp_path / "data").rglob("*.h5"))
