@@ -48,6 +48,7 @@ from featurestack.train.compute import (
     preferred,
     threads_of,
 )
+from featurestack.train.estimate import Estimate
 from featurestack.train.fold_data import (
     ClipMoments,
     FoldData,
@@ -75,6 +76,7 @@ SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may 
 # cost of a training step in forward passes: a backward pass costs two
 FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
+QUICKER = "MODEL=ridge takes seconds"
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
 PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
@@ -133,6 +135,7 @@ class Trainer:
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
         )
+        self.estimate: Estimate | None = None  # of the run's time
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
@@ -221,6 +224,8 @@ class Trainer:
             rate = learning_rate(self.training, number, step, lowered)
             loss, logits = self.step(x, targets, rate)
             losses.append(loss)
+            if self.estimate:
+                self.estimate.step(loss)
             observed.append(self.observe(targets, logits))
             if len(losses) % CHECK_STEPS == 0:
                 self.refuse_divergence(losses)
@@ -428,6 +433,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
     bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
+    quicker = QUICKER if plan.model.kind.resized else ""
+    estimate = Estimate(bar, len(splits), quicker)
     forward = None
     for fold, split in splits.items():
         busy = (
@@ -448,7 +455,9 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
                 data = load_data(plan, network, fold, split, clips, device)
                 if forward is None:
                     compute, forward = trainer.prepare(network, data, device)
-                train_fold(trainer(data, network, compute, forward), bar)
+                own = trainer(data, network, compute, forward)
+                own.estimate = estimate
+                train_fold(own, bar)
             except Exception as error:
                 # a shortage or a compiler's failure has no class of its own
                 sentence = explanation(error, plan.training.batch, device)
