@@ -1080,7 +1080,8 @@ def detections(
     reports: [reports] folder of reports
     data: [data] folder of datasets and their feature caches
     runs: [runs] folder of run folders
-    run: [last] a run's name, path or unique prefix, last, or a bundle's file
+    run: [last] a run's name, path or unique prefix, last, or a bundle's or an ONNX
+        file
     device: [cpu] cpu, cuda, mps, or auto for the best available
     threads: [auto] threads of the network's arithmetic on a CPU
     dataset: dataset of the runs that RUN chooses from; all by default

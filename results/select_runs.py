@@ -20,8 +20,8 @@ def select(
     a name, or `last`.
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
-    blanks. If `predicting`, `last` is the last run that has weights, if there is one:
-    ensembles of finished runs and choices of features have none.
+    blanks. If `predicting`, `last` is the last run that has weights of its own, if
+    there is one: ensembles of finished runs and choices of features have none.
     """
     found = find(runs, dataset)
     known = {f"{run.path.parent.name}/{run.name}": run for run in found}

@@ -175,7 +175,7 @@ class TrainedOptions(ComputingOptions):
 
     run: str = option(
         "last",
-        "a run's name, path or unique prefix, last, or a bundle's file",
+        "a run's name, path or unique prefix, last, or a bundle's or an ONNX file",
         positional=True,
     )
     dataset: str = option(
