@@ -49,6 +49,8 @@ Kind = Literal[
     "claims",
     "figures",
     "sections",
+    "dataset_hints",
+    "list_remarks",
 ]
 Command = Callable[[Any], "int | None"]  # a function of its `options`
 Loaded = Sequence[Any]  # the objects that a function of a declaration returns
@@ -131,6 +133,16 @@ class Room:
     def figures(self, *names: str) -> Adds:
         """`analysis.figures.drawing.Figure` objects."""
         return self.add("figures", *names)
+
+    def dataset_hints(self, *names: str) -> Adds:
+        """Functions of (recordings, tables): a sentence with the command that makes a
+        dataset of annotation tables.
+        """
+        return self.add("dataset_hints", *names)
+
+    def list_remarks(self, *names: str) -> Adds:
+        """Functions without arguments: lines below the list of features."""
+        return self.add("list_remarks", *names)
 
     def sections(self, *names: str, files: str = "") -> Adds:
         """Functions of `analysis.sections.PageInputs`; a task's name limits one to its

@@ -92,8 +92,8 @@ def feature_table(sample_rate: int, seconds: float) -> str:
         whole += megabytes
         lines.append((name, rows, frames, f"{megabytes:.3f}", feature.units))
     lines.append(("all", "", "", f"{whole:.3f}", ""))
-    if "networks" in rooms.names("capabilities"):
-        remarks += rooms.load("capabilities", "networks").network_remarks()
+    for of_room in rooms.loaded("list_remarks", only=[*rooms.names("list_remarks")]):
+        remarks += of_room()
     remarks.append(
         f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
         f" {make_command('bench')} measures time.\n"

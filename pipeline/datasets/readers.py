@@ -190,10 +190,10 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 
 def way_of_annotations(recordings: Path, tables: Path) -> str:
-    """The dataset that a room makes of tables of recordings; '' without the room."""
-    if "annotations" not in rooms.names("capabilities"):
-        return ""
-    return str(rooms.load("capabilities", "annotations")(recordings, tables))
+    """The commands that make a dataset of tables of recordings; '' if there is none."""
+    names = [*rooms.names("dataset_hints")]
+    hints = rooms.loaded("dataset_hints", recordings, tables, only=names)
+    return "; ".join(hints)
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:

@@ -33,3 +33,10 @@ def load_networks() -> Loaded:
     from featurestack.rooms.embeddings import networks
 
     return (networks,)
+
+
+@ROOM.list_remarks("networks")
+def load_remarks() -> Loaded:
+    from featurestack.rooms.embeddings.networks import network_remarks
+
+    return (network_remarks,)

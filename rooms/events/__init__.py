@@ -53,8 +53,8 @@ def load_claims() -> Loaded:
     return (has_events,)
 
 
-@ROOM.capabilities("annotations")
-def load_annotations() -> Loaded:
+@ROOM.dataset_hints("annotations")
+def load_hints() -> Loaded:
     from featurestack.rooms.events.events_file import way_of_annotations
 
     return (way_of_annotations,)
