@@ -124,10 +124,7 @@ class SweepOptions(Options):
     example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texturenet" SEED="0 1 2"'
 
     shared = RunOptions
-    leading = ("dataset", "features", "model", "seed", "max", "folds")
-    max: int = option(
-        1, "most named features in one set: 2 adds every pair", least=1, most=10
-    )
+    leading = ("dataset", "features", "model", "seed", "folds")
     yes: bool = option(False, "start more than 100 runs without asking")
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """field -> text of a run's option, or of a list of its values"""

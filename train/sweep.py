@@ -1,6 +1,5 @@
 """Several runs: every combination of the given values, but finished ones."""
 
-import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -70,9 +69,7 @@ def product(options: SweepOptions) -> list[RunOptions]:
     runs = [*kept.values()]
     cache = cache_of(runs[0])
     jobs = [
-        replace(job, features=name)
-        for job in runs
-        for name in feature_sets(job, cache, options.max)
+        replace(job, features=name) for job in runs for name in feature_sets(job, cache)
     ]
     if not jobs:
         models = " ".join(dict.fromkeys(job.model for job in runs))
@@ -82,16 +79,13 @@ def product(options: SweepOptions) -> list[RunOptions]:
     return jobs
 
 
-def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
-    """The named sets and the unions of up to `most` of them that the model can take."""
+def feature_sets(options: RunOptions, cache: Cache) -> list[str]:
+    """The named sets that the model can take."""
     named = parse_list(options.features, cache.features)
     for features in named:  # a feature that the cache lacks ends the sweep too
         find_features(cache, replace(options, features="+".join(map(str, features))))
     fitting: dict[str, None] = {}
-    for sets in (
-        sets for size in range(most) for sets in itertools.combinations(named, size + 1)
-    ):
-        features = tuple(itertools.chain(*sets))
+    for features in named:
         text = "+".join(map(str, features))
         channels = [describe_channel(cache, feature) for feature in features]
         try:

@@ -127,7 +127,6 @@ train run DATASET=cut/features FEATURES=mel -> mel
 train run DATASET=one_fold/features FEATURES=a -> fold
 train sweep DATASET=easy FEATURES='mel mle' -> mle mel
 train sweep DATASET=easy MODEL='cnn4 resnet81' -> resnet81 resnet18
-train sweep DATASET=easy MAX=0 -> MAX 0
 train sweep DATASET=easy SEED='0 x' -> x
 train sweep DATASET=easy LR='0.1 -1' -> LR -1
 train sweep DATASET=easy SEED='1 2 3 4 5 6 7 8 9 10 11' EPOCHS='1 2 3 4 5 6 7 8 9 10' -> 110 YES=1

@@ -49,11 +49,7 @@ def test_an_exact_model_is_trained_with_one_seed(several, capsys, given, seeds):
     assert ("one SEED is trained" in capsys.readouterr().err) == (not given)
 
 
-def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsys):
-    jobs = sweep.product(change(several, "FEATURES=mel chroma blank", "MAX=2"))
-    assert [job.features for job in jobs] == [
-        *("mel", "chroma", "blank", "mel+chroma", "mel+blank", "chroma+blank")
-    ]
+def test_what_the_model_does_not_take_is_passed_over(several, capsys):
     jobs = sweep.product(change(several, "FEATURES=all", "MODEL=cnn4"))
     assert sorted(job.features for job in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
