@@ -296,7 +296,6 @@ def train(
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
-    wait: bool = False,
     tag: str = '',
     note: str = '',
     quiet: bool = False,
@@ -382,8 +381,6 @@ def train(
     resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
-    wait: wait for another process that trains the same fold instead of being
-        refused
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     quiet: print nothing; warnings stay
@@ -431,7 +428,6 @@ def own_run(
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
-    wait: bool = False,
     tag: str = '',
     note: str = '',
     quiet: bool = False,
@@ -521,8 +517,6 @@ def own_run(
     resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
-    wait: wait for another process that trains the same fold instead of being
-        refused
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     quiet: print nothing; warnings stay
@@ -681,10 +675,8 @@ def sweep(
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
-    wait: bool = False,
     tag: str = '',
     note: str = '',
-    max: int = 1,
     yes: bool = False,
     quiet: bool = False,
 ) -> bool:
@@ -764,11 +756,8 @@ def sweep(
     resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
-    wait: wait for another process that trains the same fold instead of being
-        refused
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
-    max: [1] most named features in one set: 2 adds every pair
     yes: start more than 100 runs without asking
     quiet: print nothing; warnings stay
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import tell
 from featurestack.storage import system
 
 CLOSED = "may not be read: change its permissions (chmod)"
@@ -108,14 +109,17 @@ def refuse_special(path: Path) -> None:
 class Lock:
     """An flock, exclusive or shared, dropped as its process ends; exclusive in `with`.
 
-    create  whether the file is made if it is not there, else FileNotFoundError
-    busy    text of a RequestError: `with` raises it instead of waiting
+    create   whether the file is made if it is not there, else FileNotFoundError
+    busy     text of a RequestError: `with` raises it instead of waiting
+    waiting  text that `with` tells before it waits
 
     A file system without locks grants every request: there PREPARE=1 and PART= help.
     """
 
-    def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:
-        self.path, self.busy = path, busy
+    def __init__(
+        self, path: Path, *, create: bool = True, busy: str = "", waiting: str = ""
+    ) -> None:
+        self.path, self.busy, self.waiting = path, busy, waiting
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         # another user's lock can be probed by who may only read it
@@ -137,9 +141,14 @@ class Lock:
         os.close(self.descriptor)
 
     def __enter__(self) -> Self:
-        if not self.take(wait=not self.busy):
+        if self.take():
+            return self
+        if self.busy:
             self.release()
             raise RequestError(self.busy)
+        if self.waiting:
+            tell(f"{self.waiting}: this one waits")
+        self.take(wait=True)
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -53,10 +53,6 @@ class Execution(Options):
         "train a run of other clips or feature values again in its place; the old one"
         " stays until the new one is finished",
     )
-    wait: bool = option(
-        False,
-        "wait for another process that trains the same fold instead of being refused",
-    )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
 

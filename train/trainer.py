@@ -437,12 +437,9 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     estimate = Estimate(bar, len(splits), quicker)
     forward = None
     for fold, split in splits.items():
-        busy = (
-            f"fold {fold} of {plan.path} is being trained by another process; wait"
-            " for it to end, or add WAIT=1"
-        )
         folder = plan.path / f"fold{fold}"
-        with Lock(folder / ".lock", busy="" if plan.execution.wait else busy):
+        waiting = f"fold {fold} of {plan.path} is being trained by another process"
+        with Lock(folder / ".lock", waiting=waiting):
             if (folder / "predictions.csv").is_file():
                 # another process finished it meanwhile
                 bar.total -= plan.epochs * len(split.train)

@@ -416,7 +416,6 @@ def training_options(
         features=as_trained(question.runs, features, model),
         model=model,
         folds=folds,
-        wait=True,
     )
 
 

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -34,8 +33,7 @@ def train_share(plan: Plan, folds: Sequence[int], device: str) -> None:
     share = folds[rank::size]
     # backwards, because the others begin with the first ones
     others = [fold for fold in reversed(folds) if fold not in share]
-    waiting = replace(plan, execution=replace(plan.execution, wait=True))
-    train_run(waiting, [*share, *others], device)
+    train_run(plan, [*share, *others], device)
 
 
 def train_side_by_side(options: RunOptions) -> None:

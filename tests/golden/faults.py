@@ -246,7 +246,7 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_resume.py",
     ),
     "fold_lock_not_taken": Fault(  # two processes train the same fold
-        'with Lock(folder / ".lock", busy="" if plan.execution.wait else busy):',
+        'with Lock(folder / ".lock", waiting=waiting):',
         "if fold:",
         f"{TRAIN}test_resume.py",
     ),
