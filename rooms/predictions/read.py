@@ -146,7 +146,7 @@ def refuse_columns(frame: pd.DataFrame, what: str) -> NoReturn:
 
 
 def tested_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of tested clips, if a column `split` tells them apart."""
+    """The rows of tested clips, if a column `split` distinguishes them."""
     if "split" not in frame:
         return frame
     split = frame["split"].str.strip().str.lower()
