@@ -336,9 +336,13 @@ FAULTS: dict[str, Fault] = {
     "finished_too_early": Fault(
         """    trainer.write_answers(folder)
     # predictions.csv last: it says that the fold is finished
-    run_writer.write_predictions(folder, rows, together, plan.names)
+    run_writer.write_predictions(
+        folder, pd.concat(tables), np.concatenate(answers), plan.names
+    )
 """,
-        """    run_writer.write_predictions(folder, rows, together, plan.names)
+        """    run_writer.write_predictions(
+        folder, pd.concat(tables), np.concatenate(answers), plan.names
+    )
     trainer.write_answers(folder)
 """,
         f"{TRAIN}test_run.py",
@@ -347,6 +351,17 @@ FAULTS: dict[str, Fault] = {
         'return "best" if "best" in self.checkpoints else "last"',
         'return "last"',
         f"{ANALYSIS}test_ensemble.py {ANALYSIS}test_ablations.py",
+    ),
+    "events_against_nothing": Fault(  # chance of events is that of no detection
+        "            for counts in seed.shifted_counts\n",
+        "            for counts in [0 * seed.tallies[ALL].counts]\n",
+        "rooms/events/tests/test_tested.py",
+    ),
+    # a run on events that were corrected since counts as one on those of today
+    "corrected_events_unnoticed": Fault(
+        "    return [name for name, known in config.targets.items() if today",
+        "    return [name for name, known in {}.items() if today",
+        "rooms/events/tests/test_section.py",
     ),
     "clip_tested_twice": Fault(  # a clip that two folds tested counts twice
         """    if len(twice):
