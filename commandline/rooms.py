@@ -45,6 +45,7 @@ Kind = Literal[
     "capabilities",
     "features",
     "models",
+    "files",
     "tasks",
     "claims",
     "figures",
@@ -121,6 +122,10 @@ class Room:
     def models(self, *names: str, needs: str = "") -> Adds:
         """`train.models.registry.Model` objects."""
         return self.add("models", *names, needs=needs)
+
+    def files(self, *endings: str) -> Adds:
+        """`predict.bundle.RunModel` classes of a file, by its ending: "onnx"."""
+        return self.add("files", *endings)
 
     def tasks(self, *names: str) -> Adds:
         """`scores.tasks` objects, by their value of TASK."""

@@ -7,7 +7,7 @@ same rounding.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +46,6 @@ from featurestack.train.options import PredictOptions, TrainedOptions, parse_num
 
 # length of the parts of a window whose levels are compared with GATE
 LEVEL_SECONDS = 0.05
-EXPORTED = "networks of an ONNX file"  # a room's capability
 
 Samples = NDArray[np.float32]
 Key = TypeVar("Key")
@@ -154,9 +153,9 @@ class Predictor:
                 f"Model({trained!r}): expected a bundle's file, or a run's name or path"
             )
         file = Path() if run else Path(str(trained))
-        if file.suffix == ".onnx" and file.is_file():
-            exported: Callable[[Path], RunModel] = rooms.load("capabilities", EXPORTED)
-            models = [exported(file)]
+        ending = file.suffix.removeprefix(".")
+        if ending in rooms.names("files") and file.is_file():
+            models: list[RunModel] = [rooms.load("files", ending)(file)]
         elif file.is_file():
             models = [RunModel(bundle, device) for bundle in read_bundle(file)]
         else:

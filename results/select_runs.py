@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.spelling import make_command
 from featurestack.results.run_folder import RunFolder, find
@@ -76,7 +77,8 @@ def select_one(
     predicting: bool = True,
 ) -> RunFolder:
     """The run that `wanted` names as in `select`; RequestError if it names several."""
-    if Path(wanted).suffix in (".pt", ".onnx"):  # bundles and exported files
+    endings = ("pt", *rooms.names("files"))  # of bundles, and of a room's files
+    if Path(wanted).suffix.removeprefix(".") in endings:
         raise RequestError(f"RUN={wanted}: there is no such file")
     chosen = select(runs, wanted, dataset, predicting=predicting)
     if len(chosen) > 1:

@@ -27,7 +27,7 @@ def load_exporting() -> Loaded:
     return (export,)
 
 
-@ROOM.capabilities("networks of an ONNX file")
+@ROOM.files("onnx")
 def load_model() -> Loaded:
     from featurestack.rooms.onnx.model import ExportedModel
 
