@@ -21,6 +21,7 @@ SOUNDS = {"DATASET": "mine/clips"}
 LINEAR = {**SOUNDS, "FEATURES": "rms", "MODEL": "linear"}
 PNG = "mine/clips.png"
 RUN = {"RUN": "runs/clips/rms-linear"}
+PREDICTIONS = {**SOUNDS, "PREDICTIONS": "mine/guesses.csv"}
 # What each command is given beside the place.
 GIVEN = {
     "answer": {**SOUNDS, "FEATURES": "rms zcr"},
@@ -76,6 +77,10 @@ def world(tmp_path_factory):
             soundfile.write(file, level * tone, 8000)
     rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,cat" for clip in range(6)]
     (mine / "other.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
+    rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,dog" for clip in range(6)]
+    (mine / "guesses.csv").write_text("\n".join(["file,predicted", *rows]) + "\n")
+    (mine / "clips" / "guesses").mkdir()
+    (mine / "clips" / "guesses" / "run.json").write_text("my own run.json\n")
     own = ("clips.csv", "index.html", "latex/main.tex", "tables/comparison.csv")
     own += (
         "clips.png",
@@ -97,14 +102,20 @@ def world(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize(("words", "option"), CASES)
-def test_no_file_of_the_user_changes(world, monkeypatch, words, option):
+@pytest.mark.parametrize(
+    ("words", "option", "given"),
+    [
+        *((words, option, GIVEN[words]) for words, option in CASES),
+        *(("analysis", option, PREDICTIONS) for option in ("reports", "runs", "data")),
+    ],
+)
+def test_no_file_of_the_user_changes(world, monkeypatch, words, option, given):
     monkeypatch.chdir(world)
     for name in KEPT:
         shutil.rmtree(world / name)
         shutil.copytree(world / "kept" / name, world / name)
     before = files_of(world / "mine")
-    answer = command(words, **{option.upper(): PLACES[option]} | GIVEN[words])
+    answer = command(words, **{option.upper(): PLACES[option]} | given)
     assert answer.status in (0, 1, 2), answer.err
     after = files_of(world / "mine")
     assert {file: after.get(file) for file in before} == before, answer
