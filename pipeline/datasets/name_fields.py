@@ -18,7 +18,7 @@ import pandas as pd
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
-SEPARATOR = r"[_\- .()\[\]]"
+SEPARATOR = re.compile(r"[_\- .()\[\]]")
 FEWEST_CLIPS = 3  # fewest clips per value, on average
 FEWEST_VALUES = 4  # fewer are named only if they are words
 REPEATED = 0.1  # share of the clips that repeat a counter's value by mistake
@@ -42,9 +42,10 @@ COLUMNS = re.compile(
     re.IGNORECASE,
 )
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
+IN_NEARLY_ALL = 0.9  # share of the clips above which one value divides nothing
 FOLDS_OF_GROUPS = 10  # most values for which each is proposed as a fold
 SHOWN_VALUES = 4
-WORD = re.compile(r"[A-Za-z]{3,}")
+WORD = re.compile(r"(?:[^\W\d_]|-){3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
 
 
@@ -112,9 +113,7 @@ def fields_of_columns(table: pd.DataFrame) -> list[NameField | None]:
 def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
     """The fields of the files' names that neither count nor measure."""
     stems = [PurePath(path).stem for path in table["path"]]
-    parts = [WORDS.findall(stem) for stem in stems]
-    if max(map(len, parts), default=0) == 1:
-        parts = [re.findall(r"\d+|\D+", stem) for stem in stems]
+    parts, separators = split_alike(stems)
     count = min(map(len, parts), default=0)
     columns = {
         place: pd.Series([words[place] for words in parts], index=table.index)
@@ -130,10 +129,28 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
         measure = is_measure(sorted(values.unique()))
         counter = is_counter(values, others, table["label"])
         if place not in left_out and not measure and not counter:
-            pattern = field_pattern(stems, values.tolist(), place)
+            pattern = field_pattern(stems, values.tolist(), place, separators)
             where = f"field {place + 1} of the names"
             fields.append(_field(where, values, table, pattern))
     return fields
+
+
+def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """The fields of each name, and what separates them: every separator, or the only
+    one that splits all names alike (`Ann-Kathrin_dog` beside `Tom_dog`). No fields if
+    none does, because a place then means something else from name to name.
+    """
+    separators = sorted({found for stem in stems for found in SEPARATOR.findall(stem)})
+    parts = [WORDS.findall(stem) for stem in stems]
+    if max(map(len, parts), default=0) == 1:
+        return [re.findall(r"\d+|\D+", stem) for stem in stems], separators
+    if len({*map(len, parts)}) <= 1:
+        return parts, separators
+    for separator in separators:
+        parts = [stem.split(separator) for stem in stems]
+        if len({*map(len, parts)}) == 1 and all(map(all, parts)):
+            return parts, [separator]
+    return [[] for _ in stems], []
 
 
 def _field(
@@ -143,6 +160,8 @@ def _field(
     names = sorted(values.unique())
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
     if not group or len(names) < 2 or few or len(table) < FEWEST_CLIPS * len(names):
+        return None
+    if values.value_counts(normalize=True).iloc[0] > IN_NEARLY_ALL:
         return None
     each = by_label(table)
     each = each[each["label"] != ""]
@@ -201,10 +220,11 @@ def is_counter(
     return False
 
 
-def field_pattern(stems: Sequence[str], values: Sequence[str], place: int) -> str:
+def field_pattern(
+    stems: Sequence[str], values: Sequence[str], place: int, separators: Sequence[str]
+) -> str:
     """The shortest GROUP= that matches these values; '' if there is none."""
-    found = {separator for stem in stems for separator in re.findall(SEPARATOR, stem)}
-    separators = sorted(found) or ["_"]
+    separators = separators or ["_"]
     escaped = re.sub(r"([\[\]-])", r"\\\1", "".join(separators))
     alone = f"[{escaped}]" if len(separators) > 1 else re.escape(separators[0])
     other = f"[^{escaped}]"

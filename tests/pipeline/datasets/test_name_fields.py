@@ -63,6 +63,25 @@ def test_the_pattern_gives_the_sites_and_not_the_class(name, pattern):
     assert field.of_clips(table).tolist() == [site for _, site, _ in rows]
 
 
+def test_a_speaker_with_a_hyphen_moves_no_field():
+    names = [
+        f"{speaker}_{word}_{take}"
+        for speaker in ("Ann-Kathrin", "Tom", "Eva")
+        for word in ("dog", "cat")
+        for take in range(4)
+    ]
+    table = clips(names).assign(label=[name.split("_")[1] for name in names])
+    field = name_field(table)
+    assert field.values == ("Ann-Kathrin", "Eva", "Tom")
+    assert field.group == "^([^_]+)"
+
+
+def test_a_word_of_nearly_all_names_is_no_speaker():
+    names = [f"Aufnahme {n:02d}" for n in range(48)] + ["Probe 1", "Probe 2"]
+    table = clips(names).assign(label=["dog", "cat"] * 25)
+    assert name_field(table) is None
+
+
 def test_a_further_column_is_named_as_its_own_group():
     names = [f"{label}_{n}" for label in ("a", "b") for n in range(6)]
     field = name_field(clips(names, device=["phone", "desk", "phone"] * 4))
