@@ -7,13 +7,14 @@ findings for the report and for the proposal of the next command.
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pandas as pd
 
 from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
+from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import classes_in, originals
 from featurestack.pipeline.checks import (
@@ -34,6 +35,7 @@ from featurestack.pipeline.checks.measures import (
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.datasets.name_fields import name_field
 from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
@@ -83,6 +85,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     table = table.join(measures)
     unreadable = table[table["reason"] != ""]
     measured = table[table["reason"] == ""].reset_index(drop=True)
+    if len(unreadable) and dataset.source not in NAMED:
+        dataset = replace(dataset, field=name_field(measured))
     findings = [
         source_finding(table),
         *duplicate_findings(table, fingerprints, dataset),

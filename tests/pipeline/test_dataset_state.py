@@ -1,11 +1,13 @@
 """Where a dataset stands, and the command that follows from it."""
 
 import os
+from dataclasses import replace
 
 from featurestack.pipeline import extract
 from featurestack.pipeline.checks.run import check_dataset as check
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.datasets.name_fields import NameField
 from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.run_writer import write_config
@@ -47,6 +49,16 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert check(asked) == 1
     assert "sweep" not in proposed()
     assert proposed().startswith("first: keep one of the equal clips")
+
+
+def test_the_field_that_check_found_is_in_its_next_command(sounds):
+    asked = options(sounds)
+    dataset = load(asked)
+    where, group = "field 1 of the names", "^([^_]+)"
+    field = NameField(where, ("Eva", "Tom"), 2, 2, group, {})
+    found = replace(dataset, field=field)
+    lines = next_lines(state_of(asked, found), found)
+    assert "'GROUP=^([^_]+)' FOLDS_BY=group" in lines
 
 
 def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):

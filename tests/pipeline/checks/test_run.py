@@ -195,7 +195,9 @@ def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
         name = f"{label}_{speaker}speaker_{number}.wav"
         sounds[name] = 0.3 * np.sin(2 * np.pi * pitch * time) + 0.01 * noise(number)
         rows.append(f"{name},{label},{1 + number % 2},")
-    found = findings(make(tmp_path, sounds, rows))
+    path = make(tmp_path, sounds, [*rows, "empty.wav,x,1,"])
+    (tmp_path / "empty.wav").touch()
+    found = findings(path)
     assert found["field"].what.startswith("field 2 of the names has 3 values")
     assert found["price"].what.startswith("by clip 100.0, by field 2 of the names ")
     assert "a new speaker, site or device scores" in found["price"].what
