@@ -268,13 +268,6 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     if not tested:
         raise RequestError("none of its folds can be read")
     clips = pd.concat(tested, names=["fold"]).sort_values("clip_id", kind="stable")
-    if clips.empty:
-        text = (
-            "its test folds were never scored (SKIP_TEST=1): it has validation"
-            " predictions only"
-        )
-        problems.append(Problem(folder.name, text))
-        return None
     twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
     if len(twice):
         raise RequestError(

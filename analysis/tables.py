@@ -33,7 +33,7 @@ from featurestack.scores.ranking_metric import INTERVALS
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
-USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"
+USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val"
 LITERATURE = Path(__file__).with_name("literature.csv")
 # Number of classes; a run on fewer classes, or on categories, has a different task.
 LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}

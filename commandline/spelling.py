@@ -50,7 +50,7 @@ FUNCTIONS = {
     "pipeline plan": "plan",
 }
 # options of these functions that are True or False
-FLAGS = {"compile", "overwrite", "prepare", "retrain", "skip_test", "wait"}
+FLAGS = {"compile", "overwrite", "prepare", "retrain", "wait"}
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 

@@ -284,7 +284,6 @@ def train(
     val: Literal['none', 'next', 'group'] = 'none',
     select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] = 'val_loss',
     patience: int = 0,
-    skip_test: bool = False,
     tta: int = 1,
     weights: str = 'auto',
     weights_lr: float = 0.2,
@@ -358,8 +357,6 @@ def train(
     select: [val_loss] validation score that picks the best epoch
     patience: [0] epochs without a better SELECT after which training ends, 0 for no
         early stopping; plateau lowers the rate after a third of them
-    skip_test: never score the test fold: for runs that only serve a choice; needs
-        VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
     weights: [auto] weights to start from: none, imagenet (the model's file in
@@ -416,7 +413,6 @@ def own_run(
     val: Literal['none', 'next', 'group'] = 'none',
     select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] = 'val_loss',
     patience: int = 0,
-    skip_test: bool = False,
     tta: int = 1,
     weights: str = 'auto',
     weights_lr: float = 0.2,
@@ -494,8 +490,6 @@ def own_run(
     select: [val_loss] validation score that picks the best epoch
     patience: [0] epochs without a better SELECT after which training ends, 0 for no
         early stopping; plateau lowers the rate after a third of them
-    skip_test: never score the test fold: for runs that only serve a choice; needs
-        VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
     weights: [auto] weights to start from: none, imagenet (the model's file in
@@ -663,7 +657,6 @@ def sweep(
     val: Literal['none', 'next', 'group'] | Sequence[Literal['none', 'next', 'group']] = 'none',
     select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] | Sequence[Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1']] = 'val_loss',
     patience: int | Sequence[int] = 0,
-    skip_test: bool | Sequence[bool] = False,
     tta: int | Sequence[int] = 1,
     weights: str | Sequence[str] = 'auto',
     weights_lr: float | Sequence[float] = 0.2,
@@ -733,8 +726,6 @@ def sweep(
     select: [val_loss] validation score that picks the best epoch
     patience: [0] epochs without a better SELECT after which training ends, 0 for no
         early stopping; plateau lowers the rate after a third of them
-    skip_test: never score the test fold: for runs that only serve a choice; needs
-        VAL
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
     weights: [auto] weights to start from: none, imagenet (the model's file in

@@ -211,7 +211,7 @@ def scored_at_home(run: RunFolder) -> RunFolder | None:
 
 def rows_of_run(run: RunFolder, common: Sequence[str]) -> pd.DataFrame:
     """The run's own test clips of the classes in common, with fold and recording."""
-    rows = run.scored(split=run.scored_split)
+    rows = run.scored()
     recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
     target = kept_labels(rows["target"], common, run.task)
     rows = rows.assign(group=recordings, target=target)

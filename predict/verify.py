@@ -157,8 +157,6 @@ def predicted_again(
     table = table[~table["clip_id"].isin(config.left_out)]
     split = fold_split(table, fold, val=config.val, seed=config.seed)
     sides = {"val": split.val, "test": split.test}
-    if config.options.skip_test:
-        del sides["test"]
     rows = []
     answers = []
     for selection, model in models.items():

@@ -104,7 +104,7 @@ class RunFolder:
             found = ""
             if self.finished:
                 score = configuration_score([self])
-                found = f"; {self.scored_split} {self.task.metric.title} {score}"
+                found = f"; test {self.task.metric.title} {score}"
         except RequestError as damage:
             return str(damage)
         return f"{self.path}: {folds}{found}"
@@ -253,12 +253,6 @@ class RunFolder:
         """Fold -> predictions that were read."""
         return {}
 
-    @property
-    def scored_split(self) -> str:
-        """The split that is scored: test, or val with SKIP_TEST."""
-        trained = isinstance(self.config, RunConfig)
-        return "val" if trained and self.training.options.skip_test else "test"
-
     def scored(
         self,
         fold: int | None = None,
@@ -270,9 +264,7 @@ class RunFolder:
         chosen = self.selection(selection)
         rows = table[(table["split"] == split) & (table["selection"] == chosen)]
         if rows.empty:
-            raise RequestError(
-                f"{self.name} has no predictions of its {split} clips (SKIP_TEST, VAL)"
-            )
+            raise RequestError(f"{self.name} has no predictions of its {split} clips")
         return rows
 
     def answers(

@@ -169,11 +169,6 @@ class Training(Options):
         " stopping; plateau lowers the rate after a third of them",
         least=0,
     )
-    skip_test: bool = option(
-        False,
-        "never score the test fold: for runs that only serve a choice; needs VAL",
-        sweep=None,
-    )
     tta: int = option(
         1,
         "views of a clip averaged in testing: circular shifts, or crops if AUGMENT"

@@ -172,7 +172,7 @@ class ClipMetric(RankingMetric):
     def of_folders(self, folders: Sequence[Any]) -> Score:
         tables = []
         for folder in folders:
-            table = folder.scored(split=folder.scored_split)
+            table = folder.scored()
             recordings = table["group"].where(table["group"] != "", table["clip_id"])
             tables.append(table.assign(group=recordings))
         return self.configuration_score(tables, folders[0].classes)

@@ -304,8 +304,6 @@ def load_fold(
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
     train, val, test = map(plan.cache.positions, (split.train, split.val, split.test))
-    if plan.training.skip_test:
-        test = test[:0]
     streamed = Streamed(plan, statistics, device)
     source: Resident | Streamed = streamed
     every = np.concatenate([train, val, test])

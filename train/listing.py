@@ -203,7 +203,7 @@ def runs_table(folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
                 score = configuration_score([run])
                 row |= {"score": run.task.score, "value": score.mean}
                 row |= {"low": score.low, "high": score.high, "problem": ""}
-                row["clips"] = len(run.scored(split=run.scored_split))
+                row["clips"] = len(run.scored())
             except (RequestError, OSError) as error:
                 row["problem"] = str(error)
                 damages.append(str(error))

@@ -114,7 +114,7 @@ class SweepOptions(Options):
     """Several runs: every combination of the values given.
 
     FEATURES and the options that can change predictions take lists, except
-    DEVICE and SKIP_TEST.
+    DEVICE.
     """
 
     example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texturenet" SEED="0 1 2"'

@@ -266,8 +266,6 @@ def check_options(options: RunOptions) -> None:
         reason = "SCHEDULE=plateau follows a validation score"
     elif options.patience > 0:
         reason = f"PATIENCE={options.patience} follows a validation score"
-    elif options.skip_test:
-        reason = "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored"
     if reason and options.val == "none":
         raise RequestError(f"{reason}: give VAL=group or VAL=next")
     if options.schedule == "onecycle" and options.warmup:

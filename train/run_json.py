@@ -164,7 +164,7 @@ def finish(path: Path, cache: Cache, note: str) -> None:
         known = folder.training
         seconds = seconds_of(folder)
         config = replace(known, seconds=seconds, note=note or known.note)
-        if seconds != known.seconds and not known.options.skip_test:
+        if seconds != known.seconds:
             rules = folder.task.stages.finish(folder, cache)
             config = replace(config, calibration=calibrate(folder), rules=rules)
         if config != known:

@@ -11,13 +11,12 @@ def score_lines(run: RunFolder, folds: Sequence[int]) -> list[str]:
     """Scores of these folds of a run at the last epoch and, if validation
     chose one, at the best epoch.
     """
-    split = run.scored_split
     lines = []
     epochs = {"last": "last epoch"}
     if run.selection() == "best":
         epochs["best"] = f"best epoch by {run.training.options.select}"
     for selection, epoch in epochs.items():
-        table = run.scores(split, selection).loc[folds]
+        table = run.scores("test", selection).loc[folds]
         texts = []
         for name in ("loss", run.task.score, "f1"):
             if name not in run.task.history:
@@ -29,5 +28,5 @@ def score_lines(run: RunFolder, folds: Sequence[int]) -> list[str]:
             if name == "accuracy":
                 text = mean_percent(values)
             texts.append(f"{name} {text}")
-        lines.append(f"{epoch}: {split} {', '.join(texts)}")
+        lines.append(f"{epoch}: test {', '.join(texts)}")
     return lines

@@ -133,15 +133,13 @@ def table(done: Sequence[RunFolder]) -> str:
         interval = score.interval or "-"
         rows.append((score.mean, seeds[0].name, accuracy, interval, number))
     rows.sort(key=itemgetter(0), reverse=True)
-    validated = all(folder.scored_split == "val" for folder in done)
-    split = "validation" if validated else "test"
-    header = "run", f"{split} {done[0].task.metric.title} %", "95 % CI", "seeds"
+    header = "run", f"test {done[0].task.metric.title} %", "95 % CI", "seeds"
     text = text_table([cells for _, *cells in rows], header)
     if score.unit == "block":
         text += f"\nNote: intervals are {by_unit(score.unit)}"
     if len(rows) > 1:
         text += (
-            f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score"
+            f"\nNote: the best of {len(rows)} was chosen on test data, so its score"
             " is optimistic"
         )
     return text

@@ -58,9 +58,8 @@ class TensorBoard:
 
     def finish(self, complete: bool) -> None:
         if complete:
-            split = self.run.scored_split
-            for name, value in self.run.scores(split).loc[self.fold].items():
-                self.writer.add_scalar(f"summary/{split}_{name}", value)
+            for name, value in self.run.scores().loc[self.fold].items():
+                self.writer.add_scalar(f"summary/test_{name}", value)
         self.writer.close()
         print(f"tensorboard --logdir {self.folder}")
 

@@ -105,7 +105,7 @@ class Classes(Task):
 
     def error_lines(self, run: Any) -> list[str]:
         """One line with the most frequent errors."""
-        probabilities, targets = run.answers(split=run.scored_split)
+        probabilities, targets = run.answers()
         counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
         errors = [
             f"{run.classes[true]} predicted as {run.classes[predicted]} "

@@ -106,9 +106,9 @@ class Tags(Task):
 
     def error_lines(self, run: Any) -> list[str]:
         """mAP with the prevalence, and the least precise classes."""
-        probabilities, numbers = run.answers(split=run.scored_split)
+        probabilities, numbers = run.answers()
         target = numbers > 0
-        folds = run.scored(split=run.scored_split)["fold"].to_numpy()
+        folds = run.scored()["fold"].to_numpy()
         ranks = tags.fold_ranks(probabilities, folds)
         precision = tags.average_precision(target, ranks)
         by_class = pd.DataFrame(

@@ -107,12 +107,6 @@ def rewrite_all(pattern, old, new):
             "tested twice",
         ),
         (
-            rewrite_all("fold*/predictions.csv", ",test,", ",val,"),
-            None,
-            "",
-            "never scored",
-        ),
-        (
             lambda folder: [f.unlink() for f in folder.glob("fold*/predictions.csv")],
             None,
             "unfinished",

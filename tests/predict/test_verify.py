@@ -26,7 +26,6 @@ TRAINED = {  # options -> what verify says that it compared
         {"val": "group"},
         "test and val clips, last and best epoch; without predictions: fold 3)",
     ),
-    "no test": ({"val": "next", "skip_test": True}, ": val clips, last and best epoch"),
 }
 
 

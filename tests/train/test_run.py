@@ -82,7 +82,7 @@ def test_another_configuration_never_touches_a_folder(options, finished):
     assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
 
 
-def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, capsys):
+def test_validation_chooses_the_best_epoch(options, capsys):
     wanted = change(options, val="group", folds=(1,), select="val_accuracy")
     run.train_folds(wanted)
     printed = capsys.readouterr()
@@ -94,9 +94,6 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
         loss = f"{folder.scores('test', selection).loc[1, 'loss']:.3f}"
         assert f"fold 1: {epoch}: test loss {loss}" in printed.err
         assert f"{epoch}: test loss {loss}" in printed.out
-    skipped = execute(options, val="next", skip_test=True, folds=(1,))
-    assert set(skipped.predictions(1)["split"]) == {"val"}
-    assert skipped.history(1).filter(like="test_").isna().all(axis=None)
 
 
 def test_early_stopping_ends_a_fold_for_good(options):

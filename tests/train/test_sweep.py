@@ -105,12 +105,3 @@ def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
     assert first.startswith(best) and first.endswith(" 2")
     assert f"{percent(by_fold.mean())} ± {percent(by_fold.std(ddof=1))}" in first
     assert "the best of 2 was chosen on test data" in note
-
-
-def test_a_table_without_tests_is_of_validation(several):
-    done, lines = table(several, "FEATURES=mel", "VAL=group next", "SKIP_TEST=1")
-    assert (
-        "  validation accuracy %  " in lines[0]
-        and "chosen on validation data" in lines[3]
-    )
-    assert {line.split()[0] for line in lines[1:3]} == {folder.name for folder in done}
