@@ -105,7 +105,9 @@ def differences(options: RunOptions) -> list[str]:
         prefix = field.metadata.get("label", f"{name}=")
         value = getattr(options, name)
         if prefix is not None and value not in (field.default, usual.get(name)):
-            shown = Path(value).name if name in PATHS else value
+            shown = Path(value).stem if name in PATHS else value
+            if name == "weights":  # models/resnet18-mine.pth of resnet18 is mine
+                shown = shown.removeprefix(f"{options.model.partition('@')[0]}-")
             parts.append(f"{prefix}{shown}")
     if options.tag:
         parts.append(options.tag)
