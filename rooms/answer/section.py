@@ -17,6 +17,7 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
+from featurestack.features_cache.table import originals
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import damage_named
@@ -163,7 +164,8 @@ def recommended(config: ChoiceConfig, *, chance: bool) -> str:
 
 def surer(candidates: Sequence[str], cache: Cache) -> str:
     """Ways to make the answer surer, in whole sentences."""
-    clips = cache.clips[cache.clips["copy_of"] == ""]
+    stored = [name for name in candidates if name in cache.features]
+    clips = originals(cache.clips[cache.readable(stored)])
     number = clips["group"].nunique()
     unit = cache.groups or "recording"
     texts = [
