@@ -109,6 +109,10 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     found = whole.found
     assert found.page.is_file() and found.whole
     assert ", chosen from 2 features without the clips" in str(found)
+    advice = (
+        rf"Use {re.escape(found.recommended)} with \w+\. About \d+ of 100 new clips"
+    )
+    assert re.search(advice, str(found))
     assert str(found).count("95 % CI") == 1
     assert {*found.chosen} == {1, 2, 3, 4, 5} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.mean <= found.score.high
