@@ -42,7 +42,7 @@ def test_a_step_is_its_command_and_what_it_made(networks, monkeypatch, capsys):
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")
     steps = lines[: 2 * len(STEPS)]
-    words = f"'FEATURES=all{networks}'" if networks else "FEATURES=all"
+    words = f"'FEATURES={demos.FEATURES}{networks}'"
     assert steps[2].endswith(f"features DATASET=synth {words} DATA=d JOBS=3")
     assert steps[3] == "  nothing   (0.0 s)"
     assert steps[-2].endswith("analysis DATASET=synth DATA=d")
