@@ -22,15 +22,13 @@ import pandas as pd
 from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
-from featurestack.analysis.significance import FEWEST_RECORDINGS, LEVEL, standard_error
+from featurestack.analysis.significance import FEWEST_RECORDINGS, standard_error
 from featurestack.results.config import ChoiceConfig
 from featurestack.scores.accuracy import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
 
-# classes are uneven from this ratio of clips in the largest to clips in the smallest
-UNEVEN = 1.5
 HARDEST = 3  # classes that count as hardest; more if several tie
 # columns of comparison.csv that the runs may have, before those of their metric
 COMPARISON = [
@@ -91,9 +89,7 @@ class Findings:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # number of source recordings, or other groups
-    # score of a prediction that knows nothing, see `RankingMetric.chance_values`
-    chance: float = np.nan
-    chance_p: float = np.nan  # p of the best run against chance
+
     # smallest difference to the second run found with a power of 80 %
     detectable: float = np.nan
     # recordings that a verdict takes; 0 if there are enough, or if unknown
@@ -123,6 +119,11 @@ class Findings:
     def score(self) -> str:
         """The name of the score that runs are ranked by."""
         return self.main.metric.title if self.main else ACCURACY.title
+
+    @property
+    def chance(self) -> float:
+        """The score of a prediction that knows nothing."""
+        return self.main.chance if self.main else np.nan
 
     @property
     def choice(self) -> ChoiceConfig | None:
@@ -210,20 +211,17 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         kept |= tables_of_run(run, reports[run.name])
     report = reports[main.best.name][:-2].query("support > 0")
     lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
-    chance, chance_p = main.chance
     tied = "tied" in [row["verdict"] for row in rows]
     detectable, needed = power_facts(main, tied=tied)
     return Findings(
         state=state_of(main, tied=tied),
-        threats=uneven_parts(main, report),
+        threats=uneven_parts(main),
         main=main,
         runs=runs,
         rows=rows,
         others=every[len(rows) :],
         tables=kept,
         recordings=len(main.shares),
-        chance=chance,
-        chance_p=chance_p,
         detectable=detectable,
         recordings_needed=needed,
         hardest=lowest.to_dict("records"),
@@ -290,15 +288,11 @@ def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {f"{run.name}.{name}": table for name, table in made.items()}
 
 
-def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
-    """Threats from classes or recordings of unequal size.
-
-    report  rows of `tables.class_report`, of the classes that have clips
-    """
+def uneven_parts(main: Ranking) -> list[Threat]:
+    """Threats from classes or recordings of unequal size."""
     threats = []
-    fewest, most = report["support"].min(), report["support"].max()
-    if most >= UNEVEN * fewest and not main.metric.pooled:
-        threats.append(Threat("uneven", int(fewest), int(most)))
+    if main.uneven:
+        threats.append(Threat("uneven", *main.class_sizes))
     recordings = len(main.shares)
     effective = round(1 / float(main.shares @ main.shares))
     if effective < recordings / 2:
@@ -308,10 +302,7 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
 
 def state_of(main: Ranking, *, tied: bool) -> State:
     """The state of the main ranking; `tied` if a run does not differ clearly."""
-    chance, chance_p = main.chance
-    low = main.interval[0, 0]
-    better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
-    if main.testable and not better:
+    if main.testable and not main.against_chance.clear:
         return "chance"
     if len(main.runs) == 1:
         return "one"

@@ -39,9 +39,17 @@ from featurestack.analysis.significance import (
     FamilyTests,
     sign_flip_tests,
 )
-from featurestack.scores.bootstrap import CHOICE_WIDTH, recording_sums, widened
+from featurestack.scores.bootstrap import (
+    CHOICE_WIDTH,
+    accuracy_interval,
+    recording_sums,
+    widened,
+)
 from featurestack.scores.metrics import Floats, Ints, largest_first
 from featurestack.scores.ranking_metric import Compared, RankingMetric
+
+# classes are uneven from this ratio of clips in the largest to clips in the smallest
+UNEVEN = 1.5
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
@@ -57,6 +65,26 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     return ", ".join(
         [run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))]
     )
+
+
+@dataclass(frozen=True)
+class AgainstChance:
+    """The score of a run against that of a prediction that knows nothing."""
+
+    score: str  # its name
+    reached: float
+    low: float  # lower end of its 95 % interval, NaN without one
+    chance: float
+    p: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the run is clearly better than chance."""
+        return (
+            self.p < LEVEL
+            and self.reached > self.chance
+            and not (self.low <= self.chance)
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -200,21 +228,76 @@ class Ranking(Compared):
         )
         return differences, tests
 
-    @cached_property
-    def chance(self) -> tuple[float, float]:
-        """Accuracy of always predicting the commonest class, and p of the best run
-        against it.
+    @property
+    def class_sizes(self) -> tuple[int, int]:
+        """The number of clips of the smallest and of the largest class that has any."""
+        sizes = self.best.labels.sum(axis=0)
+        return int(sizes[sizes > 0].min(initial=len(self.worth))), int(sizes.max())
 
-        For tags, chance is the mAP of a random order. p is corrected, because the most
-        accurate of R runs is tested; it is NaN for a set that was composed on the
-        tested folds.
+    @property
+    def uneven(self) -> bool:
+        """Whether a prediction that knows nothing gains by the commonest class."""
+        fewest, most = self.class_sizes
+        return most >= UNEVEN * fewest and not self.metric.pooled
+
+    @cached_property
+    def _chance_values(self) -> Floats:
+        """(G,) sums by recording of predictions that know nothing of a clip."""
+        return self.metric.chance_values(self.best, self.worth)
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of always predicting the commonest class; tags: the mAP of a
+        random order.
         """
-        best = self.best
-        of_chance = self.metric.chance_values(best, self.worth)
-        differences = self.by_recording - of_chance[:, None]
-        tests = sign_flip_tests(differences, self.shares, LEVEL)
-        p = np.nan if self.composed_from else float(tests.p[0])
-        return float(of_chance.sum() / self.unit), p
+        return float(self._chance_values.sum() / self.unit)
+
+    @cached_property
+    def against_chance(self) -> AgainstChance:
+        """The best run against a prediction that knows nothing; if classes are uneven,
+        the run of the highest balanced accuracy, of which every constant answer has one
+        over the number of classes.
+        """
+        if self.uneven:
+            return self._balanced_against_chance()
+        leads = self.by_recording - self._chance_values[:, None]
+        return AgainstChance(
+            self.metric.title,
+            float(self.accuracy[0]),
+            float(self.interval[0, 0]),
+            self.chance,
+            self._p_of(leads, 0),
+        )
+
+    def _balanced_against_chance(self) -> AgainstChance:
+        labels, groups = self.best.labels, self.best.groups
+        sizes = labels.sum(axis=0)
+        classes = int((sizes > 0).sum())
+        of_class = 1 / (classes * np.maximum(sizes, 1))
+        weights = labels @ of_class  # (N,) their sum is 1
+        correct = np.stack([run.correct for run in self.runs], axis=1)
+        balanced = weights @ correct
+        highest = int(balanced.argmax())
+        chance = 1 / classes
+        leads = recording_sums((correct - chance) * weights[:, None], groups)
+        interval = accuracy_interval(correct[:, [highest]], groups, weights)
+        factor = CHOICE_WIDTH if self.runs[highest].choice else 1.0
+        low = widened(interval, balanced[highest], factor)[0, 0]
+        return AgainstChance(
+            "balanced accuracy",
+            float(balanced[highest]),
+            float(low),
+            chance,
+            self._p_of(leads, highest),
+        )
+
+    def _p_of(self, leads: Floats, place: int) -> float:
+        """p of one of the leads (G, R) over chance, corrected because it is the highest
+        of R; NaN for a set that was composed on the tested folds.
+        """
+        if self.composed_from:
+            return np.nan
+        return float(sign_flip_tests(leads, self.shares, LEVEL).p[place])
 
 
 def rankings(runs: Sequence[Run], *, outdated: Collection[str] = ()) -> list[Ranking]:

@@ -5,6 +5,7 @@
     python -m bench.false_claims TASK=intervals
     python -m bench.false_claims TASK=composed
     python -m bench.false_claims TASK=price
+    python -m bench.false_claims TASK=chance
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
@@ -13,7 +14,8 @@ than the other runs. TASK=intervals has the coverage of the interval of a differ
 where few recordings differ. TASK=composed joins the best three of 25 useless features
 on the tested folds, and has the reports that call something better than chance if the
 joined set were tested, and as they are.
-TASK=price has the reports of a loss by a field that means nothing.
+TASK=price has the reports of a loss by a field that means nothing. TASK=chance has the
+reports that call a single model better than chance, of classes of unequal size.
 """
 
 from itertools import product
@@ -22,6 +24,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from featurestack.analysis.findings import findings
+from featurestack.analysis.runs import Results
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
@@ -34,6 +38,7 @@ from featurestack.scores.metrics import Floats, Ints
 from tests.analysis.simulated import (
     claims,
     interval_holds,
+    simulated_recalls,
     simulated_runs,
     simulated_tag_runs,
 )
@@ -60,7 +65,17 @@ DISCORDANCE = (
     (0.08, 0.02),
     (0.1, 0.0),
 )
+CHANCE_DESIGNS = (
+    ((180, 20), (0.85, 0.85)),
+    ((900, 100), (0.85, 0.85)),
+    ((190, 10), (0.93, 0.9)),
+    ((180, 20), (0.9, 0.1)),
+    ((180, 20), (0.5, 0.5)),
+    ((80, 40, 20, 10), (0.4, 0.2, 0.2, 0.2)),
+    ((100, 100), (0.5, 0.5)),
+)
 FALSE = ("overall", "ablations", "any")
+Task = Literal["classes", "tags", "intervals", "composed", "price", "chance"]
 
 
 class FalseClaimsOptions(Options):
@@ -77,11 +92,11 @@ class FalseClaimsOptions(Options):
         (2, 5, 10), "true differences for the power, in points"
     )
     seed: int = option(0, "seed of the runs")
-    task: Literal["classes", "tags", "intervals", "composed", "price"] = option(
+    task: Task = option(
         "classes",
         "tags: clips with several labels, ranked by mAP; intervals: of"
         " differences between few recordings; composed: sets of the best features;"
-        " price: of a leak that is none",
+        " price: of a leak that is none; chance: models on uneven classes",
     )
 
 
@@ -239,6 +254,25 @@ def price_of_nothing(options: FalseClaimsOptions, rng: np.random.Generator) -> N
     print(text_table(rows, ("clips", "values", "tied to the class", "lost")))
 
 
+def better_than_chance(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
+    """How often a single model is called better than chance: a useful one, and one
+    whose answers do not depend on the class.
+    """
+    rows = []
+    for sizes, recalls in CHANCE_DESIGNS:
+        said = [
+            findings(Results([simulated_recalls(sizes, recalls, rng)], [])).state
+            for _ in range(options.reports)
+        ]
+        better = 100 * np.mean([state != "chance" for state in said])
+        rows.append((f"{sizes}", f"{recalls}", f"{better:.0f}"))
+    print(
+        f"One model, {options.reports} reports: % that call it better than chance, by"
+        " the classes' clips and the recall of each\n"
+    )
+    print(text_table(rows, ("clips", "recall", "better")))
+
+
 def intervals_of_differences(
     options: FalseClaimsOptions, _: np.random.Generator
 ) -> None:
@@ -295,6 +329,7 @@ TASKS = {
     "intervals": intervals_of_differences,
     "composed": composed_sets,
     "price": price_of_nothing,
+    "chance": better_than_chance,
 }
 
 if __name__ == "__main__":

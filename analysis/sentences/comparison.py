@@ -223,7 +223,7 @@ def right(f: Findings) -> str:
     best = best_of(f)
     assert f.choice is not None, "the best run is a choice"
     score = f"{percent(best['accuracy'])} % {f.score}"
-    if "uneven" in {threat.kind for threat in f.threats}:
+    if ranking_of(f).uneven:
         score += f" ({percent(best['balanced_accuracy'])} % balanced)"
     names = len(f.choice.candidates)
     return (

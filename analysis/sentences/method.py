@@ -29,7 +29,7 @@ NEXT = {
     "again": "trains these runs again on the present clips",
     "folds": "trains the missing folds",
     "combine": "shows what combining gains",
-    "different": "tries other features, because these do not separate the classes",
+    "different": "tries other features: none of these is clearly better than chance",
     "network": "a small network on the same features",
     "predict": "predicts new recordings",
     "paper": "writes figures, tables and a methods paragraph for a paper",
@@ -47,13 +47,21 @@ def method_accuracy(f: Findings) -> str:
     what = "Accuracy is the share of test clips that are predicted correctly"
     if len(ranking_of(f).folds) > 1:
         what += f", over {folds(f)}; SD is the standard deviation over the folds"
-    return (
+    text = (
         f"{what}. Seeds are averaged."
         " The 95 % interval is Wilson’s with the standard error of a bootstrap"
         f" over {counted(f.recordings, f.unit)}; it does not"
         f" include the variation between trainings. {grouped(f)} Chance,"
         f" {percent(f.chance)} %, is the share of the commonest class."
     )
+    main = ranking_of(f)
+    if main.uneven:
+        text += (
+            " The classes are uneven, so the balanced accuracy is compared with chance:"
+            f" every constant prediction has {percent(main.against_chance.chance)} % of"
+            " it."
+        )
+    return text
 
 
 def grouped(f: Findings) -> str:

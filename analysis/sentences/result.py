@@ -6,6 +6,7 @@ from operator import itemgetter
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
+from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.sentences import (
     best_of,
     by_metric,
@@ -87,7 +88,7 @@ def finding(f: Findings) -> str:
         return f"Highest {f.score}: {best['label']}, {highest}; {why}"
     if f.state == "chance":
         return (
-            f"No configuration is clearly better than chance, {percent(f.chance)} %:"
+            f"No configuration is clearly better than chance, {chance_of(main)}:"
             f" {best['label']} has {score}"
         )
     text = "features" if main.of_features else "configuration"
@@ -97,9 +98,15 @@ def finding(f: Findings) -> str:
     return f"{text}, tied with {len(f.tied)} others" if f.tied else text
 
 
+def chance_of(main: Ranking) -> str:
+    """`10.0 %`; of uneven classes `50.0 % balanced`."""
+    chance = percent(main.against_chance.chance)
+    return f"{chance} % balanced" if main.uneven else f"{chance} %"
+
+
 def balanced(f: Findings) -> str:
     """The balanced accuracy of the best run if the classes are uneven."""
-    if "uneven" not in {threat.kind for threat in f.threats}:
+    if not ranking_of(f).uneven:
         return ""
     return f", {percent(best_of(f)['balanced_accuracy'])} % balanced"
 
@@ -154,7 +161,7 @@ def sure(f: Findings) -> str:
     if f.state == "chance":
         return (
             f"{text}{by_metric('chance', f)}. The best configuration is not clearly"
-            " better."
+            " better, and a small gain cannot be excluded."
         )
     from featurestack.analysis.sentences.comparison import sure_of_several
 
@@ -163,14 +170,22 @@ def sure(f: Findings) -> str:
 
 def sure_of_one(f: Findings) -> str:
     """The score of the only configuration, and whether it is above chance."""
-    best = best_of(f)
+    best, main = best_of(f), ranking_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
-    clearly = f.chance_p < 0.05 and not low <= f.chance
-    text = (
-        f"95 % interval {percent(low)} to {percent(high)} %. The {f.score} is"
-        f" {'' if clearly else 'not '}clearly better than chance,"
-        f" {percent(f.chance)} %."
-    )
+    text = f"95 % interval {percent(low)} to {percent(high)} %. "
+    against = main.against_chance
+    reached = f", {percent(against.reached)} %," if main.uneven else ""
+    if main.testable:
+        text += (
+            f"The {against.score}{reached} is {'' if against.clear else 'not '}clearly"
+            f" better than chance, {percent(against.chance)} %."
+        )
+    else:
+        text += (
+            f"{counted(f.recordings, f.unit)} {is_or_are(f.recordings)} too few to say"
+            f" whether the {against.score}{reached} is better than chance,"
+            f" {percent(against.chance)} %: {f.recordings_needed} are needed."
+        )
     if not f.excluded and not f.choice:
         text += " It is the only configuration, so there is nothing to compare it with."
     return text
@@ -200,4 +215,9 @@ def classes_accuracy(f: Findings) -> str:
 @sentence
 def chance_accuracy(f: Findings) -> str:
     chance = percent(f.chance)
-    return f"Always predicting the commonest class is right for {chance} % of the clips"
+    text = f"Always predicting the commonest class is right for {chance} % of the clips"
+    main = ranking_of(f)
+    if main.uneven:
+        constant = percent(main.against_chance.chance)
+        text += f" and has a balanced accuracy of {constant} %"
+    return text

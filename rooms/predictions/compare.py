@@ -82,7 +82,7 @@ def compare(
         headline=f"{page.say('headline', found)} {page.say('score', found)}",
         tied=tuple(models[row["run"]] for row in found.tied),
         chance=found.chance,
-        chance_p=found.chance_p,
+        chance_p=found.main.against_chance.p if found.main else np.nan,
         detectable=found.detectable,
         groups=found.recordings,
         groups_needed=found.recordings_needed,

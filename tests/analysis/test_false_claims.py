@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
+from featurestack.analysis.runs import Results
 from featurestack.analysis.significance import FAMILY_LEVEL, LEVEL
-from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
+from tests.analysis.simulated import (
+    claims,
+    simulated_recalls,
+    simulated_runs,
+    simulated_tag_runs,
+)
 
 
 @pytest.mark.parametrize(("runs", "clips"), [(5, 200), (2, 100)])
@@ -18,6 +25,16 @@ def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty(runs, cli
     rng = np.random.default_rng(runs)
     said = [claims(simulated_runs(runs, clips, 5, rng)).any for _ in range(40)]
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.parametrize(("recall", "state"), [(0.85, "one"), (0.5, "chance")])
+def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
+    recall, state
+):
+    run = simulated_recalls((180, 20), (recall, recall), np.random.default_rng(1))
+    found = findings(Results([run], []))
+    assert found.state == state
+    assert found.best["accuracy"] < found.chance == pytest.approx(0.9)
 
 
 @pytest.mark.slow

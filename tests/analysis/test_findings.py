@@ -19,7 +19,7 @@ def test_uneven_classes_threaten_the_accuracy(hand_run):
     ]
     found = findings(Results([hand_run("mel", ["dog", "rain"], rows)], []))
     assert found.threats == [Threat("uneven", 21, 79)]
-    assert (found.state, found.chance_p) == ("chance", 1)
+    assert (found.state, found.main.against_chance.p) == ("chance", 1)
     assert found.chance == pytest.approx(0.79)
 
 

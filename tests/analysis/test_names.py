@@ -57,10 +57,10 @@ def numbers(task, labels, runs, recording, fold):
     kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
     rows = tables.metrics(made).drop(columns=["run", "metric"]).to_numpy(float)
     stated = [
-        *(main.accuracy, main.interval.ravel(), main.chance, power_of_second(main)),
+        *(main.accuracy, main.interval.ravel(), power_of_second(main)),
         *(main.tests.p, main.tests.interval.ravel(), [perfect_score(main.best)]),
         *(kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(), kept[-2:].ravel()),
-        *(rows.ravel(), [found.chance_p, found.detectable]),
+        *(rows.ravel(), [main.chance, main.against_chance.p, found.detectable]),
         [found.recordings_needed],
     ]
     return found.state, np.concatenate([*map(np.asarray, stated)])
@@ -87,4 +87,4 @@ def test_chance_is_the_best_constant_answer_whatever_the_classes_are_called():
         (main,) = rankings(
             [simulated_run("mel", np.arange(16), fold, labels, labels + 0.0)]
         )
-        assert main.chance[0] == 0.5
+        assert main.chance == 0.5

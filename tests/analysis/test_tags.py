@@ -76,7 +76,7 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     assert found.chance == pytest.approx(random_order.mean())
     alone = findings(Results(loaded.runs[:1], []))
     assert "The mAP is clearly better than chance" in page.say("sure", alone)
-    assert found.chance_p < 0.01
+    assert found.main.against_chance.p < 0.01
     assert 0.95 < perfect_score(best) < 1  # folds differ a little in their prevalence
     assert list(found.tables["comparison"])[:3] == ["run", "map", "map_sd"]
     difference = found.rows[1]["accuracy"] - expected
