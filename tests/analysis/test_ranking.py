@@ -115,7 +115,7 @@ def test_a_composed_set_is_ranked_apart_and_gets_no_verdict():
     main, apart = rankings([composed(joined, 25), *others])
     assert len(main.runs) == 2 and not main.composed_from
     assert (apart.reason, apart.composed_from) == ("composed", 25)
-    assert not apart.testable and np.isnan(apart.chance[1])
+    assert not apart.testable and np.isnan(apart.against_chance.p)
 
 
 def test_composed_sets_alone_have_no_verdict(made):
@@ -159,6 +159,6 @@ def test_speakers_of_one_class_each_do_not_hide_what_is_better_than_chance(hand_
             probabilities[1 if wrong else place] = 0.8
             name = f"c{speaker}-{clip}"
             rows.append((name, f"g{speaker}", 1, classes[place], [*probabilities]))
-    chance, p = rank([hand_run("mel", classes, rows)]).chance
-    assert chance == pytest.approx(7 * 8 / len(rows))
-    assert p < 0.01
+    ranking = rank([hand_run("mel", classes, rows)])
+    assert ranking.chance == pytest.approx(7 * 8 / len(rows))
+    assert ranking.against_chance.p < 0.01
