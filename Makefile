@@ -1,26 +1,27 @@
-# A target runs a Python module; the same line works without make.
-# Variables count only when given on this command line, and reach the module unread, in one word.
+# `make WORD NAME=value` is `featurestack WORD NAME=value` in this clone's environment, .venv.
+# Variables count only when given on this command line, and reach the program as they are.
 #
 #: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 2 minutes
-#: make answer      from a folder of sounds to the report: DATASET="my sounds"   python -m answer
+#: make answer      from a folder of sounds to the report: DATASET="my sounds"
 #: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
 #: make setup       only the environment, .venv
-#: make data        download, verify, unpack a dataset            python -m pipeline data
-#: make events      recordings with annotation tables, trained by the frame   python -m pipeline events
-#: make features    every feature of every clip, into the cache   python -m pipeline features
-#: make train       all folds of one feature set                  python -m train run
-#: make sweep       every combination of lists of options         python -m train sweep
-#: make importance  what each feature is worth beside others      python -m train importance
-#: make curve       the score against the number of recordings  python -m train curve
-#: make analysis    tables, figures and the report                python -m analysis
-#: make predict     the classes of new audio                      python -m train predict
-#: make bench       side by side with the alternatives            python -m bench
+#: make data        download, verify, unpack a dataset
+#: make check       faults of a dataset: leaks, silent or clipped clips, artefacts
+#: make events      recordings with annotation tables, trained by the frame
+#: make features    every feature of every clip, into the cache
+#: make train       all folds of one feature set
+#: make sweep       every combination of lists of options
+#: make importance  what each feature is worth beside others
+#: make curve       the score against the number of recordings
+#: make analysis    tables, figures and the report
+#: make predict     the classes of new audio
+#: make bench       side by side with the alternatives
 #: make docs        the documentation site, docs/out/index.html; ALL=1 also follows every link
-#: make check       format, lint, types; with DATASET= faults of a dataset   python -m pipeline check
+#: make lint        format, lint and types of the code
 #:
 #: DATASET=esc50             esc50, esc10, synth, synth_mix, a folder of sounds, a CSV, a cache folder
 #: FEATURES=mel+mfcc+chroma  one feature set for train; a list for features and sweep; all, small
-#: MODEL=resnet18            python -m train list shows them
+#: MODEL=resnet18            make models lists them
 #: FOLDS="1 3"               some of the folds; all of them by default
 #: EPOCHS=  GRID=64x216      how long, on which grid of rows and frames
 #: AUGMENT=  VAL=none        random changes of training clips; VAL=group or next for early stopping
@@ -32,8 +33,8 @@
 #: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
 #: PYTHON=python             use the environment that is active, and never .venv; make setup PYTHON=python
 #:                           brings it to the tested versions (a GPU build of the same torch stays)
-#: ARGS="--wait"             other options; make help ALL=1 lists every variable, make help VAL shows one,
-#:                           make help train those of a command
+#: make help ALL=1 lists every command and every variable, make help train those of a command,
+#: make help VAL shows one variable
 
 # Names in small letters are this file's own: no command has such a variable.
 ifeq ($(origin PYTHON),command line)
@@ -54,23 +55,25 @@ endef
 ifneq ($(findstring $(newline),$(MAKEOVERRIDES)),)
 $(error a variable holds a line break, which make cannot hand on: give it in one line)
 endif
-several = $(if $(word 2,$(MAKECMDGOALS)),--several-targets )
-given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
+own := help test setup docs lint
+quoted = '$1=$(subst $(quote),'\'',$(value $1))'
+typed := $(strip $(foreach name,$(sort $(filter-out ALL PYTHON,$(.VARIABLES))),$(if $(filter command,$(origin $(name))),$(name))))
+given = $(foreach name,$(typed),$(call quoted,$(name)))
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help test setup docs check
+.PHONY: $(own)
 # the others are commands, those of rooms too
-commands := $(filter-out help test setup docs check .venv/%,$(MAKECMDGOALS))
+commands := $(filter-out $(own) .venv/%,$(MAKECMDGOALS))
 
 ifeq ($(firstword $(MAKECMDGOALS)),help)
 topic := $(wordlist 2,9,$(MAKECMDGOALS))
 endif
 
 help:
-ifneq ($(filter 1,$(ALL))$(filter-out help test setup docs check,$(topic)),)
+ifneq ($(filter 1,$(ALL))$(filter-out $(own),$(topic)),)
 help: $(environment)
-	@$(python) -m featurestack help $(topic) $(given)
+	@$(python) -m featurestack help $(or $(topic),ALL=1)
 else
 	@sed -n 's/^#: \{0,1\}//p' '$(this)'
 endif
@@ -79,32 +82,28 @@ ifdef topic  # words that help explains, no targets
 .PHONY: $(topic)
 $(filter-out help,$(topic)):;@:
 else
+ifneq ($(typed),)
+ifneq ($(filter $(own),$(MAKECMDGOALS)),)
+$(error $(typed): make $(filter $(own),$(MAKECMDGOALS)) takes no variable but ALL and PYTHON)
+endif
+endif
 test: $(test_environment)
-	@$(python) -m featurestack known $(given)
 	@$(python) -m pytest -n 3 --dist worksteal $(if $(filter 1,$(ALL)),-m '')
 setup: $(environment)
 ifndef environment
 	@$(python) -m pip install --quiet --disable-pip-version-check $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt)
-	@$(python) -m pipeline.kernels
+	@$(python) -m featurestack.pipeline.kernels
 endif
-	@$(python) -m featurestack known $(given)
 	@echo '$(ready)'
 .PHONY: $(commands)
 $(commands): $(environment)
 	@$(python) -m featurestack $@ $(given)
 docs: $(test_environment)
-	@$(python) -m featurestack known $(given)
 	@$(python) -m sphinx -W --keep-going -q $(if $(filter 1,$(ALL)),-t online) docs docs/out
 	@$(if $(filter 1,$(ALL)),$(python) -m sphinx -b linkcheck -q docs docs/out/links,:)
 	@echo "docs/out/index.html"
-ifeq ($(filter command,$(origin DATASET)),)
-check: $(test_environment)
-	@$(python) -m featurestack known $(given)
+lint: $(test_environment)
 	@$(python) -m ruff format --check . && $(python) -m ruff check . && $(python) -m mypy
-else
-check: $(environment)
-	@$(python) -m pipeline check $(given)
-endif
 endif
 
 .venv/installed: requirements.txt
@@ -112,7 +111,7 @@ endif
 	@echo "setting up .venv (once, some minutes)"
 	@$(base) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@echo "compiling for this processor"
-	@.venv/bin/python -m pipeline.kernels
+	@.venv/bin/python -m featurestack.pipeline.kernels
 	@touch $@
 .venv/installed-for-tests: .venv/installed pyproject.toml constraints.txt
 	@echo "adding what the tests need"

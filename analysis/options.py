@@ -1,4 +1,4 @@
-"""Options of `python -m analysis`."""
+"""Options of `make analysis`."""
 
 from typing import ClassVar
 

@@ -25,7 +25,7 @@ from scipy.special import softmax
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.commandline.commands import main
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
@@ -226,4 +226,4 @@ def answers(options: AnswersOptions) -> None:
 
 
 if __name__ == "__main__":
-    main([answers])
+    script(answers)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from featurestack.commandline.commands import main
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import Options, option
 from featurestack.rooms.events.check import draw, precision_above
 
@@ -105,4 +105,4 @@ def checks(options: ChecksOptions) -> int:
 
 
 if __name__ == "__main__":
-    main([checks])
+    script(checks)

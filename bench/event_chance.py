@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
-from featurestack.commandline.commands import main
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.rooms.events.frames import Frames
@@ -93,4 +93,4 @@ def simulate(options: EventChanceOptions) -> int:
 
 
 if __name__ == "__main__":
-    main([simulate])
+    script(simulate)

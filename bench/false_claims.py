@@ -27,7 +27,7 @@ import pandas as pd
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
-from featurestack.commandline.commands import main
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.pipeline.checks.linear import by_clip, is_lost, linear_accuracies
@@ -333,4 +333,4 @@ TASKS = {
 }
 
 if __name__ == "__main__":
-    main([false_claims])
+    script(false_claims)

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from featurestack.commandline.commands import main
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import DatasetOptions, option
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
@@ -305,4 +305,4 @@ def features(options: FeaturesBenchOptions) -> int:
 
 
 if __name__ == "__main__":
-    main([features])
+    script(features)

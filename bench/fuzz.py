@@ -35,10 +35,10 @@ from typing import Any, NamedTuple
 import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
-from featurestack.commandline.commands import main
-from featurestack.commandline.help import every_command, options_of
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import Options, fields, option
 from featurestack.commandline.terminal import progress
+from featurestack.commandline.words import every_options
 from tests.golden.sounds import easy_clips
 
 # limits of a trial; bytes
@@ -110,34 +110,32 @@ report    RUNS={world}/runs REPORTS={world}/reports
 """
 # The name of a call, then its words; the calls are valid and quick.
 CALLS = """
-data             pipeline data {sounds}
-data-zip         pipeline data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zip
-events           pipeline events AUDIO={world}/sounds TABLES={world}/tables NAME=parts DATA={world}/other
-features         pipeline features {sounds} FEATURES='mel rms zcr' JOBS=1
-features-tree    pipeline features {tree} FEATURES=rms JOBS=1
-features-copies  pipeline features {tree} FEATURES=rms JOBS=1 COPIES=1 ALTER=gain
-plan             pipeline plan {sounds} FEATURES='mel rms zcr'
-plan-tree        pipeline plan {tree} FEATURES=rms
-list             pipeline list mel
-check            pipeline check {sounds}
-check-tree       pipeline check {tree}
-verify           pipeline verify {sounds} RECOMPUTE=1
-info             features_cache info {sounds}
-verify-cache     features_cache verify {sounds}
-run              train run {sounds} {runs} {training}
-run-tree         train run {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
-run-weights      train run {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
-sweep            train sweep {sounds} {runs} {training} FOLDS=1
-predict          train predict {of_run} {audio} DATA={world}/data OUT={world}/answers.json
-verify-run       train verify {of_run} DATA={world}/data
-predict-bundle   train predict RUN={world}/model.pt {audio} OUT={world}/answers.json
-predict-windows  train predict {of_run} {audio} HOP=0.5 THREADS=1
-onnx             train export {of_run} OUT={world}/model.onnx
-listen           train listen {of_run}
-listen-bundle    train listen RUN={world}/model.pt
-bundle           train bundle {of_run} OUT={world}/model.pt
-train-list       train list cnn4
-runs-list        train list {runs}
+data             data {sounds}
+data-zip         data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zip
+events           events AUDIO={world}/sounds TABLES={world}/tables NAME=parts DATA={world}/other
+features         features {sounds} FEATURES='mel rms zcr' JOBS=1
+features-tree    features {tree} FEATURES=rms JOBS=1
+features-copies  features {tree} FEATURES=rms JOBS=1 COPIES=1 ALTER=gain
+list             show FEATURES=mel
+check            check {sounds}
+check-tree       check {tree}
+verify           verify {sounds} RECOMPUTE=1
+info             show {sounds}
+verify-cache     verify {sounds}
+run              train {sounds} {runs} {training}
+run-tree         train {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
+run-weights      train {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
+sweep            sweep {sounds} {runs} {training} FOLDS=1
+predict          predict {of_run} {audio} DATA={world}/data OUT={world}/answers.json
+verify-run       verify {of_run} DATA={world}/data
+predict-bundle   predict RUN={world}/model.pt {audio} OUT={world}/answers.json
+predict-windows  predict {of_run} {audio} HOP=0.5 THREADS=1
+onnx             export {of_run} OUT={world}/model.onnx
+listen           listen {of_run}
+listen-bundle    listen RUN={world}/model.pt
+bundle           bundle {of_run} OUT={world}/model.pt
+train-list       models MODEL=cnn4
+runs-list        runs {runs}
 analysis         analysis {sounds} {report} FIGURES=1
 ensemble         analysis {sounds} {report} FIGURES=0 ENSEMBLE='mel+rms-cnn4 mel+rms-linear'
 """
@@ -151,20 +149,18 @@ last\.pt                         predict bundle listen onnx predict-windows
 best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights
 esc\.zip                         data-zip
-index\.h5$                       features verify info run analysis plan verify-run
-\.h5$                            features verify info run analysis plan verify-cache
-costs\.csv|failures\.csv|locks   features verify info run analysis plan
-folds\.csv                       features-tree plan-tree run-tree
-little\.csv$                     features plan check data run analysis
+index\.h5$                       features verify info run analysis verify-run
+\.h5$                            features verify info run analysis verify-cache
+costs\.csv|failures\.csv|locks   features verify info run analysis
+folds\.csv                       features-tree run-tree
+little\.csv$                     features check data run analysis
 tables/                          events
-tree/                            features-tree plan-tree check-tree
-sounds/                          features plan check data predict predict-windows verify
+tree/                            features-tree check-tree
+sounds/                          features check data predict predict-windows verify
 reports/                         analysis
 """
 LOADED = (
     "librosa pandas matplotlib.pyplot sklearn.linear_model torch"
-    " featurestack.pipeline.__main__ featurestack.train.__main__"
-    " featurestack.features_cache.__main__ featurestack.analysis.__main__"
     " featurestack.pipeline.extract featurestack.train.run featurestack.predict.clips"
     " featurestack.analysis.report"
 )
@@ -180,7 +176,7 @@ class FuzzOptions(Options):
 
 
 class Call(NamedTuple):
-    """Words after `python -m`, and the name in CALLS."""
+    """Words of the program, and the name in CALLS."""
 
     words: tuple[str, ...]
     name: str = ""
@@ -277,7 +273,7 @@ def hostile_call(
 ) -> Call:
     """A command with one or two hostile options."""
     calls = usual(world)
-    of_call = {name: variables[command_of(words)] for name, words in calls.items()}
+    of_call = {name: variables[words[0]] for name, words in calls.items()}
     (name,) = rng.choices(list(calls), [len(known) for known in of_call.values()])
     words, known = calls[name], of_call[name]
     for variable in rng.sample(known, min(len(known), rng.choice([1, 1, 2]))):
@@ -292,10 +288,6 @@ def hostile_call(
             ),
         ]
     return Call(tuple(words), name)
-
-
-def command_of(words: list[str]) -> str:
-    return words[0] if words[0] == "analysis" else f"{words[0]} {words[1]}"
 
 
 def of_run(file: Path) -> bool:
@@ -497,8 +489,8 @@ def fuzz(options: FuzzOptions) -> int:
     findings: Counter[str] = Counter()
     sound: dict[tuple[str, ...], str] = {}
     variables = {
-        words: [name.upper() for name in fields(options_of(command))]
-        for words, command in every_command().items()
+        word: [name.upper() for name in fields(options)]
+        for word, options in every_options().items()
     }
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.environ["FUZZ_FOLDER"] = folder
@@ -518,7 +510,7 @@ def fuzz(options: FuzzOptions) -> int:
                 call, file = damaging_call(rng, worlds, options.only == "runs")
                 if (
                     of_run(file)
-                    and call.words[1] == "predict"
+                    and call.words[0] == "predict"
                     and call.words not in sound
                 ):
                     sound[call.words] = run(call).output
@@ -555,4 +547,4 @@ def fuzz(options: FuzzOptions) -> int:
 
 
 if __name__ == "__main__":
-    main([fuzz])
+    script(fuzz)

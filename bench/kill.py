@@ -1,5 +1,5 @@
-"""Kill runs at random moments and check the files: `python -m bench.kill features`, or
-`train`, or one of COMMANDS.
+"""Kill runs at random moments and check: `python -m bench.kill WHAT=train`, or
+`features`, or one of COMMANDS.
 
 Extraction: each round changes a dataset, starts a run with two worker processes and
 kills it, all of it or its parent alone, at a random time or at a random line of the
@@ -41,7 +41,7 @@ from tqdm import tqdm
 
 import featurestack
 from bench.processes import Lines, ended, forked, status_of
-from featurestack.commandline.commands import main
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import parse_channel
@@ -80,11 +80,10 @@ VARIANTS = {
 }
 
 
-# killed command -> words after `python -m`; {made} is made before, {place} is filled
+# killed command -> words of the program; {made} is made before, {place} is filled
 COMMANDS = {
     "events": (
-        "pipeline events AUDIO={made}/easy TABLES={made}/tables NAME=parts"
-        " DATA={place}/data"
+        "events AUDIO={made}/easy TABLES={made}/tables NAME=parts DATA={place}/data"
     ),
     "answer": (
         "answer DATASET={made}/easy.csv AUDIO_DIR={made}/easy FEATURES=rms\\ zcr"
@@ -102,7 +101,7 @@ class KillOptions(Options):
     """Kind and length of the soak."""
 
     what: Literal["features", "train", "events", "answer", "analysis"] = option(
-        "features", "what is killed", positional=True
+        "features", "what is killed"
     )
     kills: int = option(1000, "SIGKILLs")
     seed: int = option(0, "seed of everything random")
@@ -226,7 +225,6 @@ class Extraction(Soak):
     ) -> int:
         """Start an extraction of the dataset as it is now and return its process id."""
         words = [
-            "pipeline",
             "features",
             f"DATASET={self.sounds.csv}",
             f"DATA={self.folder / 'data'}",
@@ -356,7 +354,7 @@ class Training(Soak):
         super().__init__(folder, seed)
         easy_clips(folder / "easy")
         made = (
-            f"pipeline features DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy"
+            f"features DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy"
             " FEATURES=mel JOBS=1"
         )
         assert ended(started([*made.split(), f"DATA={folder}/data"])) == 0
@@ -386,7 +384,6 @@ class Training(Soak):
     ) -> int:
         words = [
             "train",
-            "run",
             f"DATASET={self.folder}/data/easy/features",
             f"RUNS={runs}",
         ]
@@ -447,10 +444,10 @@ class Commands(Soak):
             (tables / f"{recording.stem}.csv").write_text(events)
         if what == "analysis":
             sounds = f"DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy"
-            made = f"pipeline features {sounds} DATA={folder}/data JOBS=1 FEATURES="
+            made = f"features {sounds} DATA={folder}/data JOBS=1 FEATURES="
             assert ended(started([*made.split(), "--features", "rms zcr"])) == 0
             for feature in ("rms", "zcr"):
-                words = f"train run DATASET={folder}/data/easy/features MODEL=linear"
+                words = f"train DATASET={folder}/data/easy/features MODEL=linear"
                 given = [f"FEATURES={feature}", f"RUNS={folder}/runs"]
                 assert ended(started([*words.split(), *given])) == 0
         begun = time.perf_counter()
@@ -566,4 +563,4 @@ def kill(options: KillOptions) -> int:
 
 
 if __name__ == "__main__":
-    main([kill])
+    script(kill)

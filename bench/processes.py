@@ -4,7 +4,6 @@ them and wait.
 
 import contextlib
 import os
-import runpy
 import signal
 import sys
 import threading
@@ -13,6 +12,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
+
+from featurestack.commandline.commands import main
 
 HUNG = -1000
 PATIENCE = 300  # seconds after which a process counts as hung, even on a busy machine
@@ -61,11 +62,10 @@ class Lines:
 
 
 def status_of(words: Sequence[str]) -> int:
-    """The exit status of `python -m <words>`, run in this process."""
-    sys.argv = ["", *words[1:]]
-    sys.modules.pop(f"{words[0]}.__main__", None)
+    """The exit status of `featurestack <words>`, run in this process."""
+    sys.argv = ["featurestack", *words]
     try:
-        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        main()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0

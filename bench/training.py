@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from bench.turns import ratio, take_turns
 from bench.usual_loops import GRID, Apart, Saved
-from featurestack.commandline.commands import main
+from featurestack.commandline.commands import script
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
@@ -134,4 +134,4 @@ def save_arrays(folder: Path, clips: int) -> Saved:
 
 
 if __name__ == "__main__":
-    main([training])
+    script(training)

@@ -1,18 +1,18 @@
-"""`python -m <package> <command>`: choose, parse, run, exit with a status."""
+"""How a command runs: choose, parse, run, exit with a status.
+
+`featurestack WORD NAME=value …` and, in a clone, `make WORD NAME=value …`.
+"""
 
 import os
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
-    HANDED_OVER,
-    Commands,
     Options,
-    by_word,
     fields,
     kind_of,
     own_options,
@@ -20,19 +20,18 @@ from featurestack.commandline.options import (
     unfold,
     with_rooms,
 )
-from featurestack.commandline.spelling import (
-    MAKE,
-    PYTHON,
-    UNACTIVATED,
-    CommandLine,
-    called_as,
-    spelled,
-)
+from featurestack.commandline.spelling import called_as, typed_here
 from featurestack.commandline.terminal import (
     open_output,
     printable_output,
     tell,
     tell_warnings,
+)
+from featurestack.commandline.words import (
+    commands_taking,
+    function_of,
+    named,
+    options_of,
 )
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
@@ -41,37 +40,35 @@ from featurestack.commandline.terminal import (
 SPINCOUNT = "3000"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
-# make has several targets: a command ignores the others' variables
-SEVERAL_TARGETS = "--several-targets"
 
 
-def main(
-    commands: Commands,
-    argv: Sequence[str] | None = None,
-    spelling: str = PYTHON,
-    stage: str = "",
-) -> NoReturn:
-    """Run the command that the words name and exit: 0, 1 if work failed, 2 if refused,
-    130 after Ctrl-C.
+def main() -> NoReturn:
+    """Run the command that the first word names, and exit."""
+    exit_after(lambda: run_words(sys.argv[1:] or HELP[:1]))
 
-    `commands` are functions `def name(options: SomeOptions) -> int | None`; a single
-    one takes no command word. Messages write commands in this `spelling`. `stage` is
-    the word after `python -m`, by default the package of the first command.
+
+def script(function: Callable[[Any], "int | None"]) -> NoReturn:
+    """Run one function of its `options`, which a file of a clone has, and exit."""
+    exit_after(lambda: run(function, own_options(function), sys.argv[1:]))
+
+
+def exit_after(work: "Callable[[], int | None]") -> NoReturn:
+    """Do the work of a command and exit: 0, 1 if work failed, 2 if the request was
+    refused, 130 after Ctrl-C.
     """
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     open_output()
-    given = sys.argv[1:] if argv is None else argv
-    if HANDED_OVER in given:
-        spelling = MAKE
-    called_as(spelling)
+    called_as(typed_here())
     status: int | None
     try:
-        here = current_folder()
-        if sys.prefix == str(here / ".venv") != os.environ.get("VIRTUAL_ENV"):
-            called_as(spelling, UNACTIVATED)
+        if sys.platform == "win32":
+            raise RequestError(
+                "featurestack needs POSIX locks: on Windows run it under WSL"
+            )
+        current_folder()
         with printable_output():
-            status = run(commands, given, stage)
+            status = work()
     except (Exception, KeyboardInterrupt) as error:
         from featurestack.commandline.exit_status import tell_error
 
@@ -90,49 +87,40 @@ def current_folder() -> Path:
         ) from None
 
 
-def run(commands: Commands, given: Sequence[str], stage: str) -> int | None:
-    """Run the command that the words name, or print its help; its exit status."""
-    if sys.platform == "win32":
-        raise RequestError(
-            "featurestack needs POSIX locks: on Windows run it under WSL"
-        )
-    words = own_code.load_given(unfold(given))
-    own = by_word(commands)
-    command = next(iter(own.values()))
-    module = sys.modules[command.__module__].__spec__
-    if not stage and module:
-        name = module.name.removesuffix(".__main__")
-        stage = name.removeprefix("featurestack.")
-    program = str(CommandLine(stage))
-    if len(own) > 1:
-        known = own.find(words[0]) if words else None
-        if known is None:
-            from featurestack.commandline.help import listing, with_those_of_rooms
+def run_words(given: Sequence[str]) -> int | None:
+    """Run a command, or print help or the version; the exit status."""
+    word, *rest = own_code.load_given(unfold(given))
+    if word == "--version":
+        from featurestack import __version__
 
-            every = with_those_of_rooms(own.complete(), stage)
-            if not words or words[0] in HELP:
-                print(listing(spelled(stage), every))
-                return 0 if words else 2
-            known = every[words[0]]
-        command = known
-        program = str(CommandLine(f"{stage} {words.pop(0)}"))
-    options = own_options(command)
-    if {*HELP} & {*words}:
-        from featurestack.commandline.help import help_of
-
-        print(help_of(program, with_rooms(options)))
+        print("featurestack", __version__)
         return 0
+    if word in (*HELP, "help"):
+        from featurestack.commandline.help import explained
+
+        print(explained(rest) if word == "help" else explained([]))
+        return 0
+    command = named(word)
+    if {*HELP} & {*rest}:
+        return run_words(["help", word])
+    return run(function_of(command), options_of(command), rest)
+
+
+def run(
+    function: Callable[[Any], "int | None"],
+    options: type[Options],
+    words: Sequence[str],
+) -> int | None:
+    """Run a function of its `options` with these words; its exit status."""
     values = values_of(options, words)
     tell_exported(fields(options).keys() - values)
-    return command(options.build(values))
+    return function(options.build(values))
 
 
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
-    """Field -> text, as `texts` reads them; with several targets of make, variables of
-    the others are told and left out.
-    """
+    """Field -> text, as `texts` reads them."""
     known = fields(options)
-    values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
+    values = texts(options, words)
     if values.keys() - known.keys():
         known = fields(with_rooms(options))
     for name, text in values.items():
@@ -144,14 +132,7 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
                 f"{name.upper()}= is empty, as an unset variable of the shell is:"
                 " expected a file or a folder"
             )
-    for name in [name for name in values if name not in known]:
-        from featurestack.commandline.help import commands_taking
-
-        users = commands_taking(name)
-        if users and SEVERAL_TARGETS in words:
-            tell(f"{name.upper()} does not apply here and is ignored")
-            del values[name]
-        elif users:
+        if name not in known and (users := commands_taking(name)):
             unknown = rooms.unknown("variable", name.upper(), map(str.upper, known))
             raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
     return values

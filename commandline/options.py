@@ -3,8 +3,7 @@
     class TrainOptions(DatasetOptions):
         epochs: int = option(40, "passes over the training clips", least=1)
 
-Three spellings mean the same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables
-given to make, which passes them on unparsed in one word after `--make`.
+Two spellings mean the same: `FOLDS="1 3"` and `--folds 1 3`.
 """
 
 import dataclasses
@@ -12,7 +11,7 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +20,12 @@ from typing import Any, Literal, Self, TypeVar
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import number_of
-from featurestack.commandline.registry import Registry
-from featurestack.commandline.rooms import Command
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 # Python's characters for bytes that are not UTF-8
 SURROGATE = re.compile("[\ud800-\udfff]")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
-HANDED_OVER = "--make"
-READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
 # Every command takes these; a command without such an option ignores them.
 PLACES = (
     "dataset",
@@ -49,7 +44,7 @@ SEED = {"least": 0, "most": 2**32 - 1}
 CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 
 T = TypeVar("T", bound="Options")
-Commands = Sequence[Command] | Registry[Command]
+Command = Callable[[Any], "int | None"]  # a function of its `options`
 
 # class of options -> its subclass with the options of rooms
 EXTENDED: dict[Any, Any] = {}
@@ -65,8 +60,8 @@ def option(
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both inclusive. Of `traits`, `positional=True`
-    takes words without a name; `choices` is a function that gives the possible texts.
+    `least` and `most` bound a number, both inclusive. Of `traits`, `choices` is a
+    function that gives the possible texts.
     """
     return dataclasses.field(
         default=default,
@@ -109,14 +104,6 @@ def with_rooms(options: type[T]) -> type[T]:
 def own_options(command: Command) -> "type[Options]":
     """The class of a command's parameter `options`, from its annotation."""
     return typing.get_type_hints(command)["options"]
-
-
-def by_word(commands: Commands) -> Registry[Command]:
-    """The commands by the word that is typed for each."""
-    if isinstance(commands, Registry):
-        return commands
-    words = {command.__name__.rstrip("_"): command for command in commands}
-    return Registry("command", words)
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
@@ -278,7 +265,6 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     known = fields(options)
     kinds = dict.fromkeys(PLACES, (str, False, False))
     kinds |= {name: kind_of(known[name]) for name in known}
-    free = [name for name, field in known.items() if field.metadata.get("positional")]
     given = {}
     rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     while rest:
@@ -308,8 +294,6 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
                 if not values:
                     raise RequestError(f"{flag}: expected a value")
                 text = " ".join(values)
-        elif free and free[0] not in given:
-            name, text = free[0], word
         else:
             raise RequestError(
                 f"unexpected: {word}; an option is NAME=value or --name value"
@@ -320,36 +304,18 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def split_make(blob: str) -> list[str]:
-    r"""The words of make's MAKEOVERRIDES, without its escapes.
-
-    >>> split_make(r"NOTE=a\ b FEATURES=mel+mfcc")
-    ['NOTE=a b', 'FEATURES=mel+mfcc']
-    """
-    escaped = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
-    return [
-        re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$")
-        for word in escaped
-    ]
-
-
 def unfold(arguments: Sequence[str]) -> list[str]:
-    """The words with `--make BLOB` and ARGS=… replaced by what they hold."""
+    """The words, with ARGS=… replaced by the words that it holds."""
     unfolded = []
-    rest = iter(arguments)
-    for word in rest:
-        variables = split_make(next(rest, "")) if word == HANDED_OVER else [word]
-        for item in variables:
-            if item.startswith("ARGS="):
-                try:
-                    unfolded += shlex.split(item.removeprefix("ARGS="))
-                except ValueError as error:
-                    reason = (
-                        f"expected words as a shell reads them ({str(error).lower()})"
-                    )
-                    raise RequestError(f"{item}: {reason}") from None
-            elif word != HANDED_OVER or item.split("=")[0] not in READ_BY_MAKEFILE:
-                unfolded.append(item)
+    for word in arguments:
+        if not word.startswith("ARGS="):
+            unfolded.append(word)
+            continue
+        try:
+            unfolded += shlex.split(word.removeprefix("ARGS="))
+        except ValueError as error:
+            reason = f"expected words as a shell reads them ({str(error).lower()})"
+            raise RequestError(f"{word}: {reason}") from None
     return unfolded
 
 

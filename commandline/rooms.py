@@ -5,13 +5,14 @@ A distribution hangs a room on the core by one entry point, which names its decl
     [project.entry-points."featurestack.rooms"]
     whales = "whales:ROOM"
 
-    ROOM = Room()
+    COUNT = Command("whales.count:count", "whales.count:Options", "Count the whales.")
+    ROOM = Room(commands={"whales": COUNT})
 
-    @ROOM.commands("pipeline whales")
-    def commands() -> list[Command]:
-        from whales.command import whales
+    @ROOM.models("small")
+    def models() -> Loaded:
+        from whales.models import small
 
-        return [whales]
+        return (small,)
 
 A declaration is read when the core lacks a name, lists names or makes a page. A
 function of it returns the objects of its names, in their order; it imports them when
@@ -19,13 +20,14 @@ one of them is used. Without its folder a room adds nothing. A room of another
 distribution that fails, or a part of it, is left out and told in one line.
 """
 
+import contextlib
 import functools
 import importlib
 import shlex
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -53,10 +55,24 @@ Kind = Literal[
     "dataset_hints",
     "list_remarks",
 ]
-Command = Callable[[Any], "int | None"]  # a function of its `options`
 Loaded = Sequence[Any]  # the objects that a function of a declaration returns
 Load = Callable[[], Loaded]
 Adds = Callable[[Load], Load]
+
+
+class Command(NamedTuple):
+    """What a word of the program does.
+
+    run      module:function of the command's options, which returns the exit status
+    options  module:class of them
+    meaning  a sentence for help
+    python   function of `import featurestack as fs` that does the same, if there is one
+    """
+
+    run: str
+    options: str
+    meaning: str
+    python: str = ""
 
 
 class Addition(NamedTuple):
@@ -75,13 +91,15 @@ class Room:
 
     extra: str = ""  # the distribution's extra with the room's libraries
     templates: Path | None = None  # folder of its sections' templates
-    # target of make and word of the console -> words after `python -m`
-    targets: Mapping[str, str] = field(default_factory=dict)
-    switches: Sequence[str] = ()  # options of its commands that are True or False
+    commands: Mapping[str, Command] = field(default_factory=dict)  # by their word
     added: dict[Kind, dict[str, Addition]] = field(
         init=False, default_factory=lambda: defaultdict(dict)
     )
     place: "Place" = field(init=False)
+
+    def __post_init__(self) -> None:
+        commands = tuple(self.commands.values())
+        self.add("commands", *self.commands)(lambda: commands)
 
     def add(self, kind: Kind, *names: str, files: str = "", needs: str = "") -> Adds:
         """Decorator: add the objects that a function returns, by these names.
@@ -89,7 +107,7 @@ class Room:
         files  of sections: pattern of files below a dataset's runs; without such a file
                they are not loaded
         needs  of features: parameter that must be given, FEATURES=all leaves them out;
-               of models: task of those that take no clips, left out by `train list`
+               of models: task of those that take no clips, left out by `models`
         """
 
         def enter(load: Load) -> Load:
@@ -98,10 +116,6 @@ class Room:
             return load
 
         return enter
-
-    def commands(self, *words: str) -> Adds:
-        """Functions of their `options`, by the words after `python -m`."""
-        return self.add("commands", *words)
 
     def options(self, *classes: str) -> Adds:
         """Classes of options, by the class that takes them too: "PredictOptions"."""
@@ -178,9 +192,26 @@ def load(kind: Kind, name: str) -> Any:
     additions = names(kind)
     if name not in additions:
         raise RequestError(in_no_room(name))
-    room = additions[name].room
+    addition = additions[name]
+    with _named(name, addition.room):
+        return addition.load()[addition.place]
+
+
+def of_command(command: Command, place: str) -> Any:
+    """The function or the class of a command, by its module:name."""
+    module, _, name = place.partition(":")
+    for word, addition in names("commands").items():
+        if addition.load()[addition.place] is command:
+            with _named(word, addition.room):
+                return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(module), name)
+
+
+@contextlib.contextmanager
+def _named(name: str, room: Room) -> Iterator[None]:
+    """A context in which a failure to load becomes a RequestError with this name."""
     try:
-        return additions[name].load()[additions[name].place]
+        yield
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and room.extra:
             install = install_command(room.extra, room)
@@ -225,17 +256,16 @@ def templates() -> list[Path]:
     return [room.templates for room in _rooms() if room.templates]
 
 
-def targets() -> dict[str, str]:
-    """Target of make -> words after `python -m`; the first room's counts."""
-    added: dict[str, str] = {}
-    for room in _rooms():
-        added |= {**room.targets, **added}
-    return added
-
-
-def switches() -> set[str]:
-    """The options of rooms' commands that are True or False."""
-    return {name for room in _rooms() for name in room.switches}
+def commands(own: Container[str]) -> dict[str, Command]:
+    """Word -> command that a room adds; one whose word the core has is told."""
+    found = {}
+    for word, addition in names("commands").items():
+        if word in own:
+            title = addition.room.place.title
+            tell_once(f"{word} of {title} is left out: the core has it")
+        else:
+            found[word] = addition.load()[addition.place]
+    return found
 
 
 def folders() -> list[Path]:

@@ -1,10 +1,11 @@
 """The page of feature cards, and the measurements on it.
 
-python -m docs.cards measure --dataset ../esc10    how well each feature separates pairs
+python -m docs.cards DATASET=../esc10    how well each feature separates pairs
     of classes
-python -m docs.cards document                      docs/reference/features.md anew
+python -m docs.cards                     docs/reference/features.md anew
 """
 
+import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from docs import tables
-from featurestack.commandline.commands import main
-from featurestack.commandline.options import Command, DatasetOptions, Options
+from featurestack.commandline.commands import script
+from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
@@ -32,7 +33,7 @@ CHANCE = " (chance: 50 % for a pair)"  # said once, above the table
 INTRODUCTION = """# Features
 
 The table says what each feature is. Its name leads to a card: what changes the feature,
-what it ignores and how it is computed (`python -m pipeline list NAME` prints one). If
+what it ignores and how it is computed (`make show FEATURES=NAME` prints one). If
 you do not know where to begin, take `mel`, then add `mfcc` and `modulation`.
 
 Rows and frames are those of a clip of 5 s at 44.1 kHz, which has 431 frames unless a
@@ -148,12 +149,10 @@ def measure(options: DatasetOptions) -> None:
     )
 
 
-def document(options: Options) -> None:
+def document() -> None:
     """Write docs/reference/features.md."""
     DOCUMENT.write_text(text_of_document(), encoding="utf-8")
 
 
-COMMANDS: list[Command] = [measure, document]
-
 if __name__ == "__main__":
-    main(COMMANDS)
+    script(measure) if sys.argv[1:] else document()

@@ -28,9 +28,9 @@ from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.findings import COMPARISON
-from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import LARGEST, choices_of, fields, kind_of
 from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.words import every_options
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.table import INDEX_COLUMNS
 from featurestack.pipeline import reference, synth
@@ -113,8 +113,7 @@ def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
     three.
     """
     found: dict[str, dict[tuple[str, str, str], list[str]]] = {}
-    for words, function in every_command().items():
-        options = options_of(function)
+    for words, options in every_options().items():
         for name, field in fields(options).items():
             said = (default_of(field), values_of(field), field.metadata["meaning"])
             found.setdefault(name.upper(), {}).setdefault(said, []).append(words)
@@ -138,11 +137,9 @@ def options_page() -> str:
 
 
 OPTIONS_INTRODUCTION = """Every option of every command, made from the code. An option
-is a variable for make
-(`make train EPOCHS=10`), the same word without make (`python -m train run EPOCHS=10`),
-or a flag (`python -m train run --epochs 10`): the three spellings mean the same. In
-`sweep` nearly every option of a run takes a list (`LR="0.001 0.002"`), and every
-combination is trained.
+is a word NAME=value (`make train EPOCHS=10`), or a flag where it is installed
+(`featurestack train --epochs 10`). In `sweep` nearly every option of a run takes a list
+(`LR="0.001 0.002"`), and every combination is trained.
 """
 
 

@@ -24,11 +24,8 @@ map; inspect.py, the commands. storage/files.py has the locks.
 
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.packages import enter
 from featurestack.features_cache.location import cache_folder, dataset_name
 from featurestack.features_cache.names import Channel, parse_list, parse_set
-
-enter(__name__)
 
 if TYPE_CHECKING:
     from featurestack.features_cache.cache import Cache, UnreadableClips

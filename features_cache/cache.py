@@ -390,7 +390,7 @@ class Cache(IndexSettings):
         remedy = self.remedy(names)
         # make features refuses a misspelt name too
         if meant and self.source != EXTERNAL:
-            remedy = f"{make_command('pipeline list')} names those to compute"
+            remedy = f"{make_command('show')} names those to compute"
         raise RequestError(
             f"the cache {self.folder} lacks {names}{hint}, it has "
             f"{', '.join(self.features) or 'no feature'}: {remedy}"

@@ -1,32 +1,23 @@
-"""The content of a cache, its faults by clip and feature or by file, and its features'
-row statistics as one table, for R, pandas and spreadsheets.
-"""
+"""The content of a cache, and its faults by clip and feature or by file."""
 
-import itertools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.tables import as_csv, text_table
-from featurestack.commandline.terminal import progress
+from featurestack.commandline.tables import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
 from featurestack.features_cache.location import INDEX
-from featurestack.features_cache.row_statistics import is_time, over_time
 from featurestack.features_cache.side_files import (
     FAILURES,
     WHOLE,
     failed_clips,
     forget_verified,
 )
-from featurestack.storage.own_files import own_file
 
 HEADER = (
     "feature",
@@ -153,36 +144,3 @@ def print_verdicts(cache: Cache, features: str) -> bool:
     verdicts = verify_cache(cache, features)
     print("\n".join(verdict.text for verdict in verdicts))
     return all(verdict.intact for verdict in verdicts)
-
-
-def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
-    """The clips that have all these features, with their row statistics.
-
-    A row is a clip: the columns of the clip table, then `mel_mean_0`, `mel_sd_0`, …
-    over the frames of each row of each feature, or its values if frames are not times.
-    """
-    done = np.flatnonzero(cache.readable(features))
-    parts = [cache.clips.iloc[done].reset_index(drop=True)]
-    for name in progress(features, label="statistics", unit="features"):
-        feature = cache[name]
-        timed = is_time(feature.frame_unit)
-        blocks = []
-        for rows in np.array_split(done, max(1, len(done) // BATCH)):
-            values = feature.read(rows)
-            block = over_time(values) if timed else values.reshape(len(rows), -1)
-            blocks.append(block.astype(np.float32))
-        first: Iterable[object] = range(feature.rows)
-        last = range(feature.frames)
-        if timed:
-            first, last = ("mean", "sd"), range(feature.rows)
-        columns = [f"{name}_{a}_{b}" for a, b in itertools.product(first, last)]
-        statistics = np.concatenate(blocks)
-        parts.append(pd.DataFrame(statistics, columns=columns))
-    return pd.concat(parts, axis=1)
-
-
-def write_table(table: pd.DataFrame, target: Path) -> None:
-    """Write a table as CSV; RequestError for a file that the user made or changed."""
-    if target.suffix != ".csv":
-        raise RequestError(f"FILE={target}: expected a name that ends in .csv")
-    own_file(target, RECORD, "FILE").write({target.name: as_csv(table)})

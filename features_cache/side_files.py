@@ -5,7 +5,7 @@ verified.csv  size and time of each feature's file when all its clips were intac
 costs.csv     seconds of one core that a feature took for a clip, and on how many clips
               they were measured; features divide the time of a shared spectrum
 failures.csv  clips that could not be done, and why; they keep their rows, with state 0
-check.json    the findings of `python -m pipeline check`
+check.json    the findings of `make check`
 
 A cache works without them. Each is replaced whole, a CSV under the lock of the index.
 """
@@ -168,7 +168,7 @@ def write_failures(
 def write_check(
     folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes]
 ) -> None:
-    """Keep what `python -m pipeline check` found in these clips."""
+    """Keep what `make check` found in these clips."""
     content = {
         "format_version": CHECK_FORMAT,
         "clips": _labels_digest(clips),
@@ -180,7 +180,7 @@ def write_check(
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
-    """The findings of `python -m pipeline check`, leaks first; None without any, and if
+    """The findings of `make check`, leaks first; None without any, and if
     clips or audio files, unless none is here, have changed since.
     """
     try:

@@ -4,13 +4,13 @@
 
     fs.clips("my sounds")    # a table, one row per clip
     fs.extract("mel mfcc", "my sounds")    # features, into the cache
-    run = fs.train(dataset="my sounds", features="mel+mfcc", model="texturenet")
+    run = fs.fit(dataset="my sounds", features="mel+mfcc", model="texturenet")
     fs.importance("mel mfcc", dataset="my sounds")["features"]
     fs.report("my sounds").page    # an HTML file
     fs.predict_audio(run, ["new.wav"])    # classes of new audio
     fs.Model(run).predict(y, 44_100)    # classes of samples, in a service
 
-The functions stand in interface.py, the console command in console.py.
+The functions stand in interface.py.
 docs/reference/python.md shows all functions. A function loads its libraries when it is
 called, so that importing this module and `featurestack --help` are fast.
 """
@@ -25,7 +25,6 @@ if not (Path(__file__).parent / "train").is_dir():
 
 from featurestack.commandline import rooms as offered
 from featurestack.commandline.errors import Error, Failed, RequestError
-from featurestack.commandline.packages import CALLED
 
 __version__ = "0.1.0"
 __all__ = [
@@ -47,9 +46,9 @@ __all__ = [
     "draw",
     "extract",
     "feature",
+    "fit",
     "model",
     "own_run",
-    "plan",
     "play",
     "predict_audio",
     "read",
@@ -59,7 +58,6 @@ __all__ = [
     "show",
     "sweep",
     "tone",
-    "train",
     "verify",
     "write",
 ]
@@ -72,16 +70,11 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
 }
 
 
-CALLED["train"] = lambda: importlib.import_module("featurestack.interface").train
-
-
 def __getattr__(name: str) -> object:
     if name == "FIGURES":
         return importlib.import_module(
             "featurestack.analysis.figures"
         ).FIGURES.complete()
-    if name == "train":
-        return importlib.import_module("featurestack.train")
     if name in __all__:
         home = LOADED_LATER.get(name, "featurestack.interface")
         return getattr(importlib.import_module(home), name)

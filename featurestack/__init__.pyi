@@ -148,7 +148,7 @@ def show(
 ) -> NotebookFigure:
     """Features of a clip, one drawn below the other.
 
-    `python -m pipeline show FILE` writes the same figure as a PNG.
+    `make show AUDIO=FILE` writes the same figure as a PNG.
 
         fs.show(fs.read("dog.wav"), "mel modulation")
     """
@@ -255,7 +255,7 @@ def cache(
     quiet: print nothing; warnings stay
     """
 
-def train(
+def fit(
     *,
     runs: str | Path = 'runs',
     data: str | Path = 'data',
@@ -305,7 +305,7 @@ def train(
     A run that is finished is opened, not trained again.
 
         sounds = dict(dataset="synth", features="mel+mfcc")
-        run = fs.train(model="cnn4", epochs=5, folds=(1, 2), **sounds)
+        run = fs.fit(model="cnn4", epochs=5, folds=(1, 2), **sounds)
 
     Options, each with its default and meaning:
 
@@ -316,7 +316,7 @@ def train(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18] the network or linear model, see `train list`;
+    model: [resnet18] the network or linear model, see `models`;
         name@key=value,key=value sets its own options; the default is mlp if every
         channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, tags (several labels
@@ -449,7 +449,7 @@ def own_run(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18] the network or linear model, see `train list`;
+    model: [resnet18] the network or linear model, see `models`;
         name@key=value,key=value sets its own options; the default is mlp if every
         channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, tags (several labels
@@ -536,7 +536,7 @@ def predict_audio(
         probability
     of each class.
 
-    `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
+    `trained` is a run of `fs.fit` or `fs.run`; its folds' models answer together.
 
         fs.predict_audio(run, ["dog.wav", "rain.flac"])
     """
@@ -670,11 +670,12 @@ def sweep(
     retrain: bool = False,
     tag: str = '',
     note: str = '',
+    tracker: str = '',
     yes: bool = False,
     quiet: bool = False,
 ) -> bool:
-    """Train every combination of several feature sets, models and other options; skip
-    finished runs.
+    """Train every combination of feature sets, models and other options; skip finished
+        runs.
 
     Options, each with its default and meaning:
 
@@ -685,7 +686,7 @@ def sweep(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18] the network or linear model, see `train list`;
+    model: [resnet18] the network or linear model, see `models`;
         name@key=value,key=value sets its own options; the default is mlp if every
         channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, tags (several labels
@@ -749,6 +750,7 @@ def sweep(
         old one stays until the new one is finished
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
+    tracker: tensorboard or wandb, besides the CSV files
     yes: start more than 100 runs without asking
     quiet: print nothing; warnings stay
     """
@@ -776,25 +778,35 @@ def bundle(
     """
 
 def verify(
-    run: str = 'last',
+    run: str = '',
     *,
     data: str | Path = 'data',
+    dataset: str = '',
+    name: str = '',
+    features: str = 'all',
+    recompute: int = 0,
+    seed: int = 0,
     runs: str | Path = 'runs',
     device: str = 'cpu',
     threads: str = 'auto',
-    dataset: str = '',
     quiet: bool = False,
 ) -> bool:
-    """Compare predictions.csv with what the run's weights predict.
+    """Check a cache for damage; RUN= compares a run's predictions with its weights.
 
     Options, each with its default and meaning:
 
     data: [data] folder of datasets and their feature caches
+    dataset: dataset whose cache is verified, esc50 by default; with RUN, the cache
+        folder if it is not the one of the run's dataset in DATA
+    name: another name for the dataset's folders
+    features: [all] feature sets separated by blanks; all: those in the cache
+    recompute: [0] also recompute this many random clips by plain librosa and
+        compare
+    seed: [0] seed of the drawn clips
     runs: [runs] folder of run folders
-    run: [last] a run's name, path or unique prefix, or last
+    run: a run's name, path or unique prefix, or last; by default the cache alone
     device: [cpu] cpu, cuda, mps, or auto for the best available
     threads: [auto] threads of the network's arithmetic on a CPU
-    dataset: cache folder, if it is not the one of the run's dataset in DATA
     quiet: print nothing; warnings stay
     """
 
@@ -844,72 +856,6 @@ def check(
     channel: channel of files that have several: 1 for the first, 0 for the mean of
         all; by default the cache's, else the mean
     seed: [0] seed of drawn folds and altered copies
-    quiet: print nothing; warnings stay
-    """
-
-def plan(
-    dataset: str = 'esc50',
-    *,
-    runs: str | Path = 'runs',
-    data: str | Path = 'data',
-    name: str = '',
-    archive: str = '',
-    url: str = '',
-    audio_dir: str = '',
-    labels: str = '',
-    group: str = '',
-    label: str = '',
-    folds_by: Literal['dataset', 'group'] | None = None,
-    sample_rate: int | None = None,
-    duration: float | None = None,
-    channel: int | None = None,
-    seed: int = 0,
-    features: str = 'all',
-    frame: float | None = None,
-    jobs: int | None = None,
-    part: str = '1/1',
-    dtype: Literal['float16', 'float32'] = 'float16',
-    copies: int | None = None,
-    alter: str = 'pitch,stretch,noise,gain,shift',
-    quiet: bool = False,
-) -> bool:
-    """Show the megabytes and seconds of each feature, and the feature maps that
-    `features` would compute.
-
-    Options, each with its default and meaning:
-
-    runs: [runs] folder of run folders
-    data: [data] folder of datasets and their feature caches
-    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
-        folder
-    name: another name for the dataset's folders
-    archive: zip file that is already there, instead of a download
-    url: another address of the archive
-    audio_dir: folder of the audio files, if the table is elsewhere
-    labels: separator of labels in a cell of the table, in addition to ; and lists
-    group: source recording of a clip: a column of the table, or a pattern with one
-        (group) for file names
-    label: class of a clip: a column of the table, or a pattern with one (class) for
-        file names, if folders are sites or dates; by default as in an earlier
-        command
-    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
-        own folds, or drawn ones; by default as in an earlier command
-    sample_rate: sample rate in Hz; by default the cache's, else the commonest
-    duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
-        else the longest clip's (at most 30), or the shortest that holds 95 % of the
-        clips if over a tenth would be padding
-    channel: channel of files that have several: 1 for the first, 0 for the mean of
-        all; by default the cache's, else the mean
-    seed: [0] seed of drawn folds and altered copies
-    features: [all] feature sets separated by blanks; all, small
-    frame: milliseconds of a frame, for all features whose names do not state n_fft
-        or hop_length; by default librosa's 2048 samples
-    jobs: number of processes; by default one per core
-    part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
-    dtype: [float16] type of the stored values
-    copies: altered copies of each clip; 0 removes them; by default as many as there
-        are
-    alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn
     quiet: print nothing; warnings stay
     """
 

@@ -1,6 +1,6 @@
-"""`python -m featurestack COMMAND …`: the console command."""
+"""`python -m featurestack WORD NAME=value …`, for processes that a command starts."""
 
-from featurestack.console import main
+from featurestack.commandline.commands import main
 
 if __name__ == "__main__":
     main()

@@ -21,15 +21,12 @@ from featurestack.commandline.options import (
     Options,
     fields,
     from_values,
-    own_options,
     with_rooms,
 )
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.rooms import Command
 from featurestack.commandline.terminal import silenced
-from featurestack.pipeline import __main__ as of_pipeline
+from featurestack.commandline.words import function_of, named, options_of
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.train import __main__ as of_training
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -217,7 +214,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
 def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
     """Features of a clip, one drawn below the other.
 
-    `python -m pipeline show FILE` writes the same figure as a PNG.
+    `make show AUDIO=FILE` writes the same figure as a PNG.
 
         fs.show(fs.read("dog.wav"), "mel modulation")
     """
@@ -268,13 +265,13 @@ def cache(options: DatasetOptions) -> "Cache":
 
 
 @takes(RunOptions)
-def train(options: RunOptions) -> "RunFolder":
+def fit(options: RunOptions) -> "RunFolder":
     """`make train`: one feature set, by default on all folds.
 
     A run that is finished is opened, not trained again.
 
         sounds = dict(dataset="synth", features="mel+mfcc")
-        run = fs.train(model="cnn4", epochs=5, folds=(1, 2), **sounds)
+        run = fs.fit(model="cnn4", epochs=5, folds=(1, 2), **sounds)
     """
     from featurestack.train.run import execute, tell_dataset_changes
 
@@ -316,7 +313,7 @@ def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.Data
     """`make predict`: a row for each readable audio file, its class and the probability
     of each class.
 
-    `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
+    `trained` is a run of `fs.fit` or `fs.run`; its folds' models answer together.
 
         fs.predict_audio(run, ["dog.wav", "rain.flac"])
     """
@@ -430,24 +427,21 @@ def _loaded(trained: "RunFolder") -> "Run":
     return read.runs[0]
 
 
-def of_command(command: Command) -> Callable[..., bool]:
+def of_command(word: str) -> Callable[..., bool]:
     """A command as a function: options are keywords; True if everything worked."""
-    kind = own_options(command)
-    known = fields(kind)
-    words = [name for name in known if known[name].metadata.get("positional")]
-    if not words and "dataset" in known:
-        words = ["dataset"]
+    command = named(word)
+    kind = options_of(command)
+    first = [name for name in ("run", "dataset") if name in fields(kind)][:1]
 
     def run(options: Options) -> bool:
-        return not command(options)
+        return not function_of(command)(options)
 
-    run.__name__ = run.__qualname__ = command.__name__
-    run.__doc__ = command.__doc__
-    return takes(kind, *words)(run)
+    run.__name__ = run.__qualname__ = word
+    run.__doc__ = command.meaning
+    return takes(kind, *first)(run)
 
 
-sweep = of_command(of_training.sweep)
-bundle = of_command(of_training.bundle)
-verify = of_command(of_training.verify)
-check = of_command(of_pipeline.check)
-plan = of_command(of_pipeline.plan)
+sweep = of_command("sweep")
+bundle = of_command("bundle")
+verify = of_command("verify")
+check = of_command("check")

@@ -1,4 +1,4 @@
-"""`python -m pipeline features`: extract features of all clips into the cache; `plan`:
+"""`make features`: extract features of all clips into the cache; `plan`:
 what that takes.
 
 `extract` computes what the cache lacks of a request: it claims its part, creates the
@@ -21,7 +21,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.missing import Missing, missing, nothing_missing
-from featurestack.features_cache.side_files import FAILURES, WHOLE, read_costs
+from featurestack.features_cache.side_files import FAILURES, WHOLE
 from featurestack.features_cache.writer import CacheWriter, cache_writer
 from featurestack.pipeline import audio
 from featurestack.pipeline.dataset_state import (
@@ -31,7 +31,7 @@ from featurestack.pipeline.dataset_state import (
     state_of,
 )
 from featurestack.pipeline.features import Clip
-from featurestack.pipeline.options import ExtractOptions, FeaturesCommand
+from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.pool import Backend, open_backend
 from featurestack.pipeline.request import Request, part_of, request
 from featurestack.pipeline.worker import (
@@ -292,28 +292,6 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
         more = " …" if runs[SHOWN_RUNS:] else ""
         lines = f"runs of the clips before: {named}{more}\n{lines}"
     return lines
-
-
-def print_plan(options: ExtractOptions) -> int:
-    """The command `plan`: print what is missing, its megabytes and its seconds."""
-    asked = request(options)
-    lacking = missing(asked)
-    for note in (*asked.notes, *lacking.notes()):
-        print(note)
-    known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
-    if not {*asked.names} <= known.keys():
-        measured = measure(asked).seconds_a_clip()
-        known = measured | known
-        source = "about, measured on a few clips"
-        print(f"seconds: {source if measured else 'unknown, no clip was read'}")
-    rows = []
-    for spec, todo in zip(asked.specs, lacking.todo.sum(axis=0).tolist()):
-        seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
-        megabytes = f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}"
-        rows.append((spec.stored, todo, seconds, megabytes))
-    print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
-    print(describe_work(asked, lacking))
-    return 0
 
 
 def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:

@@ -1,4 +1,4 @@
-"""`python -m pipeline list`: every feature with its size; `list NAME`: its card.
+"""`make show`: every feature with its size; `make show FEATURES=mel`: its card.
 
 A card begins with the docstring of the feature's function: a summary, then the formula,
 what changes the feature, what it ignores and how to read its feature map.
@@ -15,29 +15,36 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
-from featurestack.pipeline.options import ListCommand
+from featurestack.pipeline.options import ShowOptions
 
 MEASURED = Path(__file__).with_name("class_pairs.csv")  # written by docs/cards.py
 HEADINGS = ("Formula", "Changes with", "Ignores", "Feature map")
-TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that a card describes
+TYPICAL_RATE = 44100  # Hz
+# Hz and samples of the clips that a card describes
+TYPICAL = TYPICAL_RATE, 5 * TYPICAL_RATE
 STORED_BYTES = 2  # bytes of a float16
 WIDTH = 100
 INDENT = 15
 
 
-def list_features(options: ListCommand) -> None:
-    """Print the table, or the card of one feature."""
-    if not options.feature:
-        print(feature_table(options.sample_rate, options.duration))
+def list_features(options: ShowOptions) -> None:
+    """Print the table, or the cards of some features."""
+    if not options.features:
+        print(feature_table(options.sample_rate or TYPICAL_RATE, options.duration))
         return
+    print("\n\n".join(map(printed_card, options.features.split())))
+
+
+def printed_card(name: str) -> str:
+    """The card of a feature, a heading and its text below the other."""
     blanks = " " * INDENT
-    lines = [options.feature, ""]
-    for heading, text in card(options.feature).items():
+    lines = [name, ""]
+    for heading, text in card(name).items():
         first = f"{heading + ':':{INDENT}}"
         lines.append(
             textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=blanks)
         )
-    print("\n".join(lines))
+    return "\n".join(lines)
 
 
 def card(name: str) -> dict[str, str]:
@@ -97,7 +104,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     remarks.append(
         f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
         f" {make_command('bench')} measures time.\n"
-        f"{make_command('pipeline list', 'NAME')} shows what a feature is and what it"
+        f"{make_command('show', 'FEATURES=mel')} shows what a feature is and what it"
         " is good for."
     )
     table = text_table(lines, ("name", "rows", "frames", "MB", "units"))

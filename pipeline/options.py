@@ -1,7 +1,6 @@
 """Options of the pipeline's commands, whose command line is made from them."""
 
 from contextlib import AbstractContextManager
-from dataclasses import MISSING
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +8,6 @@ from featurestack.commandline.options import (
     CHANNEL,
     SEED,
     DatasetOptions,
-    Options,
     RunsOptions,
     option,
 )
@@ -126,21 +124,25 @@ class FeaturesCommand(ExtractOptions):
         return None
 
 
-class ListCommand(Options):
-    """Options of `list`."""
+class ShowOptions(DatasetOptions):
+    """The features that there are; of AUDIO, a figure; of DATASET, those in its
+    cache.
+    """
 
-    feature: str = option("", "show the card of this feature", positional=True)
-    sample_rate: int = option(44100, "sample rate in Hz", **RATE)
-    duration: float = option(5.0, "seconds of a clip", least=0.05, most=60)
+    example = 'AUDIO=dog.wav FEATURES="mel modulation"'
 
-
-class ShowCommand(Options):
-    """Options of `show`."""
-
-    audio: Path = option(MISSING, "audio file", positional=True)
-    features: str = option("mel mfcc chroma", "features separated by blanks")
+    dataset: str = option("", "describe the cache of this dataset")
+    audio: Path | None = option(None, "audio file, whose features are drawn to a PNG")
+    features: str = option(
+        "",
+        "features separated by blanks: with AUDIO those to draw, mel mfcc chroma by"
+        " default, else those whose cards are printed",
+    )
     sample_rate: int | None = option(
         None, "Hz to which the file is resampled; by default its own rate", **RATE
+    )
+    duration: float = option(
+        5.0, "seconds of a clip in the list of features", least=0.05, most=60
     )
     channel: int = option(0, "channel of the file, 0 for the mean", **CHANNEL)
     out: Path | None = option(
@@ -149,7 +151,7 @@ class ShowCommand(Options):
 
 
 class VerifyCommand(DatasetOptions):
-    """Options of `verify`."""
+    """A cache to verify."""
 
     features: str = option(
         "all", "feature sets separated by blanks; all: those in the cache"

@@ -1,5 +1,5 @@
 """The definition of every built-in feature for one clip, in librosa, numpy and scipy;
-and `python -m pipeline verify`, which compares a cache with them.
+and `make verify RECOMPUTE=N`, which compares a cache with them.
 
 A definition is called with (y, sr, **parameters), where all parameters of the feature
 are given. It returns (rows, frames), or (frames,) for one row.

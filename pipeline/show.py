@@ -1,4 +1,4 @@
-"""`python -m pipeline show FILE FEATURES="mel mfcc"`: draw features to a PNG."""
+"""`make show`: the features that there are, of an audio file, or in a cache."""
 
 import io
 import itertools
@@ -15,7 +15,7 @@ from featurestack.features_cache.names import Channel, parse_list
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, resolve_feature
-from featurestack.pipeline.options import ShowCommand
+from featurestack.pipeline.options import ShowOptions
 from featurestack.storage.own_files import own_file
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Drawing = TypeVar("Drawing", bound="Figure")
 WIDTH, HEIGHT = 8.0, 2.2  # inches; the height is that of one feature
+DRAWN = "mel mfcc chroma"  # by default
 TICKS = 6  # on an axis, about
 CEPSTRUM = "dB, cepstrum"  # row 0, the level, is far larger than the others
 RECORD = ".show.json"
@@ -30,25 +31,41 @@ RECORD = ".show.json"
 Numbers = NDArray[np.number]
 
 
-def show_features(options: ShowCommand) -> int:
-    """The command `show`: draw the features of a file, and print the PNG's path."""
+def show(options: ShowOptions) -> int:
+    """The command `show`."""
+    if options.audio:
+        draw_file(options, options.audio)
+    elif options.dataset:
+        from featurestack.features_cache.cache import cache_of
+        from featurestack.features_cache.contents import describe_cache
+
+        print(describe_cache(cache_of(options)))
+    else:
+        from featurestack.pipeline.listing import list_features
+
+        list_features(options)
+    return 0
+
+
+def draw_file(options: ShowOptions, file: Path) -> None:
+    """Draw the features of a file, and print the PNG's path."""
     from matplotlib.figure import Figure
 
-    path = options.out or Path(f"{options.audio.stem}.png")
+    path = options.out or Path(f"{file.stem}.png")
     if path.suffix.lower() != ".png":
         raise RequestError(f"OUT={path}: expected a name that ends in .png")
     own = own_file(path, RECORD, "OUT")
     try:
-        rate = options.sample_rate or audio.file_info(options.audio).sample_rate
-        y = audio.decode(options.audio, rate, channel=options.channel)
+        rate = options.sample_rate or audio.file_info(file).sample_rate
+        y = audio.decode(file, rate, channel=options.channel)
     except audio.AudioError as error:
-        raise RequestError(f"{options.audio}: {error}") from None
-    figure = draw(Figure(layout="constrained"), Clip(y, rate), options.features)
+        raise RequestError(f"{file}: {error}") from None
+    figure = Figure(layout="constrained")
+    draw(figure, Clip(y, rate), options.features or DRAWN)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
     own.write({path.name: content.getvalue()})
     print(path)
-    return 0
 
 
 def panels(names: list[Channel], sample_rate: int) -> Iterator[Channel]:

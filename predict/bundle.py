@@ -105,7 +105,7 @@ def members_of(run: RunFolder) -> list[RunFolder]:
 
 def read_bundle(file: Path) -> list[Bundle]:
     """The bundles in this file; RequestError for any other or malformed content."""
-    made = f"{make_command('train bundle', 'RUN')} makes one"
+    made = f"{make_command('bundle', 'RUN=NAME')} makes one"
     try:
         content = read_safely(file)
         version = content["format"]

@@ -1,4 +1,4 @@
-"""`python -m train predict`: the classes of new audio."""
+"""`make predict`: the classes of new audio."""
 
 import json
 from pathlib import Path

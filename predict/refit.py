@@ -1,4 +1,4 @@
-"""`python -m train bundle REFIT=1`: one model trained on the clips of all folds.
+"""`make bundle REFIT=1`: one model trained on the clips of all folds.
 
 It predicts new audio at a fold's cost, a fifth of the work of five folds' models. No
 clip is left to test it: the run's cross-validated score is that of models trained on

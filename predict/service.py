@@ -45,7 +45,7 @@ class Model:
     """A trained model that answers arrays. One object serves many threads.
 
     trained  the file of a bundle, an exported ONNX file, a run's folder, name or unique
-             prefix, or `last`; or a run of `fs.train` or `fs.run`
+             prefix, or `last`; or a run of `fs.fit` or `fs.run`
     folder   the runs that a name is looked for in
     device   as DEVICE=
     reject   as REJECT=: less probable answers are withheld

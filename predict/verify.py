@@ -1,4 +1,4 @@
-"""`python -m train verify`: do a run's predictions follow from its weights?
+"""`make verify`: do a run's predictions follow from its weights?
 
 The weights of each fold predict that fold's test and validation clips again, from the
 features in the cache; the audio is not needed. Every column of predictions.csv is
@@ -25,12 +25,12 @@ from featurestack.predict.bundle import (
     bundle_of_run,
     members_of,
 )
+from featurestack.predict.options import VerifyOptions
 from featurestack.results import select_runs
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import clips_of_run, is_changed
 from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import device_of, threads_of
-from featurestack.train.options import VerifyOptions
 from featurestack.train.run_identity import protocol
 
 NAMED = 3  # clips of a fold that are named

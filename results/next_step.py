@@ -272,7 +272,7 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
     (
         "check",
         lambda s: s.leak or (s.unchecked and s.of_clips),
-        lambda s: s.of_data("pipeline check"),
+        lambda s: s.of_data("check"),
     ),
     ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
     ("complete", lambda s: s.incomplete, features),

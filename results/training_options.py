@@ -45,7 +45,7 @@ class Training(Options):
     )
     model: str = option(
         "resnet18",
-        "the network or linear model, see `train list`;"
+        "the network or linear model, see `models`;"
         " name@key=value,key=value sets its own options; the default is mlp if every"
         " channel is a vector, such as an embedding",
         label=None,

@@ -13,7 +13,6 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from featurestack.commandline.spelling import stages
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
@@ -79,14 +78,12 @@ LOADS_NOT = {
     "featurestack.rooms.events.section": {"torch", "librosa"},
     "featurestack.results.run_folder, featurestack.scores.metrics,"
     "featurestack.results.config": {"torch", "librosa", "sklearn"},
-    "featurestack, featurestack.console; "
-    + "; ".join(
-        f"featurestack.console.commands_of({stage!r})" for stage in stages()
-    ): HEAVY,
+    "featurestack, featurestack.commandline.commands;"
+    "from featurestack.commandline.words import every_options; every_options()": HEAVY,
 }
 
 
-# package -> packages that its modules must not import; MAY_IMPORT has the exceptions
+# package -> packages that its modules must not import
 STAGE_PACKAGES = {
     *("pipeline", "features_cache", "results", "scores", "linear"),
     *("train", "predict", "analysis"),
@@ -105,12 +102,9 @@ FORBIDDEN = {
     "analysis": {"pipeline", "train", "predict", "torch", "librosa"},
     "tests": {"bench"},
 }
-MAY_IMPORT = {"train/__main__.py": {"predict"}}
-# Modules that import by a computed name: stages for help, rooms, a folder's own
-# modules.
+# Modules that import by a computed name: commands, rooms, a folder's own modules.
 BY_NAME = {
-    "commandline/packages.py",
-    *("commandline/help.py", "commandline/registry.py", "commandline/rooms.py"),
+    *("commandline/registry.py", "commandline/rooms.py"),
     "scores/tasks/registry.py",
     *(
         "pipeline/kernels/__init__.py",
@@ -138,9 +132,7 @@ def test_no_module_imports_what_its_package_must_not(package):
     for path in (ROOT / package).rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
         imported = {imported.split(".")[0] for imported in imports(path)}
-        forbidden = FORBIDDEN[package] - MAY_IMPORT.get(name, set())
-        if package in CORE:
-            forbidden |= ROOM_PACKAGES
+        forbidden = FORBIDDEN[package] | (ROOM_PACKAGES if package in CORE else set())
         assert not imported & forbidden, name
         by_name = "import_module" in path.read_text(encoding="utf-8")
         assert not by_name or name in BY_NAME or package in ("tests", "rooms"), (
@@ -158,10 +150,9 @@ def test_the_figure_of_the_architecture_is_true():
     level = {name: number for number, line in enumerate(lines[3:]) for name in line}
     for name, path in MODULES.items():
         package = name.split(".")[0]
-        allowed = MAY_IMPORT.get(path.relative_to(ROOT).as_posix(), set()) | {package}
         for imported in imports(path):
             other = imported.split(".")[0]
-            if package in level and other in level and other not in allowed:
+            if package in level and other in level and other != package:
                 assert level[other] > level[package], f"{name} imports {imported}"
 
 
@@ -188,15 +179,11 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
     assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
 
 
-def test_a_package_of_a_package_is_run_by_its_name_in_a_clone():
-    python("-m", "pipeline.kernels", cwd=ROOT)  # while .venv is set up
-
-
 def test_importing_the_commands_changes_no_environment_variable():
     python(
         "-c",
         "import os; before = dict(os.environ);"
-        " from featurestack.commandline.help import every_command; every_command();"
+        " from featurestack.commandline.words import every_options; every_options();"
         " assert os.environ == before",
     )
 
@@ -214,10 +201,10 @@ def without(rooms, folder):
 
 LISTED = """
 import json
-from featurestack.commandline import help, rooms
+from featurestack.commandline import rooms, words
 kinds = rooms.Kind.__args__
 added = {kind: sorted(rooms.names(kind)) for kind in kinds}
-print(json.dumps([rooms.missing(), added, list(help.every_command())]))
+print(json.dumps([rooms.missing(), added, list(words.every_command())]))
 """
 
 
@@ -255,18 +242,18 @@ def test_the_core_works_without_any_room(tmp_path):
     environment = without(ROOMS, tmp_path / "core")
     easy_clips(tmp_path / "easy")
     for words in (
-        "pipeline data DATASET=easy",
-        "pipeline features DATASET=easy FEATURES=rms JOBS=1",
-        "train run DATASET=easy FEATURES=rms MODEL=linear",
+        "data DATASET=easy",
+        "features DATASET=easy FEATURES=rms JOBS=1",
+        "train DATASET=easy FEATURES=rms MODEL=linear",
         "analysis DATASET=easy",
     ):
-        words = ["-m", *f"featurestack.{words}".split()]
+        words = ["-m", "featurestack", *words.split()]
         python(*words, cwd=tmp_path, environment=environment)
     assert (tmp_path / "reports" / "easy" / "index.html").is_file()
     words = [
         "-m",
-        "featurestack.train",
-        "run",
+        "featurestack",
+        "train",
         "DATASET=easy",
         "FEATURES=rms",
         "TRACKER=wandb",

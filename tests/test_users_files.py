@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.commandline.help import commands_taking
+from featurestack.commandline.words import commands_taking
 from tests.golden.commands import command, done
 
 # Options that name a place to write, each with one among the user's files.
@@ -26,29 +26,24 @@ PREDICTIONS = {**SOUNDS, "PREDICTIONS": "mine/guesses.csv"}
 GIVEN = {
     "answer": {**SOUNDS, "FEATURES": "rms zcr"},
     "analysis": {**SOUNDS, "PAPER": 1},
-    "pipeline data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
-    "pipeline features": {**SOUNDS, "FEATURES": "rms zcr"},
-    "pipeline plan": {**SOUNDS, "FEATURES": "rms", "PARTS": 2},
-    "pipeline check": SOUNDS,
-    "pipeline verify": SOUNDS,
-    "pipeline events": {"AUDIO": "mine/clips"},
-    "pipeline show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms", "OUT": PNG},
-    "pipeline network": {},
-    "features_cache info": SOUNDS,
-    "features_cache verify": SOUNDS,
-    "features_cache table": {**SOUNDS, "FEATURES": "rms"},
-    "train run": LINEAR,
-    "train sweep": LINEAR,
-    "train importance": {**SOUNDS, "FEATURES": "rms zcr"},
-    "train curve": {**SOUNDS, "FEATURES": "rms"},
-    "train predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},
-    "train verify": RUN,
-    "train bundle": RUN,
-    "train export": RUN,
-    "train list": {},
-    "train remove": {**RUN, "YES": 1},
+    "data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
+    "features": {**SOUNDS, "FEATURES": "rms zcr"},
+    "check": SOUNDS,
+    "events": {"AUDIO": "mine/clips"},
+    "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms", "OUT": PNG},
+    "network": {},
+    "train": LINEAR,
+    "sweep": LINEAR,
+    "importance": {**SOUNDS, "FEATURES": "rms zcr"},
+    "curve": {**SOUNDS, "FEATURES": "rms"},
+    "predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},
+    "verify": RUN,
+    "bundle": RUN,
+    "export": RUN,
+    "runs": {},
+    "remove": {**RUN, "YES": 1},
     "demo": None,  # it runs `answer` on sounds of its own
-    "train listen": None,  # it writes nothing, and ends with its audio
+    "listen": None,  # it writes nothing, and ends with its audio
 }
 KEPT = ("mine", "data", "runs")
 CASES = [
@@ -95,8 +90,8 @@ def world(tmp_path_factory):
             (folder / name).write_text(f"my own {name}\n")
     with pytest.MonkeyPatch.context() as there:
         there.chdir(root)
-        done("pipeline features", **SOUNDS, FEATURES="rms zcr")
-        done("train run", **LINEAR)
+        done("features", **SOUNDS, FEATURES="rms zcr")
+        done("train", **LINEAR)
     for name in KEPT:
         shutil.copytree(root / name, root / "kept" / name)
     return root

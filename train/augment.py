@@ -2,7 +2,7 @@
 
 `parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies the three in
 that order. A new augmentation is a function under the decorator `augment`: the command
-line, `train list` and tests find it. Here are the two that images get by default; the
+line, `make models` and tests find it. Here are the two that images get by default; the
 others are in `train.augmentations`.
 
 Conventions. A batch is x (B, C, H, W), float: feature maps, waveforms (B, C, 1,
@@ -266,7 +266,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
         entry = AUGMENTS[name]
         if kind not in entry.kinds:
             raise RequestError(
-                f"AUGMENT={name} is not for this model: {make_command('train list')}"
+                f"AUGMENT={name} is not for this model: {make_command('models')}"
                 " shows which are"
             )
         strength: Strength = entry.default

@@ -29,7 +29,7 @@ class Estimate:
         if self.steps == 1:
             loss.item()  # waits for a GPU
             self.start, self.clips = time.perf_counter(), self.bar.n
-        elif self.steps == 1 + TIMED_STEPS:
+        elif self.steps == 1 + TIMED_STEPS and self.bar.n > self.clips:
             loss.item()
             each = (time.perf_counter() - self.start) / (self.bar.n - self.clips)
             line = self.line(each * (self.bar.total - self.bar.n))

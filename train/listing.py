@@ -1,5 +1,5 @@
-"""`python -m train list`: models with their sizes, augmentations and
-runs; or the runs of several folders as a table.
+"""`make models` and `make runs`: models with their sizes and augmentations; runs, or
+the runs of several folders as a table.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from featurestack.storage.files import is_closed
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
-from featurestack.train.options import ListOptions
+from featurestack.train.options import ListOptions, ModelsOptions
 
 NO_FOLD = "it has no finished fold yet: continue its training"
 CLASSES = 50  # the classes of the models that are counted
@@ -74,25 +74,42 @@ def describe_model(
     )
 
 
-def list_all(options: ListOptions) -> int:
-    """The command `list`; 1 if a run cannot be read: it is named, and the others
-    are listed.
-    """
+def list_models(options: ModelsOptions) -> None:
+    """The command `models`: every model and augmentation, or one model's layers."""
     torch.set_num_threads(1)  # the work is too small to be shared among threads
-    folders = run_folders(options.runs)
-    if len(folders) > 1:
-        table, problems = runs_table(folders)
-        print(as_csv(table).rstrip())
-    elif options.name:
-        parameters, operations, stages = describe_model(options.name)
+    if options.model:
+        parameters, operations, stages = describe_model(options.model)
         rows = [(stage, "x".join(map(str, shape))) for stage, shape in stages]
-        print(f"{options.name}: {resolve(options.name).entry.summary}\n")
+        print(f"{options.model}: {resolve(options.model).entry.summary}\n")
         print(text_table(rows, ("stage", "shape")))
         print(
             f"\n{count(parameters)} parameters, {count(operations)} multiply-adds per"
             " clip"
         )
-        return 0
+        return
+    inputs = []
+    for name, kind in KINDS.items():
+        lengths = [n for n in InputSpec.example(kind).shape if n > 1]
+        inputs.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
+    layers = make_command("models", "MODEL=NAME")
+    parts = [
+        f"Models ({', '.join(inputs)}; {CLASSES} classes)",
+        models_table(),
+        "Augmentations (AUGMENT=name=strength,…)",
+        augmentations_table(),
+        f"{layers} shows the shape after each layer that changes it",
+    ]
+    print("\n\n".join(parts))
+
+
+def list_runs(options: ListOptions) -> int:
+    """The command `runs`; 1 if a run cannot be read: it is named, and the others are
+    listed.
+    """
+    folders = run_folders(options.runs)
+    if len(folders) > 1:
+        table, problems = runs_table(folders)
+        print(as_csv(table).rstrip())
     else:
         problems = overview(folders[0])
     for problem in problems:
@@ -101,17 +118,7 @@ def list_all(options: ListOptions) -> int:
 
 
 def overview(runs: Path) -> list[str]:
-    """Print the tables of `train list`; returns what cannot be read."""
-    inputs = []
-    for name, kind in KINDS.items():
-        lengths = [n for n in InputSpec.example(kind).shape if n > 1]
-        inputs.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
-    parts = [
-        f"Models ({', '.join(inputs)}; {CLASSES} classes)",
-        models_table(),
-        "Augmentations (AUGMENT=name=strength,…)",
-        augmentations_table(),
-    ]
+    """Print the runs; returns those that cannot be read."""
     rows = []
     problems = []
     for run in runs_in(runs):
@@ -122,13 +129,12 @@ def overview(runs: Path) -> list[str]:
             problems.append(str(error))
         else:
             rows.append((run.path.relative_to(runs), config.features, folds))
+    parts = []
     if rows:
-        remove = make_command("train remove", "NAME")
+        remove = make_command("remove", "RUN=NAME")
         parts.append(f"Runs (RUNS={runs}; {remove} deletes one)")
         parts.append(text_table(rows, ("folder", "features", "folds")))
-    stages = make_command("train list", "NAME")
-    parts.append(f"{stages} shows the shape after each layer that changes it")
-    print("\n\n".join(parts))
+    print("\n\n".join(parts or [f"no runs in {runs}"]))
     return problems
 
 

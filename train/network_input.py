@@ -5,7 +5,7 @@ the ONNX export restore it, and training, prediction, listening and own loops ca
 `InputSpec.prepare`.
 
 An input kind is one function under the decorator `input_kind`. Its entry holds what
-depends on the kind: the plan, the command line, the export and `train list` read it.
+depends on the kind: the plan, the command line, the export and `models` read it.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B,
 D, H, W). `filled` (B,) is the share of the duration that each clip fills; the rest is
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from featurestack.features_cache import Cache
 
-EXAMPLE_GRID = "64x216"  # for which `train list` counts
+EXAMPLE_GRID = "64x216"  # for which `models` counts
 LARGEST = 60_000.0  # float16 ends at 65,504
 # share of padding in the clips' time above which PADDING=auto drops padding
 MUCH_PADDING = 0.2
@@ -71,7 +71,7 @@ def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
 
 
 def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
-    """A channel of this shape, for the counts of `train list`."""
+    """A channel of this shape, for the counts of `models`."""
     return StoredChannel(
         stored=name,
         parameters={},
@@ -116,7 +116,7 @@ class InputKind:
     reads_padding: bool = False  # how long a clip is; PADDING=auto then keeps it
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # image, wave or vector, whose augmentations it shares
-    example: tuple[StoredChannel, ...] = (MEL,)  # with which `train list` counts
+    example: tuple[StoredChannel, ...] = (MEL,)  # with which `models` counts
     unit: str = ""  # the unit of the numbers there
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -352,7 +352,7 @@ class InputSpec:
 
     @classmethod
     def example(cls, kind: InputKind) -> InputSpec:
-        """The input for which `train list` counts models of this kind."""
+        """The input for which `models` counts models of this kind."""
         grid = kind.chosen_grid(kind.example, EXAMPLE_GRID)
         return cls(kind, kind.example, grid, drop_padding=False)
 

@@ -151,9 +151,7 @@ class SweepOptions(Options):
 class ChosenRun(RunsOptions):
     """One run."""
 
-    run: str = option(
-        "last", "a run's name, path or unique prefix, or last", positional=True
-    )
+    run: str = option("last", "a run's name, path or unique prefix, or last")
 
 
 class ComputingOptions(ChosenRun):
@@ -169,7 +167,6 @@ class TrainedOptions(ComputingOptions):
     run: str = option(
         "last",
         "a run's name, path or unique prefix, last, or a bundle's or an ONNX file",
-        positional=True,
     )
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"
@@ -237,22 +234,10 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         return self.audio is None and bool(self.dataset)
 
 
-class VerifyOptions(ComputingOptions, DataOptions):
-    """Predict a run's test clips again from its weights and the cache; exit status 1 if
-    predictions.csv has other rows.
-    """
-
-    example = "RUN=runs/esc10/mel-linear DATASET=/srv/data/esc10/features"
-
-    dataset: str = option(
-        "", "cache folder, if it is not the one of the run's dataset in DATA"
-    )
-
-
 class BundleOptions(ChosenRun, DataOptions):
     """One file with the weights and configuration that prediction needs."""
 
-    example = "last OUT=model.pt"
+    example = "RUN=last OUT=model.pt"
 
     refit: bool = option(
         False,
@@ -271,7 +256,6 @@ class RemoveOptions(RunsOptions):
     run: str = option(
         "",
         "name, path or unique prefix of a run; several remove each",
-        positional=True,
     )
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"
@@ -279,10 +263,16 @@ class RemoveOptions(RunsOptions):
     yes: bool = option(False, "remove without asking")
 
 
+class ModelsOptions(Options):
+    """Models and augmentations, or one model's layers."""
+
+    example = "MODEL=aclnet@width=0.5"
+
+    model: str = option("", "model whose layers are shown, with its options")
+
+
 class ListOptions(Options):
-    """Models, augmentations and runs, one model's stages, or the runs of
-    several folders as CSV.
-    """
+    """Runs, or the runs of several folders as CSV."""
 
     example = 'RUNS="anna ben clara"'
 
@@ -290,12 +280,6 @@ class ListOptions(Options):
         "runs",
         "folder of run folders; several folders, each a run or a folder of runs, list"
         " their runs as CSV",
-    )
-
-    name: str = option(
-        "",
-        "model whose stages are shown, with its options: aclnet@width=0.5",
-        positional=True,
     )
 
 

@@ -7,7 +7,7 @@ run folder.
         ...
         own.write(fold, probabilities)      # in the order of own.clips(fold, "test")
 
-A report shows the run beside those of `train run`. docs/reference/python.md has a whole
+A report shows the run beside those of `train`. docs/reference/python.md has a whole
 loop.
 """
 
@@ -90,7 +90,7 @@ class OwnRun:
     """One configuration's clips by fold, and the run folder of its predictions.
 
     name     name of the network in the folder's name and the report
-    options  the options of `train run`: dataset, features, grid, norm, augment, val,
+    options  the options of `train`: dataset, features, grid, norm, augment, val,
              seed and the rest
     """
 

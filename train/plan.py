@@ -325,7 +325,7 @@ def choose_model(
     if wrong:
         raise RequestError(
             f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))};"
-            f" linear takes all, and {make_command('train list')} shows what each model"
+            f" linear takes all, and {make_command('models')} shows what each model"
             " takes"
         )
     return model

@@ -1,4 +1,4 @@
-"""`python -m train remove`: delete runs."""
+"""`make remove`: delete runs."""
 
 import sys
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""`python -m train run`: train the folds of one run folder and print the scores.
+"""`make train`: train the folds of one run folder and print the scores.
 
 A fold that has a predictions.csv is finished. The trainer, which needs torch, is
 imported only if a fold is left to train. A folder that holds another run than the one

@@ -1,4 +1,4 @@
-"""Faults of a dataset, `python -m pipeline check`: findings, and their table."""
+"""Faults of a dataset, `make check`: findings, and their table."""
 
 from collections import defaultdict
 from collections.abc import Sequence

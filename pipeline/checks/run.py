@@ -1,4 +1,4 @@
-"""`python -m pipeline check`: find faults of a dataset.
+"""`make check`: find faults of a dataset.
 
 Every original clip is decoded, and possible duplicates again. A leak between folds is
 exit status 1; the user judges all other findings. check.json in the cache keeps the

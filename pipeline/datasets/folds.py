@@ -135,7 +135,7 @@ def with_groups(
                 f"GROUP={group} fits no file name, the first is"
                 f" {table['filename'].iloc[0]!r}, and no path within the dataset;"
                 " expected a column, or a pattern whose parentheses hold the source"
-                f" recording; {make_command('pipeline check')} proposes one"
+                f" recording; {make_command('check')} proposes one"
             )
     alone = table["group"] == ""
     table.loc[alone, "group"] = table["clip_id"]

@@ -1,4 +1,4 @@
-"""`python -m pipeline data`: get a dataset ready, and summarise it."""
+"""`make data`: get a dataset ready, and summarise it."""
 
 import pandas as pd
 

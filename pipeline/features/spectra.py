@@ -1,6 +1,6 @@
 """Spectrograms: how energy lies over frequency and time.
 
-The docstring of a feature is its card in `python -m pipeline list NAME` and in
+The docstring of a feature is its card in `make show FEATURES=NAME` and in
 docs/reference/features.md.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline.kernels`: compile every kernel for this processor beforehand.
+"""`python -m featurestack.pipeline.kernels`: compile every kernel for this processor.
 
 numba's compiled code depends on the processor and cannot be shipped.
 """

@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Command, Loaded, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
-    targets={"demo": "demo", "answer": "answer"},
+    commands={
+        "answer": Command(
+            "featurestack.rooms.answer.functions:make_answer",
+            "featurestack.rooms.answer.options:AnswerOptions",
+            "From a folder of sounds to the report: check, every feature, runs,"
+            " importance.",
+            python="answer",
+        ),
+        "demo": Command(
+            "featurestack.rooms.answer.demo:demo",
+            "featurestack.rooms.answer.demo:DemoOptions",
+            "Synthesise a dataset, extract features, train two feature sets, measure"
+            " importance, analyse.",
+        ),
+    },
 )
-
-
-@ROOM.commands("demo", "answer")
-def load_commands() -> Loaded:
-    from featurestack.rooms.answer.demo import demo
-    from featurestack.rooms.answer.functions import make_answer
-
-    return demo, make_answer
 
 
 @ROOM.functions("answer")

@@ -67,7 +67,7 @@ def sweep(features: str, **given: Any) -> str:
     from featurestack.results.run_folder import configuration_score
 
     sets = features.split()
-    runs = [interface.train(features=each, quiet=True, **given) for each in sets]
+    runs = [interface.fit(features=each, quiet=True, **given) for each in sets]
     return ", ".join(f"{run.name} {configuration_score([run])}" for run in runs)
 
 

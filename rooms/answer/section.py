@@ -90,7 +90,7 @@ def other_features(config: ChoiceConfig) -> tuple[str, str]:
     """The next thing to try if nothing is better than chance."""
     given = [word for word in config.words if not word.startswith("FEATURES=")]
     if {*DIFFERENT} <= {*config.candidates}:
-        return make_command("pipeline list"), "lists pretrained networks to try"
+        return make_command("show"), "lists pretrained networks to try"
     return make_command("answer", *given), "tries other features"
 
 

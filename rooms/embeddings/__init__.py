@@ -2,16 +2,14 @@
 `imagenet@of=NAME`, that of ResNet-18's first stages on another feature's map.
 """
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Command, Loaded, Room
 
-ROOM = Room(extra="embeddings")
-
-
-@ROOM.commands("pipeline network")
-def load_commands() -> Loaded:
-    from featurestack.rooms.embeddings.networks import network
-
-    return (network,)
+NETWORK = Command(
+    "featurestack.rooms.embeddings.networks:network",
+    "featurestack.rooms.embeddings.networks:NetworkOptions",
+    "Fetch a published network, or copy its file, if its checksum is known.",
+)
+ROOM = Room(extra="embeddings", commands={"network": NETWORK})
 
 
 @ROOM.features("embedding", needs="model")

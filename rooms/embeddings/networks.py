@@ -310,7 +310,7 @@ def find_network(name: str) -> NetworkFiles:
     if known and own and own[0].suffix == ".tflite":
         return NetworkFiles(own[0], known)
     if known:
-        fetch = make_command("pipeline network", name)
+        fetch = make_command("network", f"NETWORK={name}")
         needed = f"{card.with_suffix('.tflite')}, which {fetch} fetches"
     else:
         either = f"{card.with_suffix('.onnx')} or .tflite"
@@ -379,7 +379,7 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
 
 def fetch_resnet() -> str:
     """The command that brings ResNet-18's weights."""
-    return make_command("pipeline network", RESNET)
+    return make_command("network", f"NETWORK={RESNET}")
 
 
 def require_library(path: Path) -> None:
@@ -463,9 +463,9 @@ def network_remarks() -> list[str]:
 class NetworkOptions(Options):
     """Bring a published network to models/: from its address, or from a file."""
 
-    example = "yamnet"
+    example = "NETWORK=yamnet"
 
-    network: str = option(MISSING, "name of the network", positional=True)
+    network: str = option(MISSING, "name of the network")
     url: str = option("", "another address of its file")
     file: Path | None = option(None, "its file, if it is on this machine")
 

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Command, Loaded, Room
 
-ROOM = Room(
-    templates=Path(__file__).parent / "templates",
-    targets={"events": "pipeline events"},
-    switches=["empty"],
+EVENTS = Command(
+    "featurestack.rooms.events.dataset:make_events",
+    "featurestack.rooms.events.options:EventsCommand",
+    "Make a dataset of recordings from annotation tables, trained and scored by the"
+    " frame.",
+    python="events",
 )
-
-
-@ROOM.commands("pipeline events")
-def load_commands() -> Loaded:
-    from featurestack.rooms.events.functions import make_events
-
-    return (make_events,)
+ROOM = Room(templates=Path(__file__).parent / "templates", commands={"events": EVENTS})
 
 
 @ROOM.options("PredictOptions")

@@ -1,4 +1,4 @@
-"""`python -m pipeline events`: a dataset of recordings with annotated events.
+"""`make events`: a dataset of recordings with annotated events.
 
 Recordings are cut into pieces of equal length, so that a cache holds them as clips. A
 piece overlaps the one before: the values of a feature near an end of a clip lack what

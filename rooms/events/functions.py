@@ -12,15 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def make_events(options: EventsCommand) -> int:
-    """Make a dataset of recordings from annotation tables, trained and scored by the
-    frame.
-    """
-    from featurestack.rooms.events.dataset import make_events
-
-    return make_events(options)
-
-
 @takes(EventsCommand, "audio", "tables")
 def events(options: EventsCommand) -> Path:
     """`make events`: a dataset of recordings with annotated events.

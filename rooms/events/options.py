@@ -1,4 +1,4 @@
-"""`python -m pipeline events` and its options."""
+"""`make events` and its options."""
 
 from dataclasses import MISSING
 from pathlib import Path

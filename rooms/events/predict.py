@@ -1,4 +1,4 @@
-"""Detections in new recordings: `python -m train predict` with a run of events.
+"""Detections in new recordings: `make predict` with a run of events.
 
 A recording is cut into pieces as the training recordings were, and the models of all
 folds answer each frame; the mean of their probabilities becomes detections by the rules

@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Command, Loaded, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
-    targets={"importance": "train importance", "curve": "train curve"},
+    commands={
+        "importance": Command(
+            "featurestack.rooms.importance.functions:make_importance",
+            "featurestack.rooms.importance.options:ImportanceOptions",
+            "Measure what each feature is worth, alone and beside the others.",
+            python="importance",
+        ),
+        "curve": Command(
+            "featurestack.rooms.importance.functions:make_curve",
+            "featurestack.rooms.importance.options:CurveOptions",
+            "Measure the score against the number of training recordings.",
+            python="curve",
+        ),
+    },
 )
 NAMES = ("importance", "importance_by_class", "curve")
-
-
-@ROOM.commands("train importance", "train curve")
-def load_commands() -> Loaded:
-    from featurestack.rooms.importance.functions import make_curve, make_importance
-
-    return make_importance, make_curve
 
 
 @ROOM.functions("importance", "curve")

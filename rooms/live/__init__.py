@@ -1,19 +1,10 @@
-"""`python -m train listen`: the classes of live audio."""
+"""`make listen`: the classes of live audio."""
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Command, Room
 
-ROOM = Room(extra="live")
-
-
-@ROOM.commands("train listen")
-def load_commands() -> Loaded:
-    from featurestack.rooms.live.options import listen
-
-    return (listen,)
-
-
-@ROOM.capabilities("listen")
-def load_listening() -> Loaded:
-    from featurestack.rooms.live import listen
-
-    return (listen,)
+LISTEN = Command(
+    "featurestack.rooms.live.listen:listen_live",
+    "featurestack.rooms.live.options:ListenOptions",
+    "Predict the classes of live audio.",
+)
+ROOM = Room(extra="live", commands={"listen": LISTEN})

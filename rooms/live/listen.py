@@ -1,4 +1,4 @@
-"""`train listen`: repeated predictions for the last seconds of the microphone, or of
+"""`make listen`: repeated predictions for the last seconds of the microphone, or of
 16-bit PCM on standard input.
 
 A thread reads the input, so a slow prediction never blocks the microphone; the next

@@ -1,6 +1,5 @@
-"""`python -m train listen` and its options."""
+"""`make listen` and its options."""
 
-from featurestack.commandline import rooms
 from featurestack.commandline.options import option
 from featurestack.train.options import TrainedOptions
 
@@ -12,7 +11,7 @@ class ListenOptions(TrainedOptions):
     `arecord -f S16_LE -r 44100 -c 1 -t raw` writes such PCM.
     """
 
-    example = "last HOP=0.25"
+    example = "RUN=last HOP=0.25"
 
     rate: int = option(
         0,
@@ -23,8 +22,3 @@ class ListenOptions(TrainedOptions):
     hop: float = option(
         0.5, "seconds from one prediction to the next", least=0.001, most=3600
     )
-
-
-def listen(options: ListenOptions) -> int:
-    """Predict the classes of live audio."""
-    return int(rooms.load("capabilities", "listen").listen_live(options))

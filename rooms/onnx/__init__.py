@@ -1,30 +1,21 @@
-"""`python -m train export`: the networks of a run as one ONNX file."""
+"""`make export`: the networks of a run as one ONNX file."""
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Command, Loaded, Room
 
-ROOM = Room(extra="onnx")
-
-
-@ROOM.commands("train export")
-def load_commands() -> Loaded:
-    from featurestack.rooms.onnx.options import export
-
-    return (export,)
+EXPORT = Command(
+    "featurestack.rooms.onnx.export:export_run",
+    "featurestack.rooms.onnx.options:ExportOptions",
+    "Write the networks as one ONNX file, for programs without torch.",
+    python="export",
+)
+ROOM = Room(extra="onnx", commands={"export": EXPORT})
 
 
 @ROOM.functions("export")
 def load_functions() -> Loaded:
     from featurestack.interface import of_command
-    from featurestack.rooms.onnx.options import export
 
-    return (of_command(export),)
-
-
-@ROOM.capabilities("export")
-def load_exporting() -> Loaded:
-    from featurestack.rooms.onnx import export
-
-    return (export,)
+    return (of_command("export"),)
 
 
 @ROOM.files("onnx")

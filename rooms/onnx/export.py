@@ -1,4 +1,4 @@
-"""`python -m train export`: a trained run as one ONNX file, for programs without torch
+"""`make export`: a trained run as one ONNX file, for programs without torch
 or this project.
 
 The file holds the networks of all finished folds, the steps before them

@@ -20,7 +20,7 @@ AGAIN = "export it again from its run"
 
 
 class ExportedModel(RunModel):
-    """The networks of an ONNX file that `train export` wrote; RequestError for another
+    """The networks of an ONNX file that `export` wrote; RequestError for another
     file.
     """
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from featurestack.commandline.rooms import Loaded, Room
 
-ROOM = Room(templates=Path(__file__).parent / "templates", switches=["paper"])
+ROOM = Room(templates=Path(__file__).parent / "templates")
 
 
 @ROOM.options("AnalysisOptions")

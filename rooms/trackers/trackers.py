@@ -3,7 +3,7 @@ from TensorBoard's files.
 
 A tracker follows one fold: `epoch` is called with each row of history.csv, `finish`
 once at the end. Nothing is read back from a tracker. A new tracker is a class in
-`TRACKERS` that imports its package when it is made. The help of `train run` reads
+`TRACKERS` that imports its package when it is made. The help of `train` reads
 TrackerOptions here, so nothing heavy is imported at the top.
 """
 

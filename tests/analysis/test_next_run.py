@@ -43,26 +43,26 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "folds that all lack are trained",
             [MadeRun(features=name, skill=0.8, folds=(1,)) for name in ("mel", "mfcc")],
             "folds",
-            f"{SWEEP} 'FEATURES=mfcc mel' MODEL=resnet18",
+            f"{SWEEP} FEATURES='mfcc mel' MODEL=resnet18",
         ),
         case(
             "a combined set is compared with its features, not with a partial run",
             [*of_sets(mel_mfcc=0.8), MadeRun(features="rms", skill=0.99, folds=(1,))],
             "combine",
-            f"{SWEEP} 'FEATURES=mel mfcc' MODEL=resnet18",
+            f"{SWEEP} FEATURES='mel mfcc' MODEL=resnet18",
         ),
         case(
             "a feature is combined with another that is cached",
             of_sets(mel=0.5),
             "combine",
-            f"{SWEEP} 'FEATURES=rms mel+rms' MODEL=resnet18",
+            f"{SWEEP} FEATURES='rms mel+rms' MODEL=resnet18",
             frames={"mel": 9, "rms": 9, "waveform": 400},
         ),
         case(
             "or with one that is extracted first",
             of_sets(mel=0.5),
             "combine",
-            f"make features DATASET=made FEATURES=mfcc && {SWEEP} 'FEATURES=mfcc"
+            f"make features DATASET=made FEATURES=mfcc && {SWEEP} FEATURES='mfcc"
             " mel+mfcc' MODEL=resnet18",
             frames={"mel": 9},
         ),
@@ -77,8 +77,8 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "after chance other features are extracted if all were tried",
             CHANCE,
             "different",
-            "make features DATASET=made 'FEATURES=modulation contrast' && "
-            f"{SWEEP} 'FEATURES=modulation contrast' MODEL=linear",
+            "make features DATASET=made FEATURES='modulation contrast' && "
+            f"{SWEEP} FEATURES='modulation contrast' MODEL=linear",
             frames=TRIED,
         ),
         case(
@@ -109,14 +109,14 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "outdated runs are trained again in their place",
             of_sets(2, mel_mfcc=0.9, mel=0.5),
             "again",
-            f"{SWEEP} RETRAIN=1 'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1'",
+            f"{SWEEP} RETRAIN=1 FEATURES='mel+mfcc mel' MODEL=resnet18 SEED='0 1'",
             outdated={"mel+mfcc-resnet18", "mel-resnet18"},
         ),
         case(
             "one that is tried with other frames is not tried again",
             of_sets(mel=0.5),
             "combine",
-            f"{SWEEP} 'FEATURES=rms@hop_length=192 mel+rms@hop_length=192'"
+            f"{SWEEP} FEATURES='rms@hop_length=192 mel+rms@hop_length=192'"
             " MODEL=resnet18",
             frames={"mel": 9, "mel@hop_length=192": 9, "rms@hop_length=192": 9},
         ),
@@ -141,7 +141,7 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
     again = train_again(both, ["DATASET=a b"])
     assert (
         again
-        == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texturenet EPOCHS=3 'SEED=0 1'"
+        == "make sweep DATASET='a b' FEATURES=mel MODEL=texturenet EPOCHS=3 SEED='0 1'"
     )
     assert "MODEL=texturenet EPOCHS=3" in proposed(Results([both], []))[0]
 

@@ -315,7 +315,7 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
     write_check(tmp_path / "data" / "tones" / "features", complete(workshop.table), [])
     built = build(workshop.options(**within(tmp_path), figures=0))
     assert built.headline.startswith("One configuration so far: mel+rms with linear")
-    assert "RETRAIN=1 'FEATURES=mel rms' MODEL=linear" in built.next_command
+    assert "RETRAIN=1 FEATURES='mel rms' MODEL=linear" in built.next_command
     assert built.remarks[0].startswith("2 runs are older than the clips")
     assert "2 other runs are not compared" in built.page.read_text()
 

@@ -12,15 +12,15 @@ from featurestack.analysis.sentences.threats import excluded
 
 
 @pytest.mark.parametrize(
-    ("threats", "score"),
-    [((), "98.3 % accuracy"), (("uneven",), "98.3 % accuracy (97.5 % balanced)")],
+    ("uneven", "score"),
+    [(False, "98.3 % accuracy"), (True, "98.3 % accuracy (97.5 % balanced)")],
 )
-def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(threats, score):
+def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(uneven, score):
     found = SimpleNamespace(
+        main=SimpleNamespace(uneven=uneven),
         best={"accuracy": 0.983, "balanced_accuracy": 0.975, "model": "texturenet"},
         choice=SimpleNamespace(candidates=range(36), sets=["mel", "mel", "cqt"]),
         score="accuracy",
-        threats=[SimpleNamespace(kind=kind) for kind in threats],
     )
     assert comparison.right(found) == (
         f"texturenet has {score} on mel (2 of 3 folds) and one other, chosen from 36"

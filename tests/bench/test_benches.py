@@ -20,9 +20,9 @@ SMALLEST = (
     "bench.fuzz --only runs --trials 6",
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",
     "bench.event_chance --reports 2",
-    "bench.kill features --kills 6",
-    "bench.kill train --kills 2",
-    "bench.kill events --kills 2",
+    "bench.kill --what features --kills 6",
+    "bench.kill --what train --kills 2",
+    "bench.kill --what events --kills 2",
 )
 
 
@@ -34,14 +34,14 @@ def run(words, folder=ROOT):
 
 
 def test_the_help_names_every_bench_and_no_other():
-    shown = run("bench --help").stdout
+    shown = run("featurestack bench --help").stdout
     together = re.findall(r"^- (\w+)  ", shown, re.MULTILINE)
     by_themselves = re.findall(r"^- python -m bench\.(\w+)", shown, re.MULTILINE)
     assert {*together, *by_themselves} == RUNNABLE
 
 
 def test_a_mistyped_bench_gets_the_nearest():
-    done = run("bench --bench trainnig")
+    done = run("featurestack bench --bench trainnig")
     assert done.returncode == 2 and "did you mean 'training'?" in done.stderr
 
 

@@ -15,8 +15,7 @@ from typing import Literal
 
 import pytest
 
-from featurestack.commandline.commands import main
-from featurestack.commandline.help import every_command, options_of
+from featurestack.commandline.commands import exit_after, run, run_words
 from featurestack.commandline.options import (
     LARGEST,
     SEED,
@@ -28,6 +27,7 @@ from featurestack.commandline.options import (
     texts,
 )
 from featurestack.commandline.spelling import make_command
+from featurestack.commandline.words import every_options
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
@@ -44,17 +44,9 @@ class Some(DatasetOptions):
     rate: float = option(0.5, "a number")
     seed: int = option(0, "within bounds", **SEED)
     epochs: int | None = option(None, "at least one, or not given", least=1)
-    preset: str = option(
-        "",
-        "words that stand behind all others",
-        expands=lambda name: [f"RATE={name}", "EPOCHS=7"],
-    )
-    card: str = option("", "whose card", positional=True)
 
 
-EXPECTED = Some(
-    features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1, card="mel"
-)
+EXPECTED = Some(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1)
 
 
 def parse(options, given):
@@ -64,16 +56,13 @@ def parse(options, given):
 @pytest.mark.parametrize(
     "given",
     [
-        "--features 'mel+mfcc:1-19 chroma' --folds 1 3 --wait --rate=0.1 mel",
-        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 WAIT=yes RATE=2 RATE=0.1 CARD=mel",
-        (
-            r"mel --make 'PYTHON=x FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3"
-            r" ARGS=--wait\ --rate\ 0.1'"
-        ),
+        "--features 'mel+mfcc:1-19 chroma' --folds 1 3 --wait --rate=0.1",
+        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 WAIT=yes RATE=2 RATE=0.1",
+        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 'ARGS=--wait --rate 0.1'",
         shlex.join(option_words(EXPECTED)),
     ],
 )
-def test_three_spellings_mean_the_same_and_the_last_counts(given):
+def test_spellings_mean_the_same_and_the_last_counts(given):
     given = shlex.split(given)
     assert parse(Some, given) == EXPECTED
     assert shlex.split(make_command("train", *given)) == ["make", "train", *given]
@@ -85,11 +74,6 @@ def test_three_spellings_mean_the_same_and_the_last_counts(given):
 def test_odd_characters_survive(value):
     for given in ([f"GROUP={value}"], ["--group", value]):
         assert parse(Some, given).group == value
-
-
-def test_what_an_option_expands_to_gives_way_to_what_is_given():
-    chosen = parse(Some, ["EPOCHS=3", "PRESET=2"])
-    assert (chosen.rate, chosen.epochs, chosen.preset) == (2.0, 3, "2")
 
 
 @pytest.mark.parametrize(
@@ -138,26 +122,29 @@ def fails(options: Some):
 
 
 @pytest.mark.parametrize(
-    ("argv", "status", "said"),
+    ("function", "word", "status", "said"),
     [
-        ("fine --wait", 1, ""),
-        ("", 2, ""),
-        ("fin", 2, "unknown command 'fin'; did you mean 'fine'? Known: fails, fine"),
-        (f"fails FEATURES={errno.ENOSPC}", 1, "page.html: No space left on device"),
-        (f"fails FEATURES={errno.ENOTDIR}", 2, "page.html: Not a directory"),
-        (f"fails FEATURES={errno.EMFILE}", 1, "open files: raise the limit of this sh"),
-        ("fails FEATURES=nameless", 1, "error: No space left on device\n"),
-        ("fails FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
-        ("fails FEATURES=utf8", 2, "is not UTF-8: rename this file or folder"),
-        ("fine FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: CARD, DATA"),
-        ("fine AUDIO=x", 2, "pipeline events, analysis, train predict, pipeline show"),
-        ("fine --several-targets AUDIO=x", 0, "AUDIO does not apply here and is igno"),
-        ("fine --several-targets AUDIOO=x", 2, "unknown variable 'AUDIOO'"),
+        (fine, "--wait", 1, ""),
+        (fails, f"FEATURES={errno.ENOSPC}", 1, "page.html: No space left on device"),
+        (fails, f"FEATURES={errno.ENOTDIR}", 2, "page.html: Not a directory"),
+        (fails, f"FEATURES={errno.EMFILE}", 1, "open files: raise the limit of this"),
+        (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
+        (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
+        (fails, "FEATURES=utf8", 2, "is not UTF-8: rename this file or folder"),
+        (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: DATA"),
+        (fine, "AUDIO=x", 2, "it is one of events, show, predict"),
+        (None, "fin", 2, "unknown command 'fin'; did you mean 'train'?"),
+        (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
     ],
 )
-def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, capsys):
+def test_a_command_exits_with_its_status_and_prints_one_error(
+    function, word, status, said, capsys
+):
+    def work():
+        return run(function, Some, [word]) if function else run_words([word])
+
     with pytest.raises(SystemExit) as stop:
-        main([fine, fails], argv.split())
+        exit_after(work)
     assert stop.value.code == status and said in capsys.readouterr().err
 
 
@@ -165,7 +152,7 @@ def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, cap
     not (ROOT / ".venv").is_dir(), reason="needs a clone that make has set up"
 )
 def test_a_python_without_the_libraries_is_told_which_one_has_them():
-    outside = [os.path.realpath(sys.executable), "-S", "-m", "pipeline", "check"]
+    outside = [os.path.realpath(sys.executable), "-S", "-m", "featurestack", "check"]
     done = subprocess.run(
         outside, cwd=ROOT, env={"HOME": "/"}, capture_output=True, text=True
     )
@@ -176,10 +163,9 @@ def test_a_python_without_the_libraries_is_told_which_one_has_them():
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
     script = (
-        "import sys; from featurestack.commandline.commands import main;"
-        " from featurestack.pipeline.__main__ import COMMANDS\n"
+        "import sys; from featurestack.commandline.commands import main\n"
         "sys.modules['fcntl'] = None; sys.platform = 'win32';"
-        " main(COMMANDS, argv=['features'])"
+        " sys.argv = ['featurestack', 'features']; main()"
     )
     done = python("-c", script, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -187,8 +173,8 @@ def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported(
 
 
 def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
-    for name, command in every_command().items():
-        for field, declared in fields(options_of(command)).items():
+    for name, options in every_options().items():
+        for field, declared in fields(options).items():
             assert declared.metadata["meaning"], f"{name}: {field}"
             kind = kind_of(declared)[0]
             # each command checks them against the dataset

@@ -51,7 +51,7 @@ def studio(tmp_path_factory):
     done = call(folder, "features", data, "FEATURES=samples rms", "JOBS=2", LOAD)
     assert f"check DATASET=easy {LOAD}" in done.stdout  # what is proposed works
     call(folder, "train", data, *SHORT, "FOLDS=1", LOAD)
-    call(folder, "train", "bundle", "last", "OUT=mine.pt", LOAD)
+    call(folder, "bundle", "RUN=last", "OUT=mine.pt", LOAD)
     return folder
 
 
@@ -62,7 +62,7 @@ def test_a_run_keeps_the_names_of_the_files_that_define_it(studio):
 
 
 def test_a_run_of_an_own_model_is_fitted_again_to_all_clips(studio):
-    call(studio, "train", "bundle", "last", "OUT=whole.pt", "REFIT=1", LOAD)
+    call(studio, "bundle", "RUN=last", "OUT=whole.pt", "REFIT=1", LOAD)
     assert (studio / "whole.pt").exists()
 
 
@@ -78,8 +78,8 @@ def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
 
 
 def test_what_is_loaded_is_listed(studio):
-    assert "means " in call(studio, "train", "list", LOAD).stdout
-    assert "samples " in call(studio, "pipeline", "list", LOAD).stdout
+    assert "means " in call(studio, "models", LOAD).stdout
+    assert "samples " in call(studio, "show", LOAD).stdout
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from tests.processes import python
 def test_a_missing_library_is_named_with_what_to_install():
     code = (
         "import sys; sys.modules['onnxruntime'] = None;"
-        " from featurestack.commandline import rooms;"
-        " rooms.load('capabilities', 'export')"
+        " from featurestack.commandline.words import function_of, named;"
+        " function_of(named('export'))"
     )
     done = python("-c", code, check=False)
     said = r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"
@@ -24,19 +24,16 @@ def test_a_missing_library_is_named_with_what_to_install():
 ENTRY = "[featurestack.rooms]\nwhales = whales:ROOM\n"
 ROOM = """
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Command, Room
 
-ROOM = Room()
+COUNT = Command("whales:whales", "whales:Whales", "Count whales.")
+ROOM = Room(commands={"whales": COUNT})
 
 class Whales(Options):
     depth: int = option(10, "metres")
 
 def whales(options: Whales) -> None:
-    "Count whales."
     print("whales at", options.depth)
-
-def strange() -> None:
-    "Has no options."
 """
 
 
@@ -49,10 +46,6 @@ def write_room(folder, code, entry=ENTRY, name="whales"):
         f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
     )
     (info / "entry_points.txt").write_text(entry.replace("whales", name))
-
-
-def added(kind, name, what):
-    return ROOM + f'@ROOM.{kind}("{name}")\ndef entry():\n    {what}\n'
 
 
 # what is broken -> code, entry point, the line that tells it
@@ -68,16 +61,14 @@ BROKEN = {
     "entry points": (ROOM, "[featurestack.rooms]\nwhales\n", "entry_points.txt of "),
 } | {
     told: (
-        added(*what.split(maxsplit=1), f"return [{entries}]"),
+        ROOM + f"ROOM.add({kind!r}, {name!r})(lambda: [{entry}])\n",
         ENTRY,
         f" of room whales of whales 1.0 is left out: {told}",
     )
-    for what, entries, told in (
-        ("commands answer", "whales", "room answer of featurestack"),
-        ("commands pipeline features", "whales", "the core has it"),
-        ("commands pipeline whales", "strange", "KeyError"),
-        ("options PredictOptions", "3", "TypeError"),
-        ("commands pipeline whales", "", "IndexError"),
+    for kind, name, entry, told in (
+        ("commands", "answer", "COUNT", "room answer of featurestack"),
+        ("commands", "features", "COUNT", "the core has it"),
+        ("options", "PredictOptions", "3", "TypeError"),
     )
 }
 
@@ -87,7 +78,7 @@ def told(tmp_path_factory):
     """What a command says beside broken rooms, each called whales and a number."""
     folder = tmp_path_factory.mktemp("broken")
     for number, (code, entry, _) in enumerate(BROKEN.values()):
-        own = code.replace("pipeline whales", f"pipeline whales{number:02d}")
+        own = code.replace("whales", f"whales{number:02d}")
         write_room(folder, own, entry, f"whales{number:02d}")
     done = python("-m", "featurestack", "help", "ALL", cwd=folder, check=False)
     *lines, answer = done.stderr.splitlines()
@@ -123,11 +114,11 @@ def call(folder, *words):
 
 
 def test_another_distributions_feature_is_listed_and_its_model_predicts(ocean):
-    assert "song " in call(ocean, "pipeline", "list")
+    assert "song " in call(ocean, "show")
     clip = next((ocean / "easy").glob("*/*.wav"))
     predicted = call(ocean, "predict", f"AUDIO={clip}", "RUN=last")
     assert "siren " in predicted
-    call(ocean, "train", "bundle", "last", "OUT=small.pt")
+    call(ocean, "bundle", "RUN=last", "OUT=small.pt")
     assert call(ocean, "predict", f"AUDIO={clip}", "RUN=small.pt") == predicted
 
 
@@ -174,13 +165,8 @@ def test_a_section_and_a_claim_that_raise_are_one_line(ocean, tmp_path):
 
 
 def test_the_package_of_somebody_else_adds_a_command(tmp_path):
-    write_room(tmp_path, added("commands", "pipeline whales", "return [whales]"))
-    words = ["-m", "featurestack.pipeline"]
+    write_room(tmp_path, ROOM)
+    words = ["-m", "featurestack"]
     assert "Count whales." in python(*words, "--help", cwd=tmp_path).stdout
     done = python(*words, "whales", "DEPTH=20", cwd=tmp_path)
     assert done.stdout == "whales at 20\n"
-
-
-def test_all_means_another_distributions_feature_too(ocean):
-    planned = call(ocean, "pipeline", "plan", "DATASET=easy", "FEATURES=all")
-    assert "song " in planned and "embedding" not in planned

@@ -83,10 +83,10 @@ def shell(line, **how):
 
 
 def test_a_closed_output_and_a_folder_that_is_gone_give_no_traceback(tmp_path):
-    closed = shell("PYTHON -m pipeline --help >&-", cwd=tmp_path)
+    closed = shell("PYTHON -m featurestack --help >&-", cwd=tmp_path)
     assert (closed.returncode, closed.stderr) == (0, "")
     gone = shell(
-        "mkdir g; cd g; rmdir ../g; PYTHON -m pipeline data DATASET=x", cwd=tmp_path
+        "mkdir g; cd g; rmdir ../g; PYTHON -m featurestack data DATASET=x", cwd=tmp_path
     )
     assert gone.returncode == 2
     assert gone.stderr.startswith("error: the current folder was removed")
@@ -96,12 +96,12 @@ def test_a_closed_output_and_a_folder_that_is_gone_give_no_traceback(tmp_path):
 @pytest.mark.parametrize(
     ("words", "name"),
     [
-        ("pipeline data", "DATASET"),
-        ("pipeline data", "DATA"),
-        ("train predict", "AUDIO"),
-        ("train predict", "TABLES"),
-        ("train predict", "OUT"),
-        ("train run", "RUNS"),
+        ("data", "DATASET"),
+        ("data", "DATA"),
+        ("predict", "AUDIO"),
+        ("predict", "TABLES"),
+        ("predict", "OUT"),
+        ("train", "RUNS"),
         ("analysis", "REPORTS"),
     ],
 )
@@ -113,6 +113,6 @@ def test_a_command_prints_no_control_character(tmp_path):
     for clip in ("dog/1", "dog/2", "cat/1", "cat/2"):
         write(tmp_path / HOSTILE[:-1] / f"{clip}.wav")
     given = {"DATASET": tmp_path / HOSTILE[:-1], "DATA": tmp_path / "data"}
-    shown = done("pipeline data", **given).out
+    shown = done("data", **given).out
     assert "dog\\x1b]0;owned\\x07" in shown
     assert "\x1b" not in shown

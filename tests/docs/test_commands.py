@@ -14,9 +14,9 @@ from typing import NamedTuple
 import pytest
 import soundfile
 
-from featurestack.commandline.help import every_command, options_of, variables
-from featurestack.commandline.options import READ_BY_MAKEFILE, Options, fields, texts
-from featurestack.commandline.spelling import targets
+from featurestack.commandline.help import variables
+from featurestack.commandline.options import Options, fields, texts
+from featurestack.commandline.words import ALIASES, every_options, function_of, named
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES
 from featurestack.train.models.architecture import resolve
@@ -34,7 +34,8 @@ PAGES = [
     ),
 ]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-WITHOUT_OPTIONS = {"test", "setup", "docs", "check"}
+WITHOUT_OPTIONS = {"test", "setup", "docs", "lint"}
+READ_BY_MAKEFILE = ("ALL", "PYTHON")
 PYTHONS = {
     "make",
     "python",
@@ -61,7 +62,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 class Shown(NamedTuple):
-    """A command as a page shows it: `pipeline features` and its options; whether in a
+    """A command as a page shows it: `features` and its options; whether in a
     code block.
     """
 
@@ -113,8 +114,7 @@ def shown_commands(page):
             continue
         for words in segments(line):
             if words[:1] == ["featurestack"]:
-                target = not words[1:] or words[1] in {*targets(), "help"}
-                words = [*(["make"] if target else ["python", "-m"]), *words[1:]]
+                words = ["make", *words[1:]]
             if (
                 not words
                 or words[0] not in PYTHONS
@@ -126,15 +126,12 @@ def shown_commands(page):
             ]
             start = words.index("-m") if "-m" in words else 0
             module, *rest = words[start + 1 : ends[0] if ends else None] or ["help"]
-            if start == 0:
-                yield Shown(targets().get(module, module), rest, fenced)
-            elif rest and f"{module} {rest[0]}" in known():
-                yield Shown(f"{module} {rest[0]}", rest[1:], fenced)
-            else:
-                yield Shown(module, rest, fenced)
+            if module == "featurestack" and rest:
+                module, *rest = rest
+            yield Shown(ALIASES.get(module, module), rest, fenced)
 
 
-known = cache(every_command)
+known = cache(every_options)
 
 
 def with_values(words):
@@ -153,7 +150,7 @@ def test_every_command_exists_and_takes_its_options(page):
     for shown in shown_commands(page):
         given = with_values(shown.options)
         if shown.name == "help":
-            assert all(name in targets() or variables(name) for name in given), shown
+            assert all(name in known() or variables(name) for name in given), shown
         elif shown.name in WITHOUT_OPTIONS:
             assert not given, shown
         elif shown.name not in known():
@@ -163,7 +160,7 @@ def test_every_command_exists_and_takes_its_options(page):
             )
             assert is_module or shown.name in THEIRS, shown
         elif "--help" not in given and (given or shown.fenced):
-            asked = options_of(known()[shown.name])
+            asked = known()[shown.name]
             options = asked.build(texts(asked, given))
             if features := getattr(options, "features", ""):
                 # three worked examples
@@ -215,7 +212,7 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
 # live audio; minutes; a test of its own; a cluster, an account, a network's file or a
 # table is needed
 NOT_HERE = re.compile(
-    r"train listen|bench|demo|answer|"
+    r"listen|bench|demo|answer|"
     r".* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=|CHECK(ED)?=)|"
     r".* PREDICTIONS=|analysis .*MODEL="  # its models are not trained here
 )
@@ -263,13 +260,13 @@ def workshop(tmp_path_factory):
         ):
             exec(body if language == "python" else "", {})
         done(
-            "pipeline features",
+            "features",
             DATASET="my sounds",
             FEATURES="mel mfcc chroma",
             GROUP="(.*)-[A-Z]",
         )
         done(
-            "train run",
+            "train",
             DATASET="my sounds",
             EPOCHS=1,
             MODEL="cnn4",
@@ -284,24 +281,24 @@ def small(name, words):
     """The same request for the thirty clips: one epoch, two of each list, nothing from
     the network.
     """
-    options = options_of(known()[name])
+    options = known()[name]
     own = fields(options)
     given = {
         field: text
         for field, text in texts(options, words).items()
         if field not in LEFT_OUT
     }
-    if name == "train sweep":
+    if name == "sweep":
         given = {field: " ".join(text.split()[:2]) for field, text in given.items()}
     changes = {field: text for field, text in SMALL.items() if field in own}
-    if name in ("train run", "train sweep"):  # large networks take minutes
+    if name == "sweep":  # large networks take minutes
         models = re.sub(r"resnet\d+|cnn8", "cnn4", given.get("model", "cnn4"))
         changes["model"] = " ".join(dict.fromkeys(models.split()))
     if Path(given.get("dataset", ""), "index.h5").exists():
         changes.pop("dataset")
     if "crop=" in given.get("augment", ""):
         changes.pop("grid")
-    if name.startswith(("train", "pipeline features")):
+    if name.startswith(("train", "features")):
         features = given.get("features", "mel+mfcc")
         changes["features"] = (
             "mel mfcc" if {"all", "small"} & {*features.split()} else features
@@ -331,10 +328,7 @@ def test_the_fenced_commands_of_a_page_run(page, workshop):
         options = small(name, with_values(words))
         # a sweep has its runs' options as texts
         asked = getattr(options, "given", None) or vars(options)
-        if (
-            name in ("train run", "train sweep", "train importance")
-            and asked["dataset"] == "my sounds"
-        ):
-            done("pipeline features", DATASET="my sounds", FEATURES=asked["features"])
-        status = known()[name](options)
-        assert not status or name == "pipeline check", words  # a leak may be certain
+        if name in ("sweep", "importance") and asked["dataset"] == "my sounds":
+            done("features", DATASET="my sounds", FEATURES=asked["features"])
+        status = function_of(named(name))(options)
+        assert not status or name == "check", words  # a leak may be certain

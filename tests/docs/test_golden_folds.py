@@ -45,14 +45,14 @@ def sounds(name, file=""):
 @pytest.fixture(scope="module")
 def esc50(workplace):
     """ESC-50 at 16 kHz, with the features that are tested."""
-    done("pipeline features", DATASET=sounds("esc50_16k"), FEATURES="mel mfcc", JOBS=1)
+    done("features", DATASET=sounds("esc50_16k"), FEATURES="mel mfcc", JOBS=1)
     return "esc50_16k"
 
 
 def accuracy(dataset, features, *words):
     """The mean accuracy of a run in percent."""
     given = dict(word.split("=", 1) for word in words)
-    done("train run", DATASET=dataset, FEATURES=features, **given)
+    done("train", DATASET=dataset, FEATURES=features, **given)
     runs = [
         run
         for run in load_runs(find("runs", dataset)).runs

@@ -13,8 +13,8 @@ from docs import generate
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
-from featurestack.commandline.help import every_command, options_of
 from featurestack.commandline.options import fields
+from featurestack.commandline.words import every_options
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.reference import DEFINITIONS
 from featurestack.results.config import Calibration, RunConfig
@@ -32,8 +32,7 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
             strict=True,
         )
     )
-    for words, function in every_command().items():
-        options = options_of(function)
+    for words, options in every_options().items():
         for name, field in fields(options).items():
             section = sections[name.upper()]
             assert generate.sentence(field.metadata["meaning"]) in section, (
@@ -65,7 +64,7 @@ def test_every_key_of_run_json_and_every_column_has_its_meaning():
 def test_the_python_page_has_every_public_function_with_its_signature():
     page = generate.interface_page()
     assert (
-        "featurestack.train(" in page
+        "featurestack.fit(" in page
         and "Cache.read(" in page
         and "RunFolder.predictions(" in page
         and "{py:class} RequestError" in page

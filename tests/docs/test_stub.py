@@ -9,11 +9,11 @@ from tests.processes import python
 SCRIPT = """\
 import featurestack as fs
 
-run = fs.train(dataset="synth", features="mel", epochs=5, folds=(1, 2))
+run = fs.fit(dataset="synth", features="mel", epochs=5, folds=(1, 2))
 reveal_type(run)
 reveal_type(fs.predict_audio(run, ["a.wav"]))
 reveal_type(fs.model)
-fs.train(dataset="synth", features="mel", epochs="many", folds=(1, 2))
+fs.fit(dataset="synth", features="mel", epochs="many", folds=(1, 2))
 """
 # libraries are read as Any, which takes a tenth of the time
 CONFIGURATION = """\

@@ -52,7 +52,7 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     )
     data = cache.folder.parent.parent
     typed = (
-        "run make features DATASET=/sounds/birds 'FEATURES=mel mfcc' NAME=finches"
+        "run make features DATASET=/sounds/birds FEATURES='mel mfcc' NAME=finches"
         f" DATA={data} COPIES=2"
     )
     assert Cache(cache.folder).remedy("mel mfcc", "COPIES=2") == typed

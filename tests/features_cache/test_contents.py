@@ -50,7 +50,7 @@ def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cac
     )
 
 
-@pytest.mark.parametrize("command", ["features_cache verify", "pipeline verify"])
+@pytest.mark.parametrize("command", ["verify", "verify"])
 def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil, command):
     spoil(6)
     (cache.folder / "cut.h5").write_bytes(b"")

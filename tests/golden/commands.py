@@ -1,16 +1,17 @@
 """Commands as a user types them, run in this process.
 
-`command("train run", FEATURES="mel")` is `python -m train run FEATURES=mel`.
+`command("train", FEATURES="mel")` is `make train FEATURES=mel`.
 """
 
 import contextlib
 import io
 import os
-import runpy
 import shlex
 import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from featurestack.commandline.commands import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,21 +25,18 @@ class Answer(NamedTuple):
 
 
 def command(words, **variables):
-    """Run `python -m <words> NAME=value …` here; a traceback is status 70, its last
+    """Run `featurestack <words> NAME=value …` here; a traceback is status 70, its last
     line in `err`.
     """
-    package, *rest = shlex.split(words)
     given = [f"{name}={value}" for name, value in variables.items()]
     out = io.StringIO()
     err = io.StringIO()
     before = sys.argv
     status = 0
-    sys.argv = [f"{ROOT}/{package}/__main__.py", *rest, *given]
-    # runpy warns if a test has imported it
-    sys.modules.pop(f"{package}.__main__", None)
+    sys.argv = ["featurestack", *shlex.split(words), *given]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            runpy.run_module(package, run_name="__main__")
+            main()
     except SystemExit as end:
         status = int(end.code or 0)
     except Exception as error:

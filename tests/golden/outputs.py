@@ -117,7 +117,7 @@ def easy():
         "COPIES": 1,
         "ALTER": "noise,gain",
     }
-    done("pipeline features", **words, FEATURES="mel mfcc chroma waveform")
+    done("features", **words, FEATURES="mel mfcc chroma waveform")
     return cache(Path("data/easy/features"))
 
 
@@ -127,9 +127,9 @@ def caches():
     """
     sounds.odd_clips(Path("odd"))
     odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
-    done("pipeline features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
+    done("features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
     done(
-        "pipeline features",
+        "features",
         1,
         **odd,
         NAME="odd32",
@@ -144,8 +144,8 @@ def caches():
         "SEED": 5,
         "COPIES": 2,
     }
-    done("pipeline features", DATASET="easy", JOBS=1, **by_name)
-    verified = done("features_cache verify", DATASET="data/odd/features")
+    done("features", DATASET="easy", JOBS=1, **by_name)
+    verified = done("verify", DATASET="data/odd/features")
     vectors()
     made |= {
         name: cache(Path(f"data/{name}/features")) for name in ("odd", "odd32", "drawn")
@@ -270,7 +270,7 @@ def words_of(case):
 
 def train(case, runs):
     """Train one of RUNS; the folder of its only run."""
-    done("train run", **words_of(case), RUNS=runs)
+    done("train", **words_of(case), RUNS=runs)
     (config,) = runs.glob("*/*/run.json")
     return config.parent
 
@@ -402,7 +402,7 @@ def predicted():
     linear = {"RUNS": "runs/linear"}
     step = {"RUNS": "runs/step"}
     group = {"RUNS": "runs/group"}
-    done("train bundle last", **step, OUT="step.pt")
+    done("bundle RUN=last", **step, OUT="step.pt")
     through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5}
     asked = {
         "files": {"AUDIO": "easy/bell", **linear},
@@ -414,7 +414,7 @@ def predicted():
     }
     outputs = {}
     for name, given in asked.items():
-        done("train predict", **given, OUT="answers.csv")
+        done("predict", **given, OUT="answers.csv")
         outputs[name] = csv_numbers(Path("answers.csv").read_text())
     return outputs
 

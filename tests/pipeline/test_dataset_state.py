@@ -35,13 +35,13 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert "next: make check " in capsys.readouterr().out
     assert check(asked) == 0
     assert "\nnext: make sweep " in capsys.readouterr().out
-    assert "'FEATURES=rms zcr rms+zcr' MODEL=texturenet" in proposed()
+    assert "FEATURES='rms zcr rms+zcr' MODEL=texturenet" in proposed()
     sounds.add()
     assert proposed().startswith("next: make check ")
     assert check(asked) == 0
     assert proposed().startswith("next: make features ")
     extract.extract_features(options(sounds, features="rms@hop_length=256"))
-    assert "'FEATURES=rms rms@hop_length=256 zcr'" in proposed()
+    assert "FEATURES='rms rms@hop_length=256 zcr'" in proposed()
     extract.extract_features(asked)
     assert proposed().startswith("next: make sweep ") and "RETRAIN" not in proposed()
     clips = sorted(sounds.folder.glob("*.wav"))
@@ -58,7 +58,7 @@ def test_the_field_that_check_found_is_in_its_next_command(sounds):
     field = NameField(where, ("Eva", "Tom"), 2, 2, group, {})
     found = replace(dataset, field=field)
     lines = next_lines(state_of(asked, found), found)
-    assert "'GROUP=^([^_]+)' FOLDS_BY=group" in lines
+    assert "GROUP='^([^_]+)' FOLDS_BY=group" in lines
 
 
 def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):

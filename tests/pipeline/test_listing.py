@@ -4,7 +4,7 @@ import pytest
 
 from featurestack.pipeline import listing
 from featurestack.pipeline.features import FEATURES
-from featurestack.pipeline.options import ListCommand
+from featurestack.pipeline.options import ShowOptions
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -15,7 +15,7 @@ def test_every_card_is_complete(name):
 
 
 def test_card_of_a_variant_on_the_command_line(capsys):
-    listing.list_features(ListCommand(feature="mel@n_mels=64"))
+    listing.list_features(ShowOptions(features="mel@n_mels=64"))
     text = capsys.readouterr().out
     assert (
         text.startswith("mel@n_mels=64\n")

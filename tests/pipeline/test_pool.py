@@ -106,7 +106,7 @@ def started(many, tmp_path, name):
             [
                 sys.executable,
                 "-m",
-                "pipeline",
+                "featurestack",
                 "features",
                 f"FEATURES={' '.join(MAPS)}",
                 *words,

@@ -62,7 +62,7 @@ def test_a_user_who_may_not_write_finds_everything_done(sounds, not_writable):
     assert process.returncode == 0, process.stderr
     assert "0 of 16 feature maps to compute" in process.stdout
     # no findings of `check` could be kept there
-    assert "next: " in process.stdout and "pipeline check" not in process.stdout
+    assert "next: " in process.stdout and "check" not in process.stdout
 
 
 def test_what_may_not_be_written_is_one_sentence(sounds, not_writable):
@@ -120,7 +120,6 @@ def test_commands_on_a_complete_dataset_need_no_right_to_write(classes, name):
     before = state(data)
     features = ["FEATURES=rms"] if name == "features" else []
     process = command(
-        *(["pipeline"] if name == "check" else []),
         *(name, f"DATASET={folder}", f"DATA={data}", *features),
     )
     kept = f"the findings are not kept: {data / 'birds' / 'features'} may not be"

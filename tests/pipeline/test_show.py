@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from featurestack.pipeline import show
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.options import ShowCommand
+from featurestack.pipeline.options import ShowOptions
 from tests.pipeline.test_features import NOISE
 from tests.refusal import refused
 
@@ -27,9 +27,7 @@ def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve():
 def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("dog.wav", np.sin(np.arange(8000)), 8000)
-    assert (
-        show.show_features(ShowCommand(audio=tmp_path / "dog.wav", features="rms")) == 0
-    )
+    assert show.show(ShowOptions(audio=tmp_path / "dog.wav", features="rms")) == 0
     assert capsys.readouterr().out == "dog.png\n"
     assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")
 
@@ -48,4 +46,4 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
 def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
     soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
     with refused(reason):
-        show.show_features(ShowCommand(audio=tmp_path / "dog.wav", **given))
+        show.show(ShowOptions(audio=tmp_path / "dog.wav", **given))

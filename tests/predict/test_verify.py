@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
+from featurestack.predict.options import VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.results.run_folder import RunFolder
-from featurestack.train.options import VerifyOptions
 from tests.refusal import refused
 from tests.train.little import execute
 

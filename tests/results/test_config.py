@@ -91,14 +91,12 @@ def test_configurations_that_may_predict_differently_have_folders_of_other_names
         for name, field in fields(Training).items()
         if name != "task"
     }
-    changes["task"] = "tags"
+    changes |= {"task": "tags", "grid": "96x96", "weights": "mine", "device": "cuda"}
     runs = [
         standard,
         *(replace(standard, **{name: value}) for name, value in changes.items()),
     ]
-    names = {
-        label(run.features, run.model, differences(run, standard), "") for run in runs
-    }
+    names = {label(run.features, run.model, differences(run), "") for run in runs}
     assert len(names) == len(runs) > 25
     for name, value in changes.items():
         of_content = "by_content" in fields(Training)[name].metadata

@@ -22,14 +22,14 @@ def without_weights(tmp_path, monkeypatch):
         (
             "chroma mel mfcc waveform",
             (
-                "sweep DATASET=synth 'FEATURES=mel mfcc chroma mel+mfcc+chroma'"
+                "sweep DATASET=synth FEATURES='mel mfcc chroma mel+mfcc+chroma'"
                 " MODEL=texturenet"
             ),
         ),
         (
             "modulation mel mfcc",
             (
-                "sweep DATASET=synth 'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation'"
+                "sweep DATASET=synth FEATURES='mel mfcc mel+mfcc mel+mfcc+modulation'"
                 " MODEL=texturenet"
             ),
         ),

@@ -8,10 +8,10 @@ import pytest
 
 from featurestack.predict.bundle import make_bundle
 from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.train.listing import list_all
+from featurestack.train.listing import list_models
 from featurestack.train.models.architecture import all_models
 from featurestack.train.network_input import KINDS
-from featurestack.train.options import BundleOptions, ListOptions
+from featurestack.train.options import BundleOptions, ModelsOptions
 from tests.golden.commands import ROOT
 from tests.predict.test_clips import probabilities, write
 from tests.train.sounds import train_run
@@ -61,10 +61,10 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
 
 
 def test_the_examples_are_listed_and_counted(capsys):
-    list_all(ListOptions())
+    list_models(ModelsOptions())
     text = capsys.readouterr().out
     assert "extremes: 256" in text and re.search(
         r"^perceptron +extremes ", text, re.MULTILINE
     )
-    list_all(ListOptions(name="tiny@width=8"))
+    list_models(ModelsOptions(model="tiny@width=8"))
     assert "parameters" in capsys.readouterr().out

@@ -23,8 +23,8 @@ def probabilities(options, **environment):
     """The run's probabilities for the clips of fold 1."""
     python(
         "-m",
+        "featurestack",
         "train",
-        "run",
         *option_words(options),
         environment=os.environ | environment,
     )

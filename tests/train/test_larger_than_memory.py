@@ -58,7 +58,7 @@ def test_a_process_trains_from_it(large, tmp_path):
         " FOLDS=1 AUGMENT=none CURVE=0 RESIDENT=stream DEVICE=cpu PRECISION=fp32"
         " THREADS=1"
     )
-    done = limited("-m", "train", "run", *words.split())
+    done = limited("-m", "featurestack", "train", *words.split())
     assert done.returncode == 0, done.stderr
     (run,) = run_folder.find(tmp_path / "runs")
     assert run.finished == [1]

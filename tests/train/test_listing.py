@@ -1,4 +1,4 @@
-"""`python -m train list`: the shapes of stages, the counts that papers give."""
+"""`make models`: the shapes of stages, the counts that papers give."""
 
 import io
 import os
@@ -7,18 +7,17 @@ import shutil
 import pandas as pd
 import pytest
 
-from featurestack.commandline.commands import main
 from featurestack.results import run_folder
 from featurestack.results.run_folder import configuration_score
 from featurestack.storage import files
-from featurestack.train.__main__ import COMMANDS
-from featurestack.train.listing import describe_model, list_all
-from featurestack.train.options import ListOptions
+from featurestack.train.listing import describe_model, list_models, list_runs
+from featurestack.train.options import ListOptions, ModelsOptions
+from tests.golden.commands import done
 from tests.refusal import refused
 
 
 def test_the_stages_of_a_model_are_listed_or_the_model_is_refused(capsys):
-    assert list_all(ListOptions(name="resnet18")) == 0
+    list_models(ModelsOptions(model="resnet18"))
     text = capsys.readouterr().out
     assert "11.2 M parameters" in text and text.index("64x16x54") < text.index(
         "512x2x7"
@@ -48,7 +47,7 @@ def test_the_runs_of_several_folders_are_one_table(finished, tmp_path, capsys):
     damaged.write_text("clip_id")
     clara.mkdir()
     folders = f"{anna} '{ben}' {clara}"
-    assert list_all(ListOptions(runs=folders)) == 1
+    assert list_runs(ListOptions(runs=folders)) == 1
     printed = capsys.readouterr()
     assert printed.err.count("predictions.csv cannot be read") == 1
     table = pd.read_csv(io.StringIO(printed.out))
@@ -60,7 +59,7 @@ def test_the_runs_of_several_folders_are_one_table(finished, tmp_path, capsys):
     assert "predictions.csv cannot be read" in table["problem"][1]
     assert table["problem"][2] == "it holds no run"
     with refused("there is no folder"):
-        list_all(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
+        list_runs(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
 ):
     runs = unreadable.parent
     folders = f"{runs} {finished.path}" if several else str(runs)
-    assert list_all(ListOptions(runs=folders)) == 1
+    assert list_runs(ListOptions(runs=folders)) == 1
     printed = capsys.readouterr()
     assert f"{unreadable}/closed may not be read: change its perm" in printed.err
     assert "damaged/run.json cannot be read" in printed.err
@@ -96,11 +95,9 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
 
 
 @pytest.mark.parametrize("words", ["", " "])
-def test_a_run_whose_name_is_not_utf8_hides_no_other(finished, capsys, words):
+def test_a_run_whose_name_is_not_utf8_hides_no_other(finished, words):
     shutil.copytree(finished.path, finished.path.with_name(os.fsdecode(b"bad\xff")))
     runs = finished.path.parents[1]
     several = f"{runs} {finished.path}" if words else runs
-    with pytest.raises(SystemExit) as stop:
-        main(COMMANDS, argv=["list", f"RUNS={several}"])
-    out = capsys.readouterr().out
-    assert stop.value.code == 0 and "bad\\udcff" in out and finished.name in out
+    out = done("runs", RUNS=several).out
+    assert "bad\\udcff" in out and finished.name in out

@@ -1,4 +1,4 @@
-"""`train remove` names what it deletes; a run in training stays."""
+"""`remove` names what it deletes; a run in training stays."""
 
 from dataclasses import replace
 from types import SimpleNamespace

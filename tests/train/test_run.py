@@ -51,7 +51,7 @@ def test_a_finished_run_is_known_without_torch(options, finished):
         f"DATASET={options.dataset}",
         f"RUNS={options.runs}",
     ]
-    done = python("-X", "importtime", "-m", "train", "run", *given)
+    done = python("-X", "importtime", "-m", "featurestack", "train", *given)
     assert "has these folds already" in done.stderr
     imported = {line.rpartition("| ")[2].strip() for line in done.stderr.splitlines()}
     assert "numpy" in imported and not {"torch", "sklearn", "librosa"} & imported

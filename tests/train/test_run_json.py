@@ -10,15 +10,14 @@ import pytest
 from torch import nn
 
 from featurestack.analysis.runs import load_runs
-from featurestack.commandline.commands import main
 from featurestack.results.config import RunConfig, read_config, to_json
 from featurestack.results.run_folder import RunFolder
 from featurestack.train import run_json
-from featurestack.train.__main__ import COMMANDS
 from featurestack.train.compute import Compute
 from featurestack.train.own_loop import OwnRun
 from featurestack.train.plan import make_plan
 from featurestack.train.run import execute as train
+from tests.golden.commands import done
 from tests.refusal import refused
 from tests.train.little import change, execute
 
@@ -124,7 +123,7 @@ def test_of_two_processes_that_begin_a_run_the_second_finds_the_way_of_the_first
     assert computed.way == change.after and {*change.epochs_done.values()} == {0}
 
 
-def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys):
+def test_every_command_refuses_a_run_with_a_wrong_key(options, finished):
     file = finished.path / "run.json"
     file.write_text(
         json.dumps(changed(json.loads(file.read_text()), ("options", "batch"), "x"))
@@ -134,10 +133,8 @@ def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys)
         train(change(options, folds=(2,)))
     (problem,) = load_runs([RunFolder(finished.path)]).problems
     assert problem.kind == "damaged" and said in problem.text
-    for words in (["predict", "AUDIO=."], ["bundle"]):
-        with pytest.raises(SystemExit) as stop:
-            main(COMMANDS, argv=[*words, f"RUN={finished.path}"])
-        assert stop.value.code == 2 and f"error: {said}" in capsys.readouterr().err
+    for words in ("predict AUDIO=.", "bundle"):
+        assert f"error: {said}" in done(words, 2, RUN=finished.path).err
 
 
 def test_a_finished_run_is_not_written_to(options, finished):

@@ -5,23 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurestack.commandline.help import commands_of, options_of
 from featurestack.commandline.options import fields
-from featurestack.commandline.spelling import targets
+from featurestack.commandline.words import named, options_of
 from featurestack.rooms.answer import answer
 from featurestack.rooms.answer import demo as demos
 from featurestack.rooms.answer.demo import STEPS, DemoOptions, demo
 
 
-def command_of(target):
-    stage, _, word = targets()[target].partition(" ")
-    found = commands_of(stage)
-    return found[word] if word else next(iter(found.values()))
-
-
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.command)
 def test_the_command_of_a_step_takes_its_words(step):
-    options = options_of(command_of(step.command))
+    options = options_of(named(step.command))
     assert {"dataset", *step.given, *step.shared} <= fields(options).keys()
 
 
@@ -42,7 +35,7 @@ def test_a_step_is_its_command_and_what_it_made(networks, monkeypatch, capsys):
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")
     steps = lines[: 2 * len(STEPS)]
-    words = f"'FEATURES={demos.FEATURES}{networks}'"
+    words = f"FEATURES='{demos.FEATURES}{networks}'"
     assert steps[2].endswith(f"features DATASET=synth {words} DATA=d JOBS=3")
     assert steps[3] == "  nothing   (0.0 s)"
     assert steps[-2].endswith("analysis DATASET=synth DATA=d")

@@ -19,7 +19,9 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
     else:
         torchrun = "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
         words = option_words(options)
-        done = python("-m", *torchrun, "-m", "train", "run", *words, timeout=600)
+        done = python(
+            "-m", *torchrun, "-m", "featurestack", "train", *words, timeout=600
+        )
         assert done.stdout.count("3 of 3 folds") == 1  # the first process says it
     (spread,) = run_folder.find(options.runs)
     alone = execute(options, runs=options.runs / "alone")

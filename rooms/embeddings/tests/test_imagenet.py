@@ -88,7 +88,7 @@ def test_what_has_no_frames_is_refused(weights, name, reason):
 
 
 def test_without_weights_a_line_says_what_to_type(here):
-    with pytest.raises(RequestError, match=r"47 MB: .*network.* resnet18 fetches them"):
+    with pytest.raises(RequestError, match=r"47 MB: .*NETWORK=resnet18 fetches"):
         _ = variant("imagenet@of=mel").recorded
     fitting, remark = networks.choose_networks(RATE)
     assert "imagenet@of=mel" not in fitting

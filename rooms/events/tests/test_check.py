@@ -9,6 +9,7 @@ import soundfile
 from scipy.special import expit
 
 from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.predict.command import predict
 from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.check import (
     TABLE,
@@ -22,7 +23,6 @@ from featurestack.rooms.events.check import (
 from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.tests import field
-from featurestack.train.__main__ import predict
 from tests.refusal import refused
 
 RATE = 8000

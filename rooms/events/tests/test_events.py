@@ -9,6 +9,7 @@ import soundfile
 
 import featurestack as fs
 from featurestack.predict.clips import predict_audio
+from featurestack.predict.options import VerifyOptions
 from featurestack.predict.refit import refit
 from featurestack.predict.verify import verify_run
 from featurestack.rooms.events.options import DetectionOptions
@@ -20,7 +21,6 @@ from featurestack.rooms.events.tests.field import (
     train,
     write_recordings,
 )
-from featurestack.train.options import VerifyOptions
 from tests.refusal import refused
 
 
@@ -213,16 +213,16 @@ def test_what_compares_clips_refuses_frames(folder):
 
 
 def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
-    live = pytest.importorskip("featurestack.rooms.live.options")
-    onnx = pytest.importorskip("featurestack.rooms.onnx.options")
+    live = pytest.importorskip("featurestack.rooms.live.listen")
+    onnx = pytest.importorskip("featurestack.rooms.onnx.export")
     given = {"run": str(trained.path), "runs": trained.path.parents[1]}
     table = str(folder / "data" / "field" / "field.csv")
     commands = [
         lambda: fs.Model(trained),
         lambda: refit(trained, folder / "data"),
         lambda: verify_run(VerifyOptions(dataset=table, **given)),
-        lambda: live.listen(live.ListenOptions(**given)),
-        lambda: onnx.export(onnx.ExportOptions(**given)),
+        lambda: live.listen_live(live.ListenOptions(**given)),
+        lambda: onnx.export_run(onnx.ExportOptions(**given)),
     ]
     for command in commands:
         with refused("this command is for models that answer each clip; .*AUDIO="):

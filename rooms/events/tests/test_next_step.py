@@ -34,7 +34,7 @@ def test_a_first_run_on_events_is_one_of_frames():
 def test_features_of_other_frame_rates_are_not_joined(frames, features):
     given = ["DATASET=field.csv"]
     command, _ = next_step(State(given, frames=frames, of_clips=False))
-    assert f"'FEATURES={features}'" in command
+    assert f"FEATURES='{features}'" in command
 
 
 def test_a_run_is_joined_by_features_of_its_frame_rate():
@@ -48,4 +48,4 @@ def test_a_run_is_joined_by_features_of_its_frame_rate():
     )
     assert "+" not in next_step(after)[0]
     mel = replace(after, trained=[Trained("mel", ("MODEL=linear",), run="f/m")])
-    assert "'FEATURES=mfcc mel+mfcc'" in next_step(mel)[0]
+    assert "FEATURES='mfcc mel+mfcc'" in next_step(mel)[0]

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.rooms.live.listen import BLOCK
-from featurestack.rooms.live.options import ListenOptions, listen
+from featurestack.rooms.live.listen import BLOCK, listen_live
+from featurestack.rooms.live.options import ListenOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 
@@ -34,7 +34,7 @@ def piped(sounding, monkeypatch, capsys):
         monkeypatch.setattr(
             "sys.stdin", SimpleNamespace(buffer=stream, isatty=lambda: False)
         )
-        status = listen(ListenOptions(run=str(sounding.path), **given))
+        status = listen_live(ListenOptions(run=str(sounding.path), **given))
         lines = [line.split() for line in capsys.readouterr().out.splitlines()]
         assert status == (0 if lines else 1)
         return lines
@@ -72,7 +72,7 @@ def test_a_terminal_on_standard_input_means_the_microphone(
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with refused("install the extra live, or pipe audio in"):
-        listen(options)
+        listen_live(options)
     raw = io.BytesIO(pcm(sound("tone", 73, seconds=2)))
     stream = SimpleNamespace(
         start=lambda: None, read=lambda samples: (raw.read(2 * samples), False)
@@ -80,5 +80,5 @@ def test_a_terminal_on_standard_input_means_the_microphone(
     monkeypatch.setitem(
         sys.modules, "sounddevice", SimpleNamespace(RawInputStream=lambda **_: stream)
     )
-    assert listen(options) == 0
+    assert listen_live(options) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[2] == "tone"

@@ -20,7 +20,13 @@ RECORDED = {
     "channels": (replace(channel("mel"), parameters={"n_mels": 128, "fmax": None}),),
     "input_grid": "64x216",
     "options": Training(
-        padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05
+        padding="drop",
+        grid="64x216",
+        norm="row",
+        epochs=40,
+        augment="shift=1",
+        lr=0.002,
+        decay=0.05,
     ),
 }
 

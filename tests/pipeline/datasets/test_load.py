@@ -138,7 +138,7 @@ def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys
     folder = esc_layout(tmp_path / "my sounds", rows)
     options = SourceOptions(dataset=str(folder), data=tmp_path / "data")
     assert summarise_dataset(options) == 0
-    assert f"'DATASET={folder}'" in capsys.readouterr().out.splitlines()[-1]
+    assert f"DATASET='{folder}'" in capsys.readouterr().out.splitlines()[-1]
     (folder / "audio" / "missing.wav").unlink()
     assert summarise_dataset(options) == 1
     shown = capsys.readouterr().out

@@ -2,20 +2,12 @@
 
 from pathlib import Path
 
-from featurestack.commandline.rooms import Room
+from featurestack.commandline.rooms import Command, Room
 
-ROOM = Room(
-    templates=Path(__file__).parent / "templates",
-    targets={"whales": "pipeline whales"},
-    switches=["loud"],
+COUNT = Command(
+    "whales.commands:whales", "whales.commands:WhalesOptions", "Count whales."
 )
-
-
-@ROOM.commands("pipeline whales")
-def load_commands():
-    from whales.commands import whales
-
-    return [whales]
+ROOM = Room(templates=Path(__file__).parent / "templates", commands={"whales": COUNT})
 
 
 @ROOM.options("AnalysisOptions")

@@ -1,4 +1,4 @@
-"""`python -m bench`: the comparisons of BENCHES, one after the other, each in its own
+"""`make bench`: the comparisons of BENCHES, one after the other, each in its own
 process.
 
 The other benches take long, or compare with nothing; each is its own command (`python
@@ -9,8 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from featurestack.commandline.commands import main
-from featurestack.commandline.options import Command, Options, option
+from featurestack.commandline.options import Options, option
 from featurestack.commandline.registry import Registry
 
 # module of this folder -> description of the comparison
@@ -31,10 +30,10 @@ BY_THEMSELVES = {
         "hostile options and damaged files through every command"
     ),
     "bench.smaller_set": "false claims that a smaller set of features is as good",
-    "bench.kill features": (
+    "bench.kill WHAT=features": (
         "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
     ),
-    "bench.kill train --kills 200": (
+    "bench.kill WHAT=train --kills 200": (
         "SIGKILL at random moments of training, or of events, answer, analysis: whether"
         " results change"
     ),
@@ -53,7 +52,8 @@ def listed(table: Mapping[str, str], before: str = "") -> str:
     )
 
 
-BenchOptions.__doc__ = f"""Compare with the alternatives on this machine, in one run:
+BenchOptions.__doc__ = f"""Comparisons, and other benches.
+
 {listed(BENCHES)}
 
 Other benches, each a command with its own --help:
@@ -74,9 +74,3 @@ def bench(options: BenchOptions) -> int:
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
-
-
-COMMANDS: list[Command] = [bench]
-
-if __name__ == "__main__":
-    main(COMMANDS)

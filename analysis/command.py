@@ -1,10 +1,9 @@
-"""`python -m analysis`: the report, from the run folders and the cache."""
+"""`make analysis`: the report, from the run folders and the cache."""
 
 import os
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline.commands import main
-from featurestack.commandline.options import SURROGATE, Command
+from featurestack.commandline.options import SURROGATE
 
 # Threads of these libraries spin while they wait.
 THREADS = (
@@ -68,9 +67,3 @@ def analysis(options: AnalysisOptions) -> int:
             print(f"all datasets: {overview.headline}")
             print(f"report: {overview.page.resolve()}")
     return 0 if whole else 1
-
-
-COMMANDS: list[Command] = [analysis]
-
-if __name__ == "__main__":
-    main(COMMANDS, stage="analysis")

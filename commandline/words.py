@@ -1,0 +1,149 @@
+"""The words of the program: one table, which rooms extend by their `commands`.
+
+    featurestack train FEATURES=mel    # COMMANDS["train"]
+
+The table holds names, so that help and a command load nothing of the others.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import Options, fields, with_rooms
+from featurestack.commandline.packages import CLONE
+from featurestack.commandline.registry import Registry
+from featurestack.commandline.rooms import Command
+from featurestack.commandline.terminal import tell_once
+
+ALIASES = {"report": "analysis"}
+# in the order in which one needs them, those of rooms among them
+ORDER = (
+    *("answer", "demo", "data", "events", "check", "show", "features"),
+    *("sweep", "analysis", "importance", "curve"),
+    *("predict", "listen", "verify", "bundle", "export"),
+    *("runs", "remove", "models", "network", "bench"),
+)
+COMMANDS = {
+    "data": Command(
+        "featurestack.pipeline.datasets.summary:summarise_dataset",
+        "featurestack.pipeline.options:SourceOptions",
+        "Download, verify and unpack a dataset; summarise any dataset.",
+    ),
+    "check": Command(
+        "featurestack.pipeline.checks.run:check_dataset",
+        "featurestack.pipeline.options:SourceOptions",
+        "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
+        python="check",
+    ),
+    "show": Command(
+        "featurestack.pipeline.show:show",
+        "featurestack.pipeline.options:ShowOptions",
+        "List the features, draw those of an audio file, or describe a cache.",
+    ),
+    "features": Command(
+        "featurestack.pipeline.extract:extract_features",
+        "featurestack.pipeline.options:FeaturesCommand",
+        "Extract features of all clips into the cache, in parallel; a repeated command"
+        " continues.",
+        python="extract",
+    ),
+    "train": Command(
+        "featurestack.train.run:train_folds",
+        "featurestack.train.options:RunOptions",
+        "Train the folds of one feature set from the cache.",
+        python="fit",
+    ),
+    "sweep": Command(
+        "featurestack.train.sweep:run_sweep",
+        "featurestack.train.options:SweepOptions",
+        "Train every combination of feature sets, models and other options; skip"
+        " finished runs.",
+        python="sweep",
+    ),
+    "analysis": Command(
+        "featurestack.analysis.command:analysis",
+        "featurestack.analysis.options:AnalysisOptions",
+        "Write the report of each dataset: tables, figures, an HTML page.",
+        python="report",
+    ),
+    "predict": Command(
+        "featurestack.predict.command:predict",
+        "featurestack.train.options:PredictOptions",
+        "Predict the classes of new audio by a trained run.",
+    ),
+    "verify": Command(
+        "featurestack.predict.command:verify",
+        "featurestack.predict.options:VerifyOptions",
+        "Check a cache for damage; RUN= compares a run's predictions with its weights.",
+        python="verify",
+    ),
+    "bundle": Command(
+        "featurestack.predict.bundle:make_bundle",
+        "featurestack.train.options:BundleOptions",
+        "Write one file with the weights and configuration that prediction needs.",
+        python="bundle",
+    ),
+    "runs": Command(
+        "featurestack.train.listing:list_runs",
+        "featurestack.train.options:ListOptions",
+        "List runs; those of several folders as CSV.",
+    ),
+    "remove": Command(
+        "featurestack.train.remove:remove_runs",
+        "featurestack.train.options:RemoveOptions",
+        "Delete runs, after printing the number and size of their files.",
+    ),
+    "models": Command(
+        "featurestack.train.listing:list_models",
+        "featurestack.train.options:ModelsOptions",
+        "List models with their sizes and augmentations, or one model's layers.",
+    ),
+}
+if CLONE:
+    COMMANDS["bench"] = Command(
+        "bench.comparisons:bench",
+        "bench.comparisons:BenchOptions",
+        "Compare with the alternatives on this machine, in one run.",
+    )
+
+
+def every_command() -> Registry[Command]:
+    """Word -> command, in the order of use, those of rooms included."""
+    found = {**rooms.commands(COMMANDS), **COMMANDS}
+    known = [word for word in ORDER if word in found]
+    return Registry("command", {word: found[word] for word in [*known, *found]})
+
+
+def named(word: str) -> Command:
+    """The command of a word or an alias; RequestError for an unknown one."""
+    word = ALIASES.get(word, word)
+    return COMMANDS.get(word) or every_command()[word]
+
+
+def options_of(command: Command) -> type[Options]:
+    """The class of a command's options, with those that rooms add."""
+    return with_rooms(rooms.of_command(command, command.options))
+
+
+def function_of(command: Command) -> Callable[[Any], "int | None"]:
+    """The function that a command runs with its options."""
+    function: Callable[[Any], int | None] = rooms.of_command(command, command.run)
+    return function
+
+
+def every_options() -> dict[str, type[Options]]:
+    """Word -> options; a command of another distribution that fails is told."""
+    found = {}
+    for word, command in every_command().items():
+        try:
+            found[word] = options_of(command)
+        except RequestError as error:
+            tell_once(f"{word} is left out: {error}")
+    return found
+
+
+def commands_taking(name: str) -> list[str]:
+    """The words of every command that has this option."""
+    every = every_options()
+    return [word for word, options in every.items() if name in fields(options)]
