@@ -36,6 +36,7 @@ import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
 from featurestack.commandline.commands import script
+from featurestack.commandline.faults import UNFORESEEN
 from featurestack.commandline.options import Options, fields, option
 from featurestack.commandline.terminal import progress
 from featurestack.commandline.words import every_options
@@ -519,6 +520,7 @@ def fuzz(options: FuzzOptions) -> int:
             outcome = run(call)
             _, finding, output = outcome
             counts[f"exit status {outcome.status}"] += 1
+            counts["unforeseen"] += UNFORESEEN in output
             compared = of_run(file) and call.words in sound
             if compared and reads_otherwise(how, file, output, sound[call.words]):
                 finding = finding or "reads otherwise"

@@ -73,8 +73,6 @@ def exit_after(work: "Callable[[], int | None]") -> NoReturn:
         from featurestack.commandline.exit_status import tell_error
 
         status = tell_error(error)
-        if status is None:
-            raise  # our own fault
     sys.exit(status or 0)
 
 

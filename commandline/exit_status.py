@@ -11,6 +11,7 @@ from featurestack.commandline.errors import (
     Failed,
     RequestError,
 )
+from featurestack.commandline.faults import failed_by
 from featurestack.commandline.options import SURROGATE
 from featurestack.commandline.packages import HOME
 from featurestack.commandline.terminal import tell
@@ -19,8 +20,8 @@ NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 
 
-def tell_error(error: BaseException) -> int | None:
-    """Tell an error in one sentence; the exit status, None for our own faults."""
+def tell_error(error: Exception | KeyboardInterrupt) -> int:
+    """Tell an error in one sentence; the exit status."""
     if isinstance(error, RequestError):
         tell(f"error: {error}")
         return 2
@@ -33,11 +34,12 @@ def tell_error(error: BaseException) -> int | None:
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # nobody reads our output any more
         return 1
-    if isinstance(error, ModuleNotFoundError):
-        return tell_missing_module(error)
-    if isinstance(error, UnicodeEncodeError):
-        if not SURROGATE.match(error.object, error.start):
-            return None
+    if isinstance(error, ModuleNotFoundError) and (command := activation()):
+        tell(f"error: this Python lacks {error.name}: {command}")
+        return 2
+    if isinstance(error, UnicodeEncodeError) and SURROGATE.match(
+        error.object, error.start
+    ):
         first = max(0, error.start - AROUND_BYTE)
         around = error.object[first : error.end + AROUND_BYTE]
         tell(f"error: {around!a} is not UTF-8: rename this file or folder")
@@ -57,16 +59,15 @@ def tell_error(error: BaseException) -> int | None:
     if isinstance(error, MemoryError):
         tell(f"failed: the memory does not suffice ({error or 'no number known'})")
         return 1
-    return None
+    tell(f"failed: {failed_by(error)}")
+    return 1
 
 
-def tell_missing_module(error: ModuleNotFoundError) -> int | None:
-    """Name the environment that has our libraries; None in another environment."""
+def activation() -> str:
+    """The command that activates the environment with our libraries, if this is another
+    Python than its own.
+    """
     if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
-        return None
+        return ""
     activate = shlex.quote(f"{HOME}/.venv/bin/activate")
-    tell(
-        f"error: this Python lacks {error.name}: activate the environment that has it:"
-        f" . {activate}"
-    )
-    return 2
+    return f"activate the environment that has it: . {activate}"

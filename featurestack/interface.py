@@ -5,6 +5,7 @@ Folders are `data`, `runs` and `reports` below the current one unless given. A f
 loads its libraries when it is called.
 """
 
+import contextlib
 import functools
 import inspect
 import warnings
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import Error, RequestError, nearest
+from featurestack.commandline.faults import failed_by
 from featurestack.commandline.help import meanings
 from featurestack.commandline.options import (
     DatasetOptions,
@@ -72,10 +74,10 @@ def takes(
             for name, parameter in plain.parameters.items()
             if name != "options"
         ]
-        quiet = Parameter(
+        silent = Parameter(
             "quiet", Parameter.KEYWORD_ONLY, default=False, annotation=bool
         )
-        signature = plain.replace(parameters=[*own, *leading, *others, quiet])
+        signature = plain.replace(parameters=[*own, *leading, *others, silent])
 
         @functools.wraps(function)
         def call(*positional: object, **keywords: object) -> Result:
@@ -88,10 +90,14 @@ def takes(
             given = signature.bind(*positional, **keywords).arguments
             values |= {name: given.pop(name) for name in known if name in given}
             options = from_values(kind, values)
-            if not given.pop("quiet", False):
-                return function(**given, options=options)
-            with silenced():
-                return function(**given, options=options)
+            quiet = given.pop("quiet", False)
+            try:
+                with silenced() if quiet else contextlib.nullcontext():
+                    return function(**given, options=options)
+            except (Error, OSError, MemoryError, Warning):
+                raise
+            except Exception as error:
+                raise failed_by(error) from error
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         call.options = kind  # type: ignore[attr-defined]

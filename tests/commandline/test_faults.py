@@ -1,0 +1,61 @@
+"""An error that nobody foresaw is one line and a file with its traceback."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import featurestack as fs
+from tests.golden.commands import done, inside
+from tests.golden.sounds import easy_clips
+
+TRAIN = "train DATASET=easy FEATURES=rms MODEL=linear"
+# what fails -> the function, and the command that calls it
+PLANTED = {
+    "reading": ("h5py.File", TRAIN),
+    "computing": ("featurestack.linear.logistic.fit", TRAIN),
+    "writing": ("featurestack.results.run_writer.write_predictions", TRAIN),
+    "drawing": ("matplotlib.figure.Figure.savefig", "analysis DATASET=easy FIGURES=1"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    with inside(tmp_path_factory.mktemp("faults")) as folder:
+        easy_clips(Path("easy"))
+        done("features", DATASET="easy", FEATURES="rms zcr", JOBS=1)
+        done("train", DATASET="easy", FEATURES="zcr", MODEL="linear")
+        yield folder
+
+
+def raising(*given, **named):
+    raise ZeroDivisionError("planted")
+
+
+def plant(monkeypatch, where):
+    monkeypatch.setattr(where, raising)
+
+
+def files():
+    return {file: file.read_bytes() for file in Path().rglob("*.h5")}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_it_is_one_line_and_a_file_with_the_details(kind, monkeypatch):
+    where, words = PLANTED[kind]
+    before = files()
+    plant(monkeypatch, where)
+    last = done(words, 1).err.splitlines()[-1]
+    said = r"failed: ZeroDivisionError: planted.*; the details are in (.*)"
+    details = Path(re.fullmatch(said, last)[1])
+    assert "in raising" in details.read_text()
+    details.unlink()
+    assert files() == before
+
+
+def test_a_script_gets_the_same_sentence(monkeypatch):
+    plant(monkeypatch, "featurestack.linear.logistic.fit")
+    with pytest.raises(fs.Failed, match=r"planted.*details are in") as failed:
+        fs.fit(dataset="easy", features="rms", model="linear", quiet=True)
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
+    Path(str(failed.value).rpartition(" ")[2]).unlink()
