@@ -458,7 +458,7 @@ def conclude(
     lines = [
         f"  {remark}" for remark in built.remarks[built.of_check if checked else 0 :]
     ]
-    if built.facts.get("state") != "chance":
+    if built.facts.get("state") not in ("chance", "untested"):
         lines.append(advice(question, run, score, scores.clips.plan.task.metric.title))
     lines.append(f"{name}: {built.headline}")
     best = built.facts.get("value") or math.nan  # the headline's score
@@ -493,8 +493,10 @@ def conclude(
 
 def advice(question: Question, run: RunFolder, score: "Score", metric: str) -> str:
     """What to use, what it reaches on new clips, and how sure that is."""
-    config = run.config
+    config, doubt = run.config, ""
     if isinstance(config, ChoiceConfig):
+        if len({*config.sets}) > 1:
+            doubt = " The folds chose different features: others may do as well."
         config = RunFolder(question.runs / config.recommended_run).config
     low, high = percent(score.low, 0), percent(score.high, 0)
     reached = f"{metric} on new clips will be about {percent(score.mean, 0)} %"
@@ -503,7 +505,7 @@ def advice(question: Question, run: RunFolder, score: "Score", metric: str) -> s
     reached = f"{reached[:1].upper()}{reached[1:]}"
     return (
         f"Use {config.features} with {config.model}. {reached}"
-        f" (95 % interval {low} to {high})."
+        f" (95 % interval {low} to {high}).{doubt}"
     )
 
 

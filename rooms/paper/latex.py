@@ -103,7 +103,7 @@ def title(found: Findings) -> str:
         if best.config.synthetic:
             data = f"{number} of synthetic sounds"
     subject = "Audio features" if found.main.of_features else "Models"
-    return f"{subject} for sound classification: {len(found.runs)} on {data}"
+    return f"{subject} for sound classification: {len(found.rows)} on {data}"
 
 
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
