@@ -1,5 +1,4 @@
-"""`make features`: extract features of all clips into the cache; `plan`:
-what that takes.
+"""`make features`: extract features of all clips into the cache.
 
 `extract` computes what the cache lacks of a request: it claims its part, creates the
 files, and sends batches of clips to workers, which write the values.
@@ -48,7 +47,7 @@ LONGEST_AUDIO = 160
 BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
-# clips that `plan` measures; the first also loads and compiles, so it is computed twice
+# clips by which the time is foretold; the first loads and compiles, and is done twice
 MEASURED_CLIPS = 5
 
 

@@ -1,7 +1,6 @@
 """`features`: its files, in parts and beside other runs, and its output."""
 
 import os
-import re
 import threading
 from types import SimpleNamespace
 
@@ -15,7 +14,7 @@ from featurestack.features_cache.feature_file import lock
 from featurestack.pipeline import extract, request
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.damaged_mp3 import damage_frame
-from tests.pipeline.extraction import cache, options, run
+from tests.pipeline.extraction import cache, run
 from tests.refusal import refused
 
 
@@ -77,28 +76,6 @@ def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
     first, *others = map(len, made)
     assert (
         first == longest and others == sorted(others, reverse=True) and others[-1] == 1
-    )
-
-
-def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys):
-    data = sounds.folder.parent / "data"
-    assert extract.print_plan(options(sounds, features="mel rms cqt@n_bins=30")) == 0
-    shown = capsys.readouterr().out
-    assert (
-        re.search(r"^mel +8 +\d+\.\d +0\.0$", shown, re.MULTILINE)
-        and "24 of 24 feature maps" in shown
-    )
-    assert (
-        "40.7 kB; largest files: mel 32.8 kB, cqt@n_bins=30 7.7 kB, rms 256 B" in shown
-    )
-    assert "seconds: about, measured on a few clips" in shown
-    assert not data.exists()
-    run(sounds, features="mel")
-    extract.print_plan(options(sounds, features="small"))
-    shown = capsys.readouterr().out
-    assert (
-        re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE)
-        and "left out: cqt cannot exist here: " in shown
     )
 
 
