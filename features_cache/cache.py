@@ -208,7 +208,7 @@ class Cache(IndexSettings):
         if not is_cache(self.folder):
             raise RequestError(
                 f"there are no features in {self.folder} yet: run"
-                f" {command or make_command('features')}"
+                f" {command or make_command('features')}{others_in(data)}"
             )
         self._open: dict[str, StoredFeature] = {}
 
@@ -418,7 +418,7 @@ class Cache(IndexSettings):
 
 def unknown_dataset(dataset: str, data: Path) -> str:
     """The message for a dataset that is not there: similar names and paths."""
-    cached = {path.parent.name for path in data.glob("*/features") if is_cache(path)}
+    cached = cached_in(data)
     if dataset in cached:
         return (
             f"{dataset} is a cache in {data}, and its audio is needed: give DATASET= as"
@@ -432,6 +432,17 @@ def unknown_dataset(dataset: str, data: Path) -> str:
             names.append(entry.name)
     meant = closest(path.name, names, PATH_CUTOFF)
     return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message
+
+
+def others_in(data: Path) -> str:
+    """The words that name the datasets in this folder that have features."""
+    known = ", ".join(f"DATASET={name}" for name in sorted(cached_in(data)))
+    return f"; there are features of {known}" if known else ""
+
+
+def cached_in(data: Path) -> set[str]:
+    """The datasets in this folder that have features."""
+    return {path.parent.name for path in data.glob("*/features") if is_cache(path)}
 
 
 def cache_of(options: DatasetOptions) -> Cache:

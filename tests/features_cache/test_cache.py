@@ -1,11 +1,14 @@
 """An opened cache finds clips by id, and refuses missing, outdated or damaged ones."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 
+from featurestack.commandline.options import DatasetOptions
 from featurestack.features_cache import Cache, UnreadableClips, external
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.names import parse_channel
 from tests.features_cache.conftest import CLIPS
@@ -121,3 +124,11 @@ def test_other_audio_does_not_count(cache):
     assert not Cache(cache.folder).readable(["mine"]).any()
     with pytest.raises(UnreadableClips, match="made from other audio or parameters"):
         Cache(cache.folder).read("mine", CLIPS)
+
+
+def test_without_a_cache_those_that_are_there_are_named(cache, tmp_path):
+    shutil.copytree(cache.folder, tmp_path / "data" / "birds" / "features")
+    with refused(
+        "yet: run make features DATASET=esc50 .*; there are features of DATASET=birds"
+    ):
+        cache_of(DatasetOptions(data=tmp_path / "data"))
