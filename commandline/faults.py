@@ -1,6 +1,5 @@
 """The sentence for an error that nobody foresaw, and the file with its traceback."""
 
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -34,6 +33,8 @@ def being_read(error: BaseException) -> str:
 
 def details(error: BaseException) -> str:
     """Write the traceback to a new file, and return its path."""
+    import tempfile  # late: it does not load where native Windows is played by a test
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
