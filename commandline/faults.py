@@ -5,7 +5,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import Failed
 
-UNFORESEEN = "the details are in"  # of every such sentence
+UNFORESEEN = "the details are in"  # every such sentence has these words
 READING = ("file", "path", "folder")  # names of variables that hold what is read
 
 

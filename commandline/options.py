@@ -44,7 +44,6 @@ SEED = {"least": 0, "most": 2**32 - 1}
 CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 
 T = TypeVar("T", bound="Options")
-Command = Callable[[Any], "int | None"]  # a function of its `options`
 
 # class of options -> its subclass with the options of rooms
 EXTENDED: dict[Any, Any] = {}
@@ -101,7 +100,7 @@ def with_rooms(options: type[T]) -> type[T]:
     return EXTENDED[options]
 
 
-def own_options(command: Command) -> "type[Options]":
+def own_options(command: Callable[[Any], "int | None"]) -> "type[Options]":
     """The class of a command's parameter `options`, from its annotation."""
     return typing.get_type_hints(command)["options"]
 

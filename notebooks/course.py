@@ -36,9 +36,9 @@ class NotYet(AssertionError):
 
 class Question(NamedTuple):
     right: Any  # the right answer: a function, or a value
-    told: str  # what a right answer is told
+    told: str  # the sentence after a right answer
     tried: Sequence[Iterable[Any]]  # the arguments of each trial
-    hint: str  # what a wrong answer is told
+    hint: str  # the sentence after a wrong answer
     within: float  # how far numbers may lie from the right ones
     value: Callable[..., Any]  # (answer, *arguments) -> what is compared
 

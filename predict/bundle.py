@@ -51,7 +51,7 @@ from featurestack.train.network_input import Floats, InputSpec, Numbers, Statist
 from featurestack.train.options import BundleOptions, refuse_inside
 
 BUNDLE_FORMAT = 4
-RECORD = ".bundle.json"  # of the files that `bundle` writes
+RECORD = ".bundle.json"  # names the files that `bundle` writes
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # largest allowed difference between a recomputed probability and predictions.csv
 AGREES = 1e-3

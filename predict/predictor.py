@@ -111,7 +111,7 @@ class Predictor:
         self.thresholds = {**defaults, **self.config.thresholds}
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
-        self.samples = round(self.config.duration * self.sample_rate)  # of a clip
+        self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
         if not self.samples:
             raise RequestError(
                 "the run's dataset has no sample rate and duration: no audio can be cut"

@@ -312,7 +312,7 @@ class ImportedConfig(UntrainedConfig):
     """run.json of another program's predictions, or those of another dataset's run."""
 
     source: str  # the table's path, or what predicted
-    remarks: tuple[str, ...] = ()  # what a reader of its scores must know
+    remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
 
 
 class EnsembleConfig(UntrainedConfig):

@@ -135,7 +135,7 @@ class Trainer:
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
         )
-        self.estimate: Estimate | None = None  # of the run's time
+        self.estimate: Estimate | None = None  # tells how long the run will take
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 

@@ -87,8 +87,8 @@ def with_folds(
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
-    """What GROUP= or LABEL= gives each clip, '' for none: a column's value, or what a
-    pattern matches in file names, or if it fits none of them, in their paths.
+    """Each clip's text by GROUP= or LABEL=, '' for none: a column's value, or the match
+    of a pattern in file names, or if it fits none of them, in their paths.
     """
     if words in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):
         return table[words].fillna("").astype(str).tolist()

@@ -15,9 +15,9 @@ Detections below the thresholds are drawn too, down to LEAST_SHARE of them: a lo
 threshold may keep the promise. Each range has about as many detections as the others.
 They are drawn from the ranges in turn, so that the first rows are a fair draw too.
 
-The precision above a threshold is the mean of the answers above it, in which each range
-counts by its number of detections. Its interval is Wilson's for an effective number of
-checks, from the variance between recordings, whose detections are right or wrong
+The precision above a threshold is the mean of the answers above it; each range counts
+by its number of detections. Its interval is Wilson's for an effective number of checks,
+from the variance between recordings, whose detections are right or wrong
 together. What would flatter: detections that a user chose, so they are drawn; and a
 threshold chosen by its estimate, so it is chosen by the lower end of its interval.
 """
@@ -58,7 +58,7 @@ TABLE = "check.selections.txt"
 PAGE = Path(__file__).parent / "templates" / "check.html"
 CONTEXT = 1.0  # seconds before and after a detection in its sound
 LEAST_SHARE = 0.25  # the lowest score as a share of the class's threshold
-RANGES = 10  # of the score, at most
+RANGES = 10  # at most; each is a part of the scores
 IN_RANGE = 5  # checks in each, at least
 STEPS = 1000  # ends of ranges are thousandths
 COLUMNS = ("Recording", "Above", "Detections", "correct")

@@ -80,13 +80,7 @@ def find_detections(
             options.tables, measured.promised, options, partial=True
         )
     parts, to_check = [], []
-    for name in [*seconds]:
-        try:
-            answers = predict_frames(model, name, files[name], seconds[name])
-        except audio.AudioError as error:
-            problems[name] = str(error)
-            del seconds[name]
-            continue
+    for name, answers in frames_of(model, files, seconds, problems):
         parts.append(answers[0].table(detect_all(*answers, rules)))
         show_detections(name, parts[-1])
         if options.check:
@@ -120,6 +114,25 @@ def find_detections(
         every = pd.concat(to_check, ignore_index=True)
         write_check(every, options.check, files, seconds, model, folder)
     return written, problems
+
+
+def frames_of(
+    model: Predictor,
+    files: Mapping[str, Path],
+    seconds: dict[str, float],
+    problems: dict[str, str],
+) -> Iterator[tuple[str, tuple[Frames, NDArray[np.float32]]]]:
+    """Name and frames' answers of each recording in `seconds`; one that cannot be read
+    moves to `problems`.
+    """
+    for name in [*seconds]:
+        try:
+            answers = predict_frames(model, name, files[name], seconds[name])
+        except audio.AudioError as error:
+            problems[name] = str(error)
+            del seconds[name]
+        else:
+            yield name, answers
 
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[str]:
