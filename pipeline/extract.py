@@ -20,7 +20,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.missing import Missing, missing, nothing_missing
-from featurestack.features_cache.side_files import FAILURES, WHOLE
+from featurestack.features_cache.side_files import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.writer import CacheWriter, cache_writer
 from featurestack.pipeline import audio
 from featurestack.pipeline.dataset_state import (
@@ -46,6 +46,7 @@ LONGEST_AUDIO = 160
 # a batch takes at most about 1/4 of a process's share of the remaining clips
 BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
+SHOWN_FEATURES = 8  # the slowest, if there are more
 SHOWN_RUNS = 4
 # clips by which the time is foretold; the first loads and compiles, and is done twice
 MEASURED_CLIPS = 5
@@ -252,10 +253,11 @@ def extraction_summary(
             rows.append((name, f"{clips:,}", time, f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} {asked.noun}s/s, {size(written)}"
     header = ("feature", f"{asked.noun}s", f"ms per {asked.noun}", "megabytes")
-    lines = [
-        text_table(rows, header),
-        f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}",
-    ]
+    slowest = sorted(rows, key=lambda row: -took.get(row[0], 0))[:SHOWN_FEATURES]
+    lines = [text_table([row for row in rows if row in slowest], header)]
+    if more := len(rows) - len(slowest):
+        lines.append(f"and {counted(more, 'faster feature')}: {asked.folder / COSTS}")
+    lines.append(f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}")
     lines += audio.damaged_parts(dict(result.damaged))
     if failed := {row for row, *_ in result.failures}:
         lines.append(

@@ -1,6 +1,7 @@
 """`features`: its files, in parts and beside other runs, and its output."""
 
 import os
+import re
 import threading
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from featurestack.features_cache.feature_file import lock
 from featurestack.pipeline import extract, request
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.damaged_mp3 import damage_frame
-from tests.pipeline.extraction import cache, run
+from tests.pipeline.extraction import cache, options, run
 from tests.refusal import refused
 
 
@@ -77,6 +78,14 @@ def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
     assert (
         first == longest and others == sorted(others, reverse=True) and others[-1] == 1
     )
+
+
+def test_of_many_features_the_slowest_are_shown(sounds, capsys):
+    quick = "rms zcr centroid bandwidth rolloff flatness poly onset mel"
+    assert extract.extract_features(options(sounds, features=f"{quick} yin")) == 0
+    shown = capsys.readouterr().out
+    assert len(re.findall(r"^[a-z]+ +8 +\d+\.\d\d ", shown, re.MULTILINE)) == 8
+    assert f"and 2 faster features: {cache(sounds).folder}/costs.csv" in shown
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
