@@ -77,15 +77,17 @@ class Clip:
         self.accounted = 0  # sum of these times
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
-        """`compute()`; its own time and the intermediates used stand under `key`."""
+        """`compute()`; its own processor time and the intermediates that it used stand
+        under `key`.
+        """
         outer = self.used
         self.used = []
         before = self.accounted
-        begun = time.perf_counter_ns()
+        begun = time.thread_time_ns()
         try:
             return compute()
         finally:
-            spent = time.perf_counter_ns() - begun
+            spent = time.thread_time_ns() - begun
             of_intermediates = self.accounted - before
             self.nanoseconds[key] += spent - of_intermediates
             self.accounted = before + spent

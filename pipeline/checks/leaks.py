@@ -234,10 +234,11 @@ def duplicate_findings(
         Finding(
             "similar",
             NOTE,
-            "very similar audio under two source recordings, as an animal's calls can"
-            " be: no leak",
+            "very similar audio under two source recordings, as two calls of an animal"
+            " or two takes of one session are",
             similar,
-            of="pair",
+            "give them one group if they are of one session",
+            "pair",
         ),
         Finding(
             "two_labels",
