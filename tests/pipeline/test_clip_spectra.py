@@ -10,7 +10,7 @@ def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_i
 ):
     now = [0]  # nanoseconds
     monkeypatch.setattr(
-        "featurestack.pipeline.clip_spectra.time.perf_counter_ns", lambda: now[0]
+        "featurestack.pipeline.clip_spectra.time.thread_time_ns", lambda: now[0]
     )
 
     def lasts(nanoseconds):
