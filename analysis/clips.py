@@ -17,7 +17,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-import pandas as pd
 import soundfile
 import soxr
 from matplotlib.image import imsave
@@ -83,20 +82,6 @@ def read_batches(
             values = cache.read(feature, part)
         if part:
             yield part, values
-
-
-def sample_by_class(
-    table: pd.DataFrame, most: int, rng: np.random.Generator
-) -> pd.DataFrame:
-    """At most `most` clips, equally many of each class as far as possible."""
-    if len(table) <= most:
-        return table
-    shuffled = table.iloc[rng.permutation(len(table))]
-    # A class's first clip comes before any class's second clip.
-    turn = shuffled.groupby("label").cumcount()
-    order = turn.sort_values(kind="stable").index
-    chosen = table.loc[order[:most]]
-    return chosen.sort_index()
 
 
 # largest height and width in pixels; a card of the page is about 150 pixels wide

@@ -13,7 +13,7 @@ import pandas as pd
 from featurestack.analysis import error_browser as browser
 from featurestack.analysis import first_screen
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
-from featurestack.analysis.data_section import data_facts, data_tables
+from featurestack.analysis.data_section import clips_by_fold, data_facts
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.options import AnalysisOptions
@@ -186,13 +186,13 @@ def run_figures(page: PageInputs) -> Section:
 
 
 def data(page: PageInputs) -> Section | None:
-    """The dataset: facts, classes, and what its features tell before any training."""
+    """The dataset: facts, and the clips of each class and fold."""
     if page.cache is None:
         return None
     return Section(
         "data",
         "Data",
-        tables=data_tables(page.cache, page.features, page.writer),
+        tables={"clips": clips_by_fold(page.cache)},
         values={"data_facts": data_facts(page.cache)},
     )
 

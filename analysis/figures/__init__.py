@@ -7,8 +7,8 @@ Probabilities and rates are given from 0 to 1. In most figures line styles, mark
 numbers repeat the meaning of the colours.
 """
 
-# importing enters their figures
-from featurestack.analysis.figures import data, run  # noqa: F401
+# importing enters its figures
+from featurestack.analysis.figures import run  # noqa: F401
 from featurestack.analysis.figures.drawing import FIGURES, Figure, figure
 from featurestack.analysis.figures.saving import FigureWriter, SavedFigure
 

@@ -61,9 +61,6 @@ MANY_CLASSES = 20
 # paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
-RATES = LinearSegmentedColormap.from_list(
-    "rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"]
-)
 SPECTRUM = "magma"
 SIGNED = "PuOr"
 # Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of
@@ -242,7 +239,6 @@ def heat_map(
     *,
     bold: np.ndarray | None = None,  # (rows, columns) bool
     turn: float = 0,
-    top: bool = False,
 ) -> Axes:
     """Draw a table of coloured cells; column names are turned by degrees."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
@@ -263,13 +259,11 @@ def heat_map(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))
-    side: Any = ("left" if top else "right") if turn else "center"
+    side: Any = "right" if turn else "center"
     names = [shorten(name, 22) for name in texts]
     ax.set_xticks(
         range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor"
     )
-    if top:
-        ax.xaxis.tick_top()
     return ax
 
 

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 
 from featurestack.analysis.clips import read_batches, shrink
 from featurestack.analysis.error_browser import TOP
-from featurestack.analysis.figures.data import format_plain
 from featurestack.analysis.figures.drawing import (
     INK,
     SERIES,
@@ -84,6 +83,11 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
         panel.tick_params(length=1.5, pad=1.5)
     ax.set_title(title, pad=16)
     return ax
+
+
+def format_plain(value: float) -> str:
+    """A number with three significant digits, whole from 100 on."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:

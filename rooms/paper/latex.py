@@ -36,7 +36,6 @@ WANTED = (
     ("confusion_matrix", "precision_recall"),
     ("importance", "additions"),
     ("learning_curves",),
-    ("separability",),
 )
 
 

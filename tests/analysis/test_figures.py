@@ -25,7 +25,6 @@ NAMES = ["mel", "mel+mfcc", "chroma"]
 MANY = [f"class number {number}" for number in range(50)]
 FEATURE_MAP = RNG.normal(size=(8, 20))
 MODULATIONS = np.array([0.5, 1, 2, 4, 8, 16])  # Hz, not equally far apart
-TABLE = pd.DataFrame(RNG.random((4, 3)), CLASSES, NAMES)
 HISTORY = {
     fold: pd.DataFrame(
         {"epoch": [1, 2], "train_loss": [1.0, 3], "test_accuracy": [0.5, best]}
@@ -80,8 +79,6 @@ EXAMPLES = {
         )
     },
     "curve": {"curve": CURVE},
-    "class_means": {"means": TABLE, "row_unit": "Hz"},
-    "clips_per_fold": {"counts": (9 * TABLE).astype(int)},
     "confusion_matrix": {
         "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),
         "classes": CLASSES,
@@ -128,11 +125,9 @@ EXAMPLES = {
             )
         ]
     },
-    "separability": {"accuracy": TABLE.loc["dog"]},
 }
 LARGE = [
     ("confusion_matrix", {"counts": RNG.integers(0, 9, (50, 50)), "classes": MANY}),
-    ("clips_per_fold", {"counts": pd.DataFrame(RNG.integers(0, 9, (50, 10)), MANY)}),
 ]
 
 
@@ -225,7 +220,7 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade():
         ]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
-    maps = drawing.GREYS, drawing.ERRORS, drawing.RATES, colormaps[drawing.SIGNED]
+    maps = drawing.GREYS, drawing.ERRORS, colormaps[drawing.SIGNED]
     for shades in maps:
         for value in np.linspace(0, 1, 30):
             background = shades(value)

@@ -63,8 +63,8 @@ def files_of(folder):
 
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     files = files_of(reported.parent)
-    tables = {"comparison.tex", "separability.csv", "clips.csv"}
-    figures = {"recall_by_set.svg", "mel-resnet18.curves.svg", "separability.svg"}
+    tables = {"comparison.tex", "comparison.csv", "clips.csv"}
+    figures = {"recall_by_set.svg", "mel-resnet18.curves.svg"}
     assert files >= {f"tables/{name}" for name in tables}
     assert files >= {f"figures/{name}" for name in figures}
     assert not [name for name in files if name.endswith((".pdf", ".png", ".bib"))]
@@ -122,8 +122,6 @@ def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
 def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
     options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports")
     build(options)
-    assert "separability.svg" in stubs
-    stubs.clear()
     make_run(options.runs, workshop.table, MadeRun(), "tones")
     build(options)
     assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.reliability.svg"]
@@ -145,12 +143,11 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
         (folder / name).write_text("my own\n")
     edited = folder / "tables" / "rms-linear.classes.csv"
     edited.write_text("a remark\n")
-    (folder / "figures" / "separability.svg").write_bytes(SVG[:9])
     shutil.rmtree(options.runs / "tones" / "rms-linear")
     build(options)
     there = files_of(folder)
     kept = {"tables/rms-linear.classes.csv", "tables/clips.csv"}
-    assert own | kept | {"figures/separability.svg"} <= there
+    assert own | kept <= there
     assert "tables/rms-linear.confused.csv" not in there
     assert not there & {f"figures/recall_by_set.{kind}" for kind in ("svg", "pdf")}
     shutil.rmtree(options.runs)
