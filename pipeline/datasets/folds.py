@@ -20,7 +20,7 @@ from featurestack.features_cache.table import by_label
 from featurestack.pipeline.datasets.readers import Listing, whole_folds
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import hash_of, replace_file
 
 FOLDS = 5
 MOST_FOLDS = 100  # each fold needs a training
@@ -207,28 +207,38 @@ def draw_folds(
     which a clip may have several, are spread evenly.
 
     `kept` maps groups to folds that they keep, which StratifiedGroupKFold cannot. The
-    largest others are drawn first, into the fold with least of their classes.
+    largest others are drawn first, into the fold with least of their classes. Groups of
+    one size come in the order of a hash of their names, without the folders before
+    them: other names of classes draw the same folds.
     """
     table = pd.DataFrame({"label": pd.Series([*labels], dtype=object)})
     split = by_label(table)["label"]
-    class_of, _ = pd.factorize(split.to_numpy())
+    class_of, classes = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
-    clips = np.zeros((len(names), class_of.max() + 1))  # clips of each group, by class
-    np.add.at(clips, (group_of[split.index], class_of), 1)
-    share = clips / clips.sum(axis=0)
-    filled = np.zeros((folds, clips.shape[1]))  # share of each class in each fold
+    # a matrix of groups and classes would have gigabytes of zeros
+    pairs, clips = np.unique(
+        group_of[split.index] * len(classes) + class_of, return_counts=True
+    )
+    of_group, of_class = np.divmod(pairs, len(classes))
+    share = clips / np.bincount(class_of)[of_class]
+    first = np.searchsorted(of_group, np.arange(len(names) + 1))
+    filled = np.zeros((folds, len(classes)))  # share of each class in each fold
     fold_of = np.array([kept.get(name, 0) for name in names])
     fold_of[fold_of > folds] = 0
-    for group in np.flatnonzero(fold_of):
-        filled[fold_of[group] - 1] += share[group]
-    without_fold = np.flatnonzero(fold_of == 0)
-    drawn = np.random.default_rng(seed).permutation(without_fold)
-    sizes = clips[drawn].sum(axis=1)
-    largest_first = drawn[np.argsort(-sizes, kind="stable")]
+    stand = fold_of[of_group] > 0
+    np.add.at(filled, (fold_of[of_group[stand]] - 1, of_class[stand]), share[stand])
+    of_all = filled.sum(axis=1)
+    sizes = np.bincount(of_group, clips, len(names))
+    digests = [hash_of(f"{seed} {PurePath(str(name)).name}".encode()) for name in names]
+    by_digest = np.argsort(np.array(digests), kind="stable")
+    largest_first = by_digest[np.argsort(-sizes[by_digest], kind="stable")]
     for group in largest_first:
-        of_its_classes = (filled @ clips[group]).round(9)
-        of_all = filled.sum(axis=1).round(9)
-        emptiest = np.lexsort((of_all, of_its_classes))[0]
-        filled[emptiest] += share[group]
-        fold_of[group] = emptiest + 1
+        if fold_of[group]:
+            continue
+        own = slice(first[group], first[group + 1])
+        of_its_classes = filled[:, of_class[own]] @ clips[own]
+        fold = np.lexsort((of_all.round(9), of_its_classes.round(9)))[0]
+        filled[fold, of_class[own]] += share[own]
+        of_all[fold] += share[own].sum()
+        fold_of[group] = fold + 1
     return fold_of[group_of]

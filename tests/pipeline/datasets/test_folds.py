@@ -49,6 +49,22 @@ def test_drawn_folds_keep_groups_together_leave_those_that_stand_and_repeat(
     assert (draw_folds(labels, groups, folds, seed, kept) == drawn).all()
 
 
+def test_other_names_of_classes_and_another_order_of_clips_draw_the_same_folds():
+    rng = np.random.default_rng(0)
+    takes = rng.integers(0, 50, 200)
+    labels = takes % 4
+    drawn = draw_folds(*named("dog owl cat emu", labels, takes), 5, 3, {})
+    order = rng.permutation(200)
+    renamed = named("emu dog owl ant", labels[order], takes[order])
+    assert (draw_folds(*renamed, 5, 3, {}) == drawn[order]).all()
+
+
+def named(classes, labels, takes):
+    """Labels and groups, as of files `class/take`."""
+    names = [classes.split()[label] for label in labels]
+    return names, [f"{name}/{take}" for name, take in zip(names, takes)]
+
+
 def test_folds_fill_up_around_those_that_stand():
     # folds 1 and 2 are full already
     kept = {number: 1 + number % 2 for number in range(20)}
