@@ -181,7 +181,7 @@ def propose(
             and inputs.job.dataset not in NAMED
             and not cache.synthetic
             and any(is_file(path) for path in paths.head(20)),
-            changed=any(
+            incomplete=any(
                 threat.kind == "extracted before" for threat in inputs.found.threats
             ),
             of_clips=has_clips(cache),
@@ -193,11 +193,8 @@ def propose(
 def with_ranking(state: State, found: Findings) -> State:
     """The state with what the report found in its main ranking."""
     ranked = found.runs[: len(found.rows)]
-    trained = [
-        replace(configuration(run), outdated=run.name in found.outdated)
-        for run in ranked
-        if run.trained
-    ]
+    trained = [configuration(run) for run in ranked if run.trained]
+    outdated = any(run.name in found.outdated for run in ranked)  # then all are
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     chosen = ""
     if found.main and found.choice and found.state != "chance":
@@ -209,7 +206,7 @@ def with_ranking(state: State, found: Findings) -> State:
         chance=found.state == "chance",
         exact=all(run.exact for run in ranked),
         leak=leak,
-        stale=bool(found.outdated),
+        outdated=trained if outdated else (),
         chosen=chosen,
     )
 

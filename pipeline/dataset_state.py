@@ -18,13 +18,7 @@ from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.next_step import (
-    State,
-    Trained,
-    next_step,
-    pretrained_line,
-    without,
-)
+from featurestack.results.next_step import State, Trained, next_step, without
 from featurestack.scores.tasks.registry import has_clips
 from featurestack.storage.files import may_write
 
@@ -58,8 +52,7 @@ def state_of(
         computed = [
             name for name in cache.features if FEATURES.knows(parse_channel(name).name)
         ]
-        if computed and {*computed} != {*FEATURES.everything()}:
-            state = replace(state, features=" ".join(computed))
+        state = replace(state, frames={name: cache[name].frames for name in computed})
         features = features or cache.features
         present, cached = (
             {*originals(table)["clip_id"]} for table in (dataset.table, cache.clips)
@@ -67,20 +60,20 @@ def state_of(
         done = features and present == cached
         if dataset.read_only or (done and not missing_clips(cache, features).any()):
             frames = {name: cache[name].frames for name in features}
-            former = []
+            outdated = []
             for run in former_runs(options, dataset, cache):
                 config = run.training
                 own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
-                former.append(Trained(config.features, tuple(own), (config.seed,)))
+                outdated.append(Trained(config.features, tuple(own), (config.seed,)))
             state = replace(
                 state,
                 of_clips=has_clips(cache),
                 incomplete=False,
                 frames=frames,
-                former=former,
+                outdated=outdated,
             )
     # who has trained already is not sent to `check` first
-    if options.dataset in NAMED or dataset.read_only or state.former:
+    if options.dataset in NAMED or dataset.read_only or state.outdated:
         return state
     findings = read_check(dataset.folder, dataset.table)
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
@@ -93,8 +86,6 @@ def next_lines(state: State, dataset: Dataset) -> str:
     """Lines on the next command, and why there is no training yet."""
     command, reason = next_step(state)
     lines = [f"next: {command}"]
-    if reason == "first" and (line := pretrained_line(state)):
-        lines.append(line)
     if reason == "untrainable":
         lines = []
     elif reason == "check" and state.leak:

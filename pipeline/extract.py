@@ -282,8 +282,8 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
             f"{missing.sum():,} of {counted(len(missing), asked.noun)} are still"
             f" missing (PART={' '.join(left)})"
         )
-        state = replace(state, features=options.features, part=left[0])
-        return f"{still}\n{next_lines(state, asked.dataset)}"
+        words = f"FEATURES={options.features}", f"PART={left[0]}"
+        return f"{still}\nnext: {state.of_data('features', *words)}"
     if not cache.readable(asked.names).any():
         return f"no {asked.noun} is usable: nothing to train on"
     lines = next_lines(state, asked.dataset)

@@ -15,7 +15,6 @@ from statistics import mode
 
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.names import FRAMING, parse_channel
-from featurestack.results.published_weights import local_weights
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
@@ -23,10 +22,11 @@ MOST_COMPARED = 3
 DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
 # the spectrum, its coarse shape and its modulation in time, none of which tells another
 COMPLEMENTARY = "mel+mfcc+modulation"
-RESNET = "resnet18"
 QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
+OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"
 OF_FRAMES = "MODEL=linear"  # events: an exact model takes seconds
+MOST_NAMED = 12  # features; of more a command computes `all`
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,6 @@ class Trained:
     seeds: tuple[int, ...] = (0,)
     run: str = ""  # dataset/name
     missing_folds: bool = False
-    outdated: bool = False  # the dataset has changed since
 
 
 @dataclass(frozen=True)
@@ -49,41 +48,18 @@ class State:
     source: Sequence[str] = ()  # further words of the commands that read its audio
     # by cached feature; empty without a cache
     frames: Mapping[str, int] = field(default_factory=dict)
-    part: str = ""  # the part of the clips to extract next, such as 2/3
-    features: str = ""  # the ones that `features` computes; '' for its default
-    changed: bool = False  # clips are new, removed or changed since extraction
-    incomplete: bool = False  # the cache lacks clips or features
+    incomplete: bool = False  # the cache lacks clips or features of today
     unchecked: bool = False  # the audio is the user's own and `check` has not seen it
     leak: bool = False  # the same audio may lie in two folds
     untrainable: bool = False  # the clips have only one class or fold
     audio: bool = True  # further features can be computed
-    former: Sequence[Trained] = ()  # runs of the clips before they changed
-    stale: bool = False  # some run is of other clips, so that RETRAIN=1 is needed
+    outdated: Sequence[Trained] = ()  # runs of the clips before they changed
     of_clips: bool = True  # its models answer each clip
-    ran: bool = False  # a run has just ended
     chosen: str = ""  # the run of the recommended feature set, as dataset/name
     ranked: int = 0  # number of configurations that a report ranks
     trained: Sequence[Trained] = ()  # those of them that were trained, the best first
     chance: bool = False  # none of them beats chance
     exact: bool = False  # another seed would change none of them
-
-    @property
-    def joined(self) -> Mapping[str, int]:
-        """The cached features that a set may have: frames need the best run's rate."""
-        counts = [count for count in self.frames.values() if count > 1]
-        if self.of_clips or not counts:
-            return self.frames
-
-        def alike(rate: int) -> int:
-            return sum(abs(count - rate) <= 1 for count in counts)
-
-        rate = max(counts, key=alike)
-        if self.trained:
-            name, _, _ = self.best.features.split("+")[0].partition(":")
-            rate = self.frames.get(name, rate)
-        return {
-            name: count for name, count in self.frames.items() if abs(count - rate) <= 1
-        }
 
     @property
     def best(self) -> Trained:
@@ -96,9 +72,8 @@ class State:
 
     def again(self, *sets: str) -> str:
         """The best run's command for these sets, after extracting what is missing."""
-        given = [*self.given, *(["RETRAIN=1"] if self.stale else [])]
         words = f"FEATURES={' '.join(sets)}", *self.best.words
-        command = make_command("sweep", *given, *words)
+        command = make_command("sweep", *self.given, *words)
         names = dict.fromkeys(name for features in sets for name in features.split("+"))
         lacking = [name for name in names if name not in self.frames]
         if not (self.frames and lacking):
@@ -171,43 +146,54 @@ def untried(state: State) -> list[str]:
     tried = {
         unframed(name) for run in state.trained for name in run.features.split("+")
     }
-    left = {n: count for n, count in state.joined.items() if unframed(n) not in tried}
+    left = {n: count for n, count in state.frames.items() if unframed(n) not in tried}
     first = first_compared(left)
     if not first and state.audio and state.of_clips:
         first = [name for name in DIFFERENT if name not in tried][:2]
     return first
 
 
+def joinable(state: State, name: str, others: Iterable[str]) -> list[str]:
+    """Those of the others that can be in a set with a feature: models of frames need
+    its frame rate.
+    """
+    if state.of_clips:
+        return [*others]
+    counts = [state.frames.get(other.partition(":")[0]) for other in (name, *others)]
+    return [
+        other
+        for other, count in zip(others, counts[1:])
+        if counts[0] and count and abs(counts[0] - count) <= 1
+    ]
+
+
 # ---- commands
 
 
 def features(state: State) -> str:
-    """Features of the clips of today, or of the part that is left."""
-    named = state.features
-    if state.changed:
-        named = " ".join(state.frames) or "all"
-    words = [f"FEATURES={named}"] if named else []
-    return state.of_data(
-        "features", *words, *([f"PART={state.part}"] * bool(state.part))
-    )
+    """The cached features, of the clips of today; many are `all` and the variants."""
+    named = [*state.frames]
+    if len(named) > MOST_NAMED:
+        named = ["all", *[name for name in named if "@" in name]]
+    words = [f"FEATURES={' '.join(named)}"] if {*named} - {"all"} else []
+    return state.of_data("features", *words)
 
 
 def retrain(state: State) -> str:
-    """Runs of the clips before: those of the words that most of them have."""
-    runs = state.former or [run for run in state.trained if run.outdated]
-    most = mode(run.words for run in runs)
-    return sweeps(
-        [*state.given, "RETRAIN=1"], [run for run in runs if run.words == most]
-    )
+    """The runs of the clips before whose words most of them have."""
+    most = mode(run.words for run in state.outdated)
+    runs = [run for run in state.outdated if run.words == most]
+    return sweeps([*state.given, "RETRAIN=1"], runs)
 
 
 def first(state: State) -> str:
     """A few sets by a quick model, or a run of the only feature."""
-    compared = first_compared(state.joined)
-    if local_weights(RESNET) and (command := pretrained(state)):
-        return command
+    compared = first_compared(state.frames)
     if compared:
-        sets = [*compared, "+".join(compared), complementary(state.joined)]
+        joined = joinable(state, compared[0], compared)
+        sets = [*compared, "+".join(joined)]
+        if state.of_clips:
+            sets.append(complementary(state.frames))
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
         command = "sweep" if len(compared) > 1 else "train"
         quick = QUICK if state.of_clips else OF_FRAMES
@@ -216,27 +202,8 @@ def first(state: State) -> str:
         return state.of_data("features")
     vectors = [name for name, count in state.frames.items() if count == 1]
     words = f"FEATURES={next(iter(vectors or state.frames))}"
-    model = [] if vectors else [OF_WAVEFORM]
-    return make_command("train", *state.given, words, *model)
-
-
-def pretrained(state: State) -> str:
-    """The command that trains ImageNet's ResNet-18 further; '' if it cannot."""
-    mel = by_unframed(state.frames).get("mel")
-    if not mel or not state.of_clips:
-        return ""
-    return make_command("train", *state.given, f"FEATURES={mel}", "WEIGHTS=imagenet")
-
-
-def pretrained_line(state: State) -> str:
-    """The gain by ImageNet's weights and the words to type, if they are not here."""
-    command = pretrained(state)
-    if local_weights(RESNET) or not command:
-        return ""
-    return (
-        f"or from ImageNet's weights: {command}   (fetches 47 MB; ResNet-18 on ESC-50"
-        " has 84.7 % with them, 64.5 % without)"
-    )
+    model = OF_VECTORS if vectors else OF_WAVEFORM
+    return make_command("train", *state.given, words, model)
 
 
 def combine(state: State) -> str:
@@ -244,40 +211,43 @@ def combine(state: State) -> str:
     single, *others = dict.fromkeys(state.best.features.split("+"))
     if others:
         return state.again(single, *others)
-    further = untried(state)[:1]
+    further = joinable(state, single, untried(state))[:1]
     return state.again(*further, f"{single}+{further[0]}") if further else ""
 
 
 def network(state: State) -> str:
-    """A small network on the best features."""
-    vectors = all(
-        state.frames.get(name) == 1 for name in state.best.features.split("+")
-    )
-    model = [QUICK] if state.of_clips and not vectors else []
+    """A small network on the best feature maps; '' if they are none."""
+    names = state.best.features.split("+")
+    if not state.of_clips or any(state.frames.get(name) == 1 for name in names):
+        return ""
     others = without(state.best.words, "MODEL")
     words = f"FEATURES={state.best.features}"
-    return make_command("train", *state.given, words, *model, *others)
+    return make_command("train", *state.given, words, QUICK, *others)
 
 
-def predict_by(state: State, run: str, audio: str = "FILE") -> str:
+def predict(state: State) -> str:
+    """New recordings, by the recommended run or the best one."""
+    # with its dataset: others may have a run of that name
+    return predict_by(state.given, state.chosen or state.best.run)
+
+
+def predict_by(given: Sequence[str], run: str, audio: str = "FILE") -> str:
     """The command that predicts new audio by a run."""
-    runs = without(state.given, "DATASET", "NAME", "DATA")
+    runs = without(given, "DATASET", "NAME", "DATA")
     return make_command("predict", f"AUDIO={audio}", f"RUN={run}", *runs)
 
 
 # key of the reason in a report's sentences, whether a state has it, and the command; ''
 # if there is none after all
 RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] = (
-    ("extract", lambda s: s.part or s.changed, features),
     (
         "check",
         lambda s: s.leak or (s.unchecked and s.of_clips),
         lambda s: s.of_data("check"),
     ),
     ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
-    ("complete", lambda s: s.incomplete, features),
-    ("again", lambda s: s.former or any(run.outdated for run in s.trained), retrain),
-    ("report", lambda s: s.ran, lambda s: make_command("analysis", *s.given)),
+    ("extract", lambda s: s.incomplete, features),
+    ("again", lambda s: s.outdated, retrain),
     ("first", lambda s: not s.trained and not s.chosen, first),
     ("different", lambda s: s.chance and untried(s), lambda s: s.again(*untried(s))),
     ("combine", lambda s: s.ranked == 1 and not s.chosen, combine),
@@ -287,8 +257,7 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
         lambda s: sweeps(s.given, s.trained[:2]),
     ),
     ("network", lambda s: s.exact and not s.chance and not s.chosen, network),
-    # with its dataset: others may have a run of that name
-    ("predict", lambda s: s.audio, lambda s: predict_by(s, s.chosen or s.best.run)),
+    ("predict", lambda s: s.audio, predict),
     ("paper", lambda s: True, lambda s: make_command("analysis", *s.given, "PAPER=1")),
 )
 

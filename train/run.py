@@ -21,11 +21,12 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.table import originals, source_changes
-from featurestack.results.next_step import State, next_step, predict_by
+from featurestack.results.next_step import predict_by
 from featurestack.results.run_folder import (
     RETRAINED,
     RETRAINING,
@@ -73,12 +74,11 @@ def run_summary(run: RunFolder) -> str:
 
 def next_steps(options: RunOptions, folder: RunFolder) -> str:
     """The commands to type next: the report's, of events the detection's too."""
-    state = State(option_words(options, OPTIONS_OF_ANALYSIS), ran=True)
-    command, _ = next_step(state)
-    lines = [f"next: {command}"]
+    given = option_words(options, OPTIONS_OF_ANALYSIS)
+    lines = [f"next: {make_command('analysis', *given)}"]
     if folder.task.stages.instead:
         run = f"{folder.path.parent.name}/{folder.name}"
-        detection = predict_by(state, run, "FOLDER")
+        detection = predict_by(given, run, "FOLDER")
         lines.append(
             f"then: {detection}   (detections in recordings; TABLES=FOLDER scores them)"
         )

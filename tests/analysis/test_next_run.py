@@ -90,10 +90,10 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             audio=False,
         ),
         case(
-            "a network follows a linear model of brought features",
+            "no network follows a linear model of vectors",
             of_sets(model="linear", a=0.8),
-            "network",
-            "make train DATASET=made RUNS=elsewhere FEATURES=a",
+            "paper",
+            "make analysis DATASET=made RUNS=elsewhere PAPER=1",
             frames={"a": 1},
             audio=False,
         ),

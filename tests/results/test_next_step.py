@@ -2,18 +2,9 @@
 tests/analysis/test_next_run.py.
 """
 
-from dataclasses import replace
-
 import pytest
 
-from featurestack.results import published_weights
-from featurestack.results.next_step import State, next_step, pretrained_line
-
-
-@pytest.fixture(autouse=True)
-def without_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(published_weights, "FOLDER", tmp_path / "models")
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+from featurestack.results.next_step import State, next_step
 
 
 @pytest.mark.parametrize(
@@ -35,7 +26,7 @@ def without_weights(tmp_path, monkeypatch):
         ),
         ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texturenet"),
         ("waveform", "train DATASET=synth FEATURES=waveform MODEL=aclnet"),
-        ("embedding", "train DATASET=synth FEATURES=embedding"),
+        ("embedding", "train DATASET=synth FEATURES=embedding MODEL=ridge"),
         ("", "features DATASET=synth"),
     ],
 )
@@ -48,28 +39,20 @@ def test_a_few_sets_by_a_quick_model_are_proposed(cached, quick):
     assert next_step(state) == (f"make {quick}", "first")
 
 
-def test_imagenets_weights_are_proposed_first_if_they_are_here(tmp_path):
-    state = State(["DATASET=synth"], frames={"mel": 44, "mfcc": 44})
-    command = "make train DATASET=synth FEATURES=mel WEIGHTS=imagenet"
-    assert f"{command}   (fetches 47 MB" in pretrained_line(state)
-    assert "WEIGHTS" not in next_step(state)[0]
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "resnet18-mine.pth").touch()
-    assert next_step(state) == (command, "first") and not pretrained_line(state)
-    frames = replace(state, of_clips=False)
-    assert "WEIGHTS" not in next_step(frames)[0] and not pretrained_line(frames)
+def test_many_features_are_not_typed_out():
+    frames = {f"f{number}": 44 for number in range(36)}
+    state = State(["DATASET=a"], frames=frames, incomplete=True)
+    assert next_step(state) == ("make features DATASET=a", "extract")
+    state = State(["DATASET=a"], frames=frames | {"mel@n_mels=64": 44}, incomplete=True)
+    command, _ = next_step(state)
+    assert command == "make features DATASET=a FEATURES='all mel@n_mels=64'"
 
 
 @pytest.mark.parametrize(
     ("stands", "reason", "command"),
     [
         (
-            {"part": "2/3"},
-            "extract",
-            "make features DATASET=a SAMPLE_RATE=8000 PART=2/3",
-        ),
-        (
-            {"changed": True, "unchecked": True},
+            {"incomplete": True},
             "extract",
             "make features DATASET=a SAMPLE_RATE=8000 FEATURES=mel",
         ),
@@ -79,8 +62,6 @@ def test_imagenets_weights_are_proposed_first_if_they_are_here(tmp_path):
             "make check DATASET=a SAMPLE_RATE=8000",
         ),
         ({"untrainable": True, "incomplete": True}, "untrainable", "make data "),
-        ({"incomplete": True, "ran": True}, "complete", "make features DATASET=a "),
-        ({"ran": True}, "report", "make analysis DATASET=a RUNS=r"),
         (
             {"chosen": "a/mel-texturenet"},
             "predict",
