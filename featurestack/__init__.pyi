@@ -1039,24 +1039,6 @@ def detections(
     quiet: print nothing; warnings stay
     """
 
-def event_scores(
-    events: pd.DataFrame | Sequence[tuple[float, float]],
-    detections: pd.DataFrame | Sequence[tuple[float, float]],
-    seconds: Mapping[str, float] | float | None = None,
-) -> pd.DataFrame:
-    """Scores of detections against annotated events, one row per label and one for
-    all: F1 at IoU 0.5 with its interval by recording, found, false alarms an hour,
-    onset errors.
-
-    events, detections  lists of (start, end) in seconds, or data frames with start,
-                        end, and perhaps file and label
-    seconds             the duration of the recording, or of each by file; by
-        default
-                        until the last end
-
-        fs.event_scores([(0.5, 1.2), (3.0, 3.4)], [(0.6, 1.2)], seconds=10)
-    """
-
 def importance(
     features: str = 'mel mfcc chroma',
     *,

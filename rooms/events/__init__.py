@@ -21,11 +21,11 @@ def load_options() -> Loaded:
     return (DetectionOptions,)
 
 
-@ROOM.functions("events", "detections", "event_scores")
+@ROOM.functions("events", "detections")
 def load_functions() -> Loaded:
-    from featurestack.rooms.events.functions import detections, event_scores, events
+    from featurestack.rooms.events.functions import detections, events
 
-    return events, detections, event_scores
+    return events, detections
 
 
 @ROOM.models("frames", "linear_frames", needs="events")

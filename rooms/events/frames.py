@@ -412,20 +412,3 @@ def cross_fitted(
         for name, own in detect_all(frames, probabilities, rules).items():
             found[name].append(own.take(fold[own.stretch] == tested))
     return {name: scores.together(parts) for name, parts in found.items()}
-
-
-def scores_of_tables(
-    events: pd.DataFrame,
-    detections: pd.DataFrame,
-    seconds: Mapping[str, float],
-    classes: Sequence[str],
-) -> pd.DataFrame:
-    """`score_table` of tables with file, start, end and label; of the files in
-    `seconds`, file -> duration, and of these classes.
-    """
-    stretches = pd.DataFrame({"file": [*seconds], "end": [*seconds.values()]})
-    stretches = stretches.assign(start=0.0, fold=0, frames=0)
-    nothing = Frames(stretches, np.empty(0), 0.0, tuple(classes))
-    found = nothing.spans(detections)
-    tallies = scores.tally_all(nothing.spans(events), found, nothing.seconds)
-    return scores.score_table(tallies)

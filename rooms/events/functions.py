@@ -1,6 +1,5 @@
-"""`make events`, `fs.events(...)`, `fs.detections(...)` and `fs.event_scores(...)`."""
+"""`make events`, `fs.events(...)` and `fs.detections(...)`."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,37 +48,3 @@ def detections(options: DetectionOptions) -> "pd.DataFrame":
         )
     table, _ = find_detections(options, model, find_recordings(options.audio))
     return table
-
-
-def event_scores(
-    events: "pd.DataFrame | Sequence[tuple[float, float]]",
-    detections: "pd.DataFrame | Sequence[tuple[float, float]]",
-    seconds: "Mapping[str, float] | float | None" = None,
-) -> "pd.DataFrame":
-    """Scores of detections against annotated events, one row per label and one for
-    all: F1 at IoU 0.5 with its interval by recording, found, false alarms an hour,
-    onset errors.
-
-    events, detections  lists of (start, end) in seconds, or data frames with start,
-                        end, and perhaps file and label
-    seconds             the duration of the recording, or of each by file; by default
-                        until the last end
-
-        fs.event_scores([(0.5, 1.2), (3.0, 3.4)], [(0.6, 1.2)], seconds=10)
-    """
-    import pandas as pd
-
-    from featurestack.rooms.events.frames import scores_of_tables
-
-    tables = []
-    for given in (events, detections):
-        columns = None if hasattr(given, "columns") else ["start", "end"]
-        table = pd.DataFrame(given, columns=columns)
-        others = {"file": "recording", "label": "event"}
-        tables.append(table.assign(**{n: table.get(n, others[n]) for n in others}))
-    together = pd.concat(tables)
-    if not isinstance(seconds, Mapping):
-        last = together.groupby("file")["end"].max()
-        seconds = {file: seconds or end for file, end in last.items()}
-    classes = sorted(together["label"].unique())
-    return scores_of_tables(tables[0], tables[1], seconds, classes)

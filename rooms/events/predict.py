@@ -31,11 +31,11 @@ from featurestack.rooms.events.frames import (
     Rule,
     detect_all,
     place,
-    scores_of_tables,
 )
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.recordings import measure_recordings
+from featurestack.rooms.events.scores import score_table, tally_all
 from featurestack.rooms.events.tested import score_lines
 from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import PredictOptions
@@ -224,4 +224,9 @@ def score(
             tell(f"{what}, not scored: {', '.join(sorted(names))}")
     annotated = annotations.annotated & seconds.keys()
     durations = {name: seconds[name] for name in sorted(annotated)}
-    return scores_of_tables(annotations.events, detections, durations, model.classes)
+    stretches = pd.DataFrame({"file": [*durations], "end": [*durations.values()]})
+    stretches = stretches.assign(start=0.0, fold=0, frames=0)
+    recordings = Frames(stretches, np.empty(0), 0.0, tuple(model.classes))
+    events = recordings.spans(annotations.events)
+    found = recordings.spans(detections)
+    return score_table(tally_all(events, found, recordings.seconds))

@@ -1,10 +1,8 @@
 """Scores of detections, worked out by hand; matching as mir_eval's."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-import featurestack as fs
 from featurestack.rooms.events.scores import (
     ALL,
     Spans,
@@ -104,13 +102,3 @@ def test_intervals_come_from_recordings():
     assert row["high"] - row["low"] > 0.2  # a recording counts as one, not as 20
     whole = scores_of(events, events, np.full(10, 100.0)).loc["a"]
     assert whole["low"] < 1 == whole["high"]  # ten perfect recordings are no proof
-
-
-def test_lists_of_intervals_are_scored_as_tables_are():
-    events = [(0.5, 1.2), (3.0, 3.4)]
-    alone = fs.event_scores(events, [(0.6, 1.2), (5.0, 5.5)], seconds=10)
-    assert alone.loc["event", ["precision", "recall"]].tolist() == [0.5, 0.5]
-    table = pd.DataFrame(events, columns=["start", "end"]).assign(label="owl")
-    table = pd.concat([table.assign(file="a"), table.assign(file="b")])
-    scores = fs.event_scores(table, table[table["file"] == "a"])
-    assert scores.loc["owl", "recall"] == 0.5 and scores.loc["owl", "precision"] == 1
