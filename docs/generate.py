@@ -379,9 +379,8 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "reason": "why it is not compared",
             "macro_auroc": "mean area under the ROC curve; several labels",
             "lwlrap": "label-weighted label-ranking average precision; several labels",
-            "f1_iou_0.3": "F1 of events at IoU 0.3; of events, like the next ones",
-            "f1_iou_0.7": "F1 of events at IoU 0.7",
-            "found": "share of the events that a detection of their label lies on",
+            "found": "of events, as the next ones: the share with a detection of their"
+            " label on them",
             "false_alarms": "detections per hour that lie on no event",
             "wrong_names": "detections per hour on an event of another label alone",
             "onset_ms": "median milliseconds between the starts of partners",

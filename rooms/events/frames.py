@@ -393,7 +393,7 @@ def count_rules(
             rule = replace(grid[place], least_length=0.0)
             every = {name: detect(frames, probabilities[:, number], rule)}
             found = without_ignored(frames, events, every)[name]
-            _, partner = scores.match(own, found, scores.IOU)
+            _, partner = scores.match(own, found)
             for row, spans in enumerate((found.take(partner), found)):
                 for index in range(place, place + lengths):
                     kept = spans.lasts >= grid[index].least_length

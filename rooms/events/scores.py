@@ -33,7 +33,6 @@ from featurestack.scores.metrics import Floats, Ints
 
 Mask = NDArray[np.bool_]
 IOU = 0.5
-OTHER_IOUS = (0.3, 0.7)
 COLLAR = 0.05  # seconds
 ROUNDING = 1e-9  # seconds, of times on the axis
 ALL = "all classes"
@@ -62,12 +61,12 @@ class Spans(NamedTuple):
 # ---- matching
 
 
-def match(events: Spans, detections: Spans, iou: float) -> tuple[Ints, Ints]:
+def match(events: Spans, detections: Spans) -> tuple[Ints, Ints]:
     """The events and detections that are partners, as many as possible."""
     if is_points(events):
         pairs = near_points(events, detections)
     else:
-        pairs = overlapping(events, detections, iou)
+        pairs = overlapping(events, detections)
     shape = len(events.start), len(detections.start)
     allowed = csr_matrix((np.ones(pairs.shape[1]), pairs), shape)
     partner = maximum_bipartite_matching(allowed, perm_type="column")  # -1: none
@@ -75,16 +74,16 @@ def match(events: Spans, detections: Spans, iou: float) -> tuple[Ints, Ints]:
     return event, partner[event].astype(np.intp)
 
 
-def overlapping(events: Spans, detections: Spans, iou: float) -> Ints:
-    """(2, P) events and detections with at least this IoU, 0.3 or more.
+def overlapping(events: Spans, detections: Spans) -> Ints:
+    """(2, P) events and detections with an IoU of at least IOU.
 
-    Such a detection covers 0.3 of the event, and so one of three times that lie a
-    quarter of the event apart: three searches an event, whatever lasts how long.
+    Such a detection covers half of the event, and so one of the times at 0.4 and 0.6 of
+    it: two searches an event, whatever lasts how long.
     """
     if not len(detections.start):
         return np.empty((2, 0), np.intp)
     pairs = []
-    for part in (0.25, 0.5, 0.75):
+    for part in (0.4, 0.6):
         times = events.start + part * events.lasts
         begun = np.searchsorted(detections.start, times, side="right") - 1
         event = np.flatnonzero(begun >= 0)
@@ -94,7 +93,7 @@ def overlapping(events: Spans, detections: Spans, iou: float) -> Ints:
     end = events.end[event], detections.end[detection]
     shared = np.minimum(*end) - np.maximum(*start)
     whole = np.maximum(*end) - np.minimum(*start)
-    near = shared >= iou * whole - ROUNDING
+    near = shared >= IOU * whole - ROUNDING
     return np.stack([event[near], detection[near]])
 
 
@@ -142,12 +141,11 @@ def lie_on(spans: Spans, others: Spans) -> Mask:
 class Tally:
     """The counts of one label, or of several together, in S stretches."""
 
-    # (8, S) partners at IOU, events, detections, partners at OTHER_IOUS, found events,
-    # false alarms, detections under a wrong name
+    # (6, S) partners, events, detections, found events, false alarms, detections under
+    # a wrong name
     by_stretch: Floats
     seconds: Floats  # (S,) that the stretches last
     onsets: "pd.Series[float]"  # seconds between the starts of partners, by stretch
-    points: bool  # events have no length, so that there is no IoU
 
     @property
     def counts(self) -> Floats:
@@ -158,17 +156,15 @@ class Tally:
         """The counts of the chosen (S,) stretches alone."""
         onsets = self.onsets[chosen[self.onsets.index]]
         counts = self.by_stretch[:, chosen]
-        return Tally(counts, self.seconds[chosen], onsets, self.points)
+        return Tally(counts, self.seconds[chosen], onsets)
 
     def scores(self) -> dict[str, float]:
         """The columns of `score_table`."""
         sums = self.by_stretch.sum(axis=1).tolist()
-        partners, events, detections, *at_iou, found, false_alarms, wrong_names = sums
+        partners, events, detections, found, false_alarms, wrong_names = sums
         both = events + detections
         hours = self.seconds.sum() / 3600
         low, high = f1_interval(self.counts[None])
-        whole = np.nan if self.points else both
-        others = zip(OTHER_IOUS, at_iou)
         return {
             "events": int(events),
             "detections": int(detections),
@@ -177,7 +173,6 @@ class Tally:
             "high": high,
             "precision": ratio(partners, detections),
             "recall": ratio(partners, events),
-            **{f"f1_iou_{iou:g}": ratio(2 * own, whole) for iou, own in others},
             "found": ratio(found, events),
             "false_alarms": false_alarms / hours,
             "wrong_names": wrong_names / hours,
@@ -188,8 +183,8 @@ class Tally:
 
 def score_table(tallies: Mapping[Any, Tally]) -> pd.DataFrame:
     """Scores of each label: events, detections, f1, low and high (its 95 % interval by
-    recording), precision, recall, f1_iou_0.3, f1_iou_0.7, found, false_alarms and
-    wrong_names an hour, onset_ms (median) and onset_90_ms.
+    recording), precision, recall, found, false_alarms and wrong_names an hour, onset_ms
+    (median) and onset_90_ms.
     """
     rows = {name: own.scores() for name, own in tallies.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
@@ -208,25 +203,26 @@ def tally_all(
         np.sum([own.by_stretch for own in tallies.values()], axis=0),
         seconds,
         pd.concat([own.onsets for own in tallies.values()]),
-        all(own.points for own in tallies.values()),
     )
     return {**tallies, ALL: whole}
 
 
 def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Tally:
     """The tally of one label; `every` are the events of all labels."""
-    event, detection = match(events, detections, IOU)
-    counted = [events.take(event), events, detections]
-    for iou in OTHER_IOUS:
-        partners, _ = match(events, detections, iou)
-        counted.append(events.take(partners))
+    event, detection = match(events, detections)
     wrong = errors(events, detections, every)
-    found = events.take(lie_on(events, detections))
-    counted += [found, wrong["false alarm"], wrong["wrong name"]]
+    counted = [
+        events.take(event),
+        events,
+        detections,
+        events.take(lie_on(events, detections)),
+        wrong["false alarm"],
+        wrong["wrong name"],
+    ]
     apart = np.abs(events.start[event] - detections.start[detection])
     onsets = pd.Series(apart, events.stretch[event])
     numbers = [np.bincount(spans.stretch, minlength=len(seconds)) for spans in counted]
-    return Tally(np.stack(numbers).astype(float), seconds, onsets, is_points(events))
+    return Tally(np.stack(numbers).astype(float), seconds, onsets)
 
 
 def errors(events: Spans, detections: Spans, every: Spans) -> dict[str, Spans]:

@@ -64,7 +64,6 @@ def events(page: PageInputs) -> Section | None:
                 "audio": audio,
                 "same_place": SAME_PLACE if first.unit == "block" else "",
                 "unit": first.unit,
-                "points": first.tallies[ALL].points,
                 "rules": first.frames.stretches["fold"].nunique() > 1,
             }
         },

@@ -50,14 +50,7 @@ if TYPE_CHECKING:
 
 FRAMES_FILE = "frames.npz"
 # scores beside the F1 at IoU 0.5, of a class and of a fold
-SCORE_COLUMNS = (
-    "f1_iou_0.3",
-    "f1_iou_0.7",
-    "found",
-    "false_alarms",
-    "wrong_names",
-    "onset_ms",
-)
+SCORE_COLUMNS = ("found", "false_alarms", "wrong_names", "onset_ms")
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 # columns of both tables in FRAMES_FILE, and their types
 STRETCHES = {"file": str, "start": float, "end": float, "group": str, "frames": int}
@@ -156,7 +149,7 @@ class ScoredFrames:
             counts[0] = 0
             for name, own in self.detections.items():
                 moved = self.frames.shifted(own, share)
-                partner, _ = scores.match(self.spans[name], moved, scores.IOU)
+                partner, _ = scores.match(self.spans[name], moved)
                 stretch = self.spans[name].stretch[partner]
                 counts[0] += np.bincount(stretch, minlength=len(share))
             shifts.append(counts)
@@ -248,14 +241,8 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
     if np.isfinite(row["low"]):
         ends = f"{row['low']:.3f} to {row['high']:.3f}"
         interval = f" (95 % CI {ends}, {by_unit(unit)})"
-    f1 = f"F1 within 50 ms {row['f1']:.3f}{interval}"  # points
-    if not np.isnan(row["f1_iou_0.3"]):
-        f1 = (
-            f"F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"
-            f" {row['f1_iou_0.3']:.3f}, 0.7 {row['f1_iou_0.7']:.3f}"
-        )
     return [
-        f"{what}: {f1}",
+        f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}",
         (
             f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
             f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
@@ -395,8 +382,6 @@ EVENT_F1 = EventF1(
     errors="",
     pooled=True,
     score_columns=(
-        ("f1_iou_0.3", "F1 at IoU 0.3", "decimals", False),
-        ("f1_iou_0.7", "F1 at IoU 0.7", "decimals", False),
         ("false_alarms", "False alarms an hour", "number", True),
         ("onset_ms", "Onset error, ms, mean of folds", "number", True),
     ),
@@ -407,8 +392,6 @@ EVENT_F1 = EventF1(
         ("f1", "F1 at IoU 0.5", "decimals"),
         ("low", "From", "decimals"),
         ("high", "To", "decimals"),
-        ("f1_iou_0.3", "at IoU 0.3", "decimals"),
-        ("f1_iou_0.7", "at IoU 0.7", "decimals"),
         ("found", "Found", "decimals"),
         ("false_alarms", "False alarms an hour", "number"),
         ("wrong_names", "Wrong name, an hour", "number"),

@@ -5,6 +5,7 @@ import pytest
 
 from featurestack.rooms.events.scores import (
     ALL,
+    IOU,
     Spans,
     lie_on,
     match,
@@ -22,23 +23,21 @@ def spans_of(start, end, stretch):
     return Spans(start, end, stretch, np.full(len(start), np.nan))
 
 
-def pairs_of(events, detections, iou):
-    event, detection = match(events, detections, iou)
+def pairs_of(events, detections):
+    event, detection = match(events, detections)
     return list(zip(event.tolist(), detection.tolist()))
 
 
 def test_partners_share_half_of_the_time_that_one_of_them_lasts():
     events = spans((0, 1), (2, 3), (4, 5))
     detections = spans((0, 2), (2.5, 3.5), (4.1, 4.9))
-    assert pairs_of(events, detections, 0.5) == [(0, 0), (2, 2)]
-    assert pairs_of(events, detections, 0.3) == [(0, 0), (1, 1), (2, 2)]
-    assert pairs_of(events, detections, 0.7) == [(2, 2)]
+    assert pairs_of(events, detections) == [(0, 0), (2, 2)]
 
 
 def test_as_many_as_possible_have_a_partner():
-    # the middle detection may be either event's, the last one only the second's
-    events = spans((0, 1), (0.2, 1.4))
-    assert pairs_of(events, spans((0.1, 1.0), (1.0, 1.4)), 0.3) == [(0, 0), (1, 1)]
+    # the first detection may be either event's, the last one only the second's
+    events = spans((0, 1), (0.2, 1.2))
+    assert pairs_of(events, spans((0.2, 0.7), (0.7, 1.2))) == [(0, 0), (1, 1)]
 
 
 def test_pairs_are_those_of_all_comparisons():
@@ -54,9 +53,8 @@ def test_pairs_are_those_of_all_comparisons():
         whole = np.maximum.outer(events.end, detections.end) - np.minimum.outer(
             events.start, detections.start
         )
-        for iou in (0.3, 0.5, 0.7):
-            expected = np.argwhere(shared >= iou * whole)
-            assert np.array_equal(overlapping(events, detections, iou).T, expected)
+        expected = np.argwhere(shared >= IOU * whole)
+        assert np.array_equal(overlapping(events, detections).T, expected)
         lies = (events.middle[:, None] >= detections.start) & (
             events.middle[:, None] <= detections.end
         )
@@ -69,7 +67,7 @@ def test_pairs_are_those_of_all_comparisons():
 def test_points_match_within_the_collar():
     events = spans((1, 1), (2, 2))
     detections = spans((1.04, 1.04), (1.06, 1.06), (2.06, 2.06))
-    event, detection = match(events, detections, 0.5)
+    event, detection = match(events, detections)
     assert (event.tolist(), detection.tolist()) == ([0], [0])
 
 

@@ -11,7 +11,6 @@ from featurestack.rooms.events.tested import (
     EVENT_F1,
     ScoredFrames,
     jackknife_values,
-    score_lines,
 )
 from featurestack.rooms.events.tests.field import frames
 from featurestack.scores.tasks.registry import task_of
@@ -53,14 +52,6 @@ def test_detections_at_other_times_are_chance():
     assert EVENT_F1.seed_scores(run)[0] == 1
     # sounds at regular times are met again by some shifts
     assert 0.2 < EVENT_F1.chance_values(run, np.ones(2)).sum() < 0.8
-
-
-def test_points_have_no_score_at_an_iou():
-    own = two_stretches(np.zeros(20), [("r0", 0.2, 0.2, "x"), ("r1", 0.3, 0.3, "x")])
-    first, _ = score_lines(own.scores(), "events")
-    assert "F1 within 50 ms 0.000" in first and "IoU" not in first
-    spans = two_stretches(np.zeros(20), [("r0", 0.2, 0.5, "x")])
-    assert "F1 at IoU 0.5 0.000" in score_lines(spans.scores(), "events")[0]
 
 
 def test_the_loss_of_frames_is_that_of_what_is_true():
