@@ -50,7 +50,7 @@ def training(options: TrainingBenchOptions) -> int:
         plain = replace(run, augment="none")
         loops = {
             "from memory": epoch_of(trainer_of(run, compute)),
-            "streamed": epoch_of(trainer_of(replace(run, resident="stream"), compute)),
+            "streamed": epoch_of(trainer_of(run, compute, streamed=True)),
             "on bare tensors": epoch_of(trainer_of(plain, compute, bare=True)),
         }
         data, network = (
@@ -97,13 +97,16 @@ def make_run(folder: Path, clips: int) -> RunOptions:
     )
 
 
-def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trainer:
+def trainer_of(
+    run: RunOptions, compute: Compute, *, streamed: bool = False, bare: bool = False
+) -> Trainer:
     """Fold 1, ready to train; if `bare`, on prepared tensors, without reading and
     resizing.
     """
     plan = make_plan(run)
     clips = measure_clips(plan)
-    data = load_fold(plan, 1, plan.split(1), clips, compute.device)
+    split = plan.split(1)
+    data = load_fold(plan, 1, split, clips, compute.device, streamed=streamed)
     network = compute.place(draw_network(plan, 1))
     trainer = Trainer(data, network, compute, compute.compile(network))
     if bare:

@@ -293,7 +293,6 @@ def fit(
     compile: bool = False,
     folds: int | Sequence[int] = (),
     curve: int = 20,
-    resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     tag: str = '',
     note: str = '',
@@ -375,7 +374,6 @@ def fit(
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
         scores; 0 scores at the end only
-    resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
     tag: suffix of the folder's name, for runs that would share it
@@ -422,7 +420,6 @@ def own_run(
     compile: bool = False,
     folds: int | Sequence[int] = (),
     curve: int = 20,
-    resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     tag: str = '',
     note: str = '',
@@ -508,7 +505,6 @@ def own_run(
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
         scores; 0 scores at the end only
-    resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
     tag: suffix of the folder's name, for runs that would share it
@@ -666,7 +662,6 @@ def sweep(
     compile: bool | Sequence[bool] = False,
     folds: int | Sequence[int] = (),
     curve: int = 20,
-    resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     tag: str = '',
     note: str = '',
@@ -745,7 +740,6 @@ def sweep(
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
         scores; 0 scores at the end only
-    resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
     tag: suffix of the folder's name, for runs that would share it

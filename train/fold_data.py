@@ -295,32 +295,36 @@ def load_fold(
     clips: ClipMoments,
     device: str,
     *,
-    read_once: bool = False,
+    streamed: bool = False,
 ) -> FoldData:
     """The clips of `split`, standardised by those of its training originals.
 
-    read_once  whether every clip is read a single time: none stays in memory then
+    They are read from the cache again and again if `streamed`, or if they would take
+    too much of the memory.
     """
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
     train, val, test = map(plan.cache.positions, (split.train, split.val, split.test))
-    streamed = Streamed(plan, statistics, device)
-    source: Resident | Streamed = streamed
+    stream = Streamed(plan, statistics, device)
+    source: Resident | Streamed = stream
     every = np.concatenate([train, val, test])
-    place: str = "stream" if read_once else plan.execution.resident
-    if place == "auto":  # gpu if the clips fit there, else ram if they fit there
-        prepared = 2 * len(every) * math.prod(plan.input.shape)
-        available = psutil.virtual_memory().available
-        place = "ram" if prepared < SHARE_OF_RAM * available else "stream"
-        if device == "cuda":
-            free, _ = torch.cuda.mem_get_info()
-            place = "gpu" if prepared < SHARE_OF_GPU * free else place
-    if place != "stream":
+    prepared = 2 * len(every) * math.prod(plan.input.shape)  # bytes
+    place = "" if streamed else memory_of(prepared, device)
+    if place:
         chunks = progress(chunked(every), label="loading features", unit="batches")
-        where = device if place == "gpu" else "cpu"
-        source = Resident(every, map(streamed.read, chunks), where, device)
+        source = Resident(every, map(stream.read, chunks), place, device)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
+
+
+def memory_of(prepared: int, device: str) -> str:
+    """The memory that so many bytes of clips fit into: the GPU's, else RAM; else ''."""
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        if prepared < SHARE_OF_GPU * free:
+            return device
+    available = psutil.virtual_memory().available
+    return "cpu" if prepared < SHARE_OF_RAM * available else ""
 
 
 def chunked(positions: Positions) -> list[Positions]:

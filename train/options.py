@@ -9,7 +9,7 @@ import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
@@ -44,9 +44,6 @@ class Execution(Options):
         " would cost more than a tenth of the training; no choice uses these scores; 0"
         " scores at the end only",
         least=0,
-    )
-    resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
-        "auto", "memory for the features while training; results are the same"
     )
     retrain: bool = option(
         False,

@@ -99,8 +99,6 @@ class OwnRun:
             # for its kind of input; aclnet is not trained
             options = replace(options, model="aclnet")
         self.name = name
-        # a DataLoader's workers share the cache's memory map
-        options = replace(options, resident="stream")
         self.plan = make_plan(options, network=name)
         self.options = self.plan.training
 
@@ -133,7 +131,9 @@ class OwnRun:
         if side == "val" and self.plan.training.val == "none":
             raise RequestError("val has no clips: give val='next' or val='group'")
         split = self.plan.split(fold, self._clips.unusable)
-        return FoldClips(load_fold(self.plan, fold, split, self._clips, "cpu"), side)
+        # a DataLoader's workers share the cache's memory map
+        data = load_fold(self.plan, fold, split, self._clips, "cpu", streamed=True)
+        return FoldClips(data, side)
 
     def write(
         self,

@@ -125,10 +125,6 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
         # an exact model is fitted on the CPU
         named = options.device if plan.model.kind.in_steps else "cpu"
         devices = list(map(device_of, named.split()))
-        if plan.execution.resident == "gpu" and "cpu" in devices:
-            raise RequestError(
-                "RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream"
-            )
         several = "WORLD_SIZE" in os.environ
         if plan.path != path and (several or len(devices) > 1):
             raise RequestError(

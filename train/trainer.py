@@ -478,7 +478,7 @@ def load_data(
     front_end = None
     if plan.augmenter.only_shifts:
         front_end = getattr(network, "shift_invariant", None)
-    data = load_fold(plan, fold, split, clips, device, read_once=bool(front_end))
+    data = load_fold(plan, fold, split, clips, device, streamed=bool(front_end))
     if front_end:
         data = data.computed_once(front_end)
     if plan.training.pretrained:

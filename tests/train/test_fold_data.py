@@ -96,9 +96,7 @@ def test_without_padding_statistics_count_no_value_of_it_and_other_clips_stay(
 
 
 def test_memory_gives_the_same_bits(options, monkeypatch):
-    plan = make_plan(
-        change(options, features="mel+chroma", resident="ram", val="group")
-    )
+    plan = make_plan(change(options, features="mel+chroma", val="group"))
     split = plan.split(1)
     data = load_fold(plan, 1, split, measure_clips(plan), "cpu")
     wanted = [data.train[::-1], data.test, data.test[1:2], data.val]

@@ -54,10 +54,7 @@ def test_a_process_trains_from_it(large, tmp_path):
         f"DATASET={large} RUNS={tmp_path}/runs FEATURES=mel MODEL=cnn4 EPOCHS=1 BATCH=8"
         " GRID=64x108"
     )
-    words += (
-        " FOLDS=1 AUGMENT=none CURVE=0 RESIDENT=stream DEVICE=cpu PRECISION=fp32"
-        " THREADS=1"
-    )
+    words += " FOLDS=1 AUGMENT=none CURVE=0 DEVICE=cpu PRECISION=fp32 THREADS=1"
     done = limited("-m", "featurestack", "train", *words.split())
     assert done.returncode == 0, done.stderr
     (run,) = run_folder.find(tmp_path / "runs")

@@ -37,7 +37,6 @@ from tests.train.little import (
     [
         ({"model": "densenet121"}, "densenet121 cannot take 16x16 .*a larger GRID"),
         ({"model": "cnn4@width=3000000000000"}, "take .*memory.*a smaller MODEL"),
-        ({"resident": "gpu"}, "RESIDENT=gpu needs"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_written(

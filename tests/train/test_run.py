@@ -62,7 +62,7 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
     folder = execute(options, folds=(2,), note="the first")
     before = (folder.fold(2) / "last.pt").stat().st_mtime_ns
     assert folder.finished == [2]
-    again = execute(options, curve=1, resident="stream")
+    again = execute(options, curve=1)
     assert again == folder and again.finished == [1, 2, 3]
     assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
     assert again.config.calibration["last"].clips == 48
