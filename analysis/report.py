@@ -24,7 +24,7 @@ from featurestack.analysis.report_inputs import (
     inputs_hash,
     read_summary,
 )
-from featurestack.analysis.run_section import curves_note, run_facts
+from featurestack.analysis.run_section import run_facts
 from featurestack.analysis.runs import (
     Problem,
     Results,
@@ -299,7 +299,6 @@ def write_page(
         tables=tables,
         figures=writer.saved,
         settings=settings,
-        curves_note=curves_note,
         run_facts=run_facts,
         train_again=lambda run: train_again(run, without(job.given, "RUN")),
         methods=methods,

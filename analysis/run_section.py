@@ -1,23 +1,16 @@
 """The section of one run, its figures and settings, and the figures of several."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from featurestack.analysis import tables
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Row
-from featurestack.analysis.page import say
-from featurestack.analysis.runs import Problem, Run
+from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import count, duration, percent, rounded
-from featurestack.results.run_folder import DAMAGE
 from featurestack.scores.calibration import reliability
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
-# numpy and zipfile raise these for a damaged archive, the last for a compression that
-# they do not know
-DAMAGED = (*DAMAGE, OSError, MemoryError, RuntimeError)
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
 # column -> its heading among the facts of a run
@@ -39,20 +32,6 @@ def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
     if mean["epoch"].nunique() <= 1:
         return {}
     return dict(list(mean.groupby("fold")))
-
-
-def curves_note(run: Run) -> str:
-    """Why the last training loss exceeds the test loss; '' if it does not."""
-    histories = fold_histories(run).values()
-    folds_above = 0
-    for history in histories:
-        last = history[["train_loss", "test_loss"]].ffill().iloc[-1]
-        if last["train_loss"] > last["test_loss"]:
-            folds_above += 1
-    if folds_above <= len(histories) / 2:
-        return ""
-    augment = run.option_text("augment").replace("none", "")
-    return say("curve_note", augment, run.folders[0].training.options.smoothing)
 
 
 def run_facts(run: Run, row: Row) -> dict[str, str]:
@@ -88,8 +67,8 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
     return {heading: text for heading, text in facts.items() if text}
 
 
-def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
-    """Submit the figures of one run and return the problems with its files.
+def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> None:
+    """Submit the figures of one run.
 
     `best` adds the reliability diagram to a run of one label a clip, papers the
     confusion matrix.
@@ -122,29 +101,6 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> list[Problem]:
     if run.task.metric.errors == "confusion" and writer.paper:
         matrix = tables.confusion_by_category(run)
         writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
-    archives = sorted(run.folders[0].path.glob("fold*/augmented.npz"))
-    if not archives:
-        return []
-    try:
-        pairs = augmented_pairs(archives[0])
-    except DAMAGED as error:
-        text = f"{archives[0]} is left out, it cannot be read ({error})"
-        return [Problem(run.name, text, "damaged")]
-    if pairs:
-        writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
-    return []
-
-
-def augmented_pairs(archive: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(augmentation, before, after) of augmented.npz, each of one clip."""
-    pairs = []
-    with archive.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-        before = stored["before"].astype(np.float32)
-        for place, name in enumerate(stored["augment"]):
-            clip = place % len(before)
-            after = stored[f"after_{place}"][clip, 0].astype(np.float32)
-            pairs.append((str(name), before[clip, 0], after))
-    return pairs
 
 
 def submit_comparison(writer: FigureWriter, found: Findings) -> None:

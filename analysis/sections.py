@@ -173,16 +173,15 @@ def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> A
 
 def run_figures(page: PageInputs) -> Section:
     """Settings and confusion matrices of all runs, figures of the first FIGURES."""
-    problems: list[Problem] = []
     runs = page.found.runs
     for place, run in enumerate(runs[: page.options.figures]):
-        problems += submit_run(page.writer, run, best=place == 0)
+        submit_run(page.writer, run, best=place == 0)
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in runs
         if run.task.metric.errors == "confusion"
     }
-    return Section("runs", "Runs", tables=matrices, problems=problems)
+    return Section("runs", "Runs", tables=matrices)
 
 
 def data(page: PageInputs) -> Section | None:

@@ -144,7 +144,6 @@ ensemble         analysis {sounds} {report} FIGURES=0 ENSEMBLE='mel+rms-cnn4 mel
 READERS = r"""
 run\.json                        analysis run predict bundle verify-run sweep onnx
 history                          analysis run ensemble
-augmented                        analysis
 predictions                      analysis run verify-run bundle onnx ensemble
 last\.pt                         predict bundle listen onnx predict-windows
 best\.pt                         predict bundle onnx

@@ -8,8 +8,6 @@
             windows (seconds), then one
                                          probability column per class
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
-        fold1/augmented.npz              in the first trained fold: clips before and
-            after each augmentation
         trackers/                        files of TRACKER=
 
 Training writes predictions.csv last and whole: a fold that has one is finished. Files
@@ -69,7 +67,7 @@ PREDICTIONS_FILE = "predictions.csv"
 OWN_FILES = (
     *("run.json", "features.csv", "scores-*.csv", ".*", "fold*/.*"),
     *("fold*/history.csv", "fold*/predictions*.csv", "fold*/last.pt"),
-    *("fold*/best.pt", "fold*/augmented.npz", "fold*/frames.npz", "trackers/**/*"),
+    *("fold*/best.pt", "fold*/frames.npz", "trackers/**/*"),
 )
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 

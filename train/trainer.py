@@ -7,7 +7,6 @@ numbers of an epoch by (seed, fold, epoch): a fold that was killed and continued
 same machine ends with the same bits.
 """
 
-import io
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +29,9 @@ from featurestack.results import run_writer
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import epoch_scores
-from featurestack.storage.files import Lock, replace_file
+from featurestack.storage.files import Lock
 from featurestack.train import run_json
-from featurestack.train.augment import Augmenter, views
+from featurestack.train.augment import views
 from featurestack.train.checkpoint import (
     State,
     load,
@@ -79,7 +78,6 @@ CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 QUICKER = "MODEL=ridge takes seconds"
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
-PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
 
 
 class Tracker(Protocol):
@@ -555,13 +553,11 @@ def explanation(error: Exception, batch: int, device: str) -> str:
 
 
 def write_results(trainer: Trainer, folder: Path) -> None:
-    """Write augmented.npz if the run lacks it, and the predictions by the last weights
-    and, if validation chose a best epoch, by those of that epoch.
+    """Write the predictions by the last weights and, if validation chose a best epoch,
+    by those of that epoch.
     """
     data = trainer.data
     plan = trainer.plan
-    if plan.augmenter.steps and not any(plan.path.glob("fold*/augmented.npz")):
-        write_preview(data, folder)
     tables = []
     answers = []
     best = folder / "best.pt"
@@ -577,31 +573,3 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     run_writer.write_predictions(
         folder, pd.concat(tables), np.concatenate(answers), plan.names
     )
-
-
-def write_preview(data: FoldData, folder: Path) -> None:
-    """Write augmented.npz, clips before and after each augmentation, for the report,
-    unless they are vectors or row statistics.
-
-    `augment` (k,) has the augmentations in order. `before` (n, C, H, W) float16 is the
-    model's input without them, `after_<i>` with the i-th alone, `together` with all.
-    """
-    plan = data.plan
-    previewed = data.spread(PREVIEWED_CLIPS)
-    (x,) = data.source.batches([previewed])
-    if x.shape[2:] == (1, 1):
-        return
-    generator = seeded(x.device, plan.training.seed, data.fold)
-    targets = torch.eye(len(x), device=x.device)
-    steps = enumerate(plan.augmenter.steps)
-    drawn = {f"after_{i}": Augmenter((step,)) for i, step in steps}
-    drawn |= {"before": Augmenter(), "together": plan.augmenter}
-    arrays = {"augment": np.array(str(plan.augmenter).split(","))}
-    for name, augmented in drawn.items():
-        values, _ = augmented(x, targets, data.channels, generator)
-        arrays[name] = values.half().cpu().numpy()
-    arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
-    arrays["channel"] = np.array(plan.channel_names, str)
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-    replace_file(folder / "augmented.npz", content.getvalue())

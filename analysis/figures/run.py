@@ -10,13 +10,10 @@ from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     MUTED,
     SERIES,
-    SIGNED,
-    SPECTRUM,
     figure,
     grid_lines,
     is_narrow,
     panels,
-    row_height,
     shorten,
 )
 from featurestack.scores.metrics import largest_first
@@ -119,48 +116,6 @@ def draw_reliability(
     )
     for panel in (above, below):
         grid_lines(panel)
-    return ax
-
-
-@figure(
-    "A clip before and after each augmentation, and the difference",
-    row_height("pairs", 0.3, 1.4),
-    pixels=True,
-)
-def draw_augmentations(
-    ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]
-) -> Axes:
-    """Draw `pairs` of name, before and after, both (rows, columns) of one channel of
-    the model's input.
-
-    The difference is left out if the shape changes, as by a crop.
-    """
-    drawn = panels(ax, 3 * len(pairs), 3, wide=0.06, high=0.35)
-    for place, (name, before, after) in enumerate(pairs):
-        low, high = np.percentile(before, (2, 99.5))
-        images = [
-            ("before", before, SPECTRUM, low, high),
-            (name, after, SPECTRUM, low, high),
-        ]
-        row = drawn[3 * place : 3 * place + 3]
-        if after.shape == before.shape:
-            difference = after - before
-            largest = max(float(np.abs(difference).max(initial=0)), 1e-9)
-            colours = SIGNED + "_r"
-            images.append(("difference", difference, colours, -largest, largest))
-        else:
-            row[2].set_axis_off()
-        for panel, (title, values, colours, least, most) in zip(row, images):
-            panel.imshow(
-                values,
-                origin="lower",
-                aspect="auto",
-                cmap=colours,
-                vmin=least,
-                vmax=most,
-            )
-            panel.set_title(title, weight="normal", pad=3)
-            panel.set(xticks=[], yticks=[])
     return ax
 
 

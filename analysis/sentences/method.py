@@ -95,23 +95,6 @@ def calibrated(f: Findings) -> str:
 
 
 @sentence
-def curve_note(augment: object, smoothing: float) -> str:
-    """Why the training loss lies above the test loss."""
-    harder = ""
-    if augment:
-        harder = f"training clips are augmented ({augment}), which makes them harder; "
-    if smoothing:
-        harder += (
-            f"labels are smoothed ({smoothing}), so that no prediction has a loss of"
-            " 0; "
-        )
-    return (
-        f"The training loss lies above the test loss, because {harder}it is a mean over"
-        " the epoch while the network learns, and the test fold is scored at its end."
-    )
-
-
-@sentence
 def media(wrong: int, embedded: int, total: int, linked: int) -> str:
     """The number of clips whose audio the page holds.
 

@@ -64,12 +64,6 @@ EXAMPLES = {
         "ranks": RNG.random((60, 12)),
         "classes": MANY[:12],
     },
-    "augmentations": {
-        "pairs": [
-            ("noise", FEATURE_MAP, FEATURE_MAP + 1),
-            ("crop", FEATURE_MAP, FEATURE_MAP[2:]),
-        ]
-    },
     "importance": INTERVALS,
     "importance_by_class": {
         "classes": (

@@ -9,7 +9,6 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from featurestack.analysis.figures import saving
@@ -248,27 +247,18 @@ def test_a_suspected_field_is_a_note_and_its_measured_price_a_threat_instead(
     assert "speakers?" not in header and ("speakers?" in rest) is not measured
 
 
-@pytest.mark.parametrize("cut", [0, 300, -9])
-def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, cut):
+def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
     for name in ("runs", "data"):
         shutil.copytree(workshop.root / name, tmp_path / name)
     runs = tmp_path / "runs" / "tones"
     cache = tmp_path / "data" / "tones" / "features"
     (runs / "mel+rms-resnet18" / "run.json").write_text("{")
-    archive = runs / "mel-resnet18" / "fold1" / "augmented.npz"
-    np.savez(
-        archive,
-        augment=["shift"],
-        before=np.zeros((1, 1, 4, 4)),
-        after_0=np.ones((1, 1, 4, 4)),
-    )
-    archive.write_bytes(archive.read_bytes()[:cut])
     (cache / "mel.h5").write_bytes(b"no")
     (cache / "zcr.h5").symlink_to("nowhere.h5")
     built = build(workshop.options(**within(tmp_path)))
     remarks = "\n".join(built.remarks)
     assert "run.json" in remarks and "mel.h5" in remarks
-    assert "augmented.npz" in remarks and not built.whole
+    assert not built.whole
     assert built.headline.startswith(
         "One configuration so far: mel with resnet18, 80.0 % accuracy"
     )
