@@ -194,7 +194,11 @@ def with_ranking(state: State, found: Findings) -> State:
     """The state with what the report found in its main ranking."""
     ranked = found.runs[: len(found.rows)]
     trained = [configuration(run) for run in ranked if run.trained]
-    outdated = any(run.name in found.outdated for run in ranked)  # then all are
+    outdated = [
+        configuration(run)
+        for run in found.runs
+        if run.trained and run.name in found.outdated
+    ]
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     chosen = ""
     if found.main and found.choice and found.state != "chance":
@@ -206,7 +210,7 @@ def with_ranking(state: State, found: Findings) -> State:
         chance=found.state == "chance",
         exact=all(run.exact for run in ranked),
         leak=leak,
-        outdated=trained if outdated else (),
+        outdated=outdated,
         chosen=chosen,
     )
 
