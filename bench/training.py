@@ -108,7 +108,7 @@ def trainer_of(
     split = plan.split(1)
     data = load_fold(plan, 1, split, clips, compute.device, streamed=streamed)
     network = compute.place(draw_network(plan, 1))
-    trainer = Trainer(data, network, compute, compute.compile(network))
+    trainer = Trainer(data, network, compute)
     if bare:
         tensors = [x.clone() for x in data.source.batches(draw_batches(data, epoch=1))]
         fixed = SimpleNamespace(

@@ -290,7 +290,6 @@ def fit(
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
     threads: str = 'auto',
-    compile: bool = False,
     folds: int | Sequence[int] = (),
     curve: int = 20,
     retrain: bool = False,
@@ -369,7 +368,6 @@ def fit(
         processor has instructions for it
     threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
         for images
-    compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
@@ -417,7 +415,6 @@ def own_run(
     device: str = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
     threads: str = 'auto',
-    compile: bool = False,
     folds: int | Sequence[int] = (),
     curve: int = 20,
     retrain: bool = False,
@@ -500,7 +497,6 @@ def own_run(
         processor has instructions for it
     threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
         for images
-    compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these
@@ -659,7 +655,6 @@ def sweep(
     device: str | Sequence[str] = 'auto',
     precision: Literal['auto', 'fp32', 'bf16', 'fp16'] | Sequence[Literal['auto', 'fp32', 'bf16', 'fp16']] = 'auto',
     threads: str | Sequence[str] = 'auto',
-    compile: bool | Sequence[bool] = False,
     folds: int | Sequence[int] = (),
     curve: int = 20,
     retrain: bool = False,
@@ -735,7 +730,6 @@ def sweep(
         processor has instructions for it
     threads: [auto] threads of the network's arithmetic on a CPU; auto is every core
         for images
-    compile: torch.compile, which takes minutes: for long runs on a GPU
     folds: test folds to train, all by default; later calls may add others
     curve: [20] how often the test fold is scored for the learning curve, less often
         if that would cost more than a tenth of the training; no choice uses these

@@ -41,8 +41,8 @@ def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, dict[int, State]]:
     split = whole_split(usable)
     fold_data = load_data(plan, network, EVERY, split, clips, compute.device)
     compute.prepare()
-    forward = compute.compile(compute.place(network))
-    trainer = trainer_of(plan)(fold_data, network, compute, forward)
+    compute.place(network)
+    trainer = trainer_of(plan)(fold_data, network, compute)
     total = plan.epochs * len(fold_data.train)
     with TemporaryDirectory() as name:
         folder = Path(name)

@@ -44,7 +44,7 @@ from featurestack.results.training_options import Training, Validation
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
-RUN_FORMAT = 6  # raised if an older run.json can no longer be read
+RUN_FORMAT = 7  # raised if an older run.json can no longer be read
 # fields that a run has from its dataset and an `EnsembleConfig` from its members
 OF_DATASET = (
     "dataset",
@@ -178,7 +178,6 @@ class Way(Record):
     precision: Precision  # number format of training; predictions are computed in fp32
     channels_last: bool  # memory layout of the network's input
     threads: int = checked(1, MOST_THREADS)  # threads of one process
-    compiled: bool  # whether torch.compile compiled it
 
 
 class WayChange(Record):

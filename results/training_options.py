@@ -205,9 +205,6 @@ class Training(Options):
         "auto",
         "threads of the network's arithmetic on a CPU; auto is every core for images",
     )
-    compile: bool = of_networks(
-        False, "torch.compile, which takes minutes: for long runs on a GPU"
-    )
 
     @property
     def pretrained(self) -> bool:

@@ -66,7 +66,7 @@ OPTIONS = Training(
     augment="none",
     padding="keep",
 )
-CPU = Way(device="cpu", precision="fp32", channels_last=True, threads=1, compiled=False)
+CPU = Way(device="cpu", precision="fp32", channels_last=True, threads=1)
 
 
 def run_config(options=OPTIONS, **given):

@@ -1,5 +1,5 @@
 """The computation of a network: device, number format, memory layout, threads,
-compilation, allocation.
+allocation.
 
 The choice is made once for a run and saved in run.json. A run that continues on the
 same kind of device uses it again: another choice gives different values. The way that
@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast, get_args
+from typing import NamedTuple, get_args
 
 import joblib
 import numpy as np
@@ -77,15 +77,10 @@ class Compute:
     precision: str = "fp32"
     channels_last: bool = False
     threads: int = 1
-    compiled: bool = False
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
-        compiled = ", compiled" if self.compiled else ""
-        return (
-            f"{self.precision}, {layout}, {self.threads} threads on"
-            f" {self.device}{compiled}"
-        )
+        return f"{self.precision}, {layout}, {self.threads} threads on {self.device}"
 
     def prepare(self) -> None:
         """Apply what is global in the process: threads, allocation, TF32, cuDNN."""
@@ -102,10 +97,6 @@ class Compute:
     def place(self, network: nn.Module) -> nn.Module:
         network = network.to(self.device)
         return network.to(memory_format=self.layout)  # type: ignore[call-overload]
-
-    def compile(self, network: nn.Module) -> nn.Module:
-        """The network for training steps; its weights are `network`'s own."""
-        return cast(nn.Module, torch.compile(network)) if self.compiled else network
 
     @property
     def layout(self) -> torch.memory_format:
@@ -234,12 +225,11 @@ def trial_step(
     for layer in trial.modules():
         if "Dropout" in type(layer).__name__:
             layer.eval()
-    forward = compute.compile(trial)
     x, y = batch
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
         with compute.autocast():
-            logits = forward(x.contiguous(memory_format=compute.layout)).float()
+            logits = trial(x.contiguous(memory_format=compute.layout)).float()
         networks = logits.view(len(x), -1, y.shape[1])
         loss = objective.loss(networks, y, 0.0)
         loss.backward()
@@ -272,7 +262,7 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
     if training.threads == "auto" and (vectors or device != "cpu"):
         threads = 1
     channels_last = device != "mps" and not vectors
-    return Compute(device, precision, channels_last, threads, training.compile)
+    return Compute(device, precision, channels_last, threads)
 
 
 def disagreement(
@@ -362,7 +352,7 @@ def agreed(
     """
     plain = Compute(proposed.device)
     checked = {}
-    exact = replace(proposed, precision="fp32", channels_last=False, compiled=False)
+    exact = replace(proposed, precision="fp32", channels_last=False)
     for compute in dict.fromkeys((proposed, exact)):
         if compute == plain:
             break

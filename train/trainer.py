@@ -114,16 +114,12 @@ class Trainer:
         data: FoldData,
         network: nn.Module,
         compute: Compute,
-        forward: nn.Module | None = None,
     ) -> None:
-        """`forward` makes training steps, by default the network itself."""
         self.plan = data.plan
         self.training = training = data.plan.training
         self.augmenter = data.plan.augmenter
         self.objective = OBJECTIVES[data.plan.task.loss]
         self.network, self.data, self.compute = network, data, compute
-        # `forward or network` would raise: a compiled module has no truth value
-        self.forward = network if forward is None else forward
         self.optimiser = make_optimiser(network, training)
         # scales the loss in fp16, so that small gradients do not become 0
         self.scaler = torch.amp.GradScaler(
@@ -138,12 +134,8 @@ class Trainer:
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
     @classmethod
-    def prepare(
-        cls, network: nn.Module, data: FoldData, device: str
-    ) -> tuple[Compute, nn.Module]:
-        """Choose how to compute, record it in run.json, place the network; returns the
-        choice and the module that training steps call.
-        """
+    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
+        """Choose how to compute, record it in run.json, and place the network."""
         plan = data.plan
         generator = data.generator(1)
         batches = draw_batches(data, 1)
@@ -163,7 +155,8 @@ class Trainer:
         compute, checked = agreed(proposed, network, batch, objective)
         run_json.record(plan, network, compute, checked)
         compute.prepare()
-        return compute, compute.compile(compute.place(network))
+        compute.place(network)
+        return compute
 
     @property
     def finished(self) -> bool:
@@ -214,7 +207,7 @@ class Trainer:
         number = self.steps(batches)
         losses: list[torch.Tensor] = []
         observed = []
-        self.forward.train()
+        self.network.train()
         start = time.perf_counter()
         for x, targets in self.examples(batches, generator, bar):
             step = self.epoch * number + len(losses)
@@ -278,7 +271,7 @@ class Trainer:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=self.compute.layout)
         with self.compute.autocast():
-            logits = self.forward(x).float()
+            logits = self.network(x).float()
         loss = self.loss(logits, targets)
         self.optimiser.zero_grad()
         self.scaler.scale(loss).backward()
@@ -433,7 +426,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
     quicker = QUICKER if plan.model.kind.resized else ""
     estimate = Estimate(bar, len(splits), quicker)
-    forward = None
+    compute: Compute | None = None
     for fold, split in splits.items():
         folder = plan.path / f"fold{fold}"
         waiting = f"fold {fold} of {plan.path} is being trained by another process"
@@ -443,18 +436,17 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
                 bar.total -= plan.epochs * len(split.train)
                 continue
             try:
-                # placed and compiled for the first fold; later folds load their initial
-                # weights into it
-                if forward is not None:
+                # placed for the first fold; later folds load their initial weights
+                if compute:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
                 data = load_data(plan, network, fold, split, clips, device)
-                if forward is None:
-                    compute, forward = trainer.prepare(network, data, device)
-                own = trainer(data, network, compute, forward)
+                if not compute:
+                    compute = trainer.prepare(network, data, device)
+                own = trainer(data, network, compute)
                 own.estimate = estimate
                 train_fold(own, bar)
             except Exception as error:
-                # a shortage or a compiler's failure has no class of its own
+                # a shortage has no class of its own
                 sentence = explanation(error, plan.training.batch, device)
                 if sentence:
                     raise Failed(f"fold {fold}: {sentence}") from error
@@ -545,8 +537,6 @@ def explanation(error: Exception, batch: int, device: str) -> str:
     if is_shortage(error):
         smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
         return f"out of memory on {device} with BATCH={batch}: {smaller}"
-    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-        return "torch.compile does not work here: leave COMPILE out"
     if isinstance(error, OSError):
         return f"{error}; the same command continues from the last epoch saved"
     return ""

@@ -168,9 +168,8 @@ class FrameTrainer(Trainer):
         data: FoldData,
         network: nn.Module,
         compute: Compute,
-        forward: nn.Module | None = None,
     ) -> None:
-        super().__init__(data, network, compute, forward)
+        super().__init__(data, network, compute)
         self.targets = Targets(data.plan)
         self.network.exclusive.fill_(self.targets.exclusive)
         plan, place = data.plan, data.plan.training.background_audio
@@ -180,16 +179,15 @@ class FrameTrainer(Trainer):
         self.answered: tuple[Any, ...] = (None,)
 
     @classmethod
-    def prepare(
-        cls, network: nn.Module, data: FoldData, device: str
-    ) -> tuple[Compute, nn.Module]:
+    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
         """Plain fp32: the network is too small to gain by other ways."""
         given = data.plan.training.threads
         threads = 1 if given == "auto" else int(given)
         compute = Compute(device, threads=threads)
         run_json.record(data.plan, network, compute, {})
         compute.prepare()
-        return compute, compute.place(network)
+        compute.place(network)
+        return compute
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         if isinstance(self.network, LinearFrames):

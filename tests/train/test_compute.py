@@ -1,12 +1,10 @@
-"""The computation of a run: number formats, compilation, and freed memory that is used
+"""The computation of a run: number formats, and freed memory that is used
 again. A way to compute is used only if it agrees with plain fp32: wrong kernels are
 found.
 """
 
 import platform
-import shutil
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -23,7 +21,7 @@ from featurestack.train.models.registry import MODELS, Model
 from featurestack.train.optimisation import OBJECTIVES
 from featurestack.train.options import RunOptions
 from tests.processes import python
-from tests.train.little import CLASSES, build, change, execute
+from tests.train.little import build, change, execute
 
 CROSS_ENTROPY = OBJECTIVES["cross_entropy"]
 BF16 = Compute("cpu", "bf16", channels_last=True)
@@ -70,19 +68,6 @@ def test_large_memory_is_not_mapped_anew_each_time():
     done = python("-c", COUNT)
     before, after = map(int, done.stdout.split())
     assert after < 100 < before
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # torch's compiler causes warnings
-@pytest.mark.skipif(
-    shutil.which("g++") is None, reason="torch.compile wants a C++ compiler"
-)
-def test_a_compiled_run_answers_as_one_that_is_not(options):
-    brief = change(options, folds=(1,), curve=0)
-    eager, compiled = (execute(brief, compile=word) for word in (False, True))
-    assert compiled.config.computed.way.compiled
-    tables = [folder.predictions(1)[list(CLASSES)] for folder in (eager, compiled)]
-    np.testing.assert_allclose(*tables, atol=2e-3)
 
 
 def batch(shape=(2, 16, 16), size=6):
