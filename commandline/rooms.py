@@ -126,7 +126,7 @@ class Room:
         return self.add("functions", *names)
 
     def capabilities(self, *names: str) -> Adds:
-        """Objects that the core asks for by name, as "devices"."""
+        """Objects that options ask for by name, as "dask"."""
         return self.add("capabilities", *names)
 
     def features(self, *names: str, needs: str = "") -> Adds:

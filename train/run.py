@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted
@@ -119,23 +118,10 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     if plan.begun:
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if waiting:
-        from featurestack.train import trainer
-        from featurestack.train.compute import device_of
+        from featurestack.train.devices import train_on_devices
 
-        # an exact model is fitted on the CPU
-        named = options.device if plan.model.kind.in_steps else "cpu"
-        devices = list(map(device_of, named.split()))
-        several = "WORLD_SIZE" in os.environ
-        if plan.path != path and (several or len(devices) > 1):
-            raise RequestError(
-                "RETRAIN=1 takes one device and one process: give DEVICE=cuda:0"
-            )
-        if len(devices) > 1:
-            rooms.load("capabilities", "devices").train_side_by_side(options)
-        elif several:
-            rooms.load("capabilities", "devices").train_share(plan, waiting, *devices)
-        else:
-            trainer.train_run(plan, waiting, devices[0])
+        in_place = plan.path != path
+        train_on_devices(options, plan, waiting, in_place=in_place)
     else:
         tell(f"{folder.path} has these folds already")
     if first_process():

@@ -1,4 +1,4 @@
-"""Extraction on a Dask cluster; a run's folds on several devices."""
+"""Extraction on a Dask cluster."""
 
 from featurestack.commandline.rooms import Loaded, Room
 
@@ -17,10 +17,3 @@ def load_dask() -> Loaded:
     from featurestack.rooms.cluster import dask_cluster
 
     return (dask_cluster,)
-
-
-@ROOM.capabilities("devices")
-def load_devices() -> Loaded:
-    from featurestack.rooms.cluster import devices
-
-    return (devices,)

@@ -4,7 +4,7 @@ import pytest
 
 from featurestack.commandline.options import option_words, texts
 from featurestack.results import run_folder
-from featurestack.rooms.cluster import devices
+from featurestack.train import devices
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.processes import python

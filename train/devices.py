@@ -1,7 +1,7 @@
-"""Training of one run's folds by several processes: one for each of several DEVICEs, or
-those that torchrun started.
+"""The devices that train a run's folds: one, or several side by side.
 
-A process trains its share of the folds. Then it goes on to those that no other process
+Each of several DEVICEs has a process of its own; torchrun starts such processes too. A
+process trains its share of the folds. Then it goes on to those that no other process
 has finished, and waits for those that are being trained: when a process ends, all folds
 are finished, although another one may have failed.
 """
@@ -14,11 +14,33 @@ from collections.abc import Sequence
 import torch
 
 from featurestack.commandline import own_code
-from featurestack.commandline.errors import Failed
+from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.options import written
+from featurestack.train.compute import device_of
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan
 from featurestack.train.trainer import train_run
+
+
+def train_on_devices(
+    options: RunOptions, plan: Plan, folds: Sequence[int], *, in_place: bool
+) -> None:
+    """Train these folds on the devices of the options; an exact model is fitted on the
+    CPU. `in_place`: the plan's folder takes that of another run later.
+    """
+    named = options.device if plan.model.kind.in_steps else "cpu"
+    devices = list(map(device_of, named.split()))
+    started = "WORLD_SIZE" in os.environ  # by torchrun, or by `train_side_by_side`
+    if in_place and (started or len(devices) > 1):
+        raise RequestError(
+            "RETRAIN=1 takes one device and one process: give DEVICE=cuda:0"
+        )
+    if len(devices) > 1:
+        train_side_by_side(options)
+    elif started:
+        train_share(plan, folds, *devices)
+    else:
+        train_run(plan, folds, *devices)
 
 
 def train_share(plan: Plan, folds: Sequence[int], device: str) -> None:
