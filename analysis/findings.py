@@ -251,7 +251,7 @@ def tables_of_ranking(
     table: pd.DataFrame,
     reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
-    """The tables that compare runs: comparison.csv; literature.csv;
+    """The tables that compare runs: comparison.csv;
     recall_by_class.csv, with tags precision_by_class.csv, every class by every run of
     the main ranking.
 
@@ -270,7 +270,6 @@ def tables_of_ranking(
         "comparison": comparison.rename(
             columns=lambda name: re.sub("^accuracy", score, name)
         ),
-        "literature": tables.literature(main),
         f"{of_class.removeprefix('average_')}_by_class": pd.concat(by_run)[
             ["run", "class", "category", of_class]
         ],

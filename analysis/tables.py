@@ -5,14 +5,10 @@ and is that of the test clips of all folds together. `n` counts the folds (1 if 
 metric has no score of one fold), `fold_mean` is the mean of their own scores and `sd`
 the sample standard deviation over them (NaN if n is 1). Scores of tags and of events
 other than the one that ranks them are the mean over the folds.
-
-literature.csv holds published results with their protocols and DOI, each looked up in
-the paper, its authors' repository or the dataset's own list.
 """
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,10 +30,6 @@ from featurestack.scores.ranking_metric import INTERVALS
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
 USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val"
-LITERATURE = Path(__file__).with_name("literature.csv")
-# Number of classes; a run on fewer classes, or on categories, has a different task.
-LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
-OWN_SOURCE = "this project"
 LATEX_ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -252,45 +244,6 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
     table = accuracy.sort_values([*of_clips], ascending=False, kind="stable")
     table.insert(0, "clips", by_recording.size())
     return table.rename_axis("recording").reset_index()
-
-
-def literature(ranking: Ranking) -> pd.DataFrame:
-    """Published results and our best run by WEIGHTS, lowest first; may be empty."""
-    dataset = Path(ranking.best.dataset).name
-    if len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
-        return pd.DataFrame()
-    published = pd.read_csv(LITERATURE)
-    known = published[published["dataset"] == dataset].drop(columns="dataset")
-
-    ours = []
-    weights = [
-        run.trained.options.weights
-        if run.trained and run.trained.options.pretrained
-        else "from scratch"
-        for run in ranking.runs
-    ]
-    for name in dict.fromkeys(weights):
-        best = weights.index(name)
-        run = ranking.runs[best]
-        folds = counted(len(run.config.folds), "fold")
-        if run.missing_folds:
-            folds = f"{len(ranking.folds)} of {folds}"
-        protocol = f"{folds}, {run.protocol}"
-        runs = weights.count(name)
-        if runs > 1:
-            protocol += f"; highest of {runs} runs, selected on the test folds"
-        ours.append(
-            {
-                "method": run.name,
-                "weights": name,
-                "accuracy": ranking.accuracy[best],
-                "protocol": protocol,
-                "source": OWN_SOURCE,
-                "doi": "",
-            }
-        )
-    table = pd.concat([known, pd.DataFrame(ours)])
-    return table.sort_values("accuracy", kind="stable", ignore_index=True)
 
 
 def format_p(value: float) -> str:

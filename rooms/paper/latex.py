@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
 import soundfile
 
 from featurestack import __version__
@@ -57,17 +56,6 @@ def bibliography() -> dict[str, str]:
     for entry in re.split(r"\n(?=@)", text):
         entries[entry.partition("{")[2].partition(",")[0]] = entry
     return entries
-
-
-def published_keys(found: Findings, entries: dict[str, str]) -> dict[str, str]:
-    """DOI of a published result -> its key."""
-    rows = found.tables.get("literature", pd.DataFrame({"doi": []}))
-    return {
-        doi: key
-        for doi in rows["doi"]
-        for key, entry in entries.items()
-        if doi and f"{{{doi}}}" in entry
-    }
 
 
 def cited_works(found: Findings) -> dict[str, str]:
@@ -149,23 +137,17 @@ def write_document(
         for number, figure in enumerate(shown)
     }
     entries = bibliography()
-    published = published_keys(found, entries)
-    works = {
-        what: key
-        for what, key in cited_works(found).items()
-        if key not in published.values()
-    }
+    works = cited_works(found)
     document = render(
         "document.tex",
         f=found,
         methods=methods,
         figures=shown,
         title=title(found),
-        published=published,
         works=works,
     )
     files["main.tex"] = document.encode()
-    keys = {"featurestack", *works.values(), *published.values()}
+    keys = {"featurestack", *works.values()}
     cited = [text for key, text in entries.items() if key in keys]
     files["references.bib"] = "\n".join(cited).encode()
     own.write({f"latex/{name}": text for name, text in files.items()}, durable=False)

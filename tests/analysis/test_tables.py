@@ -2,19 +2,16 @@
 Markdown and LaTeX.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import classification_report
 
 from featurestack.analysis import tables
-from featurestack.analysis.ranking import rankings
 from featurestack.commandline.quantities import rounded
 from featurestack.results.config import Machine
 from featurestack.scores.calibration import calibration_error
-from tests.analysis.made_runs import MadeRun, of_sets
+from tests.analysis.made_runs import MadeRun
 from tests.run_configs import computed, rewrite
 
 CLASSES = ["dog", "rain", "sea"]
@@ -88,24 +85,6 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     assert table["fold_seconds"].tolist() == [20.0] * 3
     assert table["trained_on"].tolist() == ["2 threads", "NVIDIA H200", "1 thread"]
     assert table["missing_folds"].tolist() == ["", "", "3 4 5"]
-
-
-def test_our_best_run_of_each_kind_of_weights_stands_among_the_published_of_its_task(
-    made,
-):
-    results = made(*of_sets(mel=0.8, zcr=0.7, rms=0.5), dataset="esc10")
-    (folder,) = next(run for run in results.runs if run.features == "rms").folders
-    rewrite(folder, options=replace(folder.config.options, weights="imagenet"))
-    table = tables.literature(rankings(results.runs)[0])
-    ours = table[table["source"] == tables.OWN_SOURCE]
-    assert ours["method"].tolist() == ["rms-resnet18", "mel-resnet18"]
-    assert ours["protocol"].tolist() == [
-        "5 folds, last epoch",
-        "5 folds, last epoch; highest of 2 runs, selected on the test folds",
-    ]
-    assert table["accuracy"].is_monotonic_increasing
-    for run, dataset in ((MadeRun(task="categories"), "esc10"), (MadeRun(), "other")):
-        assert tables.literature(rankings(made(run, dataset=dataset).runs)[0]).empty
 
 
 def test_numbers_round_and_latex_is_escaped():

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
@@ -58,12 +57,6 @@ def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, data
     assert ("piczak2015esc" in cited) == (dataset == "esc10")
     (title,) = re.findall(r"\\title\{(.*)\}", text)
     assert dataset not in title and ("ESC-10" in title) == (dataset == "esc10")
-
-
-def test_every_published_result_has_an_entry():
-    table = pd.read_csv(ROOT / "analysis" / "literature.csv")
-    texts = "".join(latex.bibliography().values())
-    assert [doi for doi in table["doi"] if f"{{{doi}}}" not in texts] == []
 
 
 def test_citation_cff_has_what_the_format_asks_for():
