@@ -283,7 +283,6 @@ def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
         made["confused"] = tables.confused_pairs(run)
     elif run.task.metric.errors == "labels":
         made["false_positives"] = tables.confused_pairs(run)
-        made["together"] = tables.labels_together(run)
     return {f"{run.name}.{name}": table for name, table in made.items()}
 
 

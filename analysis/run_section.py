@@ -81,15 +81,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> None:
             history=history,
             title=f"{metric.title} of the fold" if metric.pooled else metric.title,
         )
-    if run.task.metric.errors == "labels":
-        writer.submit(
-            "precision_recall",
-            f"{run.name}.precision_recall",
-            target=run.labels,
-            ranks=run.ranks.mean(axis=0),
-            classes=run.classes,
-        )
-    elif run.task.metric.errors == "confusion" and best:
+    if run.task.metric.errors == "confusion" and best:
         # the predictions of all seeds together
         target = np.tile(run.target, len(run.seeds))
         together = run.probabilities.reshape(-1, len(run.classes))

@@ -24,7 +24,7 @@ from featurestack.scores.calibration import (
     cross_fitted_temperatures,
     scaled,
 )
-from featurestack.scores.metrics import Floats, largest_first
+from featurestack.scores.metrics import Floats
 from featurestack.scores.ranking_metric import INTERVALS
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
@@ -260,31 +260,6 @@ def latex_text(text: str) -> str:
             escaped = re.sub(r"([+,])(?=\w)", r"\1\\allowbreak{}", escaped)
         words.append(escaped)
     return " ".join(words)
-
-
-def labels_together(run: Run) -> pd.DataFrame:
-    """The pairs of labels that most clips have together: first, second, clips, both,
-    one, none.
-
-    The last three are means over the seeds: on how many of the clips both, one or none
-    is predicted.
-    """
-    labels = run.labels.astype(float)
-    first, second = np.triu_indices(len(run.classes), 1)
-    together = labels.T @ labels  # (K, K) clips that have both labels
-    clips = together[first, second]
-    most = largest_first(clips)[:CONFUSED_PAIRS]
-    columns = ["first", "second", "clips", "both", "one", "none"]
-    rows = []
-    for place in most[clips[most] > 0]:
-        pair = [first[place], second[place]]
-        has_both = run.labels[:, pair].all(axis=1)
-        decisions = run.decisions[:, has_both][:, :, pair]
-        predicted = decisions.sum(axis=2)  # (S, clips) 0, 1 or 2 labels
-        by_number = [(predicted == number).sum(axis=1).mean() for number in (2, 1, 0)]
-        names = [run.classes[label] for label in pair]
-        rows.append((*names, int(has_both.sum()), *by_number))
-    return pd.DataFrame(rows, columns=columns)
 
 
 def tag_errors(run: Run) -> pd.DataFrame:

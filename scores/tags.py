@@ -152,21 +152,6 @@ def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats
     return above_some.astype(float)
 
 
-def precision_recall(
-    target: NDArray[np.bool_],
-    scores: Scores,
-) -> tuple[Floats, Floats]:
-    """Recall and precision (T,) of a class at each distinct positive score."""
-    thresholds = np.unique(scores[target])[::-1]
-    positive = np.sort(scores[target])
-    every = np.sort(scores)
-    hits = len(positive) - np.searchsorted(positive, thresholds)
-    decided = len(every) - np.searchsorted(every, thresholds)
-    recall = hits / len(positive)
-    precision = hits / decided
-    return recall, precision
-
-
 def auroc(target: Targets, scores: Scores) -> Floats:
     """Area under the ROC curve (K,); ties count half."""
     areas = np.full(target.shape[1], np.nan)

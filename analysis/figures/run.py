@@ -1,6 +1,6 @@
 """Figures of one run: its predictions, learning curves, channels and augmentations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,7 @@ from featurestack.analysis.figures.drawing import (
     grid_lines,
     is_narrow,
     panels,
-    shorten,
 )
-from featurestack.scores.metrics import largest_first
 
 SPLITS = (
     ("train", "training", SERIES[7], ":"),
@@ -24,8 +22,6 @@ SPLITS = (
     ("test", "test fold", SERIES[0], "-"),
 )
 FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to draw
-# most curves drawn; of more classes every n-th, sorted by average precision
-PR_CURVES = 8
 
 
 @figure(
@@ -116,38 +112,4 @@ def draw_reliability(
     )
     for panel in (above, below):
         grid_lines(panel)
-    return ax
-
-
-@figure(
-    "Precision against recall by class, from ranks within each fold; dotted: the"
-    " prevalence of the class, which is the precision of a random order",
-    lambda **_: 3.2,
-)
-def draw_precision_recall(
-    ax: Axes, *, target: np.ndarray, ranks: np.ndarray, classes: Sequence[str]
-) -> Axes:
-    """Draw up to PR_CURVES classes; `target` and `ranks` are (N, K)."""
-    from featurestack.scores.tags import average_precision, precision_recall
-
-    order = largest_first(average_precision(target, ranks))
-    tested = np.count_nonzero(target.any(axis=0))
-    spaced = np.linspace(0, tested - 1, PR_CURVES)
-    chosen = order[np.unique(spaced.astype(int))]
-    for place, k in enumerate(chosen):
-        recall, precision = precision_recall(target[:, k], ranks[:, k])
-        colour = SERIES[place % len(SERIES)]
-        ax.step(
-            100 * recall,
-            100 * precision,
-            where="post",
-            color=colour,
-            label=shorten(classes[k], 24),
-        )
-        ax.axhline(
-            100 * target[:, k].mean(), color=colour, linewidth=0.7, linestyle=":"
-        )
-    ax.set(xlabel="recall, %", ylabel="precision, %", xlim=(0, 102), ylim=(0, 103))
-    grid_lines(ax)
-    ax.legend(loc="lower left")
     return ax

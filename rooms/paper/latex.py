@@ -32,7 +32,7 @@ PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
 # before other runs'
 WANTED = (
     ("accuracy_by_set",),
-    ("confusion_matrix", "precision_recall"),
+    ("confusion_matrix",),
     ("importance", "additions"),
     ("learning_curves",),
 )

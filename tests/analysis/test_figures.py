@@ -59,11 +59,6 @@ def feature_map(name, values, rows=EIGHT, columns=ONE, *units):
 
 EXAMPLES = {
     "accuracy_by_set": INTERVALS | {"line": 0.25},
-    "precision_recall": {
-        "target": RNG.random((60, 12)) < 0.3,
-        "ranks": RNG.random((60, 12)),
-        "classes": MANY[:12],
-    },
     "importance": INTERVALS,
     "importance_by_class": {
         "classes": (
