@@ -6,7 +6,6 @@ and the values of its template, or None if the page has no such section.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 import pandas as pd
 
@@ -15,9 +14,8 @@ from featurestack.analysis import first_screen
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
 from featurestack.analysis.data_section import clips_by_fold, data_facts
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings, Row
+from featurestack.analysis.findings import Findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.page import FIRST_ROWS
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.run_section import submit_comparison, submit_run
 from featurestack.analysis.runs import Problem
@@ -78,19 +76,8 @@ def comparison(page: PageInputs) -> Section:
     rows = pd.DataFrame(found.rows)
     costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
     balanced = rows.get("balanced_accuracy", rows["accuracy"]).fillna(rows["accuracy"])
-    grid: dict[str, dict[str, Row]] = {}
-    models = [*rows["model"].unique()]
-    if len(models) > 1 and rows["features"].nunique() > 1:
-        lowest = rows["accuracy"].min()
-        span = max(rows["accuracy"].max() - lowest, 0.001)
-        rows["shade"] = ((rows["accuracy"] - lowest) / span).round(2)
-        best = rows.drop_duplicates(["features", "model"])
-        for row in best.to_dict("records"):
-            grid.setdefault(row["features"], {})[row["model"]] = row
     known = rows.dropna(axis=1, how="all")
     values = {
-        "grid": dict(islice(grid.items(), FIRST_ROWS)),
-        "grid_models": models,
         "uneven": (balanced.map(percent) != rows["accuracy"].map(percent)).any(),
         "no_intervals": "difference_low" not in known,
         "score_columns": [
