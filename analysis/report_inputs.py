@@ -32,7 +32,8 @@ from featurestack.features_cache.location import (
 from featurestack.features_cache.side_files import CHECKED, FAILURES
 from featurestack.features_cache.table import source_changes
 from featurestack.results.config import digest, label
-from featurestack.results.run_folder import RUN_FILES, RunFolder, find
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RUN_FILES, RunFolder
 from featurestack.scores.tasks.registry import claiming_task
 from featurestack.storage.files import is_closed, is_file, require_readable
 from featurestack.storage.own_files import NO_DATA, OwnFiles
@@ -90,7 +91,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     single = given_datasets[0] if given_datasets else options.name
     name = dataset_name(single, options.name)
     if options.run:
-        from featurestack.results.select_runs import select
+        from featurestack.results.folders import select
 
         folders = select(options.runs, " ".join(options.run), name)
     else:

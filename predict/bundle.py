@@ -23,7 +23,7 @@ from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.spelling import make_command
-from featurestack.results import select_runs
+from featurestack.results import folders
 from featurestack.results.config import (
     BundleConfig,
     ChoiceConfig,
@@ -211,7 +211,7 @@ class RunModel:
 
 def make_bundle(options: BundleOptions) -> int:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
-    run = select_runs.select_one(options.runs, options.run)
+    run = folders.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     refuse_inside(file)
     own = own_file(file, RECORD, "OUT")

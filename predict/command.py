@@ -8,7 +8,7 @@ from pathlib import Path
 from featurestack.commandline.options import DatasetOptions
 from featurestack.features_cache import dataset_name
 from featurestack.predict.options import VerifyOptions
-from featurestack.results import select_runs
+from featurestack.results import folders
 from featurestack.train.options import PredictOptions
 
 
@@ -17,7 +17,7 @@ def predict(options: PredictOptions) -> int:
     needed = options.audio is not None or options.elsewhere
     if needed and not Path(options.run).is_file():
         dataset = "" if options.elsewhere else dataset_name(options.dataset)
-        select_runs.select_one(options.runs, options.run, dataset)
+        folders.select_one(options.runs, options.run, dataset)
     from featurestack.predict.clips import predict_audio
 
     return predict_audio(options)

@@ -37,12 +37,13 @@ from featurestack.predict.bundle import Probabilities
 from featurestack.predict.files import predict_files, trained_clips
 from featurestack.predict.predictor import Predictor
 from featurestack.results.config import ChoiceConfig
+from featurestack.results.folders import find
 from featurestack.results.imported import (
     Predictions,
     documented_table,
     write_imported,
 )
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.run_folder import RunFolder
 from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.scores.metrics import Score
 from featurestack.scores.ranking_metric import of_choice

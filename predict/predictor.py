@@ -36,8 +36,8 @@ from featurestack.predict.bundle import (
     read_bundle,
 )
 from featurestack.results.config import BundleConfig, StoredChannel
+from featurestack.results.folders import select_one
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.select_runs import select_one
 from featurestack.scores.tasks.base import DEFAULT_THRESHOLD
 from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of

@@ -13,7 +13,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import texts
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.splits import whole_split
-from featurestack.results import run_writer
+from featurestack.results import run_folder
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.registry import require_clips
@@ -46,7 +46,7 @@ def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, dict[int, State]]:
     total = plan.epochs * len(fold_data.train)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        run_writer.start_history(folder, [], plan.task.history_columns)
+        run_folder.start_history(folder, [], plan.task.history_columns)
         with progress(total=total, label="all folds' clips", unit="clips") as bar:
             trainer.fit(folder, bar)
     weights = trainer.weights()

@@ -26,7 +26,7 @@ from featurestack.predict.bundle import (
     members_of,
 )
 from featurestack.predict.options import VerifyOptions
-from featurestack.results import select_runs
+from featurestack.results import folders
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import clips_of_run, is_changed
 from featurestack.scores.tasks.registry import require_clips
@@ -43,7 +43,7 @@ def verify_run(options: VerifyOptions) -> int:
     run.json, differs.
     """
     dataset = dataset_name(options.dataset)
-    run = select_runs.select_one(options.runs, options.run, dataset)
+    run = folders.select_one(options.runs, options.run, dataset)
     require_clips(run.task, run.name)
     members = members_of(run)
     if members != [run]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from featurestack.commandline.errors import RequestError
 from featurestack.results.config import RunConfig
-from featurestack.results.run_folder import find
+from featurestack.results.folders import find
 
 FEWEST_SETS = 10  # sets of so many features that could have been composed
 

@@ -24,8 +24,7 @@ from featurestack.results.config import (
     digest,
     label,
 )
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_config, write_predictions
+from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from featurestack.scores.tasks.registry import task_of
 
 MODEL = "predictions"  # value of `model` in run.json

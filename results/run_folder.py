@@ -19,13 +19,13 @@ A reader gets valid content or a RequestError that names the file and what to do
 history.csv and the predictions.
 """
 
-import glob
 import io
 import json
+import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import (
@@ -46,10 +46,11 @@ from featurestack.results.config import (
     RunConfig,
     UntrainedConfig,
     read_config,
+    to_json,
 )
 from featurestack.scores.tasks.base import Task
 from featurestack.scores.tasks.registry import task_of
-from featurestack.storage.files import CLOSED, Lock, may_read, require_readable
+from featurestack.storage.files import CLOSED, replace_file, require_readable
 
 if TYPE_CHECKING:
     from featurestack.scores.metrics import Score
@@ -63,17 +64,8 @@ WITHOUT_TRAINING: dict[str, type[UntrainedConfig]] = {
 # files of a run folder that reports read; weights are not among them
 RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTIONS_FILE = "predictions.csv"
-# all files of a run folder: others are the user's, and stay when a run goes
-OWN_FILES = (
-    *("run.json", "features.csv", "scores-*.csv", ".*", "fold*/.*"),
-    *("fold*/history.csv", "fold*/predictions*.csv", "fold*/last.pt"),
-    *("fold*/best.pt", "fold*/frames.npz", "trackers/**/*"),
-)
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-# endings of two hidden folders that RETRAIN=1 makes beside a run: the new run in
-# training, and the old run while they are exchanged
-RETRAINING, RETRAINED = ".retraining", ".replaced"
 # errors of readers of JSON, tables and arrays
 DAMAGE = (
     ValueError,
@@ -339,79 +331,60 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 
-def hidden(run: Path, ending: str) -> Path:
-    """The hidden folder of this ending beside a run."""
-    return run.with_name(f".{run.name}{ending}")
+# ---- writing
 
 
-@contextmanager
-def locked(*folders: Path) -> Iterator[None]:
-    """The locks of these folders and of their folds; RequestError if one is in use."""
-    with ExitStack() as locks:
-        for folder in folders:
-            for busy in (folder, *folder.glob("fold*")):
-                message = f"{busy} is being trained or filled by another process"
-                locks.enter_context(Lock(busy / ".lock", busy=message))
-        yield
+def write_config(folder: Path, config: RunConfig | UntrainedConfig) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(folder / "run.json", text + "\n")
 
 
-def finish_switch(run: Path) -> None:
-    """Finish the exchange of a run for its retraining, if a kill interrupted it and no
-    other process is at it.
+def history_row(values: Mapping[str, float], columns: Sequence[str]) -> str:
+    """One line of history.csv, without its end; NaN is an empty field."""
+    for name in values.keys() - {*columns}:
+        raise RequestError(nearest("column of history.csv", name, columns))
+    numbers = [values.get(column, math.nan) for column in columns]
+    texts = [
+        repr(number if isinstance(number, int) else float(number)) for number in numbers
+    ]
+    return ",".join("" if text == "nan" else text for text in texts)
+
+
+def start_history(
+    fold_folder: Path, rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Write history.csv with exactly `rows`, unless the file already holds them."""
+    fold_folder.mkdir(parents=True, exist_ok=True)
+    header = ",".join(columns)
+    lines = [header, *rows]
+    content = "".join(line + "\n" for line in lines).encode()
+    file = fold_folder / "history.csv"
+    if not file.is_file() or file.read_bytes() != content:
+        replace_file(file, content)
+
+
+def append_history(fold_folder: Path, row: str) -> None:
+    with (fold_folder / "history.csv").open(
+        "a", encoding="utf-8", newline=""
+    ) as handle:
+        handle.write(row + "\n")
+
+
+def write_predictions(
+    fold_folder: Path,
+    rows: pd.DataFrame,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+) -> None:
+    """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities`
+    (N, K), exactly; the last file of a fold.
     """
-    replaced = hidden(run, RETRAINED)
-    retrained = hidden(run, RETRAINING)
-    if not replaced.exists():
-        return
-    with ExitStack() as locks:
-        for fold in replaced.glob("fold*"):
-            lock = Lock(fold / ".lock")
-            locks.callback(lock.release)
-            if not lock.take():
-                return
-        if not run.exists():  # killed between the two renames
-            (retrained if retrained.exists() else replaced).rename(run)
-        settle(replaced, run)
-
-
-def settle(replaced: Path, run: Path) -> None:
-    """Remove a run that another has replaced, whose folder gets the user's files."""
-    for file in remove_own(replaced):
-        place = run / file.relative_to(replaced)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            file.rename(place)
-    remove_own(replaced)
-
-
-def remove_own(run: Path) -> list[Path]:
-    """Remove a run's files, and its folders that are then empty; returns the files
-    that stay, which are the user's.
-    """
-    (run / "run.json").unlink(missing_ok=True)  # what is half removed is no run
-    for pattern in OWN_FILES:
-        for file in run.glob(pattern):
-            if not file.is_dir():
-                file.unlink(missing_ok=True)
-    below = sorted(run.rglob("*"), reverse=True)
-    for folder in (*below, run):
-        if folder.is_dir() and not folder.is_symlink():
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
-    return [file for file in below if file.is_symlink() or file.is_file()]
-
-
-def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
-    """The run folders below `runs`, of one dataset or of all, sorted by path; folders
-    that may not be read are among them, since they may be runs.
-    """
-    require_readable(Path(runs))
-    folders = glob.escape(dataset) or "*"
-    for replaced in Path(runs).glob(f"{folders}/.*{RETRAINED}"):
-        finish_switch(replaced.with_name(replaced.name[1 : -len(RETRAINED)]))
-    found = []
-    for path in sorted(Path(runs).glob(f"{folders}/[!.]*")):
-        unknown = path.is_dir() and not may_read(path)
-        if unknown or (path / "run.json").exists():
-            found.append(RunFolder(path))
-    return found
+    table = pd.DataFrame(probabilities, rows.index, classes)
+    columns = [*PREDICTION_COLUMNS, *(name for name in WINDOW_COLUMNS if name in rows)]
+    table = pd.concat([rows[columns], table], axis=1)
+    # 9 digits hold a float32
+    text = table.to_csv(
+        index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
+    )
+    replace_file(fold_folder / PREDICTIONS_FILE, text, parents=True)

@@ -12,7 +12,8 @@ from featurestack.features_cache.feature_file import fingerprints
 from featurestack.features_cache.names import Channel
 from featurestack.features_cache.table import originals
 from featurestack.results.config import RunConfig, digest
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.registry import task_of
 
 

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.results.run_writer import append_history
+from featurestack.results.run_folder import append_history
 from featurestack.storage.files import replace_file
 
 State = dict[str, Any]

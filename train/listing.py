@@ -16,7 +16,8 @@ from featurestack.commandline.registry import first_sentence
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
-from featurestack.results.run_folder import RunFolder, configuration_score, find
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.storage.files import is_closed
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve

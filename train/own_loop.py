@@ -23,7 +23,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.results import run_writer
+from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train.fold_data import (
@@ -176,16 +176,16 @@ class OwnRun:
             command=None,  # no command of this project trains it again
             parameters=parameters,
         )
-        run_writer.write_config(folder.path, config)
+        run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
         scores = epoch_scores(plan.task, clips.targets, answers)
         for score, value in scores.items():
             rows[-1][f"test_{score}"] = value
         columns = plan.task.history_columns
-        lines = [run_writer.history_row(row, columns) for row in rows]
-        run_writer.start_history(folder.fold(fold), lines, columns)
+        lines = [run_folder.history_row(row, columns) for row in rows]
+        run_folder.start_history(folder.fold(fold), lines, columns)
         table = plan.scored(clips.positions, split="test", selection="last")
-        run_writer.write_predictions(folder.fold(fold), table, answers, self.classes)
+        run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(folder.path)
 
     def refuse_no_probabilities(self, answers: NDArray[np.float32]) -> None:

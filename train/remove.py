@@ -6,8 +6,7 @@ from pathlib import Path
 
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
-from featurestack.results.run_folder import RETRAINING, hidden, locked, remove_own
-from featurestack.results.select_runs import select
+from featurestack.results.folders import RETRAINING, hidden, locked, remove_own, select
 from featurestack.train.options import RemoveOptions
 
 

@@ -25,16 +25,16 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.table import originals, source_changes
-from featurestack.results.next_step import predict_by
-from featurestack.results.run_folder import (
+from featurestack.results.folders import (
     RETRAINED,
     RETRAINING,
-    RunFolder,
     finish_switch,
     hidden,
     locked,
     settle,
 )
+from featurestack.results.next_step import predict_by
+from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import readable_again
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
@@ -204,7 +204,7 @@ def retrained(plan: Plan) -> Plan:
 
 def take_place(new: Path, old: Path) -> None:
     """Replace an old run by a finished one. A kill between the two renames leaves both
-    under their other names: `results.run_folder.finish_switch` goes on.
+    under their other names: `results.folders.finish_switch` goes on.
     """
     last = hidden(old, RETRAINED)
     with locked(old):

@@ -31,8 +31,7 @@ from featurestack.results.config import (
     WayChange,
     digest,
 )
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_config
+from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.scores.calibration import fit_temperature, fit_thresholds
 from featurestack.scores.tasks.base import labels_of
 from featurestack.storage.files import Lock

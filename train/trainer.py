@@ -25,7 +25,7 @@ from torch import nn
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.splits import Split
-from featurestack.results import run_writer
+from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import epoch_scores
@@ -185,7 +185,7 @@ class Trainer:
                     # in fp32 like predictions.csv
                     row |= self.score("test", exact=self.finished)
                 columns = self.plan.task.history_columns
-                self.rows.append(run_writer.history_row(row, columns))
+                self.rows.append(run_folder.history_row(row, columns))
                 states = {"best.pt": self.weights()} if best else {}
                 states = snapshot(states | {"last.pt": self.state_dict()})
                 written.result()
@@ -516,7 +516,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         trainer.resume(folder / "last.pt")
     clips = len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
-    run_writer.start_history(folder, trainer.rows, run.task.history_columns)
+    run_folder.start_history(folder, trainer.rows, run.task.history_columns)
     trackers = plan.execution.trackers(run, fold, trainer.epoch)
     complete = False
     try:
@@ -560,6 +560,6 @@ def write_results(trainer: Trainer, folder: Path) -> None:
                 answers.append(trainer.predict(clips, exact=True))
     trainer.write_answers(folder)
     # predictions.csv last: it says that the fold is finished
-    run_writer.write_predictions(
+    run_folder.write_predictions(
         folder, pd.concat(tables), np.concatenate(answers), plan.names
     )

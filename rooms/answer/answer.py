@@ -35,8 +35,9 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import ChoiceConfig, RunConfig
+from featurestack.results.folders import find
 from featurestack.results.next_step import DIFFERENT, unframed
-from featurestack.results.run_folder import RunFolder, configuration_score, find
+from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.rooms.answer.options import FOLDER, AnswerOptions
 from featurestack.storage.files import Lock, may_write
 from featurestack.train.options import RunOptions

@@ -21,8 +21,7 @@ from featurestack.commandline.tables import as_csv
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_config, write_predictions
+from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from featurestack.rooms.answer.choice import Clips, Scores
 from featurestack.rooms.answer.options import FOLDER
 from featurestack.rooms.answer.section import CANDIDATES, FEATURE_COLUMNS

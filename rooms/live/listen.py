@@ -20,8 +20,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name
 from featurestack.predict.service import Model
+from featurestack.results.folders import select_one
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.select_runs import select_one
 from featurestack.rooms.live.options import ListenOptions
 from featurestack.train.compute import threads_of
 

@@ -38,7 +38,7 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
 )
-from featurestack.results import select_runs
+from featurestack.results import folders
 from featurestack.results.config import to_json
 from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
@@ -86,7 +86,7 @@ class ExportedRun(nn.Module):
 
 def export_run(options: ExportOptions) -> int:
     """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
-    run = select_runs.select_one(options.runs, options.run)
+    run = folders.select_one(options.runs, options.run)
     require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
     refuse_inside(file)

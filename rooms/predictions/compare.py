@@ -15,8 +15,8 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import SEPARATOR
+from featurestack.results.folders import find
 from featurestack.results.imported import write_imported
-from featurestack.results.run_folder import find
 from featurestack.rooms.predictions.read import predictions_in
 
 COLUMNS = ["run", "accuracy", "accuracy_low", "accuracy_high", "difference"]

@@ -17,8 +17,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import external
 from featurestack.results.config import digest
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_config, write_predictions
+from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets
 from tests.run_configs import named, run_config
 

@@ -15,7 +15,7 @@ import pytest
 
 from featurestack.analysis.figures import saving
 from featurestack.analysis.runs import load_runs
-from featurestack.results import run_writer
+from featurestack.results import run_folder
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
@@ -119,7 +119,7 @@ def make_run(runs, clips, made, dataset="made"):
     )
     folder = runs / dataset / label(made.features, made.model, differences, hash_)
     shutil.rmtree(folder, ignore_errors=True)
-    run_writer.write_config(folder, config)
+    run_folder.write_config(folder, config)
     target = np.array([names.index(name) for name in clips[column]])
     probabilities = predict(clips, target, names, made)
     rows = clips[["clip_id", "group"]].assign(
@@ -143,9 +143,9 @@ def make_run(runs, clips, made, dataset="made"):
             for epoch in range(1, EPOCHS + 1)
         ]
         columns = CLASSES.history_columns
-        lines = [run_writer.history_row(row, columns) for row in epochs]
-        run_writer.start_history(folder / f"fold{fold}", lines, columns)
-        run_writer.write_predictions(folder / f"fold{fold}", tested, values, names)
+        lines = [run_folder.history_row(row, columns) for row in epochs]
+        run_folder.start_history(folder / f"fold{fold}", lines, columns)
+        run_folder.write_predictions(folder / f"fold{fold}", tested, values, names)
     return folder
 
 

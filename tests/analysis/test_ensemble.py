@@ -8,7 +8,8 @@ from featurestack.analysis.ensemble import requested_ensemble, write_ensemble
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import load_runs
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun
 from tests.refusal import refused
 

@@ -14,7 +14,7 @@ TRAIN = "train DATASET=easy FEATURES=rms MODEL=linear"
 PLANTED = {
     "reading": ("h5py.File", TRAIN),
     "computing": ("featurestack.linear.logistic.fit", TRAIN),
-    "writing": ("featurestack.results.run_writer.write_predictions", TRAIN),
+    "writing": ("featurestack.results.run_folder.write_predictions", TRAIN),
     "drawing": ("matplotlib.figure.Figure.savefig", "analysis DATASET=easy FIGURES=1"),
 }
 

@@ -13,7 +13,7 @@ from docs import tables
 from featurestack.analysis.ranking import rank
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL
-from featurestack.results.run_folder import find
+from featurestack.results.folders import find
 from tests.golden.commands import ROOT, done, inside
 
 pytestmark = pytest.mark.slow

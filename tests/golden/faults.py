@@ -336,11 +336,11 @@ FAULTS: dict[str, Fault] = {
     "finished_too_early": Fault(
         """    trainer.write_answers(folder)
     # predictions.csv last: it says that the fold is finished
-    run_writer.write_predictions(
+    run_folder.write_predictions(
         folder, pd.concat(tables), np.concatenate(answers), plan.names
     )
 """,
-        """    run_writer.write_predictions(
+        """    run_folder.write_predictions(
         folder, pd.concat(tables), np.concatenate(answers), plan.names
     )
     trainer.write_answers(folder)

@@ -10,7 +10,7 @@ from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.datasets.name_fields import NameField
 from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.run_writer import write_config
+from featurestack.results.run_folder import write_config
 from featurestack.results.training_data import clips_digest, values_digest
 from tests.pipeline.datasets.folders import class_folders
 from tests.pipeline.extraction import cache, options

@@ -13,8 +13,7 @@ import featurestack as fs
 from featurestack.predict import bundle
 from featurestack.predict.clips import predict_audio
 from featurestack.results.config import ChoiceConfig
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_config
+from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.train.options import BundleOptions, PredictOptions
 from tests.refusal import refused
 from tests.run_configs import ensemble_of

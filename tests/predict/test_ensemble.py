@@ -11,8 +11,7 @@ from featurestack.predict.bundle import make_bundle
 from featurestack.predict.options import VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.results.config import ImportedConfig
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_config
+from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.train.options import BundleOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound, train_run

@@ -12,7 +12,7 @@ import soundfile
 
 from featurestack.predict.clips import predict_audio
 from featurestack.predict.labelled import compare_scores, score_elsewhere
-from featurestack.results.run_folder import find
+from featurestack.results.folders import find
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train.options import PredictOptions
 from tests.refusal import refused

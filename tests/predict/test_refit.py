@@ -10,8 +10,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.predict.bundle import make_bundle, read_bundle
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_config
+from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.train.options import BundleOptions
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound, train_run

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results import run_folder, run_writer, select_runs
+from featurestack.results import folders, run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.storage import files
@@ -25,10 +25,10 @@ def run(tmp_path):
     """Two classes, one test clip a fold; names that CSV quotes, or that could be read
     as a number or none.
     """
-    run_writer.write_config(tmp_path, run_config(classes=named(*NAMES)))
+    run_folder.write_config(tmp_path, run_config(classes=named(*NAMES)))
     run = RunFolder(tmp_path)
     for fold, group in ((1, "007"), (2, "NA")):
-        run_writer.start_history(run.fold(fold), [], COLUMNS)
+        run_folder.start_history(run.fold(fold), [], COLUMNS)
         rows = {
             "clip_id": [f"x{fold}"],
             "group": group,
@@ -36,7 +36,7 @@ def run(tmp_path):
             "selection": "last",
         }
         table = pd.DataFrame({**rows, "target": "nan"})
-        run_writer.write_predictions(
+        run_folder.write_predictions(
             run.fold(fold), table, np.float32([[0.1, 0.9]]), NAMES
         )
     return run
@@ -46,8 +46,8 @@ def run(tmp_path):
 def runs(tmp_path):
     """A folder of runs that have not begun."""
     for name in ("mel-resnet18", "mel-resnet18-s1", "mel-cnn8", "mfcc-resnet18"):
-        run_writer.write_config(tmp_path / "my sounds" / name, run_config())
-    run_writer.write_config(tmp_path / "two" / "mel-cnn8", run_config())
+        run_folder.write_config(tmp_path / "my sounds" / name, run_config())
+    run_folder.write_config(tmp_path / "two" / "mel-cnn8", run_config())
     return tmp_path
 
 
@@ -71,10 +71,10 @@ def test_predictions_come_back_exactly_and_are_read_once(run):
 def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_written(run):
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
     rows = [
-        run_writer.history_row({"epoch": epoch, **values}, COLUMNS) for epoch in (1, 2)
+        run_folder.history_row({"epoch": epoch, **values}, COLUMNS) for epoch in (1, 2)
     ]
     file = run.fold(1) / "history.csv"
-    run_writer.start_history(run.fold(1), rows, COLUMNS)
+    run_folder.start_history(run.fold(1), rows, COLUMNS)
     head, row, _ = file.read_text().splitlines()
     assert head == ",".join(COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
     whole = file.read_bytes()
@@ -85,7 +85,7 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
         "i",
         "f",
     }
-    run_writer.start_history(run.fold(1), rows, COLUMNS)
+    run_folder.start_history(run.fold(1), rows, COLUMNS)
     assert file.read_bytes() == whole
 
 
@@ -107,21 +107,21 @@ def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
     ],
 )
 def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
-    assert [run.name for run in select_runs.select(runs, wanted)] == names
+    assert [run.name for run in folders.select(runs, wanted)] == names
 
 
 def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     last = RunFolder(runs / "my sounds" / "mfcc-resnet18")
     os.utime(last.path / "run.json", (2e9, 2e9))
     other = RunFolder(runs / "two" / "mel-cnn8")
-    assert select_runs.select(runs, f"last {other.path}") == [last, other]
+    assert folders.select(runs, f"last {other.path}") == [last, other]
     for name in ("last.pt", "predictions.csv"):  # the last one with weights is another
         other.fold(1).mkdir(exist_ok=True)
         (other.fold(1) / name).touch()
-    assert select_runs.select_one(runs, "last") == other
-    assert select_runs.select(runs, "last") == [last]
-    assert select_runs.select(runs / "elsewhere", str(other.path)) == [other]
-    assert run_folder.find(runs, "two") == [other]
+    assert folders.select_one(runs, "last") == other
+    assert folders.select(runs, "last") == [last]
+    assert folders.select(runs / "elsewhere", str(other.path)) == [other]
+    assert folders.find(runs, "two") == [other]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
 )
 def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
-        select_runs.select(runs, wanted)
+        folders.select(runs, wanted)
 
 
 @pytest.mark.parametrize(
@@ -202,15 +202,15 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
 ):
     """As for another user; root may read everything."""
     closed = runs / "two" / "mel-cnn8"
-    for module in (files, run_folder, select_runs):
+    for module in (files, folders):
         monkeypatch.setattr(module, "may_read", lambda folder: folder != closed)
-    (run,) = run_folder.find(runs, "two")
+    (run,) = folders.find(runs, "two")
     with refused("two/mel-cnn8 may not be read: change its permissions"):
         _ = run.config
     with refused("two/mel-cnn8 may not be read"):
-        _ = select_runs.select_one(runs, str(closed)).config
+        _ = folders.select_one(runs, str(closed)).config
     os.utime(closed / "run.json", (2e9, 2e9))
-    assert select_runs.select_one(runs, "last").path != closed
+    assert folders.select_one(runs, "last").path != closed
 
 
 def test_a_file_of_a_run_that_may_not_be_read_has_a_remedy(tmp_path, monkeypatch):
@@ -229,4 +229,4 @@ def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
     """As for another user, whose listing would be empty."""
     monkeypatch.setattr(files, "may_read", lambda folder: folder != tmp_path)
     with refused(f"{tmp_path} may not be read: change its permissions"):
-        run_folder.find(tmp_path)
+        folders.find(tmp_path)

@@ -17,7 +17,7 @@ from featurestack.features_cache.feature_file import read_header
 from featurestack.features_cache.table import source_changes
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.results.run_folder import find
+from featurestack.results.folders import find
 from featurestack.results.training_data import is_changed, values_changed
 from featurestack.train import run, sweep
 from featurestack.train.options import RunOptions, SweepOptions

@@ -3,7 +3,7 @@
 import pytest
 
 from featurestack.commandline.options import option_words, texts
-from featurestack.results import run_folder
+from featurestack.results import folders
 from featurestack.train import devices
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
@@ -23,7 +23,7 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
             "-m", *torchrun, "-m", "featurestack", "train", *words, timeout=600
         )
         assert done.stdout.count("3 of 3 folds") == 1  # the first process says it
-    (spread,) = run_folder.find(options.runs)
+    (spread,) = folders.find(options.runs)
     alone = execute(options, runs=options.runs / "alone")
     assert alone.name == spread.name
     for number in (1, 2, 3):

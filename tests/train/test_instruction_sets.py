@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from featurestack.commandline.options import option_words
-from featurestack.results.run_folder import find
+from featurestack.results.folders import find
 from tests.processes import python
 from tests.train.little import change
 

@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from featurestack.results import run_folder
+from featurestack.results import folders
 from featurestack.results.run_folder import configuration_score
 from featurestack.storage import files
 from featurestack.train.listing import describe_model, list_models, list_runs
@@ -74,7 +74,7 @@ def unreadable(finished, monkeypatch):
     (damaged / "run.json").write_text('{"dataset": "li')
     for file in begun.glob("fold*/predictions.csv"):
         file.unlink()
-    for module in (files, run_folder):
+    for module in (files, folders):
         monkeypatch.setattr(module, "may_read", lambda place: place != closed)
     return folder
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from featurestack.results.run_folder import RETRAINING, find, hidden
+from featurestack.results.folders import RETRAINING, find, hidden
 from featurestack.storage.files import Lock
 from featurestack.train.options import RemoveOptions
 from featurestack.train.remove import remove_runs

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.results.run_folder import RETRAINED, RETRAINING, find, hidden
-from featurestack.results.run_writer import write_config
+from featurestack.results.folders import RETRAINED, RETRAINING, find, hidden
+from featurestack.results.run_folder import write_config
 from featurestack.storage.files import Lock
 from featurestack.train import run_identity
 from featurestack.train.run_identity import HASH_VERSION

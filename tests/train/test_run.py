@@ -9,7 +9,7 @@ import torch
 
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache.index import read_index, refresh
-from featurestack.results import run_folder, run_writer
+from featurestack.results import folders, run_folder
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
@@ -74,7 +74,7 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
 
 def test_another_configuration_never_touches_a_folder(options, finished):
     changed = change(finished.config.options, lr=3.0)
-    run_writer.write_config(
+    run_folder.write_config(
         finished.path, replace(finished.config, hash="0" * 12, options=changed)
     )
     with refused(r"different: LR.*TAG="):
@@ -148,10 +148,10 @@ def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(
     computed = finished.config.computed
     way = change(computed.way, precision="bf16", channels_last=False)
     begun = change(finished.config, computed=change(computed, way=way))
-    run_writer.write_config(finished.path, begun)
+    run_folder.write_config(finished.path, begun)
     assert execute(options, folds=(1,)).config.computed.way.precision == "bf16"
     on_gpu = change(computed, way=change(way, device="cuda"))
-    run_writer.write_config(finished.path, change(begun, computed=on_gpu))
+    run_folder.write_config(finished.path, change(begun, computed=on_gpu))
     for fold in (2, 3):  # the change is noted once
         again = execute(options, folds=(fold,))
     (changed,) = again.config.computed.changes
@@ -190,7 +190,7 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     )
     with refused(r"clips that fold 1 tests: give weights from other clips"):
         execute(started, dataset=str(turned))
-    assert run_folder.find(options.runs) == [finished]
+    assert folders.find(options.runs) == [finished]
     assert execute(started, folds=(1,)).finished == [1]
     # the weights have seen none of these clips
     other = fill(tmp_path / "other" / "features", table.assign(group=""))
@@ -204,7 +204,7 @@ def test_a_fold_is_finished_when_everything_else_of_it_is_written(options, monke
     monkeypatch.setattr(Trainer, "write_answers", die)
     with pytest.raises(KeyboardInterrupt):
         execute(options, model="cnn4", epochs=1, folds=(1,))
-    (folder,) = run_folder.find(options.runs)
+    (folder,) = folders.find(options.runs)
     assert folder.finished == []
 
 

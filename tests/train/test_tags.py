@@ -18,8 +18,7 @@ from featurestack.predict.bundle import (
     read_bundle,
 )
 from featurestack.predict.predictor import Predictor
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_writer import write_predictions
+from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores import tags
 from featurestack.scores.calibration import fit_thresholds

@@ -11,7 +11,8 @@ from featurestack.analysis.runs import load_runs
 from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.features_cache import external
 from featurestack.results.config import ChoiceConfig
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RunFolder
 from featurestack.rooms.answer import chosen_run
 from featurestack.rooms.answer.answer import find_answer
 from featurestack.rooms.answer.choice import (

@@ -4,7 +4,8 @@ import pandas as pd
 
 import featurestack as fs
 from featurestack.analysis.runs import load_runs
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
 

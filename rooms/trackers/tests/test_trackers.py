@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from featurestack.commandline.options import with_rooms
-from featurestack.results.run_writer import write_config
+from featurestack.results.run_folder import write_config
 from featurestack.rooms.trackers.trackers import TRACKERS
 from featurestack.train.options import RunOptions, SweepOptions
 from tests.processes import python
