@@ -36,7 +36,6 @@ COMPARISON = [
     "accuracy",
     "accuracy_sd",
     "n",
-    "accuracy_fold_mean",
     "accuracy_low",
     "accuracy_high",
     "features",
@@ -383,10 +382,6 @@ def with_metrics(
     """The table with every metric, and the folds' scores of the one that ranks."""
     scores = {ranking.best.task.score for ranking in ranked}
     ranked_by = metrics["metric"].isin(scores)
-    accuracy = metrics[ranked_by].rename(
-        columns={"sd": "accuracy_sd", "fold_mean": "accuracy_fold_mean"}
-    )
+    accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
     means = metrics[~ranked_by].pivot(index="run", columns="metric", values="score")
-    return table.merge(
-        accuracy[["run", "accuracy_fold_mean", "accuracy_sd", "n"]]
-    ).merge(means, on="run")
+    return table.merge(accuracy[["run", "accuracy_sd", "n"]]).merge(means, on="run")

@@ -14,10 +14,10 @@ RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few 
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
 # column -> its heading among the facts of a run
-MEANS = {
-    "macro_auroc": "Macro AUROC, mean of folds",
-    "lwlrap": "lwlrap, mean of folds",
-    "macro_f1": "Macro F1, mean of folds",
+SCORES = {
+    "macro_auroc": "Macro AUROC",
+    "lwlrap": "lwlrap",
+    "macro_f1": "Macro F1",
     "log_loss": "Log loss",
 }
 SETS_BY_CLASS = 10  # rows of the figure of recalls
@@ -47,16 +47,16 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
             machine.append(run.trained.computed.way.precision)
     balanced = row.get("balanced_accuracy", np.nan)
     unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
-    means = {
+    scores = {
         heading: rounded(row[name])
-        for name, heading in MEANS.items()
+        for name, heading in SCORES.items()
         if pd.notna(row.get(name, np.nan))
     }
     seconds = row["fold_seconds"]
     seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
     facts = {
-        "Balanced accuracy, mean of folds": f"{percent(balanced)} %" if unlike else "",
-        **means,
+        "Balanced accuracy": f"{percent(balanced)} %" if unlike else "",
+        **scores,
         "Folds": f"{row['n']} of {len(run.config.folds)}",
         "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.foreign else seeds,
         "Protocol": run.protocol,

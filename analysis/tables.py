@@ -2,9 +2,8 @@
 
 Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration,
 and is that of the test clips of all folds together. `n` counts the folds (1 if the
-metric has no score of one fold), `fold_mean` is the mean of their own scores and `sd`
-the sample standard deviation over them (NaN if n is 1). Scores of tags and of events
-other than the one that ranks them are the mean over the folds.
+metric has no score of one fold), `sd` is the sample standard deviation over the folds'
+own scores (NaN if n is 1).
 """
 
 import re
@@ -53,19 +52,17 @@ TAG_ERRORS = 10  # most errors listed for each class and kind
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every metric of every run: score, fold_mean and sd over n folds."""
+    """Every metric of every run: score, and its sd over n folds."""
     rows = []
     for run in runs:
         of_folds, every = run.task.stages.run_scores(run)
         for name, scores in of_folds.items():
-            mean = scores.mean()
-            score = every.get(str(name), mean)
             deviation = scores.std(ddof=1)
-            rows.append((run.name, name, score, mean, deviation, len(scores)))
+            rows.append((run.name, name, every[str(name)], deviation, len(scores)))
         if not run.task.multilabel:
             for name, value in calibration_scores(run).items():
-                rows.append((run.name, name, value, np.nan, np.nan, 1))
-    columns = ["run", "metric", "score", "fold_mean", "sd", "n"]
+                rows.append((run.name, name, value, np.nan, 1))
+    columns = ["run", "metric", "score", "sd", "n"]
     return pd.DataFrame(rows, columns=columns)
 
 

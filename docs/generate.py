@@ -361,8 +361,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         SCORES
         | {
             "run": "name of the configuration",
-            "accuracy_sd": "standard deviation over folds",
-            "accuracy_fold_mean": "mean over the folds, each with the same weight",
+            "accuracy_sd": "standard deviation over the folds' own scores",
             "n": "folds",
             "accuracy_low": SCORES["low"],
             "accuracy_high": SCORES["high"],

@@ -56,6 +56,9 @@ class Prediction:
     labels: Labels  # whether a clip has a class
     probabilities: Probabilities
     decided: Labels  # whether a class is predicted
+    # by which clips are ordered within a class: probabilities, or of several folds with
+    # several labels their ranks within the fold
+    order: Probabilities
 
     @cached_property
     def by_class(self) -> dict[str, Floats]:

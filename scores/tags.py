@@ -459,13 +459,13 @@ def macro(by_class: Floats) -> float:
 @metric("tags", "map")
 def mean_average_precision(prediction: Prediction) -> float:
     """Mean average precision of the classes; biased upwards in one fold."""
-    return macro(average_precision(prediction.labels, prediction.probabilities))
+    return macro(average_precision(prediction.labels, prediction.order))
 
 
 @metric("tags")
 def macro_auroc(prediction: Prediction) -> float:
     """Mean over the classes of the area under the ROC curve."""
-    return macro(auroc(prediction.labels, prediction.probabilities))
+    return macro(auroc(prediction.labels, prediction.order))
 
 
 @metric("tags", "lwlrap")

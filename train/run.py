@@ -19,7 +19,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import cache_of
@@ -34,12 +34,11 @@ from featurestack.results.folders import (
     settle,
 )
 from featurestack.results.next_step import predict_by
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.training_data import readable_again
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan, make_plan
-from featurestack.train.score_lines import score_lines
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
@@ -55,14 +54,16 @@ def train_folds(options: RunOptions) -> int:
 
 
 def run_summary(run: RunFolder) -> str:
-    """Mean ± sd over folds of loss, score and F1, the worst errors, the protocol."""
-    folds = run.finished
+    """The score of all clips together, the worst errors, the protocol."""
+    score = configuration_score([run])
+    spread = ""
+    if len(score.by_fold) > 1:
+        spread = f", SD over folds {percent(score.by_fold.std())}"
     lines = [
         (
-            f"{run.path}: {len(folds)} of {len(run.folds)} folds; mean ± sd, n ="
-            f" {len(folds)}"
+            f"{run.path}: {len(run.finished)} of {len(run.folds)} folds; test"
+            f" {run.task.metric.title} {score}{spread}"
         ),
-        *score_lines(run, folds),
         *run.task.error_lines(run),
         f"protocol: {run.config.protocol}",
     ]

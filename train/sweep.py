@@ -127,13 +127,13 @@ def table(done: Sequence[RunFolder]) -> str:
     for seeds in families.values():
         score = configuration_score(seeds)
         by_fold = score.by_fold
-        deviation = f" ± {percent(by_fold.std())}" if len(by_fold) > 1 else ""
-        accuracy = percent(score.mean) + deviation
+        deviation = percent(by_fold.std()) if len(by_fold) > 1 else "-"
         number = 1 if seeds[0].exact else len(seeds)
-        interval = score.interval or "-"
-        rows.append((score.mean, seeds[0].name, accuracy, interval, number))
+        cells = percent(score.mean), score.interval or "-", deviation, number
+        rows.append((score.mean, seeds[0].name, *cells))
     rows.sort(key=itemgetter(0), reverse=True)
-    header = "run", f"test {done[0].task.metric.title} %", "95 % CI", "seeds"
+    title = f"test {done[0].task.metric.title} %"
+    header = "run", title, "95 % CI", "SD over folds", "seeds"
     text = text_table([cells for _, *cells in rows], header)
     if score.unit == "block":
         text += f"\nNote: intervals are {by_unit(score.unit)}"

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import Failed
+from featurestack.commandline.quantities import percent
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
@@ -64,7 +65,6 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.plan import Plan, Positions, split_folds
-from featurestack.train.score_lines import score_lines
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -524,12 +524,26 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         # without the epochs that early stopping spared
         bar.total -= clips * (plan.epochs - trainer.epoch)
         write_results(trainer, folder)
-        for line in score_lines(run, [fold]):
-            tell(f"{plan.path.name} fold {fold}: {line}")
+        tell_scores(run, fold)
         complete = True
     finally:
         for tracker in trackers:
             tracker.finish(complete)
+
+
+def tell_scores(run: RunFolder, fold: int) -> None:
+    """Tell the scores of a fold's clips after the last epoch and, if validation chose
+    one, after the best epoch.
+    """
+    epochs = {"last": "last epoch"}
+    if run.selection() == "best":
+        epochs["best"] = f"best epoch by {run.training.options.select}"
+    for selection, epoch in epochs.items():
+        scores = run.task.stages.scores_of_fold(run, fold, "test", selection)
+        score = f"{run.task.metric.title} {percent(scores[run.task.score])} %"
+        tell(
+            f"{run.name} fold {fold}: {epoch}: test {score}, loss {scores['loss']:.3f}"
+        )
 
 
 def explanation(error: Exception, batch: int, device: str) -> str:

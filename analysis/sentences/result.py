@@ -114,7 +114,7 @@ def balanced(f: Findings) -> str:
 @sentence
 def score(f: Findings) -> str:
     """The details that a reader needs beside the best run's score: `(95 % CI 82.0 to
-    86.1, SD 1.2; 5 folds, 1 seed; each fold tested, trained on the others)`.
+    86.1, SD over folds 1.2; 5 folds, 1 seed; each fold tested, trained on the others)`.
     """
     if f.best is None:
         return ""
@@ -124,11 +124,8 @@ def score(f: Findings) -> str:
         low, high = percent(best["accuracy_low"]), percent(best["accuracy_high"])
         text = f"95 % CI {low} to {high}"
     if pd.notna(best["accuracy_sd"]):
-        text += f", SD {percent(best['accuracy_sd'])}"
+        text += f", SD over folds {percent(best['accuracy_sd'])}"
     text += f"; {folds(f)}"
-    mean = best["accuracy_fold_mean"]
-    if not main.metric.pooled and percent(mean) != percent(best["accuracy"]):
-        text += f", of unequal size: mean {percent(mean)}"
     if not best["exact"]:
         text += f", {counted(best['seeds'], 'seed')}"
     if main.best.config.synthetic:

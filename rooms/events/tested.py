@@ -383,7 +383,7 @@ EVENT_F1 = EventF1(
     pooled=True,
     score_columns=(
         ("false_alarms", "False alarms an hour", "number", True),
-        ("onset_ms", "Onset error, ms, mean of folds", "number", True),
+        ("onset_ms", "Onset error, ms", "number", True),
     ),
     further_columns=SCORE_COLUMNS,
     class_columns=(

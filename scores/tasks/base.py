@@ -151,7 +151,7 @@ def epoch_scores(
     """Scores named as the columns of history.csv without val_ or test_."""
     labels = task.indicator(targets, probabilities.shape[-1])
     decided = task.decisions(probabilities, labels)
-    prediction = Prediction(labels, probabilities, decided)
+    prediction = Prediction(labels, probabilities, decided, probabilities)
     return {name: score(prediction) for name, score in task.history.items()}
 
 
@@ -171,11 +171,13 @@ def labels_of(task: Task, text: pd.Series[str], classes: Sequence[str]) -> Label
 def clip_metrics(run: Any, tested: Labels) -> dict[str, float]:
     """Every metric of the clips `tested` (N,), averaged over the seeds."""
     labels = run.labels[tested]
+    several = run.task.multilabel
+    order = run.ranks if several else run.probabilities
     seeds = [
-        Prediction(labels, probabilities[tested], decided[tested])
-        for probabilities, decided in zip(run.probabilities, run.decisions)
+        Prediction(labels, *(answers[tested] for answers in of_seed))
+        for of_seed in zip(run.probabilities, run.decisions, order)
     ]
-    kind = "tags" if run.task.multilabel else "classes"
+    kind = "tags" if several else "classes"
     return {
         name: float(np.mean([score(seed) for seed in seeds]))
         for name, score in METRICS[kind].items()
@@ -242,13 +244,11 @@ class Stages:
 
     def run_scores(self, run: Any) -> tuple[pd.DataFrame, dict[str, float]]:
         """Every metric (columns) in each fold (rows), averaged over the seeds; and
-        those of all clips together, none if only folds have one.
+        those of all clips together.
         """
         folds = np.unique(run.folds).tolist()
         rows = {fold: clip_metrics(run, run.folds == fold) for fold in folds}
         by_fold = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
-        if run.task.metric.pooled:
-            return by_fold, {}
         return by_fold, clip_metrics(run, np.ones(len(run.folds), bool))
 
 

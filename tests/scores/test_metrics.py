@@ -14,7 +14,7 @@ from featurestack.scores.tasks.classes import CLASSES
 def all_metrics(target, probabilities):
     labels = CLASSES.indicator(target, probabilities.shape[1])
     decided = CLASSES.decisions(probabilities, labels)
-    prediction = Prediction(labels, probabilities, decided)
+    prediction = Prediction(labels, probabilities, decided, probabilities)
     return {name: score(prediction) for name, score in METRICS["classes"].items()}
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from featurestack.commandline.errors import Failed
+from featurestack.commandline.quantities import percent
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results import folders, run_folder
 from featurestack.scores.tasks.base import epoch_scores
@@ -91,9 +92,11 @@ def test_validation_chooses_the_best_epoch(options, capsys):
         ("last", "last epoch"),
         ("best", "best epoch by val_accuracy"),
     ):
-        loss = f"{folder.scores('test', selection).loc[1, 'loss']:.3f}"
-        assert f"fold 1: {epoch}: test loss {loss}" in printed.err
-        assert f"{epoch}: test loss {loss}" in printed.out
+        scores = folder.scores("test", selection).loc[1]
+        accuracy = f"accuracy {percent(scores['accuracy'])} %"
+        told = f"fold 1: {epoch}: test {accuracy}, loss {scores['loss']:.3f}"
+        assert told in printed.err
+    assert f"1 of 3 folds; test {accuracy}" in printed.out  # of the best epoch
 
 
 def test_early_stopping_ends_a_fold_for_good(options):
