@@ -25,9 +25,10 @@ from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
 from featurestack.train.compute import Compute, preferred
 from featurestack.train.fold_data import draw_batches, load_fold, measure_clips
+from featurestack.train.folds import draw_network
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.trainer import Trainer, draw_network
+from featurestack.train.trainer import Trainer
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5

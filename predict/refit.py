@@ -20,9 +20,10 @@ from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.checkpoint import State
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import measure_clips
+from featurestack.train.folds import draw_network, load_data
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
-from featurestack.train.trainer import draw_network, load_data, trainer_of
+from featurestack.train.trainer import trainer_of
 
 EVERY = 0  # number of the fold that tests nothing
 

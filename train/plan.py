@@ -1,8 +1,7 @@
 """The plan of a run, made from options and cache before training, without torch for the
 catalogue's models.
 
-`make_plan` refuses wrong options; `split_folds` says which options were changed and
-which clips are left out.
+`make_plan` refuses wrong options.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,13 +16,10 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import ONE_ALONE, fields, with_those_of_rooms
-from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache import Cache, Channel, dataset_name, parse_set
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Ids, Split, fold_split
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
@@ -55,7 +51,6 @@ Positions = NDArray[np.intp]  # rows of the clip table
 LAYER = "layer"  # unit of rows that are numbered by a network's layers
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
-SHARED = "recording occurs in the part that is tested or validated"
 
 
 @dataclass(frozen=True)
@@ -406,92 +401,3 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
             " none: give TASK=tags"
         )
     return asked
-
-
-def split_folds(
-    plan: Plan, folds: Sequence[int], unusable: Mapping[str, str]
-) -> dict[int, Split]:
-    """The clips of each of these folds but the unusable ones (clip id -> reason); tells
-    what precedes training, such as options that were changed and clips that are left
-    out.
-    """
-    splits = {fold: plan.split(fold, unusable) for fold in folds}
-    lines = [*plan.changed, *input_remarks(plan), *clip_remarks(plan, unusable)]
-    for fold, split in splits.items():
-        lines += fold_remarks(plan, fold, split)
-    for line in lines:
-        tell_once(line)
-    return splits
-
-
-def input_remarks(plan: Plan) -> list[str]:
-    """Messages about averaged columns and about padding."""
-    lines = []
-    for channel in plan.channels if plan.model.reads_all_values else ():
-        if not channel.timed and channel.columns < channel.frames:
-            numbers = f"{channel.frames} to {channel.columns}"
-            lines.append(
-                f"{channel.name}: neighbouring columns are averaged, {numbers}"
-            )
-    if plan.input.drop_padding:
-        share = 1 - plan.filled.mean()
-        lines.append(
-            f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
-            " keeps it)"
-        )
-    elif plan.training.padding == "drop":
-        lines.append(
-            "PADDING=drop has no effect: no clip is short, or COPIES or vectors are"
-            " trained on"
-        )
-    return lines
-
-
-def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
-    """Messages about clips that lack features or cannot be read."""
-    lines = []
-    clips = plan.cache.clips
-    wanted = clips if plan.training.copies else originals(clips)
-    readable = plan.cache.readable(plan.channel_names)[wanted.index]
-    failed = failed_clips(plan.cache.folder)
-    places = [WHOLE, *plan.stored]
-    unreadable = set().union(*(failed.get(name, set()) for name in places))
-    is_unreadable = wanted["clip_id"].isin(unreadable) & ~readable
-    if is_unreadable.any():
-        lines.append(
-            f"{counted(int(is_unreadable.sum()), 'clip')} left out: unreadable"
-            f" ({plan.cache.folder / FAILURES})"
-        )
-    lacking = int((~readable & ~is_unreadable).sum())
-    if lacking:
-        lines.append(
-            f"{counted(lacking, 'clip')} left out: the cache lacks"
-            f" {plan.training.features} for them;"
-            f" {plan.cache.remedy(' '.join(plan.stored))}"
-        )
-    if unusable:
-        named = list(unusable.items())[:NAMED_CLIPS]
-        reasons = "; ".join(f"{clip}: {reason}" for clip, reason in named)
-        remedy = f"{make_command('features')} computes damaged ones again"
-        lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {remedy}")
-    return lines
-
-
-def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
-    """Messages about a fold's clips; RequestError if there is nothing to learn."""
-    trained = plan.present(split.train)
-    tested = plan.present(split.test)
-    if len(trained) < (1 if plan.task.multilabel else 2):
-        raise RequestError(
-            f"fold {fold} has training clips of only one class, and leaves out "
-            f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
-        )
-    lines = []
-    for present, verb in ((trained, "trained on"), (tested, "tested")):
-        lacking = [name for name in plan.names if name not in present]
-        if lacking:
-            lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
-    if len(split.left_out):
-        clips = counted(len(split.left_out), "clip")
-        lines.append(f"fold {fold}: {clips} left out of training, whose {SHARED}")
-    return lines

@@ -119,7 +119,7 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     if plan.begun:
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if waiting:
-        from featurestack.train.devices import train_on_devices
+        from featurestack.train.folds import train_on_devices
 
         in_place = plan.path != path
         train_on_devices(options, plan, waiting, in_place=in_place)

@@ -1,5 +1,4 @@
-"""Training of one run: `train_run` calls `train_fold` for each fold, which calls
-`Trainer.fit`.
+"""Training of one fold: `Trainer.fit`.
 
 Shapes: B clips per batch, C channels, H x W the grid, K classes, M networks that a
 model averages, mostly one. Initial weights are seeded by (seed, fold), the random
@@ -11,26 +10,21 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import Failed
-from featurestack.commandline.quantities import percent
-from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.splits import Split
+from featurestack.commandline.terminal import tell
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import epoch_scores
-from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.augment import views
 from featurestack.train.checkpoint import (
@@ -44,19 +38,12 @@ from featurestack.train.checkpoint import (
 from featurestack.train.compute import (
     Compute,
     agreed,
-    is_shortage,
     preferred,
-    threads_of,
 )
-from featurestack.train.estimate import Estimate
 from featurestack.train.fold_data import (
-    ClipMoments,
     FoldData,
     chunked,
     draw_batches,
-    load_fold,
-    measure_clips,
-    seeded,
 )
 from featurestack.train.optimisation import (
     OBJECTIVES,
@@ -64,7 +51,7 @@ from featurestack.train.optimisation import (
     learning_rate,
     make_optimiser,
 )
-from featurestack.train.plan import Plan, Positions, split_folds
+from featurestack.train.plan import Plan, Positions
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -75,9 +62,9 @@ SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may 
 # cost of a training step in forward passes: a backward pass costs two
 FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
-QUICKER = "MODEL=ridge takes seconds"
+TIMED_STEPS = 5  # after the first one, which also loads and compiles
+LEAST_SECONDS = 60  # shorter runs tell nothing
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
-NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
 
 
 class Tracker(Protocol):
@@ -104,6 +91,40 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 
 
 # ---- a fold
+
+
+class Estimate:
+    """The clock of a run of some folds, whose bar counts the clips of all steps."""
+
+    def __init__(self, bar: "Bar", folds: int, quicker: str = "") -> None:
+        """`quicker` is the option to take instead, if there is one."""
+        self.bar, self.folds, self.quicker = bar, folds, quicker
+        self.steps = 0
+
+    def step(self, loss: torch.Tensor) -> None:
+        """Count a step that has just been queued."""
+        self.steps += 1
+        if self.steps == 1:
+            loss.item()  # waits for a GPU
+            self.start, self.clips = time.perf_counter(), self.bar.n
+        elif self.steps == 1 + TIMED_STEPS and self.bar.n > self.clips:
+            loss.item()
+            each = (time.perf_counter() - self.start) / (self.bar.n - self.clips)
+            line = self.line(each * (self.bar.total - self.bar.n))
+            if line:
+                tell(line)
+
+    def line(self, seconds: float) -> str:
+        """The sentence about this time; '' if it is short."""
+        if seconds < LEAST_SECONDS:
+            return ""
+        minutes = math.ceil(seconds / 60)
+        text = f"about {minutes} min"
+        if self.folds > 1:
+            text = (
+                f"about {math.ceil(minutes / self.folds)} min a fold, {minutes} in all"
+            )
+        return f"{text}; {self.quicker}" if self.quicker else text
 
 
 class Trainer:
@@ -402,178 +423,3 @@ def trainer_of(plan: Plan) -> type[Trainer]:
     if own:
         return own
     return Trainer if plan.model.kind.in_steps else ExactTrainer
-
-
-# ---- a run
-
-
-def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
-    """Train one fold after the other, each from its last finished epoch."""
-    # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
-    threads_of(plan.training.threads)
-    if plan.training.pretrained:
-        from featurestack.train.pretrained import refuse_tested_clips
-
-        refuse_tested_clips(plan, folds)
-    network = first_network(plan, folds[0])
-    plan.path.mkdir(parents=True, exist_ok=True)
-    clips = measure_clips(plan)
-    plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
-    run_json.refuse_damage(plan)
-    splits = split_folds(plan, folds, clips.unusable)
-    trainer = trainer_of(plan)
-    trained = sum(len(split.train) for split in splits.values())
-    bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
-    quicker = QUICKER if plan.model.kind.resized else ""
-    estimate = Estimate(bar, len(splits), quicker)
-    compute: Compute | None = None
-    for fold, split in splits.items():
-        folder = plan.path / f"fold{fold}"
-        waiting = f"fold {fold} of {plan.path} is being trained by another process"
-        with Lock(folder / ".lock", waiting=waiting):
-            if (folder / "predictions.csv").is_file():
-                # another process finished it meanwhile
-                bar.total -= plan.epochs * len(split.train)
-                continue
-            try:
-                # placed for the first fold; later folds load their initial weights
-                if compute:
-                    network.load_state_dict(draw_network(plan, fold).state_dict())
-                data = load_data(plan, network, fold, split, clips, device)
-                if not compute:
-                    compute = trainer.prepare(network, data, device)
-                own = trainer(data, network, compute)
-                own.estimate = estimate
-                train_fold(own, bar)
-            except Exception as error:
-                # a shortage has no class of its own
-                sentence = explanation(error, plan.training.batch, device)
-                if sentence:
-                    raise Failed(f"fold {fold}: {sentence}") from error
-                raise
-    bar.close()
-
-
-def load_data(
-    plan: Plan,
-    network: nn.Module,
-    fold: int,
-    split: Split,
-    clips: ClipMoments,
-    device: str,
-) -> FoldData:
-    """A fold's clips, as the network's statistics if every view has the same ones.
-    Training clips set the norms that WEIGHTS lack in the network.
-    """
-    front_end = None
-    if plan.augmenter.only_shifts:
-        front_end = getattr(network, "shift_invariant", None)
-    data = load_fold(plan, fold, split, clips, device, streamed=bool(front_end))
-    if front_end:
-        data = data.computed_once(front_end)
-    if plan.training.pretrained:
-        from featurestack.train.pretrained import set_norms
-
-        place = next(network.parameters()).device
-        batches = data.source.batches(chunked(data.spread(NORMED_CLIPS)))
-        set_norms(network, (x.to(place) for x in batches))
-    return data
-
-
-def first_network(plan: Plan, fold: int) -> nn.Module:
-    """The first fold's network, run once; RequestError for an unfit input."""
-    try:
-        network = draw_network(plan, fold)
-        with torch.inference_mode():
-            network.eval()(torch.zeros(1, *plan.input_shape))
-    except RuntimeError as error:
-        plan.model.refuse_size(plan.input_shape[1:], error)
-        raise
-    return network
-
-
-def draw_network(plan: Plan, fold: int) -> nn.Module:
-    """The plan's network with the weights that this fold starts from, on the CPU."""
-    channels, rows, frames = plan.input_shape
-    generator = seeded("cpu", plan.training.seed, fold)
-    network = plan.model.build(
-        channels, len(plan.classes), (rows, frames), plan.input.planes, generator
-    )
-    if plan.training.pretrained:
-        from featurestack.train.pretrained import start_from
-
-        start_from(network, plan.model, plan.training.weights)
-    return network
-
-
-def train_fold(trainer: Trainer, bar: "Bar") -> None:
-    """Begin or continue one fold, and write its predictions."""
-    plan = trainer.plan
-    fold = trainer.data.fold
-    run = RunFolder(plan.path)
-    folder = run.fold(fold)
-    if (folder / "last.pt").is_file():
-        trainer.resume(folder / "last.pt")
-    clips = len(trainer.data.train)
-    bar.total -= clips * trainer.epoch  # the bar counts what is left to do
-    run_folder.start_history(folder, trainer.rows, run.task.history_columns)
-    trackers = plan.execution.trackers(run, fold, trainer.epoch)
-    complete = False
-    try:
-        trainer.fit(folder, bar, trackers)
-        # without the epochs that early stopping spared
-        bar.total -= clips * (plan.epochs - trainer.epoch)
-        write_results(trainer, folder)
-        tell_scores(run, fold)
-        complete = True
-    finally:
-        for tracker in trackers:
-            tracker.finish(complete)
-
-
-def tell_scores(run: RunFolder, fold: int) -> None:
-    """Tell the scores of a fold's clips after the last epoch and, if validation chose
-    one, after the best epoch.
-    """
-    epochs = {"last": "last epoch"}
-    if run.selection() == "best":
-        epochs["best"] = f"best epoch by {run.training.options.select}"
-    for selection, epoch in epochs.items():
-        scores = run.task.stages.scores_of_fold(run, fold, "test", selection)
-        score = f"{run.task.metric.title} {percent(scores[run.task.score])} %"
-        tell(
-            f"{run.name} fold {fold}: {epoch}: test {score}, loss {scores['loss']:.3f}"
-        )
-
-
-def explanation(error: Exception, batch: int, device: str) -> str:
-    """One sentence for the user about an expected failure; empty for any other."""
-    if is_shortage(error):
-        smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
-        return f"out of memory on {device} with BATCH={batch}: {smaller}"
-    if isinstance(error, OSError):
-        return f"{error}; the same command continues from the last epoch saved"
-    return ""
-
-
-def write_results(trainer: Trainer, folder: Path) -> None:
-    """Write the predictions by the last weights and, if validation chose a best epoch,
-    by those of that epoch.
-    """
-    data = trainer.data
-    plan = trainer.plan
-    tables = []
-    answers = []
-    best = folder / "best.pt"
-    for selection in ("last", "best") if best.is_file() else ("last",):
-        if selection == "best":
-            load_weights(trainer.network, load(best)["network"], best)
-        for side, clips in (("val", data.val), ("test", data.test)):
-            if len(clips):
-                tables.append(plan.scored(clips, split=side, selection=selection))
-                answers.append(trainer.predict(clips, exact=True))
-    trainer.write_answers(folder)
-    # predictions.csv last: it says that the fold is finished
-    run_folder.write_predictions(
-        folder, pd.concat(tables), np.concatenate(answers), plan.names
-    )

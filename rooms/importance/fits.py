@@ -33,9 +33,10 @@ from featurestack.train.fold_data import (
     load_fold,
     measure_clips,
 )
+from featurestack.train.folds import draw_network, split_folds
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import Plan, Positions, make_plan, split_folds
-from featurestack.train.trainer import draw_network, trainer_of
+from featurestack.train.plan import Plan, Positions, make_plan
+from featurestack.train.trainer import trainer_of
 
 MODELS = ("linear", "ridge")  # exact: equal clips give equal fits, in seconds
 FeatureSet = frozenset[str]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from featurestack.commandline.terminal import progress
-from featurestack.train import estimate
-from featurestack.train.estimate import TIMED_STEPS, Estimate
+from featurestack.train import trainer
+from featurestack.train.trainer import TIMED_STEPS, Estimate
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_the_time_that_is_left_is_told_once(
     seconds_a_step, folds, told, monkeypatch, capsys
 ):
     now = [0.0]
-    monkeypatch.setattr(estimate.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(trainer.time, "perf_counter", lambda: now[0])
     bar = progress(total=800, label="run", unit="clips", silent=False)
     own = Estimate(bar, folds, "MODEL=ridge takes seconds")
     for _ in range(2 * TIMED_STEPS):

@@ -16,9 +16,10 @@ from featurestack.results.config import digest
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.classes import Classes
 from featurestack.train import run
+from featurestack.train.folds import clip_remarks
 from featurestack.train.models.registry import MODELS
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import clip_remarks, make_plan
+from featurestack.train.plan import make_plan
 from tests.refusal import refused
 from tests.train.little import (
     FRAMES,

@@ -4,7 +4,7 @@ import pytest
 
 from featurestack.commandline.options import option_words, texts
 from featurestack.results import folders
-from featurestack.train import devices
+from featurestack.train import folds
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.processes import python
@@ -34,17 +34,17 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
 def test_a_process_ends_with_the_folds_of_the_others(options, monkeypatch):
     trained = []
     monkeypatch.setattr(
-        devices, "train_run", lambda plan, folds, device: trained.append(folds)
+        folds, "train_run", lambda plan, share, device: trained.append(share)
     )
     for rank in "01":
         monkeypatch.setenv("RANK", rank)
         monkeypatch.setenv("WORLD_SIZE", "2")
-        devices.train_share(make_plan(options), [1, 2, 3, 4, 5], "cpu")
+        folds.train_share(make_plan(options), [1, 2, 3, 4, 5], "cpu")
     assert trained == [[1, 3, 5, 4, 2], [2, 4, 5, 3, 1]]
 
 
 def test_a_child_gets_what_was_given():
     words = ["AUGMENT=mask,mixup=0.2", "NAME=other name", "FOLDS=1 3"]
     given = RunOptions.build(texts(RunOptions, words))
-    child = RunOptions.build(texts(RunOptions, devices.child_words(given, "cuda:1")))
+    child = RunOptions.build(texts(RunOptions, folds.child_words(given, "cuda:1")))
     assert child == change(given, device="cuda:1")

@@ -1,0 +1,392 @@
+"""The folds of a run: trained one after the other, or side by side on several devices.
+
+Each of several DEVICEs has a process of its own; torchrun starts such processes too. A
+process trains its share of the folds. Then it goes on to those that no other process
+has finished, and waits for those that are being trained: when a process ends, all folds
+are finished, although another one may have failed.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from featurestack.commandline import own_code
+from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.options import written
+from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import progress, tell, tell_once
+from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
+from featurestack.features_cache.splits import Split
+from featurestack.features_cache.table import originals
+from featurestack.results import run_folder
+from featurestack.results.run_folder import RunFolder
+from featurestack.storage.files import Lock
+from featurestack.train import run_json
+from featurestack.train.checkpoint import load, load_weights
+from featurestack.train.compute import Compute, device_of, is_shortage, threads_of
+from featurestack.train.fold_data import (
+    ClipMoments,
+    FoldData,
+    chunked,
+    load_fold,
+    measure_clips,
+    seeded,
+)
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import NAMED_CLIPS, Plan
+from featurestack.train.trainer import Estimate, Trainer, trainer_of
+
+if TYPE_CHECKING:
+    from featurestack.train.trainer import Bar
+
+QUICKER = "MODEL=ridge takes seconds"
+NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
+SHARED = "recording occurs in the part that is tested or validated"
+
+
+# ---- several processes
+
+
+def train_on_devices(
+    options: RunOptions, plan: Plan, folds: Sequence[int], *, in_place: bool
+) -> None:
+    """Train these folds on the devices of the options; an exact model is fitted on the
+    CPU. `in_place`: the plan's folder takes that of another run later.
+    """
+    named = options.device if plan.model.kind.in_steps else "cpu"
+    devices = list(map(device_of, named.split()))
+    started = "WORLD_SIZE" in os.environ  # by torchrun, or by `train_side_by_side`
+    if in_place and (started or len(devices) > 1):
+        raise RequestError(
+            "RETRAIN=1 takes one device and one process: give DEVICE=cuda:0"
+        )
+    if len(devices) > 1:
+        train_side_by_side(options)
+    elif started:
+        train_share(plan, folds, *devices)
+    else:
+        train_run(plan, folds, *devices)
+
+
+def train_share(plan: Plan, folds: Sequence[int], device: str) -> None:
+    """Train these folds beside the other processes of torchrun, or of several devices.
+
+    The variables RANK and WORLD_SIZE are the process's number and how many there are;
+    torchrun sets LOCAL_RANK, its number on this machine, which is that of its GPU.
+    """
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if device == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    share = folds[rank::size]
+    # backwards, because the others begin with the first ones
+    others = [fold for fold in reversed(folds) if fold not in share]
+    train_run(plan, [*share, *others], device)
+
+
+def train_side_by_side(options: RunOptions) -> None:
+    """Train one run on several devices, one process for each device."""
+    devices = options.device.split()
+    jobs = []
+    for rank, device in enumerate(devices):
+        command = [
+            sys.executable,
+            *("-m", "featurestack", "train"),  # a wheel installs this one name
+            *child_words(options, device),
+        ]
+        number = {"RANK": str(rank), "WORLD_SIZE": str(len(devices))}
+        jobs.append(
+            subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, env=os.environ | number
+            )
+        )
+    try:
+        failed = [device for device, job in zip(devices, jobs) if job.wait()]
+    finally:  # Ctrl-C reaches the children by itself; other errors do not
+        for job in jobs:
+            job.terminate()
+    if failed:
+        raise Failed(f"training on {' and '.join(failed)} failed: see above")
+
+
+def child_words(options: RunOptions, device: str) -> list[str]:
+    """NAME=value of every option, and of the code of one's own."""
+    given = vars(options) | {"device": device}
+    words = [f"{name.upper()}={written(value)}" for name, value in given.items()]
+    return [*words, *own_code.words()]
+
+
+# ---- one process
+
+
+def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
+    """Train one fold after the other, each from its last finished epoch."""
+    # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
+    threads_of(plan.training.threads)
+    if plan.training.pretrained:
+        from featurestack.train.pretrained import refuse_tested_clips
+
+        refuse_tested_clips(plan, folds)
+    network = first_network(plan, folds[0])
+    plan.path.mkdir(parents=True, exist_ok=True)
+    clips = measure_clips(plan)
+    plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
+    run_json.refuse_damage(plan)
+    splits = split_folds(plan, folds, clips.unusable)
+    trainer = trainer_of(plan)
+    trained = sum(len(split.train) for split in splits.values())
+    bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
+    quicker = QUICKER if plan.model.kind.resized else ""
+    estimate = Estimate(bar, len(splits), quicker)
+    compute: Compute | None = None
+    for fold, split in splits.items():
+        folder = plan.path / f"fold{fold}"
+        waiting = f"fold {fold} of {plan.path} is being trained by another process"
+        with Lock(folder / ".lock", waiting=waiting):
+            if (folder / "predictions.csv").is_file():
+                # another process finished it meanwhile
+                bar.total -= plan.epochs * len(split.train)
+                continue
+            try:
+                # placed for the first fold; later folds load their initial weights
+                if compute:
+                    network.load_state_dict(draw_network(plan, fold).state_dict())
+                data = load_data(plan, network, fold, split, clips, device)
+                if not compute:
+                    compute = trainer.prepare(network, data, device)
+                own = trainer(data, network, compute)
+                own.estimate = estimate
+                train_fold(own, bar)
+            except Exception as error:
+                # a shortage has no class of its own
+                sentence = explanation(error, plan.training.batch, device)
+                if sentence:
+                    raise Failed(f"fold {fold}: {sentence}") from error
+                raise
+    bar.close()
+
+
+def load_data(
+    plan: Plan,
+    network: nn.Module,
+    fold: int,
+    split: Split,
+    clips: ClipMoments,
+    device: str,
+) -> FoldData:
+    """A fold's clips, as the network's statistics if every view has the same ones.
+    Training clips set the norms that WEIGHTS lack in the network.
+    """
+    front_end = None
+    if plan.augmenter.only_shifts:
+        front_end = getattr(network, "shift_invariant", None)
+    data = load_fold(plan, fold, split, clips, device, streamed=bool(front_end))
+    if front_end:
+        data = data.computed_once(front_end)
+    if plan.training.pretrained:
+        from featurestack.train.pretrained import set_norms
+
+        place = next(network.parameters()).device
+        batches = data.source.batches(chunked(data.spread(NORMED_CLIPS)))
+        set_norms(network, (x.to(place) for x in batches))
+    return data
+
+
+def first_network(plan: Plan, fold: int) -> nn.Module:
+    """The first fold's network, run once; RequestError for an unfit input."""
+    try:
+        network = draw_network(plan, fold)
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, *plan.input_shape))
+    except RuntimeError as error:
+        plan.model.refuse_size(plan.input_shape[1:], error)
+        raise
+    return network
+
+
+def draw_network(plan: Plan, fold: int) -> nn.Module:
+    """The plan's network with the weights that this fold starts from, on the CPU."""
+    channels, rows, frames = plan.input_shape
+    generator = seeded("cpu", plan.training.seed, fold)
+    network = plan.model.build(
+        channels, len(plan.classes), (rows, frames), plan.input.planes, generator
+    )
+    if plan.training.pretrained:
+        from featurestack.train.pretrained import start_from
+
+        start_from(network, plan.model, plan.training.weights)
+    return network
+
+
+def train_fold(trainer: Trainer, bar: "Bar") -> None:
+    """Begin or continue one fold, and write its predictions."""
+    plan = trainer.plan
+    fold = trainer.data.fold
+    run = RunFolder(plan.path)
+    folder = run.fold(fold)
+    if (folder / "last.pt").is_file():
+        trainer.resume(folder / "last.pt")
+    clips = len(trainer.data.train)
+    bar.total -= clips * trainer.epoch  # the bar counts what is left to do
+    run_folder.start_history(folder, trainer.rows, run.task.history_columns)
+    trackers = plan.execution.trackers(run, fold, trainer.epoch)
+    complete = False
+    try:
+        trainer.fit(folder, bar, trackers)
+        # without the epochs that early stopping spared
+        bar.total -= clips * (plan.epochs - trainer.epoch)
+        write_results(trainer, folder)
+        tell_scores(run, fold)
+        complete = True
+    finally:
+        for tracker in trackers:
+            tracker.finish(complete)
+
+
+def tell_scores(run: RunFolder, fold: int) -> None:
+    """Tell the scores of a fold's clips after the last epoch and, if validation chose
+    one, after the best epoch.
+    """
+    epochs = {"last": "last epoch"}
+    if run.selection() == "best":
+        epochs["best"] = f"best epoch by {run.training.options.select}"
+    for selection, epoch in epochs.items():
+        scores = run.task.stages.scores_of_fold(run, fold, "test", selection)
+        score = f"{run.task.metric.title} {percent(scores[run.task.score])} %"
+        tell(
+            f"{run.name} fold {fold}: {epoch}: test {score}, loss {scores['loss']:.3f}"
+        )
+
+
+def explanation(error: Exception, batch: int, device: str) -> str:
+    """One sentence for the user about an expected failure; empty for any other."""
+    if is_shortage(error):
+        smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
+        return f"out of memory on {device} with BATCH={batch}: {smaller}"
+    if isinstance(error, OSError):
+        return f"{error}; the same command continues from the last epoch saved"
+    return ""
+
+
+def write_results(trainer: Trainer, folder: Path) -> None:
+    """Write the predictions by the last weights and, if validation chose a best epoch,
+    by those of that epoch.
+    """
+    data = trainer.data
+    plan = trainer.plan
+    tables = []
+    answers = []
+    best = folder / "best.pt"
+    for selection in ("last", "best") if best.is_file() else ("last",):
+        if selection == "best":
+            load_weights(trainer.network, load(best)["network"], best)
+        for side, clips in (("val", data.val), ("test", data.test)):
+            if len(clips):
+                tables.append(plan.scored(clips, split=side, selection=selection))
+                answers.append(trainer.predict(clips, exact=True))
+    trainer.write_answers(folder)
+    # predictions.csv last: it says that the fold is finished
+    run_folder.write_predictions(
+        folder, pd.concat(tables), np.concatenate(answers), plan.names
+    )
+
+
+# ---- the clips, and what is told of them
+
+
+def split_folds(
+    plan: Plan, folds: Sequence[int], unusable: Mapping[str, str]
+) -> dict[int, Split]:
+    """The clips of each of these folds but the unusable ones (clip id -> reason); tells
+    what precedes training, such as options that were changed and clips that are left
+    out.
+    """
+    splits = {fold: plan.split(fold, unusable) for fold in folds}
+    lines = [*plan.changed, *input_remarks(plan), *clip_remarks(plan, unusable)]
+    for fold, split in splits.items():
+        lines += fold_remarks(plan, fold, split)
+    for line in lines:
+        tell_once(line)
+    return splits
+
+
+def input_remarks(plan: Plan) -> list[str]:
+    """Messages about averaged columns and about padding."""
+    lines = []
+    for channel in plan.channels if plan.model.reads_all_values else ():
+        if not channel.timed and channel.columns < channel.frames:
+            numbers = f"{channel.frames} to {channel.columns}"
+            lines.append(
+                f"{channel.name}: neighbouring columns are averaged, {numbers}"
+            )
+    if plan.input.drop_padding:
+        share = 1 - plan.filled.mean()
+        lines.append(
+            f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
+            " keeps it)"
+        )
+    elif plan.training.padding == "drop":
+        lines.append(
+            "PADDING=drop has no effect: no clip is short, or COPIES or vectors are"
+            " trained on"
+        )
+    return lines
+
+
+def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
+    """Messages about clips that lack features or cannot be read."""
+    lines = []
+    clips = plan.cache.clips
+    wanted = clips if plan.training.copies else originals(clips)
+    readable = plan.cache.readable(plan.channel_names)[wanted.index]
+    failed = failed_clips(plan.cache.folder)
+    places = [WHOLE, *plan.stored]
+    unreadable = set().union(*(failed.get(name, set()) for name in places))
+    is_unreadable = wanted["clip_id"].isin(unreadable) & ~readable
+    if is_unreadable.any():
+        lines.append(
+            f"{counted(int(is_unreadable.sum()), 'clip')} left out: unreadable"
+            f" ({plan.cache.folder / FAILURES})"
+        )
+    lacking = int((~readable & ~is_unreadable).sum())
+    if lacking:
+        lines.append(
+            f"{counted(lacking, 'clip')} left out: the cache lacks"
+            f" {plan.training.features} for them;"
+            f" {plan.cache.remedy(' '.join(plan.stored))}"
+        )
+    if unusable:
+        named = list(unusable.items())[:NAMED_CLIPS]
+        reasons = "; ".join(f"{clip}: {reason}" for clip, reason in named)
+        remedy = f"{make_command('features')} computes damaged ones again"
+        lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {remedy}")
+    return lines
+
+
+def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
+    """Messages about a fold's clips; RequestError if there is nothing to learn."""
+    trained = plan.present(split.train)
+    tested = plan.present(split.test)
+    if len(trained) < (1 if plan.task.multilabel else 2):
+        raise RequestError(
+            f"fold {fold} has training clips of only one class, and leaves out "
+            f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
+        )
+    lines = []
+    for present, verb in ((trained, "trained on"), (tested, "tested")):
+        lacking = [name for name in plan.names if name not in present]
+        if lacking:
+            lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
+    if len(split.left_out):
+        clips = counted(len(split.left_out), "clip")
+        lines.append(f"fold {fold}: {clips} left out of training, whose {SHARED}")
+    return lines
