@@ -30,10 +30,7 @@ def analysis(options: AnalysisOptions) -> int:
 
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
-    datasets = jobs(options)
-    from featurestack.analysis.overview import build_overview
-
-    for job in datasets:
+    for job in jobs(options):
         if SURROGATE.search(job.dataset):
             print(
                 f"  {job.dataset!a} is left out, its name is not UTF-8: rename this"
@@ -61,9 +58,4 @@ def analysis(options: AnalysisOptions) -> int:
         )
         print(f"next:   {built.next_command}")
         whole &= built.whole
-    if not options.run:
-        overview = build_overview(options)
-        if len(datasets) > 1:
-            print(f"all datasets: {overview.headline}")
-            print(f"report: {overview.page.resolve()}")
     return 0 if whole else 1

@@ -8,7 +8,7 @@ drawn again if its data or the drawing code changed, or with OVERWRITE=1.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
@@ -45,7 +45,6 @@ from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.side_files import WHOLE, read_check
 from featurestack.features_cache.table import (
-    classes_in,
     originals,
     source_changes,
     untrainable,
@@ -232,43 +231,6 @@ def train_again(run: Run, given: Sequence[str]) -> str:
     return sweeps(given, [configuration(run)]) if run.config.command else ""
 
 
-def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
-    """The report's facts on the entry page, as far as they are known."""
-    facts: dict[str, Any] = {
-        "headline": page.say("headline", found),
-        "group": found.unit,
-    }
-    if cache:
-        clips = originals(cache.clips)
-        facts |= {
-            "clips": len(clips),
-            "classes": len(classes_in(clips)),
-            "recordings": int(clips["group"].nunique()),
-            "folds": int(clips["fold"].nunique()),
-            "sample_rate": cache.sample_rate,
-            "seconds": cache.duration,
-            "failed": len(failures(cache).get(WHOLE, ())),
-        }
-    if found.main:
-        best = found.main.best
-        facts |= {
-            "clips": len(best.clip_ids),
-            "classes": len(best.classes),
-            "recordings": found.recordings,
-            "folds": len(found.main.folds),
-            "sample_rate": best.config.sample_rate,
-            "seconds": best.config.duration,
-            "task": best.task.name,
-            "chance": found.chance,
-            "score": found.score,
-            "best": found.rows[0]["label"],
-            "value": float(found.main.accuracy[0]),
-            "state": found.state,
-            "excluded": sum(found.excluded.values()),
-        }
-    return facts
-
-
 def write_page(
     inputs: PageInputs, sections: Sequence[Section], proposal: tuple[str, str]
 ) -> Built:
@@ -319,7 +281,8 @@ def write_page(
         remarks=remarks,
         next_command=f"{command}   ({reason})",
         whole=not any(problem.kind == "damaged" for problem in problems),
-        facts=entry_facts(found, cache),
+        state=found.state,
+        best=found.main.best.name if found.main else "",
     )
 
 

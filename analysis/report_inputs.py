@@ -206,8 +206,8 @@ class Built:
     remarks: list[str]
     next_command: str
     whole: bool  # False if anything damaged was left out
-    # for the entry page, see `report.entry_facts`
-    facts: dict[str, Any]
+    state: str  # `findings.State`
+    best: str  # name of the best run, '' without one
     of_check: int = 0  # number of the first remarks, which `check` prints too
     fresh: bool = True
 

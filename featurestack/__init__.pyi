@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from featurestack.analysis.figures.drawing import NotebookFigure as NotebookFigure
 from featurestack.analysis.figures.feature_maps import FeatureMap as FeatureMap
-from featurestack.analysis.overview import Overview as Overview
 from featurestack.analysis.report_inputs import Built as Built
 from featurestack.analysis.runs import Run as Run
 from featurestack.commandline.errors import Error as Error
@@ -548,17 +547,15 @@ def report(
     quiet: bool = False,
     predictions: str | Path | Sequence[str | Path] = (),
     paper: bool = False,
-) -> Built | Overview:
+) -> Built:
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing
         is
     trained.
 
     `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page. For several datasets it is the list of their
-        reports.
+    `tables` is beside the page.
 
         fs.report("synth").headline
-        fs.report(["esc10", "digits", "finch"]).page
 
     Options, each with its default and meaning:
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from featurestack.analysis.figures.drawing import NotebookFigure
     from featurestack.analysis.figures.feature_maps import FeatureMap
-    from featurestack.analysis.overview import Overview
     from featurestack.analysis.report_inputs import Built
     from featurestack.analysis.runs import Run
     from featurestack.features_cache import Cache
@@ -336,18 +335,16 @@ def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.Data
 
 
 @takes(AnalysisOptions, "dataset", "data", "runs", "reports")
-def report(options: AnalysisOptions) -> "Built | Overview":
+def report(options: AnalysisOptions) -> "Built":
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is
     trained.
 
     `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page. For several datasets it is the list of their reports.
+    `tables` is beside the page.
 
         fs.report("synth").headline
-        fs.report(["esc10", "digits", "finch"]).page
     """
     from featurestack.analysis.ensemble import requested_ensemble
-    from featurestack.analysis.overview import build_overview
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs, unchanged
 
@@ -355,16 +352,11 @@ def report(options: AnalysisOptions) -> "Built | Overview":
     if options.ensemble:
         requested_ensemble(options)
     datasets = jobs(options)
-    built = [unchanged(job, options) or build_report(job, options) for job in datasets]
-    if options.run and len(built) > 1:
+    if len(datasets) > 1:
         names = ", ".join(job.dataset for job in datasets)
-        raise RequestError(
-            f"run= has runs of several datasets, and a report is of one: {names}"
-        )
-    if options.run:
-        return built[0]
-    overview = build_overview(options)
-    return overview if len(built) > 1 else built[0]
+        raise RequestError(f"a report is of one dataset, and these are {names}")
+    (job,) = datasets
+    return unchanged(job, options) or build_report(job, options)
 
 
 def draw(name: str, **data: Any) -> "NotebookFigure":

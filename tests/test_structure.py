@@ -71,7 +71,7 @@ LOADS_NOT = {
             *("librosa", "numba", "scipy.signal", "scipy.fft", "scipy.special"),
         }
     ),
-    "featurestack.analysis.report, featurestack.analysis.overview": (
+    "featurestack.analysis.report": (
         RARE | {"torch", "librosa", "numba", "scipy.stats"}
     ),
     "featurestack.rooms.answer.section, featurestack.rooms.importance.section,"

@@ -1,9 +1,6 @@
 """Sentences on the computation of a report's numbers, and notes: what to type next,
-media, what the entry page leaves out.
+media.
 """
-
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -113,14 +110,3 @@ def media(wrong: int, embedded: int, total: int, linked: int) -> str:
         of_all = f"{embedded} of the {counted(wrong, 'clip')}"
     text = f"The page contains the audio of {of_all} that some run predicted wrongly"
     return text + ("; others play where the page was made." if linked else ".")
-
-
-@sentence
-def left_out(facts: Mapping[str, Any]) -> str:
-    """The clips and runs that a report leaves out, for the entry page."""
-    texts = []
-    if facts["failed"]:
-        texts.append(counted(facts["failed"], "failed clip"))
-    if facts["excluded"]:
-        texts.append(counted(facts["excluded"], "run"))
-    return ", ".join(texts)

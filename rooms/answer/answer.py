@@ -10,7 +10,6 @@ folds together and has no score of its own.
 """
 
 import errno
-import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -459,14 +458,13 @@ def conclude(
     lines = [
         f"  {remark}" for remark in built.remarks[built.of_check if checked else 0 :]
     ]
-    if built.facts.get("state") not in ("chance", "untested"):
+    if built.state not in ("chance", "untested"):
         lines.append(advice(question, run, score, scores.clips.plan.task.metric.title))
     lines.append(f"{name}: {built.headline}")
-    best = built.facts.get("value") or math.nan  # the headline's score
-    if not math.isclose(best, score.mean, abs_tol=1e-6):
+    if built.best != run.name:
         lines.insert(-1, f"{name}: {score} by {run.config.features}")
     config = run.config
-    chance = built.facts.get("state") == "chance"
+    chance = built.state == "chance"
     recommended = "" if chance else config.features
     own, chosen = run.name, dict.fromkeys(run.finished, config.features)
     if isinstance(config, ChoiceConfig):
