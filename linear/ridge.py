@@ -17,7 +17,7 @@ Conventions: N clips, D numbers of a clip, K classes, M support clips.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -37,10 +37,10 @@ Judge = Callable[[Floats, Floats, Floats], tuple[float, float, float]]
 
 STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
 # ESC-50's layers want 3e-5, chroma of ESC-10 0.1 with the plain kernel
-MOST_CLIPS = 10_000  # rows and columns of a matrix whose inverse is had in minutes
-# Numbers above which the kernel is plain: with the other one a model keeps its clips,
-# 100 MB of each fold, and thirteen layers of YAMNet have 92.0 % and by it 90.4.
-WIDE = 10_000
+# Clips, or numbers, above which the kernel is plain. A matrix of so many rows is
+# inverted in minutes; with the mixed one a model keeps its clips, 100 MB of each fold,
+# and thirteen layers of YAMNet have 92.0 % and by it 90.4.
+MOST = 10_000
 PLAIN, MIXED = "plain", "mixed"
 
 
@@ -67,12 +67,11 @@ class RidgeModel:
 
 
 class Choice(NamedTuple):
-    """A kernel and a strength, and how the answers become logits: factor * (answers -
-    offset).
-    """
+    """A kernel, a strength, and the logits of answers: factor * (answers - offset)."""
 
     loss: float
     kernel: str
+    spectrum: Spectrum
     strength: float
     factor: float
     offset: float
@@ -113,22 +112,47 @@ def fit(
         return model
     targets = every[:, fitted]
     with threadpool_limits(1):  # sums have the same order on every machine
-        spectra = {kernel: spectrum(kernel, z, counts) for kernel in kernels(z)}
         judge = label_loss if y.ndim == 2 else class_loss
-        choice = choose(spectra, targets, counts, groups, chosen_on, judge)
-        kept = spectra[choice.kernel]
-        dual = solve(kept, targets, counts, choice.strength)
-    dual *= choice.factor
-    bias[fitted] = dual.sum(axis=0) - choice.factor * choice.offset
+        choice = choose(kernels(z), z, targets, counts, groups, chosen_on, judge)
+        errors = residuals(choice.spectrum, targets, counts, choice.strength)
+    if choice.strength in (STRENGTHS[0], STRENGTHS[-1]):
+        tell_once(
+            f"ridge: a strength of {choice.strength:g} was chosen, at the end of those"
+            " that are tried"
+        )
+    of_clips = np.zeros((classes, len(z)))
+    of_clips[fitted] = (np.sqrt(counts)[:, None] * errors).T
+    of_clips *= choice.factor / (len(z) * choice.strength)
+    bias[fitted] = of_clips[fitted].sum(axis=1) - choice.factor * choice.offset
     if class_weights is not None and y.ndim == 2:
         bias[fitted] += np.log(class_weights[fitted])
     if choice.kernel == PLAIN:
-        weight[fitted] = dual.T @ z
-        return model
-    weight[fitted] = dual.T @ z / 2
-    of_support = np.zeros((classes, len(z)))
-    of_support[fitted] = dual.T / 2
-    return RidgeModel(mean, scale, weight, bias, z, of_support)
+        return replace(model, weight=of_clips @ z)
+    return replace(model, weight=of_clips @ z / 2, support=z, dual=of_clips / 2)
+
+
+def answers_left_out(
+    blocks: Sequence[NDArray[np.floating]],
+    y: Labels,
+    groupings: Sequence[NDArray[np.generic]],
+    tried: Sequence[str],
+) -> list[Floats]:
+    """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
+    the model without the clip's group, rounded so that no rounding error ranks clips.
+    The first grouping chooses the strength, and one of the kernels that are tried.
+    """
+    from threadpoolctl import threadpool_limits
+
+    x = np.hstack(blocks)
+    mean, scale = standardisation(x, [block.shape[1] for block in blocks])
+    targets = (y if y.ndim == 2 else np.eye(y.max() + 1)[y]).astype(np.float64)
+    counts = np.ones(len(x))
+    judge = label_loss if y.ndim == 2 else class_loss
+    with threadpool_limits(1):
+        clips = (x - mean) / scale, targets, counts
+        choice = choose(tried, *clips, groupings[0], counts > 0, judge)
+        solved = choice.spectrum, targets, counts, choice.strength
+        return [left_out(*solved, groups).round(9) for groups in groupings]
 
 
 def standardisation(
@@ -146,19 +170,15 @@ def standardisation(
 def kernels(z: Floats) -> list[str]:
     """The kernels that are tried; RequestError if there is none."""
     clips, numbers = z.shape
-    if min(clips, numbers) > MOST_CLIPS:
+    if min(clips, numbers) > MOST:
         raise RequestError(
-            f"MODEL=ridge solves at most {MOST_CLIPS:,} training clips, or as many"
-            f" numbers of a clip, and there are {clips:,} and {numbers:,}: give fewer"
-            " features, or MODEL=linear"
+            f"MODEL=ridge solves at most {MOST:,} training clips, or as many numbers of"
+            f" a clip, and there are {clips:,} and {numbers:,}: give fewer features, or"
+            " MODEL=linear"
         )
-    if clips > MOST_CLIPS:
-        tell_once(
-            f"ridge: above {MOST_CLIPS:,} training clips its kernel is plain, without"
-            " RBF"
-        )
-        return [PLAIN]
-    return [PLAIN] if numbers > WIDE else [PLAIN, MIXED]
+    if clips > MOST:
+        tell_once(f"ridge: above {MOST:,} training clips its kernel has no RBF")
+    return [PLAIN] if max(clips, numbers) > MOST else [PLAIN, MIXED]
 
 
 def similarities(z: Floats, support: Floats) -> Floats:
@@ -186,20 +206,14 @@ def spectrum(kernel: str, z: Floats, counts: Floats) -> Spectrum:
     return (vectors, np.maximum(values, 0))
 
 
-def solve(
+def residuals(
     spectrum: Spectrum, targets: Floats, counts: Floats, strength: float
 ) -> Floats:
-    """(N, K) the weight of each clip's kernel in the answers."""
-    root = np.sqrt(counts)[:, None]
-    penalty = len(targets) * strength
-    return root * residuals(spectrum, root * targets, penalty) / penalty
-
-
-def residuals(spectrum: Spectrum, targets: Floats, penalty: float) -> Floats:
-    """(N, K) targets less answers."""
+    """(N, K) targets less answers, times the root of as how many clips each counts."""
     vectors, values = spectrum
-    shrunk = values / (values + penalty)
-    return targets - (vectors * shrunk) @ (vectors.T @ targets)
+    shrunk = values / (values + len(targets) * strength)
+    weighted = np.sqrt(counts)[:, None] * targets
+    return weighted - (vectors * shrunk) @ (vectors.T @ weighted)
 
 
 def left_out(
@@ -213,29 +227,24 @@ def left_out(
     to refits. A single group is left out clip by clip.
     """
     vectors, values = spectrum
-    penalty = len(targets) * strength
-    shrunk = values / (values + penalty)
-    root = np.sqrt(counts)[:, None]
-    errors = residuals(spectrum, root * targets, penalty)
+    shrunk = values / (values + len(targets) * strength)
+    errors = residuals(spectrum, targets, counts, strength)
     group_of = np.unique(groups, return_inverse=True)[1]
-    sizes = np.bincount(group_of)
-    alone = sizes[group_of] == 1
-    if len(sizes) == 1:
-        alone[:] = True
-    own = (vectors[alone] ** 2) @ shrunk
-    errors[alone] /= 1 - own[:, None]
-    together = np.flatnonzero(~alone)
-    together = together[np.argsort(group_of[together], kind="stable")]
-    borders = np.flatnonzero(np.diff(group_of[together])) + 1
-    for clips in np.split(together, borders) if len(together) else ():
+    if not group_of.any():
+        group_of = np.arange(len(targets))
+    sizes = np.bincount(group_of)[group_of]
+    order = np.argsort(group_of, kind="stable")
+    for size in np.unique(sizes):  # all groups of a size at once
+        clips = order[sizes[order] == size].reshape(-1, size)
         inside = vectors[clips]
-        outside = np.eye(len(clips)) - (inside * shrunk) @ inside.T
-        errors[clips] = np.linalg.solve(outside, errors[clips])
-    return targets - errors / root
+        own = (inside * shrunk) @ inside.transpose(0, 2, 1)
+        errors[clips] = np.linalg.solve(np.eye(size) - own, errors[clips])
+    return targets - errors / np.sqrt(counts)[:, None]
 
 
 def choose(
-    spectra: dict[str, Spectrum],
+    tried: Sequence[str],
+    z: Floats,
     targets: Floats,
     counts: Floats,
     groups: NDArray[np.generic],
@@ -244,19 +253,14 @@ def choose(
 ) -> Choice:
     """The kernel and strength of least log loss, each recording left out."""
     choices = []
-    for kernel, of_kernel in spectra.items():
+    for kernel in tried:
+        of_kernel = spectrum(kernel, z, counts)
         for strength in STRENGTHS:
             answers = left_out(of_kernel, targets, counts, strength, groups)
             clips = answers[chosen_on], targets[chosen_on], counts[chosen_on]
             loss, factor, offset = judge(*clips)
-            choices.append(Choice(loss, kernel, strength, factor, offset))
-    best = min(choices, key=lambda choice: choice.loss)
-    if best.strength in (STRENGTHS[0], STRENGTHS[-1]):
-        tell_once(
-            f"ridge: a strength of {best.strength:g} was chosen, at the end of those"
-            " that are tried"
-        )
-    return best
+            choices.append(Choice(loss, kernel, of_kernel, strength, factor, offset))
+    return min(choices, key=lambda choice: choice.loss)
 
 
 def class_loss(

@@ -26,12 +26,12 @@ from featurestack.pipeline.checks import (
     report,
 )
 from featurestack.pipeline.checks.leaks import duplicate_findings, source_finding
-from featurestack.pipeline.checks.linear import artefact_findings, price_findings
 from featurestack.pipeline.checks.measures import (
     clip_notes,
     clip_warnings,
     measure_clips,
 )
+from featurestack.pipeline.checks.probes import artefact_findings, price_findings
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset, load

@@ -1,0 +1,200 @@
+"""What artefacts predict, and the price of a leak: answers of ridge regression to clips
+that are left out, exact and without further fits (`featurestack.linear.ridge`).
+
+Level, padding, clipping and bandwidth should not predict the class: if they do, a score
+may come from them and not from the sound. The price of a leak is the accuracy that a
+split by clip adds to one by recording, or by a field of the names. Both splits have
+groups of the same sizes and classes, so that both models learn from equally many clips.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import percent
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.row_statistics import over_time
+from featurestack.features_cache.table import (
+    classes_in,
+    has_tags,
+    has_windows,
+    label_indicator,
+    spans,
+)
+from featurestack.linear import ridge
+from featurestack.pipeline import audio
+from featurestack.pipeline.checks import NOTE, WARNING, Finding
+from featurestack.pipeline.checks.measures import ARTEFACTS
+from featurestack.pipeline.datasets.load import Dataset
+from featurestack.pipeline.features import Clip, resolve_feature
+from featurestack.scores.bootstrap import CHOICE_WIDTH, accuracy_interval, widened
+from featurestack.scores.metrics import Floats
+from featurestack.scores.tags import fold_ranks
+
+ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
+# a measure enters as the one of so many parts of the clips, equal in number, that holds
+# its value: classes between others, which no straight line tells apart, are found too
+PARTS = 10
+PRICED = ("mel", "mfcc")  # a leak's price is that of statistics of these features
+MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
+SPLITS = 5  # random splits whose mean is the accuracy by clip
+
+
+def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
+    """(N,) class numbers; of tags (N, K) the labels that some clips have."""
+    if not has_tags(table):
+        return pd.factorize(table["label"], sort=True)[0]
+    labels = label_indicator(table["label"], classes_in(table))
+    return labels[:, labels.any(axis=0) & ~labels.all(axis=0)]
+
+
+def scores_of_clips(
+    targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
+) -> tuple[Floats, Floats]:
+    """Scores and weights (N, K) whose mean is the accuracy, or macro AUROC: of each of
+    its clips, a label's is the share of other clips whose answer is lower.
+    """
+    if targets.ndim == 1:
+        correct = answers.argmax(axis=1) == targets
+        return correct[:, None].astype(float), np.ones((len(targets), 1))
+    scores = np.zeros(targets.shape)
+    for label, has in enumerate(targets.T):
+        others = np.sort(answers[~has, label])
+        own = answers[has, label]
+        below = np.searchsorted(others, own) + np.searchsorted(others, own, "right")
+        scores[has, label] = below / (2 * len(others))
+    return scores, targets / (targets.sum(axis=0) * targets.shape[1])
+
+
+def artefact_findings(table: pd.DataFrame) -> list[Finding]:
+    """A finding on the accuracy of a model of artefacts alone; none for windows of
+    recordings, whose level shows whether they hold an event.
+    """
+    targets = targets_of(table)
+    if has_windows(table) or not targets.max(initial=0):
+        return []
+    groups = table["group"].to_numpy(dtype=str)
+    folds = table["fold"].to_numpy()
+    measures = {name: in_parts(table[name].to_numpy(float)) for name in ARTEFACTS}
+
+    def accuracy(names: Sequence[str]) -> Floats:
+        """(3,) accuracy, each fold left out, and its interval by recording."""
+        blocks = [measures[name] for name in names]
+        (answers,) = ridge.answers_left_out(blocks, targets, [folds], [ridge.PLAIN])
+        if has_tags(table):
+            answers = fold_ranks(answers, folds)
+        scores, weights = scores_of_clips(targets, answers)
+        of_scores = np.repeat(groups, scores.shape[1])
+        flat, counts = scores.reshape(-1, 1), weights.ravel()
+        mean = np.average(scores, weights=weights)
+        interval = accuracy_interval(flat, of_scores, counts)
+        # clips that are tested train for the others: the accuracy scatters more
+        return np.array([mean, *widened(interval, mean, CHOICE_WIDTH)[0]])
+
+    metric, constant = "accuracy", "always the commonest class"
+    chance = float(table["label"].value_counts(normalize=True).max())
+    if has_tags(table):
+        metric, constant, chance = "macro AUROC", "chance", 0.5
+    mean, low, high = accuracy(ARTEFACTS)
+    what = (
+        f"a model of artefacts alone reaches {percent(mean)} % {metric} (95 % interval"
+        f" {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
+    )
+    found = Finding("artefacts", NOTE, what, ARTEFACTS, "", "measure", mean, chance)
+    if not low > chance:
+        return [found]
+    alone = {
+        name: accuracy([name])
+        for name in progress(ARTEFACTS, label="artefacts", unit="measures")
+    }
+    first, *others = sorted(alone, key=lambda name: -alone[name][0])
+    predicting = [first, *(name for name in others if alone[name][1] > chance)]
+    names = [f"{name} {percent(alone[name][0])} %" for name in predicting]
+    return [replace(found, severity=WARNING, names=names, remedy=ARTEFACT_HELP)]
+
+
+def in_parts(values: Floats) -> Floats:
+    """(N, parts) 1 for the part of the clips that holds each value (N,)."""
+    borders = np.quantile(values, np.arange(1, PARTS) / PARTS)
+    _, part = np.unique(np.searchsorted(borders, values), return_inverse=True)
+    return np.eye(part.max() + 1)[part]
+
+
+def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """Accuracy by clip, and by group or a field that may be a group."""
+    field = dataset.field
+    recordings = table["group"]
+    if not 0 < len(table) <= MOST_PRICED or (recordings.is_unique and not field):
+        return []
+    unit = new = dataset.groups or "source recording"
+    groups, names = recordings, [unit]
+    if field:
+        unit, new = field.where, "speaker, site or device"
+        groups, names = field.of_clips(table), [unit, *field.options]
+    if groups.nunique() < 2 or not targets_of(table).max(initial=0):
+        return []
+    try:
+        values = statistics_of(table, dataset)
+    except RequestError:
+        return []
+    by_clip, by_group = accuracies(values, table, groups)
+    lost = is_lost(by_clip, by_group, len(table))
+    change = f"{percent(by_clip - by_group)} points less" if lost else "about the same"
+    metric = "macro AUROC" if has_tags(table) else "accuracy"
+    what = (
+        f"by clip {percent(by_clip)}, by {unit} {percent(by_group)} % {metric} (ridge"
+        f" on {'+'.join(PRICED)}): a new {new} scores {change}"
+    )
+    severity = WARNING if field and lost else NOTE
+    return [Finding("price", severity, what, names, about="the folds")]
+
+
+def accuracies(
+    values: Sequence[Floats], table: pd.DataFrame, groups: "pd.Series[str]"
+) -> tuple[float, float]:
+    """The accuracy by clip, a mean over random splits, and that by group."""
+    targets = targets_of(table)
+    splits = [table["group"], groups, *random_splits(groups, table["label"])]
+    groupings = [split.to_numpy(str) for split in splits]
+    kernels = [ridge.PLAIN, ridge.MIXED]
+    _, *answers = ridge.answers_left_out(values, targets, groupings, kernels)
+    by_group, *by_clip = (
+        np.average(scores, weights=weights)
+        for scores, weights in (scores_of_clips(targets, each) for each in answers)
+    )
+    return float(np.mean(by_clip)), float(by_group)
+
+
+def random_splits(
+    groups: "pd.Series[str]", labels: "pd.Series[str]"
+) -> "list[pd.Series[str]]":
+    """Groups of clips at random, each with as many of each class as a real group."""
+    rng = np.random.default_rng(0)
+    of_class = groups.groupby(labels.to_numpy())
+    return [of_class.transform(rng.permutation) for _ in range(SPLITS)]
+
+
+def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
+    """Whether accuracy by clip is over two standard errors above that by group."""
+    variance = (by_clip * (1 - by_clip) + by_group * (1 - by_group)) / clips
+    return by_clip - by_group > 2 * np.sqrt(variance)
+
+
+def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
+    """(N, D) row statistics of each of PRICED; Impossible if clips are too short."""
+    variants = [resolve_feature(parse_channel(name)) for name in PRICED]
+    rate = dataset.sample_rate
+    rows = zip(table["path"], spans(table))
+    statistics = []
+    for path, span in progress(rows, total=len(table), label="price", unit="clips"):
+        y = audio.load_clip(path, rate, dataset.samples, span, dataset.audio_channel)
+        clip = Clip(y, rate)
+        statistics.append(
+            [over_time(variant.compute(clip)[None])[0] for variant in variants]
+        )
+    return [np.array(each, float) for each in zip(*statistics)]
