@@ -92,6 +92,9 @@ class Room:
     extra: str = ""  # the distribution's extra with the room's libraries
     templates: Path | None = None  # folder of its sections' templates
     commands: Mapping[str, Command] = field(default_factory=dict)  # by their word
+    # folders beside a dataset's runs that its commands fill: name -> their files, first
+    # the one by which such a folder is known
+    fills: Mapping[str, Sequence[str]] = field(default_factory=dict)
     added: dict[Kind, dict[str, Addition]] = field(
         init=False, default_factory=lambda: defaultdict(dict)
     )
@@ -266,6 +269,10 @@ def commands(own: Container[str]) -> dict[str, Command]:
         else:
             found[word] = addition.load()[addition.place]
     return found
+
+
+def filled_folders() -> dict[str, Sequence[str]]:
+    return {name: files for room in _rooms() for name, files in room.fills.items()}
 
 
 def folders() -> list[Path]:

@@ -85,17 +85,17 @@ COMMANDS = {
         python="bundle",
     ),
     "runs": Command(
-        "featurestack.train.listing:list_runs",
+        "featurestack.train.runs:list_runs",
         "featurestack.train.options:ListOptions",
-        "List runs; those of several folders as CSV.",
+        "List the runs of a folder, or of several, with their scores.",
     ),
     "remove": Command(
-        "featurestack.train.remove:remove_runs",
+        "featurestack.train.runs:remove_runs",
         "featurestack.train.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
     "models": Command(
-        "featurestack.train.listing:list_models",
+        "featurestack.train.models.sizes:list_models",
         "featurestack.train.options:ModelsOptions",
         "List models with their sizes and augmentations, or one model's layers.",
     ),

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +40,18 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
         if unknown or (path / "run.json").exists():
             found.append(RunFolder(path))
     return found
+
+
+def filled_by_rooms(runs: Path | str, dataset: str = "") -> dict[Path, tuple[str, ...]]:
+    """The folders beside runs that commands of rooms have filled -> patterns of their
+    own files.
+    """
+    folders = glob.escape(dataset) or "*"
+    return {
+        place.parent: (*files, ".*")
+        for name, files in rooms.filled_folders().items()
+        for place in sorted(Path(runs).glob(f"{folders}/{name}/{files[0]}"))
+    }
 
 
 # ---- RUN=
@@ -186,12 +198,12 @@ def settle(replaced: Path, run: Path) -> None:
     remove_own(replaced)
 
 
-def remove_own(run: Path) -> list[Path]:
+def remove_own(run: Path, own: Sequence[str] = OWN_FILES) -> list[Path]:
     """Remove a run's files, and its folders that are then empty; returns the files
-    that stay, which are the user's.
+    that stay, which are the user's. The file by which it is known goes first: what is
+    half removed is no run.
     """
-    (run / "run.json").unlink(missing_ok=True)  # what is half removed is no run
-    for pattern in OWN_FILES:
+    for pattern in own:
         for file in run.glob(pattern):
             if not file.is_dir():
                 file.unlink(missing_ok=True)

@@ -269,14 +269,13 @@ class ModelsOptions(Options):
 
 
 class ListOptions(Options):
-    """Runs, or the runs of several folders as CSV."""
+    """Runs with their scores."""
 
     example = 'RUNS="anna ben clara"'
 
     runs: str = option(
         "runs",
-        "folder of run folders; several folders, each a run or a folder of runs, list"
-        " their runs as CSV",
+        "folder of run folders, or several folders, each a run or a folder of runs",
     )
 
 

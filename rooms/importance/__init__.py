@@ -6,6 +6,7 @@ from featurestack.commandline.rooms import Command, Loaded, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
+    fills={"importance": ("importance.json", "scores.csv")},
     commands={
         "importance": Command(
             "featurestack.rooms.importance.functions:make_importance",

@@ -8,8 +8,8 @@ import pytest
 
 from featurestack.predict.bundle import make_bundle
 from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.train.listing import list_models
 from featurestack.train.models.architecture import all_models
+from featurestack.train.models.sizes import list_models
 from featurestack.train.network_input import KINDS
 from featurestack.train.options import BundleOptions, ModelsOptions
 from tests.golden.commands import ROOT

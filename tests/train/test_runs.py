@@ -1,0 +1,122 @@
+"""`runs` lists every run that can be read; `remove` names what it deletes, and a run
+in training stays.
+"""
+
+import os
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from featurestack.results import folders
+from featurestack.results.folders import RETRAINING, find, hidden
+from featurestack.results.run_folder import configuration_score
+from featurestack.storage import files
+from featurestack.storage.files import Lock
+from featurestack.train.options import ListOptions, RemoveOptions
+from featurestack.train.runs import list_runs, remove_runs
+from tests.golden.commands import done
+from tests.refusal import refused
+
+
+def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys):
+    runs = finished.path.parents[1]
+    options = RemoveOptions(runs=runs, run=finished.name)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    assert remove_runs(options) == 1 and find(runs) == [finished]
+    assert f"{finished.path}: " in capsys.readouterr().out
+    notes = finished.fold(1) / "notes.txt"
+    notes.touch()
+    assert remove_runs(replace(options, yes=True)) == 0 and find(runs) == []
+    assert f"{notes} stays" in capsys.readouterr().out
+    assert [*finished.path.rglob("*")] == [notes.parent, notes]
+
+
+def test_a_run_in_training_is_refused(finished):
+    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
+    with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
+        remove_runs(options)
+    assert finished.path.exists()
+
+
+def test_a_retraining_that_was_begun_goes_with_its_run(finished):
+    begun = hidden(finished.path, RETRAINING)
+    begun.mkdir()
+    own = finished.path.with_name(f"{finished.name}.mine")
+    own.mkdir()
+    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
+    assert remove_runs(options) == 0
+    assert not begun.exists() and not finished.path.exists() and own.is_dir()
+
+
+def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
+    anna, ben, clara = (tmp_path / name for name in ("anna", "b en", "clara"))
+    shutil.copytree(finished.path, anna)
+    shutil.copytree(finished.path.parents[1], ben)
+    damaged = next(ben.glob("*/*/fold1/predictions.csv"))
+    damaged.write_text("clip_id")
+    clara.mkdir()
+    assert list_runs(ListOptions(runs=f"{anna} '{ben}' {clara}")) == 1
+    printed = capsys.readouterr()
+    score = configuration_score([finished])
+    assert f"{anna}  mel       cnn4   3 of 3  accuracy {score}" in printed.out
+    assert str(ben) not in printed.out
+    assert printed.err.count("predictions.csv cannot be read") == 1
+    assert f"no runs in {clara}" in printed.err
+    with refused("there is no folder"):
+        list_runs(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
+
+
+def test_a_folder_that_a_room_fills_is_listed_and_removed(finished, capsys):
+    importance = finished.path.with_name("importance")
+    importance.mkdir()
+    for name in ("importance.json", "scores.csv", "mine.txt"):
+        (importance / name).touch()
+    runs = finished.path.parents[1]
+    assert list_runs(ListOptions(runs=str(runs))) == 0
+    assert str(importance) in capsys.readouterr().out
+    assert remove_runs(RemoveOptions(runs=runs, run="importance", yes=True)) == 0
+    assert [*importance.iterdir()] == [importance / "mine.txt"]
+    assert find(runs) == [finished]
+
+
+@pytest.fixture
+def unreadable(finished, monkeypatch):
+    """Three runs beside `finished`: one that another user may not read, one whose
+    run.json is damaged, and one without a finished fold.
+    """
+    folder = finished.path.parent
+    closed, damaged, begun = (folder / name for name in ("closed", "damaged", "begun"))
+    for place in (closed, damaged, begun):
+        shutil.copytree(finished.path, place)
+    (damaged / "run.json").write_text('{"dataset": "li')
+    for file in begun.glob("fold*/predictions.csv"):
+        file.unlink()
+    for module in (files, folders):
+        monkeypatch.setattr(module, "may_read", lambda place: place != closed)
+    return folder
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
+    finished, unreadable, capsys, several
+):
+    runs = unreadable.parent
+    folders = f"{runs} {finished.path}" if several else str(runs)
+    assert list_runs(ListOptions(runs=folders)) == 1
+    printed = capsys.readouterr()
+    assert f"{unreadable}/closed may not be read: change its perm" in printed.err
+    assert "damaged/run.json cannot be read" in printed.err
+    assert "train this run again" in printed.err
+    assert "begun" not in printed.err and "begun" in printed.out
+    assert finished.name in printed.out
+
+
+@pytest.mark.parametrize("words", ["", " "])
+def test_a_run_whose_name_is_not_utf8_hides_no_other(finished, words):
+    shutil.copytree(finished.path, finished.path.with_name(os.fsdecode(b"bad\xff")))
+    runs = finished.path.parents[1]
+    several = f"{runs} {finished.path}" if words else runs
+    out = done("runs", RUNS=several).out
+    assert "bad\\udcff" in out and finished.name in out
