@@ -22,7 +22,6 @@ class SourceOptions(DatasetOptions, RunsOptions):
     """The origin of clips, labels, folds and groups."""
 
     archive: str = option("", "zip file that is already there, instead of a download")
-    url: str = option("", "another address of the archive")
     audio_dir: str = option("", "folder of the audio files, if the table is elsewhere")
     labels: str = option(
         "", "separator of labels in a cell of the table, in addition to ; and lists"

@@ -15,7 +15,7 @@ from featurestack.storage.download import download
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # GitHub's archive has had this one for years
-OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
+OTHER_WAYS = "ARCHIVE= takes a zip that is already there"
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
 ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
@@ -41,16 +41,15 @@ def obtain(options: SourceOptions) -> Path:
         if options.archive:
             _install(Path(options.archive).expanduser(), folder)
         else:
-            url = options.url or URL
             archive = folder / ARCHIVE
             if not archive.exists():
-                download(url, archive, other_ways=OTHER_WAYS)
+                download(URL, archive, other_ways=OTHER_WAYS)
             try:
                 _install(archive, folder)
             except Refused as error:
                 archive.unlink()
                 raise RequestError(
-                    f"the archive from {url} is not used: {error}. {OTHER_WAYS}"
+                    f"the archive from {URL} is not used: {error}. {OTHER_WAYS}"
                 ) from None
             archive.unlink()
     print(CREDIT)

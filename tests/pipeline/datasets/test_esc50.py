@@ -117,10 +117,11 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def server(small):
+def server(small, monkeypatch):
+    """Serves the archive in the manner given to it."""
     requested.clear()
     with serving(Handler) as address:
-        yield address
+        yield lambda manner: monkeypatch.setattr(esc50, "URL", f"{address}/{manner}")
 
 
 def obtain(data, **given):
@@ -135,7 +136,8 @@ def left_in(data):
     ("manner", "requests"), [("whole", 1), ("busy-once", 2), ("chunked", 2)]
 )
 def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
-    folder = obtain(tmp_path, url=f"{server}/{manner}")
+    server(manner)
+    folder = obtain(tmp_path)
     assert not list(esc50.faults(folder))
     assert left_in(tmp_path) == [".making.lock", "LICENSE", "audio", "meta"]
     assert len(requested) == requests
@@ -156,8 +158,9 @@ def test_what_does_not_arrive_is_reported_and_leaves_nothing_unpacked(
     tmp_path, server, manner, message, requests, monkeypatch
 ):
     monkeypatch.setattr(download, "TIMEOUT", (1, 0.1))
+    server(manner)
     with refused(message):
-        obtain(tmp_path, url=f"{server}/{manner}")
+        obtain(tmp_path)
     assert len(requested) == requests
     assert left_in(tmp_path) == [".making.lock"]
 
@@ -245,7 +248,8 @@ def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path, monke
 def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
     tmp_path, server, capsys
 ):
-    options = SourceOptions(data=tmp_path / "data", url=f"{server}/whole")
+    server("whole")
+    options = SourceOptions(data=tmp_path / "data")
     assert summarise_dataset(options) == 0
     assert "esc50: 20 clips, 2 classes, 5 folds" in capsys.readouterr().out
     whole = dataset("esc50", tmp_path)
