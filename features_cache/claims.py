@@ -4,7 +4,7 @@ A claim is a small JSON file that its run keeps locked until it ends. On a file 
 with locks it has three purposes:
 
 * Two runs never write the same clips of the same feature. A run whose claim overlaps a
-  living one waits, or is refused with a message that names the other run.
+  living one says which, and waits.
 * Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it
   writes a clip, and first checks that the claim is still locked. Whoever removes a dead
   claim locks `.writing` exclusively first: a worker that outlived its parent, on any
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.feature_file import (
     LOCKS,
@@ -116,9 +116,9 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
 
 @contextmanager
 def claimed(
-    folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool
+    folder: Path, features: Sequence[str], rows: tuple[int, int]
 ) -> Iterator[Handle]:
-    """Admit this run, else wait or raise RequestError; at its end sync its files."""
+    """Admit this run when no other writes its clips; at its end sync its files."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
     name = f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
@@ -141,12 +141,7 @@ def claimed(
                     draft.write_text(json.dumps(asdict(claim), indent=1))
                 _writing(marker).touch()
                 break
-        if not wait:
-            raise RequestError(
-                f"these clips are being written by {rivals[0]}; wait for it to end, or"
-                " add WAIT=1"
-            )
-        tell_once(f"waiting for {rivals[0]}")
+        tell_once(f"waiting for another run, which writes these clips: {rivals[0]}")
         time.sleep(POLL_SECONDS)
     with own_lock:
         try:

@@ -15,7 +15,7 @@ The order of writing, and why a kill between any two steps is harmless:
 
 After step 2 nobody writes through HDF5: no kill leaves a structure half-written.
 
-    with cache_writer(wanted, wait=False) as writer:    # 1
+    with cache_writer(wanted) as writer:    # 1
         files = writer.create_files()    # 2 and 3
         write_batch(files, writer.handle, batch)    # 4, in workers
         writer.note(seconds, clips, failures)    # 5
@@ -139,18 +139,18 @@ class CacheWriter:
 
 
 @contextmanager
-def cache_writer(wanted: Wanted, *, wait: bool) -> Iterator[CacheWriter]:
-    """Admit a run to a cache, where no other creates files until it has done so; `wait`
-    for runs that write the same clips or files, or be refused.
+def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
+    """Admit a run to a cache, where no other creates files until it has done so, after
+    the runs that write the same clips or files.
     """
     wanted.folder.mkdir(parents=True, exist_ok=True)
     rows = wanted.part.start, wanted.part.stop
     with (
-        claimed(wanted.folder, wanted.names, rows, wait=wait) as handle,
+        claimed(wanted.folder, wanted.names, rows) as handle,
         ExitStack() as files,
         ExitStack() as preparing,
     ):
-        lacking = preparing.enter_context(_prepared(wanted, wait=wait))
+        lacking = preparing.enter_context(_prepared(wanted))
         refuse_full_disk(wanted.folder, sum(lacking.sizes.values()))
         yield CacheWriter(wanted, lacking, handle, preparing, files)
         if wanted.is_whole:
@@ -158,7 +158,7 @@ def cache_writer(wanted: Wanted, *, wait: bool) -> Iterator[CacheWriter]:
 
 
 @contextmanager
-def _prepared(wanted: Wanted, *, wait: bool) -> Iterator[Missing]:
+def _prepared(wanted: Wanted) -> Iterator[Missing]:
     """The clips that the cache lacks, under the lock for creating files."""
     while True:
         with lock(wanted.folder, "preparing"):
@@ -168,13 +168,10 @@ def _prepared(wanted: Wanted, *, wait: bool) -> Iterator[Missing]:
             if not stored:
                 yield lacking
                 return
-        reason = (
-            f"{stored}.h5 has to be made again for these clips, and is being written by"
-            f" {who_of[stored]}"
+        tell(
+            f"waiting: {stored}.h5 has to be made again for these clips, and is being"
+            f" written by {who_of[stored]}"
         )
-        if not wait:
-            raise RequestError(f"{reason}; wait for it to end, or add WAIT=1")
-        tell(f"waiting: {reason}")
         with lock(wanted.folder, stored):
             pass  # granted when no run writes to the file
 

@@ -134,7 +134,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         )
     try_own_features(asked)
     with ExitStack() as stack:
-        writer = stack.enter_context(cache_writer(asked, wait=options.wait))
+        writer = stack.enter_context(cache_writer(asked))
         for note in writer.missing.notes():
             print(note)
         print(describe_work(asked, writer.missing), flush=True)

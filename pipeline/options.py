@@ -114,9 +114,6 @@ class FeaturesCommand(ExtractOptions):
     prepare: bool = option(
         False, "only create the files, so that several PART= can fill them in parallel"
     )
-    wait: bool = option(
-        False, "wait for another run over the same features instead of being refused"
-    )
 
     def cluster(self) -> AbstractContextManager[Any] | None:
         """The `pipeline.pool.Backend` of a room; None for this machine."""

@@ -174,7 +174,7 @@ def ask(options: AnswerOptions) -> Question:
             "which sounds? DATASET= takes a folder of sounds, or a table:"
             f" {make_command('answer', 'DATASET=my sounds')}"
         )
-    command = part_of(options, FeaturesCommand, wait=True)
+    command = part_of(options, FeaturesCommand)
     if is_cache(Path(options.dataset)):
         cache = cache_of(command)
         refuse(options, cache.source, cache.settings["dataset"], cache.clips)

@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from contextlib import nullcontext
+import time
 
 import pytest
 
@@ -11,11 +11,10 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.claims import RunIsGone, Writing, claimed, claims
 from featurestack.features_cache.feature_file import LOCKS
 from featurestack.storage.files import Lock
-from tests.refusal import refused
 
 
-def claim(cache, features=("mine",), rows=(0, 8), wait=False):
-    return claimed(cache.folder, features, rows, wait=wait)
+def claim(cache, features=("mine",), rows=(0, 8)):
+    return claimed(cache.folder, features, rows)
 
 
 def markers(cache):
@@ -42,29 +41,21 @@ def kill_a_run(cache, **changes):
         (("mine",), (0, 0), True),
     ],
 )
-def test_only_the_same_clips_of_the_same_feature_are_refused(
-    cache, features, rows, admitted
+def test_only_the_same_clips_of_the_same_feature_are_waited_for(
+    cache, monkeypatch, capsys, features, rows, admitted
 ):
-    refusal = refused(rf"process {os.getpid()} on")
-    with (
-        claim(cache, rows=(0, 4)),
-        nullcontext() if admitted else refusal,
-        claim(cache, features, rows),
-    ):
-        assert admitted and len(claims(cache.folder)) == 2
-    assert not markers(cache)
-
-
-def test_waiting_goes_on_when_the_other_has_ended(cache, capsys):
-    first = claim(cache)
-    ended = []
+    first = claim(cache, rows=(0, 4))
     first.__enter__()
-    threading.Timer(
-        0.3, lambda: (ended.append(True), first.__exit__(None, None, None))
-    ).start()
-    with claim(cache, wait=True):
-        assert ended
-    assert "waiting for process" in capsys.readouterr().err
+    # the other run ends while this one waits
+    ends = lambda seconds: first.__exit__(None, None, None)  # noqa: E731
+    monkeypatch.setattr(time, "sleep", ends)
+    with claim(cache, features, rows):
+        assert len(claims(cache.folder)) == (2 if admitted else 1)
+    waited = f"waiting for another run, which writes these clips: process {os.getpid()}"
+    assert (waited in capsys.readouterr().err) != admitted
+    if admitted:
+        first.__exit__(None, None, None)
+    assert not markers(cache)
 
 
 def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache, spoil):

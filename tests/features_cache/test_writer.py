@@ -85,7 +85,7 @@ def test_a_file_is_locked_while_its_clips_are_written(cache):
     )
     wanted = whole(cache, spec)
     other = lock(cache.folder, "new")
-    with cache_writer(wanted, wait=False) as writer:
+    with cache_writer(wanted) as writer:
         assert other.take()  # nothing is written yet
         other.drop()
         writer.create_files()

@@ -45,7 +45,7 @@ def test_parts_at_once_make_the_cache_that_one_run_makes(sounds, prepared):
     assert done == [2, 3, 3]
     if prepared:  # no part made a file again
         assert inodes() == before
-    assert run(sounds, wait=True) == {"rms": 0, "zcr": 0}
+    assert run(sounds) == {"rms": 0, "zcr": 0}
     by_parts = stored(sounds, "rms")
     (cache(sounds).folder / "rms.h5").unlink()
     assert run(sounds) == {"rms": 8, "zcr": 0} and stored(sounds, "rms") == by_parts
