@@ -73,18 +73,15 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
     summary = extraction_summary(asked, result, time.perf_counter() - begun)
     if result.failures:
         refuse_failed_features(asked, result, summary)
-    if options.prepare:
-        print("ready: PART=1/n and so on fill the files")
-    else:
-        cache = Cache(asked.folder)
-        lines = summary
-        if known is None:
-            lines.append(next_after(asked, options, cache))
-        if result.failures:
-            usable = counted(int(cache.readable(asked.names).sum()), asked.noun)
-            failed = len({row for row, *_ in result.failures})
-            lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
-        print(*lines, sep="\n")
+    cache = Cache(asked.folder)
+    lines = summary
+    if known is None:
+        lines.append(next_after(asked, options, cache))
+    if result.failures:
+        usable = counted(int(cache.readable(asked.names).sum()), asked.noun)
+        failed = len({row for row, *_ in result.failures})
+        lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
+    print(*lines, sep="\n")
     return int(bool(result.failures))
 
 
@@ -119,8 +116,6 @@ def not_writable(folder: Path, number: int) -> RequestError:
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
-    if options.prepare:
-        asked = replace(asked, part=slice(0, 0))
     if complete := nothing_missing(asked):
         print(describe_work(asked, complete), flush=True)
         return ExtractionResult()

@@ -111,10 +111,6 @@ class ExtractOptions(ComputeOptions):
 class FeaturesCommand(ExtractOptions):
     """Options of `features`."""
 
-    prepare: bool = option(
-        False, "only create the files, so that several PART= can fill them in parallel"
-    )
-
     def cluster(self) -> AbstractContextManager[Any] | None:
         """The `pipeline.pool.Backend` of a room; None for this machine."""
         return None

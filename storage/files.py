@@ -113,7 +113,8 @@ class Lock:
     busy     text of a RequestError: `with` raises it instead of waiting
     waiting  text that `with` tells before it waits
 
-    A file system without locks grants every request: there PREPARE=1 and PART= help.
+    A file system without locks grants every request: there a job makes the files of
+    a cache before others fill their PART=.
     """
 
     def __init__(

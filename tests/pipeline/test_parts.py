@@ -3,8 +3,6 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
-import pytest
-
 from featurestack.pipeline.extract import extract_features as extract_run
 from tests.pipeline.extraction import cache, extracted, options, run, stored
 
@@ -29,22 +27,12 @@ def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
     assert shown.splitlines()[-1].startswith("next: make check ")
 
 
-@pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "not prepared"])
-def test_parts_at_once_make_the_cache_that_one_run_makes(sounds, prepared):
-    def inodes():
-        return [cache(sounds)[name].path.stat().st_ino for name in ("rms", "zcr")]
-
-    if prepared:
-        run(sounds, prepare=True)
-        assert not cache(sounds).readable(["rms", "zcr"]).any()
-        before = inodes()
+def test_parts_at_once_make_the_cache_that_one_run_makes(sounds):
     # a spawned process loads its libraries anew
     forked = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(PARTS, forked) as jobs:
         done = list(jobs.map(fill, [sounds] * PARTS, range(1, PARTS + 1)))
     assert done == [2, 3, 3]
-    if prepared:  # no part made a file again
-        assert inodes() == before
     assert run(sounds) == {"rms": 0, "zcr": 0}
     by_parts = stored(sounds, "rms")
     (cache(sounds).folder / "rms.h5").unlink()
