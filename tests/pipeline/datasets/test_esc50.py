@@ -1,4 +1,4 @@
-"""ESC-50 is fetched again where it broke off, unpacked safely or not at all, and
+"""ESC-50 is fetched again where it broke off, unpacked whole or not at all, and
 checked.
 
 The archives have ESC-50's names and folds, and silence for sound: FLAC inside, a
@@ -8,8 +8,6 @@ kilobyte a clip. The server behaves as real ones do, well and badly.
 import contextlib
 import http.server
 import io
-import stat
-import struct
 import time
 import zipfile
 from functools import cache
@@ -18,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.pipeline.datasets import esc50, unpack
+from featurestack.pipeline.datasets import esc50
 from featurestack.pipeline.datasets.readers import CATEGORY_OF
 from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
@@ -57,13 +55,11 @@ def files():
     }
 
 
-def zipped(content, top=f"{TOP}/", compression=zipfile.ZIP_STORED):
+def zipped(content, compression=zipfile.ZIP_STORED, top=f"{TOP}/"):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, data in content.items():
-            archive.writestr(
-                name if isinstance(name, zipfile.ZipInfo) else top + name, data
-            )
+            archive.writestr(top + name, data)
     return buffer.getvalue()
 
 
@@ -173,6 +169,14 @@ def test_an_archive_that_is_there_is_unpacked_and_kept_also_without_a_folder_aro
     assert (tmp_path / "my.zip").exists()
 
 
+def test_no_entry_of_an_archive_is_written_outside_of_its_folder(tmp_path, small):
+    names = "../outside.txt", "meta/../../../outside.txt", "/tmp/outside.txt"
+    (tmp_path / "my.zip").write_bytes(zipped(files() | dict.fromkeys(names, b"x")))
+    obtain(tmp_path / "data", archive=str(tmp_path / "my.zip"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "my.zip"]
+    assert left_in(tmp_path / "data") == [".making.lock", "LICENSE", "audio", "meta"]
+
+
 FIRST = "audio/1-100000-A-0.wav"
 META = "meta/esc50.csv"
 TABLE = files()[META]
@@ -185,25 +189,10 @@ UNFIT = [
 ]
 
 
-def entry(name, kind=stat.S_IFREG):
-    info = zipfile.ZipInfo(name)
-    info.external_attr = (kind | 0o644) << 16
-    return {info: b"../../../etc/passwd"}
-
-
 def overwritten(archive):
     """The archive with some compressed bytes of the first entry set to 0."""
     begin = 30 + len(f"{TOP}/meta/esc50.csv") + 30
     return archive[:begin] + bytes(100) + archive[begin + 100 :]
-
-
-UNSAFE = [
-    *map(entry, ("../outside.txt", f"{TOP}/audio/../../../outside.txt")),
-    *map(entry, ("/tmp/outside.txt", "C:outside.txt", "..\\outside.txt")),
-    entry(f"{TOP}/audio", stat.S_IFLNK),
-    entry(f"{TOP}/device", stat.S_IFCHR),
-    {str(number): b"" for number in range(10_001)},
-]
 
 
 REFUSED = [
@@ -211,17 +200,13 @@ REFUSED = [
         (zipped({k: v for k, v in (files() | changed).items() if v is not None}), why)
         for changed, why in UNFIT
     ),
-    *((zipped(content), "is refused") for content in UNSAFE),
     *((WHOLE[: int(len(WHOLE) * kept)], "no whole zip") for kept in (0, 0.5, 0.99)),
-    *(
-        (overwritten(zipped(files(), compression=method)), "no whole zip archive")
-        for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-    ),
+    (overwritten(zipped(files(), zipfile.ZIP_DEFLATED)), "no whole zip archive"),
 ]
 
 
 @pytest.mark.parametrize(("content", "reason"), REFUSED, ids=range(len(REFUSED)))
-def test_an_archive_that_is_unsafe_or_not_esc50_is_refused_and_leaves_nothing(
+def test_an_archive_that_is_damaged_or_not_esc50_is_refused_and_leaves_nothing(
     tmp_path, small, content, reason
 ):
     (tmp_path / "my.zip").write_bytes(content)
@@ -229,20 +214,6 @@ def test_an_archive_that_is_unsafe_or_not_esc50_is_refused_and_leaves_nothing(
         obtain(tmp_path / "data", archive=str(tmp_path / "my.zip"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "my.zip"]
     assert left_in(tmp_path / "data") == [".making.lock"]
-
-
-def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpack, "MOST_UNPACKED", 50_000)
-    content = zipped({"0.bin": bytes(60_000)})
-    size = struct.pack("<I", 60_000)
-    # the stored and the unpacked size, each beside the entry and in the list
-    assert content.count(size) == 4
-    lying = content.replace(size, struct.pack("<I", 9))
-    for given, reason in ((content, r"60\.0 kB"), (lying, "no whole zip archive")):
-        (tmp_path / "a.zip").write_bytes(given)
-        with refused(reason):
-            unpack.unpack(tmp_path / "a.zip", tmp_path / reason[:2])
-    assert sum(path.stat().st_size for path in tmp_path.glob("no/**/*.bin")) <= 9
 
 
 def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
