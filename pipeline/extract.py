@@ -6,7 +6,6 @@ files, and sends batches of clips to workers, which write the values.
 
 import os
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,7 +28,6 @@ from featurestack.pipeline.dataset_state import (
     next_lines,
     state_of,
 )
-from featurestack.pipeline.features import Clip
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.pool import Backend, open_backend
 from featurestack.pipeline.request import Request, part_of, request
@@ -127,7 +125,6 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
             f" some of these features: give DATASET={asked.dataset.source}"
         )
-    try_own_features(asked)
     with ExitStack() as stack:
         writer = stack.enter_context(cache_writer(asked))
         for note in writer.missing.notes():
@@ -162,35 +159,6 @@ def compute_missing(
             done += result
             bar.update(result.clips)
     return done
-
-
-def try_own_features(asked: Request) -> None:
-    """Compute the user's own features for a clip; RequestError names the line."""
-    dataset = asked.dataset
-    own = [
-        variant
-        for variant in asked.variants
-        if not variant.feature.function.__module__.startswith("featurestack.")
-    ]
-    sources = asked.sources[asked.part] if own else []
-    for source in sources:
-        try:
-            samples = source.load(dataset.sample_rate, dataset.samples)
-            break
-        except audio.AudioError:
-            continue  # extraction names this clip
-    else:
-        return
-    clip = Clip(samples, dataset.sample_rate)
-    for variant in own:
-        try:
-            variant.compute(clip)
-        except Exception as error:
-            *_, place = traceback.extract_tb(error.__traceback__)
-            raise RequestError(
-                f"{variant.stored} raised {type(error).__name__}: {error}"
-                f" ({place.filename}, line {place.lineno}), tried on {source.path}"
-            ) from error
 
 
 def batches(

@@ -34,9 +34,6 @@ from featurestack.storage import system
 LARGEST_KEPT = 32 << 20
 KEPT = 256 << 20  # bytes of all freed arrays that are kept
 MOST_FAILED_STARTS = 4  # in a row; so many may come from a passing lack of memory
-# open files of this process: for the fork server, then for each worker. The server
-# itself needs fewer, and would end with a traceback.
-FILES_OF_SERVER, FILES_OF_WORKER = 6, 3
 # forking this process would copy locks of its threads and of the run
 START_METHOD = "forkserver"
 PRELOADED = [
@@ -160,7 +157,6 @@ class Workers(Backend):
         # loads this project's modules, not the current folder's of the same name
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
-        refuse_few_files(count)
         os.environ |= settings
         self.workers: list[Worker] = []
         try:
@@ -204,21 +200,6 @@ class Workers(Backend):
     def __exit__(self, *exception: object) -> None:
         for worker in self.workers:
             worker.end()
-
-
-def refuse_few_files(workers: int) -> None:
-    """Failed if this process may not open the files that so many workers need."""
-    needed = FILES_OF_SERVER + FILES_OF_WORKER * workers
-    with contextlib.ExitStack() as opened:
-        try:
-            for _ in range(needed):
-                opened.enter_context(open(os.devnull, "rb"))  # noqa: PTH123
-        except OSError as error:
-            raise Failed(
-                f"{workers} worker processes need {needed} more open files"
-                f" ({error.strerror}): raise the limit, ulimit -n, or compute without,"
-                " JOBS=1"
-            ) from error
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A worker computes batches of clips and writes their features to the cache."""
 
 import itertools
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -82,6 +83,17 @@ class ExtractionResult:
         return ExtractionResult(**sums)
 
 
+def failure_reason(error: Exception) -> str:
+    """An error of a feature in words, with its line if it is not this project's."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    reason = str(error)
+    if type(error) is not ValueError:
+        reason = f"{type(error).__name__}: {error}"
+    if not frame.f_globals["__name__"].startswith("featurestack."):
+        reason += f" ({frame.f_code.co_filename}, line {line})"
+    return reason
+
+
 @dataclass(frozen=True)
 class Computation:
     """Computes features of clips; `specs` belong to `variants`, in the same order."""
@@ -133,10 +145,7 @@ class Computation:
             try:
                 stored = clip.timed(name, partial(self.stored_values, feature, clip))
             except Exception as error:  # only this feature of this clip is lost
-                reason = str(error)
-                if type(error) is not ValueError:
-                    reason = f"{type(error).__name__}: {error}"
-                result.failures.append((task.row, name, reason))
+                result.failures.append((task.row, name, failure_reason(error)))
                 continue
             done.append((feature, stored, state_word(fingerprint, stored)))
             names.append(name)

@@ -326,9 +326,9 @@ UNUSABLE = {
             lambda path: soundfile.write(
                 path, [0, float(path.stem)], RATE, subtype="DOUBLE"
             ),
-            "1 of 2 samples|samples of up to 1e",
+            "1 of 2 samples",
         )
-        for value in (np.nan, -np.inf, -1e300, -1e14)
+        for value in (np.nan, -np.inf, -1e300)
     },
     "cut.wav": (
         lambda path: write_wrong(path, b"data", 4, "<I", 60_000),

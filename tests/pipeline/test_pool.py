@@ -5,7 +5,6 @@ left behind.
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -185,23 +184,6 @@ def test_workers_that_never_start_end_the_run_with_what_to_do():
         workers.workers[0].process.kill()
         with refused("JOBS=1"):
             workers.call(abs, -1)
-
-
-@pytest.fixture
-def few_files():
-    """A limit of four further open files in this process."""
-    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(4)]
-    for number in opened:
-        os.close(number)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (opened[-1] + 1, most))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
-
-
-def test_too_few_open_files_for_workers_are_refused_before_one_starts(few_files):
-    with pytest.raises(Failed, match=r"ulimit -n, or compute without, JOBS=1"):
-        Workers(2)
 
 
 def test_a_worker_that_cannot_start_ends_the_others_with_what_to_do(quick, monkeypatch):
