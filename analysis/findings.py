@@ -10,11 +10,12 @@ the verdict is clear.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -52,20 +53,34 @@ COMPARISON = [
 ]
 
 
-@dataclass(frozen=True)
-class Threat:
-    """Something that may make the result wrong."""
+WARNINGS: list[type["ReportWarning"]] = []  # in the order of a report
 
-    # duplicates | artefacts | price | extracted before | failed | changed |
-    # added | uneven | unequal recordings
-    kind: str
-    # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
-    value: float = 0
-    # the count of all; artefacts: chance; uneven: clips of the largest class
-    of: float = 0
-    # artefacts that predict the class; changes of the clips since extraction; a
-    # sentence on the price of a leak, and the words that split without it
-    names: Sequence[str] = ()
+
+class ReportWarning(ABC):
+    """What may make a result wrong; its fields are the figures of its sentence."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    of_check: ClassVar[bool] = False  # `check` prints it too
+
+    def __init_subclass__(cls) -> None:
+        WARNINGS.append(cls)
+
+    @classmethod
+    @abstractmethod
+    def find(cls, evidence: Any) -> Iterator[Self]:
+        """The warning, if `report_warnings.Evidence` has it."""
+
+    @abstractmethod
+    def says(self, found: "Findings") -> str:
+        """What was found, what it does to the score, and what to do."""
+
+    def sentence(self, found: "Findings") -> str:
+        """What it says, and its code: `…: train again (W6).`"""
+        return f"{self.says(found)} ({self.code})."
+
+
+Kind = TypeVar("Kind", bound=ReportWarning)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +92,7 @@ class Findings:
     problems: Sequence[Problem] = ()
     # reason or kind of problem -> number of runs
     excluded: Mapping[str, int] = field(default_factory=dict)
-    threats: Sequence[Threat] = ()
+    warnings: Sequence[ReportWarning] = ()
     main: Ranking | None = None
     # every configuration, in the order of the comparison table
     runs: Sequence[Run] = ()
@@ -138,6 +153,11 @@ class Findings:
         """Rows of the feature sets that are trained alike, best first."""
         return [self.rows[place] for place in self.main.alike] if self.main else []
 
+    def warning(self, kind: type[Kind]) -> Kind | None:
+        """The warning of this class, if there is one."""
+        found = (warning for warning in self.warnings if isinstance(warning, kind))
+        return next(found, None)
+
     @property
     def tied(self) -> list[Row]:
         """Rows that do not differ clearly from the best."""
@@ -148,13 +168,11 @@ def findings(
     results: Results,
     *,
     outdated: Collection[str] = (),
-    threats: Sequence[Threat] = (),
     groups: str = "",
 ) -> Findings:
-    """Rank the runs, test them and find what threatens the result.
+    """Rank the runs and test them.
 
     outdated  names of runs whose ranking comes last
-    threats   threats to validity that the cache shows
     groups    the dataset's word for a group, '' for a source recording
     """
     # the sets that a choice of features trained were composed by scores: the choice
@@ -176,7 +194,6 @@ def findings(
         found,
         problems=problems,
         excluded=Counter(reasons.values()),
-        threats=[*threats, *found.threats],
         groups=groups,
         outdated=outdated,
     )
@@ -214,7 +231,6 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
     detectable, needed = power_facts(main, tied=tied)
     return Findings(
         state=state_of(main, tied=tied),
-        threats=uneven_parts(main),
         main=main,
         runs=runs,
         rows=rows,
@@ -283,18 +299,6 @@ def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     elif run.task.metric.errors == "labels":
         made["false_positives"] = tables.confused_pairs(run)
     return {f"{run.name}.{name}": table for name, table in made.items()}
-
-
-def uneven_parts(main: Ranking) -> list[Threat]:
-    """Threats from classes or recordings of unequal size."""
-    threats = []
-    if main.uneven:
-        threats.append(Threat("uneven", *main.class_sizes))
-    recordings = len(main.shares)
-    effective = round(1 / float(main.shares @ main.shares))
-    if effective < recordings / 2:
-        threats.append(Threat("unequal recordings", effective, recordings))
-    return threats
 
 
 def state_of(main: Ranking, *, tied: bool) -> State:

@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
-from featurestack.analysis.data_section import failures
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings, Threat, findings
+from featurestack.analysis.findings import Findings, findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import (
     SUMMARY,
@@ -24,12 +23,17 @@ from featurestack.analysis.report_inputs import (
     inputs_hash,
     read_summary,
 )
+from featurestack.analysis.report_warnings import (
+    ChangedAudio,
+    Duplicates,
+    Evidence,
+    find_warnings,
+)
 from featurestack.analysis.run_section import run_facts
 from featurestack.analysis.runs import (
     Problem,
     Results,
     Run,
-    added_clips,
     load_runs,
     runs_of_other_clips,
 )
@@ -43,10 +47,8 @@ from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import NAMED
-from featurestack.features_cache.side_files import WHOLE, read_check
+from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import (
-    originals,
-    source_changes,
     untrainable,
 )
 from featurestack.results.next_step import State, Trained, next_step, sweeps, without
@@ -83,7 +85,6 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     proposals = [section.proposal for section in sections]
     proposal = next(filter(None, proposals), None) or propose(inputs, checked)
     built = write_page(inputs, sections, proposal)
-    built = replace(built, of_check=len(threats_of_check(checked or [])))
     printed = asdict(built)
     del printed["page"], printed["fresh"]
     summary = {"inputs": hashed, "figures": writer.digests, "printed": printed}
@@ -104,54 +105,28 @@ def findings_of(
     features: Sequence[str],
     checked: Sequence[Attributes] | None,
 ) -> Findings:
-    """Find threats to validity, rank and test the runs, and make their tables.
+    """Rank and test the runs, make their tables, and find what may make them wrong.
 
     features  cached and readable
     """
-    threats = threats_of_check(checked or [])
     outdated: list[Problem] = []
     if cache:
         own = [run for run in results.runs if not run.foreign]
         outdated = runs_of_other_clips(own, cache)
-        if changes := source_changes(cache.sources, cache.source):
-            threats.append(Threat("extracted before", names=[changes]))
-        if failed := failures(cache).get(WHOLE):
-            threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
-        if added := added_clips(results.runs, cache, features):
-            threats.append(Threat("added", added))
-    if outdated:
-        threats.append(Threat("changed", len(outdated)))
     found = findings(
         results,
         outdated={problem.run for problem in outdated},
-        threats=threats,
         groups=cache.groups if cache else "",
     )
-    kinds = {finding["kind"] for finding in checked or []}
+    evidence = Evidence(found, results.runs, cache, features, checked or [])
+    priced = any(evidence.of_check("price"))
     return replace(
         found,
         problems=[*found.problems, *outdated],
+        warnings=find_warnings(evidence),
         # the price that check measured says more than a suspicion
-        fields=cache.fields if cache and "price" not in kinds else (),
+        fields=cache.fields if cache and not priced else (),
     )
-
-
-def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
-    """Threats to validity that `check` found."""
-    threats = []
-    for finding in checked:
-        kind = finding["kind"]
-        if kind == "duplicates_across_folds":
-            threats.append(Threat("duplicates", finding["count"]))
-        elif kind not in ("artefacts", "price") or finding["severity"] != "warning":
-            continue
-        elif kind == "price":
-            names = [finding["what"], *finding["names"][1:]]
-            threats.append(Threat(kind, names=names))
-        else:
-            numbers = finding["accuracy"], finding["chance"]
-            threats.append(Threat(kind, *numbers, finding["names"]))
-    return threats
 
 
 def propose(
@@ -180,9 +155,7 @@ def propose(
             and inputs.job.dataset not in NAMED
             and not cache.synthetic
             and any(is_file(path) for path in paths.head(20)),
-            incomplete=any(
-                threat.kind == "extracted before" for threat in inputs.found.threats
-            ),
+            incomplete=inputs.found.warning(ChangedAudio) is not None,
             of_clips=has_clips(cache),
         )
     command, kind = next_step(with_ranking(state, inputs.found))
@@ -198,7 +171,6 @@ def with_ranking(state: State, found: Findings) -> State:
         for run in found.runs
         if run.trained and run.name in found.outdated
     ]
-    leak = any(threat.kind == "duplicates" for threat in found.threats)
     chosen = ""
     if found.main and found.choice and found.state != "chance":
         chosen = f"{found.main.best.dataset}/{found.choice.recommended_run}"
@@ -208,7 +180,7 @@ def with_ranking(state: State, found: Findings) -> State:
         trained=trained,
         chance=found.state == "chance",
         exact=all(run.exact for run in ranked),
-        leak=leak,
+        leak=found.warning(Duplicates) is not None,
         outdated=outdated,
         chosen=chosen,
     )
@@ -273,7 +245,7 @@ def write_page(
         **joined(*(section.values for section in sections)),
     )
     own.write({PAGE: html})
-    remarks = [page.say("threat", found, threat) for threat in found.threats]
+    remarks = [warning.sentence(found) for warning in found.warnings]
     remarks += [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
     return Built(
         page=job.folder / PAGE,
@@ -283,6 +255,7 @@ def write_page(
         whole=not any(problem.kind == "damaged" for problem in problems),
         state=found.state,
         best=found.main.best.name if found.main else "",
+        of_check=sum(warning.of_check for warning in found.warnings),
     )
 
 

@@ -1,7 +1,7 @@
 """Pages of the reference that are made from the code when the site is built.
 
-    write_all(folder)      options.md, registries.md, interface.md, files.md, and the
-                           figures of the features
+    write_all(folder)      options.md, registries.md, warnings.md, interface.md,
+                           files.md, and the figures of the features
     with_figures(text)     reference/features.md with a figure, players and librosa's
                            page for each card
 
@@ -28,6 +28,7 @@ from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.findings import COMPARISON
+from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.options import LARGEST, choices_of, fields, kind_of
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.words import every_options
@@ -235,6 +236,21 @@ Made from the registries; [models](../models.md) explains the first two.
 `fs.draw(name, ...)` draws a figure of a report from Python.
 
 {figures}
+"""
+
+
+@PAGES.register("warnings")
+def warnings_page() -> str:
+    """The warnings of a report, each by its code."""
+    return WARNINGS_HEAD + "\n\n".join(
+        f"## {kind.code}: {kind.title}\n\n{documentation(kind)}" for kind in WARNINGS
+    )
+
+
+WARNINGS_HEAD = """# Warnings of a report
+
+A warning says what may make a score wrong. It ends in its code.
+
 """
 
 

@@ -17,7 +17,7 @@ SENTENCES: Registry[Callable[..., str]] = Registry(
     "sentence",
     others=[
         f"featurestack.analysis.sentences.{name}"
-        for name in ("method", "threats", "comparison", "tags")
+        for name in ("method", "comparison", "tags")
     ],
 )
 NAMED = 3  # names in a list before "and 6 more"

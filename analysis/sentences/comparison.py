@@ -270,3 +270,49 @@ def composed(f: Findings) -> str:
         f" here corrects for this choice, so {'they have' if many else 'it has'} no"
         " verdict."
     )
+
+
+@sentence
+def excluded(f: Findings) -> str:
+    """The runs that are not compared with the others, by reason."""
+    reasons = {
+        reason: count
+        for reason, count in f.excluded.items()
+        if reason not in ("unfinished", "damaged")
+    }
+    runs = sum(reasons.values())
+    if not runs:
+        return ""
+    texts = [why(f, reason, count) for reason, count in reasons.items()]
+    if runs == 1:
+        return f"One other run is not compared, because it {texts[0]}."
+    if len(texts) == 1:
+        return f"{runs} other runs are not compared, because they {texts[0]}."
+    parts = [f"{count} {text}" for count, text in zip(reasons.values(), texts)]
+    return f"{runs} other runs are not compared, because {'; '.join(parts)}."
+
+
+@sentence
+def why(f: Findings, reason: str, count: int) -> str:
+    """Why runs are not compared: the end of a sentence whose subject they are."""
+    one = count == 1
+    have, lack = ("has", "lacks") if one else ("have", "lack")
+    composed = "a feature set" if one else "feature sets"
+    reasons = {
+        "dataset": f"{have} another dataset",
+        "task": f"{have} another task",
+        "classes": f"{have} other classes",
+        "folds": f"{lack} folds",
+        "groups": f"{have} other {plural(f.unit)}",
+        "clips": "tested other clips",
+        "cache": (
+            f"{have} features of another sample rate, duration, channel, audio or"
+            " parameters"
+        ),
+        "protocol": f"{have} another protocol",
+        "composed": (
+            f"{have} {composed} composed from the best on these test folds, for which"
+            " no test here corrects"
+        ),
+    }
+    return reasons[reason]

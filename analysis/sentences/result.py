@@ -7,6 +7,7 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.ranking import Ranking
+from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.sentences import (
     best_of,
     by_metric,
@@ -53,10 +54,9 @@ def headline(f: Findings) -> str:
     text = finding(f)
     if f.main and best_of(f)["run"] in f.outdated:
         text += ", on clips that have changed since"
-    if f.main and f.state != "chance":
-        for threat in f.threats:
-            if threat.kind == "price":
-                text += f", but {threat.names[0].rpartition(': ')[2]}"
+    warning = f.warning(SplitByClip)
+    if warning and f.main and f.state != "chance":
+        text += f", but {warning.in_headline}"
     return text
 
 

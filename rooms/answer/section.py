@@ -9,6 +9,7 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.first_screen import axis_of
+from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.commandline import rooms
@@ -74,15 +75,11 @@ def answer(page: PageInputs) -> Section:
 
 def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | None:
     """The same question, grouped by a field of the names if that lowers the score."""
-    words = [
-        threat.names[1:]
-        for threat in page.found.threats
-        if threat.kind == "price" and len(threat.names) > 1
-    ]
-    if not words:
+    warning = page.found.warning(SplitByClip)
+    if not (warning and warning.options):
         return None
     given = config.words if config else option_words(page.options, ("dataset", "data"))
-    command = make_command("answer", *given, *words[0], "RETRAIN=1")
+    command = make_command("answer", *given, *warning.options, "RETRAIN=1")
     return command, "tests on speakers, sites or devices that were not trained on"
 
 

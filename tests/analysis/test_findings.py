@@ -1,16 +1,21 @@
-"""The findings of a report: threats, tables. `test_page` and `tests.golden`
+"""The findings of a report: warnings, tables. `test_page` and `tests.golden`
 compare the rest.
 """
 
 import pytest
 
 from featurestack.analysis import page
-from featurestack.analysis.findings import Threat, findings
+from featurestack.analysis.findings import findings
+from featurestack.analysis.report_warnings import (
+    Evidence,
+    UnevenClasses,
+    find_warnings,
+)
 from featurestack.analysis.runs import Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 
-def test_uneven_classes_threaten_the_accuracy(hand_run):
+def test_uneven_classes_are_a_warning(hand_run):
     """The run predicts dog for every clip, which is right for 79 of 100."""
     labels = ["dog"] * 79 + ["rain"] * 21
     rows = [
@@ -18,7 +23,7 @@ def test_uneven_classes_threaten_the_accuracy(hand_run):
         for n, label in enumerate(labels)
     ]
     found = findings(Results([hand_run("mel", ["dog", "rain"], rows)], []))
-    assert found.threats == [Threat("uneven", 21, 79)]
+    assert find_warnings(Evidence(found)) == [UnevenClasses(21, 79)]
     assert (found.state, found.main.against_chance.p) == ("chance", 1)
     assert found.chance == pytest.approx(0.79)
 

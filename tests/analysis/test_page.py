@@ -7,25 +7,34 @@ aloud before a commit.
 
 import re
 import sys
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
 import pytest
 
 from featurestack.analysis import page
-from featurestack.analysis.findings import Threat, findings
+from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import AgainstChance
+from featurestack.analysis.report_warnings import (
+    Artefacts,
+    Duplicates,
+    FailedClips,
+    OldRuns,
+    SplitByClip,
+    UnequalRecordings,
+)
 from featurestack.analysis.runs import Problem, Results
 from featurestack.analysis.sentences.result import LEADS
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 GOLDEN = Path(__file__).with_name("words.txt")
-THREATS = (
-    Threat("duplicates", 58),
-    Threat("artefacts", 0.62, 0.1, ("level 60.0 %", "peak 41.0 %")),
-    Threat("failed", 9, 81),
-    Threat("changed", 1),
-    Threat("unequal recordings", 12, 60),
+WARNED = (
+    Duplicates(58),
+    Artefacts(0.62, 0.1, ("level 60.0 %", "peak 41.0 %")),
+    FailedClips(9, 81),
+    OldRuns(1),
+    UnequalRecordings(12),
 )
 
 
@@ -56,7 +65,7 @@ def scenarios(folder):
         "few recordings": facts(*few, clips=(8, 2, 2)),
         "few speakers": facts(*few, clips=(8, 2, 2), groups="speaker"),
         "three seeds": facts(*of_sets(3, mel=0.8), *of_sets(rms=0.7)),
-        "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),
+        "with warnings": replace(facts(*of_sets(mel=0.9, rms=0.7)), warnings=WARNED),
     }
 
 
@@ -69,8 +78,8 @@ def words(folder):
             "score": page.say("score", facts),
         }
         said |= {
-            f"threat {n}": page.say("threat", facts, threat)
-            for n, threat in enumerate(facts.threats)
+            f"warning {n}": warning.sentence(facts)
+            for n, warning in enumerate(facts.warnings)
         }
         said |= {
             heading: page.say(macro, facts)
@@ -91,13 +100,13 @@ def test_a_report_says_what_the_golden_file_says(tmp_path):
 
 
 def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
-    threats = [Threat("artefacts", 0.6, 0.1), Threat("price", names=["by clip 83 %"])]
+    warnings = Artefacts(0.6, 0.1), SplitByClip("by clip 83 %")
     for task, within, on in (
         ("categories", "class within the categories (60.0 %", "on the classes, not"),
         ("classes", "class (60.0 %", "measured: by clip 83 %"),
     ):
-        facts = findings(made(MadeRun(task=task)), threats=threats)
-        first, second = [page.say("threat", facts, threat) for threat in threats]
+        facts = findings(made(MadeRun(task=task)))
+        first, second = [warning.sentence(facts) for warning in warnings]
         assert within in first and on in second
 
 

@@ -213,7 +213,7 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     cache = tmp_path / "data" / "tones" / "features"
     # not the cache's clips
     write_check(cache, complete(workshop.table.iloc[1:]), found)
-    added = ["1 clip is newer than the runs and not tested: train again."]
+    added = ["1 clip is newer than the runs and not tested: train again (W7)."]
     assert build(options).remarks == added and build(options).next_command.startswith(
         check
     )
@@ -231,7 +231,7 @@ PRICE = {"kind": "price", "severity": "warning", "what": WHAT, "names": ["field 
 
 
 @pytest.mark.parametrize("measured", [False, True])
-def test_a_suspected_field_is_a_note_and_its_measured_price_a_threat_instead(
+def test_a_suspected_field_is_a_note_and_its_measured_price_a_warning_instead(
     workshop, tmp_path, measured
 ):
     shutil.copytree(workshop.root / "data", tmp_path / "data")

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.analysis.findings import Findings, Threat
-from featurestack.analysis.sentences import comparison, threats
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.report_warnings import Artefacts
+from featurestack.analysis.sentences import comparison
+from featurestack.analysis.sentences.comparison import excluded
 from featurestack.analysis.sentences.method import media
-from featurestack.analysis.sentences.threats import excluded
 
 
 @pytest.mark.parametrize(
@@ -128,5 +129,5 @@ def test_media_that_are_elsewhere_are_said():
 
 def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():
     found = SimpleNamespace(several_labels=True, main=None, score="mAP")
-    said = threats.artefacts(found, Threat("artefacts", 0.8, 0.5, ()))
+    said = Artefacts(0.8, 0.5).says(found)
     assert "predict the tags (macro AUROC 80.0 %, chance is 50.0 %)." in said

@@ -13,6 +13,7 @@ from docs import generate
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
+from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.options import fields
 from featurestack.commandline.words import every_options
 from featurestack.pipeline.features import FEATURES
@@ -49,6 +50,8 @@ def test_every_registered_thing_has_its_entry():
         f"| `{name}` |" in page for name in [*all_models(), *AUGMENTS.complete()]
     )
     assert all(f"\n### {name}\n" in page for name in FIGURES.complete())
+    codes = re.findall(r"^## (\w+): ", generate.warnings_page(), re.MULTILINE)
+    assert codes == [kind.code for kind in WARNINGS] and len({*codes}) == len(codes)
 
 
 def test_every_key_of_run_json_and_every_column_has_its_meaning():
