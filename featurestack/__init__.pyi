@@ -357,9 +357,9 @@ def fit(
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
     weights: [auto] weights to start from: none, imagenet (the model's file in
-        models/, else the published one, which is downloaded), a file, which may
-        hold a part of the layers, or an address; auto is imagenet for ResNets and
-        DenseNet, and none for others or if it cannot be downloaded
+        models/, else the published one, which is downloaded), or a file, which may
+        hold a part of the layers; auto is imagenet for ResNets and DenseNet, and
+        none for others or if it cannot be downloaded
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
@@ -486,9 +486,9 @@ def own_run(
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
     weights: [auto] weights to start from: none, imagenet (the model's file in
-        models/, else the published one, which is downloaded), a file, which may
-        hold a part of the layers, or an address; auto is imagenet for ResNets and
-        DenseNet, and none for others or if it cannot be downloaded
+        models/, else the published one, which is downloaded), or a file, which may
+        hold a part of the layers; auto is imagenet for ResNets and DenseNet, and
+        none for others or if it cannot be downloaded
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds
@@ -717,9 +717,9 @@ def sweep(
     tta: [1] views of a clip averaged in testing: circular shifts, or crops if
         AUGMENT crops
     weights: [auto] weights to start from: none, imagenet (the model's file in
-        models/, else the published one, which is downloaded), a file, which may
-        hold a part of the layers, or an address; auto is imagenet for ResNets and
-        DenseNet, and none for others or if it cannot be downloaded
+        models/, else the published one, which is downloaded), or a file, which may
+        hold a part of the layers; auto is imagenet for ResNets and DenseNet, and
+        none for others or if it cannot be downloaded
     weights_lr: [0.2] share of LR for the layers that WEIGHTS filled
     device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
         folds

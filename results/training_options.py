@@ -181,9 +181,9 @@ class Training(Options):
     weights: str = of_networks(
         "auto",
         "weights to start from: none, imagenet (the model's file in models/, else the"
-        " published one, which is downloaded), a file, which may hold a part of the"
-        " layers, or an address; auto is imagenet for ResNets and DenseNet, and none"
-        " for others or if it cannot be downloaded",
+        " published one, which is downloaded), or a file, which may hold a part of the"
+        " layers; auto is imagenet for ResNets and DenseNet, and none for others or if"
+        " it cannot be downloaded",
         label="",
     )
     weights_lr: float = of_networks(

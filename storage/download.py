@@ -1,7 +1,8 @@
-"""Files are downloaded whole or not at all. A download that was broken off begins anew.
+"""Files are downloaded whole or not at all. A download that was broken off, also by a
+kill, goes on where it was if the server can.
 
-pooch, which librosa brings, does the same, but leaves a part under a random name after
-a kill, and asks again for an address that does not exist.
+pooch, which librosa brings, begins anew, leaves a part under a random name after a
+kill, and asks again for an address that does not exist.
 """
 
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress, tell
-from featurestack.storage.files import replaced
+from featurestack.storage import system
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
 PAUSES = (2, 8)  # seconds before a broken connection is tried again
@@ -26,18 +27,16 @@ def download(
     pauses: Sequence[float] = PAUSES,
 ) -> None:
     """Download `url` to the file `to`, which appears when it is complete and `check`
-    has raised nothing for its draft. The RequestError for what cannot be fetched ends
+    has raised nothing for it. The RequestError for what cannot be fetched ends
     with `other_ways`; a connection that broke is tried again after each of `pauses`.
     """
     import requests
 
-    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f".{to.name}.part")
     for pause in (*pauses, None):
         try:
-            with replaced(to, locked=False) as draft:
-                fetch(url, draft)
-                check(draft)
-            return
+            fetch(url, part)
+            break
         except requests.RequestException as error:
             cause: BaseException = error
             # urllib3 and requests wrap the first error several times
@@ -50,22 +49,36 @@ def download(
             raise RequestError(f"{reason}. {other_ways}")
         tell(f"{reason}; trying again in {pause:g} s")
         time.sleep(pause)
+    try:
+        check(part)
+    except RequestError:
+        part.unlink()
+        raise
+    system.sync(part)
+    part.replace(to)
 
 
-def fetch(url: str, to: Path) -> None:
-    """Write the answer of `url` to the file `to`; a busy server is an error that
-    passes.
+def fetch(url: str, part: Path) -> None:
+    """Write the answer of `url` to the file `part`, after the bytes that it has if the
+    server gives the rest alone; a busy server is an error that passes.
     """
     import requests
 
-    with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    start = part.stat().st_size if part.is_file() else 0
+    rest = {"Range": f"bytes={start}-"} if start else {}
+    with requests.get(url, headers=rest, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # it is of another file, or whole
+            raise requests.ConnectionError("the part that is here does not fit")
         if answer.status_code >= 500:
             raise requests.ConnectionError(f"{answer.status_code} {answer.reason}")
         answer.raise_for_status()
+        goes_on = answer.status_code == requests.codes.partial_content
         length = int(answer.headers.get("Content-Length", 0))
-        bar = progress(total=length or None, label=to.name, unit="B")
+        bar = progress(total=length or None, label=url.rpartition("/")[2], unit="B")
         bar.unit_scale = True
-        with bar, to.open("wb") as file:
+        with bar, part.open("ab" if goes_on else "wb") as file:
             for block in answer.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))

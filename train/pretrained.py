@@ -14,7 +14,6 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
-from featurestack.results.published_weights import PUBLISHED
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import KEYS, read_safely
 from featurestack.train.models.architecture import Architecture
@@ -34,9 +33,7 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
     """
     file = Path(weights)
     if weights == "imagenet":
-        file = fetch(PUBLISHED[architecture.entry.name])
-    elif weights.startswith(("http://", "https://")):
-        file = fetch(weights)
+        file = fetch(architecture.entry.name)
     filled = fill(network, read_weights(file), str(file))
     network.loaded = frozenset(filled)  # type: ignore[assignment]
 
@@ -44,9 +41,7 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
 def read_weights(file: Path) -> dict[str, torch.Tensor]:
     """The state dict in a file of weights or in a checkpoint."""
     if not file.is_file():
-        raise RequestError(
-            f"WEIGHTS={file}: no such file; give a file, an address, or imagenet"
-        )
+        raise RequestError(f"WEIGHTS={file}: no such file; give a file, or imagenet")
     check_hash(file.name, file.read_bytes())
     try:
         state = read_safely(file)

@@ -68,7 +68,7 @@ def hashed_content(
 
 
 def weights_file(training: Training) -> Path | None:
-    """The file that WEIGHTS names; None if it is the published one or an address."""
+    """The file that WEIGHTS names; None if it is the published one."""
     file = Path(training.weights)
     return file if training.pretrained and file.is_file() else None
 

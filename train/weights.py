@@ -24,6 +24,7 @@ from featurestack.results.published_weights import (
     torch_cache,
 )
 from featurestack.storage.download import PAUSES, download
+from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.options import RunOptions
 
@@ -61,7 +62,7 @@ def suitable(weights: str) -> dict[str, Any]:
 
 def choose_weights(asked: str, model: str) -> str:
     """WEIGHTS as a plan keeps it: `none`, `imagenet` for the published file, which is
-    here then, a file or an address.
+    here then, or a file.
     """
     if asked not in ("auto", "imagenet"):
         return asked or "none"
@@ -75,21 +76,21 @@ def choose_weights(asked: str, model: str) -> str:
     if local := local_weights(model):
         return "imagenet" if local.name == published_name(model) else str(local)
     if asked == "imagenet":
-        fetch(PUBLISHED[model])
+        fetch(model)
         return "imagenet"
-    return "imagenet" if fetched(PUBLISHED[model], MEGABYTES[model]) else "none"
+    return "imagenet" if fetched(model) else "none"
 
 
 @functools.cache  # the runs of a sweep try once
-def fetched(url: str, megabytes: int) -> bool:
+def fetched(model: str) -> bool:
     """Whether the published file could be downloaded; tells what is lost if not."""
-    file = torch_cache() / url.rpartition("/")[2]
+    file = torch_cache() / published_name(model)
     tell(
-        f"ImageNet's weights are downloaded once: {megabytes} MB to {file}"
+        f"ImageNet's weights are downloaded once: {MEGABYTES[model]} MB to {file}"
         " (WEIGHTS=none trains from scratch)"
     )
     try:
-        fetch(url, patient=False)
+        fetch(model, patient=False)
     except RequestError as error:
         tell_once(f"training begins from scratch: {error}")
         tell_once(f"{GAIN}: put {file.name} into {FOLDER}/ and type the command again")
@@ -97,24 +98,25 @@ def fetched(url: str, megabytes: int) -> bool:
     return True
 
 
-def fetch(url: str, *, patient: bool = True) -> Path:
-    """The file at `url`, downloaded once; its name must hold its hash. A broken
-    connection is tried again if `patient`.
+def fetch(model: str, *, patient: bool = True) -> Path:
+    """A model's published file, which is downloaded once. A broken connection is tried
+    again if `patient`.
     """
-    name = url.partition("?")[0].rpartition("/")[2]
-    if not HASH_IN_NAME.search(name):
-        raise RequestError(
-            f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth"
-        )
+    name = published_name(model)
+    own = FOLDER / name
+    if own.is_file():
+        return own
     file = torch_cache() / name
-    if not file.is_file():
-        download(
-            url,
-            file,
-            other_ways="Fetch it elsewhere and give WEIGHTS=its path",
-            check=lambda draft: check_hash(name, draft.read_bytes()),
-            pauses=PAUSES if patient else (),
-        )
+    waiting = f"{file} is being downloaded by another process"
+    with Lock(file.with_name(f".{name}.lock"), waiting=waiting):
+        if not file.is_file():
+            download(
+                PUBLISHED[model],
+                file,
+                other_ways="Fetch it elsewhere and give WEIGHTS=its path",
+                check=lambda part: check_hash(name, part.read_bytes()),
+                pauses=PAUSES if patient else (),
+            )
     return file
 
 

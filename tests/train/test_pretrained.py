@@ -83,25 +83,22 @@ def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
     assert torch.allclose(adapt(kernel, channels).sum(1), kernel.sum(1))
 
 
-def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("resnet18-00000000", "SHA-256 begins"),
+        ("absent-12345678", "cannot be fetched"),
+    ],
+)
+def test_a_published_file_is_checked(imagenet, name, reason, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (imagenet.parent / "resnet18-00000000.pth").write_bytes(b"something else")
     handler = partial(SimpleHTTPRequestHandler, directory=str(imagenet.parent))
     with serving(handler) as address:
-        network = build("resnet18", 3, 10, (128, 216))
-        start_from(network, resolve("resnet18"), f"{address}/{imagenet.name}")
-        assert torch.equal(
-            network.conv1.weight,
-            torch.load(imagenet, weights_only=True)["conv1.weight"],
-        )
-        (imagenet.parent / "resnet18-00000000.pth").write_bytes(b"something else")
-        for name, reason in (
-            ("resnet18-00000000", "SHA-256 begins"),
-            ("absent-12345678", "cannot be fetched"),
-        ):
-            with refused(reason):
-                fetch(f"{address}/{name}.pth")
-    file = fetch(f"{address}/{imagenet.name}")  # nobody serves it any more
-    assert list(tmp_path.rglob("*.pth")) == [file]
+        publish(monkeypatch, f"{address}/{name}.pth")
+        with refused(reason):
+            fetch("resnet18")
+    assert not [*tmp_path.rglob("*.pth"), *tmp_path.rglob("*.part")]
 
 
 def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(
@@ -214,6 +211,9 @@ def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
     assert (chosen.epochs, chosen.grid, chosen.norm) == (10, "128x156", "feature")
     assert "EPOCHS=10 GRID=128x156 NORM=feature by default" in " ".join(plan.changed)
     assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.command
+    start_from(network := build("resnet18", 3, 10, (128, 216)), plan.model, "imagenet")
+    theirs = torch.load(imagenet, weights_only=True)
+    assert torch.equal(network.conv1.weight, theirs["conv1.weight"])
     # it is here now: nothing is downloaded, and what is typed wins
     typed = make_plan(change(options, epochs=3, grid="64x108", norm="row")).training
     assert (typed.epochs, typed.grid, typed.norm) == (3, "64x108", "row")
