@@ -36,7 +36,6 @@ def clips(
     runs: str | Path = 'runs',
     name: str = '',
     archive: str = '',
-    url: str = '',
     audio_dir: str = '',
     labels: str = '',
     group: str = '',
@@ -66,7 +65,6 @@ def clips(
         folder
     name: another name for the dataset's folders
     archive: zip file that is already there, instead of a download
-    url: another address of the archive
     audio_dir: folder of the audio files, if the table is elsewhere
     labels: separator of labels in a cell of the table, in addition to ; and lists
     group: source recording of a clip: a column of the table, or a pattern with one
@@ -160,7 +158,6 @@ def extract(
     runs: str | Path = 'runs',
     name: str = '',
     archive: str = '',
-    url: str = '',
     audio_dir: str = '',
     labels: str = '',
     group: str = '',
@@ -176,8 +173,6 @@ def extract(
     dtype: Literal['float16', 'float32'] = 'float16',
     copies: int | None = None,
     alter: str = 'pitch,stretch,noise,gain,shift',
-    prepare: bool = False,
-    wait: bool = False,
     quiet: bool = False,
     backend: Literal['processes', 'dask'] = 'processes',
     scheduler: str = '',
@@ -199,7 +194,6 @@ def extract(
         folder
     name: another name for the dataset's folders
     archive: zip file that is already there, instead of a download
-    url: another address of the archive
     audio_dir: folder of the audio files, if the table is elsewhere
     labels: separator of labels in a cell of the table, in addition to ; and lists
     group: source recording of a clip: a column of the table, or a pattern with one
@@ -225,8 +219,6 @@ def extract(
     copies: altered copies of each clip; 0 removes them; by default as many as there
         are
     alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn
-    prepare: only create the files, so that several PART= can fill them in parallel
-    wait: wait for another run over the same features instead of being refused
     quiet: print nothing; warnings stay
     """
 
@@ -802,7 +794,6 @@ def check(
     data: str | Path = 'data',
     name: str = '',
     archive: str = '',
-    url: str = '',
     audio_dir: str = '',
     labels: str = '',
     group: str = '',
@@ -824,7 +815,6 @@ def check(
         folder
     name: another name for the dataset's folders
     archive: zip file that is already there, instead of a download
-    url: another address of the archive
     audio_dir: folder of the audio files, if the table is elsewhere
     labels: separator of labels in a cell of the table, in addition to ; and lists
     group: source recording of a clip: a column of the table, or a pattern with one
@@ -852,7 +842,6 @@ def answer(
     runs: str | Path = 'runs',
     name: str = '',
     archive: str = '',
-    url: str = '',
     audio_dir: str = '',
     labels: str = '',
     group: str = '',
@@ -891,7 +880,6 @@ def answer(
     dataset: a folder of sounds, a table, or a cache folder
     name: another name for the dataset's folders
     archive: zip file that is already there, instead of a download
-    url: another address of the archive
     audio_dir: folder of the audio files, if the table is elsewhere
     labels: separator of labels in a cell of the table, in addition to ; and lists
     group: source recording of a clip: a column of the table, or a pattern with one
