@@ -22,14 +22,10 @@ BENCHES = Registry(
 )
 # words after `python -m` -> description
 BY_THEMSELVES = {
-    "bench.answers": "false sentences of `make answer` on useless or equal features",
-    "bench.checks": "intervals of the precision that CHECKED finds, simulated",
-    "bench.event_chance": "detections at random times that reports call better",
-    "bench.false_claims": "false claims of a report about equal runs, and its power",
     "bench.fuzz --trials 5000": (
         "hostile options and damaged files through every command"
     ),
-    "bench.smaller_set": "false claims that a smaller set of features is as good",
+    "bench.statements": "how often the statements of reports are false, by simulation",
     "bench.kill WHAT=features": (
         "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
     ),

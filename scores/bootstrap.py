@@ -31,7 +31,7 @@ CONFIDENCE = 0.95
 # The interval of features chosen inside the folds is so much wider than that of one
 # run. The clips that test one fold train, and choose, for the others, so that the score
 # scatters more than clips alone would: for five folds by 1 + 5/4 in variance (Nadeau
-# and Bengio 2003). bench.answers counts how often it holds the truth.
+# and Bengio 2003). bench.statements counts how often it holds the truth.
 CHOICE_WIDTH = 1.5
 
 

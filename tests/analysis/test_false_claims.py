@@ -1,7 +1,7 @@
 """Reports on equal runs rarely claim a difference, and a difference of the detectable
 size is found.
 
-`bench.false_claims` draws more reports.
+`bench.statements` draws more reports.
 """
 
 import numpy as np

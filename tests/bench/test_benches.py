@@ -19,7 +19,7 @@ RUNNABLE = {
 SMALLEST = (
     "bench.fuzz --only runs --trials 6",
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",
-    "bench.event_chance --reports 2",
+    "bench.statements --reports 2",
     "bench.kill --what features --kills 6",
     "bench.kill --what train --kills 2",
     "bench.kill --what events --kills 2",

@@ -1,0 +1,504 @@
+"""How often the statements of reports and commands are false, by simulation.
+
+    python -m bench.statements                            all, in some hours
+    python -m bench.statements STATEMENT=tags REPORTS=40
+
+Each simulation draws data whose truth is known, hands them to the functions that make
+the statement, and prints a table: the share of statements that are false, or of
+intervals that hold the truth. A simulation is one function below STATEMENTS; its
+docstring says what its table shows.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, softmax
+
+from featurestack.analysis import page
+from featurestack.analysis.findings import findings
+from featurestack.analysis.runs import Results, load_runs
+from featurestack.analysis.significance import LEVEL, sign_flip_tests
+from featurestack.commandline.commands import script
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.tables import text_table
+from featurestack.features_cache import external
+from featurestack.linear import logistic
+from featurestack.pipeline.checks.probes import accuracies, is_lost
+from featurestack.predict.labelled import compare_scores, rows_of_run
+from featurestack.results.config import ChoiceConfig, SoundClass
+from featurestack.rooms.answer.answer import ask, rank, train
+from featurestack.rooms.answer.options import AnswerOptions
+from featurestack.rooms.events.check import draw, precision_above
+from featurestack.rooms.events.frames import Frames
+from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames
+from featurestack.rooms.importance.folder import ImportanceConfig, ImportanceFolder
+from featurestack.rooms.importance.tables import ENOUGH, smaller_sets
+from featurestack.scores.bootstrap import recording_sums
+from featurestack.scores.metrics import Floats, Ints
+from tests.analysis.simulated import (
+    claims,
+    interval_holds,
+    simulated_recalls,
+    simulated_runs,
+    simulated_tag_runs,
+)
+
+Rows = Iterator[tuple[object, ...]]  # the head of a table, then its rows
+Simulation = Callable[[int, np.random.Generator], Rows]
+
+
+def percent(values: object) -> str:
+    """The share of true values; none if there is no value."""
+    told = np.asarray(values, float)
+    return f"{100 * told.mean():.1f}" if len(told) else "none"
+
+
+def equal_runs(reports: int, rng: np.random.Generator) -> Rows:
+    """% of reports of equally good runs that say that they differ; % that find the
+    better of three runs, where one is better.
+    """
+    yield "clips", "runs", "points", "ablations", "any", "winner", "gain"
+    designs = [
+        *((clips, runs, 0) for clips, runs in product((100, 400), (2, 3, 10))),
+        *((clips, 3, points) for clips, points in product((100, 400), (5, 10))),
+    ]
+    for clips, runs, points in designs:
+        difference = (points / 100,) if points else ()
+        said = [
+            claims(simulated_runs(runs, clips, 10, rng, *difference))
+            for _ in range(reports)
+        ]
+        kinds = ("winner", "gain") if points else ("ablations", "any")
+        rates = [percent([getattr(each, kind) for each in said]) for kind in kinds]
+        yield clips, runs, points, *(("", "", *rates) if points else (*rates, "", ""))
+
+
+def tags(reports: int, rng: np.random.Generator) -> Rows:
+    """% of reports that say that runs differ, of runs with equal mAP (false) and of
+    runs of which one is better (found).
+    """
+    yield "recordings", "clips of each", "runs", "false", "found"
+    for recordings, kind, count in product((8, 12, 30), ("even", "uneven"), (2, 3)):
+        said: dict[float, list[bool]] = {0.0: [], 0.4: []}
+        for _ in range(reports):
+            sizes = np.full(recordings, 600 // recordings)
+            if kind == "uneven":
+                shares = rng.lognormal(size=recordings)
+                sizes = np.maximum(5, 600 * shares / shares.sum()).astype(int)
+            for better, overall in said.items():
+                runs = simulated_tag_runs(count, sizes, rng, better=better)
+                overall.append(claims(runs).overall)
+        yield recordings, kind, count, *map(percent, said.values())
+
+
+def intervals(reports: int, rng: np.random.Generator) -> Rows:
+    """% of 95 % intervals of a difference that hold the truth, by the shares of the
+    clips that one, and the other of two runs alone has right.
+    """
+    shares = ((0.0, 0.0), (0.0075, 0.0025), (0.02, 0.01), (0.05, 0.05), (0.1, 0.0))
+    heads = [f"{100 * more:g} + {100 * less:g} %" for more, less in shares]
+    yield "recordings", "clips of each", "in common", *heads
+    clusters = ((1, 0.0), (8, 0.0), (8, 0.5), (8, 1.0))
+    for (clips, together), recordings in product(clusters, (12, 40, 100, 300)):
+        held = [
+            [
+                interval_holds(recordings, clips, *share, rng, together=together)[0]
+                for _ in range(reports)
+            ]
+            for share in shares
+        ]
+        yield recordings, clips, together, *map(percent, held)
+
+
+def chance(reports: int, rng: np.random.Generator) -> Rows:
+    """% of reports that call a single model better than chance: useful ones, and ones
+    whose answers do not depend on the class.
+    """
+    yield "clips of the classes", "recall", "called better"
+    for sizes, recalls in (
+        ((180, 20), (0.85, 0.85)),
+        ((190, 10), (0.93, 0.9)),
+        ((180, 20), (0.9, 0.1)),
+        ((180, 20), (0.5, 0.5)),
+        ((80, 40, 20, 10), (0.4, 0.2, 0.2, 0.2)),
+        ((100, 100), (0.5, 0.5)),
+    ):
+        runs = [simulated_recalls(sizes, recalls, rng) for _ in range(reports)]
+        states = [findings(Results([run], [])).state for run in runs]
+        yield sizes, recalls, percent([state != "chance" for state in states])
+
+
+def price(reports: int, rng: np.random.Generator) -> Rows:
+    """% of checks that report points lost on a new value of a field of the names that
+    means nothing, also of one whose values go with the class.
+    """
+    yield "clips of each value", "tied to the class", "lost"
+    designs = (
+        (30, 30),
+        (80, 10, 10),
+        (170, 10, 10, 10),
+        (140, 40, 10, 10),
+        (340, 20, 20, 20),
+        (40, 40, 40, 40, 40),
+        (10,) * 20,
+    )
+    for sizes, tied in product(designs, (0.0, 0.5)):
+        lost = []
+        clips = sum(sizes)
+        for _ in range(reports):
+            target = np.arange(clips) % 5
+            x = rng.normal(size=(clips, 60))
+            x[:, :5] += 1.2 * np.eye(5)[target]
+            field = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+            of_class = rng.random(clips) < tied
+            field[of_class] = target[of_class] % len(sizes)
+            table = pd.DataFrame({"label": target.astype(str)})
+            table["group"] = np.arange(clips).astype(str)
+            by_clip, by_field = accuracies([x], table, pd.Series(field).astype(str))
+            lost.append(is_lost(by_clip, by_field, clips))
+        yield sizes, tied, percent(lost)
+
+
+def smaller_set(reports: int, rng: np.random.Generator) -> Rows:
+    """% of the smaller sets that are called as good and have less than 95 % of the
+    gain of all features on new clips: six equally useful features, 120 clips, told by
+    the loss alone and by the words of the report.
+    """
+    yield "told by", "named", "false"
+    names = tuple("abcdef")
+    classes = tuple(SoundClass(name=f"class{number}", category="") for number in "0123")
+    config = ImportanceConfig(
+        dataset="drawn",
+        hash="",
+        synthetic=True,
+        model="linear",
+        task="classes",
+        classes=classes,
+        features=names,
+    )
+    false: dict[str, list[bool]] = {"loss": [], "interval": []}
+    for _ in range(reports):
+        means = 0.45 * rng.normal(size=(4, 3 * len(names)))
+        y, new_y = np.arange(120) % 4, np.arange(4000) % 4
+        x, new_x = (
+            means[of] + rng.normal(size=(len(of), means.shape[1])) for of in (y, new_y)
+        )
+        fold = np.arange(len(y)) // 4 % 5
+        table = pd.DataFrame({"group": np.arange(len(y)), "fold": fold, "none": 0.25})
+
+        def columns(features: tuple[str, ...]) -> list[int]:
+            return [3 * names.index(name) + n for name in features for n in range(3)]
+
+        def right(features: tuple[str, ...], fitted: Any, tested: Any) -> Floats:
+            of = columns(features)
+            model = logistic.fit(fitted[0][:, of], fitted[1], 4)
+            return model.logits(tested[0][:, of]).argmax(axis=1) == tested[1]
+
+        for name, fit in config.sets.items():
+            if not fit:
+                continue
+            table[name] = 0.0
+            for number in range(5):
+                test = fold == number
+                table.loc[test, name] = right(
+                    fit, (x[~test], y[~test]), (x[test], y[test])
+                ).astype(float)
+        folder = ImportanceFolder(Path(tempfile.gettempdir()))
+        folder.__dict__.update(config=config, scores=table)
+        sets = smaller_sets(folder)
+        every = right(names, (x, y), (new_x, new_y)).mean() - 0.25
+        named = {
+            "loss": sets["lost"] <= (1 - ENOUGH) * (sets["of"] - 0.25),
+            "interval": sets["verdict"] == "as good",
+        }
+        for rule, rows in named.items():
+            for features in sets["features"][rows][:1]:
+                gain = right(config.sets[features], (x, y), (new_x, new_y)).mean()
+                false[rule].append(gain - 0.25 < ENOUGH * every)
+    for rule, verdicts in false.items():
+        yield rule, len(verdicts), percent(verdicts)
+
+
+# name -> chance of a right detection by log-odds of its score and the recording's own
+DETECTORS: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "straight in log-odds": lambda odds, site: expit(0.5 + 1.3 * odds + site),
+    "levels off at 0.85": lambda odds, site: (
+        expit(1 + 2 * odds) * expit(np.log(0.85 / 0.15) + site)
+    ),
+    "nearly all right": lambda odds, site: expit(3.5 + odds + site),
+}
+
+
+def checks(reports: int, rng: np.random.Generator) -> Rows:
+    """% of intervals of `predict CHECKED=` that hold the precision above their
+    threshold, of all detections of the study and of those of other recordings; % of
+    studies that promise a precision of 90 %, and of those that break it. Recordings
+    differ by a standard deviation of 0 or 1 in log-odds.
+    """
+    yield (
+        "precision by score",
+        "recordings",
+        "differ",
+        "here",
+        "elsewhere",
+        "promised",
+        "broken",
+    )
+
+    def study(kind: str, recordings: int, each: int, deviation: float) -> pd.DataFrame:
+        number = rng.poisson(each * rng.gamma(2, 0.5, recordings))
+        recording = np.repeat(np.arange(recordings), number)
+        odds = rng.normal(1, 1.6, len(recording))
+        site = rng.normal(0, deviation, recordings)[recording]
+        right = rng.random(len(odds)) < DETECTORS[kind](odds, site)
+        drawn = {"recording": recording, "score": expit(odds), "right": right}
+        return pd.DataFrame(drawn)
+
+    sizes = ((8, 100), (30, 30), (100, 10))
+    for kind, deviation in product(DETECTORS, (0.0, 1.0)):
+        other = study(kind, 4000, 10, deviation)
+        for recordings, each in sizes:
+            held: dict[str, list[bool]] = {"here": [], "elsewhere": []}
+            kept: list[bool] = []
+            for _ in range(reports):
+                table = study(kind, recordings, each, deviation)
+                drawn, above, numbers = draw(table["score"].to_numpy(), 100, rng)
+                given = table.iloc[drawn].assign(above=above, detections=numbers)
+                given["right"] = table["right"].to_numpy(float)[drawn]
+                promises = []
+                for row in precision_above(given).itertuples():
+                    for name, whole in (("here", table), ("elsewhere", other)):
+                        true = whole.loc[whole["score"] > row.above, "right"].mean()
+                        held[name].append(row.low <= true <= row.high)
+                    if row.low >= 0.9:
+                        promises.append(true >= 0.9)
+                kept += promises[:1]
+            shares = [percent(values) for values in held.values()]
+            promised = f"{100 * len(kept) / reports:.1f}"
+            yield (
+                kind,
+                recordings,
+                deviation,
+                *shares,
+                promised,
+                percent(~np.array(kept, bool)),
+            )
+
+
+def events(reports: int, rng: np.random.Generator) -> Rows:
+    """% of reports that call detections at random times better than chance, and
+    detectors of which half of the detections are right. Recordings last a minute.
+    """
+    yield "recordings", "guesses", "half right"
+
+    def spans() -> Floats:
+        """(n, 2) spans of one recording that do not overlap."""
+        number = rng.integers(5, 20, endpoint=True)
+        begin = np.sort(rng.uniform(0, 58, number))
+        end = begin + rng.uniform(0.5, 2, number)
+        return np.column_stack([begin, np.minimum(end, np.append(begin[1:], 60))])
+
+    def run(recordings: int, right: float) -> Any:
+        names = [f"r{number:02}" for number in range(recordings)]
+        table = pd.DataFrame({"file": names, "group": names, "start": 0.0, "end": 60.0})
+        table = table.assign(frames=600, fold=np.arange(recordings) % 5 + 1)
+        times = (np.arange(600) + 0.5) / 10
+        rows, probabilities = [], np.zeros((recordings, 600, 1))
+        for place, name in enumerate(names):
+            true, guesses = spans(), spans()
+            rows += [(name, *span, "call") for span in true]
+            found = true[rng.random(len(true)) < right]
+            guessed = guesses[rng.random(len(guesses)) >= right]
+            for begin, end in (*found, *guessed):
+                inside = (times >= begin) & (times < end)
+                probabilities[place, inside] = rng.uniform(0.55, 1)
+        annotated = pd.DataFrame(rows, columns=["file", "start", "end", "label"])
+        frames = Frames(table, np.tile(times, recordings), 0.1, ("call",))
+        scored = ScoredFrames(frames, probabilities.reshape(-1, 1), annotated)
+        return SimpleNamespace(answers=(scored,), groups=np.array(names))
+
+    def is_claimed(drawn: Any) -> bool:
+        compared = EVENT_F1.compared([drawn])
+        of_chance = EVENT_F1.chance_values(drawn, compared.worth)
+        shares = recording_sums(compared.worth[:, None], drawn.groups)[:, 0]
+        lead = compared.by_recording - of_chance[:, None]
+        tests = sign_flip_tests(lead, shares, LEVEL)
+        return bool(tests.total[0] > 0 and tests.p[0] < LEVEL)
+
+    for recordings in (7, 8, 12, 30):
+        claimed = [
+            [is_claimed(run(recordings, right)) for _ in range(reports)]
+            for right in (0.0, 0.5)
+        ]
+        yield recordings, *map(percent, claimed)
+
+
+class Design(NamedTuple):
+    """A dataset of 25 brought features of 8 numbers, in four classes."""
+
+    recordings: int
+    clips: int  # clips per recording; half of their variance is common to it
+    strength: float  # the class's effect on each feature, in deviations; 0 for noise
+
+    def features(self, target: Ints, recording: Ints, rng: np.random.Generator) -> Any:
+        """(25, N, 8) the features of clips."""
+        x = rng.normal(size=(25, len(target), 8))
+        if self.clips > 1:
+            common = rng.normal(size=(25, recording.max() + 1, 8))
+            x = np.sqrt(0.5) * (x + common[:, recording])
+        x[:, :, :4] += self.strength * np.eye(4)[target]
+        return x
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The claims of one answer, and the truth."""
+
+    accuracy: float
+    truth: float
+    low: float
+    high: float
+    better: bool  # "better than chance", in the headline or beside it
+    differs: bool  # some run is called clearly worse
+    recommended: bool
+    falls: bool  # the recommended set seems to fall on new clips of the same kind
+
+
+def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
+    """One dataset and the claims of its answer."""
+    recording = np.repeat(np.arange(design.recordings), design.clips)
+    target = recording % 4
+    ids = [f"clip{number}" for number in range(len(target))]
+    groups = [f"recording{number}" for number in recording]
+    labels = np.array([f"class{number}" for number in target])
+    folder = place / "made" / "features"
+    table = {"clip_id": ids, "label": labels, "group": groups}
+    external.create_cache(folder, {**table, "fold": recording // 4 % 5 + 1})
+    for number, values in enumerate(design.features(target, recording, rng)):
+        external.write_feature(folder, f"f{number:02d}", values, ids)
+    question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
+    question.folder.mkdir(parents=True)
+    scores = rank(question)
+    run = train(question, scores)
+    config = run.config
+    assert isinstance(config, ChoiceConfig)
+    clips = scores.clips
+
+    def logits(features: str, fold: int, numbers: Mapping[str, Floats]) -> Floats:
+        fitted = clips.fitted(features, clips.trained(fold))
+        return fitted(
+            np.concatenate([numbers[name] for name in features.split("+")], 1)
+        )
+
+    truth = 0.25
+    if design.strength:
+        new = np.arange(2_000) % 4
+        drawn = design.features(new, np.arange(2_000), rng)
+        numbers = dict(zip(sorted(clips.numbers), drawn))
+        truth = float(
+            np.mean(
+                [
+                    np.mean(logits(features, fold, numbers).argmax(1) == new)
+                    for fold, features in zip(config.folds, config.sets)
+                ]
+            )
+        )
+    drawn = design.features(target, recording, rng)
+    elsewhere = dict(zip(sorted(clips.numbers), drawn))
+    there = pd.DataFrame({"clip_id": ids, "group": groups, "target": labels, "fold": 0})
+    by_fold = [
+        there.join(pd.DataFrame(softmax(answers, axis=1), columns=run.classes))
+        for answers in (
+            logits(config.recommended, fold, elsewhere) for fold in config.folds
+        )
+    ]
+    rows = rows_of_run(run, run.classes)
+    compared = compare_scores(by_fold, rows, run.classes, clips.plan.task)
+    found = findings(load_runs([run]))
+    assert found.best is not None
+    said = f"{page.say('headline', found)} {page.say('sure', found)}"
+    return Answered(
+        accuracy=found.best["accuracy"],
+        truth=truth,
+        low=found.best["accuracy_low"],
+        high=found.best["accuracy_high"],
+        better="clearly better than chance" in said
+        and "No configuration is clearly" not in said
+        and "not clearly" not in said,
+        differs=any(row["verdict"] == "clearly worse" for row in found.rows),
+        recommended=found.state != "chance",
+        falls=compared.change + compared.reach < 0,
+    )
+
+
+def answers(reports: int, rng: np.random.Generator) -> Rows:
+    """`make answer` on features that are all noise or all equally good: the truth in %,
+    points printed above it, and % of reports whose interval holds it, that call
+    something better than chance, call something clearly worse, recommend a set, and
+    whose set seems to fall on as many new clips of the same kind.
+    """
+    kinds = ("better", "differs", "recommended", "falls")
+    yield "dataset", "truth", "points above", "interval holds it", *kinds
+    for name, design in {
+        "40 clips, noise": Design(40, 1, 0.0),
+        "100 clips, noise": Design(100, 1, 0.0),
+        "24 x 8 clips, noise": Design(24, 8, 0.0),
+        "100 clips, equal": Design(100, 1, 1.0),
+        "24 x 8 clips, equal": Design(24, 8, 1.0),
+    }.items():
+        told = []
+        for _ in range(reports):
+            with tempfile.TemporaryDirectory() as place:
+                told.append(answered(design, rng, Path(place)))
+        errors = 100 * np.array([each.accuracy - each.truth for each in told])
+        error = f"{errors.mean():+.1f} ± {errors.std() / np.sqrt(len(errors)):.1f}"
+        held = percent([each.low <= each.truth <= each.high for each in told])
+        shares = [percent([getattr(each, kind) for each in told]) for kind in kinds]
+        yield name, percent([each.truth for each in told]), error, held, *shares
+
+
+STATEMENTS: dict[str, Simulation] = {
+    "equal_runs": equal_runs,
+    "tags": tags,
+    "intervals": intervals,
+    "chance": chance,
+    "price": price,
+    "smaller_set": smaller_set,
+    "checks": checks,
+    "events": events,
+    "answers": answers,
+}
+
+
+class StatementsOptions(Options):
+    """How often statements are false, by simulation."""
+
+    statement: tuple[str, ...] = option(
+        (), f"of {', '.join(STATEMENTS)}; all by default"
+    )
+    reports: int = option(100, "simulated reports of each row", least=1)
+    seed: int = option(0, "seed of what is drawn")
+
+
+def statements(options: StatementsOptions) -> None:
+    """Print a table for each statement."""
+    for name in options.statement or STATEMENTS:
+        if name not in STATEMENTS:
+            raise RequestError(nearest("statement", name, STATEMENTS))
+        simulated = STATEMENTS[name]
+        head, *rows = simulated(options.reports, np.random.default_rng(options.seed))
+        print(f"{name}: {' '.join((simulated.__doc__ or '').split())}")
+        print(f"{options.reports} simulations of each row\n")
+        print(text_table(rows, [str(each) for each in head]), "\n", flush=True)
+
+
+if __name__ == "__main__":
+    script(statements)
