@@ -48,8 +48,8 @@ from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio, pool
 from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.extraction_request import read_source
 from featurestack.pipeline.features import resolve_feature
-from featurestack.pipeline.request import read_source
 from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 

@@ -37,7 +37,7 @@ COMMANDS = {
         python="check",
     ),
     "show": Command(
-        "featurestack.pipeline.show:show",
+        "featurestack.pipeline.show_features:show",
         "featurestack.pipeline.options:ShowOptions",
         "List the features, draw those of an audio file, or describe a cache.",
     ),

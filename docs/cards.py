@@ -23,8 +23,8 @@ from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
-from featurestack.pipeline.listing import MEASURED, TYPICAL, card
 from featurestack.pipeline.options import SourceOptions
+from featurestack.pipeline.show_features import MEASURED, TYPICAL, card
 
 DOCUMENT = Path(__file__).parent / "reference" / "features.md"
 SHOWN_PAIRS = 2

@@ -224,7 +224,7 @@ def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
         fs.show(fs.read("dog.wav"), "mel modulation")
     """
     from featurestack.analysis.figures.drawing import NotebookFigure
-    from featurestack.pipeline.show import draw
+    from featurestack.pipeline.show_features import draw
 
     return draw(NotebookFigure(layout="constrained"), clip, features)
 

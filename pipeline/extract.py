@@ -28,9 +28,9 @@ from featurestack.pipeline.dataset_state import (
     next_lines,
     state_of,
 )
+from featurestack.pipeline.extraction_request import Request, part_of, request
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.pool import Backend, open_backend
-from featurestack.pipeline.request import Request, part_of, request
 from featurestack.pipeline.worker import (
     ClipTask,
     Computation,

@@ -63,7 +63,7 @@ LOADS_NOT = {
     "featurestack.train.run": RARE,
     "featurestack.predict.clips": OF_ROOMS,
     "featurestack.pipeline.extract;"
-    "from featurestack.pipeline.listing import feature_table;"
+    "from featurestack.pipeline.show_features import feature_table;"
     "feature_table(44100, 5.0)": (
         RARE - {NETWORKS}
         | {

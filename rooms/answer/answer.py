@@ -43,7 +43,7 @@ from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
     from featurestack.analysis.report_inputs import Built
-    from featurestack.pipeline.request import Request
+    from featurestack.pipeline.extraction_request import Request
     from featurestack.rooms.answer.choice import Scores
     from featurestack.scores.metrics import Score
 
@@ -167,7 +167,7 @@ def find_answer(options: AnswerOptions) -> Answer:
 def ask(options: AnswerOptions) -> Question:
     """The question of these options; RequestError if it cannot be answered."""
     from featurestack.pipeline.datasets.load import load
-    from featurestack.pipeline.request import request
+    from featurestack.pipeline.extraction_request import request
 
     if not options.dataset:
         raise RequestError(

@@ -10,7 +10,7 @@ from joblib import cpu_count
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.row_statistics import has_statistics, kept_columns
 from featurestack.linear import logistic as linear
-from featurestack.pipeline.request import Request
+from featurestack.pipeline.extraction_request import Request
 from featurestack.rooms.answer.choice import MOST_PAIRED
 
 # the fit whose time on this machine tells that of others: clips, numbers, classes

@@ -22,8 +22,8 @@ from distributed.comm import CommClosedError
 from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import RunIsGone
+from featurestack.pipeline.extraction_request import libraries
 from featurestack.pipeline.pool import Backend, Batch, Function, WorkerDied
-from featurestack.pipeline.request import libraries
 from featurestack.pipeline.worker import ExtractionResult
 
 SCHEDULER_WITHIN, FIRST_WORKER_WITHIN = 10, 30  # seconds

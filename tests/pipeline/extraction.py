@@ -3,8 +3,8 @@
 from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.pipeline.extract import extract
+from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE
 
 

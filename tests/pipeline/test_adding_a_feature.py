@@ -7,7 +7,7 @@ import pytest
 
 from docs.cards import text_of_document
 from featurestack.pipeline.features import FEATURES, Clip
-from featurestack.pipeline.listing import card
+from featurestack.pipeline.show_features import card
 from tests.golden.commands import ROOT
 from tests.pipeline.test_features import variant
 

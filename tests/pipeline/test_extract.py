@@ -12,7 +12,7 @@ import soundfile
 from featurestack.features_cache import writer
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.feature_file import lock
-from featurestack.pipeline import extract, request
+from featurestack.pipeline import extract, extraction_request
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.pipeline.extraction import cache, options, run
@@ -93,7 +93,7 @@ def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, jobs):
 
 
 def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatch):
-    monkeypatch.setattr(request, "libraries", lambda: "librosa 0.11.0")
+    monkeypatch.setattr(extraction_request, "libraries", lambda: "librosa 0.11.0")
     assert run(sounds, copies=1, alter="pitch stretch") == {"rms": 16, "zcr": 16}
-    monkeypatch.setattr(request, "libraries", lambda: "librosa 1.0.0")
+    monkeypatch.setattr(extraction_request, "libraries", lambda: "librosa 1.0.0")
     assert run(sounds) == {"rms": 0, "zcr": 0}

@@ -7,9 +7,9 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import extract
 from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline.extraction_request import with_frames
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.request import with_frames
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.pipeline.datasets.folders import write

@@ -11,8 +11,8 @@ from featurestack.features_cache import Cache
 from featurestack.pipeline import audio, reference
 from featurestack.pipeline.checks.run import check_dataset as check
 from featurestack.pipeline.extract import extract
+from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
-from featurestack.pipeline.request import request
 from tests.pipeline.datasets.folders import csv, dataset, write
 from tests.pipeline.extraction import contents
 from tests.refusal import refused

@@ -11,8 +11,8 @@ from featurestack.commandline.errors import Failed
 from featurestack.features_cache import Cache, feature_file
 from featurestack.features_cache.side_files import read_failures
 from featurestack.pipeline import extract
+from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.features import FEATURES
-from featurestack.pipeline.request import request
 from tests.golden.commands import flip_bit
 from tests.pipeline.extraction import cache, options, run, stored
 from tests.refusal import refused

@@ -11,8 +11,8 @@ from featurestack.features_cache import external
 from featurestack.pipeline import extract
 from featurestack.pipeline.datasets.load import held_whole
 from featurestack.pipeline.datasets.summary import summarise_dataset
+from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.pipeline.request import request
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import (
     class_folders,

@@ -1,4 +1,4 @@
-"""Features of a file as a drawing."""
+"""`show`: the list of features, their cards, and those of a file as a figure."""
 
 from pathlib import Path
 
@@ -7,16 +7,39 @@ import pytest
 import soundfile
 from matplotlib.figure import Figure
 
-from featurestack.pipeline import show
+from featurestack.pipeline import show_features
 from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import ShowOptions
 from tests.pipeline.test_features import NOISE
 from tests.refusal import refused
 
 
+@pytest.mark.parametrize("name", FEATURES)
+def test_every_card_is_complete(name):
+    card = show_features.card(name)
+    assert card["What it is"].endswith(".")
+    assert set(show_features.HEADINGS) <= set(card) and all(card.values())
+
+
+def test_card_of_a_variant_on_the_command_line(capsys):
+    show_features.list_features(ShowOptions(features="mel@n_mels=64"))
+    text = capsys.readouterr().out
+    assert text.startswith("mel@n_mels=64\n") and "64 rows (Hz" in text
+    assert "Separates" not in text  # only the plain feature was measured
+
+
+def test_table_lists_every_feature_with_its_size_and_what_is_impossible():
+    text = show_features.feature_table(8000, 1.0)
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]
+    assert "cqt cannot exist here: its highest band" in text
+    assert set(FEATURES) <= set(lines)
+
+
 def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve():
     clip = Clip(NOISE[:8000].astype(np.float32), 8000)
-    figure = show.draw(Figure(), clip, "rms mfcc:1-4 modulation rms")
+    figure = show_features.draw(Figure(), clip, "rms mfcc:1-4 modulation rms")
     rms, mfcc, modulation = (ax for ax in figure.axes if ax.get_title(loc="left"))
     assert mfcc.get_title(loc="left") == "mfcc:1-4"
     assert rms.get_ylabel() == "amplitude" and len(rms.lines[0].get_xdata()) == 16
@@ -27,7 +50,9 @@ def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve():
 def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("dog.wav", np.sin(np.arange(8000)), 8000)
-    assert show.show(ShowOptions(audio=tmp_path / "dog.wav", features="rms")) == 0
+    assert (
+        show_features.show(ShowOptions(audio=tmp_path / "dog.wav", features="rms")) == 0
+    )
     assert capsys.readouterr().out == "dog.png\n"
     assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")
 
@@ -46,4 +71,4 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
 def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
     soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
     with refused(reason):
-        show.show(ShowOptions(audio=tmp_path / "dog.wav", **given))
+        show_features.show(ShowOptions(audio=tmp_path / "dog.wav", **given))

@@ -2,8 +2,8 @@
 
 import pytest
 
+from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.features import FEATURES
-from featurestack.pipeline.request import request
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
 CASES = {
