@@ -8,8 +8,8 @@ kills and detects damage; docs/reference/formats.md describes the files.
 
 The modules that write and read them, in reading order:
 
-    missing.py       what a run wants and the cache lacks
-    writer.py        who writes what in which order, and why no kill does harm
+    writer.py        what a run wants and the cache lacks; who writes what in which
+                     order, and why no kill does harm
     claims.py        which run may write which clips
     feature_file.py  a feature's file; the state word of a clip
     hdf5.py          HDF5 with checksums on everything but values and state words

@@ -18,9 +18,14 @@ from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
-from featurestack.features_cache.missing import Missing, missing, nothing_missing
 from featurestack.features_cache.side_files import COSTS, FAILURES, WHOLE
-from featurestack.features_cache.writer import CacheWriter, cache_writer
+from featurestack.features_cache.writer import (
+    CacheWriter,
+    Missing,
+    cache_writer,
+    missing,
+    nothing_missing,
+)
 from featurestack.pipeline import audio
 from featurestack.pipeline.dataset_state import (
     former_runs,

@@ -22,7 +22,6 @@ from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.missing import Wanted
 from featurestack.features_cache.names import (
     FRAMING,
     Channel,
@@ -35,6 +34,7 @@ from featurestack.features_cache.table import (
     untrainable,
     with_sources,
 )
+from featurestack.features_cache.writer import Wanted
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (

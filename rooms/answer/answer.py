@@ -28,10 +28,10 @@ from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.location import dataset_name, is_cache
-from featurestack.features_cache.missing import missing
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
+from featurestack.features_cache.writer import missing
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import ChoiceConfig, RunConfig
 from featurestack.results.folders import find

@@ -7,9 +7,14 @@ import pytest
 
 from featurestack.features_cache.feature_file import FeatureSpec, lock
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.missing import Wanted, stored_clips
 from featurestack.features_cache.side_files import note_verified
-from featurestack.features_cache.writer import cache_writer, to_stored, written_to
+from featurestack.features_cache.writer import (
+    Wanted,
+    cache_writer,
+    stored_clips,
+    to_stored,
+    written_to,
+)
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 
