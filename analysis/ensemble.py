@@ -9,7 +9,7 @@ import pandas as pd
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Run, load_runs, same_clips
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.location import dataset_name
+from featurestack.features_cache.names import dataset_name
 from featurestack.results.config import (
     OF_DATASET,
     RUN_FORMAT,

@@ -46,7 +46,7 @@ from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import (
     untrainable,

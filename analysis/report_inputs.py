@@ -23,7 +23,7 @@ from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
-from featurestack.features_cache.location import (
+from featurestack.features_cache.names import (
     NAMED,
     cache_folder,
     dataset_name,

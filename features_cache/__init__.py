@@ -16,16 +16,21 @@ The modules that write and read them, in reading order:
     index.py         the clip table and the links, replaced whole
     cache.py         reading; missing, damaged or outdated clips are refused
 
-Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a
-DATASET; table.py, the clips; splits.py, each fold's train, validation and test clips;
+Other modules: names.py, the grammar of FEATURES and the cache folder of a DATASET;
+table.py, the clips; splits.py, each fold's train, validation and test clips;
 external.py, features from elsewhere; row_statistics.py, numbers that describe a feature
-map; inspect.py, the commands. storage/files.py has the locks.
+map; contents.py, what a cache holds and its faults. storage/files.py has the locks.
 """
 
 from typing import TYPE_CHECKING
 
-from featurestack.features_cache.location import cache_folder, dataset_name
-from featurestack.features_cache.names import Channel, parse_list, parse_set
+from featurestack.features_cache.names import (
+    Channel,
+    cache_folder,
+    dataset_name,
+    parse_list,
+    parse_set,
+)
 
 if TYPE_CHECKING:
     from featurestack.features_cache.cache import Cache, UnreadableClips

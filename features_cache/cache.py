@@ -39,17 +39,15 @@ from featurestack.features_cache.feature_file import (
     read_header,
 )
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.location import (
+from featurestack.features_cache.names import (
     DATASET_TABLES,
     EXTERNAL,
+    FRAMING,
     NAMED,
+    Channel,
     cache_folder,
     dataset_name,
     is_cache,
-)
-from featurestack.features_cache.names import (
-    FRAMING,
-    Channel,
     parse_channel,
     parse_list,
 )

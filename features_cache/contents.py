@@ -11,7 +11,7 @@ from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import CLIPS
-from featurestack.features_cache.location import INDEX
+from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.side_files import (
     FAILURES,
     WHOLE,

@@ -28,8 +28,13 @@ from featurestack.features_cache.feature_file import (
     state_word,
 )
 from featurestack.features_cache.index import refresh
-from featurestack.features_cache.location import EXTERNAL, is_cache
-from featurestack.features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
+from featurestack.features_cache.names import (
+    EXTERNAL,
+    NO_FEATURE_NAMES,
+    Channel,
+    is_cache,
+    parse_channel,
+)
 from featurestack.features_cache.table import complete, with_sources
 from featurestack.features_cache.writer import install, to_stored
 

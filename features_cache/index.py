@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.feature_file import FORMAT, lock
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
-from featurestack.features_cache.location import INDEX
-from featurestack.features_cache.names import CHANNEL, NO_FEATURE_NAMES
+from featurestack.features_cache.names import CHANNEL, INDEX, NO_FEATURE_NAMES
 from featurestack.features_cache.table import (
     INDEX_COLUMNS,
     SOURCE_COLUMNS,

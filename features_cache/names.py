@@ -1,4 +1,5 @@
-"""The grammar of features' names: `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`.
+"""The names that a user gives: features, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`,
+and a DATASET with the folder of its cache, one rule for every stage.
 
 The pipeline defines the features, their parameters and defaults.
 """
@@ -7,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import number_of
@@ -30,6 +32,12 @@ JOINED = (
 )
 # parameters that count the samples of frames
 FRAMING = {"n_fft", "frame_length", "win_length", "hop_length"}
+
+INDEX = "index.h5"
+EXTERNAL = "brought"  # the recorded source of a cache without audio
+DATASET_TABLES = (".csv", ".tsv", ".txt")
+SYNTHETIC = ("synth", "synth_mix")  # made by this project
+NAMED = ("esc50", "esc10", *SYNTHETIC)
 
 
 @dataclass(frozen=True)
@@ -125,3 +133,33 @@ def _value(text: str) -> Value:
         except ValueError:
             pass
     return text
+
+
+def is_cache(folder: Path) -> bool:
+    return (folder / INDEX).is_file()
+
+
+def dataset_name(dataset: str, name: str = "") -> str:
+    """`name`, or a NAMED dataset's, else that of the folder, the file or the cache."""
+    if name:
+        if Path(name).name != name or name.startswith("."):
+            raise RequestError(
+                f"NAME={name!r} becomes a folder's name: expected a word without"
+                " slashes or a leading dot"
+            )
+        return name
+    if dataset in (*NAMED, ""):  # '' means all datasets
+        return dataset
+    path = Path.cwd() / dataset
+    if path.name in ("", ".."):
+        path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
+    if path.name == "features" and is_cache(path):
+        return path.parent.name
+    return path.name if path.is_dir() else path.stem
+
+
+def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
+    """The folder of the features: data/<name>/features, or the dataset if it is one."""
+    if dataset not in NAMED and is_cache(Path(dataset)):
+        return Path(dataset)
+    return data / dataset_name(dataset, name) / "features"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.names import NAMED
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import content_hash
 

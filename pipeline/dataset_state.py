@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
-from featurestack.features_cache.location import NAMED
-from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.names import NAMED, parse_channel
 from featurestack.features_cache.side_files import has_failed, read_check
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.datasets.load import Dataset

@@ -21,10 +21,10 @@ from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache
 from featurestack.features_cache.feature_file import FeatureSpec
-from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.names import (
     FRAMING,
     Channel,
+    is_cache,
     parse_channel,
     parse_list,
 )

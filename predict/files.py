@@ -14,7 +14,7 @@ from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import cache_folder
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.names import is_cache
 from featurestack.features_cache.table import has_windows
 from featurestack.pipeline import audio
 from featurestack.predict.bundle import Probabilities

@@ -23,7 +23,7 @@ from featurestack.commandline.quantities import counted, points
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.location import dataset_name
+from featurestack.features_cache.names import dataset_name
 from featurestack.features_cache.table import (
     SEPARATOR,
     by_label,

@@ -24,7 +24,7 @@ from featurestack.commandline.options import (
     with_rooms,
 )
 from featurestack.commandline.quantities import number_of, whole_number
-from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.names import is_cache
 from featurestack.results.training_options import Training
 
 of_networks = functools.partial(option, needs="steps")

@@ -23,7 +23,7 @@ from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.location import cache_folder, is_cache
+from featurestack.features_cache.names import cache_folder, is_cache
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.folders import (
     RETRAINED,

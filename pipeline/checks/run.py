@@ -14,7 +14,7 @@ import pandas as pd
 from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import classes_in, originals
 from featurestack.pipeline.checks import (

@@ -18,7 +18,7 @@ from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.cache import IndexSettings, unknown_dataset
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.location import (
+from featurestack.features_cache.names import (
     DATASET_TABLES,
     NAMED,
     SYNTHETIC,

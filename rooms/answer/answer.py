@@ -27,7 +27,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_file import FeatureSpec
-from featurestack.features_cache.location import dataset_name, is_cache
+from featurestack.features_cache.names import dataset_name, is_cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable

@@ -24,7 +24,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name
-from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids

@@ -7,7 +7,7 @@ import pandas as pd
 
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.location import cache_folder, dataset_name, is_cache
+from featurestack.features_cache.names import cache_folder, dataset_name, is_cache
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
