@@ -88,8 +88,8 @@ class MeanAveragePrecision(ClipMetric):
         )
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """mAP of a random order."""
-        return tags.random_order_values(run.labels, run.groups)
+        """mAP of random ranks within the folds."""
+        return tags.random_order_values(run.labels, run.groups, run.folds)
 
     def class_table(self, run: TestedRun) -> pd.DataFrame:
         """With average precision and its interval; the last row has the mean's."""

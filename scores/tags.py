@@ -338,9 +338,11 @@ def swapped_differences(
     return second_map - first_map
 
 
-def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
-    """Values (G,) of the recordings that sum to the mAP which a random order of the
-    clips has on average, as `jackknife_values` of a run sum to its mAP.
+def random_order_values(
+    target: Targets, groups: NDArray[np.generic], folds: Ints
+) -> Floats:
+    """Values (G,) of the recordings that sum to the mAP which random ranks within the
+    folds have on average, as `jackknife_values` of a run sum to its mAP.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     by_class = [np.bincount(recordings, weights=labels) for labels in target.T]
@@ -353,7 +355,8 @@ def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
         rows = sizes == size
         left = total - positives[rows]
         without[rows] = random_order_precision(left, clips - size)
-    return attributed(whole, without, sizes)
+    values = attributed(whole, without, sizes)
+    return values * macro(random_rank_precision(target, folds)) / values.sum()
 
 
 def random_order_precision(positives: Floats, clips: int) -> Floats:
@@ -368,6 +371,35 @@ def random_order_precision(positives: Floats, clips: int) -> Floats:
     hits = pairs * (clips - harmonic) + harmonic
     expected = hits / max(clips, 1)
     return np.where(positives > 0, expected, np.nan)
+
+
+def random_rank_precision(target: Targets, folds: Ints) -> Floats:
+    """Expected average precision (K,) of random ranks within the folds: less than that
+    of a random order, because clips of several folds share a rank, which is one
+    threshold.
+
+    At a positive clip's rank, its fold has c clips that are ranked so high: itself and,
+    of the c - 1 others, the share of the fold's other clips that are positive. Clips of
+    another fold are positive as often as all of that fold.
+    """
+    _, fold, clips = np.unique(folds, return_inverse=True, return_counts=True)
+    every = np.arange(len(folds))
+    ranks = fold_ranks(every[:, None].astype(float), folds)[:, 0]
+    above = np.stack(
+        [
+            size - np.searchsorted(np.sort(ranks[fold == number]), ranks)
+            for number, size in enumerate(clips)
+        ],
+        axis=1,
+    )  # (N, F)
+    positives = np.stack([np.bincount(fold, labels) for labels in target.T], axis=1)
+    share = positives / clips[:, None]  # (F, K)
+    share_of_others = (positives - 1) / np.maximum(clips - 1, 1)[:, None]
+    own = above[every, fold][:, None]
+    hits_of_others = above @ share - own * share[fold]
+    hits = 1 + (own - 1) * share_of_others[fold] + hits_of_others
+    precision = hits / above.sum(axis=1, keepdims=True)
+    return _ratio((share[fold] * precision).sum(axis=0), positives.sum(axis=0))
 
 
 def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:

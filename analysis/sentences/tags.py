@@ -29,7 +29,7 @@ def classes_map(f: Findings) -> str:
 @sentence
 def chance_map(f: Findings) -> str:
     chance = percent(f.chance)
-    return f"A random order of the clips has a mAP of {chance} % on average"
+    return f"A random order of each fold's clips has a mAP of {chance} % on average"
 
 
 @sentence
@@ -45,7 +45,8 @@ def method_map(f: Findings) -> str:
         " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
         f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
         f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
-        f" Chance, {percent(f.chance)} %, is what a random order gets on average."
+        f" Chance, {percent(f.chance)} %, is what a random order of each fold's clips"
+        " gets on average."
     )
     perfect = perfect_score(main.best)
     if perfect < 0.9995:

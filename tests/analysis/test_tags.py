@@ -15,7 +15,7 @@ from featurestack.features_cache.table import label_indicator
 from featurestack.rooms.paper.options import PaperOptions
 from featurestack.scores import tags
 from featurestack.scores.mean_average_precision import perfect_score
-from featurestack.scores.tags import random_order_precision
+from featurestack.scores.tags import random_rank_precision
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
 
@@ -72,8 +72,8 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     assert (found.state, found.score) == ("winner", "mAP")
     assert found.best["features"] == "mel"
     assert found.best["accuracy_low"] < expected < found.best["accuracy_high"]
-    random_order = random_order_precision(best.labels.sum(axis=0), len(best.labels))
-    assert found.chance == pytest.approx(random_order.mean())
+    random_ranks = random_rank_precision(best.labels, best.folds)
+    assert found.chance == pytest.approx(random_ranks.mean())
     alone = findings(Results(loaded.runs[:1], []))
     assert "The mAP is clearly better than chance" in page.say("sure", alone)
     assert found.main.against_chance.p < 0.01

@@ -163,13 +163,22 @@ def test_the_precision_of_a_random_order_is_the_mean_over_all_orders(positives):
     assert expected[0] == pytest.approx(np.mean(precisions))
 
 
-def test_values_of_a_random_order_sum_to_its_mean_average_precision():
+def test_values_of_random_ranks_sum_to_the_map_that_noise_has():
     rng = np.random.default_rng(0)
-    target = rng.random((90, 4)) < 0.2
-    groups = np.repeat(np.arange(9), 10)
-    values = tags.random_order_values(target, groups)
-    expected = tags.random_order_precision(target.sum(axis=0), 90).mean()
-    assert values.sum() == pytest.approx(expected)
+    target = rng.random((60, 4)) < 0.2
+    folds = np.arange(60) % 7  # of unequal size
+    groups = np.arange(60) // 6
+    scores = []
+    for _ in range(600):
+        ranks = tags.fold_ranks(rng.random(target.shape), folds)
+        scores.append(tags.macro(tags.average_precision(target, ranks)))
+    error = np.std(scores) / np.sqrt(len(scores))
+    chance = tags.random_order_values(target, groups, folds).sum()
+    assert chance == pytest.approx(np.mean(scores), abs=3 * error)
+    one_fold = tags.random_rank_precision(target, np.ones(60, int))
+    assert one_fold == pytest.approx(
+        tags.random_order_precision(target.sum(axis=0), len(target))
+    )
 
 
 def test_a_useless_model_is_rarely_better_than_chance():
@@ -179,9 +188,10 @@ def test_a_useless_model_is_rarely_better_than_chance():
     for _ in range(25):
         target = rng.random((400, 10)) < 0.01
         groups = np.arange(400)
-        ranks = tags.fold_ranks(rng.random(target.shape), groups % 5)
+        folds = groups % 5
+        ranks = tags.fold_ranks(rng.random(target.shape), folds)
         values = tags.jackknife_values(target, ranks, groups)
-        lead = values - tags.random_order_values(target, groups)
+        lead = values - tags.random_order_values(target, groups, folds)
         test = sign_flip_tests(lead[:, None], np.full(400, 1 / 400), 0.05)
         better += test.p[0] < 0.05 and lead.sum() > 0
     assert better <= 2
