@@ -22,7 +22,7 @@ ORDER = (
     *("answer", "demo", "data", "events", "check", "show", "features"),
     *("sweep", "analysis", "importance", "curve"),
     *("predict", "listen", "verify", "bundle", "export"),
-    *("runs", "remove", "models", "network", "bench"),
+    *("runs", "remove", "models", "bench"),
 )
 COMMANDS = {
     "data": Command(

@@ -31,7 +31,6 @@ GIVEN = {
     "check": SOUNDS,
     "events": {"AUDIO": "mine/clips"},
     "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms", "OUT": PNG},
-    "network": {},
     "train": LINEAR,
     "sweep": LINEAR,
     "importance": {**SOUNDS, "FEATURES": "rms zcr"},

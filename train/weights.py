@@ -113,7 +113,7 @@ def fetch(model: str, *, patient: bool = True) -> Path:
             download(
                 PUBLISHED[model],
                 file,
-                other_ways="Fetch it elsewhere and give WEIGHTS=its path",
+                other_ways=f"Fetch it elsewhere and put it into {FOLDER}/",
                 check=lambda part: check_hash(name, part.read_bytes()),
                 pauses=PAUSES if patient else (),
             )

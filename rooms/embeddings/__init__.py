@@ -2,14 +2,9 @@
 `imagenet@of=NAME`, that of ResNet-18's first stages on another feature's map.
 """
 
-from featurestack.commandline.rooms import Command, Loaded, Room
+from featurestack.commandline.rooms import Loaded, Room
 
-NETWORK = Command(
-    "featurestack.rooms.embeddings.networks:network",
-    "featurestack.rooms.embeddings.networks:NetworkOptions",
-    "Fetch a published network, or copy its file, if its checksum is known.",
-)
-ROOM = Room(extra="embeddings", commands={"network": NETWORK})
+ROOM = Room(extra="embeddings")
 
 
 @ROOM.features("embedding", needs="model")

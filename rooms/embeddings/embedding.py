@@ -29,21 +29,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import tell_once
 from featurestack.pipeline import audio
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
 from featurestack.rooms.embeddings.networks import (
     LAST,
+    LAST_POINTWISE,
     LIBRARIES,
     POINTWISE,
     FrontEnd,
     NetworkCard,
     find_network,
-    obtain_network,
     require_library,
-    with_weights,
 )
 
 # convolutions of a single window by these kernels are wrong on some ARM processors
@@ -65,7 +63,7 @@ class NetworkFile:
 
     path    an .onnx or .tflite file
     outputs names of outputs, in a .tflite also of inner tensors or their numbers; ""
-            is the first output, POINTWISE every pointwise convolution's
+            is the first output, POINTWISE every pointwise convolution's, in order
     axes    lengths of the input's axes, None where a length may vary
 
     RequestError if its library is missing, or opens no network from the file.
@@ -112,14 +110,18 @@ def open_onnx(path: Path, outputs: Sequence[str]) -> Opened:
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 4
     settings.add_session_config_entry(KLEIDIAI, "1")
+    # from bytes: it reads no further file, which the fingerprint would not cover
     session = onnxruntime.InferenceSession(
-        path, settings, providers=["CPUExecutionProvider"]
+        path.read_bytes(), settings, providers=["CPUExecutionProvider"]
     )
     names = [each.name for each in session.get_outputs()]
     wanted = [output or names[0] for output in outputs]
     for name in wanted:
         if name not in names:
-            raise ValueError(f"its outputs are {', '.join(names)}, not {name}")
+            raise ValueError(
+                f"its outputs are {', '.join(names)}, not {name}: an inner one has to"
+                " be named as an output in the graph"
+            )
     given = session.get_inputs()[0]
 
     def run(x: Array) -> Sequence[object]:
@@ -145,6 +147,8 @@ def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
     for output in outputs:
         if output == POINTWISE:
             tensors += pointwise(interpreter)
+        elif output == LAST_POINTWISE:
+            tensors.append(pointwise(interpreter)[-1])
         else:
             tensors.append(tensor_of(interpreter, output) if output else last[0])
 
@@ -325,7 +329,7 @@ def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:
 
 def file_fingerprint(*, model: str, layers: str = "") -> dict[str, str]:
     """The fingerprint of network and card; RequestError if one is missing."""
-    return {"file": obtain_network(model).fingerprint()}
+    return {"file": find_network(model, fetch=True).fingerprint()}
 
 
 def open_network(model: str, layers: str = "") -> Network:
@@ -338,9 +342,7 @@ def open_network(model: str, layers: str = "") -> Network:
     if layers:
         card = replace(card, layers="" if layers == LAST else layers)
     networks = files.networks()
-    versions = tuple(
-        (path.absolute(), path.stat().st_mtime_ns) for path in with_weights(networks)
-    )
+    versions = tuple((path.absolute(), path.stat().st_mtime_ns) for path in networks)
     return _opened(tuple(networks), card, versions, os.getpid())
 
 
@@ -352,15 +354,7 @@ def _opened(
     process: int,
 ) -> Network:
     """The network and its front end, of these versions, in this process."""
-    outputs = card.layers.split() or [card.output]
-    try:
-        network = NetworkFile(paths[0], outputs)
-    except RequestError as error:
-        if card.layers != POINTWISE:
-            raise
-        tell_once(f"the last layer alone is read: {error}")
-        card = replace(card, layers="")
-        network = NetworkFile(paths[0], [card.output])
+    network = NetworkFile(paths[0], card.layers.split() or [card.output])
     if not network.axes:
         raise RequestError(f"{paths[0]} takes a single number, expected samples")
     fixed = network.axes[-1]

@@ -1,10 +1,10 @@
 """`imagenet@of=NAME`: the first three stages of ResNet-18, as trained on ImageNet, on
 another feature's map; a vector for a clip.
 
-The network is frozen. Its weights are models/resnet18-*.pth: torchvision's own file, or
-one with these stages alone. torch runs it, in the processes that compute the other
-features. The map is the one that the cache has of NAME, also without audio; new audio's
-is computed and rounded like it.
+The network is frozen. Its weights are models/resnet18-*.pth: torchvision's own file,
+which is fetched if there is none, or one with these stages alone. torch runs it, in the
+processes that compute the other features. The map is the one that the cache has of
+NAME, also without audio; new audio's is computed and rounded like it.
 
 How the map enters was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each tested by the
 linear model of the two others. Fixed numbers standardise decibels (76.0 % for mel; by
@@ -34,12 +34,7 @@ from featurestack.pipeline.features.registry import (
 )
 from featurestack.pipeline.parameters import EvenSamples, Samples
 from featurestack.results.published_weights import local_weights
-from featurestack.rooms.embeddings.networks import (
-    RESNET,
-    RESNET_SIZE,
-    fetch_resnet,
-    file_facts,
-)
+from featurestack.rooms.embeddings.networks import RESNET, digest_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,14 +157,10 @@ def _opened(path: Path, channels: int, _: int, __: int) -> "ResNet":
 
 
 def weights() -> Path:
-    """The file of the weights; RequestError says what they bring and what to type."""
-    path = local_weights(RESNET)
-    if path is None:
-        raise RequestError(
-            "imagenet@of=NAME needs the weights of ResNet-18 in models/,"
-            f" {RESNET_SIZE}: {fetch_resnet()} fetches them"
-        )
-    return path
+    """The file of the weights, which is fetched if there is none."""
+    from featurestack.train.weights import fetch
+
+    return local_weights(RESNET) or fetch(RESNET)
 
 
 def source_name(
@@ -204,7 +195,7 @@ def source_of(**parameters: Any) -> Variant | None:
 
 def facts(**parameters: Any) -> dict[str, str]:
     """The values' origin: weights, source, its parameters and version."""
-    described = {"file": file_facts(weights()).sha256}
+    described = {"file": digest_of(weights())}
     if source := source_of(**parameters):
         named = [f"{key}={value}" for key, value in source.recorded.items()]
         version = f"{parameters['of']} {source.feature.version}"

@@ -2,45 +2,41 @@
 
 A network's file is models/NAME.onnx or models/NAME.tflite below the current folder,
 with its card in models/NAME.json. KNOWN has two that need no card: one that an
-installed package brings, and one that is fetched. The user's files come first.
+installed package brings, and one that is fetched when its feature is asked for. The
+user's files come first.
 """
 
 import dataclasses
 import functools
 import hashlib
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import Options, option
-from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import install_command
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
-from featurestack.results.published_weights import (
-    PUBLISHED,
-    local_weights,
-    published_name,
-)
-from featurestack.storage.files import hash_of
+from featurestack.results.published_weights import MEGABYTES, local_weights
+from featurestack.storage.download import download
+from featurestack.storage.files import content_hash, hash_of
 
 FOLDER = Path("models")
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
-RESNET, RESNET_SIZE = "resnet18", "47 MB"
+RESNET = "resnet18"
 RESNET_ABOUT = (
     "torchvision's ResNet-18, photographs of ImageNet (He et al. 2016), BSD-3-Clause;"
     " ImageNet's own terms are for research"
 )
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
-WHERE_FROM = "; docs/howto/bring-features.md says how to get one"
-LAST, POINTWISE = "last", "pointwise"  # words for layers
+WHERE_FROM = "docs/howto/bring-features.md says how to get one"
+# words for layers: the card's output alone, every pointwise convolution's output
+LAST, POINTWISE = "last", "pointwise"
+LAST_POINTWISE = "last pointwise"
 LONGEST = 600  # seconds of a window
 NUMBER = {"bounds": (-1e9, 1e9)}
 LENGTH = {"bounds": (0, LONGEST)}
@@ -50,9 +46,6 @@ CARD = (
     " max, mean_std, none; of a front_end the name of an .onnx or .tflite file in the"
     " same folder, a window of 1 frame or more, a hop, a scale other than 0"
 )
-# the name of a file with weights, in an ONNX file: TensorProto.external_data, a
-# StringStringEntryProto whose key is "location"
-EXTERNAL = re.compile(rb"\n\x08location(?:\x12([\x80-\xff]?[\x01-\x7f]))?")
 
 
 def is_network_file(name: str) -> bool:
@@ -93,7 +86,7 @@ class NetworkCard:
     scale        factor of the samples, which are -1 to 1 (32768 for a network that
                  expects 16-bit integers)
     output       name of the output, if it is not the first; of a .tflite also the name
-                 or number of an inner tensor
+                 or number of an inner tensor, or LAST_POINTWISE
     layers       names of inner outputs, with blanks between them, that are read instead
                  of the output: mean, maximum and deviation of each channel over map and
                  windows; of a .tflite also numbers of tensors, or POINTWISE for every
@@ -114,14 +107,6 @@ class NetworkCard:
     source: str = ""
 
 
-class PublishedFile(NamedTuple):
-    """One of a network's files: its maker and number format, and the embedding."""
-
-    sha256: str
-    about: str
-    output: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class KnownNetwork:
     """A published network.
@@ -130,7 +115,7 @@ class KnownNetwork:
     package  the distribution that brings its file, '' if it is fetched
     network  the file's place in the package
     url      the address of a file that is fetched
-    files    the files that the card fits; others need a card of their own
+    sha256   of that file
     """
 
     about: str
@@ -138,7 +123,7 @@ class KnownNetwork:
     package: str = ""
     network: str = ""
     url: str = ""
-    files: tuple[PublishedFile, ...] = ()
+    sha256: str = ""
 
 
 KNOWN = {
@@ -162,23 +147,13 @@ KNOWN = {
             sample_rate=16_000,
             window=0.975,  # 96 frames every 10 ms, the last of 25 ms
             hop=0.48,
+            output=LAST_POINTWISE,
             layers=POINTWISE,
             source="tensorflow/models, audioset",
         ),
         url="https://storage.googleapis.com/tfhub-lite-models/google/lite-model/"
         "yamnet/classification/tflite/1.tflite",
-        files=(
-            PublishedFile(
-                "10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
-                "Google's conversion, weights and sums in 8-bit integers",
-                "115",
-            ),
-            PublishedFile(
-                "469be6a3421cbc52cf97e9f2f966cba984198e8e7af9854d68b3e3ebb1e04194",
-                "a third party's conversion, weights in 8-bit integers",
-                "yamnet_frames/global_average_pooling2d/Mean",
-            ),
-        ),
+        sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
     ),
 }
 
@@ -196,19 +171,9 @@ class NetworkFiles:
         return self.network.with_suffix(".json")
 
     def read_card(self) -> NetworkCard:
-        """RequestError for no card, or a file that the known card does not fit."""
-        if known := self.known:
-            if not known.files:
-                return known.card
-            digest = file_facts(self.network).sha256
-            for file in known.files:
-                if file.sha256 == digest:
-                    return dataclasses.replace(known.card, output=file.output)
-            raise RequestError(
-                f"{self.network} is none of the {len(known.files)} files that are known"
-                f" (its SHA-256 is {digest}): a card, {self.card}, has to state its"
-                " input and output"
-            )
+        """RequestError for a file that is no card."""
+        if self.known:
+            return self.known.card
         from featurestack.results.config import read_config
 
         try:
@@ -233,153 +198,74 @@ class NetworkFiles:
         return [self.network, path]
 
     def fingerprint(self) -> str:
-        """A digest of what the values depend on: networks, weights, card."""
+        """A digest of what the values depend on: networks and card."""
         card = dataclasses.asdict(self.read_card())
-        files = with_weights(self.networks())
-        digests = [file_facts(path).sha256 for path in files]
-        content = json.dumps([card, *digests], sort_keys=True)
-        return hash_of(content.encode())
+        digests = [digest_of(path) for path in self.networks()]
+        return hash_of(json.dumps([card, *digests], sort_keys=True).encode())
 
 
-class FileFacts(NamedTuple):
-    """The digest of a file, and the names of further files that an ONNX file reads."""
-
-    sha256: str
-    external: tuple[str, ...]
-
-
-def file_facts(path: Path) -> FileFacts:
-    """Facts of a file, which is read again if its size or time changed."""
+def digest_of(path: Path) -> str:
+    """Hash of a file, which is read again if its size or time changed."""
     state = path.stat()
-    return _facts(path.absolute(), state.st_size, state.st_mtime_ns)
+    return _digest(path.absolute(), state.st_size, state.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=64)
-def _facts(path: Path, _: int, __: int) -> FileFacts:
-    content = path.read_bytes()
-    names = set()
-    entries = EXTERNAL.finditer(content) if path.suffix == ".onnx" else ()
-    for entry in entries:
-        # a length up to 16,383: seven bits in each byte, the lowest first
-        length = sum((byte & 127) << 7 * k for k, byte in enumerate(entry[1] or b""))
-        name = content[entry.end() : entry.end() + length]
-        names.add(name.decode(errors="replace"))
-    return FileFacts(hashlib.sha256(content).hexdigest(), tuple(sorted(names)))
+def _digest(path: Path, _: int, __: int) -> str:
+    return content_hash(path)
 
 
-def with_weights(networks: Sequence[Path]) -> list[Path]:
-    """The networks, and the files with weights that an ONNX file names; RequestError if
-    one is gone.
-    """
-    files = list(networks)
-    for network in networks:
-        for name in file_facts(network).external:
-            path = network.parent / name
-            if not path.is_file():
-                raise RequestError(
-                    f"{network} has weights in another file, {path}, which is not there"
-                )
-            files.append(path)
-    return files
-
-
-def own_files(name: str) -> list[Path]:
-    """The user's files of a network."""
+def own_file(name: str) -> Path | None:
+    """The user's file of a network."""
     paths = [FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
-    return [path for path in paths if path.is_file()]
+    return next((path for path in paths if path.is_file()), None)
 
 
-def find_network(name: str) -> NetworkFiles:
-    """The files of a network; RequestError says what to do if there are none."""
+def find_network(name: str, *, fetch: bool = False) -> NetworkFiles:
+    """The files of a network, which is fetched if it has an address; RequestError says
+    what to do if there are none.
+    """
     known = KNOWN.get(name)
     card = FOLDER / f"{name or 'NAME'}.json"
-    own = own_files(name)
-    if len(own) > 1:
-        raise RequestError(
-            f"embedding@model={name} may be {own[0]} or {own[1]}: remove one"
-        )
+    own = own_file(name)
     if own and card.is_file():
-        return NetworkFiles(own[0])
-    if known and known.package:
+        return NetworkFiles(own)
+    feature = f"embedding@model={name or 'NAME'}"
+    if not known:
+        raise RequestError(
+            f"{feature} needs a network and its card, {card.with_suffix('.onnx')} or"
+            f" .tflite and {card}; {WHERE_FROM}"
+        )
+    if known.package:
         if installed := in_package(known):
             return NetworkFiles(installed, known)
         raise RequestError(
-            f"embedding@model={name} needs the package {known.package}:"
+            f"{feature} needs the package {known.package}:"
             f" {install_command('embeddings')}"
         )
-    if known and own and own[0].suffix == ".tflite":
-        return NetworkFiles(own[0], known)
-    if known:
-        fetch = make_command("network", f"NETWORK={name}")
-        needed = f"{card.with_suffix('.tflite')}, which {fetch} fetches"
-    else:
-        either = f"{card.with_suffix('.onnx')} or .tflite"
-        needed = f"a network and its card, {either} and {card}"
-    raise RequestError(f"embedding@model={name or 'NAME'} needs {needed}{WHERE_FROM}")
+    path = own or card.with_suffix(".tflite")
+    if not own and not fetch:
+        typed = make_command("features", f"FEATURES={feature}")
+        raise RequestError(f"{feature} needs {path}, which {typed} fetches")
+    if not own:
+        fetch_network(known, path)
+    return NetworkFiles(path, known)
 
 
-def obtain_network(name: str) -> NetworkFiles:
-    """The files of a network, which is fetched first if it has an address."""
-    known = KNOWN.get(name)
-    if known and known.url and not own_files(name):
-        fetch_network(name)
-    return find_network(name)
+def fetch_network(known: KnownNetwork, path: Path) -> None:
+    """Download a known network; RequestError if it cannot be had."""
 
-
-def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path:
-    """Bring a known network to FOLDER, if it is not there.
-
-    url   another address than the known one
-    file  a file that is already on this machine, to be copied
-
-    RequestError if there is no such network, or the file is none of the known ones.
-    """
-    from featurestack.pipeline.datasets.unpack import making
-    from featurestack.storage.download import download
-
-    published = published_name(RESNET)
-    # name -> its file, its address, beginning of a digest -> what it is
-    ways = {
-        RESNET: (
-            FOLDER / published,
-            PUBLISHED[RESNET],
-            {published.partition("-")[2].removesuffix(".pth"): RESNET_ABOUT},
-        )
-    }
-    for key, known in KNOWN.items():
-        if known.url:
-            files = {
-                each.sha256: f"{known.about}; {each.about}" for each in known.files
-            }
-            ways[key] = (FOLDER / f"{key}.tflite", known.url, files)
-    path, address, files = Registry("network", ways)[name]
-    with making(FOLDER):
-        if path.is_file():
-            return path
-        draft = path.with_name(f"{path.name}.fetched")
-        if file is None:
-            by_hand = f"{path} may be put there by hand"
-            download(url or address, draft, other_ways=by_hand)
-        elif file.is_file():
-            draft.write_bytes(file.read_bytes())
-        else:
-            raise RequestError(f"FILE={file}: there is no such file")
+    def check(draft: Path) -> None:
         digest = hashlib.sha256(draft.read_bytes()).hexdigest()
-        of_file = [about for start, about in files.items() if digest.startswith(start)]
-        if not of_file:
-            draft.unlink()
+        if digest != known.sha256:
             raise RequestError(
-                f"{file or url or address} is not used: its SHA-256 is {digest},"
-                f" expected {' or '.join(files)}"
+                f"{known.url} is not used: its SHA-256 is {digest}, expected"
+                f" {known.sha256}"
             )
-        draft.replace(path)
-    tell(f"{path}: {of_file[0]}")
-    return path
 
-
-def fetch_resnet() -> str:
-    """The command that brings ResNet-18's weights."""
-    return make_command("network", f"NETWORK={RESNET}")
+    by_hand = f"{path} may be put there by hand"
+    download(known.url, path, other_ways=by_hand, check=check)
+    tell(f"{path}: {known.about}")
 
 
 def require_library(path: Path) -> None:
@@ -401,7 +287,7 @@ def in_package(known: KnownNetwork) -> Path | None:
 
 def names() -> list[str]:
     """The known networks, then those in FOLDER that have a card."""
-    cards = sorted(card.stem for card in FOLDER.glob("*.json") if own_files(card.stem))
+    cards = sorted(card.stem for card in FOLDER.glob("*.json") if own_file(card.stem))
     return list(dict.fromkeys([*KNOWN, *cards]))
 
 
@@ -420,7 +306,7 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
             rate = files.read_card().sample_rate
             require_library(files.network)
         except RequestError as error:
-            remarks.append(needed(name, error))
+            remarks.append(str(error))
             continue
         if 2 * sample_rate >= rate:
             fitting.append(f"embedding@model={name}")
@@ -430,17 +316,18 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
         fitting.append("imagenet@of=mel")
     else:
         remarks.append(
-            f"imagenet@of=mel could be had ({RESNET_SIZE}; by linear 82 % on ESC-50,"
-            f" where mel has 43): {fetch_resnet()}"
+            f"{resnet_needed()} (by linear 82 % on ESC-50, where mel has 43)"
         )
     return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
 
 
-def needed(name: str, lacking: RequestError) -> str:
-    """The needs of a network, `speech needs the package …`."""
-    text = str(lacking).removesuffix(WHERE_FROM)
-    feature = f"embedding@model={name} "
-    return text.replace(feature, f"{name} ") if feature in text else f"{name}: {text}"
+def resnet_needed() -> str:
+    """What imagenet@of=mel needs, and the command that fetches it."""
+    typed = make_command("features", "FEATURES=imagenet@of=mel")
+    return (
+        f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"
+        f" {typed} fetches"
+    )
 
 
 def network_remarks() -> list[str]:
@@ -451,25 +338,8 @@ def network_remarks() -> list[str]:
         try:
             lines.append(f"  {name}: there, {find_network(name).network}{about}")
         except RequestError as lacking:
-            lines.append(f"  {needed(name, lacking)}{about}")
+            lines.append(f"  {lacking}{about}")
     local = local_weights(RESNET)
-    where = f"there, {local}" if local else f"{RESNET_SIZE}, {fetch_resnet()}"
-    lines.append(
-        f"Of another feature's map, as imagenet@of=mel: {where}; {RESNET_ABOUT}"
-    )
+    where = f"imagenet@of=mel: there, {local}" if local else resnet_needed()
+    lines.append(f"Of another feature's map: {where}; {RESNET_ABOUT}")
     return lines
-
-
-class NetworkOptions(Options):
-    """Bring a published network to models/: from its address, or from a file."""
-
-    example = "NETWORK=yamnet"
-
-    network: str = option(MISSING, "name of the network")
-    url: str = option("", "another address of its file")
-    file: Path | None = option(None, "its file, if it is on this machine")
-
-
-def network(options: NetworkOptions) -> None:
-    """Fetch a published network, or copy its file, if its checksum is known."""
-    print(fetch_network(options.network, url=options.url, file=options.file))

@@ -3,7 +3,6 @@ in predictions.
 """
 
 import json
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -217,26 +216,27 @@ def test_the_fingerprint_covers_network_front_end_and_card():
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize("name", ["n.bin", "weights/" + 150 * "n" + ".bin"])
-def test_the_fingerprint_covers_weights_beside_the_network(here, name):
-    weights = networks.FOLDER / name
-    weights.parent.mkdir(parents=True)
-    text = f"""<ir_version: 9, opset_import: ["" : 18]>
+def test_weights_in_another_file_are_refused(here):
+    """The fingerprint would not cover them."""
+    networks.FOLDER.mkdir()
+    for folder in (networks.FOLDER, here):
+        (folder / "n.bin").write_bytes(np.float32(2).tobytes())
+    text = """<ir_version: 9, opset_import: ["" : 18]>
         network (float[w, samples] x) => (float[w, samples] y)
-        <float[1] factor = ["location": "{name}", "offset": "0", "length": "4"]>
-        {{ y = Mul (x, factor) }}"""
+        <float[1] factor = ["location": "n.bin", "offset": "0", "length": "4"]>
+        { y = Mul (x, factor) }"""
     onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
     (networks.FOLDER / "net.json").write_text(json.dumps({"sample_rate": RATE}))
-    seen = set()
-    for factor in (2, 3):
-        weights.write_bytes(np.float32(factor).tobytes())
-        os.utime(weights, ns=(factor, factor))
-        seen.add(embedding.file_fingerprint(model="net")["file"])
-        np.testing.assert_allclose(embedded(RAMP + 1), factor * (RAMP + 1), rtol=1e-6)
-    assert len(seen) == 2
-    weights.unlink()
-    with refused(r"has weights in another file, models/.*\.bin, which is not there"):
-        embedding.file_fingerprint(model="net")
+    with refused("no network that onnxruntime opens"):
+        embedded()
+
+
+def test_outputs_of_an_onnx_file_are_named_in_its_graph():
+    write_network("net", output="both")
+    assert embedded() == pytest.approx([0.4995, 0.999], abs=1e-4)
+    write_network("net", output="mean")
+    with refused("its outputs are both, not mean: an inner one has to be named"):
+        embedded()
 
 
 def test_without_its_package_a_network_says_what_to_install(monkeypatch):

@@ -5,6 +5,8 @@ other feature.
 import hashlib
 import shutil
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,6 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.commandline.errors import RequestError
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip
@@ -22,6 +23,7 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.predictor import Predictor
 from featurestack.results import published_weights
 from featurestack.rooms.embeddings import imagenet, networks
+from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build
 from tests.train.sounds import train_run, write_dataset
@@ -87,12 +89,21 @@ def test_what_has_no_frames_is_refused(weights, name, reason):
         variant(name).shape(RATE, RATE)
 
 
-def test_without_weights_a_line_says_what_to_type(here):
-    with pytest.raises(RequestError, match=r"47 MB: .*NETWORK=resnet18 fetches"):
-        _ = variant("imagenet@of=mel").recorded
+def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
+    here, monkeypatch, stages, tmp_path
+):
     fitting, remark = networks.choose_networks(RATE)
     assert "imagenet@of=mel" not in fitting
-    assert "imagenet@of=mel could be had (47 MB; by linear 82 %" in remark
+    needed = "imagenet@of=mel needs the weights of ResNet-18, 47 MB, which"
+    assert needed in remark and not list(tmp_path.rglob("*.pth"))
+    digest = hashlib.sha256(stages.read_bytes()).hexdigest()[:8]
+    shutil.copy(stages, tmp_path / f"resnet18-{digest}.pth")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with serving(handler) as address:
+        url = f"{address}/resnet18-{digest}.pth"
+        monkeypatch.setitem(published_weights.PUBLISHED, "resnet18", url)
+        assert variant("imagenet@of=mel").recorded["file"]
+    assert imagenet.weights().parent == published_weights.torch_cache()
 
 
 def test_the_fingerprint_covers_weights_and_the_source_s_parameters(weights, stages):
@@ -202,17 +213,3 @@ def test_equal_frames_at_the_end_are_left_out(weights):
     )
     louder = imagenet.embed(values + 1, "dB", 0.0)
     assert not np.array_equal(louder, imagenet.embed(values, "dB", 0.0))
-
-
-@pytest.mark.parametrize("content", [b"the file", b"another"])
-def test_the_published_file_is_known_by_its_hash(here, monkeypatch, content):
-    digest = hashlib.sha256(b"the file").hexdigest()[:8]
-    url = f"https://example.org/resnet18-{digest}.pth"
-    monkeypatch.setitem(published_weights.PUBLISHED, "resnet18", url)
-    Path("given").write_bytes(content)
-    if content == b"another":
-        with refused("is not used: its SHA-256"):
-            networks.fetch_network("resnet18", file=Path("given"))
-        return
-    path = networks.fetch_network("resnet18", file=Path("given"))
-    assert path == published_weights.local_weights("resnet18")
