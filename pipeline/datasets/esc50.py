@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import is_esc_layout
 from featurestack.pipeline.datasets.unpack import Refused, making, staged, unpack
@@ -15,6 +16,9 @@ from featurestack.storage.download import download
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # GitHub's archive has had this one for years
+FETCHED = (
+    "ESC-50 is fetched from GitHub, 600 MB; DATASET= names a folder of your own sounds"
+)
 OTHER_WAYS = "ARCHIVE= takes a zip that is already there"
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
 ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
@@ -43,6 +47,7 @@ def obtain(options: SourceOptions) -> Path:
         else:
             archive = folder / ARCHIVE
             if not archive.exists():
+                tell(FETCHED)
                 download(URL, archive, other_ways=OTHER_WAYS)
             try:
                 _install(archive, folder)

@@ -56,8 +56,9 @@ def read_urbansound8k(folder: Path) -> Listing:
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
     # times in the uncut Freesound recording
     clips = clips.drop(columns=["start", "end"], errors="ignore")
-    notes = ("UrbanSound8K: its ten folds; a group is a Freesound recording",)
-    return Listing(clip_table(clips, audio), notes=notes)
+    folds = counted(clips["fold"].nunique(), "fold")
+    note = f"UrbanSound8K: {folds} of its ten; a group is a Freesound recording"
+    return Listing(clip_table(clips, audio), notes=(note,))
 
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")

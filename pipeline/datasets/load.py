@@ -24,6 +24,7 @@ from featurestack.features_cache.names import (
     SYNTHETIC,
     is_cache,
 )
+from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import (
     classes_in,
     complete,
@@ -111,10 +112,13 @@ def load(options: SourceOptions) -> Dataset:
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
-    field = None if word in NAMED else name_field(table)
     if label != kept_label:
         replace_file(label_file, label, parents=True)
-    sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
+    audio_settings = _audio_settings(listing, options, settings)
+    sample_rate, duration, audio_notes, unreadable = audio_settings
+    unreadable |= failed_clips(folder).get(WHOLE, set())
+    readable = table[~table["clip_id"].isin(unreadable)]
+    field = None if word in NAMED else name_field(readable)
     samples = round(duration * sample_rate)
     if not samples:
         raise RequestError(
@@ -240,8 +244,10 @@ def _channel(options: SourceOptions, settings: Attributes) -> int:
 
 def _audio_settings(
     listing: Listing, options: SourceOptions, settings: Attributes
-) -> tuple[int, float, list[str]]:
-    """Rate, duration, notes: from the options, else cache, else source, else files."""
+) -> tuple[int, float, list[str], set[str]]:
+    """Rate and duration from the options, else cache, else source, else files; notes;
+    ids of clips whose files cannot be opened, if they were looked at.
+    """
     known = listing.sample_rate, listing.duration
     if settings:
         rate = settings["sample_rate"]
@@ -257,17 +263,20 @@ def _audio_settings(
         )
         if options.channel is None and (channel := _channel(options, settings)):
             note = f"channel {channel}, {note}; CHANNEL=0 takes the mean of all"
-        return sample_rate, duration, [note] if kept else []
+        return sample_rate, duration, [note] if kept else [], set()
     paths = listing.table["path"].tolist()
     # files that cannot be opened are reported when they are decoded
     answers = audio.file_infos(paths)
     rates = Counter[int]()
     length_of = {}
+    unreadable = set()
     clips = zip(listing.table["clip_id"], answers, spans(listing.table))
     for clip, info, (start, end) in clips:
         if isinstance(info, audio.Info):
             rates[info.sample_rate] += 1
             length_of[clip] = round(end - start, 6) or info.frames / info.sample_rate
+        else:
+            unreadable.add(clip)
     if not rates:
         raise RequestError(
             f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}:"
@@ -282,7 +291,7 @@ def _audio_settings(
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
         notes.append(cut_clips(seconds, duration))
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    return sample_rate, duration, [note for note in notes if note]
+    return sample_rate, duration, [note for note in notes if note], unreadable
 
 
 def padding(seconds: NDArray[np.floating], duration: float) -> float:

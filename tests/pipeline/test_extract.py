@@ -73,6 +73,17 @@ def test_of_many_features_the_slowest_are_shown(sounds, capsys):
     assert f"and 2 faster features: {cache(sounds).folder}/costs.csv" in shown
 
 
+def test_the_time_of_a_long_extraction_is_told_once(sounds, monkeypatch, capsys):
+    monkeypatch.setattr(extract, "LONGEST_BATCH", 1)
+    monkeypatch.setattr(extract, "MEASURED_SECONDS", 0)
+    assert extract.extract_features(options(sounds)) == 0
+    assert "about" not in capsys.readouterr().err  # it is not long
+    monkeypatch.setattr(extract, "LONG_SECONDS", 0)
+    assert extract.extract_features(options(sounds, features="mel")) == 0
+    told = re.findall(r"about 0\.\d s for the other 6 clips", capsys.readouterr().err)
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, jobs):
     y = 0.1 * np.random.default_rng(0).standard_normal(16_000)

@@ -96,6 +96,18 @@ def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
         dataset(tmp_path / "a.wav", tmp_path, audio_dir=str(tmp_path))
 
 
+def test_names_of_files_that_cannot_be_read_are_no_recordings(tmp_path):
+    folder = tmp_path / "mine"
+    for speaker in ("ann", "bob", "cleo", "dora"):
+        for label in ("dog", "cat"):
+            for take in range(3):
+                write(folder / label / f"{speaker}_{take}.wav", 0.1, 8_000)
+    said = dataset(folder, tmp_path).field.sentence
+    for number in range(200):
+        (folder / "dog" / f"other{number}_0.wav").write_bytes(b"")
+    assert dataset(folder, tmp_path).field.sentence == said
+
+
 @pytest.mark.parametrize(
     ("seconds", "longest", "chosen"),
     [
