@@ -34,13 +34,18 @@ from featurestack.linear import logistic
 from featurestack.pipeline.checks.probes import accuracies, is_lost
 from featurestack.predict.labelled import compare_scores, rows_of_run
 from featurestack.results.config import ChoiceConfig, SoundClass
+from featurestack.results.run_folder import RunFolder
 from featurestack.rooms.answer.answer import ask, rank, train
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.rooms.events.check import draw, precision_above
 from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames
-from featurestack.rooms.importance.folder import ImportanceConfig, ImportanceFolder
-from featurestack.rooms.importance.tables import ENOUGH, smaller_sets
+from featurestack.rooms.importance.folder import (
+    ENOUGH,
+    ImportanceConfig,
+    ImportanceFolder,
+    smaller_sets,
+)
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from tests.analysis.simulated import (
@@ -392,8 +397,10 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     assert isinstance(config, ChoiceConfig)
     clips = scores.clips
 
-    def logits(features: str, fold: int, numbers: Mapping[str, Floats]) -> Floats:
-        fitted = clips.fitted(features, clips.trained(fold))
+    def logits(
+        features: str, model: str, fold: int, numbers: Mapping[str, Floats]
+    ) -> Floats:
+        fitted = clips.fitted(features, model, clips.trained(fold))
         return fitted(
             np.concatenate([numbers[name] for name in features.split("+")], 1)
         )
@@ -406,18 +413,22 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         truth = float(
             np.mean(
                 [
-                    np.mean(logits(features, fold, numbers).argmax(1) == new)
-                    for fold, features in zip(config.folds, config.sets)
+                    np.mean(logits(features, model, fold, numbers).argmax(1) == new)
+                    for fold, features, model in zip(
+                        config.folds, config.sets, config.models
+                    )
                 ]
             )
         )
     drawn = design.features(target, recording, rng)
     elsewhere = dict(zip(sorted(clips.numbers), drawn))
     there = pd.DataFrame({"clip_id": ids, "group": groups, "target": labels, "fold": 0})
+    later = RunFolder(run.path.parent / config.recommended_run).training
     by_fold = [
         there.join(pd.DataFrame(softmax(answers, axis=1), columns=run.classes))
         for answers in (
-            logits(config.recommended, fold, elsewhere) for fold in config.folds
+            logits(later.features, later.model, fold, elsewhere)
+            for fold in config.folds
         )
     ]
     rows = rows_of_run(run, run.classes)

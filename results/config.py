@@ -329,11 +329,12 @@ class ChoiceConfig(EnsembleConfig):
     sets: tuple[
         str, ...
     ]  # the set that each fold is tested by, in the order of `folds`
+    models: tuple[str, ...]  # the model of each of these sets
     exact: bool  # training has one solution, whatever the seed
     # the set for later use, chosen from the scores of all folds: nothing tests it
     recommended: str
     recommended_run: str  # the name of its run
-    recommended_score: float  # the score that chose it, by `linear`
+    recommended_score: float  # the score that chose it, by an exact model
     words: tuple[str, ...]  # the NAME=value words of the command
 
     @property

@@ -85,6 +85,7 @@ def ensemble_of(config, kind=EnsembleConfig, **given):
     own = {"name": "both", "members": ("a", "b")}
     if kind is ChoiceConfig:
         own |= {"recommended_score": 0.5, "words": ("DATASET=made",)}
+        own["models"] = ("linear",) * len(given["sets"])
     return kind(**known | own | given)
 
 

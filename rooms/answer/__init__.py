@@ -8,7 +8,7 @@ ROOM = Room(
     templates=Path(__file__).parent / "templates",
     commands={
         "answer": Command(
-            "featurestack.rooms.answer.functions:make_answer",
+            "featurestack.rooms.answer.answer:make_answer",
             "featurestack.rooms.answer.options:AnswerOptions",
             "From a folder of sounds to the report: check, every feature, runs,"
             " importance.",
@@ -26,7 +26,7 @@ ROOM = Room(
 
 @ROOM.functions("answer")
 def load_functions() -> Loaded:
-    from featurestack.rooms.answer.functions import answer
+    from featurestack.rooms.answer.answer import answer
 
     return (answer,)
 

@@ -1,8 +1,9 @@
 """`make answer`: from a folder of sounds to the report, in one command.
 
 The steps follow the stages: check, extract every feature that exists at the dataset's
-rate, rank the features, train the chosen sets, report. Everything finished is kept, so
-a repeated command goes on where the last one ended.
+rate and the layers of every installed network, rank the features, train the chosen
+sets, report. Everything finished is kept, so a repeated command goes on where the last
+one ended.
 
 The score measures the whole procedure: each fold is tested by the set that was chosen
 without this fold (`choice`). The set for later use is chosen from the scores of all
@@ -10,13 +11,14 @@ folds together and has no score of its own.
 """
 
 import errno
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from joblib import cpu_count
 
 from featurestack import interface
 from featurestack.commandline import rooms
@@ -33,21 +35,27 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.config import ChoiceConfig, RunConfig
-from featurestack.results.folders import find
-from featurestack.results.next_step import DIFFERENT, unframed
+from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.rooms.answer.options import FOLDER, AnswerOptions
 from featurestack.storage.files import Lock, may_write
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from featurestack.analysis.report_inputs import Built
     from featurestack.pipeline.extraction_request import Request
-    from featurestack.rooms.answer.choice import Scores
+    from featurestack.rooms.answer.choice import Candidate, Scores
     from featurestack.scores.metrics import Score
 
 SHOWN = 5  # features in the ranking that is printed
+# Seconds of a usual core: check of a clip; start of extraction; reading a million
+# values; a number of a clip and a class in a fit; an eigenvector of a kernel, times the
+# square of the clips; a clip in a fold by texturenet; a report
+CHECK, START, READ, FIT, EIGEN, TEXTURE, REPORT = 0.01, 4.0, 0.03, 3e-8, 1e-9, 0.02, 8.0
+MEASURED = 2  # clips whose extraction is timed
+TRIED = 12  # sets that are scored of each fold
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Answer:
     recommended  the set for later use, chosen from all folds; '' if nothing is better
                  than chance. It has no score, unless it is the only feature
     run          the run of the recommended set, as dataset/name
-    alone        feature -> its score alone by `linear`, the best first
+    alone        feature -> its score alone by an exact model, the best first
     surer        what would make the answer surer
     whole        False if a clip, a run or a part of the report failed
     """
@@ -136,14 +144,34 @@ class Question:
         return tuple(option_words(replace(self.options, retrain=False), names))
 
 
+def make_answer(options: AnswerOptions) -> int:
+    """From a folder of sounds to the report: check, every feature, runs, importance."""
+    found = find_answer(options)
+    print(found)
+    return 0 if found.whole else 1
+
+
+@interface.takes(AnswerOptions, "dataset", "data")
+def answer(options: AnswerOptions) -> Answer:
+    """`make answer`: from a folder of sounds to the report. Everything that is finished
+    is kept: a repeated call goes on.
+
+    `.score` is that of the procedure: each fold tested by the set in `.chosen`, which
+    was chosen without this fold. `.recommended` is the set for later use and `.run` its
+    run, `.alone` each feature's own score, `.page` the HTML file, `.headline` its
+    finding in one sentence.
+
+        found = fs.answer("my sounds")
+        found.score.mean, found.recommended
+    """
+    return find_answer(options)
+
+
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     question = ask(options)
-    if was_answered(question):
-        tell("answered before: about 10 s for the report")
-    else:
-        refuse_unwritable(question)
-        tell_time(question)
+    refuse_unwritable(question)
+    tell_time(question)
     lock = Lock(question.folder / ".lock")
     if not lock.take():
         tell("waiting: another process answers this question")
@@ -286,39 +314,43 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
             tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
         else:
             kept.append(name)
-    # the features in DIFFERENT come first, the others keep their order
-    places = {name: place for place, name in enumerate(DIFFERENT)}
-    return sorted(kept, key=lambda name: places.get(unframed(name), len(places)))
+    return kept
 
 
 def tell_time(question: Question) -> None:
-    """Tell coarsely how long the steps will take, each time before they begin."""
-    from featurestack.rooms.answer.expected_time import coarse, expected_seconds
-
+    """Tell coarsely how long the steps will take; not if they were taken before."""
+    config = question.folder / "run.json"
+    if not (question.lacking or question.options.retrain) and config.is_file():
+        return
     clips = originals(question.asked.clips if question.asked else question.cache.clips)
-    work = question.asked if question.lacking or question.unchecked else None
-    seconds = expected_seconds(clips, question.specs, work, question.lacking)
+    minutes = max(1, round(expected_seconds(question, clips) / 60))
     tell(
         f"{counted(len(clips), 'clip')}, {counted(len(question.specs), 'feature')}:"
-        f" about {coarse(*seconds)}; a repeated command goes on where it was stopped"
+        f" about {counted(minutes, 'minute')}; a repeated command goes on where it was"
+        " stopped"
     )
 
 
-def was_answered(question: Question) -> bool:
-    """Whether a former call has trained what answers this question."""
-    from featurestack.train.plan import make_plan
+def expected_seconds(question: Question, clips: "pd.DataFrame") -> float:
+    """The seconds of all steps; the extraction of a few clips is timed here."""
+    number = len(clips)
+    classes, folds = clips["label"].nunique(), clips["fold"].nunique()
+    seconds = REPORT + CHECK * number * question.unchecked
+    if question.asked and question.lacking:
+        from featurestack.pipeline.extract import measure
 
-    if question.lacking or question.options.retrain or question.unchecked:
-        return False
-    with suppress(RequestError, OSError):
-        if not question.chooses:
-            (name,) = question.features
-            plan = make_plan(training_options(question, name))
-            return {*plan.folds} <= {*RunFolder(plan.path).finished}
-        config = RunFolder(question.folder).config
-        if isinstance(config, ChoiceConfig):
-            return {*config.candidates} == {*question.features}
-    return False
+        costs = measure(question.asked, MEASURED).seconds_a_clip()
+        each = sum(costs.get(name, 0.0) for name in question.lacking)
+        seconds += START + number * each / cpu_count()
+    fits = folds * (folds + 1) / 2
+    for feature in question.specs:
+        values = feature.rows * feature.frames
+        seconds += READ * number * values / 1e6
+        numbers = min(values, 2 * feature.rows)
+        seconds += FIT * number * numbers * classes * fits / cpu_count()
+    seconds += TRIED * EIGEN * number**3 * fits / cpu_count()
+    maps = any(feature.frames > 1 for feature in question.specs)
+    return seconds + 2 * folds * TEXTURE * number * maps
 
 
 # ---- the steps
@@ -346,8 +378,9 @@ def extract(question: Question) -> bool:
 
 
 def rank(question: Question) -> "Scores":
-    """Score each feature by `linear`, alone, in the fits that choose."""
-    from featurestack.rooms.answer.choice import Scores, read_clips
+    """Score each feature alone, in the fits that choose."""
+    from featurestack.rooms.answer.choice import Scores
+    from featurestack.rooms.importance.fits import read_clips
     from featurestack.train.plan import make_plan
 
     names = rankable(question.cache, question.features)
@@ -358,34 +391,48 @@ def rank(question: Question) -> "Scores":
     scores = Scores(read_clips(plan), question.folder)
     scores.read()
     for name in progress(plan.channel_names, label="ranking", unit="features"):
-        scores.add(name, [None, *plan.folds])
+        scores.add(scores.ranked_by(name), [None, *plan.folds])
     return scores
 
 
 def train(question: Question, scores: "Scores") -> RunFolder:
-    """Choose a set for each fold and train it; then the set for later use on every
-    fold. Where one feature is asked for, there is nothing to choose: it has one run.
+    """Choose a set and a model for each fold and train them; then those for later use
+    on every fold. A single feature has one run: a map by `texturenet`, a vector by
+    `ridge`.
     """
-    from featurestack.rooms.answer.choice import choose, recommend
-    from featurestack.rooms.answer.chosen_run import lost_without, write_choice
+    from featurestack.rooms.answer.choice import (
+        TEXTURE,
+        Candidate,
+        choose,
+        lost_without,
+        recommend,
+    )
+    from featurestack.rooms.answer.section import write_choice
+    from featurestack.rooms.importance.fits import RIDGE
 
     plan = scores.clips.plan
     names = plan.channel_names
-    chosen = {fold: choose(scores, names, fold) for fold in plan.folds}
-    lost = lost_without(scores.clips, chosen)
-    recommended = recommend(scores, names, [*chosen.values()], lost)
-    jobs = [(features, fold) for fold, features in chosen.items()]
-    jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
-    candidates = len(names) if question.chooses else 0
-    runs: dict[str, RunFolder] = {}
-    for features, fold in progress(jobs, label="training", unit="folds"):
-        runs[features] = train_fold(question, features, fold, candidates)
     if not question.chooses:
-        return runs[recommended]
+        model = TEXTURE if scores.maps else RIDGE
+        for fold in progress(plan.folds, label="training", unit="folds"):
+            run = train_fold(question, Candidate(names[0], model), fold, 0)
+        return run
+    chosen = {
+        fold: choose(scores, names, fold)
+        for fold in progress(plan.folds, label="choosing", unit="folds")
+    }
+    lost = lost_without(scores.clips, chosen)
+    sets = [candidate.features for candidate in chosen.values()]
+    recommended = recommend(scores, names, sets, lost)
+    jobs = [(candidate, fold) for fold, candidate in chosen.items()]
+    jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
+    runs: dict[Candidate, RunFolder] = {}
+    for candidate, fold in progress(jobs, label="training", unit="folds"):
+        runs[candidate] = train_fold(question, candidate, fold, len(names))
     return write_choice(
         question.folder,
-        {fold: runs[features] for fold, features in chosen.items()},
-        runs[recommended],
+        {fold: runs[candidate] for fold, candidate in chosen.items()},
+        (recommended, runs[recommended]),
         scores,
         lost,
         question.words,
@@ -393,47 +440,15 @@ def train(question: Question, scores: "Scores") -> RunFolder:
 
 
 def train_fold(
-    question: Question, features: str, fold: int, candidates: int
+    question: Question, candidate: "Candidate", fold: int, composed_from: int
 ) -> RunFolder:
-    """The run of a set, with this fold trained; with RETRAIN=1 all its folds."""
+    """The run of a candidate, with this fold trained; with RETRAIN=1 all its folds."""
     from featurestack.train.run import execute
 
     folds = () if question.options.retrain else (fold,)
+    options = part_of(question.options, RunOptions, **candidate._asdict(), folds=folds)
     with silenced():
-        return execute(
-            training_options(question, features, folds), composed_from=candidates
-        )
-
-
-def training_options(
-    question: Question, features: str, folds: tuple[int, ...] = ()
-) -> RunOptions:
-    """The options of the run of a set; no folds are all."""
-    model = "texturenet" if takes_maps(question.cache, features) else "linear"
-    return part_of(
-        question.options,
-        RunOptions,
-        features=as_trained(question.runs, features, model),
-        model=model,
-        folds=folds,
-    )
-
-
-def as_trained(runs: Path, features: str, model: str) -> str:
-    """The set in the order of a finished run: mel+mfcc and mfcc+mel are one set."""
-    members = Counter(features.split("+"))
-    for folder in find(runs.parent, runs.name):
-        with suppress(RequestError, OSError):
-            config = folder.config
-            same_model = isinstance(config, RunConfig) and config.model == model
-            if same_model and Counter(config.features.split("+")) == members:
-                return config.features
-    return features
-
-
-def takes_maps(cache: Cache, features: str) -> bool:
-    """Whether `texturenet` can be trained on a set: all its features are maps."""
-    return all(cache[name].frames > 1 for name in features.split("+"))
+        return execute(options, composed_from=composed_from)
 
 
 # ---- after the steps
@@ -451,7 +466,7 @@ def conclude(
     from featurestack.rooms.answer import section
 
     names = scores.clips.plan.channel_names
-    alone = {name: scores.mean(name, None) for name in names}
+    alone = {name: scores.alone(name, None) for name in names}
     alone = dict(sorted(alone.items(), key=lambda pair: -pair[1]))
     score = configuration_score([run])
     name = question.runs.name
@@ -514,7 +529,7 @@ def ranking(alone: dict[str, float], metric: str) -> str:
     shown = ", ".join(texts[:SHOWN])
     if len(texts) > SHOWN:
         shown += f" … {texts[-1]}"
-    line = f"alone, by linear (logistic regression), {metric} %: {shown}"
+    line = f"alone, by an exact model, {metric} %: {shown}"
     if len(texts) > 1:
         line += (
             f"   (the first of {len(texts)} features is selected: its score is"

@@ -1,4 +1,4 @@
-"""The command `answer` and its options."""
+"""The options of the command `answer`."""
 
 from featurestack.commandline.options import ReportsOptions, option
 from featurestack.pipeline.options import ComputeOptions

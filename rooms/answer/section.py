@@ -1,8 +1,17 @@
-"""The report's section on a choice of features, its chart and its sentences."""
+"""The run folder of a choice of features, and its section of the report.
+
+runs/<dataset>/answer/
+    run.json               a `ChoiceConfig`
+    fold1/predictions.csv  the test clips of a fold, by the run of the set that was
+                           chosen without this fold
+    features.csv           FEATURE_COLUMNS, a row for each candidate
+    scores-<digest>.csv    the scores that chose, see `choice.Scores`
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,21 +26,115 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
+from featurestack.commandline.tables import as_csv
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
-from featurestack.results.config import ChoiceConfig
+from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.next_step import DIFFERENT
-from featurestack.results.run_folder import damage_named
+from featurestack.results.run_folder import (
+    RunFolder,
+    damage_named,
+    write_config,
+    write_predictions,
+)
+from featurestack.rooms.answer.options import FOLDER
 from featurestack.scores.bootstrap import CHOICE_WIDTH
+from featurestack.storage.files import replace_file
+
+if TYPE_CHECKING:
+    from featurestack.rooms.answer.choice import Candidate, Lost, Scores
 
 CANDIDATES = "features.csv"
-# score alone by `linear`, folds that chose it, points lost without it there by
-# `linear`, what it is
+# score alone by an exact model, folds that chose it, points lost without it there
 NUMBERS = ("alone", "folds", "lost", "lost_low", "lost_high")
-FEATURE_COLUMNS = ("feature", *NUMBERS, "about")
+FEATURE_COLUMNS = ("feature", *NUMBERS)
 CHARTED = 10  # features alone in the chart
 NAMED = 6  # features whose counts are stated
-TEXTS = {"feature": str, "about": str}  # columns of the table of features
+
+
+# ---- the run folder
+
+
+def write_choice(
+    folder: Path,
+    runs: Mapping[int, RunFolder],
+    recommended: "tuple[Candidate, RunFolder]",
+    scores: "Scores",
+    lost: "Lost",
+    command: Sequence[str],
+) -> RunFolder:
+    """Write the run folder of a choice.
+
+    runs         tested fold -> the run that has trained its set on the other folds
+    recommended  what to use later, and its run
+    lost         as `lost_without`
+    command      the words of the command
+    """
+    sets = [run.training.features for run in runs.values()]
+    # first: a kill in between leaves no run, and not one with folds of another choice
+    (folder / "run.json").unlink(missing_ok=True)
+    for fold, run in runs.items():
+        table = run.predictions(fold).query("split == 'test'")
+        probabilities = table[run.classes].to_numpy(np.float32)
+        place = folder / f"fold{fold}"
+        write_predictions(place, table, probabilities, run.classes)
+    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets, lost)))
+    # run.json last: it makes the folder a run
+    write_config(folder, configuration(runs, recommended, scores, command))
+    return RunFolder(folder)
+
+
+def configuration(
+    runs: Mapping[int, RunFolder],
+    recommended: "tuple[Candidate, RunFolder]",
+    scores: "Scores",
+    command: Sequence[str],
+) -> ChoiceConfig:
+    candidate, later = recommended
+    config = later.training
+    names = scores.clips.plan.channel_names
+    trained = {run.name: run.training for run in (*runs.values(), later)}
+    sets = tuple(run.training.features for run in runs.values())
+    hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
+    return ChoiceConfig(
+        format_version=RUN_FORMAT,
+        **{key: getattr(config, key) for key in OF_DATASET},
+        features=f"the choice from {counted(len(names), 'feature')}",
+        model=" or ".join(sorted({own.model for own in trained.values()})),
+        seed=config.seed,
+        family=hash_,
+        hash=hash_,
+        name=FOLDER,
+        protocol=f"{config.protocol}; features chosen without the tested fold",
+        members=tuple(trained),
+        parameters=0,
+        seconds=sum(own.seconds for own in trained.values()),
+        note="",
+        val="none",
+        candidates=tuple(names),
+        sets=sets,
+        models=tuple(run.training.model for run in runs.values()),
+        exact=all(own.exact for own in trained.values()),
+        recommended=config.features,
+        recommended_run=later.name,
+        recommended_score=scores.mean(candidate.exact, None),
+        words=tuple(command),
+    )
+
+
+def feature_table(scores: "Scores", sets: Sequence[str], lost: "Lost") -> pd.DataFrame:
+    """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
+    chosen = [name for features in sets for name in features.split("+")]
+    unknown = (np.nan, np.nan, np.nan)
+    rows = [
+        (name, scores.alone(name, None), chosen.count(name), *lost.get(name, unknown))
+        for name in scores.clips.plan.channel_names
+    ]
+    table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
+    return table.sort_values(["folds", "alone"], ascending=False, kind="stable")
+
+
+# ---- the section
 
 
 def answer(page: PageInputs) -> Section:
@@ -108,8 +211,8 @@ def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
 def read_features(file: Path) -> pd.DataFrame:
     """The table of features, see `FEATURE_COLUMNS`."""
     with damage_named(file, f"repeat {make_command('answer')}"):
-        table = pd.read_csv(file, dtype=TEXTS)[list(FEATURE_COLUMNS)]
-        return table.fillna({"about": ""}).astype(dict.fromkeys(NUMBERS, float))
+        table = pd.read_csv(file, dtype={"feature": str})[list(FEATURE_COLUMNS)]
+        return table.astype(dict.fromkeys(NUMBERS, float))
 
 
 # ---- sentences
@@ -131,7 +234,7 @@ def alone(features: pd.DataFrame, score: str) -> str:
     """The features with the highest scores alone, from the table of candidates."""
     best = features.nlargest(NAMED, "alone")
     texts = [f"{row.feature} {percent(row.alone)} %" for row in best.itertuples()]
-    sentence = f"By linear, {score}: {', '.join(texts)}."
+    sentence = f"By an exact model, {score}: {', '.join(texts)}."
     if len(features) > 1:
         sentence += (
             f" The first of {len(features)} features is selected by this score, so it"
@@ -154,8 +257,8 @@ def recommended(config: ChoiceConfig, *, chance: bool) -> str:
     different = counted(len({*config.sets}), "set")
     return (
         f"undecided: {folds} chose {different}; for later use {config.recommended},"
-        f" which has {percent(config.recommended_score)} % by linear, on folds that"
-        " chose it, so this is optimistic"
+        f" which has {percent(config.recommended_score)} % by an exact model, on folds"
+        " that chose it, so this is optimistic"
     )
 
 

@@ -9,13 +9,13 @@ ROOM = Room(
     fills={"importance": ("importance.json", "scores.csv")},
     commands={
         "importance": Command(
-            "featurestack.rooms.importance.functions:make_importance",
+            "featurestack.rooms.importance.measure:make_importance",
             "featurestack.rooms.importance.options:ImportanceOptions",
             "Measure what each feature is worth, alone and beside the others.",
             python="importance",
         ),
         "curve": Command(
-            "featurestack.rooms.importance.functions:make_curve",
+            "featurestack.rooms.importance.measure:make_curve",
             "featurestack.rooms.importance.options:CurveOptions",
             "Measure the score against the number of training recordings.",
             python="curve",
@@ -27,7 +27,7 @@ NAMES = ("importance", "importance_by_class", "curve")
 
 @ROOM.functions("importance", "curve")
 def load_functions() -> Loaded:
-    from featurestack.rooms.importance.functions import curve, importance
+    from featurestack.rooms.importance.measure import curve, importance
 
     return importance, curve
 

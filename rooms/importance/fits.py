@@ -1,65 +1,120 @@
-"""Fits of an exact model to sets of features, with the folds, clips and numbers of
-`make train`: no fit uses test clips.
+"""Fits of exact models to feature sets of the same clips, whose numbers are read once.
 
-The numbers of each clip are read once for all sets.
+Clips and folds are those of `make train`, and so are the solutions; no fit uses test
+clips. `answer` chooses by these fits too.
+
+Conventions: N clips of the cache, D numbers of a clip.
 """
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import part_of
-from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.splits import Split
+from featurestack.features_cache.splits import Split, fold_split
+from featurestack.linear import logistic, ridge
 from featurestack.rooms.importance.options import FitOptions
 from featurestack.scores.metrics import Floats
 from featurestack.scores.tasks.base import clip_metric
 from featurestack.scores.tasks.registry import require_clips
-from featurestack.train.compute import Compute
-from featurestack.train.fold_data import (
-    ClipMoments,
-    FoldData,
-    Resident,
-    load_fold,
-    measure_clips,
-)
-from featurestack.train.folds import draw_network, split_folds
+from featurestack.train.fold_data import chunked, read_usable
+from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan
-from featurestack.train.trainer import trainer_of
 
-MODELS = ("linear", "ridge")  # exact: equal clips give equal fits, in seconds
-FeatureSet = frozenset[str]
+LINEAR, RIDGE = "linear", "ridge"
+
+Numbers: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class FitPlan:
-    """The features that one call measures, and its folds."""
+class Clips:
+    """The clips of a run as exact models read them."""
 
-    plan: Plan  # a run with the channels of all features
-    names: tuple[str, ...]  # a feature, or several joined by +
-    clips: ClipMoments
-    splits: Mapping[int, Split]  # fold -> split
+    plan: Plan  # the plan of a run with all channels
+    numbers: Mapping[str, Numbers]  # channel -> (N, D), a row for each cached clip
+    blocks: Mapping[str, Sequence[int]]  # channel -> numbers of each of its layers
+    unusable: Mapping[str, str]  # clip id -> why it cannot be read
 
-    @property
-    def owners(self) -> NDArray[np.str_]:
-        """(C,) the feature that each channel belongs to."""
-        return np.repeat(self.names, [len(name.split("+")) for name in self.names])
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        table = self.plan.table
+        return table[~table["clip_id"].isin(list(self.unusable))]
+
+    @cached_property
+    def splits(self) -> dict[int, Split]:
+        """Every fold's clips, also of folds that the protocol never tests."""
+        folds = sorted(self.table["fold"].unique().tolist())
+        return {fold: fold_split(self.table, fold) for fold in folds}
+
+    def trained(self, fold: int) -> Positions:
+        return self.plan.cache.positions(self.splits[fold].train)
+
+    def tested(self, fold: int) -> Positions:
+        return self.plan.cache.positions(self.splits[fold].test)
+
+    def width(self, features: str) -> int:
+        """The numbers of a clip of a feature set."""
+        return sum(self.numbers[name].shape[1] for name in features.split("+"))
+
+    def x(self, features: str) -> Numbers:
+        """(N, D) the numbers of a feature set."""
+        if not features:
+            return np.zeros((len(self.plan.cache.clips), 0), np.float32)
+        return np.concatenate([self.numbers[name] for name in features.split("+")], 1)
+
+    def fitted(
+        self, features: str, model: str, train: Positions
+    ) -> Callable[[Numbers], Floats]:
+        """The logits of `linear` or `ridge` for numbers of clips; the shares of the
+        classes without a feature, and if the training clips are of one class.
+        """
+        classes = len(self.plan.classes)
+        shares = self.plan.indicator(train).mean(axis=0)
+        if not features or np.isin(shares, [0, 1]).all():
+            return lambda tested: np.tile(shares, (len(tested), 1))
+        names = features.split("+")
+        x, targets = self.x(features)[train], self.plan.targets[train]
+        if model == RIDGE:
+            blocks = [width for name in names for width in self.blocks[name]]
+            groups = self.plan.cache.clips["group"].to_numpy()[train]
+            return ridge.fit(x, targets, classes, blocks, groups).logits
+        widths = [self.numbers[name].shape[1] for name in names]
+        return logistic.fit(x, targets, classes, logistic.strengths(widths)).logits
 
 
-def make_fit_plan(options: FitOptions, least: int = 2) -> FitPlan:
-    """The plan of a call with `least` features; RequestError if an option does not
-    fit.
+def read_clips(plan: Plan) -> Clips:
+    """Read each channel of the plan once."""
+    cache = plan.cache
+    as_stored = Statistics.restore({"norm": "none", "centre": 0.0, "scale": 1.0})
+    numbers, blocks = {}, {}
+    unusable: dict[str, str] = {}
+    for name, channel in zip(plan.channel_names, plan.channels, strict=True):
+        spec = replace(plan.input, channels=(channel,))
+        x = np.zeros((len(cache.clips), *spec.widths), np.float32)
+        for positions in chunked(plan.table.index.to_numpy()):
+            readable, values = read_usable(cache, channel, positions, unusable)
+            prepared = spec.prepare([values], [as_stored], cache.filled[readable])
+            x[readable] = prepared.flatten(1).numpy()
+        numbers[name] = x
+        blocks[name] = replace(plan, input=spec).blocks
+    return Clips(plan, numbers, blocks, unusable)
+
+
+def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Clips]:
+    """The features of a call, each a channel or several joined by +, and the clips;
+    RequestError if there are fewer than `least`.
     """
     groups = parse_list(options.features, cache_of(options).features)
     words = [str(channel) for group in groups for channel in group]
@@ -72,75 +127,30 @@ def make_fit_plan(options: FitOptions, least: int = 2) -> FitPlan:
         raise RequestError(
             f"FEATURES={options.features}: expected two or more different features"
         )
-    if plan.model.name not in MODELS:
-        raise RequestError(
-            f"MODEL={options.model}: the fits are exact, by {', '.join(MODELS)}"
-        )
-    clips = measure_clips(plan)
-    splits = split_folds(plan, plan.folds, clips.unusable)
-    return FitPlan(plan, names, clips, splits)
+    return names, read_clips(plan)
 
 
-@dataclass(frozen=True)
-class LoadedFolds:
-    """The numbers of every fold's clips; a fit takes those of its features."""
+def answers_of_folds(
+    clips: Clips, features: str, model: str, trained: Mapping[int, Positions]
+) -> Floats:
+    """(n, K) the answers to the folds' test clips; `trained` are the training clips of
+    each fold.
+    """
 
-    fits: FitPlan
-    owners: NDArray[np.str_]  # (D,) the feature that each number belongs to
-    data: Mapping[int, FoldData]  # fold -> data; clips' values are (clips, D, 1, 1)
+    def answers(fold: int) -> Floats:
+        logits = clips.fitted(features, model, trained[fold])
+        return logits(clips.x(features)[clips.tested(fold)])
 
-    @property
-    def tested(self) -> Positions:
-        """(N,) the test clips of all folds."""
-        return np.concatenate([data.test for data in self.data.values()])
-
-    def score(self, features: FeatureSet) -> Floats:
-        """(N,) each test clip's part of the score by a fit to these features."""
-        plan = self.fits.plan
-        # a solution takes one thread: the folds' are found side by side
-        with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
-            answers = [*threads.map(partial(self.answers, features), self.data)]
-        clips = plan.cache.clips.iloc[self.tested]
-        labels = plan.indicator(self.tested)
-        return clip_metric(plan.task).clip_scores(
-            labels, np.concatenate(answers), clips
-        )[1]
-
-    def answers(
-        self, features: FeatureSet, fold: int, train: Positions | None = None
-    ) -> NDArray[np.float32]:
-        """(n, K) probabilities of the fold's test clips, as `make train` predicts them.
-        `train` are fewer training clips than the fold has.
-
-        Without a feature, or without two classes to choose from, the probabilities are
-        the classes' shares of the training clips.
-        """
-        plan = self.fits.plan
-        data = self.data[fold]
-        if train is not None:
-            data = replace(data, train=train)
-        shares = plan.indicator(data.train).mean(axis=0)
-        # fewer clips may have one class
-        if not features or np.isin(shares, [0, 1]).all():
-            return np.tile(shares.astype(np.float32), (len(data.test), 1))
-        of_channels = np.isin(self.fits.owners, list(features))
-        channels = tuple(itertools.compress(plan.input.channels, of_channels))
-        narrow = replace(plan, input=replace(plan.input, channels=channels))
-        assert isinstance(data.source, Resident), "the numbers fit into memory"
-        source = data.source.columns(np.isin(self.owners, list(features)))
-        data = replace(data, plan=narrow, source=source)
-        trainer = trainer_of(narrow)(data, draw_network(narrow, fold), Compute())
-        trainer.train_epoch(progress(label="", unit="", silent=True))
-        return trainer.predict(data.test, exact=True)
+    # a solution takes one thread: the folds' are found side by side
+    with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
+        return np.concatenate([*threads.map(answers, trained)])
 
 
-def load_folds(fits: FitPlan) -> LoadedFolds:
-    """Load the numbers of every fold's clips into memory."""
-    Compute().prepare()
-    plan = fits.plan
-    owners = np.repeat(fits.owners, plan.input.widths)
-    data = {
-        fold: load_fold(plan, fold, split, fits.clips, "cpu")
-        for fold, split in fits.splits.items()
-    }
-    return LoadedFolds(fits, owners, data)
+def clip_scores(clips: Clips, features: str, model: str) -> Floats:
+    """(n,) each test clip's part of the score by fits to a feature set."""
+    plan = clips.plan
+    trained = {fold: clips.trained(fold) for fold in plan.folds}
+    answers = answers_of_folds(clips, features, model, trained)
+    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
+    labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
+    return clip_metric(plan.task).clip_scores(labels, answers, table)[1]

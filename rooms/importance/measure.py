@@ -1,26 +1,39 @@
-"""`make importance`: what each feature is worth, alone and beside the others.
+"""`make importance`: what each feature is worth, alone and beside the others; `make
+curve`: the score against the number of training recordings.
 
 An exact model is fitted to all features, to all but each one, to each one alone and to
 each one beside the base. A report reads the folder of the fits' scores.
+
+For a curve it is fitted to each feature set on an eighth, a quarter, half and all of
+the training recordings of each fold, and scored on all test clips. Parts are
+stratified, and each lies within the next larger one. If a curve still rises at its end,
+more recordings help more than another model.
 """
 
+import io
 import json
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import percent, points
+from featurestack.commandline.options import part_of
+from featurestack.commandline.quantities import points
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.splits import draw_groups
+from featurestack.interface import takes
 from featurestack.results.composition import composed_from
 from featurestack.results.config import digest, to_json
 from featurestack.rooms.importance.fits import (
-    FeatureSet,
-    FitPlan,
-    load_folds,
-    make_fit_plan,
+    Clips,
+    answers_of_folds,
+    clip_scores,
+    read_features,
 )
 from featurestack.rooms.importance.folder import (
     CLIP_COLUMNS,
@@ -28,67 +41,68 @@ from featurestack.rooms.importance.folder import (
     NONE,
     ImportanceConfig,
     ImportanceFolder,
+    importance_summary,
+    importance_tables,
 )
-from featurestack.rooms.importance.options import ImportanceOptions
-from featurestack.rooms.importance.tables import MEASURES, measures_table
+from featurestack.rooms.importance.options import (
+    CurveOptions,
+    FitOptions,
+    ImportanceOptions,
+)
+from featurestack.scores.bootstrap import accuracy_interval
+from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import Lock
-from featurestack.storage.own_files import OwnFiles
+from featurestack.storage.own_files import OwnFiles, own_file
 
 RECORD = ".importance-files.json"
+CURVE_RECORD = ".curve.json"
+# part of the training recordings -> its share
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
 
-def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
+def measure_importance(options: FitOptions) -> ImportanceFolder:
     """The folder of a call; its fits are made unless it has them."""
-    fits = make_fit_plan(options)
-    path = fits.plan.path.with_name(FOLDER)
+    features, clips = read_features(options, least=2)
+    sides = [(fold, clips.splits[fold]) for fold in clips.plan.folds]
+    splits = [[fold, list(split.train), list(split.test)] for fold, split in sides]
+    hash_ = digest([features, clips.plan.content, splits])
+    path = clips.plan.path.with_name(FOLDER)
     lock = Lock(path / ".lock")
     if not lock.take():
         tell("waiting: another process measures importance")
     with lock:
-        hash_ = fits_hash(fits)
         with suppress(RequestError, OSError):  # none yet, or a damaged one
             if ImportanceFolder(path).config.hash == hash_:
                 return ImportanceFolder(path)
-        write_scores(fits, path, hash_)
+        write_scores(features, clips, path, hash_)
     return ImportanceFolder(path)
 
 
-def fits_hash(fits: FitPlan) -> str:
-    """The digest of all that the scores depend on."""
-    content = {**fits.plan.content}
-    options = {**content.pop("options"), "features": fits.names}
-    sides = [
-        [fold, list(split.train), list(split.test)]
-        for fold, split in fits.splits.items()
-    ]
-    return digest([options, content, sides])
-
-
-def write_scores(fits: FitPlan, path: Path, hash_: str) -> None:
+def write_scores(
+    features: tuple[str, ...], clips: Clips, path: Path, hash_: str
+) -> None:
     """Make the fits and write their scores, importance.json last."""
     own = OwnFiles(path, RECORD)
     for name in ("scores.csv", "importance.json"):
         own.require(name, "RUNS")
     (path / "importance.json").unlink(missing_ok=True)
-    plan = fits.plan
-    task = plan.training.task
+    plan = clips.plan
     config = ImportanceConfig(
         dataset=plan.dataset,
         hash=hash_,
         synthetic=plan.cache.synthetic,
         model=plan.model.name,
-        task=task,
+        task=plan.training.task,
         classes=plan.classes,
-        features=fits.names,
-        composed_from=composed_from(fits.names, plan.path.parent, task),
+        features=features,
+        composed_from=composed_from(features, plan.path.parent, plan.training.task),
     )
-    folds = load_folds(fits)
-    table = plan.scored(folds.tested, fold=plan.cache.clips["fold"])
+    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
+    table = plan.scored(tested, fold=plan.cache.clips["fold"])
     table = table[[*CLIP_COLUMNS]].reset_index(drop=True)
-    for column, features in progress(
-        config.sets.items(), label="importance", unit="fits"
-    ):
-        table[column] = folds.score(FeatureSet(features))
+    for column in progress(config.sets, label="importance", unit="fits"):
+        fitted = "" if column == NONE else column
+        table[column] = clip_scores(clips, fitted, config.model)
     if not plan.task.multilabel:
         # the best constant answer, whatever the folds' own shares are
         table[NONE] = table["target"].value_counts(normalize=True).iloc[0]
@@ -97,27 +111,152 @@ def write_scores(fits: FitPlan, path: Path, hash_: str) -> None:
     own.write({"importance.json": json.dumps(to_json(config), indent=2) + "\n"})
 
 
-def importance_summary(folder: ImportanceFolder) -> str:
-    """A line for each feature: its score alone, points lost without it, and added."""
-    config = folder.config
-    tests = measures_table(folder).set_index(["feature", "measure"])
+# ---- the curve
+
+
+def measure_curve(options: CurveOptions) -> pd.DataFrame:
+    """A row for each feature set and part of the training recordings: features, part,
+    recordings and clips (means over folds), and mAP, or accuracy with the ends of its
+    95 % interval.
+    """
+    if options.out:  # before the work
+        own_file(options.out, CURVE_RECORD, "OUT")
     rows = []
-    for name in config.features:
-        row = [name]
-        for measure in MEASURES:
-            text = "the base"
-            if (name, measure) in tests.index:
-                test = tests.loc[(name, measure)]
-                text = points(test["mean"])
-                if pd.notna(test["low"]):
-                    text += f" ({points(test['low'])} to {points(test['high'])})"
-            row.append(text)
-        row[1] = f"{percent(tests.loc[(name, 'alone'), 'score'])} %: {row[1]}"
-        rows.append(row)
-    header = ("", "alone: above chance", "lost without it", f"added to {config.base}")
-    every = folder.scores[config.column(*config.features)].mean()
-    legend = (
-        f"{len(folder.scores):,} test clips; all features together {percent(every)} %"
-        f" {config.score}, by {config.model}; points with 95 % intervals"
-    )
-    return f"{text_table(rows, header)}\n{legend}"
+    for channels in parse_list(options.features):
+        features = "+".join(map(str, channels))
+        asked = part_of(options, FitOptions, features=features)
+        (channels_named,), clips = read_features(asked, least=1)
+        for part in PARTS:
+            tables = {
+                fold: trained_on(clips, fold, part, options.seed)
+                for fold in clips.plan.folds
+            }
+            trained = {fold: table.index.to_numpy() for fold, table in tables.items()}
+            answers = answers_of_folds(clips, channels_named, options.model, trained)
+            recordings = [table["group"].nunique() for table in tables.values()]
+            row = {
+                "features": features,
+                "part": part,
+                "recordings": float(np.mean(recordings)),
+                "clips": float(np.mean([len(table) for table in tables.values()])),
+                **score_of(clips, answers),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def trained_on(clips: Clips, fold: int, part: str, seed: int) -> pd.DataFrame:
+    """The training clips of a fold, from one of PARTS of its recordings.
+
+    Parts are stratified, and each lies within the next larger one.
+    """
+    table = clips.plan.table.loc[clips.trained(fold)]
+    if PARTS[part] == 1:
+        return table
+    rng = np.random.default_rng([seed, fold])
+    left_out = draw_groups(table, 1 - PARTS[part], rng)
+    return table[~table["group"].isin(left_out)]
+
+
+def score_of(clips: Clips, answers: NDArray[np.floating]) -> dict[str, float]:
+    """The task's score of the tested clips, with its interval if it is quick."""
+    plan = clips.plan
+    metric = clip_metric(plan.task)
+    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
+    labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
+    score = metric.score(labels, answers, table["fold"].to_numpy())
+    scores = {plan.task.score: score}
+    if metric.pooled:
+        return scores
+    right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
+    correct = right[:, None].astype(float)
+    groups = table["group"].to_numpy()
+    ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
+    return scores | {"low": low, "high": high}
+
+
+def write_curve(curve: pd.DataFrame, file: Path) -> None:
+    """Write the table to a CSV file, and its figure beside it as SVG."""
+    from featurestack.analysis.figures.drawing import draw
+    from featurestack.analysis.figures.saving import SAVED_WITH
+
+    content = io.BytesIO()
+    draw("curve", curve=curve).savefig(content, format="svg", **SAVED_WITH[".svg"])
+    figure = file.with_suffix(".svg")
+    own = own_file(file, CURVE_RECORD, "OUT")
+    own.require(figure.name, "OUT")
+    own.write({file.name: curve.to_csv(index=False), figure.name: content.getvalue()})
+
+
+def curve_summary(curve: pd.DataFrame) -> str:
+    """The curves as a table, and what their ends say."""
+    score = next(name for name in ("map", "accuracy") if name in curve)
+    title = {"map": "mAP"}.get(score, score)
+    digits = {"recordings": 1, "clips": 0}
+    shown = curve.copy()
+    for name, numbers in shown.select_dtypes("float").items():
+        shown[name] = [f"{number:,.{digits.get(str(name), 3)}f}" for number in numbers]
+    titles = {"part": "part of the recordings", score: title}
+    titles |= {"low": "95 % interval from", "high": "to"}
+    header = [titles.get(name, name) for name in shown]
+    lines = [text_table(shown.to_numpy().tolist(), header)]
+    for features, rows in curve.groupby("features", sort=False):
+        gain = rows[score].iloc[-1] - rows[score].iloc[-2]
+        line = (
+            f"{features}: the second half of the recordings brings {points(gain)}"
+            f" points of {title} in this one draw"
+        )
+        if "low" in rows:
+            halves = (rows["high"] - rows["low"]).iloc[-2:] / 2
+            reach = float(np.hypot(*halves))
+            line += f" (about {points(gain - reach)} to {points(gain + reach)})"
+        lines.append(line)
+    lines.append("the model is small, so only the shape of a curve counts")
+    return "\n".join(lines)
+
+
+# ---- commands and functions
+
+
+def make_importance(options: ImportanceOptions) -> None:
+    """Measure what each feature is worth, alone and beside the others."""
+    print(importance_summary(measure_importance(options)))
+
+
+def make_curve(options: CurveOptions) -> None:
+    """Measure the score against the number of training recordings."""
+    print(curve_summary(curve_of(options)))
+    if options.out:
+        print(f"{options.out} and {options.out.with_suffix('.svg')}")
+
+
+def curve_of(options: CurveOptions) -> pd.DataFrame:
+    """The table of a curve, which is written if a file is named."""
+    table = measure_curve(options)
+    if options.out:
+        write_curve(table, options.out)
+    return table
+
+
+@takes(ImportanceOptions, "features")
+def importance(options: ImportanceOptions) -> dict[str, pd.DataFrame]:
+    """`make importance`: the worth of each feature, alone and beside the others, from
+    fits of an exact model with and without it.
+
+    It returns three tables: `features`, what each feature gives alone, what is lost
+    without it and what it adds to the base, each with interval and p; `classes`, the
+    same by class; `smaller`, the best smaller sets and whether they are as good.
+
+        fs.importance("mel mfcc chroma", dataset="synth")["features"]
+    """
+    return importance_tables(measure_importance(options))
+
+
+@takes(CurveOptions, "features")
+def curve(options: CurveOptions) -> pd.DataFrame:
+    """`make curve`: the score of feature sets by the number of training recordings, a
+    row for each set and part of the recordings.
+
+        fs.curve("mel mel+mfcc", dataset="synth")
+    """
+    return curve_of(options)

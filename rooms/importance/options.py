@@ -1,6 +1,7 @@
 """The options of `make importance` and `make curve`."""
 
 from pathlib import Path
+from typing import Literal
 
 from featurestack.commandline.options import SEED, DatasetOptions, RunsOptions, option
 from featurestack.scores.tasks.registry import task_choices
@@ -10,9 +11,7 @@ class FitOptions(DatasetOptions, RunsOptions):
     """Feature sets, and the exact model that is fitted to them."""
 
     features: str
-    model: str = option(
-        "linear", "an exact model, perhaps with its own options: linear@C=1"
-    )
+    model: Literal["linear", "ridge"] = option("linear", "an exact model")
     task: str = option(
         "auto",
         "labels to predict: classes, categories or tags; auto: by the labels",

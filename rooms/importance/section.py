@@ -28,8 +28,11 @@ from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, percent, plural
 from featurestack.commandline.spelling import make_command
-from featurestack.rooms.importance.folder import FOLDER, ImportanceFolder
-from featurestack.rooms.importance.tables import importance_tables
+from featurestack.rooms.importance.folder import (
+    FOLDER,
+    ImportanceFolder,
+    importance_tables,
+)
 
 NAMED = 4  # features whose loss the first screen states
 
@@ -150,11 +153,10 @@ def what_matters(
             " folds; no interval here corrects that, so no smaller set is named."
         )
         return [text]
-    smaller = tables["smaller"].to_dict("records")
-    if not smaller:
+    if tables["smaller"].empty:
         return [f"All {measured_features(folder)}, are not clearly better than chance."]
     losses = tables["features"].query("measure == 'lost'").to_dict("records")
-    sentences = [smaller_set(smaller, folder), lost_by_feature(losses)]
+    sentences = [smaller_set(tables["smaller"], folder), lost_by_feature(losses)]
     if unmeasured := [name for name in dict.fromkeys(best) if name not in features]:
         sentences.append(
             f"Importance was not measured for {listed(unmeasured)}, which the best"
@@ -163,29 +165,21 @@ def what_matters(
     return sentences
 
 
-def smaller_set(rows: Sequence[Row], folder: ImportanceFolder) -> str:
-    """The smallest set that the interval allows to be called as good; else the smallest
-    that may be, or the one that loses least. `rows` are those of `smaller_sets`.
+def smaller_set(table: pd.DataFrame, folder: ImportanceFolder) -> str:
+    """The smallest set that the interval allows to be called as good, from the table of
+    `smaller_sets`.
     """
-    good = [row for row in rows if row["verdict"] == "as good"]
-    possible = [row for row in rows if row["enough"] and row["verdict"] == "open"]
-    row = [*good, *possible, min(rows, key=lambda row: row["lost"])][0]
-    lost, low, high = row["lost"], row["low"], row["high"]
-    difference = f"{unsigned(abs(lost))} points {'more' if lost < 0 else 'less'} than"
-    interval = ""
-    if pd.notna(low):
-        ends = (-high, -low) if lost < 0 else (low, high)
-        interval = f"; difference {unsigned(ends[0])} to {unsigned(ends[1])}"
-    text = (
-        f"{row['features']} {percent(row['score'])} %, {difference} all"
-        f" {measured_features(folder)} ({percent(row['of'])} %{interval}):"
+    every = f"all {measured_features(folder)} ({percent(table['of'].iloc[0])} %)"
+    good = table[table["verdict"] == "as good"].to_dict("records")
+    if not good:
+        return f"No smaller set is shown to be as good as {every}."
+    row = good[0]
+    lost = f"{unsigned(row['lost'])} points ({unsigned(row['low'])} to"
+    return (
+        f"{row['features']} {percent(row['score'])} % is as good as {every}: it loses"
+        f" {lost} {unsigned(row['high'])}), which is within a twentieth of what all"
+        " give above chance."
     )
-    words = {
-        "as good": "it is as good, within a twentieth of what all give above chance.",
-        "worse": "no smaller set that was fitted is as good.",
-        "open": "whether it is as good is open.",
-    }
-    return f"{text} {words[row['verdict']]}"
 
 
 def lost_by_feature(rows: Sequence[Row]) -> str:

@@ -13,16 +13,18 @@ from featurestack.features_cache import external
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
-from featurestack.rooms.answer import chosen_run
+from featurestack.rooms.answer import section
 from featurestack.rooms.answer.answer import find_answer
 from featurestack.rooms.answer.choice import (
+    Candidate,
     Scores,
     choose,
+    parts_of,
     pruned,
-    read_clips,
     recommend,
 )
 from featurestack.rooms.answer.options import AnswerOptions
+from featurestack.rooms.importance.fits import read_clips
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.analysis.made_runs import no_figures
@@ -70,7 +72,7 @@ def scores_of(folder, place, names):
     scores = Scores(clips, place)
     scores.read()
     for name in names:
-        scores.add(name, [None, *clips.plan.folds])
+        scores.add(scores.ranked_by(name), [None, *clips.plan.folds])
     return scores
 
 
@@ -99,7 +101,7 @@ def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
         chosen = {None: choose(scores, names, None)}
         for number in range(4):
             chosen[number] = choose(scores, names, int(1 + folds[number]))
-        found.append((chosen, [scores.mean(name, None) for name in names]))
+        found.append((chosen, [scores.alone(name, None) for name in names]))
     assert found[0][0] == found[1][0]
     assert found[0][1] == pytest.approx(found[1][1])
 
@@ -112,7 +114,7 @@ def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
     clips = clips_of(tmp_path / "d", tmp_path, ["f0"])
     table = clips.plan.cache.clips
     chosen_for = set()
-    for part in clips.parts:
+    for part in parts_of(clips):
         for outer, scored in part.scored.items():
             chosen_for.add(outer)
             used = table.iloc[[*part.train, *scored]]
@@ -152,9 +154,26 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
 )
 def test_a_vector_needs_what_texture_adds_to_a_map(of_map, vector, expected):
     """`texturenet`, which takes maps alone, has about as much more than `linear`."""
-    both = {"embedding+mel": 0.5, "mel+embedding": 0.5}
-    scores = made_scores({"mel": of_map, "embedding": vector, **both}, {"mel"})
-    assert choose(scores, ["mel", "embedding"], 1) == expected
+    scores = made_scores({"mel": of_map, "embedding": vector}, {"mel"})
+    model = "texturenet" if expected == "mel" else "linear"
+    assert choose(scores, ["mel", "embedding"], 1) == (expected, model)
+
+
+def test_a_set_is_tried_by_both_exact_models_and_a_wide_one_by_ridge_alone(tmp_path):
+    def values(target, fold):
+        """Each class is a range of a circle's radius, so that no line parts them."""
+        rng = np.random.default_rng(2)
+        angle = rng.uniform(0, 2 * np.pi, len(target))
+        circle = np.column_stack([np.cos(angle), np.sin(angle)]) * (1 + target)[:, None]
+        return {"circle": circle, "wide": rng.normal(size=(len(target), 10_001))}
+
+    brought(tmp_path / "d", values)
+    names = ["circle", "wide"]
+    scores = scores_of(tmp_path / "d", tmp_path, names)
+    assert choose(scores, names, 1) == ("circle", "ridge")
+    of_ridge = Candidate("circle", "ridge"), Candidate("circle", "linear")
+    assert scores.mean(of_ridge[0], 1) > 0.9 > 0.6 > scores.mean(of_ridge[1], 1)
+    assert {own.model for own in scores.known if "wide" in own.features} == {"ridge"}
 
 
 def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_path):
@@ -201,7 +220,7 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
     first, *_ = (tables / "chosen_features.csv").read_text("utf-8").splitlines()
-    assert first == "feature,alone,folds,lost,lost_low,lost_high,about"
+    assert first == "feature,alone,folds,lost,lost_low,lost_high"
 
 
 def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
@@ -246,9 +265,9 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(chosen_run, "write_predictions", killed)
+    monkeypatch.setattr(section, "write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        chosen_run.write_choice(choice, {1: run}, None, made_scores({}), {}, [])
+        section.write_choice(choice, {1: run}, None, made_scores({}), {}, [])
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
@@ -256,9 +275,12 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
 
 def made_scores(by_set, maps=frozenset()):
     return SimpleNamespace(
-        clips=SimpleNamespace(maps=maps, plan=SimpleNamespace(channel_names=[])),
-        add=lambda features, outers: None,
-        mean=lambda features, outer: by_set.get(features, 0.0),
+        clips=SimpleNamespace(plan=SimpleNamespace(channel_names=[])),
+        maps=maps,
+        models=lambda features: ["linear"],
+        add=lambda candidate, outers: None,
+        alone=lambda feature, outer: by_set.get(feature, 0.0),
+        mean=lambda candidate, outer: by_set.get(candidate.features, 0.0),
     )
 
 
@@ -294,13 +316,13 @@ NAMES = ["mel", "cqt", "vqt", "modulation"]
     ],
 )
 def test_the_recommended_set_is_what_most_folds_agree_on(by_set, sets, lost, expected):
-    assert recommend(made_scores(by_set), NAMES, sets, lost) == expected
+    assert recommend(made_scores(by_set), NAMES, sets, lost).features == expected
 
 
 def test_a_feature_whose_removal_does_not_lower_the_score_is_removed():
     scores = made_scores({"mel": 0.8, "cqt": 0.7, "mel+cqt": 0.8, "mel+cqt+vqt": 0.85})
-    assert pruned(scores, "mel+cqt+vqt", 1) == "mel+cqt+vqt"
-    assert pruned(scores, "mel+cqt", 1) == "mel"
+    assert pruned(scores, "mel+cqt+vqt", 1).features == "mel+cqt+vqt"
+    assert pruned(scores, "mel+cqt", 1).features == "mel"
 
 
 def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from featurestack.commandline.quantities import points
-from featurestack.rooms.importance.curve import (
+from featurestack.rooms.importance.measure import (
     curve_summary,
     measure_curve,
     write_curve,

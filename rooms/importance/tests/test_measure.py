@@ -3,11 +3,9 @@
 import pytest
 
 import featurestack as fs
-from featurestack.rooms.importance.fits import LoadedFolds
-from featurestack.rooms.importance.measure import (
-    importance_summary,
-    measure_importance,
-)
+from featurestack.rooms.importance import measure as measuring
+from featurestack.rooms.importance.folder import importance_summary
+from featurestack.rooms.importance.measure import measure_importance
 from featurestack.rooms.importance.options import ImportanceOptions
 from tests.train.little import execute
 
@@ -39,9 +37,9 @@ def test_a_repeated_call_fits_nothing_and_a_killed_one_leaves_no_result(
     measure, monkeypatch
 ):
     fitted = []
-    score = LoadedFolds.score
+    score = measuring.clip_scores
     monkeypatch.setattr(
-        LoadedFolds, "score", lambda folds, fit: fitted.append(fit) or score(folds, fit)
+        measuring, "clip_scores", lambda *fit: fitted.append(fit) or score(*fit)
     )
     folder = measure("mel chroma")
     assert len(fitted) == 4  # none, both, and each, which is also both without one
