@@ -88,7 +88,10 @@ class Registry(dict[str, Entry]):
         if self.rooms and name in added:
             loaded: Entry = rooms.load(self.rooms, name)
             return loaded
-        raise RequestError(rooms.unknown(self.subject, name, [*self, *added]))
+        message = rooms.unknown(self.subject, name, [*self, *added])
+        if self.rooms and "did you mean" not in message:
+            message += "; LOAD=FILE.py adds those of a file of your own"
+        raise RequestError(message)
 
     def register(
         self, name: str = "", entry: Callable[[Any], Any] = lambda function: function

@@ -14,12 +14,15 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
+from featurestack.results.published_weights import FOLDER
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import KEYS, read_safely
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.plan import Plan
 from featurestack.train.weights import check_hash, fetch
 
+# the names of a ResNet's layers up to the third stage begin so
+STAGES = ("conv1", "bn1", "layer1", "layer2", "layer3")
 # torchvision's DenseNet file is from a time when module names could hold dots:
 # denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
@@ -34,7 +37,10 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
     file = Path(weights)
     if weights == "imagenet":
         file = fetch(architecture.entry.name)
-    filled = fill(network, read_weights(file), str(file))
+    state = read_weights(file)
+    if file.parent == FOLDER:
+        require_stages(state, network, file)
+    filled = fill(network, state, str(file))
     network.loaded = frozenset(filled)  # type: ignore[assignment]
 
 
@@ -58,6 +64,27 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
             f"{file} holds no state dict: expected names of layers with a tensor each"
         )
     return {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
+
+
+def require_stages(
+    state: Mapping[str, torch.Tensor], network: nn.Module, file: Path
+) -> None:
+    """RequestError if a file of models/ lacks a part of a ResNet's first three stages,
+    which training and the feature imagenet expect there.
+    """
+    expected = [key for key in network.state_dict() if key.startswith(STAGES)]
+    lacking = [key for key in expected if key not in {*state, *counters(network)}]
+    if lacking:
+        raise RequestError(
+            f"{file} lacks {lacking[0]}: models/ holds torchvision's files, or those of"
+            " the first three stages and more"
+        )
+
+
+def counters(network: nn.Module) -> set[str]:
+    """The batch norms' numbers of batches, which training does not use."""
+    names = network.state_dict()
+    return {name for name in names if name.endswith("num_batches_tracked")}
 
 
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
@@ -108,8 +135,7 @@ def fill(
         reason = f"{wrong[0]} has another shape" if wrong else "no layer has its names"
         raise RequestError(f"{source} are weights of another model: {reason}")
     network.load_state_dict(chosen, strict=False)
-    counters = {key for key in own if key.endswith("num_batches_tracked")}
-    new = own.keys() - chosen.keys() - counters
+    new = own.keys() - chosen.keys() - counters(network)
     # the largest layers that hold some of them and nothing that was filled
     kept = {key[:place] for key in chosen for place in ends(key)}
     names = set()

@@ -131,17 +131,23 @@ def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str
     published_test  whether only the dataset's published test fold is tested
     """
     aside = {"next": "the next fold", "group": "15 % of the training groups"}
-    if training.val == "none":
-        others = "the others"
-        epochs = f"epochs {training.epochs}, last epoch"
-    else:
+    others = "the others"
+    epochs = f"epochs {training.epochs}{start_in_words(training)}, last epoch"
+    if training.val != "none":
         others = f"the others without {aside[training.val]}, which validate"
-        epochs = (
-            f"epochs {training.epochs}, last epoch, and best epoch by {training.select}"
-        )
+        epochs += f", and best epoch by {training.select}"
     if published_test:
         tested = "the dataset's test fold tested"
     else:
         tested = "each fold tested"
     fitted = epochs if in_steps else "exact solution"
     return f"{tested}, trained on {others}; {fitted}"
+
+
+def start_in_words(training: Training) -> str:
+    """The weights that training begins with; '' from scratch."""
+    if not training.pretrained:
+        return ""
+    if training.weights == "imagenet":
+        return " from ImageNet's weights"
+    return f" from the weights in {Path(training.weights).name}"

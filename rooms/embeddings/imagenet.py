@@ -132,25 +132,16 @@ def _opened(path: Path, channels: int, _: int, __: int) -> "ResNet":
     from torch import nn
 
     from featurestack.train.models.resnet import ResNet, basic_block
-    from featurestack.train.pretrained import adapt, read_weights
+    from featurestack.train.pretrained import adapt, read_weights, require_stages
 
     network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=channels, classes=1)
     network.layer4 = nn.Sequential()
     network.fc = nn.Identity()  # type: ignore[assignment]
     state = read_weights(path)
+    require_stages(state, network, path)
     own = {key: state[key] for key in network.state_dict() if key in state}
-    if "conv1.weight" in own:
-        own["conv1.weight"] = adapt(own["conv1.weight"], channels)
-    try:
-        lacking = network.load_state_dict(own, strict=False).missing_keys
-        lacking = [key for key in lacking if not key.endswith("num_batches_tracked")]
-    except RuntimeError:
-        lacking = ["these shapes"]
-    if lacking:
-        raise RequestError(
-            f"{path} holds other weights than ResNet-18's first three stages: it lacks"
-            f" {lacking[0]}"
-        )
+    own["conv1.weight"] = adapt(own["conv1.weight"], channels)
+    network.load_state_dict(own, strict=False)
     # a fifth faster than contiguous kernels
     last = torch.channels_last
     return network.eval().to(memory_format=last)  # type: ignore[call-overload]

@@ -23,6 +23,8 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.predictor import Predictor
 from featurestack.results import published_weights
 from featurestack.rooms.embeddings import imagenet, networks
+from featurestack.train.models.architecture import resolve
+from featurestack.train.pretrained import start_from
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build
@@ -213,3 +215,15 @@ def test_equal_frames_at_the_end_are_left_out(weights):
     )
     louder = imagenet.embed(values + 1, "dB", 0.0)
     assert not np.array_equal(louder, imagenet.embed(values, "dB", 0.0))
+
+
+def test_a_file_of_fewer_stages_is_refused_by_the_feature_and_by_training(weights):
+    state = torch.load(weights, weights_only=True)
+    fewer = {name: value for name, value in state.items() if "layer3" not in name}
+    file = Path("models") / Path(weights).name
+    torch.save(fewer, file)
+    refusal = "lacks layer3.0.conv1.weight: models/ holds"
+    with refused(refusal):
+        imagenet.open_stages()
+    with refused(refusal):
+        start_from(build("resnet18", 3, 10, (64, 64)), resolve("resnet18"), str(file))
