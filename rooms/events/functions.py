@@ -29,8 +29,8 @@ def events(options: EventsCommand) -> Path:
 def detections(options: DetectionOptions) -> "pd.DataFrame":
     """`make predict` by a run of events: a row for each detection in the recordings.
 
-    Columns: file, start, end, label, score, time. The command's files are
-    written too; if `tables` is given, scores.csv is among them.
+    Columns: file, start, end, label, score. The command's files are written too; if
+    `tables` is given, scores.csv is among them.
 
         fs.detections("recordings", run="last", tables="labels")
     """

@@ -89,8 +89,7 @@ def find_detections(
     if not parts:
         return pd.DataFrame(columns=[*tables.COLUMNS]), problems
     detections = pd.concat(parts, ignore_index=True)
-    times = tables.clock_times(detections)
-    written = detections.assign(time=times).round(tables.DIGITS)
+    written = detections.round(tables.DIGITS)
     highest = model.sample_rate / 2
     contents = tables.detection_tables(written, files, seconds, highest)
     remarks = {name: f"truncated, {own:.1f} s lost" for name, own in lost.items()}

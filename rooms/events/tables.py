@@ -1,7 +1,6 @@
 """Tables of detections.
 
-    detections.csv              file, start, end, label, score, time (of the clock, if
-         the recording's name has one)
+    detections.csv              file, start, end, label, score
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; a header
         alone if it has no detection
     counts.csv                  recording, recorded_seconds, class, detections, seconds,
@@ -11,48 +10,17 @@
 Names stand in the tables as they are, so that every reader reads them back the same.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 
 from featurestack.results.config import digest
 
-COLUMNS = ("file", "start", "end", "label", "score", "time")
+COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
 LONGEST_NAME = 150  # bytes: 255 at most, less what is added to a name
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
-# the day and time in a recording's name
-MOMENT = re.compile(
-    r"(?<!\d)((?:19|20)\d\d)[-_]?(\d\d)[-_]?(\d\d)"
-    r"[-_T ]?(\d\d)[-_:]?(\d\d)[-_:]?(\d\d)?(?!\d)"
-)
-
-
-def begin_of(name: str) -> datetime | None:
-    """When a recording begins, if its name has the day and the time.
-
-    >>> begin_of("north/SMU1_20260514_053000.wav")
-    datetime.datetime(2026, 5, 14, 5, 30)
-    """
-    match = MOMENT.search(Path(name).name)
-    try:
-        return datetime(*map(int, match.groups("0"))) if match else None  # type: ignore[arg-type]
-    except ValueError:  # the 31st of February
-        return None
-
-
-def clock_times(detections: pd.DataFrame) -> list[str]:
-    """The time of the clock at which each detection starts; '' if it is not known."""
-    begins = {name: begin_of(name) for name in detections["file"].unique()}
-    times = []
-    for name, start in zip(detections["file"], detections["start"]):
-        begin = begins[name]
-        now = begin + timedelta(seconds=start) if begin else None
-        times.append(now.isoformat(timespec="milliseconds") if now else "")
-    return times
 
 
 def file_name(name: str) -> str:

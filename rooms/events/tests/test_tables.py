@@ -8,7 +8,6 @@ from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.predict import write_detection_tables
 from featurestack.rooms.events.tables import (
-    clock_times,
     count_detections,
     detection_tables,
 )
@@ -21,7 +20,7 @@ def write(folder, names, labels, others=()):
     """One detection in each recording, none in the others."""
     start = 0.5 + np.arange(len(names))
     columns = {"file": names, "start": start, "end": start + 0.25, "label": labels}
-    detections = pd.DataFrame({**columns, "score": 0.75}).assign(time="")
+    detections = pd.DataFrame({**columns, "score": 0.75})
     files = {name: folder / "in" / name for name in [*names, *others]}
     seconds = dict.fromkeys([*names, *others], 10.0)
     tables = detection_tables(detections, files, seconds, 4000.0)
@@ -93,11 +92,6 @@ def test_detections_are_counted_by_recording_and_class():
     assert counts["seconds"].tolist()[:-1] == [0, 2.5, 0, 0]
     assert counts["recorded_seconds"].tolist() == [7200, 7200, 5, 5, 0]
     assert counts["problem"].tolist() == ["", "", *2 * [problems["b.wav"]], "not audio"]
-
-
-def test_the_clock_is_read_from_a_name():
-    table = pd.DataFrame({"file": ["x_20240531_233000.flac", "y.wav"], "start": 1800.5})
-    assert clock_times(table) == ["2024-06-01T00:00:00.500", ""]
 
 
 def test_the_tables_of_the_last_call_are_replaced_and_its_scores_stay(tmp_path):
