@@ -181,6 +181,24 @@ def test_values_of_random_ranks_sum_to_the_map_that_noise_has():
     )
 
 
+def test_the_interval_of_rare_labels_holds_the_precision_of_many_clips():
+    """In 38 of 40 designs; without the estimate of the bias in 32."""
+    many = 400_000
+    rng = np.random.default_rng(9)
+
+    def drawn(clips, classes):
+        target = rng.random((clips, classes)) < 0.05
+        return target, rng.standard_normal(target.shape) + 1.5 * target
+
+    truth = tags.average_precision(*drawn(many, 1))[0]
+    held = 0
+    for _ in range(40):
+        seed = *drawn(150, 8), np.arange(150) % 50
+        _, low, high = tags.precision_of_seeds([seed])[-1]
+        held += low <= truth <= high
+    assert held >= 36
+
+
 def test_a_useless_model_is_rarely_better_than_chance():
     """On 25 designs of rare labels; against the prevalence it was in nearly half."""
     rng = np.random.default_rng(0)
