@@ -10,7 +10,6 @@ from featurestack.commandline.tables import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile
-from featurestack.features_cache.index import CLIPS
 from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.side_files import (
     FAILURES,
@@ -26,12 +25,8 @@ HEADER = (
     "clips done",
     "megabytes",
     "dtype",
-    "rounding",
     "units",
 )
-RECORD = ".table.json"  # of the files that `table` writes
-BATCH = 64  # clips that are read at once
-SAMPLED_CLIPS = 16  # clips whose largest value gives the rounding error
 
 
 def describe_cache(cache: Cache) -> str:
@@ -77,12 +72,9 @@ def describe_cache(cache: Cache) -> str:
 
 def described(feature: StoredFeature, stored: int) -> tuple[object, ...]:
     """A feature's cells below HEADER; `stored` is the size of its file."""
-    done = np.flatnonzero(feature.done())
-    sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
-    # the largest rounding error is half the step above the largest value
-    rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
-    shape = feature.rows, feature.frames, f"{len(done):,}", f"{stored / 1e6:.1f}"
-    return feature.stored, *shape, feature.dtype, rounding, feature.units or "-"
+    done = int(feature.done().sum())
+    shape = feature.rows, feature.frames, f"{done:,}", f"{stored / 1e6:.1f}"
+    return feature.stored, *shape, feature.dtype, feature.units or "-"
 
 
 class Verdict(NamedTuple):
@@ -103,12 +95,6 @@ def verify_cache(cache: Cache, features: str = "all") -> list[Verdict]:
         with hdf5.opened(cache.folder / INDEX) as file:
             # opening a member checks its structure
             file.visititems(lambda *member: None)
-            for name in file.keys() - {CLIPS}:  # only other programs follow these links
-                link = file.get(name, getlink=True)
-                if (link.filename, link.path) != (f"{name}.h5", "/values"):
-                    raise DamagedFile(
-                        f"{INDEX} cannot be read: {name} links to {link.filename}"
-                    )
     except DamagedFile as damage:
         return [Verdict(INDEX, damage.reason, False)]
     ids = cache.clips["clip_id"].to_numpy()

@@ -23,7 +23,7 @@ def verdict(cache, name="mine"):
     return next(verdict for verdict in verdicts if verdict.name == name)
 
 
-def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cache):
+def test_features_clips_failures_and_what_cannot_be_read_are_listed(cache):
     for name, forgotten in (("a", [1, 2]), ("b", range(8))):
         external.write_feature(cache.folder, name, np.full((8, 2), 1.5), CLIPS)
         read_header(cache.folder / f"{name}.h5").forget(np.array(forgotten))
@@ -35,14 +35,9 @@ def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cac
     assert shown.startswith(
         "brought: 8 clips, altered copies among them 0, source brought, 8000 Hz, 1 s\n"
     )
-    assert re.search(
-        r"^mine +4 +5 +8 +0\.1 +float16 +0\.00\d+ +dB$", shown, re.MULTILINE
-    )
+    assert re.search(r"^mine +4 +5 +8 +0\.1 +float16 +dB$", shown, re.MULTILINE)
     cells = [re.split(" {2,}", line) for line in shown.splitlines()]
-    assert [cell[3:7:3] for cell in cells if cell[0] in "ab"] == [
-        ["6", "0.0005"],
-        ["0", "-"],
-    ]
+    assert [cell[3] for cell in cells if cell[0] in "ab"] == ["6", "0"]
     assert "; code 0; made 20" in shown and "cut.h5 cannot be read" in shown
     assert (
         "\n1 clip could not be done" in shown
