@@ -249,8 +249,8 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
         described["parameters"] = json.loads(described["parameters"])
         for name in AXES:
             described[name] = hdf5.read_column(file, name)
-        values = hdf5.read_member(file, "values")
-        state = hdf5.read_member(file, "state")
+        values = file["values"]
+        state = file["state"]
         header = FeatureFile(
             **described,
             path=path,

@@ -39,7 +39,7 @@ def feature_names(folder: Path) -> list[str]:
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips, attributes) of a cache; as `hdf5.opened` if that fails."""
     with hdf5.opened(folder / INDEX) as file:
-        group = hdf5.read_member(file, CLIPS)
+        group = file[CLIPS]
         columns = {
             name: hdf5.decoded(hdf5.read_column(group, name)) for name in INDEX_COLUMNS
         }
