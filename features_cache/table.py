@@ -189,7 +189,6 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         ) from None
     places = given.reindex(columns=list(WINDOW_COLUMNS), fill_value=0.0)
     clean[list(WINDOW_COLUMNS)] = places.astype(np.float64)
-    refuse_carriage_returns(clean)
     ids = clean["clip_id"]
     copies = clean["copy_of"] != ""
     if not len(ids):
@@ -211,19 +210,6 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     own = clean["copy_of"].where(copies, ids)
     group_of = dict(zip(ids, clean["group"].where(~blank, own)))
     return clean.assign(group=clean["group"].where(~blank, own.map(group_of)))
-
-
-def refuse_carriage_returns(table: pd.DataFrame) -> None:
-    """RequestError for a name with a carriage return, which no CSV file keeps."""
-    for column in ("clip_id", "label", "category", "group"):
-        if column not in table:
-            continue
-        names = table[column].fillna("").astype(str)
-        if (wrong := names[names.str.contains("\r")]).size:
-            raise RequestError(
-                f"{column} {wrong.iloc[0]!r} holds a carriage return, which tables do"
-                " not keep: rename it"
-            )
 
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:

@@ -28,7 +28,6 @@ from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import (
     classes_in,
     complete,
-    refuse_carriage_returns,
     refuse_class_names,
     spans,
     too_few_classes,
@@ -228,7 +227,6 @@ def _read(options: SourceOptions) -> Listing:
 def _labelled(listing: Listing, label: str, dataset: str) -> Listing:
     """The clips with the classes of LABEL=; RequestError for labels that cannot be."""
     table = with_labels(listing.table, label)
-    refuse_carriage_returns(table)
     refuse_class_names(classes_in(table))
     if reason := too_few_classes(table):
         raise RequestError(f"DATASET={dataset}: {reason}")

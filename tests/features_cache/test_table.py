@@ -21,13 +21,6 @@ PLAIN = {
 }
 
 
-@pytest.mark.parametrize("column", ["clip_id", "label", "group"])
-def test_a_carriage_return_in_a_name_is_refused(column):
-    names = {"clip_id": ["a", "b", "c"], "label": ["x", "y", "x"], "fold": [1, 2, 1]}
-    with refused(rf"{column} 'a\\rb' holds a carriage return.*rename it"):
-        complete({**names, column: ["a\rb", "y", "z"]})
-
-
 @pytest.mark.parametrize("blank", ["", " ", None])
 def test_missing_columns_are_empty_and_a_blank_group_is_the_clips_own_or_its_originals(
     blank,
