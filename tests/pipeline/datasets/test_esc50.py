@@ -146,8 +146,7 @@ def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     assert not list(esc50.faults(folder))
     assert left_in(tmp_path) == [".making.lock", "LICENSE", "audio", "meta"]
     assert len(requested) == requests
-    shown = capsys.readouterr().out
-    assert esc50.CREDIT in shown and f"not the archive of MD5 {esc50.MD5}" in shown
+    assert esc50.CREDIT in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
