@@ -269,7 +269,7 @@ def joined(*parts: Mapping[str, T]) -> dict[str, T]:
 
 def printed_headline(found: Findings) -> str:
     """The finding with the details of its score, and the features within one model."""
-    sentences = [f"{page.say('headline', found)} {page.say('score', found)}".strip()]
-    if len(found.rows) > 1 and (features := page.say("features", found)):
-        sentences.append(features.removesuffix("."))
-    return ". ".join(sentences)
+    sentences = [page.say("headline", found), page.say("score", found)]
+    if len(found.rows) > 1:
+        sentences.append(page.say("features", found))
+    return " ".join(filter(None, sentences))

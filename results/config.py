@@ -334,6 +334,7 @@ class ChoiceConfig(EnsembleConfig):
     # the set for later use, chosen from the scores of all folds: nothing tests it
     recommended: str
     recommended_run: str  # the name of its run
+    recommended_model: str  # the model of its run
     recommended_score: float  # the score that chose it, by an exact model
     words: tuple[str, ...]  # the NAME=value words of the command
 

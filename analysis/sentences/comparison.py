@@ -3,17 +3,12 @@ the clips can show, how all this was tested, and features that scores chose, ins
 folds or on the folds that test them.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.sentences import best_of, either, ranking_of, sentence
 from featurestack.analysis.significance import FAMILY_LEVEL, POWER
 from featurestack.commandline.quantities import counted, percent, plural, points
-
-MOST_CHOSEN = 3  # features that a headline names
 
 
 def interval(f: Findings, low: float, high: float) -> str:
@@ -26,7 +21,7 @@ def interval(f: Findings, low: float, high: float) -> str:
 def sure_of_several(f: Findings) -> str:
     """The comparison of the best configuration with the others."""
     if f.state == "tie":
-        texts = [f"{probably(f)} {rival(f, f.tied[0])}: no clear difference."]
+        texts = [f"{highest(f)} {rival(f, f.tied[0])}: no clear difference."]
         others = len(f.tied) - 1
         worse = sum(row["verdict"] == "clearly worse" for row in f.rows)
         if others == 1:
@@ -40,7 +35,7 @@ def sure_of_several(f: Findings) -> str:
         return " ".join(texts)
     if f.state != "winner":
         return ""
-    texts = [f"{probably(f)} {rival(f, f.rows[1])}: clearly worse."]
+    texts = [f"{highest(f)} {rival(f, f.rows[1])}: clearly worse."]
     others = len(f.rows) - 2
     if others == 1:
         texts.append("The other one is clearly worse too.")
@@ -59,14 +54,13 @@ def rival(f: Findings, row: Row) -> str:
     )
 
 
-@sentence
-def probably(f: Findings) -> str:
-    """The score of the best configuration, its selection left out."""
+def highest(f: Findings) -> str:
+    """The score of the best configuration, and that it was chosen by it."""
     best = best_of(f)
     low, high = best["accuracy_low"], best["accuracy_high"]
     return (
-        f"The best of {len(f.rows)} configurations: 95 % interval {percent(low)} to"
-        f" {percent(high)} %."
+        f"{percent(best['accuracy'])} % ({percent(low)} to {percent(high)}) is the"
+        f" highest of {len(f.rows)} configurations, so it is optimistic."
     )
 
 
@@ -204,49 +198,6 @@ def tested(f: Findings) -> str:
             " different clips."
         )
     return text
-
-
-@sentence
-def selected(f: Findings) -> str:
-    """Says that the best one was chosen by the score that is shown."""
-    if len(f.rows) < 2:
-        return ""
-    return (
-        f"The best of {len(f.rows)} was chosen by its score on the test folds, so this"
-        " score is optimistic."
-    )
-
-
-@sentence
-def right(f: Findings) -> str:
-    """The headline of features chosen inside the folds."""
-    best = best_of(f)
-    assert f.choice is not None, "the best run is a choice"
-    score = f"{percent(best['accuracy'])} % {f.score}"
-    if ranking_of(f).uneven:
-        score += f" ({percent(best['balanced_accuracy'])} % balanced)"
-    names = len(f.choice.candidates)
-    return (
-        f"{best['model']} has {score} on {often_chosen(f.choice.sets)}, chosen from"
-        f" {counted(names, 'feature')} without the clips that test them"
-    )
-
-
-def often_chosen(sets: Sequence[str]) -> str:
-    """The features that more than half of the folds chose, the commonest at least:
-    `modulation (5 of 5 folds), mfcc (4) and others`; names alone if all folds agree.
-    """
-    counts = Counter(name for features in sets for name in features.split("+"))
-    ordered = counts.most_common()
-    named = [pair for pair in ordered if 2 * pair[1] > len(sets)][:MOST_CHOSEN]
-    named = named or ordered[:1]
-    if len(named) == len(ordered) and set(counts.values()) == {len(sets)}:
-        return either([name for name, _ in named])
-    (first, most), *others = named
-    texts = [f"{first} ({most} of {counted(len(sets), 'fold')})"]
-    texts += [f"{name} ({count})" for name, count in others]
-    rest = len(ordered) - len(named)
-    return either(texts + ["others" if rest > 1 else "one other"] * (rest > 0))
 
 
 @sentence

@@ -18,6 +18,7 @@ from featurestack.analysis.sentences import (
     sentence,
 )
 from featurestack.commandline.quantities import counted, percent, plural
+from featurestack.scores.accuracy import ACCURACY
 
 # heading on the first screen -> the sentence's name
 LEADS = {
@@ -50,58 +51,98 @@ def verdict(f: Findings, row: Row) -> str:
 
 @sentence
 def headline(f: Findings) -> str:
-    """The finding in one sentence, with what a split by clip hides."""
-    text = finding(f)
-    if f.main and best_of(f)["run"] in f.outdated:
-        text += ", on clips that have changed since"
-    warning = f.warning(SplitByClip)
-    if warning and f.main and f.state != "chance":
-        text += f", but {warning.in_headline}"
-    return text
-
-
-def finding(f: Findings) -> str:
+    """What to use, what it reaches and how sure that is, with what a split by clip
+    hides; or why nothing can be said.
+    """
     if f.state == "none":
         damaged = f.excluded.get("damaged", 0)
         if not damaged:
-            return "No run has been trained yet"
+            return "No run has been trained yet."
         are = is_or_are(damaged)
-        return f"No run can be read: {counted(damaged, 'run')} {are} damaged"
+        return f"No run can be read: {counted(damaged, 'run')} {are} damaged."
     best, main = best_of(f), ranking_of(f)
-    score = f"{percent(best['accuracy'])} % {f.score}{balanced(f)}"
-    if f.state == "one":
-        if f.choice:
-            from featurestack.analysis.sentences.comparison import right
-
-            return right(f)
-        model = f"{best['features']} with {best['model']}"
-        if main.best.foreign:
-            model = best["label"]
-        return f"One configuration so far: {model}, {score}"
     if f.state == "untested":
-        why = f"too few {plural(f.group)} for a verdict"
-        if main.composed_from:
-            why = "its set was composed on these test folds, so no verdict"
-            if main.best.missing_folds:
-                why = "the choice of its features has not ended, so no verdict"
-        highest = f"{percent(best['accuracy'])} %{balanced(f)}"
-        return f"Highest {f.score}: {best['label']}, {highest}; {why}"
-    if f.state == "chance":
-        return (
-            f"No configuration is clearly better than chance, {chance_of(main)}:"
-            f" {best['label']} has {score}"
+        text = f"{no_verdict(f)}. {best['label']} has the highest {f.score}."
+    elif f.state == "chance":
+        text = (
+            f"No configuration is clearly better than chance, {chance_of(main)}."
+            f" {best['label']} has the highest {f.score}."
         )
-    text = "features" if main.of_features else "configuration"
-    text = f"Best {text}: {best['label']}, {score}"
-    if len(f.tied) == 1:
-        return f"{text}, tied with {f.tied[0]['label']}"
-    return f"{text}, tied with {len(f.tied)} others" if f.tied else text
+    else:
+        text = advice(f)
+    if best["run"] in f.outdated:
+        text += " Its clips have changed since."
+    warning = f.warning(SplitByClip)
+    if warning and f.state != "chance":
+        text += f" But {warning.in_headline}."
+    return text
+
+
+def no_verdict(f: Findings) -> str:
+    """Why runs are not tested."""
+    best = ranking_of(f).best
+    if not best.composed_from:
+        return f"Too few {plural(f.group)} for a verdict"
+    if best.missing_folds:
+        return "No verdict, because the choice of features has not ended"
+    return "No verdict, because the features were composed on these test folds"
 
 
 def chance_of(main: Ranking) -> str:
     """`10.0 %`; of uneven classes `50.0 % balanced`."""
     chance = percent(main.against_chance.chance)
     return f"{chance} % balanced" if main.uneven else f"{chance} %"
+
+
+def advice(f: Findings) -> str:
+    """`Use mel with linear. 95 of 100 test clips are right (95 % interval 89 to 98).`
+
+    A single run is one configuration so far.
+    """
+    best = best_of(f)
+    alone = f.state == "one" and not f.choice
+    text = f"{'One configuration so far: ' if alone else 'Use '}{to_use(f)}."
+    sure = f"too few {plural(f.group)} for an interval"
+    if pd.notna(best["accuracy_low"]):
+        low, high = best["accuracy_low"], best["accuracy_high"]
+        sure = f"95 % interval {of_hundred(low)} to {of_hundred(high)}"
+    text += f" {reached(f)} ({sure})."
+    if f.choice and len({*f.choice.sets}) > 1:
+        text += " The folds chose different features: others may do as well."
+    if len(f.tied) == 1:
+        text += f" Tied with {f.tied[0]['label']}."
+    elif f.tied:
+        text += f" Tied with {len(f.tied)} others."
+    return text
+
+
+def to_use(f: Findings) -> str:
+    """The features and the model to use: of a choice those of all folds together."""
+    main = ranking_of(f)
+    if f.choice:
+        return f"{f.choice.recommended} with {f.choice.recommended_model}"
+    if main.best.trained:
+        return f"{main.best.features} with {main.setting_of(main.best)}"
+    label: str = best_of(f)["label"]
+    return label
+
+
+def reached(f: Findings) -> str:
+    """The best score: of new clips, unless the highest of several scores was taken."""
+    number = of_hundred(best_of(f)["accuracy"])
+    new = f.choice is not None or len(f.rows) == 1
+    if f.score == ACCURACY.title and new:
+        return f"About {number} of 100 new clips will be right"
+    if f.score == ACCURACY.title:
+        return f"{number} of 100 test clips are right"
+    if new:
+        return f"Its {f.score} on new clips will be about {number} %"
+    return f"Its {f.score} is {number} %"
+
+
+def of_hundred(share: float) -> str:
+    """A share in whole percent, with a decimal next to 0 and 100."""
+    return percent(share, 0 if 0.01 <= share <= 0.99 or share in (0, 1) else 1)
 
 
 def balanced(f: Findings) -> str:
@@ -113,8 +154,9 @@ def balanced(f: Findings) -> str:
 
 @sentence
 def score(f: Findings) -> str:
-    """The details that a reader needs beside the best run's score: `(95 % CI 82.0 to
-    86.1, SD over folds 1.2; 5 folds, 1 seed; each fold tested, trained on the others)`.
+    """The best run's score and what a reader needs beside it: `84.0 % accuracy (95 % CI
+    82.0 to 86.1, SD over folds 1.2; 5 folds, 1 seed; each fold tested, trained on the
+    others)`.
     """
     if f.best is None:
         return ""
@@ -130,7 +172,8 @@ def score(f: Findings) -> str:
         text += f", {counted(best['seeds'], 'seed')}"
     if main.best.config.synthetic:
         text += ", synthetic data"
-    return f"({text}; {main.best.protocol})"
+    reached = f"{percent(best['accuracy'])} % {f.score}{balanced(f)}"
+    return f"{reached} ({text}; {main.best.protocol})"
 
 
 @sentence
@@ -167,9 +210,11 @@ def sure(f: Findings) -> str:
 
 def sure_of_one(f: Findings) -> str:
     """The score of the only configuration, and whether it is above chance."""
-    best, main = best_of(f), ranking_of(f)
-    low, high = best["accuracy_low"], best["accuracy_high"]
-    text = f"95 % interval {percent(low)} to {percent(high)} %. "
+    main = ranking_of(f)
+    text = ""
+    if f.choice:
+        names = counted(len(f.choice.candidates), "feature")
+        text = f"Chosen from {names} without the clips that test them. "
     against = main.against_chance
     reached = f", {percent(against.reached)} %," if main.uneven else ""
     if main.testable:

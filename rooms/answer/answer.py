@@ -473,8 +473,6 @@ def conclude(
     lines = [
         f"  {remark}" for remark in built.remarks[built.of_check if checked else 0 :]
     ]
-    if built.state not in ("chance", "untested"):
-        lines.append(advice(question, run, score, scores.clips.plan.task.metric.title))
     lines.append(f"{name}: {built.headline}")
     if built.best != run.name:
         lines.insert(-1, f"{name}: {score} by {run.config.features}")
@@ -502,24 +500,6 @@ def conclude(
         next_command=built.next_command,
         lines=lines,
         whole=whole and built.whole,
-    )
-
-
-def advice(question: Question, run: RunFolder, score: "Score", metric: str) -> str:
-    """What to use, what it reaches on new clips, and how sure that is."""
-    config, doubt = run.config, ""
-    if isinstance(config, ChoiceConfig):
-        if len({*config.sets}) > 1:
-            doubt = " The folds chose different features: others may do as well."
-        config = RunFolder(question.runs / config.recommended_run).config
-    low, high = percent(score.low, 0), percent(score.high, 0)
-    reached = f"{metric} on new clips will be about {percent(score.mean, 0)} %"
-    if metric == "accuracy":
-        reached = f"about {percent(score.mean, 0)} of 100 new clips will be right"
-    reached = f"{reached[:1].upper()}{reached[1:]}"
-    return (
-        f"Use {config.features} with {config.model}. {reached}"
-        f" (95 % interval {low} to {high}).{doubt}"
     )
 
 

@@ -117,6 +117,7 @@ def configuration(
         exact=all(own.exact for own in trained.values()),
         recommended=config.features,
         recommended_run=later.name,
+        recommended_model=config.model,
         recommended_score=scores.mean(candidate.exact, None),
         words=tuple(command),
     )

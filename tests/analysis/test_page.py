@@ -86,7 +86,7 @@ def words(folder):
             for heading, macro in LEADS.items()
             if facts.best
         }
-        of_best = ("method", "tested", "selected", "calibrated") if facts.best else ()
+        of_best = ("method", "tested", "calibrated") if facts.best else ()
         said |= {macro: page.say(macro, facts) for macro in ("excluded", *of_best)}
         parts.append(
             f"== {name}\n"

@@ -141,6 +141,7 @@ def test_the_interval_of_a_choice_is_one_and_a_half_times_that_of_a_run(made):
     before = np.diff(rank([run]).interval).item()
     names = {"candidates": ("mel",), "sets": ("mel",), "exact": False}
     names |= {"recommended": "mel", "recommended_run": "mel-linear"}
+    names |= {"recommended_model": "linear"}
     (folder,) = run.folders
     vars(folder)["config"] = ensemble_of(folder.config, ChoiceConfig, **names)
     assert run.choice

@@ -12,38 +12,6 @@ from featurestack.analysis.sentences.comparison import excluded
 from featurestack.analysis.sentences.method import media
 
 
-@pytest.mark.parametrize(
-    ("uneven", "score"),
-    [(False, "98.3 % accuracy"), (True, "98.3 % accuracy (97.5 % balanced)")],
-)
-def test_a_choice_inside_the_folds_has_a_score_and_says_how_it_was_made(uneven, score):
-    found = SimpleNamespace(
-        main=SimpleNamespace(uneven=uneven),
-        best={"accuracy": 0.983, "balanced_accuracy": 0.975, "model": "texturenet"},
-        choice=SimpleNamespace(candidates=range(36), sets=["mel", "mel", "cqt"]),
-        score="accuracy",
-    )
-    assert comparison.right(found) == (
-        f"texturenet has {score} on mel (2 of 3 folds) and one other, chosen from 36"
-        " features without the clips that test them"
-    )
-
-
-@pytest.mark.parametrize(
-    ("sets", "said"),
-    [
-        (["gfcc"] * 5, "gfcc"),
-        (["mel+mfcc"] * 2, "mel and mfcc"),
-        (["mel", "mel", "gammatone"], "mel (2 of 3 folds) and one other"),
-        (["mel", "cqt"], "mel (1 of 2 folds) and one other"),
-        (["mel", "cqt", "rms"], "mel (1 of 3 folds) and others"),
-        (["a+b", "a+b", "a"], "a (3 of 3 folds) and b (2)"),
-    ],
-)
-def test_a_headline_names_the_features_that_most_folds_chose(sets, said):
-    assert comparison.often_chosen(sets) == said
-
-
 def two_runs(**facts):
     best = {"label": "mel+mfcc", "accuracy": 0.9, "seeds": 1, "exact": True}
     second = best | {"label": "mel", "difference": -0.05}

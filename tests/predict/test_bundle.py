@@ -49,6 +49,7 @@ def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_pat
         sets=("mel",),
         recommended="mel",
         recommended_run="mel-linear",
+        recommended_model="linear",
     )
     for config, said in (
         (own, "was trained by a loop of its own, which keeps no weights"),

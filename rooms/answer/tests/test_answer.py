@@ -107,7 +107,7 @@ def ended(whole, options, tmp_path):
 def test_one_command_goes_from_a_folder_to_the_report(whole):
     found = whole.found
     assert found.page.is_file() and found.whole
-    assert ", chosen from 2 features without the clips" in str(found)
+    assert "Chosen from 2 features without the clips" in page_text(found.page)
     advice = (
         rf"Use {re.escape(found.recommended)} with \w+\. About \d+ of 100 new clips"
     )

@@ -64,7 +64,7 @@ def test_the_document_is_whole(made, tmp_path):
         "mel (resnet18, augment none) & resnet18" in main
         and "mel & resnet18" not in main
     )
-    assert "Best configuration: mel" in main and r"100 \% of it \& more" in main
+    assert "Use mel with resnet18" in main and r"100 \% of it \& more" in main
     for heading in ("Result", "Limitations", "Data and methods"):
         assert f"\\section*{{{heading}}}" in main
     assert "not compared" not in main and "no fold" not in main  # notes for the desk
