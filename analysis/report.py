@@ -144,6 +144,7 @@ def propose(
     state = State(given=without(inputs.job.given, "RUN"))
     if cache:
         paths = cache.clips["path"]
+        changed = inputs.found.warning(ChangedAudio) is not None
         state = replace(
             state,
             frames={name: cache[name].frames for name in inputs.features},
@@ -151,11 +152,13 @@ def propose(
             untrainable=bool(untrainable(cache.clips)),
             # the audio is the user's own, and `check` may keep what it finds
             unchecked=checked is None
+            and not changed
             and may_write(cache.folder.parent)
             and inputs.job.dataset not in NAMED
             and not cache.synthetic
-            and any(is_file(path) for path in paths.head(20)),
-            incomplete=inputs.found.warning(ChangedAudio) is not None,
+            and any(is_file(path) for path in paths.head(20))
+            and has_clips(cache),
+            incomplete=changed,
             of_clips=has_clips(cache),
         )
     command, kind = next_step(with_ranking(state, inputs.found))

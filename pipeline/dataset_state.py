@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,6 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.results.next_step import State, Trained, next_step, without
 from featurestack.scores.tasks.registry import has_clips
 from featurestack.storage.files import may_write
-
-if TYPE_CHECKING:
-    from featurestack.results.run_folder import RunFolder
 
 # words of the commands that read a dataset's audio, in addition to PLACES
 OF_AUDIO = ("audio_dir", "labels", "sample_rate", "duration", "channel")
@@ -59,17 +55,12 @@ def state_of(
         done = features and present == cached
         if dataset.read_only or (done and not missing_clips(cache, features).any()):
             frames = {name: cache[name].frames for name in features}
-            outdated = []
-            for run in former_runs(options, dataset, cache):
-                config = run.training
-                own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
-                outdated.append(Trained(config.features, tuple(own), (config.seed,)))
             state = replace(
                 state,
                 of_clips=has_clips(cache),
                 incomplete=False,
                 frames=frames,
-                outdated=outdated,
+                outdated=former_runs(options, dataset, cache),
             )
     # who has trained already is not sent to `check` first
     if options.dataset in NAMED or dataset.read_only or state.outdated:
@@ -78,7 +69,7 @@ def state_of(
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
     # findings that cannot be kept would be asked for again and again
     missing = findings is None and may_write(dataset.folder)
-    return replace(state, unchecked=missing, leak=leak)
+    return replace(state, unchecked=missing and state.of_clips, leak=leak)
 
 
 def next_lines(state: State, dataset: Dataset) -> str:
@@ -104,11 +95,16 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
 
 def former_runs(
     options: SourceOptions, dataset: Dataset, cache: Cache
-) -> "list[RunFolder]":
+) -> list[Trained]:
     """The dataset's runs whose clips or values have changed since, sorted."""
     if not (options.runs / dataset.name).is_dir():
         return []
     # a dataset without runs needs no reader of runs
     from featurestack.results.training_data import changed_runs
 
-    return changed_runs(options.runs, dataset.name, cache)
+    former = []
+    for run in changed_runs(options.runs, dataset.name, cache):
+        config = run.training
+        own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
+        former.append(Trained(config.features, tuple(own), (config.seed,)))
+    return former

@@ -28,7 +28,6 @@ from featurestack.features_cache.writer import (
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.dataset_state import (
-    former_runs,
     missing_clips,
     next_lines,
     state_of,
@@ -50,7 +49,6 @@ LONGEST_AUDIO = 160
 BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
 SHOWN_FEATURES = 8  # the slowest, if there are more
-SHOWN_RUNS = 4
 # clips by which the time is foretold; the first loads and compiles, and is done twice
 MEASURED_CLIPS = 5
 MEASURED_SECONDS = 5  # least time of an extraction by which the rest is foretold
@@ -268,13 +266,7 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
         return f"{still}\nnext: {state.of_data('features', *words)}"
     if not cache.readable(asked.names).any():
         return f"no {asked.noun} is usable: nothing to train on"
-    lines = next_lines(state, asked.dataset)
-    runs = former_runs(options, asked.dataset, cache) if asked.changed else []
-    if runs:
-        named = ", ".join(run.name for run in runs[:SHOWN_RUNS])
-        more = " …" if runs[SHOWN_RUNS:] else ""
-        lines = f"runs of the clips before: {named}{more}\n{lines}"
-    return lines
+    return next_lines(state, asked.dataset)
 
 
 def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:

@@ -17,7 +17,6 @@ from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.names import FRAMING, parse_channel
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
-MOST_COMPARED = 3
 # features to try next, the first one first
 DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
 # the spectrum, its coarse shape and its modulation in time, none of which tells another
@@ -49,7 +48,7 @@ class State:
     # by cached feature; empty without a cache
     frames: Mapping[str, int] = field(default_factory=dict)
     incomplete: bool = False  # the cache lacks clips or features of today
-    unchecked: bool = False  # the audio is the user's own and `check` has not seen it
+    unchecked: bool = False  # `check` has not seen the clips, which are the user's own
     leak: bool = False  # the same audio may lie in two folds
     untrainable: bool = False  # the clips have only one class or fold
     audio: bool = True  # further features can be computed
@@ -125,7 +124,7 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
     if len(first) >= 2:
         return first
     others = [name for name in maps if name not in first]
-    return [*first, *others][:MOST_COMPARED]
+    return [*first, *others][:3]
 
 
 def complementary(names: Iterable[str]) -> str:
@@ -153,20 +152,6 @@ def untried(state: State) -> list[str]:
     return first
 
 
-def joinable(state: State, name: str, others: Iterable[str]) -> list[str]:
-    """Those of the others that can be in a set with a feature: models of frames need
-    its frame rate.
-    """
-    if state.of_clips:
-        return [*others]
-    counts = [state.frames.get(other.partition(":")[0]) for other in (name, *others)]
-    return [
-        other
-        for other, count in zip(others, counts[1:])
-        if counts[0] and count and abs(counts[0] - count) <= 1
-    ]
-
-
 # ---- commands
 
 
@@ -190,10 +175,9 @@ def first(state: State) -> str:
     """A few sets by a quick model, or a run of the only feature."""
     compared = first_compared(state.frames)
     if compared:
-        joined = joinable(state, compared[0], compared)
-        sets = [*compared, "+".join(joined)]
-        if state.of_clips:
-            sets.append(complementary(state.frames))
+        sets = compared
+        if state.of_clips:  # models of frames need features of one frame rate
+            sets = [*compared, "+".join(compared), complementary(state.frames)]
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
         command = "sweep" if len(compared) > 1 else "train"
         quick = QUICK if state.of_clips else OF_FRAMES
@@ -211,7 +195,7 @@ def combine(state: State) -> str:
     single, *others = dict.fromkeys(state.best.features.split("+"))
     if others:
         return state.again(single, *others)
-    further = joinable(state, single, untried(state))[:1]
+    further = untried(state)[:1] if state.of_clips else []
     return state.again(*further, f"{single}+{further[0]}") if further else ""
 
 
@@ -240,11 +224,7 @@ def predict_by(given: Sequence[str], run: str, audio: str = "FILE") -> str:
 # key of the reason in a report's sentences, whether a state has it, and the command; ''
 # if there is none after all
 RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] = (
-    (
-        "check",
-        lambda s: s.leak or (s.unchecked and s.of_clips),
-        lambda s: s.of_data("check"),
-    ),
+    ("check", lambda s: s.leak or s.unchecked, lambda s: s.of_data("check")),
     ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
     ("extract", lambda s: s.incomplete, features),
     ("again", lambda s: s.outdated, retrain),

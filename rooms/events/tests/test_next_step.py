@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from featurestack.results.next_step import State, Trained, next_step
 
 FINE = "@hop_length=128"
@@ -12,7 +10,7 @@ FINE = "@hop_length=128"
 def test_a_first_run_on_events_is_one_of_frames():
     given = ["DATASET=field.csv"]
     frames = {"mel": 431, "mfcc": 431}
-    command, _ = next_step(State(given, frames=frames, of_clips=False, unchecked=True))
+    command, _ = next_step(State(given, frames=frames, of_clips=False))
     assert "MODEL=linear" in command and "texturenet" not in command
     solved = [Trained(name, ("MODEL=linear",)) for name in ("mel", "mfcc")]
     after = State(
@@ -21,31 +19,11 @@ def test_a_first_run_on_events_is_one_of_frames():
     assert "texturenet" not in next_step(after)[0]
 
 
-@pytest.mark.parametrize(
-    ("frames", "features"),
-    [
-        ({"mel": 431, "mfcc": 431, "modulation": 16}, "mel mfcc mel+mfcc"),
-        (
-            {"mel": 861, f"mel{FINE}": 3445, f"mfcc{FINE}": 3446},
-            f"mel mfcc{FINE}",
-        ),
-    ],
-)
-def test_features_of_other_frame_rates_are_not_joined(frames, features):
+def test_features_of_events_are_compared_and_not_joined():
+    frames = {"mel": 861, f"mel{FINE}": 3445, f"mfcc{FINE}": 3446}
     given = ["DATASET=field.csv"]
-    command, _ = next_step(State(given, frames=frames, of_clips=False))
-    assert f"FEATURES='{features}'" in command
-
-
-def test_a_run_is_joined_by_features_of_its_frame_rate():
-    frames = {"mel": 431, "mfcc": 431, "chroma@hop_length=128": 1723}
-    after = State(
-        ["DATASET=field.csv"],
-        frames=frames,
-        of_clips=False,
-        ranked=1,
-        trained=[Trained("chroma@hop_length=128:0-5", ("MODEL=linear",), run="f/c")],
-    )
-    assert "+" not in next_step(after)[0]
-    mel = replace(after, trained=[Trained("mel", ("MODEL=linear",), run="f/m")])
-    assert "FEATURES='mfcc mel+mfcc'" in next_step(mel)[0]
+    first = State(given, frames=frames, of_clips=False)
+    assert f"FEATURES='mel mfcc{FINE}'" in next_step(first)[0]
+    trained = [Trained("mel", ("MODEL=linear",), run="f/mel")]
+    after = replace(first, ranked=1, trained=trained)
+    assert next_step(after)[0].startswith("make predict ")
