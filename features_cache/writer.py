@@ -76,8 +76,7 @@ class Wanted:
     clips: pd.DataFrame  # N rows, columns of the index
     settings: Mapping[str, str | int]  # attributes of the index
     specs: tuple[FeatureSpec, ...]  # F
-    part: slice  # rows of this run
-    hashed: slice  # rows of the clips whose audio files were looked at
+    part: slice  # rows of this run, whose audio files were looked at
 
     @property
     def names(self) -> list[str]:
@@ -189,9 +188,7 @@ def nothing_missing(wanted: Wanted) -> Missing | None:
     verified.csv; None if something is missing or the index not current.
     """
     if not wanted.read_only:
-        _, current = updated(
-            wanted.folder, wanted.clips, wanted.settings, wanted.hashed
-        )
+        _, current = updated(wanted.folder, wanted.clips, wanted.settings, wanted.part)
         if not current or claims(wanted.folder):
             return None
     lacking = missing(wanted)
@@ -253,7 +250,7 @@ class CacheWriter:
             self.files.enter_context(_ready(wanted, spec, clips))
             for spec, clips in zip(wanted.specs, self.missing.stored)
         ]
-        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.hashed)
+        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
         self.preparing.close()
         for file, todo in zip(files, self.missing.todo.T):
             rows = np.flatnonzero(todo)

@@ -115,7 +115,6 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         settings=dataset.settings,
         specs=specs,
         part=rows,
-        hashed=rows,
         dataset=dataset,
         variants=variants,
         notes=tuple(notes),

@@ -30,7 +30,6 @@ def whole(cache, spec):
         settings=settings,
         specs=(spec,),
         part=every,
-        hashed=every,
     )
 
 
