@@ -23,9 +23,6 @@ class SourceOptions(DatasetOptions, RunsOptions):
 
     archive: str = option("", "zip file that is already there, instead of a download")
     audio_dir: str = option("", "folder of the audio files, if the table is elsewhere")
-    labels: str = option(
-        "", "separator of labels in a cell of the table, in addition to ; and lists"
-    )
     group: str = option(
         "",
         "source recording of a clip: a column of the table, or a pattern with one"

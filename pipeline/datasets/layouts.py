@@ -82,7 +82,7 @@ def read_fsd50k(folder: Path) -> Listing:
             }
     clips = pd.concat(lists, ignore_index=True)
     clips = clips.assign(
-        label=split_labels(clips["labels"], ","),
+        label=split_labels(clips["labels"].str.replace(",", SEPARATOR)),
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
         # only dev.csv has the column split
         fold=clips["split"].fillna("eval").map(SIDES),

@@ -184,9 +184,7 @@ def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(word)
     if path.suffix.lower() in DATASET_TABLES and path.is_file():
-        return read_table(
-            path, Path(options.audio_dir or path.parent), separator=options.labels
-        )
+        return read_table(path, Path(options.audio_dir or path.parent))
     if options.audio_dir and (word in NAMED or path.exists()):
         raise RequestError(
             f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is"

@@ -165,7 +165,7 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
     return folds.astype(int)
 
 
-def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
+def split_labels(cells: "pd.Series[str]") -> "pd.Series[str]":
     """The labels of each cell as `dog;rain`: sorted, each once, of lists too.
 
     >>> split_labels(pd.Series(["rain; dog", "['dog', 'rain']", "[]", "owl"])).tolist()
@@ -174,8 +174,6 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
     inner = cells.str.extract(LABEL_LIST)[0]
     bare = inner.str.replace(r"""\s*['"]\s*""", "", regex=True)
     cells = cells.mask(inner.notna(), bare.str.replace(",", SEPARATOR))
-    if separator:
-        cells = cells.str.replace(separator, SEPARATOR, regex=False)
     names = cells.map(lambda cell: {*map(str.strip, cell.split(SEPARATOR))} - {""})
     return names.map(sorted).map(SEPARATOR.join)
 
@@ -216,14 +214,12 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     return clips.assign(start=start, end=end)
 
 
-def read_table(
-    path: Path, audio_dir: Path, marked: str = "", separator: str = ""
-) -> Listing:
+def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
     """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
+    Commas in a cell separate labels if the column is called `labels`.
 
     audio_dir  the folder from which relative file names begin
     marked     a column of True and False: only clips with True are read
-    separator  separator of several labels in a cell, beside `;` and lists
     """
     clips = read_csv(path)
     if marked:
@@ -235,8 +231,8 @@ def read_table(
     elif set(BIRDCLEF_COLUMNS) <= set(clips):
         others = split_labels(clips["secondary_labels"])
         clips["label"] = clips["primary_label"] + SEPARATOR + others
-    elif "label" not in clips:
-        clips = clips.rename(columns={"labels": "label"})
+    elif "labels" in clips and "label" not in clips:
+        clips["label"] = clips.pop("labels").str.replace(",", SEPARATOR)
     if "filename" not in clips:
         clips = clips.rename(columns={"file_name": "filename"})
     if not {"filename", "label"} <= set(clips):
@@ -249,12 +245,12 @@ def read_table(
             f" {','.join(ESC_COLUMNS)} or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
         )
     written = clips["label"].str.strip()
-    clips["label"] = split_labels(written, separator)
+    clips["label"] = split_labels(written)
     if {*WINDOW_COLUMNS} <= {*clips}:
         clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
     if len(unlabelled) and not (
-        separator or "start" in clips or written.str.contains(SEVERAL).any()
+        "start" in clips or written.str.contains(SEVERAL).any()
     ):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     notes = (tags_note(clips["label"]),) if has_tags(clips) else ()

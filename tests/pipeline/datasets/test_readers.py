@@ -85,21 +85,21 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
     assert table["path"].tolist() == [f"{tmp_path}/a.wav", f"{tmp_path}/b.wav"]
 
 
+LISTS = "a.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]"
 SEVERAL = {  # three clips: dog and rain, dog, none
-    "semicolons": ("filename,label\na.wav,rain; dog\nb.wav,dog\nc.wav,\n", ""),
-    "commas": ('filename,labels\na.wav,"dog,rain,dog"\nb.wav,dog\nc.wav,\n', ","),
-    "lists": ("filename,label\na.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]", ""),
+    "semicolons": "filename,label\na.wav,rain; dog\nb.wav,dog\nc.wav,\n",
+    "commas": 'filename,labels\na.wav,"dog,rain,dog"\nb.wav,dog\nc.wav,\n',
+    "lists": f"filename,label\n{LISTS}",
+    "lists of labels": f"filename,labels\n{LISTS}",
     "BirdCLEF": (
-        "primary_label,secondary_labels,filename\ndog,['rain'],a\ndog,[],b\n,[],c",
-        "",
+        "primary_label,secondary_labels,filename\ndog,['rain'],a\ndog,[],b\n,[],c"
     ),
 }
 
 
 @pytest.mark.parametrize("written", SEVERAL)
 def test_several_labels_in_a_cell_are_tags_and_the_reader_says_so(tmp_path, written):
-    text, separator = SEVERAL[written]
-    clips = listing(tmp_path, text, separator=separator)
+    clips = listing(tmp_path, SEVERAL[written])
     assert clips.table["label"].tolist() == ["dog;rain", "dog", ""]
     (note,) = clips.notes
     assert note.endswith("none: 1 clip with several, 1 with one, 1 with none")
