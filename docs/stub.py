@@ -1,5 +1,5 @@
-"""The types of `import featurestack as fs` for editors: `python -m docs.stub` writes
-featurestack/__init__.pyi.
+"""The types of `import featurestack as fs` for editors: hatch_build.py writes
+featurestack/__init__.pyi with them when the package is built or installed.
 
 A static reader does not run the decorator that gives a function the options of its
 command. The stub has each option with its type, its default and its meaning.
@@ -19,7 +19,7 @@ from featurestack.commandline.options import fields, with_rooms
 
 STUB = Path(fs.__file__).with_suffix(".pyi")
 HEAD = """\
-# Written by `python -m docs.stub`; a test compares it with the code.
+# Written when the package was built.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -148,8 +148,3 @@ def annotation(kind: typing.Any) -> str:
     if origin is typing.Literal:
         return f"Literal[{', '.join(map(repr, arguments))}]"
     return str(getattr(kind, "__name__", kind))
-
-
-if __name__ == "__main__":
-    STUB.write_text(stub(), encoding="utf-8")
-    print(STUB)

@@ -14,6 +14,6 @@ def load_options() -> Loaded:
 
 @ROOM.functions("compare")
 def load_functions() -> Loaded:
-    from featurestack.rooms.predictions.compare import compare
+    from featurestack.rooms.predictions.functions import compare
 
     return (compare,)

@@ -43,25 +43,14 @@ class Comparison:
         return f"{self.headline}\n{self.table.to_string(index=False)}"
 
 
-def compare(
-    predictions: "Mapping[str, ArrayLike]",
-    labels: "ArrayLike",
-    groups: "ArrayLike | None" = None,
-    folds: "ArrayLike | None" = None,
-    classes: "Sequence[str] | None" = None,
-) -> "Comparison":
-    """Verdicts on models that predicted the same clips, with intervals, ties and power.
-
-    predictions  model -> probabilities (N, K), an array or a data frame whose columns
-                 are the classes, or predicted classes (N,)
-    labels       (N,) true classes; several labels per clip: (N, K) of 0 and 1
-    groups       (N,) source recordings, speakers or sites, which are drawn together; by
-                 default each clip is its own
-    folds        (N,) the fold that tested each clip; by default one
-    classes      (K,) of the columns of arrays; by default the labels, sorted
-
-        fs.compare({"a": p, "b": q}, labels, groups=recordings).table
-    """
+def compared(
+    predictions: Mapping[str, ArrayLike],
+    labels: ArrayLike,
+    groups: ArrayLike | None,
+    folds: ArrayLike | None,
+    classes: Sequence[str] | None,
+) -> Comparison:
+    """What fs.compare returns."""
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
         models = {}

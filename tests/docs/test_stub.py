@@ -2,7 +2,6 @@
 
 import pytest
 
-from docs import stub
 from tests.golden.commands import ROOT
 from tests.processes import python
 
@@ -23,11 +22,6 @@ follow_imports = silent
 [mypy-torch.*,pandas.*,numpy.*,scipy.*,matplotlib.*,sklearn.*,IPython.*,h5py.*]
 follow_imports = skip
 """
-
-
-def test_the_stub_is_up_to_date():
-    """If this fails: python -m docs.stub."""
-    assert stub.stub() == stub.STUB.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
