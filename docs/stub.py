@@ -76,9 +76,10 @@ def returned_types(functions: Sequence[Callable[..., typing.Any]]) -> dict[str, 
         _, _, after = inspect.getsource(home).partition("if TYPE_CHECKING:\n")
         block, _, _ = after.partition("\n\n\n")
         for line in block.splitlines():
-            words = line.split()
-            if words[:1] == ["from"] and words[1].startswith("featurestack."):
-                modules[words[3]] = words[1]
+            origin, _, imported = line.strip().partition(" import ")
+            if origin.startswith("from featurestack."):
+                module = origin.removeprefix("from ")
+                modules |= dict.fromkeys(imported.split(", "), module)
     return modules
 
 
