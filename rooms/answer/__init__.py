@@ -26,7 +26,7 @@ ROOM = Room(
 
 @ROOM.functions("answer")
 def load_functions() -> Loaded:
-    from featurestack.rooms.answer.answer import answer
+    from featurestack.rooms.answer.functions import answer
 
     return (answer,)
 

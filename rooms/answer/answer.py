@@ -151,22 +151,6 @@ def make_answer(options: AnswerOptions) -> int:
     return 0 if found.whole else 1
 
 
-@interface.takes(AnswerOptions, "dataset", "data")
-def answer(options: AnswerOptions) -> Answer:
-    """`make answer`: from a folder of sounds to the report. Everything that is finished
-    is kept: a repeated call goes on.
-
-    `.score` is that of the procedure: each fold tested by the set in `.chosen`, which
-    was chosen without this fold. `.recommended` is the set for later use and `.run` its
-    run, `.alone` each feature's own score, `.page` the HTML file, `.headline` its
-    finding in one sentence.
-
-        found = fs.answer("my sounds")
-        found.score.mean, found.recommended
-    """
-    return find_answer(options)
-
-
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     question = ask(options)

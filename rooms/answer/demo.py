@@ -72,7 +72,7 @@ def sweep(features: str, **given: Any) -> str:
 
 
 def measure(features: str, **given: Any) -> str:
-    from featurestack.rooms.importance.measure import importance
+    from featurestack.rooms.importance.functions import importance
 
     tests = importance(features, quiet=True, **given)["features"]
     lost = tests[tests["measure"] == "lost"].set_index("feature")["mean"]

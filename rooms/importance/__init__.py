@@ -27,7 +27,7 @@ NAMES = ("importance", "importance_by_class", "curve")
 
 @ROOM.functions("importance", "curve")
 def load_functions() -> Loaded:
-    from featurestack.rooms.importance.measure import curve, importance
+    from featurestack.rooms.importance.functions import curve, importance
 
     return importance, curve
 

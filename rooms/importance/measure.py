@@ -26,7 +26,6 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
-from featurestack.interface import takes
 from featurestack.results.composition import composed_from
 from featurestack.results.config import digest, to_json
 from featurestack.rooms.importance.fits import (
@@ -42,7 +41,6 @@ from featurestack.rooms.importance.folder import (
     ImportanceConfig,
     ImportanceFolder,
     importance_summary,
-    importance_tables,
 )
 from featurestack.rooms.importance.options import (
     CurveOptions,
@@ -236,27 +234,3 @@ def curve_of(options: CurveOptions) -> pd.DataFrame:
     if options.out:
         write_curve(table, options.out)
     return table
-
-
-@takes(ImportanceOptions, "features")
-def importance(options: ImportanceOptions) -> dict[str, pd.DataFrame]:
-    """`make importance`: the worth of each feature, alone and beside the others, from
-    fits of an exact model with and without it.
-
-    It returns three tables: `features`, what each feature gives alone, what is lost
-    without it and what it adds to the base, each with interval and p; `classes`, the
-    same by class; `smaller`, the best smaller sets and whether they are as good.
-
-        fs.importance("mel mfcc chroma", dataset="synth")["features"]
-    """
-    return importance_tables(measure_importance(options))
-
-
-@takes(CurveOptions, "features")
-def curve(options: CurveOptions) -> pd.DataFrame:
-    """`make curve`: the score of feature sets by the number of training recordings, a
-    row for each set and part of the recordings.
-
-        fs.curve("mel mel+mfcc", dataset="synth")
-    """
-    return curve_of(options)
