@@ -1,6 +1,6 @@
 """Options of `make analysis`."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from featurestack.commandline.options import (
     DatasetOptions,
@@ -8,6 +8,11 @@ from featurestack.commandline.options import (
     RunsOptions,
     option,
 )
+
+if TYPE_CHECKING:
+    from featurestack.analysis.figures import FigureWriter
+    from featurestack.analysis.findings import Findings
+    from featurestack.features_cache import Cache
 
 
 class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
@@ -43,6 +48,19 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
 
     # options on which the page depends; a room's class has its own
     of_page: ClassVar[tuple[str, ...]] = ("run", "figures", "audio_mb")
+
+    @property
+    def for_print(self) -> bool:
+        """Whether figures are written as PDF and PNG too."""
+        return False
+
+    def write_documents(
+        self, found: "Findings", writer: "FigureWriter", cache: "Cache | None"
+    ) -> str:
+        """Write further files of the report, and return the methods for its page; a
+        room's class may.
+        """
+        return ""
 
     def prepared(self) -> "AnalysisOptions":
         """The options of the report; a room's class may write runs before it."""

@@ -6,7 +6,7 @@ drawn again if its data or the drawing code changed, or with OVERWRITE=1.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TypeVar
 
@@ -40,7 +40,6 @@ from featurestack.analysis.runs import (
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.sentences.method import NEXT
 from featurestack.analysis.tables import settings
-from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress, tell
@@ -57,7 +56,7 @@ from featurestack.storage.files import is_file, may_write
 
 T = TypeVar("T")
 PAGE = "index.html"
-OF_PAPERS = (".pdf", ".png", ".tex", ".bib")  # endings of the files that PAPER=1 writes
+OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -76,7 +75,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer = FigureWriter(
         own,
         figures,
-        paper=bool(getattr(options, "paper", False)),  # an option of a room
+        for_print=options.for_print,
         unit=found.unit,
     )
     inputs = PageInputs(job, options, writer, found, cache, features)
@@ -89,8 +88,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     del printed["page"], printed["fresh"]
     summary = {"inputs": hashed, "figures": writer.digests, "printed": printed}
     own.write({SUMMARY: json.dumps(summary)})
-    if not writer.paper:  # a plain report leaves the files for papers as they are
-        own.keep(name for name in own.hashes if name.endswith(OF_PAPERS))
+    if not writer.for_print:  # a plain report leaves those files as they are
+        own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
     for name in own.remove_others():
         tell(
             f"{job.folder / name}: kept, it is not as analysis wrote it; move it to"
@@ -209,7 +208,7 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 def write_page(
     inputs: PageInputs, sections: Sequence[Section], proposal: tuple[str, str]
 ) -> Built:
-    """Write tables, page and, with PAPER=1, files for papers."""
+    """Write tables, page and, documents."""
     job, writer, found = inputs.job, inputs.writer, inputs.found
     cache, own = inputs.cache, writer.own
     tables = joined(found.tables, *(section.tables for section in sections))
@@ -217,10 +216,7 @@ def write_page(
     if found.main:
         texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
     own.write(texts, durable=False)
-    methods = ""
-    if writer.paper and found.runs:
-        write: Callable[..., str] = rooms.load("capabilities", "paper")
-        methods = write(own, found, [*writer.saved.values()], cache)
+    methods = inputs.options.write_documents(found, writer, cache)
     parts = [found.problems, *(section.problems for section in sections)]
     problems = [problem for part in parts for problem in part]
     reasons: dict[str, list[str]] = {}  # text of a problem -> the runs that have it
@@ -243,7 +239,7 @@ def write_page(
         run_facts=run_facts,
         train_again=lambda run: train_again(run, without(job.given, "RUN")),
         methods=methods,
-        paper=writer.paper,
+        for_print=writer.for_print,
         command=make_command("analysis", *job.given),
         **joined(*(section.values for section in sections)),
     )

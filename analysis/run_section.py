@@ -90,7 +90,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> None:
             f"{run.name}.reliability",
             **reliability(target, together, RELIABILITY_BINS),
         )
-    if run.task.metric.errors == "confusion" and writer.paper:
+    if run.task.metric.errors == "confusion" and writer.for_print:
         matrix = tables.confusion_by_category(run)
         writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
 
@@ -103,7 +103,7 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
     """
     rows = pd.DataFrame(found.rows)
     shown = rows[:SETS_SHOWN]
-    if writer.paper:
+    if writer.for_print:
         columns = {
             "label": "name",
             "accuracy": "estimate",

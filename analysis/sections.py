@@ -71,7 +71,7 @@ class PageInputs:
 def comparison(page: PageInputs) -> Section:
     """The runs beside each other; a single one has a figure for papers alone."""
     found = page.found
-    if len(found.rows) > 1 or page.writer.paper:
+    if len(found.rows) > 1 or page.writer.for_print:
         submit_comparison(page.writer, found)
     rows = pd.DataFrame(found.rows)
     costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")

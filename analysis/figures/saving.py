@@ -103,7 +103,7 @@ class FigureWriter:
     """Writes the files of submitted figures to the folder `figures` among `own` files,
     unless they are there and their digest is in `kept` (name -> digest).
 
-    `paper` adds PDF and PNG; `unit` replaces "source recording" in captions.
+    `for_print` adds PDF and PNG; `unit` replaces "source recording" in captions.
     """
 
     def __init__(
@@ -111,13 +111,13 @@ class FigureWriter:
         own: OwnFiles,
         kept: Mapping[str, str] | None = None,
         *,
-        paper: bool = False,
+        for_print: bool = False,
         unit: str = "source recording",
     ) -> None:
         self.own = own
         self.folder = own.folder / FOLDER
         self.kept = dict(kept or {})
-        self.paper = paper
+        self.for_print = for_print
         self.unit = unit
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
 
@@ -126,7 +126,7 @@ class FigureWriter:
         stem = stem or name
         digest = joblib.hash((name, drawing_code(name), data))
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
-        if self.paper:
+        if self.for_print:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
         files = tuple(self.folder / file for file in names)
         caption = FIGURES[name].caption.replace("source recording", self.unit)

@@ -12,10 +12,3 @@ def load_options() -> Loaded:
     from featurestack.rooms.paper.options import PaperOptions
 
     return (PaperOptions,)
-
-
-@ROOM.capabilities("paper")
-def load_paper() -> Loaded:
-    from featurestack.rooms.paper.latex import write_paper
-
-    return (write_paper,)

@@ -2,19 +2,15 @@
 to Overleaf, and a paragraph of methods.
 
 The folder holds main.tex (from the template document.tex), a report of about two pages
-with one table and at most five figures, these figures and references.bib. Notes for
+with one table and at most four figures, these figures and references.bib. Notes for
 the desk (unfinished runs, files that cannot be read) are on the page alone. The
 report's other figures and tables lie beside it. pdfLaTeX compiles it; class names in
 other scripts than Latin need XeLaTeX.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-
-import soundfile
 
 from featurestack import __version__
 from featurestack.analysis.figures import SavedFigure
@@ -23,29 +19,18 @@ from featurestack.analysis.page import render
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
 from featurestack.scores.bootstrap import REPLICATES
-from featurestack.storage.files import is_file
 from featurestack.storage.own_files import OwnFiles
 
 # datasets with a paper of their own -> their name there
 PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
-# names of figures, one of each line, the first that is drawn; the best run's comes
-# before other runs'
-WANTED = (
-    ("accuracy_by_set",),
-    ("confusion_matrix",),
-    ("importance", "additions"),
-    ("learning_curves",),
-)
+# figures of the document; the best run's come before other runs'
+WANTED = "accuracy_by_set", "confusion_matrix", "importance", "learning_curves"
 
 
 def shown_figures(figures: Sequence[SavedFigure]) -> list[SavedFigure]:
-    """The figures of the document, one of each line of WANTED."""
+    """The first figure of each name in WANTED."""
     first = {figure.name: figure for figure in reversed(figures)}
-    shown = []
-    for names in WANTED:
-        drawn = [first[name] for name in names if name in first]
-        shown += drawn[:1]
-    return shown
+    return [first[name] for name in WANTED if name in first]
 
 
 def bibliography() -> dict[str, str]:
@@ -96,33 +81,17 @@ def title(found: Findings) -> str:
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
     """A paragraph about the best run and how it was trained and tested."""
     seconds: list[float] = []
-    rates: Counter[int] = Counter()  # sample rate of an audio file -> number of clips
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-        # a file may be gone, and a pipe in its place would wait for ever
-        for path in filter(is_file, tested["path"]):
-            with suppress(soundfile.LibsndfileError):
-                rates[soundfile.info(path).samplerate] += 1
-        rates.pop(cache.sample_rate, None)
     text = render(
         "methods.txt",
         f=found,
         replicates=REPLICATES,
         seconds=seconds,
-        resampled=rates,
         version=__version__,
     )
     return " ".join(text.split())
-
-
-def write_paper(
-    own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], cache: Cache | None
-) -> str:
-    """Write the files for papers; return the methods."""
-    methods = methods_text(found, cache)
-    write_document(own, found, figures, methods)
-    return methods
 
 
 def write_document(

@@ -242,7 +242,7 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
 def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_text(
     tmp_path,
 ):
-    writer = FigureWriter(files_of_report(tmp_path), paper=True)
+    writer = FigureWriter(files_of_report(tmp_path), for_print=True)
     writer.submit("learning_curves", **EXAMPLES["learning_curves"])
     writer.close()
     folder = tmp_path / "figures"
