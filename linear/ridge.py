@@ -71,7 +71,6 @@ class Choice(NamedTuple):
 
     loss: float
     kernel: str
-    spectrum: Spectrum
     strength: float
     factor: float
     offset: float
@@ -113,8 +112,10 @@ def fit(
     targets = every[:, fitted]
     with threadpool_limits(1):  # sums have the same order on every machine
         judge = label_loss if y.ndim == 2 else class_loss
-        choice = choose(kernels(z), z, targets, counts, groups, chosen_on, judge)
-        errors = residuals(choice.spectrum, targets, counts, choice.strength)
+        spectra = {kernel: spectrum(kernel, z, counts) for kernel in kernels(z)}
+        choice = choose(spectra, targets, counts, groups, chosen_on, judge)
+        kept = spectra[choice.kernel]
+        errors = residuals(kept, targets, counts, choice.strength)
     if choice.strength in (STRENGTHS[0], STRENGTHS[-1]):
         tell_once(
             f"ridge: a strength of {choice.strength:g} was chosen, at the end of those"
@@ -135,11 +136,11 @@ def answers_left_out(
     blocks: Sequence[NDArray[np.floating]],
     y: Labels,
     groupings: Sequence[NDArray[np.generic]],
-    tried: Sequence[str],
+    kernel: str,
 ) -> list[Floats]:
     """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
-    the model without the clip's group, rounded so that no rounding error ranks clips.
-    The first grouping chooses the strength, and one of the kernels that are tried.
+    the model without the clip's group, with the strength that suits the grouping. They
+    are rounded, so that no rounding error ranks clips.
     """
     from threadpoolctl import threadpool_limits
 
@@ -148,11 +149,15 @@ def answers_left_out(
     targets = (y if y.ndim == 2 else np.eye(y.max() + 1)[y]).astype(np.float64)
     counts = np.ones(len(x))
     judge = label_loss if y.ndim == 2 else class_loss
+    answers = []
     with threadpool_limits(1):
-        clips = (x - mean) / scale, targets, counts
-        choice = choose(tried, *clips, groupings[0], counts > 0, judge)
-        solved = choice.spectrum, targets, counts, choice.strength
-        return [left_out(*solved, groups).round(9) for groups in groupings]
+        of_clips = spectrum(kernel, (x - mean) / scale, counts)
+        for groups in groupings:
+            clips = targets, counts, groups
+            choice = choose({kernel: of_clips}, *clips, counts > 0, judge)
+            solved = of_clips, targets, counts, choice.strength
+            answers.append(left_out(*solved, groups).round(9))
+    return answers
 
 
 def standardisation(
@@ -213,7 +218,7 @@ def residuals(
     vectors, values = spectrum
     shrunk = values / (values + len(targets) * strength)
     weighted = np.sqrt(counts)[:, None] * targets
-    return weighted - (vectors * shrunk) @ (vectors.T @ weighted)
+    return weighted - vectors @ (shrunk[:, None] * (vectors.T @ weighted))
 
 
 def left_out(
@@ -243,8 +248,7 @@ def left_out(
 
 
 def choose(
-    tried: Sequence[str],
-    z: Floats,
+    spectra: dict[str, Spectrum],
     targets: Floats,
     counts: Floats,
     groups: NDArray[np.generic],
@@ -253,13 +257,12 @@ def choose(
 ) -> Choice:
     """The kernel and strength of least log loss, each recording left out."""
     choices = []
-    for kernel in tried:
-        of_kernel = spectrum(kernel, z, counts)
+    for kernel, of_kernel in spectra.items():
         for strength in STRENGTHS:
             answers = left_out(of_kernel, targets, counts, strength, groups)
             clips = answers[chosen_on], targets[chosen_on], counts[chosen_on]
             loss, factor, offset = judge(*clips)
-            choices.append(Choice(loss, kernel, of_kernel, strength, factor, offset))
+            choices.append(Choice(loss, kernel, strength, factor, offset))
     return min(choices, key=lambda choice: choice.loss)
 
 
@@ -268,13 +271,13 @@ def class_loss(
 ) -> tuple[float, float, float]:
     """The least log loss of softmax(factor * answers), its factor, and no offset."""
     from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
 
-    own = (answers * targets).sum(axis=1)
+    below = answers - answers.max(axis=1, keepdims=True)
+    own = (below * targets).sum(axis=1)
 
     def loss(log_factor: float) -> float:
         factor = np.exp(log_factor)
-        each = logsumexp(factor * answers, axis=1) - factor * own
+        each = np.log(np.exp(factor * below).sum(axis=1)) - factor * own
         return float(np.average(each, weights=counts))
 
     # beyond 1,000 a probability is 0 or 1 in float32

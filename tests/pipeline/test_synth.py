@@ -68,7 +68,7 @@ def test_the_feature_that_names_a_pair_separates_it(clips, statistics, pair):
     values = statistics[NAMED[pair]][chosen]
     target = pd.factorize(table["label"])[0]
     (answers,) = ridge.answers_left_out(
-        [values], target, [table["fold"].to_numpy()], [ridge.PLAIN]
+        [values], target, [table["fold"].to_numpy()], ridge.PLAIN
     )
     assert (answers.argmax(axis=1) == target).mean() > 0.8
 
