@@ -89,7 +89,7 @@ def failure_reason(error: Exception) -> str:
     reason = str(error)
     if type(error) is not ValueError:
         reason = f"{type(error).__name__}: {error}"
-    if not frame.f_globals["__name__"].startswith("featurestack."):
+    if not frame.f_globals.get("__name__", "").startswith("featurestack."):
         reason += f" ({frame.f_code.co_filename}, line {line})"
     return reason
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import subprocess
 import sys
 
 import pytest
@@ -65,25 +64,6 @@ def test_a_child_of_a_process_that_reads_has_its_own_pipe_and_the_screen(capfd):
         assert in_child(check)
     assert errors == []
     assert capfd.readouterr().err.splitlines() == ["from the child", "afterwards"]
-
-
-def test_threads_that_ask_first_share_one_pipe():
-    """Two objects restored each other's streams, and C's messages vanished after it."""
-    code = """
-import sys, threading
-sys.setswitchinterval(1e-6)
-asked = threading.Barrier(8)
-found = set()
-def ask():
-    asked.wait()
-    from featurestack.storage import decoder_messages
-    found.add(id(decoder_messages.decoder_messages))
-threads = [threading.Thread(target=ask) for _ in range(8)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-assert len(found) == 1
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_calls_at_the_same_time_get_each_others_errors_and_no_former_ones():
