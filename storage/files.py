@@ -1,18 +1,21 @@
-"""Files that are replaced whole or not at all, and locks, files of their own."""
+"""Files and folders that are made whole or not at all, and their locks."""
 
 import errno
+import filecmp
 import hashlib
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.storage import system
 
+UNFINISHED = ".unfinished"  # the folder in which a dataset is made
 CLOSED = "may not be read: change its permissions (chmod)"
 
 
@@ -205,3 +208,55 @@ def content_hash(path: Path) -> str:
         return hashlib.file_digest(
             file, lambda: hashlib.blake2b(digest_size=16)
         ).hexdigest()
+
+
+@contextmanager
+def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+    """Yield an empty folder to fill; then move the files that `folder` lacks of its
+    `parts` into it, in this order; RequestError if one is there with other content.
+
+    A failure before leaves `folder` as it was. The caller holds `making(folder)`.
+    """
+    stage = folder / UNFINISHED
+    try:
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir(parents=True)
+        yield stage
+        lacking = []
+        for part in parts:
+            for file in (stage / part, *sorted((stage / part).rglob("*"))):
+                place = folder / file.relative_to(stage)
+                if not place.exists():
+                    lacking.append((file, place))
+                elif not same_content(file, place):
+                    raise RequestError(
+                        f"{place} is there with other content and is not replaced: move"
+                        " it, or give another folder, DATA="
+                    )
+        for file, place in lacking:
+            if file.is_dir():
+                place.mkdir()
+            else:
+                file.replace(place)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def same_content(file: Path, other: Path) -> bool:
+    """Whether both are folders, or files of the same bytes."""
+    if file.is_dir() or other.is_dir():
+        return file.is_dir() and other.is_dir()
+    return filecmp.cmp(file, other, shallow=False)
+
+
+def making(folder: Path) -> Lock:
+    """The lock for making a dataset; RequestError if nothing may be written."""
+    try:
+        return Lock(folder / ".making.lock")
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        raise RequestError(
+            f"{folder} may not be written ({error.strerror}): DATA= names a folder of"
+            " your own"
+        ) from error

@@ -49,7 +49,7 @@ RARE = {
     *OF_ROOMS,
     *(*CHECKS, "featurestack.pipeline.synth"),
     *(
-        "featurestack.pipeline.datasets.unpack",
+        "featurestack.pipeline.datasets.esc50",
         "featurestack.train.own_loop",
         "featurestack.predict.recordings",
     ),

@@ -1,17 +1,19 @@
 """ESC-50: download or unpack its archive, and check its content."""
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import is_esc_layout
-from featurestack.pipeline.datasets.unpack import Refused, making, staged, unpack
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.download import download
+from featurestack.storage.files import making, staged
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 FETCHED = (
@@ -30,6 +32,22 @@ Proceedings of the 23rd ACM International Conference on Multimedia, 2015, pp. 10
 doi:10.1145/2733373.2806390.
 Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Attribution
 3.0. The authors of the recordings are named in the dataset's LICENSE file."""
+
+
+class Refused(RequestError):
+    """An archive that is damaged, or holds unexpected files."""
+
+
+def unpack(archive: Path, into: Path) -> None:
+    """Unpack a zip into the new folder `into`; Refused if it is damaged."""
+    into.mkdir()
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            # extract keeps every entry below the folder
+            for entry in progress(zipped.infolist(), label="unpack", unit="files"):
+                zipped.extract(entry, into)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise Refused(f"{archive} is no whole zip archive: {error}") from None
 
 
 def obtain(options: SourceOptions) -> Path:

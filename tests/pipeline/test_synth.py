@@ -9,8 +9,8 @@ import pytest
 from featurestack.linear import ridge
 from featurestack.pipeline import audio, synth
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.datasets.unpack import UNFINISHED
 from featurestack.pipeline.synth import write_dataset
+from featurestack.storage.files import UNFINISHED
 from tests.pipeline.datasets.folders import dataset
 from tests.pipeline.test_features import variant
 from tests.refusal import refused
