@@ -137,7 +137,7 @@ class Room:
         return self.add("features", *names, needs=needs)
 
     def models(self, *names: str, needs: str = "") -> Adds:
-        """`train.models.registry.Model` objects."""
+        """`train.models.architecture.Model` objects."""
         return self.add("models", *names, needs=needs)
 
     def files(self, *endings: str) -> Adds:

@@ -66,7 +66,7 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Model": "featurestack.predict.service",
     "alter": "featurestack.pipeline.copies",
     "feature": "featurestack.pipeline.features.registry",
-    "model": "featurestack.train.models.registry",
+    "model": "featurestack.train.models.architecture",
 }
 
 

@@ -17,7 +17,7 @@ from featurestack.results.training_options import Training
 from featurestack.scores.tasks.classes import Classes
 from featurestack.train import run
 from featurestack.train.folds import clip_remarks
-from featurestack.train.models.registry import MODELS
+from featurestack.train.models.architecture import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.refusal import refused

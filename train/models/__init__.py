@@ -6,6 +6,6 @@ training a network that averages several returns the logits of each, (B, network
 classes). An image model takes any H and W from 64x108 up. A wave model takes H = 1 and
 W samples; models on vectors and row statistics take H = W = 1 and C numbers.
 
-registry.py has the decorator, catalogue.py every model of the project, architecture.py
-finds a model by name. The other modules have the networks.
+architecture.py has the decorator and finds a model by name. catalogue.py has every
+model of the project, the other modules have the networks.
 """

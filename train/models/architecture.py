@@ -1,36 +1,81 @@
-"""Architectures by name: `resnet18`, `cnn8@width=16`.
+"""Models by name: the decorator that enters one, and a model with its options, as
+`cnn8@width=16`.
 
-torch is imported when a network is built, or a name is not in the catalogue.
+The project's models are in catalogue.py, your own in a further module of this folder. A
+model is one decorated function. torch is imported when a network is built, or a name is
+not in the catalogue.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import pkgutil
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import featurestack.train.models.catalogue  # noqa: F401 registers the project's models
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import number_of
-from featurestack.commandline.registry import Registry
-from featurestack.train.models.registry import MODELS, Model
+from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+Builder = Callable[..., "nn.Module"]
+Defined = TypeVar("Defined", bound=Builder)
+
 POSITIVE = (sys.float_info.min, sys.float_info.max)
 # torch's words for an input that is too small for a layer, or for too little memory
 SIZE_AT_FAULT = re.compile(
     r"(kernel|input|output) size|too small|size of the input|memory", re.IGNORECASE
 )
+MODELS: Registry[Model] = Registry(
+    "model", rooms="models", others=["featurestack.train.models.catalogue"]
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: `builder(channels, classes, shape, **options)`."""
+
+    name: str
+    kind: str  # input kind, see train/network_input.py
+    builder: Builder
+    augment: str = ""  # AUGMENT=auto for this model alone; empty for that of its kind
+    # how long a clip is (docs/howto/short-clips.md); PADDING=auto then keeps padding
+    reads_padding: bool = False
+    # least and greatest value by option; other options take any positive value
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the builder's docstring, if it has one."""
+        return first_sentence(self.builder)
+
+    @property
+    def reads_all_values(self) -> bool:
+        """Whether channels without time enter it with all their values."""
+        return "planes" in inspect.signature(self.builder).parameters
+
+    @property
+    def options(self) -> dict[str, float]:
+        """Every option with its default: the builder's keyword-only parameters."""
+        parameters = inspect.signature(self.builder).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def model(kind: str, **traits: Any) -> Callable[[Defined], Defined]:
+    """Decorator: enter a builder under its own name; `traits` are fields of `Model`."""
+    return MODELS.register(
+        entry=lambda builder: Model(builder.__name__, kind, builder, **traits)
+    )
 
 
 def all_models() -> Registry[Model]:
@@ -144,8 +189,8 @@ def resolve(text: str) -> Architecture:
     'aclnet@width=0.5'
     """
     name, _, options = text.partition("@")
-    # its module may not be imported yet
-    entry = MODELS[name] if name in MODELS else all_models()[name]
+    # the module of a model of your own may not be imported yet
+    entry = MODELS.find(name) or all_models()[name]
     given: dict[str, float] = {}
     for word in filter(None, options.split(",")):
         key, _, value = word.partition("=")
