@@ -1,7 +1,7 @@
 # `make WORD NAME=value` is `featurestack WORD NAME=value` in this clone's environment, .venv.
 # Variables count only when given on this command line, and reach the program as they are.
 #
-#: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 2 minutes
+#: make demo        set up, synthesise a dataset, extract, train ResNet-18, report: 3 minutes
 #: make answer      from a folder of sounds to the report: DATASET="my sounds"
 #: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
 #: make setup       only the environment, .venv
@@ -46,7 +46,7 @@ test_environment := .venv/installed-for-tests
 base := python3
 endif
 for_tests = -c constraints.txt -e '.[test]'
-ready = the environment is ready in $(python); next: make demo   (two minutes, synthetic sounds)
+ready = the environment is ready in $(python); next: make demo   (three minutes, synthetic sounds)
 quote := '
 define newline
 
