@@ -27,7 +27,6 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis import tables
-from featurestack.analysis.first_screen import classes_shown
 from featurestack.analysis.runs import Run, same_clips
 from featurestack.commandline.quantities import EXACT_DIGITS
 from featurestack.scores.metrics import Floats, Ints, largest_first
@@ -80,7 +79,7 @@ def browser_data(
             test_sets.append(
                 {
                     **matrix,
-                    "matrix": classes_shown(counts, MATRIX_CLASSES),
+                    "matrix": tables.classes_shown(counts, MATRIX_CLASSES),
                     "clips": clips.index.get_indexer(run.clip_ids).tolist(),
                     "target": np.argsort(order)[run.target].tolist(),
                     "folds": run.folds.tolist(),

@@ -23,9 +23,14 @@ import pandas as pd
 from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
-from featurestack.analysis.significance import FEWEST_RECORDINGS, standard_error
+from featurestack.analysis.significance import (
+    FEWEST_RECORDINGS,
+    detectable,
+    standard_error,
+)
 from featurestack.results.config import ChoiceConfig
 from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.bootstrap import recording_sums
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -228,7 +233,7 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
     report = reports[main.best.name][:-2].query("support > 0")
     lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
     tied = "tied" in [row["verdict"] for row in rows]
-    detectable, needed = power_facts(main, tied=tied)
+    smallest, needed = power_facts(main, tied=tied)
     return Findings(
         state=state_of(main, tied=tied),
         main=main,
@@ -237,7 +242,7 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         others=every[len(rows) :],
         tables=kept,
         recordings=len(main.shares),
-        detectable=detectable,
+        detectable=smallest,
         recordings_needed=needed,
         hardest=lowest.to_dict("records"),
         gains=changes.to_dict("records"),
@@ -321,13 +326,23 @@ def power_facts(main: Ranking, *, tied: bool) -> tuple[float, int]:
         return np.nan, FEWEST_RECORDINGS
     if len(main.runs) == 1:
         return np.nan, 0
-    from featurestack.analysis.power import power_of_second
-
-    detectable, ratio = power_of_second(main)
+    smallest, ratio = power_of_second(main)
     if ratio <= 1 or not tied:
-        return detectable, 0
+        return smallest, 0
     # two digits of an estimate
-    return detectable, ceil(float(f"{ratio * len(main.shares):.1e}"))
+    return smallest, ceil(float(f"{ratio * len(main.shares):.1e}"))
+
+
+def power_of_second(main: Ranking) -> tuple[float, float]:
+    """`detectable` of the second run's difference to the best."""
+    lead = -main.differences[:, 0] / main.unit
+    counts = None
+    if not main.metric.pooled:
+        each = np.ones((len(main.worth), 1))
+        clips = recording_sums(each, main.best.groups)[:, 0]
+        accuracy = main.by_recording[:, 1] / (main.shares * main.unit)
+        counts = clips, clips * accuracy
+    return detectable(lead, main.shares, main.level, counts)
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:

@@ -2,25 +2,34 @@
 
 Each function makes one section: it submits the section's figures and returns its tables
 and the values of its template, or None if the page has no such section.
+
+The forest plot of the first screen has a panel for each group of runs that differ in
+features or TAG alone, and one for the ensembles of runs. If these are several, one more
+panel shows all runs. All panels have the same axis. A dot is hollow if its run does not
+differ clearly from the best of the ranking.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from featurestack.analysis import error_browser as browser
-from featurestack.analysis import first_screen
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
 from featurestack.analysis.data_section import clips_by_fold, data_facts
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings
+from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.run_section import submit_comparison, submit_run
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import (
     accuracy_by_recording,
+    classes_shown,
+    common_mistake,
+    confusion_by_category,
     confusion_table,
     tag_errors,
 )
@@ -87,8 +96,63 @@ def comparison(page: PageInputs) -> Section:
         ],
         "cost_columns": [column for column in COSTS if column[0] in costs],
     }
-    values |= first_screen.first_screen_values(found)
+    values |= first_screen_values(found)
     return Section("comparison", "Comparison", values=values)
+
+
+def first_screen_values(found: Findings) -> dict[str, object]:
+    """The template's values: forest plot, small matrix, common mistake."""
+    best = found.runs[0]
+    axis: dict[str, object] = {
+        "panels": forest_panels(found),
+        "ticks": axis_of(found.rows, found.chance),
+    }
+    if best.task.metric.errors != "confusion":
+        return axis
+    counts = confusion_by_category(best)["counts"]
+    return axis | {
+        "confusion": counts,
+        "shown_classes": classes_shown(counts),
+        "mistake": common_mistake(best),
+    }
+
+
+def axis_of(rows: Sequence[Row], chance: float) -> range:
+    """The forest plot's ticks, in whole tens of percent."""
+    columns = ["accuracy", "accuracy_low", "accuracy_high"]
+    accuracy = pd.DataFrame([*rows])[columns]
+    numbers = accuracy.assign(chance=chance).to_numpy(float)
+    low = int(np.floor(10 * np.nanmin(numbers)))
+    high = int(np.ceil(10 * np.nanmax(numbers)))
+    return range(10 * min(low, high - 1), 10 * high + 1, 10)
+
+
+def forest_panels(found: Findings) -> dict[str, list[Row]]:
+    """Title -> rows of the main ranking, best first: `all` first, then those that are
+    trained alike.
+
+    The key `name` is added to the rows: the features, or the label if the panel has
+    them twice or has several models.
+    """
+    assert found.main, "runs that are drawn have a ranking"
+    panels: dict[str, list[Row]] = {}
+    for run, row in zip(found.main.runs, found.rows):
+        title = "ensembles of runs"
+        if run.choice or run.foreign:
+            title = run.model
+        elif run.trained:
+            title = found.main.setting_of(run)
+        panels.setdefault(title, []).append(row)
+    for title, rows in panels.items():
+        counts = Counter(row["features"] for row in rows)
+        panels[title] = [
+            row | {"name": row["features" if counts[row["features"]] == 1 else "label"]}
+            for row in rows
+        ]
+    if len(panels) == 1:
+        return panels
+    every = [row | {"name": row["label"]} for row in found.rows]
+    return {"all": every} | panels
 
 
 def recordings(page: PageInputs) -> Section | None:
@@ -118,7 +182,7 @@ def error_browser(page: PageInputs) -> Section:
     difficulty = browser.clip_difficulty(runs)
     clips = [*difficulty.index]
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
-    mistake = first_screen.common_mistake(runs[0])
+    mistake = common_mistake(runs[0])
     examples = [mistake["wrong"], mistake["right"]] if mistake else []
     audio = audio_of(page, clips, [*dict.fromkeys([*examples, *wrong])])
     shown: list[str] = []

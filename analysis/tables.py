@@ -8,6 +8,7 @@ own scores (NaN if n is 1).
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from featurestack.scores.calibration import (
     cross_fitted_temperatures,
     scaled,
 )
-from featurestack.scores.metrics import Floats
+from featurestack.scores.metrics import Floats, most_confused
 from featurestack.scores.ranking_metric import INTERVALS
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
@@ -48,6 +49,8 @@ LATEX_ESCAPES = str.maketrans(
     }
 )
 LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
+# in the small confusion matrix; if there are more, those with the most frequent errors
+CLASSES_SHOWN = 12
 TAG_ERRORS = 10  # most errors listed for each class and kind
 
 
@@ -288,3 +291,38 @@ def tag_errors(run: Run) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=["class", "kind", "clip_id", "labels", "probability"]
     )
+
+
+def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
+    """The classes that a confusion matrix shows: those with the most errors."""
+    confused = chain(*most_confused(counts, counts.size))
+    others = range(len(counts))
+    classes = list(dict.fromkeys([*confused, *others]))
+    return sorted(classes[:most])
+
+
+def common_mistake(run: Run) -> dict[str, Any] | None:
+    """The most frequent error of a run, and two clips to compare; None if it predicts
+    everything correctly.
+
+    Keys: true, predicted, count, of, share as in `confused_pairs`; wrong, the id of the
+    surest clip with this error; right, the id of the surest correct clip of the
+    predicted class, '' for none; equals, the number of other pairs of classes with the
+    same count.
+    """
+    pairs = confused_pairs(run, len(run.classes) ** 2)
+    if pairs.empty:
+        return None
+    first = pairs.iloc[0]
+    true = run.classes.index(first["true"])
+    predicted = run.classes.index(first["predicted"])
+    probability = run.probabilities.mean(axis=0)[:, predicted]
+    as_predicted = run.predicted == predicted
+    mistaken = (run.target == true) & as_predicted.any(axis=0)
+    correct = (run.target == predicted) & as_predicted.all(axis=0)
+    surest = {}
+    for key, chosen in (("wrong", mistaken), ("right", correct)):
+        place = np.where(chosen, probability, -1).argmax()
+        surest[key] = str(run.clip_ids[place]) if chosen.any() else ""
+    as_frequent = pairs["count"] == first["count"]
+    return {**first.to_dict(), **surest, "equals": int(as_frequent.sum()) - 1}

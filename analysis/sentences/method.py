@@ -13,6 +13,7 @@ from featurestack.analysis.sentences import (
     sentence,
 )
 from featurestack.commandline.quantities import counted, percent, plural, rounded
+from featurestack.scores.mean_average_precision import perfect_score
 
 # kind of a proposal -> what its command does
 NEXT = {
@@ -57,6 +58,31 @@ def method_accuracy(f: Findings) -> str:
             " The classes are uneven, so the balanced accuracy is compared with chance:"
             f" every constant prediction has {percent(main.against_chance.chance)} % of"
             " it."
+        )
+    return text
+
+
+@sentence
+def method_map(f: Findings) -> str:
+    main = ranking_of(f)
+    swapped = f"by jackknife values of mAP by {f.unit}"
+    if main.swaps:
+        swapped = f"by swapping them in whole {plural(f.unit)}, in every pattern"
+    text = (
+        "mAP is the mean over the classes of average precision; clips of all folds are"
+        " ordered by their rank within the fold, because the models of two folds are"
+        " calibrated apart. The mAP of several seeds is their mean. SD is that of the"
+        " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
+        f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
+        f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
+        f" Chance, {percent(f.chance)} %, is what a random order of each fold's clips"
+        " gets on average."
+    )
+    perfect = perfect_score(main.best)
+    if perfect < 0.9995:
+        text += (
+            f" A perfect order would get {percent(perfect)} % in this way, because"
+            " the folds differ in their prevalence."
         )
     return text
 

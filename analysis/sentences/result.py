@@ -263,3 +263,28 @@ def chance_accuracy(f: Findings) -> str:
         constant = percent(main.against_chance.chance)
         text += f" and has a balanced accuracy of {constant} %"
     return text
+
+
+@sentence
+def classes_map(f: Findings) -> str:
+    texts = [
+        f"{row['class']} ({percent(row['average_precision'])} %, prevalence"
+        f" {percent(row['prevalence'])} %)"
+        for row in f.hardest[:3]
+        if row["average_precision"] != 1
+    ]
+    text = "Every class has an average precision of 100 %."
+    if texts or not f.hardest:
+        text = f"Lowest average precision: {', '.join(texts)}."
+    run = ranking_of(f).best
+    absent = len(run.classes) - int(run.labels.any(axis=0).sum())
+    if absent:
+        are = is_or_are(absent)
+        text += f" {counted(absent, 'class')} without a test clip {are} left out."
+    return text
+
+
+@sentence
+def chance_map(f: Findings) -> str:
+    chance = percent(f.chance)
+    return f"A random order of each fold's clips has a mAP of {chance} % on average"

@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.first_screen import axis_of
 from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.sections import PageInputs, Section
+from featurestack.analysis.sections import PageInputs, Section, axis_of
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from featurestack.analysis.ablations import ablations
-from featurestack.analysis.power import power_of_second
+from featurestack.analysis.findings import power_of_second
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.analysis.significance import LEVEL, sign_flip_tests

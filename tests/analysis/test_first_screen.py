@@ -2,11 +2,8 @@
 
 from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
-from featurestack.analysis.first_screen import (
-    classes_shown,
-    common_mistake,
-    forest_panels,
-)
+from featurestack.analysis.sections import forest_panels
+from featurestack.analysis.tables import classes_shown, common_mistake
 from tests.analysis.made_runs import MadeRun, of_sets
 
 

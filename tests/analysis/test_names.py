@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from featurestack.analysis import tables
-from featurestack.analysis.findings import findings
-from featurestack.analysis.power import power_of_second
+from featurestack.analysis.findings import findings, power_of_second
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Results
 from featurestack.scores.mean_average_precision import perfect_score

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestack.analysis import power, significance
-from featurestack.analysis.power import detectable, power_quantile
+from featurestack.analysis import significance
 from featurestack.analysis.significance import (
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
     LEVEL,
+    detectable,
     exact_p,
+    power_quantile,
     sign_flip_tests,
     standard_error,
 )
@@ -242,13 +243,12 @@ def test_many_recordings_have_the_p_values_of_drawn_signs(monkeypatch):
     differences = rng.integers(-1, 2, (4000, 2)) + np.array([0.04, 0.0])
     shares = np.full(4000, 1 / 4000)
     drawn = significance.sign_flip_tests(differences, shares, 0.025)
-    quantile = power.power_quantile(shares, 0.025)
-    for module in (significance, power):
-        monkeypatch.setattr(module, "MOST_FLIPPED", 100)
+    quantile = power_quantile(shares, 0.025)
+    monkeypatch.setattr(significance, "MOST_FLIPPED", 100)
     normal = significance.sign_flip_tests(differences, shares, 0.025)
     assert normal.p == pytest.approx(drawn.p, abs=0.03)
     assert normal.critical == pytest.approx(drawn.critical, abs=0.1)
-    assert power.power_quantile(shares, 0.025) == pytest.approx(quantile, abs=0.3)
+    assert power_quantile(shares, 0.025) == pytest.approx(quantile, abs=0.3)
 
 
 def test_the_standard_error_is_that_of_a_weighted_mean():
