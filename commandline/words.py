@@ -22,7 +22,7 @@ ORDER = (
     *("answer", "demo", "data", "events", "check", "show", "features"),
     *("sweep", "analysis", "importance", "curve"),
     *("predict", "listen", "verify", "bundle", "export"),
-    *("runs", "remove", "models", "bench"),
+    *("runs", "remove", "models", "network", "bench"),
 )
 COMMANDS = {
     "data": Command(

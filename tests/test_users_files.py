@@ -36,6 +36,7 @@ GIVEN = {
     "importance": {**SOUNDS, "FEATURES": "rms zcr"},
     "curve": {**SOUNDS, "FEATURES": "rms"},
     "predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},
+    "network": {},
     "verify": RUN,
     "bundle": RUN,
     "export": RUN,

@@ -2,9 +2,14 @@
 `imagenet@of=NAME`, that of ResNet-18's first stages on another feature's map.
 """
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Command, Loaded, Room
 
-ROOM = Room(extra="embeddings")
+NETWORK = Command(
+    "featurestack.rooms.embeddings.network_command:network",
+    "featurestack.rooms.embeddings.network_command:NetworkOptions",
+    "List the pretrained networks, or bring one to models/: fetched, or a file.",
+)
+ROOM = Room(extra="embeddings", commands={"network": NETWORK})
 
 
 @ROOM.features("embedding", needs="model")

@@ -1,0 +1,73 @@
+"""`make network`: lists the pretrained networks, and brings one to models/ before a
+feature or a training asks for it.
+"""
+
+import shutil
+from pathlib import Path
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import Options, option
+from featurestack.results.published_weights import local_weights
+from featurestack.rooms.embeddings.embedding import open_network
+from featurestack.rooms.embeddings.imagenet import open_stages, weights
+from featurestack.rooms.embeddings.networks import (
+    FOLDER,
+    KNOWN,
+    RESNET,
+    find_network,
+    network_remarks,
+    own_file,
+)
+from featurestack.storage import system
+
+
+class NetworkOptions(Options):
+    """The pretrained networks; with a name, one is fetched, or copied from a file."""
+
+    example = "NETWORK=yamnet"
+
+    network: str = option("", "name of a network; by default all are listed")
+    file: Path | None = option(None, "its file, if it is on this machine")
+
+
+def network(options: NetworkOptions) -> None:
+    """List the pretrained networks, or bring one to models/: fetched, or a file."""
+    name, file = options.network, options.file
+    if not name and not file:
+        print("\n".join(network_remarks()))
+    elif name not in {*KNOWN, RESNET}:
+        raise RequestError(nearest("network", name, [*KNOWN, RESNET]))
+    elif file:
+        print(copied(name, file))
+    else:
+        print(weights() if name == RESNET else find_network(name, fetch=True).network)
+
+
+def copied(name: str, file: Path) -> Path:
+    """The copy of a network's file in models/; RequestError for a file that cannot be
+    used, or if there is one already.
+    """
+    if not file.is_file():
+        raise RequestError(f"FILE={file}: there is no such file")
+    there = local_weights(RESNET) if name == RESNET else own_file(name)
+    if there and there.is_relative_to(FOLDER):
+        raise RequestError(f"{there} is there already: remove it first")
+    to = FOLDER / f"{name}{file.suffix}"
+    if name == RESNET:
+        to = FOLDER / (
+            file.name if file.match("resnet18-*.pth") else "resnet18-own.pth"
+        )
+    FOLDER.mkdir(exist_ok=True)
+    draft = FOLDER / f".{to.name}.copied"
+    shutil.copyfile(file, draft)
+    system.sync(draft)
+    draft.replace(to)
+    try:
+        if name == RESNET:
+            open_stages()
+        else:
+            open_network(name)
+    except RequestError:
+        to.unlink()
+        raise
+    return to
