@@ -42,9 +42,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     audio_mb: float = option(
         1, "most MB of clips' audio in the page; other clips are linked", least=0
     )
-    overwrite: bool = option(
-        False, "make the report and its figures anew, even if nothing changed"
-    )
 
     # options on which the page depends; a room's class has its own
     of_page: ClassVar[tuple[str, ...]] = ("run", "figures", "audio_mb")

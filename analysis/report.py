@@ -1,7 +1,7 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
 Nothing is trained, and nothing is written outside the report's folder. A figure is
-drawn again if its data or the drawing code changed, or with OVERWRITE=1.
+drawn again if its data or the drawing code changed.
 `analysis.report_inputs` decides whether the whole report is up to date.
 """
 
@@ -62,7 +62,7 @@ OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     """Make the report of one dataset."""
     hashed = inputs_hash(job, options)  # before anything is read
-    figures = {} if options.overwrite else read_summary(job.folder).get("figures", {})
+    figures = read_summary(job.folder).get("figures", {})
     own = files_of_report(job.folder)
     own.require(PAGE, "REPORTS or NAME")
     cache, features, damage = readable_cache(job.cache)

@@ -2,9 +2,8 @@
 
 One hash covers the inputs of a report; of audio files, whether they have changed since
 their features were extracted. While it is the same and no written file is missing, the
-report is made again only with OVERWRITE=1. Files count by path, size and time, because
-hashing the content of thirty runs takes too long; the project's own code and templates
-count too.
+report is not made again. Files count by path, size and time, because hashing the
+content of thirty runs takes too long; the project's own code and templates count too.
 """
 
 import json
@@ -251,9 +250,9 @@ def _state(file: Path) -> str:
 
 
 def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
-    """The existing report, if its inputs are unchanged and OVERWRITE is not set."""
+    """The existing report, if its inputs are unchanged."""
     summary = read_summary(job.folder)
-    if options.overwrite or summary.get("inputs") != inputs_hash(job, options):
+    if summary.get("inputs") != inputs_hash(job, options):
         return None
     return Built(job.folder / "index.html", **summary["printed"], fresh=False)
 

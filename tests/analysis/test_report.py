@@ -90,7 +90,6 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
     kept = unchanged(job, workshop.options())
     assert kept.page == reported and not kept.fresh
     assert unchanged(job, workshop.options(figures=1)) is None
-    assert unchanged(job, workshop.options(overwrite=True)) is None
     failures = job.cache / "failures.csv"
     failures.touch()
     assert unchanged(job, workshop.options()) is None
@@ -346,7 +345,7 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path
     folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
     page = (folder / "index.html").read_bytes()
     with files_end_at(most), pytest.raises(OSError, match=r"File too large: .*tones/"):
-        build(workshop.options(reports=tmp_path, overwrite=True))
+        build(workshop.options(reports=tmp_path, figures=1))
     assert (folder / "index.html").read_bytes() == page
 
 

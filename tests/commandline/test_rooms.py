@@ -158,7 +158,7 @@ def test_a_section_and_a_claim_that_raise_are_one_line(ocean, tmp_path):
     shutil.copytree(ocean, tmp_path, dirs_exist_ok=True)
     code = (tmp_path / "whales" / "__init__.py").read_text()
     (tmp_path / "whales" / "__init__.py").write_text(code + RAISING)
-    words = ["-m", "featurestack", "analysis", "DATASET=easy", "OVERWRITE=1"]
+    words = ["-m", "featurestack", "analysis", "DATASET=easy"]
     told = python(*words, cwd=tmp_path).stderr.splitlines()
     line = "tide of room whales of whales 1.0 is left out: ZeroDivisionError"
     assert [text.startswith(line) for text in told] == [True]
