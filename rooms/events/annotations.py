@@ -17,21 +17,21 @@ if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused.
 
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, nearest, shortened
+from featurestack.commandline.errors import RequestError, closest, nearest, shortened
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.options import TableOptions
-from featurestack.rooms.events.recordings import Recordings, plain_path
 from featurestack.storage.csv_files import number_of, parse_csv, read_text
 
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -92,6 +92,69 @@ class Row(NamedTuple):
 
 class UnknownTable(RequestError):
     """A file that is in no known format."""
+
+
+class Recordings:
+    """Finds recordings by the names that tables give them."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = list(paths)
+        self.by_name = defaultdict[str, list[str]](list)
+        for path in self.paths:
+            name = plain_path(path)
+            for key in {name.name, name.stem}:
+                self.by_name[key].append(path)
+
+    def find(self, name: PurePosixPath, where: str) -> str:
+        """The recording of this name whose folders agree best; '' without one."""
+        fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
+        best = fitting
+        for depth in range(2, len(name.parts) + 1):  # folders from the innermost on
+            folders = name.parts[-depth:-1]
+            closer = [
+                path for path in best if plain_path(path).parts[-depth:-1] == folders
+            ]
+            best = closer or best
+        if len(best) > 1:
+            raise RequestError(
+                f"{where}: {name} may be {' or '.join(best[:3])}; expected one"
+                " recording of this name: write its folder into the table, or rename"
+                " the others"
+            )
+        return best[0] if best else ""
+
+    def unknown(self, text: str, where: str) -> RequestError:
+        """The error for a row whose cell, perhaps empty, names no recording."""
+        if not text:
+            return RequestError(
+                f"{where}: neither the row nor the table's own name says which"
+                " recording"
+            )
+        names = [PurePosixPath(path).name for path in self.paths]
+        meant = closest(plain_path(text).name, names)
+        hint = f" (did you mean {meant}?)" if meant else ""
+        return RequestError(
+            f"{where}: the recording {shortened(text)} is not in AUDIO={hint}; add it,"
+            " or remove the line"
+        )
+
+    def of_table(self, path: Path, name: str, alone: bool) -> str:
+        """The recording of a table's own name without its extensions, '' without one;
+        a table that is `alone` may have any name for the only recording.
+        """
+        if alone and len(self.paths) == 1:
+            return self.paths[0]
+        words = plain_path(name)
+        while words.suffix:
+            words = words.with_suffix("")
+            if recording := self.find(words, str(path)):
+                return recording
+        return ""
+
+
+def plain_path(text: str) -> PurePosixPath:
+    """A path with all accents and slashes in one form; disks and tables use two."""
+    return PurePosixPath(unicodedata.normalize("NFC", text.replace("\\", "/")))
 
 
 def read_events(

@@ -1,4 +1,4 @@
-"""`make events`: a dataset of recordings with annotated events.
+"""`make events`, `fs.events(...)`: a dataset of recordings with annotated events.
 
 Recordings are cut into pieces of equal length, so that a cache holds them as clips. A
 piece overlaps the one before: the values of a feature near an end of a clip lack what
@@ -7,32 +7,39 @@ follows, and the frames there are taken from the other piece.
     <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
                  recording, or the block of one): a dataset like any other
     events.csv   beside it: events.events_file
+
+Recordings without annotations make backgrounds, which BACKGROUND_AUDIO= of `train`
+names. No torch.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest, shortened
-from featurestack.commandline.options import option_words
+from featurestack.commandline.options import DatasetOptions, option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache import dataset_name
+from featurestack.features_cache import Cache, dataset_name
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
+from featurestack.interface import takes
+from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
+from featurestack.results.config import StoredChannel
 from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.events_file import EVENT_COLUMNS, EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
-from featurestack.rooms.events.recordings import Measured, measure_recordings
 from featurestack.rooms.events.scores import numbers_between
 from featurestack.scores.metrics import Floats
 from featurestack.storage.files import replace_file
@@ -43,6 +50,60 @@ LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 MUCH_PADDING = 0.1
 OVERLAP = 1.0  # seconds, at most a quarter of a piece
 DIGITS = 6  # decimals of seconds: finer than a sample
+POWERS = ("mel", "gammatone")  # features in decibels of power, which add up as power
+
+
+# ---- recordings and their pieces
+
+
+class Measured(NamedTuple):
+    """The content of recordings' files."""
+
+    seconds: dict[str, float]  # readable file -> its length
+    problems: dict[str, str]  # why the others cannot
+    lost: dict[str, float]  # truncated file -> missing seconds, NaN if not known
+    rates: dict[str, int]  # samples a second in the file
+
+    @property
+    def promised(self) -> dict[str, float]:
+        """Recording -> its seconds for tables, which may name a missing part."""
+        unknown = dict.fromkeys(self.problems, math.nan)
+        return self.seconds | unknown | dict.fromkeys(self.lost, math.inf)
+
+    @property
+    def lost_in_words(self) -> str:
+        """`2 truncated recordings, 12.3 s lost`, of those whose loss is known."""
+        known = np.nansum([*self.lost.values()])
+        return f"{counted(len(self.lost), 'truncated recording')}, {known:.1f} s lost"
+
+
+def measure_recordings(
+    recordings: Mapping[str, Path],
+    channel: int = 0,
+) -> Measured:
+    """The facts of recordings; tells whose channels are averaged."""
+    measured = Measured({}, {}, {}, {})
+    mixed = []
+    infos = audio.file_infos(list(recordings.values()), truncated=True)
+    for name, info in zip(recordings, infos):
+        if isinstance(info, audio.AudioError):
+            measured.problems[name] = str(info)
+            continue
+        measured.seconds[name] = info.frames / info.sample_rate
+        measured.rates[name] = info.sample_rate
+        if info.channels > 1 and not channel:
+            mixed.append(name)
+        if info.lost is None:
+            measured.lost[name] = math.nan
+        elif info.lost:
+            measured.lost[name] = info.lost / info.sample_rate
+    if mixed:
+        tell(
+            f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"
+            " they are averaged; in features and predict CHANNEL=1 takes the first"
+            " alone"
+        )
+    return measured
 
 
 def piece_length(seconds: Floats) -> float:
@@ -265,3 +326,57 @@ def make_events(options: EventsCommand) -> int:
     print(f"next: {features}   (the feature and rate of annotated recordings)")
     print(f"then: {train}   (these are backgrounds, without TABLES)")
     return int(bool(measured.problems))
+
+
+@takes(EventsCommand, "audio", "tables")
+def events(options: EventsCommand) -> Path:
+    """`make events`: a dataset of recordings with annotated events.
+
+    It returns the path of the dataset's CSV.
+
+        fs.clips(fs.events("recordings", "labels"))
+    """
+    make_events(options)
+    return csv_path(options)
+
+
+# ---- backgrounds
+
+
+def background_cache(
+    folder: str, cache: Cache, channels: Sequence[StoredChannel]
+) -> Cache:
+    """The cache of unannotated recordings, of the same rate and features."""
+    wrong = [own.name for own in channels if own.channel.name not in POWERS]
+    if wrong:
+        raise RequestError(
+            f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
+            f" {' and '.join(POWERS)} can, which are decibels of power"
+        )
+    name = dataset_name(folder)
+    table = cache.data / name / f"{name}.csv"
+    stored = " ".join(dict.fromkeys(own.stored for own in channels))
+    rate = cache.sample_rate
+    places = [f"DATA={cache.data}"]
+    cut = make_command("events", f"AUDIO={folder}", *places)
+    given = [f"DATASET={table}", f"FEATURES={stored}", f"SAMPLE_RATE={rate}"]
+    remedy = f"{cut}, then {make_command('features', *given, *places)}"
+    try:
+        other = cache_of(DatasetOptions(dataset=name, data=cache.data))
+        for own in channels:
+            feature = other[own.stored]
+            if feature.parameters != cache[own.stored].parameters:
+                raise RequestError(f"{own.stored} has other parameters there")
+    except RequestError as reason:
+        raise RequestError(f"BACKGROUND_AUDIO={folder}: {reason}: {remedy}") from None
+    if other.source == cache.source:
+        raise RequestError(
+            f"BACKGROUND_AUDIO={folder} is the dataset itself: its tested events would"
+            " be trained on; give recordings of another place"
+        )
+    if other.sample_rate != rate:
+        raise RequestError(
+            f"BACKGROUND_AUDIO={folder} was computed at {other.sample_rate} Hz, the"
+            f" dataset at {rate} Hz: {remedy}"
+        )
+    return other

@@ -1,4 +1,5 @@
-"""Detections in new recordings: `make predict` with a run of events.
+"""Detections in new recordings: `make predict` with a run of events, or
+`fs.detections(...)`.
 
 A recording is cut into pieces as the training recordings were, and the models of all
 folds answer each frame; the mean of their probabilities becomes detections by the rules
@@ -19,13 +20,15 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell
+from featurestack.interface import takes
 from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.files import tell_failures, tell_low_rates
 from featurestack.predict.predictor import Predictor
 from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.check import candidates, write_check
-from featurestack.rooms.events.dataset import cut_blocks, cut_pieces
+from featurestack.rooms.events.dataset import cut_blocks, cut_pieces, measure_recordings
 from featurestack.rooms.events.frames import (
     Frames,
     Rule,
@@ -34,7 +37,6 @@ from featurestack.rooms.events.frames import (
 )
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
-from featurestack.rooms.events.recordings import measure_recordings
 from featurestack.rooms.events.scores import score_table, tally_all
 from featurestack.rooms.events.tested import score_lines
 from featurestack.storage.own_files import OwnFiles
@@ -229,3 +231,24 @@ def score(
     events = recordings.spans(annotations.events)
     found = recordings.spans(detections)
     return score_table(tally_all(events, found, recordings.seconds))
+
+
+@takes(DetectionOptions, "audio")
+def detections(options: DetectionOptions) -> pd.DataFrame:
+    """`make predict` by a run of events: a row for each detection in the recordings.
+
+    Columns: file, start, end, label, score. The command's files are written too; if
+    `tables` is given, scores.csv is among them.
+
+        fs.detections("recordings", run="last", tables="labels")
+    """
+    if options.audio is None:
+        raise RequestError("give audio=, a recording or a folder of them")
+    model = Predictor.open(options, clips=False)
+    if model.task.name != "events":
+        raise RequestError(
+            f"{model.config.dataset} is a dataset of clips: detections are found by a"
+            " run on a dataset of fs.events()"
+        )
+    table, _ = find_detections(options, model, find_recordings(options.audio))
+    return table

@@ -6,6 +6,7 @@ import pytest
 import soundfile
 
 from featurestack.rooms.events.dataset import (
+    Measured,
     annotated_recordings,
     cut_blocks,
     cut_pieces,
@@ -14,7 +15,6 @@ from featurestack.rooms.events.dataset import (
     piece_length,
 )
 from featurestack.rooms.events.options import EventsCommand
-from featurestack.rooms.events.recordings import Measured
 from featurestack.rooms.events.tests.field import write_recordings
 from tests.refusal import refused
 
