@@ -234,7 +234,7 @@ def score(
 
 
 @takes(DetectionOptions, "audio")
-def detections(options: DetectionOptions) -> pd.DataFrame:
+def detections(options: DetectionOptions) -> "pd.DataFrame":
     """`make predict` by a run of events: a row for each detection in the recordings.
 
     Columns: file, start, end, label, score. The command's files are written too; if
