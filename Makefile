@@ -15,7 +15,7 @@
 #: make curve       the score against the number of recordings
 #: make analysis    tables, figures and the report
 #: make predict     the classes of new audio
-#: make bench       side by side with the alternatives
+#: make bench       extraction against librosa and audioFlux
 #: make docs        the documentation site, docs/out/index.html; ALL=1 also follows every link
 #: make lint        format, lint and types of the code
 #:

@@ -1,4 +1,4 @@
-"""Extraction against librosa and audioFlux, on one core: `python -m bench.features`.
+"""`make bench`: extraction against librosa and audioFlux, on one core.
 
 The ways take turns clip by clip, so that a busy machine slows all alike. This project
 runs in one process and the libraries in another, both with one thread. A time is the
@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -54,10 +53,16 @@ Times = dict[str, float]  # feature -> time
 
 
 class FeaturesBenchOptions(DatasetOptions):
-    """The clips and features to time."""
+    """Milliseconds a clip of each feature, here and by librosa.
+
+    Other benches compare with nothing, and each is a command with its own --help:
+    - python -m bench.fuzz        hostile options and damaged files
+    - python -m bench.statements  how often statements of reports are false
+    - python -m bench.kill        SIGKILL at random moments: what is lost or changes
+    """
 
     dataset: str = option("synth", "any dataset whose clips are there")
-    clips: int = option(20, "number of clips, evenly spaced")
+    clips: int = option(20, "number of clips, evenly spaced", least=1)
     features: str = option("all", "features, separated by blanks")
 
 
@@ -264,29 +269,19 @@ def comparison(measured: dict[str, Times]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def compare(
-    dataset: str, data: Path, name: str, clips: int, features: str
-) -> tuple[pd.DataFrame, dict[str, Times]]:
-    """`comparison` on evenly spaced clips of a dataset, and all times."""
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    table = load(SourceOptions(dataset=dataset, data=data, name=name)).table
-    step = max(1, len(table) // clips)
-    paths = [str(path) for path in table.path.iloc[::step]][:clips]
-    names = tuple(features.split())
-    if features == "all":
-        names = tuple(
-            feature for feature in FEATURES if feature in reference.DEFINITIONS
-        )
-    measured = measure(paths, names)
-    return comparison(measured), measured
-
-
 def features(options: FeaturesBenchOptions) -> int:
     """Compare the extraction of features with librosa and audioFlux."""
-    compared, measured = compare(
-        options.dataset, options.data, options.name, options.clips, options.features
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    source = SourceOptions(
+        dataset=options.dataset, data=options.data, name=options.name
     )
-    names = list(measured["librosa"])
+    table = load(source).table
+    step = max(1, len(table) // options.clips)
+    paths = [str(path) for path in table.path.iloc[::step]][: options.clips]
+    names = tuple(options.features.split())
+    if options.features == "all":
+        names = tuple(name for name in FEATURES if name in reference.DEFINITIONS)
+    measured = measure(paths, names)
     milliseconds = pd.DataFrame(
         {
             "librosa": measured["librosa"],
@@ -295,7 +290,7 @@ def features(options: FeaturesBenchOptions) -> int:
         }
     )
     milliseconds.loc["all"] = milliseconds.sum()
-    for row in compared.itertuples():
+    for row in comparison(measured).itertuples():
         files = ""
         if not np.isnan(row.files_times):
             files = f", {row.files_times:.1f} with decoding and writing"

@@ -102,9 +102,9 @@ COMMANDS = {
 }
 if CLONE:
     COMMANDS["bench"] = Command(
-        "bench.comparisons:bench",
-        "bench.comparisons:BenchOptions",
-        "Compare with the alternatives on this machine, in one run.",
+        "bench.features:features",
+        "bench.features:FeaturesBenchOptions",
+        "Time extraction against librosa and audioFlux on this machine.",
     )
 
 
