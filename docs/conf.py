@@ -56,9 +56,7 @@ linkcheck_anchors = False
 
 
 def add_figures_of_features(app, name, content):
-    """The cards in reference/features.md get their figure, their players and librosa's
-    page.
-    """
+    """The cards in reference/features.md get their figure and their players."""
     if name == "reference/features":
         content[0] = generate.with_figures(content[0])
 

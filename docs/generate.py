@@ -2,19 +2,16 @@
 
     write_all(folder)      options.md, registries.md, warnings.md, interface.md,
                            files.md, and the figures of the features
-    with_figures(text)     reference/features.md with a figure, players and librosa's
-                           page for each card
+    with_figures(text)     reference/features.md with a figure and players for each card
 
 Each page is a function that returns Markdown, entered in PAGES by its file's name. The
 pages are not in git.
 """
 
-import ast
 import dataclasses
 import inspect
 import re
 import shutil
-import textwrap
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -34,7 +31,7 @@ from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.words import every_options
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.table import INDEX_COLUMNS
-from featurestack.pipeline import reference, synth
+from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
@@ -44,7 +41,6 @@ from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBROSA = "https://librosa.org/doc/1.0.0/generated/{}.html"
 # a clip with pitch, with rhythm, of noise
 SHOWN_CLASSES = ("chimes_in_c", "galloping_beat", "hiss")
 PAGES: Registry[Callable[[], str]] = Registry("generated page")
@@ -549,8 +545,8 @@ def standardised(maps: list[FeatureMap]) -> list[FeatureMap]:
 
 
 def with_figures(text: str) -> str:
-    """reference/features.md with figure, players and librosa's page below the heading
-    of each card.
+    """reference/features.md with figure and players below the heading of each
+    card.
     """
     for name in FEATURES:
         text = text.replace(
@@ -565,47 +561,7 @@ def figure_and_players(name: str) -> str:
         f' src="../_static/clips/{shown}.flac"></audio></span>'
         for shown in SHOWN_CLASSES
     )
-    pages = (
-        ", ".join(f"[{call}]({LIBROSA.format(call)})" for call in librosa_calls(name))
-        or f"none{', the samples themselves' * (name == 'waveform')}"
-    )
     return (
         f"![Feature maps of {name} for three synthetic clips](generated/{name}.png)\n\n"
-        f'```{{raw}} html\n<p class="players">{players}</p>\n```\n\n- **librosa:**'
-        f" {pages}\n"
+        f'```{{raw}} html\n<p class="players">{players}</p>\n```\n\n'
     )
-
-
-def librosa_calls(name: str) -> list[str]:
-    """The public functions of librosa in the source of a feature's definition; none
-    without a definition.
-    """
-    if name in reference.LIBROSA_CALLS:
-        return [f"librosa.{reference.LIBROSA_CALLS[name]}"]
-    if name in reference.LEVELS:
-        return ["librosa.amplitude_to_db", f"librosa.{name}"]
-    found: list[str] = []
-    todo, seen = (
-        [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else [],
-        set(),
-    )
-    while todo:
-        function = todo.pop(0)
-        seen.add(function)
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        for call in (
-            node.func for node in ast.walk(tree) if isinstance(node, ast.Call)
-        ):
-            called = ast.unparse(call)
-            own = getattr(reference, called, None)
-            if called == "melspectrogram":
-                found.append("librosa.feature.melspectrogram")
-            elif called.startswith("librosa."):
-                found.append(called)
-            elif (
-                inspect.isfunction(own)
-                and own.__module__ == reference.__name__
-                and own not in seen
-            ):
-                todo.append(own)
-    return list(dict.fromkeys(found))
