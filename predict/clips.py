@@ -70,6 +70,10 @@ def predict_audio(options: PredictOptions) -> int:
             raise RequestError(
                 "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
             )
+    if options.hop and not predict:
+        from featurestack.predict import recordings  # few need it
+
+        recordings.window_and_step(model, options.window, options.hop)
     files = find_recordings(options.audio)
     tell(f"predicted by {model.title}")
     trained = trained_clips(model.config.dataset, options.data, files)
@@ -85,9 +89,7 @@ def predict_audio(options: PredictOptions) -> int:
         return status
     named = {str(file): file for file in files.values()}
     if options.hop:
-        from featurestack.predict.recordings import predict_recordings  # few need it
-
-        table = predict_recordings(model, named, options.window, options.hop)
+        table = recordings.predict_recordings(model, named, options.window, options.hop)
     else:
         table = predict_files(model, named).reset_index(names="file")
     if len(table):

@@ -57,6 +57,19 @@ def resampled(
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
+def window_and_step(model: Predictor, window: float, hop: float) -> tuple[int, int]:
+    """The samples of a window, and from one to the next; RequestError if audio between
+    them would be left out.
+    """
+    rate = model.sample_rate
+    samples = model.window_samples(window)
+    if hop > samples / rate:
+        raise RequestError(
+            f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
+        )
+    return samples, max(1, round(hop * rate))
+
+
 def predict_recordings(
     model: Predictor, recordings: Mapping[str, Path], window: float, hop: float
 ) -> pd.DataFrame:
@@ -65,12 +78,7 @@ def predict_recordings(
     Recordings that cannot be read are left out, and named.
     """
     rate = model.sample_rate
-    samples = model.window_samples(window)
-    if hop > samples / rate:
-        raise RequestError(
-            f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
-        )
-    step = max(1, round(hop * rate))
+    samples, step = window_and_step(model, window, hop)
     rates = {}
     failures = {}
 

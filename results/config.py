@@ -2,10 +2,10 @@
 No torch.
 
 A key of run.json is a field of `RunConfig` or of a class within it; the field gives the
-key's type and bounds. A field with a default may be absent in the file, so that a run
-of before an option was added stays readable; a default is not written, except of an
-option. The reader refuses a missing or unknown key, another type, and a value out of
-bounds, and names the key.
+key's type, an option also its bounds. A field with a default may be absent in the file,
+so that a run of before an option was added stays readable; a default is not written,
+except of an option. The reader refuses a missing or unknown key, another type, and an
+option out of bounds, and names the key.
 
 `EnsembleConfig` is run.json of an ensemble of finished runs, `ChoiceConfig` that of
 features chosen inside the folds, `ImportedConfig` that of predictions from elsewhere.
@@ -30,7 +30,7 @@ from typing import (
 )
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import CHANNEL, LARGEST, SEED, SURROGATE
+from featurestack.commandline.options import LARGEST, SURROGATE
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,
@@ -63,26 +63,7 @@ Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
 T = TypeVar("T")
-Traits = Mapping[str, Any]  # a field's metadata: bounds, check
-
-
-def checked(
-    least: float = -LARGEST,
-    most: float = LARGEST,
-    check: Any = lambda value: True,
-    **default: Any,
-) -> Any:
-    """A field with inclusive bounds of each number, and a check of its value."""
-    return field(metadata={"bounds": (least, most), "check": check}, **default)
-
-
-def distinct(items: Iterable[object]) -> bool:
-    known = list(items)
-    return len(set(known)) == len(known)
-
-
-def distinct_names(classes: "Iterable[SoundClass]") -> bool:
-    return distinct(entry.name for entry in classes)
+Traits = Mapping[str, Any]  # metadata of an option or of a card's field: bounds, check
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -108,8 +89,8 @@ class StoredChannel(Record):
     parameters: Mapping[str, Plain]  # the feature's parameters
     dtype: Literal["float16", "float32"]  # type of the stored values
     # first and last row, counted from 0, both included
-    row_range: tuple[int, int] = checked(0, check=lambda rows: rows[0] <= rows[1])
-    frames: int = checked(1)  # frames of a feature map
+    row_range: tuple[int, int]
+    frames: int  # frames of a feature map
     frame_unit: str  # seconds, or what its columns are
 
     @property
@@ -149,9 +130,9 @@ class StoredChannel(Record):
 class ExtractionCost(Record):
     """Cost of extracting and storing the feature set for all clips."""
 
-    megabytes: float = checked(0)  # in the cache
+    megabytes: float  # in the cache
     # time of one core; None if not measured
-    seconds: float | None = checked(0, default=None)
+    seconds: float | None = None
 
 
 class Machine(Record):
@@ -165,10 +146,10 @@ class Machine(Record):
 class Calibration(Record):
     """Calibration for new audio, fitted to all test clips so far."""
 
-    temperature: float = checked(1e-9)  # divides the logits
-    clips: int = checked(1)  # number of clips in the fit
+    temperature: float  # divides the logits
+    clips: int  # number of clips in the fit
     # class -> value; for several labels per clip
-    thresholds: Mapping[str, float] | None = checked(0, 1, default=None)
+    thresholds: Mapping[str, float] | None = None
 
 
 class Way(Record):
@@ -177,7 +158,7 @@ class Way(Record):
     device: Device  # place of the network
     precision: Precision  # number format of training; predictions are computed in fp32
     channels_last: bool  # memory layout of the network's input
-    threads: int = checked(1, MOST_THREADS)  # threads of one process
+    threads: int  # threads of one process
 
 
 class WayChange(Record):
@@ -186,7 +167,7 @@ class WayChange(Record):
     before: Way  # until the run was continued
     after: Way  # since then
     # unfinished fold -> its epochs
-    epochs_done: Mapping[str, int] = checked(0)
+    epochs_done: Mapping[str, int]
 
 
 class Computed(Record):
@@ -204,28 +185,26 @@ class RunConfig(Record):
     dataset: str  # its name
     synthetic: bool  # clips of DATASET=synth
     # options that can change predictions; `auto` is replaced if the data decide it
-    options: Training = field(
-        metadata={"check": lambda options: options.task != "auto"}
-    )
+    options: Training
     tag: str  # TAG=
     note: str  # NOTE=
     # feature sets from which this one was composed by their scores on the tested folds
-    composed_from: int = checked(0, default=0)
+    composed_from: int = 0
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
     model_summary: str  # the model in a sentence
     exact: bool  # training has one solution, whatever the seed
     input_grid: str  # rows x frames of the network's input, before AUGMENT crops it
     # all folds of the protocol, trained or not
-    folds: tuple[int, ...] = checked(check=distinct)
+    folds: tuple[int, ...]
     # in the order of the network's outputs
-    classes: tuple[SoundClass, ...] = checked(check=distinct_names)
-    sample_rate: int = checked(0, 1e6)  # Hz; 0 if the cache has none
-    duration: float = checked(0, 1e5)  # s; 0 if the cache has none
+    classes: tuple[SoundClass, ...]
+    sample_rate: int  # Hz; 0 if the cache has none
+    duration: float  # s; 0 if the cache has none
     # the audio files' channel, counted from 1; 0 for the mean of all
-    audio_channel: int = checked(**CHANNEL, default=0)
+    audio_channel: int = 0
     # s, median, if many are padded
-    clip_seconds: float | None = checked(0, 1e5, default=None)
+    clip_seconds: float | None = None
     channels: tuple[StoredChannel, ...]  # channels of the network's input, in order
     extraction: ExtractionCost  # cost of the features of all clips
     protocol: str  # in words
@@ -240,13 +219,13 @@ class RunConfig(Record):
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine  # the machine that began the run
     versions: Mapping[str, str]  # library -> version
-    seconds: float = checked(0)  # training time, all folds
+    seconds: float  # training time, all folds
     # last or best epoch -> calibration for new audio
     calibration: Mapping[Epoch, Calibration]
     # class -> what a room's task chose for new audio
     rules: Mapping[str, Mapping[str, Plain]] | None = None
     # number of the network's parameters; None if one's own loop did not give a network
-    parameters: int | None = checked(0, default=None)
+    parameters: int | None = None
     computed: Computed | None = None  # None for one's own loop
 
     members: ClassVar[tuple[str, ...]] = ()
@@ -282,23 +261,23 @@ class UntrainedConfig(Record):
 
     format_version: int
     dataset: str
-    task: str = checked(check=lambda task: task != "auto")
-    folds: tuple[int, ...] = checked(check=distinct)
-    classes: tuple[SoundClass, ...] = checked(check=distinct_names)
-    sample_rate: int = checked(0, 1e6)
-    duration: float = checked(0, 1e5)
+    task: str
+    folds: tuple[int, ...]
+    classes: tuple[SoundClass, ...]
+    sample_rate: int
+    duration: float
     synthetic: bool
     features: str
     model: str
-    seed: int = checked(**SEED)
+    seed: int
     family: str
     hash: str
     name: str
     protocol: str
-    parameters: int = checked(0)
-    seconds: float = checked(0)
+    parameters: int
+    seconds: float
     note: str
-    audio_channel: int = checked(**CHANNEL, default=0)
+    audio_channel: int = 0
     val: Validation | None = None  # None if the members differ, or if it is unknown
 
     members: ClassVar[tuple[str, ...]] = ()

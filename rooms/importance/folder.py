@@ -38,8 +38,6 @@ from featurestack.commandline.tables import text_table
 from featurestack.results.config import (
     Record,
     SoundClass,
-    checked,
-    distinct_names,
     read_config,
 )
 from featurestack.results.run_folder import damage_named
@@ -65,10 +63,10 @@ class ImportanceConfig(Record):
     synthetic: bool
     model: str
     task: str
-    classes: tuple[SoundClass, ...] = checked(check=distinct_names)
+    classes: tuple[SoundClass, ...]
     features: tuple[str, ...]
     # feature sets of which these are the best by their scores on the tested folds
-    composed_from: int = checked(0, default=0)
+    composed_from: int = 0
 
     @property
     def score(self) -> str:

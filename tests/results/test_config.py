@@ -3,8 +3,6 @@
 import typing
 from dataclasses import replace
 
-import pytest
-
 from featurestack.commandline.options import fields, option
 from featurestack.results.config import (
     LABEL_BYTES,
@@ -18,23 +16,7 @@ from featurestack.results.training_options import Training
 from featurestack.train.options import RunOptions
 from featurestack.train.run_identity import differences, hashed_options
 from tests.refusal import refused
-from tests.run_configs import channel, run_config
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("folds", [1, 1]),
-        ("classes", [{"name": "a", "category": ""}] * 2),
-        ("calibration", {"last": {"temperature": 0, "clips": 1}}),
-        ("channels", [to_json(replace(channel("mel"), row_range=(5, 3)))]),
-        ("duration", 1e9),
-        ("options", to_json(run_config(task="auto").options)),
-    ],
-)
-def test_a_value_that_cannot_be_is_named(key, value):
-    with refused(f"malformed {key}.*: train this run again"):
-        read_config(to_json(run_config()) | {key: value}, RunConfig, "run.json")
+from tests.run_configs import run_config
 
 
 def test_a_run_json_of_another_version_is_told_before_its_keys():
