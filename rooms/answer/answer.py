@@ -10,7 +10,6 @@ without this fold (`choice`). The set for later use is chosen from the scores of
 folds together and has no score of its own.
 """
 
-import errno
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from featurestack import interface
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import fields, option_words, part_of
-from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.features_cache.cache import Cache, cache_of
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from featurestack.rooms.answer.choice import Candidate, Scores
     from featurestack.scores.metrics import Score
 
-SHOWN = 5  # features in the ranking that is printed
 # Seconds of a usual core: check of a clip; start of extraction; reading a million
 # values; a number of a clip and a class in a fit; an eigenvector of a kernel, times the
 # square of the clips; a clip in a fold by texturenet; a report
@@ -68,7 +66,6 @@ class Answer:
                  than chance. It has no score, unless it is the only feature
     run          the run of the recommended set, as dataset/name
     alone        feature -> its score alone by an exact model, the best first
-    surer        what would make the answer surer
     whole        False if a clip, a run or a part of the report failed
     """
 
@@ -78,8 +75,6 @@ class Answer:
     recommended: str
     run: str
     alone: dict[str, float]
-    surer: str
-    next_command: str
     lines: list[str]
     whole: bool
 
@@ -248,17 +243,12 @@ def without_samples(
 
 
 def refuse_unwritable(question: Question) -> None:
-    """Make the folders of the report and of the runs; RequestError if one of them, or
-    a cache that lacks features, may not be written, before the work whose result would
-    be lost.
+    """Make the folders of the report and of the runs; RequestError if one of them may
+    not be written, before the work whose result would be lost.
     """
     from featurestack.analysis.report_inputs import refuse_sounds
-    from featurestack.pipeline.extract import not_writable
 
-    asked = question.asked
-    if asked and question.lacking and not may_write(asked.folder):
-        raise not_writable(asked.folder, errno.EACCES)
-    options = question.options
+    asked, options = question.asked, question.options
     table = asked.dataset.table if asked else question.cache.clips
     refuse_sounds(options.reports, question.runs.name, options.dataset, table["path"])
     reports = options.reports / question.runs.name
@@ -469,9 +459,8 @@ def conclude(
         recommended = "" if chance else config.recommended
         lines.append(section.chosen(config))
         lines.append(section.recommended(config, chance=chance))
-    surer = section.surer(names, question.cache)
-    metric = scores.clips.plan.task.metric.title
-    lines += [surer, ranking(alone, metric)]
+    lines.append(section.surer(names, question.cache))
+    lines.append(section.alone(alone, scores.clips.plan.task.metric.title))
     lines += [f"report: {built.page.resolve()}", f"next:   {built.next_command}"]
     return Answer(
         built=built,
@@ -480,23 +469,6 @@ def conclude(
         recommended=recommended,
         run=f"{name}/{own}" if recommended else "",
         alone=alone,
-        surer=surer,
-        next_command=built.next_command,
         lines=lines,
         whole=whole and built.whole,
     )
-
-
-def ranking(alone: dict[str, float], metric: str) -> str:
-    """A line on the features alone, best first."""
-    texts = [f"{name} {percent(score)}" for name, score in alone.items()]
-    shown = ", ".join(texts[:SHOWN])
-    if len(texts) > SHOWN:
-        shown += f" … {texts[-1]}"
-    line = f"alone, by an exact model, {metric} %: {shown}"
-    if len(texts) > 1:
-        line += (
-            f"   (the first of {len(texts)} features is selected: its score is"
-            " optimistic)"
-        )
-    return line

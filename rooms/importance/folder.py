@@ -266,24 +266,23 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 def importance_summary(folder: ImportanceFolder) -> str:
     """A line for each feature: its score alone, points lost without it, and added."""
     config = folder.config
-    tests = measures_table(folder).set_index(["feature", "measure"])
-    rows = []
-    for name in config.features:
-        row = [name]
-        for measure in MEASURES:
-            text = "the base"
-            if (name, measure) in tests.index:
-                test = tests.loc[(name, measure)]
-                text = points(test["mean"])
-                if pd.notna(test["low"]):
-                    text += f" ({points(test['low'])} to {points(test['high'])})"
-            row.append(text)
-        row[1] = f"{percent(tests.loc[(name, 'alone'), 'score'])} %: {row[1]}"
-        rows.append(row)
+    tests = measures_table(folder)
+    texts = []
+    for test in tests.itertuples():
+        text = points(test.mean)
+        if pd.notna(test.low):
+            text += f" ({points(test.low)} to {points(test.high)})"
+        if test.measure == "alone":
+            text = f"{percent(test.score)} %: {text}"
+        texts.append(text)
+    shown = tests.assign(text=texts).pivot(
+        index="feature", columns="measure", values="text"
+    )
+    shown = shown.loc[[*config.features], [*MEASURES]].fillna("the base")
     header = ("", "alone: above chance", "lost without it", f"added to {config.base}")
     every = folder.scores[config.column(*config.features)].mean()
     legend = (
         f"{len(folder.scores):,} test clips; all features together {percent(every)} %"
         f" {config.score}, by {config.model}; points with 95 % intervals"
     )
-    return f"{text_table(rows, header)}\n{legend}"
+    return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"

@@ -215,7 +215,7 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     # nothing is better than chance, so nothing is recommended, and more is tried
     assert "no set is recommended: none is clearly better than chance" in str(found)
     assert (found.recommended, found.run) == ("", "")
-    assert "answer DATASET=" in found.next_command and "predict" not in str(found)
+    assert "answer DATASET=" in found.built.next_command and "predict" not in str(found)
     tables = found.page.parent / "tables"
     comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
