@@ -21,7 +21,7 @@ from featurestack.scores.tasks.registry import has_clips
 from featurestack.storage.files import may_write
 
 # words of the commands that read a dataset's audio, in addition to PLACES
-OF_AUDIO = ("audio_dir", "labels", "sample_rate", "duration", "channel")
+OF_AUDIO = ("audio_dir", "sample_rate", "duration", "channel")
 PLACES = ("name", "data", "runs")
 OF_LEAK = "duplicates_across_folds"  # kind of finding
 
