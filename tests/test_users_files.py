@@ -1,5 +1,6 @@
 """No command replaces or removes a file of the user's, wherever its options lead it."""
 
+import io
 import shutil
 
 import numpy as np
@@ -41,7 +42,7 @@ GIVEN = {
     "bundle": RUN,
     "export": RUN,
     "runs": {},
-    "remove": {**RUN, "YES": 1},
+    "remove": RUN,
     "demo": None,  # it runs `answer` on sounds of its own
     "listen": None,  # it writes nothing, and ends with its audio
 }
@@ -110,6 +111,7 @@ def test_no_file_of_the_user_changes(world, monkeypatch, words, option, given):
         shutil.rmtree(world / name)
         shutil.copytree(world / "kept" / name, world / name)
     before = files_of(world / "mine")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     answer = command(words, **{option.upper(): PLACES[option]} | given)
     assert answer.status in (0, 1, 2), answer.err
     after = files_of(world / "mine")

@@ -118,7 +118,6 @@ class SweepOptions(Options):
 
     shared = RunOptions
     leading = ("dataset", "features", "model", "seed", "folds")
-    yes: bool = option(False, "start more than 100 runs without asking")
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """field -> text of a run's option, or of a list of its values"""
 
@@ -257,7 +256,6 @@ class RemoveOptions(RunsOptions):
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"
     )
-    yes: bool = option(False, "remove without asking")
 
 
 class ModelsOptions(Options):

@@ -1,7 +1,6 @@
 """`make runs` and `make remove`: the runs of some folders, and their removal."""
 
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -104,12 +103,11 @@ def remove_runs(options: RemoveOptions) -> int:
             files = [file for file in folder.rglob("*") if file.is_file()]
             sizes = [file.stat().st_size for file in files]
             print(f"{folder}: {len(sizes)} files, {size(sum(sizes))}")
-        answer = "y" if options.yes else ""
-        if not answer and sys.stdin.isatty():
-            with suppress(EOFError):  # no answer: standard input has ended
-                answer = input("remove? [y/N] ")
+        answer = ""
+        with suppress(EOFError):  # no answer: standard input has ended
+            answer = input("remove? [y/N] ")
         if answer.strip().lower() != "y":
-            print("nothing was removed; YES=1 removes them")
+            print("nothing was removed: the answer y removes them")
             return 1
         for folder, own in folders.items():
             for file in remove_own(folder, own):

@@ -127,7 +127,6 @@ sweep DATASET=easy FEATURES='mel mle' -> mle mel
 sweep DATASET=easy MODEL='cnn4 resnet81' -> resnet81 resnet18
 sweep DATASET=easy SEED='0 x' -> x
 sweep DATASET=easy LR='0.1 -1' -> LR -1
-sweep DATASET=easy SEED='1 2 3 4 5 6 7 8 9 10 11' EPOCHS='1 2 3 4 5 6 7 8 9 10' -> 110 YES=1
 sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 importance DATASET=easy FEATURES=mel -> mel two
 importance DATASET=easy FEATURES='mel mle' -> mle mel
@@ -147,7 +146,7 @@ predict RUN=last RUNS=torn AUDIO=easy/bell -> run.json
 predict RUN=last RUNS=rewritten AUDIO=easy/bell -> last.pt
 predict text.pt AUDIO=easy/bell -> text.pt
 bundle RUN=last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
-remove RUNS=runs/plain YES=1 -> RUN
+remove RUNS=runs/plain -> RUN
 models MODEL=resnet81 -> resnet81 resnet18
 analysis DATASET=nowhere RUNS=runs/plain -> nowhere
 analysis DATASET=easy RUNS=runs/plain RUN=mfc -> mfc

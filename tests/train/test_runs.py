@@ -2,10 +2,9 @@
 in training stays.
 """
 
+import io
 import os
 import shutil
-from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -23,29 +22,31 @@ from tests.refusal import refused
 def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys):
     runs = finished.path.parents[1]
     options = RemoveOptions(runs=runs, run=finished.name)
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     assert remove_runs(options) == 1 and find(runs) == [finished]
     assert f"{finished.path}: " in capsys.readouterr().out
     notes = finished.fold(1) / "notes.txt"
     notes.touch()
-    assert remove_runs(replace(options, yes=True)) == 0 and find(runs) == []
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert remove_runs(options) == 0 and find(runs) == []
     assert f"{notes} stays" in capsys.readouterr().out
     assert [*finished.path.rglob("*")] == [notes.parent, notes]
 
 
 def test_a_run_in_training_is_refused(finished):
-    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
+    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name)
     with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
         remove_runs(options)
     assert finished.path.exists()
 
 
-def test_a_retraining_that_was_begun_goes_with_its_run(finished):
+def test_a_retraining_that_was_begun_goes_with_its_run(finished, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     begun = hidden(finished.path, RETRAINING)
     begun.mkdir()
     own = finished.path.with_name(f"{finished.name}.mine")
     own.mkdir()
-    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
+    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name)
     assert remove_runs(options) == 0
     assert not begun.exists() and not finished.path.exists() and own.is_dir()
 
@@ -68,7 +69,10 @@ def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
         list_runs(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
 
 
-def test_a_folder_that_a_room_fills_is_listed_and_removed(finished, capsys):
+def test_a_folder_that_a_room_fills_is_listed_and_removed(
+    finished, capsys, monkeypatch
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     importance = finished.path.with_name("importance")
     importance.mkdir()
     for name in ("importance.json", "scores.csv", "mine.txt"):
@@ -76,7 +80,7 @@ def test_a_folder_that_a_room_fills_is_listed_and_removed(finished, capsys):
     runs = finished.path.parents[1]
     assert list_runs(ListOptions(runs=str(runs))) == 0
     assert str(importance) in capsys.readouterr().out
-    assert remove_runs(RemoveOptions(runs=runs, run="importance", yes=True)) == 0
+    assert remove_runs(RemoveOptions(runs=runs, run="importance")) == 0
     assert [*importance.iterdir()] == [importance / "mine.txt"]
     assert find(runs) == [finished]
 
