@@ -162,7 +162,8 @@ MP3_RATE = 16000  # Hz
 MP3_COMPRESSION = 0.9
 # longest audio of a clip if the dataset does not give a duration
 LONGEST_SECONDS = 10.0
-MEGABYTE = 1e6
+# characters of embedded audio in a page; other clips are linked
+MOST_EMBEDDED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -211,12 +212,12 @@ def clip_audio(
     clips: Sequence[str],
     wanted: Sequence[str],
     own: OwnFiles,
-    most_mb: float,
+    most: int = MOST_EMBEDDED,
 ) -> Audio:
     """Audio of `clips` for the page of `own` files; clips whose audio file does not
     exist are left out.
 
-    The `wanted` clips are embedded in their order, up to `most_mb` megabytes. The other
+    The `wanted` clips are embedded in their order, up to `most` characters. The other
     clips, and those that cannot be decoded, are linked.
     """
     table = cache.clips
@@ -224,7 +225,7 @@ def clip_audio(
     sources = {str(clip): Path(path) for clip, path in paths.items() if is_file(path)}
     places = dict(zip(table["clip_id"], spans(table)))
     embedded = {}
-    left = most_mb * MEGABYTE
+    left = most
     for clip in progress(
         [clip for clip in wanted if clip in sources], label="audio", unit="clip"
     ):

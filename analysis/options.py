@@ -39,12 +39,9 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         " the page's tables have all",
         least=0,
     )
-    audio_mb: float = option(
-        1, "most MB of clips' audio in the page; other clips are linked", least=0
-    )
 
     # options on which the page depends; a room's class has its own
-    of_page: ClassVar[tuple[str, ...]] = ("run", "figures", "audio_mb")
+    of_page: ClassVar[tuple[str, ...]] = ("run", "figures")
 
     @property
     def for_print(self) -> bool:

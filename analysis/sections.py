@@ -177,7 +177,7 @@ def errors(page: PageInputs) -> Section | None:
 
 
 def error_browser(page: PageInputs) -> Section:
-    """The error browser: clips, their images, and audio up to AUDIO_MB megabytes."""
+    """The error browser: clips, their images and audio."""
     runs, cache = page.found.runs, page.cache
     difficulty = browser.clip_difficulty(runs)
     clips = [*difficulty.index]
@@ -219,7 +219,7 @@ def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> A
     """The clips' audio, the `wanted` embedded; none without a cache."""
     if page.cache is None:
         return Audio({}, {})
-    return clip_audio(page.cache, clips, wanted, page.writer.own, page.options.audio_mb)
+    return clip_audio(page.cache, clips, wanted, page.writer.own)
 
 
 def run_figures(page: PageInputs) -> Section:

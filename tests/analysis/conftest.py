@@ -74,9 +74,7 @@ class Workshop:
 
     def options(self, **given):
         folders = {name: self.root / name for name in ("data", "runs", "reports")}
-        return with_rooms(AnalysisOptions)(
-            **({"dataset": "tones", "audio_mb": 0.1} | folders | given)
-        )
+        return with_rooms(AnalysisOptions)(**({"dataset": "tones"} | folders | given))
 
 
 CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
