@@ -8,6 +8,7 @@ from featurestack.commandline.options import (
     CHANNEL,
     SEED,
     DatasetOptions,
+    ReportsOptions,
     RunsOptions,
     option,
 )
@@ -113,7 +114,7 @@ class FeaturesCommand(ExtractOptions):
         return None
 
 
-class ShowOptions(DatasetOptions):
+class ShowOptions(DatasetOptions, ReportsOptions):
     """The features that there are; of AUDIO, a figure; of DATASET, those in its
     cache.
     """
@@ -121,7 +122,9 @@ class ShowOptions(DatasetOptions):
     example = 'AUDIO=dog.wav FEATURES="mel modulation"'
 
     dataset: str = option("", "describe the cache of this dataset")
-    audio: Path | None = option(None, "audio file, whose features are drawn to a PNG")
+    audio: Path | None = option(
+        None, "audio file, whose features are drawn to show/<its name>.png in REPORTS"
+    )
     features: str = option(
         "",
         "features separated by blanks: with AUDIO those to draw, mel mfcc chroma by"
@@ -134,9 +137,6 @@ class ShowOptions(DatasetOptions):
         5.0, "seconds of a clip in the list of features", least=0.05, most=60
     )
     channel: int = option(0, "channel of the file, 0 for the mean", **CHANNEL)
-    out: Path | None = option(
-        None, "PNG file; by default the audio file's name in this folder"
-    )
 
 
 class VerifyCommand(DatasetOptions):

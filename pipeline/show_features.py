@@ -27,7 +27,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
 from featurestack.pipeline.options import ShowOptions
-from featurestack.storage.own_files import own_file
+from featurestack.storage.own_files import OwnFiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -210,10 +210,9 @@ def draw_file(options: ShowOptions, file: Path) -> None:
     """Draw the features of a file, and print the PNG's path."""
     from matplotlib.figure import Figure
 
-    path = options.out or Path(f"{file.stem}.png")
-    if path.suffix.lower() != ".png":
-        raise RequestError(f"OUT={path}: expected a name that ends in .png")
-    own = own_file(path, RECORD, "OUT")
+    path = options.reports / "show" / f"{file.stem}.png"
+    own = OwnFiles(path.parent, RECORD)
+    own.require(path.name, "REPORTS")
     try:
         rate = options.sample_rate or audio.file_info(file).sample_rate
         y = audio.decode(file, rate, channel=options.channel)

@@ -20,7 +20,6 @@ PLACES = {
 }
 SOUNDS = {"DATASET": "mine/clips"}
 LINEAR = {**SOUNDS, "FEATURES": "rms", "MODEL": "linear"}
-PNG = "mine/clips.png"
 RUN = {"RUN": "runs/clips/rms-linear"}
 PREDICTIONS = {**SOUNDS, "PREDICTIONS": "mine/guesses.csv"}
 # What each command is given beside the place.
@@ -31,7 +30,7 @@ GIVEN = {
     "features": {**SOUNDS, "FEATURES": "rms zcr"},
     "check": SOUNDS,
     "events": {"AUDIO": "mine/clips"},
-    "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms", "OUT": PNG},
+    "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms"},
     "train": LINEAR,
     "sweep": LINEAR,
     "importance": {**SOUNDS, "FEATURES": "rms zcr"},
