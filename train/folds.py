@@ -144,7 +144,9 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     splits = split_folds(plan, folds, clips.unusable)
     trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
-    bar = progress(total=plan.epochs * trained, label=plan.path.name, unit="clips")
+    bar = progress(
+        total=plan.epochs * trained, label=plan.path.name, unit=plan.task.stages.rows
+    )
     quicker = QUICKER if plan.model.kind.resized else ""
     estimate = Estimate(bar, len(splits), quicker)
     compute: Compute | None = None
