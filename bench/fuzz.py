@@ -36,7 +36,7 @@ import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
 from featurestack.commandline.commands import script
-from featurestack.commandline.faults import UNFORESEEN
+from featurestack.commandline.exit_status import UNFORESEEN
 from featurestack.commandline.options import Options, fields, option
 from featurestack.commandline.terminal import progress
 from featurestack.commandline.words import every_options

@@ -1,1 +1,8 @@
-"""Options, messages, progress and errors of the commands."""
+"""Options, messages, progress and errors of the commands; the place of the packages."""
+
+from pathlib import Path
+
+NAME = "featurestack"  # the installed package, its distribution and its command
+HOME = Path(__file__).resolve().parents[1]  # the folder of all packages
+# otherwise an installed copy, which has no Makefile
+CLONE = (HOME / "pyproject.toml").exists()

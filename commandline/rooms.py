@@ -32,8 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from featurestack.commandline import CLONE, HOME, NAME
 from featurestack.commandline.errors import Error, RequestError, nearest
-from featurestack.commandline.packages import CLONE, HOME, NAME
 from featurestack.commandline.terminal import tell_once
 
 if TYPE_CHECKING:

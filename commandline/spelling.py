@@ -10,9 +10,8 @@ import shlex
 from contextvars import ContextVar
 from pathlib import Path
 
-from featurestack.commandline import own_code
+from featurestack.commandline import CLONE, HOME, own_code
 from featurestack.commandline.options import fields, kind_of
-from featurestack.commandline.packages import CLONE, HOME
 from featurestack.commandline.words import named, options_of
 
 MAKE = "make"

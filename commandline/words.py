@@ -8,10 +8,9 @@ The table holds names, so that help and a command load nothing of the others.
 from collections.abc import Callable
 from typing import Any
 
-from featurestack.commandline import rooms
+from featurestack.commandline import CLONE, rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import Options, fields, with_rooms
-from featurestack.commandline.packages import CLONE
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import Command
 from featurestack.commandline.terminal import tell_once

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.errors import Error, RequestError, nearest
-from featurestack.commandline.faults import failed_by
+from featurestack.commandline.exit_status import failed_by
 from featurestack.commandline.help import meanings
 from featurestack.commandline.options import (
     DatasetOptions,

@@ -21,8 +21,8 @@ import cloudpickle
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
+from featurestack.commandline import HOME
 from featurestack.commandline.errors import Failed, RequestError
-from featurestack.commandline.packages import HOME
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.side_files import WHOLE
 from featurestack.pipeline import kernels

@@ -1,8 +1,0 @@
-"""The place of the packages: a clone, or an installed copy."""
-
-from pathlib import Path
-
-NAME = "featurestack"  # the installed package, its distribution and its command
-HOME = Path(__file__).resolve().parents[1]  # the folder of all packages
-# otherwise an installed copy, which has no Makefile
-CLONE = (HOME / "pyproject.toml").exists()
