@@ -84,7 +84,7 @@ def listen_live(options: ListenOptions) -> int:
     model = Model(
         trained, device=options.device, reject=options.reject, gate=options.gate
     )
-    rate = options.rate or model.sample_rate
+    rate = options.sample_rate or model.sample_rate
     window = min(options.window or model.window, model.seconds)
     terminal = sys.stdin is None or sys.stdin.isatty()
     read = microphone(rate) if terminal else sys.stdin.buffer.read

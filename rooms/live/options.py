@@ -13,7 +13,7 @@ class ListenOptions(TrainedOptions):
 
     example = "RUN=last HOP=0.25"
 
-    rate: int = option(
+    sample_rate: int = option(
         0,
         "sample rate of the input in Hz; by default the model's own",
         least=0,
