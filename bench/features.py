@@ -49,6 +49,7 @@ AUDIOFLUX = "audioFlux"
 NOT_LIBROSA = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc", "embedding"}
 WITH_FILES = ", with files"
 RATE, SAMPLES = 44100, 5 * 44100
+CLIPS = 20  # evenly spaced in the dataset
 Times = dict[str, float]  # feature -> time
 
 
@@ -62,7 +63,6 @@ class FeaturesBenchOptions(DatasetOptions):
     """
 
     dataset: str = option("synth", "any dataset whose clips are there")
-    clips: int = option(20, "number of clips, evenly spaced", least=1)
     features: str = option("all", "features, separated by blanks")
 
 
@@ -276,8 +276,8 @@ def features(options: FeaturesBenchOptions) -> int:
         dataset=options.dataset, data=options.data, name=options.name
     )
     table = load(source).table
-    step = max(1, len(table) // options.clips)
-    paths = [str(path) for path in table.path.iloc[::step]][: options.clips]
+    step = max(1, len(table) // CLIPS)
+    paths = [str(path) for path in table.path.iloc[::step]][:CLIPS]
     names = tuple(options.features.split())
     if options.features == "all":
         names = tuple(name for name in FEATURES if name in reference.DEFINITIONS)
