@@ -24,15 +24,15 @@ from featurestack.storage import system
 class NetworkOptions(Options):
     """The pretrained networks; with a name, one is fetched, or copied from a file."""
 
-    example = "MODEL=yamnet"
+    example = "NETWORK=yamnet"
 
-    model: str = option("", "name of a network; by default all are listed")
+    network: str = option("", "name of a network; by default all are listed")
     file: Path | None = option(None, "its file, if it is on this machine")
 
 
 def network(options: NetworkOptions) -> None:
     """List the pretrained networks, or bring one to models/: fetched, or a file."""
-    name, file = options.model, options.file
+    name, file = options.network, options.file
     if not name and not file:
         print("\n".join(network_remarks()))
     elif name not in {*KNOWN, RESNET}:

@@ -245,7 +245,7 @@ def find_network(name: str, *, fetch: bool = False) -> NetworkFiles:
         )
     path = own or card.with_suffix(".tflite")
     if not own and not fetch:
-        typed = make_command("network", f"MODEL={name}")
+        typed = make_command("network", f"NETWORK={name}")
         raise RequestError(f"{feature} needs {path}, which {typed} fetches")
     if not own:
         fetch_network(known, path)
@@ -323,7 +323,7 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
 
 def resnet_needed() -> str:
     """What imagenet@of=mel needs, and the command that fetches it."""
-    typed = make_command("network", f"MODEL={RESNET}")
+    typed = make_command("network", f"NETWORK={RESNET}")
     return (
         f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"
         f" {typed} fetches"

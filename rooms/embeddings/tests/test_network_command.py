@@ -19,13 +19,13 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not STAGES.is_file(), reason="no weights beside the project")
 def test_some_stages_are_taken_and_listed_and_not_replaced(here, capsys):
-    network(NetworkOptions(model="resnet18", file=STAGES))
+    network(NetworkOptions(network="resnet18", file=STAGES))
     copy = here / "models" / STAGES.name
     assert copy.read_bytes() == STAGES.read_bytes()
     network(NetworkOptions())
     assert f"there, models/{STAGES.name}" in capsys.readouterr().out
     with pytest.raises(RequestError, match="is there already: remove it first"):
-        network(NetworkOptions(model="resnet18", file=STAGES))
+        network(NetworkOptions(network="resnet18", file=STAGES))
 
 
 @pytest.mark.parametrize(
@@ -38,5 +38,5 @@ def test_some_stages_are_taken_and_listed_and_not_replaced(here, capsys):
 def test_what_cannot_be_used_is_not_kept(here, name, message):
     (here / "mine.pth").write_bytes(b"\0" * 999)
     with pytest.raises(RequestError, match=message):
-        network(NetworkOptions(model=name, file=here / "mine.pth"))
+        network(NetworkOptions(network=name, file=here / "mine.pth"))
     assert not [*here.glob("models/*")]

@@ -134,7 +134,7 @@ def test_the_feature_fetches_its_file(address, monkeypatch, capsys):
     digest = hashlib.sha256(NETWORK.read_bytes()).hexdigest()
     known = replace(KNOWN["yamnet"], url=f"{address}/yamnet.tflite", sha256=digest)
     monkeypatch.setitem(KNOWN, "yamnet", known)
-    with refused("which make network MODEL=yamnet fetches"):
+    with refused("which make network NETWORK=yamnet fetches"):
         find_network("yamnet")
     assert len(variant(NAME).recorded["file"]) == 32
     file = networks.FOLDER / "yamnet.tflite"
