@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from bench.options import FeaturesBenchOptions
 from featurestack.commandline.commands import script
-from featurestack.commandline.options import DatasetOptions, option
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio, reference
@@ -51,19 +51,6 @@ WITH_FILES = ", with files"
 RATE, SAMPLES = 44100, 5 * 44100
 CLIPS = 20  # evenly spaced in the dataset
 Times = dict[str, float]  # feature -> time
-
-
-class FeaturesBenchOptions(DatasetOptions):
-    """Milliseconds a clip of each feature, here and by librosa.
-
-    Other benches compare with nothing, and each is a command with its own --help:
-    - python -m bench.fuzz        hostile options and damaged files
-    - python -m bench.statements  how often statements of reports are false
-    - python -m bench.kill        SIGKILL at random moments: what is lost or changes
-    """
-
-    dataset: str = option("synth", "any dataset whose clips are there")
-    features: str = option("all", "features, separated by blanks")
 
 
 @cache

@@ -102,7 +102,7 @@ COMMANDS = {
 if CLONE:
     COMMANDS["bench"] = Command(
         "bench.features:features",
-        "bench.features:FeaturesBenchOptions",
+        "bench.options:FeaturesBenchOptions",
         "Time extraction against librosa and audioFlux on this machine.",
     )
 

@@ -1,0 +1,16 @@
+"""The options of `make bench`, which help reads without the libraries compared."""
+
+from featurestack.commandline.options import DatasetOptions, option
+
+
+class FeaturesBenchOptions(DatasetOptions):
+    """Milliseconds a clip of each feature, here and by librosa.
+
+    Other benches compare with nothing, and each is a command with its own --help:
+    - python -m bench.fuzz        hostile options and damaged files
+    - python -m bench.statements  how often statements of reports are false
+    - python -m bench.kill        SIGKILL at random moments: what is lost or changes
+    """
+
+    dataset: str = option("synth", "any dataset whose clips are there")
+    features: str = option("all", "features, separated by blanks")
