@@ -6,7 +6,7 @@ from featurestack.commandline.rooms import Command, Loaded, Room
 
 NETWORK = Command(
     "featurestack.rooms.embeddings.network_command:network",
-    "featurestack.rooms.embeddings.network_command:NetworkOptions",
+    "featurestack.rooms.embeddings.options:NetworkOptions",
     "List the pretrained networks, or bring one to models/: fetched, or a file.",
 )
 ROOM = Room(extra="embeddings", commands={"network": NETWORK})

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import Options, option
 from featurestack.results.published_weights import local_weights
 from featurestack.rooms.embeddings.embedding import open_network
 from featurestack.rooms.embeddings.imagenet import open_stages, weights
@@ -18,16 +17,8 @@ from featurestack.rooms.embeddings.networks import (
     network_remarks,
     own_file,
 )
+from featurestack.rooms.embeddings.options import NetworkOptions
 from featurestack.storage import system
-
-
-class NetworkOptions(Options):
-    """The pretrained networks; with a name, one is fetched, or copied from a file."""
-
-    example = "NETWORK=yamnet"
-
-    network: str = option("", "name of a network; by default all are listed")
-    file: Path | None = option(None, "its file, if it is on this machine")
 
 
 def network(options: NetworkOptions) -> None:
