@@ -309,7 +309,9 @@ def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Chan
         return channel
     length = frame_samples(milliseconds, sample_rate)
     scaled = {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
-    known = FEATURES[channel.name].parameters
+    known = {*FEATURES[channel.name].parameters}
+    if FEATURES.knows(of := str(given.get("of"))):  # the feature whose map is read
+        known &= {*FEATURES[of].parameters}
     for name, value in scaled.items():
         if name in known:
             given[name] = value

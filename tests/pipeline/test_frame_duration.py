@@ -25,6 +25,12 @@ def test_every_feature_that_exists_at_a_rate_exists_with_such_frames(rate):
         resolve_feature(with_frames(Channel(name), 46, rate)).shape(rate, 2 * rate)
 
 
+@pytest.mark.parametrize(("of", "given"), [("mel", ["n_fft"]), ("cqt", [])])
+def test_a_feature_of_another_s_map_gets_the_parameters_that_the_other_has(of, given):
+    channel = with_frames(Channel("imagenet", (("of", of),)), 46, 16_000)
+    assert [name for name, _ in channel.parameters] == ["hop_length", *given, "of"]
+
+
 def sounds(folder):
     """Two clips of each of two classes, at 16 kHz."""
     for name in ("dog/1", "dog/2", "cat/1", "cat/2"):
