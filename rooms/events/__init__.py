@@ -21,18 +21,11 @@ def load_options() -> Loaded:
     return (DetectionOptions,)
 
 
-@ROOM.functions("events")
-def load_function_of_datasets() -> Loaded:
-    from featurestack.rooms.events.dataset import events
+@ROOM.functions("events", "detections")
+def load_functions() -> Loaded:
+    from featurestack.rooms.events.functions import detections, events
 
-    return (events,)
-
-
-@ROOM.functions("detections")
-def load_function_of_detections() -> Loaded:
-    from featurestack.rooms.events.predict import detections
-
-    return (detections,)
+    return events, detections
 
 
 @ROOM.models("frames", "linear_frames", needs="events")

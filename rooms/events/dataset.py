@@ -31,7 +31,6 @@ from featurestack.features_cache import Cache, dataset_name
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
-from featurestack.interface import takes
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
@@ -326,18 +325,6 @@ def make_events(options: EventsCommand) -> int:
     print(f"next: {features}   (the feature and rate of annotated recordings)")
     print(f"then: {train}   (these are backgrounds, without TABLES)")
     return int(bool(measured.problems))
-
-
-@takes(EventsCommand, "audio", "tables")
-def events(options: EventsCommand) -> Path:
-    """`make events`: a dataset of recordings with annotated events.
-
-    It returns the path of the dataset's CSV.
-
-        fs.clips(fs.events("recordings", "labels"))
-    """
-    make_events(options)
-    return csv_path(options)
 
 
 # ---- backgrounds

@@ -20,9 +20,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell
-from featurestack.interface import takes
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.files import tell_failures, tell_low_rates
 from featurestack.predict.predictor import Predictor
 from featurestack.rooms.events import tables
@@ -231,24 +229,3 @@ def score(
     events = recordings.spans(annotations.events)
     found = recordings.spans(detections)
     return score_table(tally_all(events, found, recordings.seconds))
-
-
-@takes(DetectionOptions, "audio")
-def detections(options: DetectionOptions) -> "pd.DataFrame":
-    """`make predict` by a run of events: a row for each detection in the recordings.
-
-    Columns: file, start, end, label, score. The command's files are written too; if
-    `tables` is given, scores.csv is among them.
-
-        fs.detections("recordings", run="last", tables="labels")
-    """
-    if options.audio is None:
-        raise RequestError("give audio=, a recording or a folder of them")
-    model = Predictor.open(options, clips=False)
-    if model.task.name != "events":
-        raise RequestError(
-            f"{model.config.dataset} is a dataset of clips: detections are found by a"
-            " run on a dataset of fs.events()"
-        )
-    table, _ = find_detections(options, model, find_recordings(options.audio))
-    return table

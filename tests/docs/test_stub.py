@@ -24,6 +24,11 @@ follow_imports = skip
 """
 
 
+def test_the_types_are_written_without_a_library():
+    """As where the package is built: hatch_build.py."""
+    python("-S", "-c", "from docs.stub import stub; stub()", cwd=ROOT)
+
+
 @pytest.mark.slow
 def test_a_type_checker_knows_options_and_results(tmp_path):
     pytest.importorskip("mypy")
