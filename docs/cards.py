@@ -41,7 +41,7 @@ card says otherwise. A name with parameters, `mel@n_mels=64`, is a variant that 
 stored beside the plain feature; `mfcc:1-19` takes rows 1 to 19. "Separates" names the
 pairs of ESC-10's classes that the feature separates best and worst: the accuracy of a
 linear classifier on the mean and deviation of each row, over the five official folds
-(`python -m docs.cards measure`; 80 clips per pair, chance is 50 %).
+(`python -m docs.cards DATASET=esc10`; 80 clips per pair, chance is 50 %).
 
 Six features are not librosa's: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd` and
 `lfcc`. Every value of the others agrees with plain librosa 0.11 and 1.0
@@ -50,7 +50,7 @@ it to float16 (three significant digits). There are two exceptions. `rolloff` an
 pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`
 follow an estimated tuning or tempo, and agree in all values of 99.5 % of the clips. The
 [last table](#differences-from-librosa) has the differences on five clips. `python -m
-docs.cards document` writes this page from the code.
+docs.cards` writes this page from the code.
 
 `embedding@model=speech` is a feature too. It is not in the table because it needs a
 [pretrained network](../howto/bring-features.md#pretrained-networks).
