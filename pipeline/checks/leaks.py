@@ -204,8 +204,7 @@ def duplicate_findings(
     for pair in find_near_duplicates(fingerprints, paths, decode_row):
         a = table.iloc[pair.a]
         b = table.iloc[pair.b]
-        seconds = pair.shift / rate
-        shifted = f", shifted by {seconds:+.3f} s" if seconds else ""
+        shifted = f", shifted by {pair.shift / rate:+.3f} s" if pair.shift else ""
         if a.group != b.group:  # clips of one group are never on both sides of a split
             found = in_one_fold if a.fold == b.fold else across_folds
             (found if pair.same else similar).append(
