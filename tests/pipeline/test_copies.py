@@ -95,5 +95,6 @@ def test_the_phase_vocoder_is_that_of_librosa(rate):
     """The last frame is left out: librosa 0.11 has silence behind it."""
     spectrum = librosa.stft(TONE[: RATE // 4])
     ours = alter.phase_vocoder(spectrum, rate)[:, :-2]
-    theirs = librosa.phase_vocoder(spectrum, rate=rate)[:, :-2]
+    with np.errstate(invalid="ignore"):  # librosa 1.0 reads memory before it fills it
+        theirs = librosa.phase_vocoder(spectrum, rate=rate)[:, :-2]
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
