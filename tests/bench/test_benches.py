@@ -18,7 +18,7 @@ RUNNABLE = {
 }
 SMALLEST = (
     "bench.fuzz --only runs --trials 6",
-    "bench.features --clips 1 --features 'mel mfcc chroma rms'",
+    "bench.features --features 'mel mfcc chroma rms'",
     "bench.statements --reports 2",
     "bench.kill --what features --kills 6",
     "bench.kill --what train --kills 2",
