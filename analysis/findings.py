@@ -62,7 +62,7 @@ WARNINGS: list[type["ReportWarning"]] = []  # in the order of a report
 
 
 class ReportWarning(ABC):
-    """What may make a result wrong; its fields are the figures of its sentence."""
+    """A reason why a result may be wrong; its fields are its sentence's figures."""
 
     code: ClassVar[str]
     title: ClassVar[str]
@@ -78,10 +78,10 @@ class ReportWarning(ABC):
 
     @abstractmethod
     def says(self, found: "Findings") -> str:
-        """What was found, what it does to the score, and what to do."""
+        """The finding, its effect on the score, and the remedy, as a sentence."""
 
     def sentence(self, found: "Findings") -> str:
-        """What it says, and its code: `…: train again (W6).`"""
+        """The sentence with its code: `…: train again (W6).`"""
         return f"{self.says(found)} ({self.code})."
 
 

@@ -190,7 +190,7 @@ def occurring_twice(names: list[str]) -> str:
     return most if names.count(most) > 1 else ""
 
 
-SUMMARY = ".report.json"  # what a report was made from, and what it printed
+SUMMARY = ".report.json"  # inputs of a report, and its printed lines
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 # a report depends on these
 OWN_CODE = ("analysis", "results", "scores", "commandline", "storage", "features_cache")

@@ -1,4 +1,4 @@
-"""What may make a report's result wrong: one class for each warning.
+"""Warnings of what may make a report's result wrong, a class for each.
 
 A class finds its warning in the Evidence and says it in a sentence. Its code ends the
 sentence; the page reference/generated/warnings.md of the documents is made of codes,
@@ -33,7 +33,7 @@ MEASURES = {
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What warnings are found in."""
+    """The runs, tables and checks that warnings are found in."""
 
     found: Findings  # the statistics of the runs
     runs: Sequence[Run] = ()  # also those that no ranking shows

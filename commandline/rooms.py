@@ -61,7 +61,7 @@ Adds = Callable[[Load], Load]
 
 
 class Command(NamedTuple):
-    """What a word of the program does.
+    """The action of a word of the program.
 
     run      module:function of the command's options, which returns the exit status
     options  module:class of them

@@ -17,8 +17,8 @@ from featurestack.train.options import PredictOptions, refuse_inside
 
 NO_ANSWER = "no answer"
 SHOWN = 5  # classes of a file that are printed, the most probable first
-RECORD = ".answers.json"  # of the files that `predict` writes
-ENDINGS = (".csv", ".json")  # of OUT
+RECORD = ".answers.json"  # names the files that `predict` wrote
+ENDINGS = (".csv", ".json")  # that OUT may have
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:

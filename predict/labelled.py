@@ -51,7 +51,7 @@ from featurestack.scores.tasks.base import Task, clip_metric
 from featurestack.storage.files import replace_file
 from featurestack.train.options import PredictOptions
 
-TABLE = "table.csv"  # in the run folder
+TABLE = "table.csv"  # its place in the run folder
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class LabelledClips:
 
     table: pd.DataFrame  # clip_id, group, fold, path, start, end, target
     classes: tuple[str, ...]  # classes of both the run and the other dataset
-    remarks: tuple[str, ...]  # what was left out
+    remarks: tuple[str, ...]  # clips that were left out, and why
 
 
 def score_elsewhere(options: PredictOptions) -> int:

@@ -117,8 +117,9 @@ def read_safely(file: Path) -> Any:
 
 
 def strange(content: Any) -> str:
-    """What no file of this project holds: a tensor without values, of complex numbers,
-    or whose few stored values are repeated; '' if there is none.
+    """The reason why no file of this project holds such content: tensors without
+    values, of complex numbers, or whose few stored values are repeated; '' if there is
+    none.
     """
     if isinstance(content, dict | list | tuple):
         parts = content.values() if isinstance(content, dict) else content

@@ -51,8 +51,8 @@ def verdict(f: Findings, row: Row) -> str:
 
 @sentence
 def headline(f: Findings) -> str:
-    """What to use, what it reaches and how sure that is, with what a split by clip
-    hides; or why nothing can be said.
+    """The advice: a model, its score, how sure that is, and the points that a split by
+    clip hides; or why nothing can be said.
     """
     if f.state == "none":
         damaged = f.excluded.get("damaged", 0)

@@ -1,5 +1,5 @@
-"""What artefacts predict, and the price of a leak: answers of ridge regression to clips
-that are left out, exact and without further fits (`featurestack.linear.ridge`).
+"""Predictions from artefacts, and the price of a leak, by ridge regression: clips are
+left out exactly and without further fits (`featurestack.linear.ridge`).
 
 Level, padding, clipping and bandwidth should not predict the class: if they do, a score
 may come from them and not from the sound. The price of a leak is the accuracy that a

@@ -322,7 +322,7 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
 
 
 def resnet_needed() -> str:
-    """What imagenet@of=mel needs, and the command that fetches it."""
+    """The needs of imagenet@of=mel, and the command that fetches them."""
     typed = make_command("network", f"NETWORK={RESNET}")
     return (
         f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"

@@ -15,11 +15,12 @@ Detections below the thresholds are drawn too, down to LEAST_SHARE of them: a lo
 threshold may keep the promise. Each range has about as many detections as the others.
 They are drawn from the ranges in turn, so that the first rows are a fair draw too.
 
-The precision above a threshold is the mean of the answers above it; each range counts
-by its number of detections. Its interval is Wilson's for an effective number of checks,
-from the variance between recordings, whose detections are right or wrong
-together. What would flatter: detections that a user chose, so they are drawn; and a
-threshold chosen by its estimate, so it is chosen by the lower end of its interval.
+The precision above a threshold is the mean of the checks above it, where each range
+weighs as many as its detections. Its interval is Wilson's for an effective number of
+checks, from the variance between recordings, whose detections are right or wrong
+together. Two choices would flatter: detections that a user chose, so they are drawn;
+and a threshold chosen by its estimate, so it is chosen by the lower end of its
+interval.
 """
 
 import io

@@ -50,7 +50,7 @@ def compared(
     folds: ArrayLike | None,
     classes: Sequence[str] | None,
 ) -> Comparison:
-    """What fs.compare returns."""
+    """The comparison that fs.compare returns."""
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
         models = {}

@@ -240,7 +240,7 @@ def test_the_same_question_again_fits_nothing_again(useless):
     place, found = useless
     (scores,) = (place / "runs" / "d" / "answer").glob("scores-*.csv")
     before = scores.read_bytes()
-    # as a kill in the middle of a line leaves it
+    # a kill in the middle of a line leaves this
     scores.write_bytes(before + b"f0,1234")
     again = answered(place)
     assert scores.read_bytes() == before

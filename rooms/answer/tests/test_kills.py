@@ -19,7 +19,7 @@ from tests.golden.sounds import easy_clips
 
 KILLS = 4
 IN_A_ROW = 2  # kills before a command may end
-LATEST = 0.6  # of an undisturbed command's seconds
+LATEST = 0.6  # share of an undisturbed command's seconds
 
 
 def start(place):

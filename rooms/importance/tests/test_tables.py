@@ -22,8 +22,8 @@ from tests.run_configs import importance_config, named
 
 FEATURES = ("mel", "noise", "rms")
 CLASSES = ["dog", "rain"]
-RECORDINGS = 40  # of three clips each
-# what each feature is worth: mel 40 points, rms 20, noise nothing
+RECORDINGS = 40  # each has three clips
+# worth of the features: mel 40 points, rms 20, noise nothing
 SHARES = {(): 0.2, ("mel",): 0.6, ("rms",): 0.4, ("mel", "rms"): 0.8}
 
 
