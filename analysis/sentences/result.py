@@ -142,7 +142,8 @@ def reached(f: Findings) -> str:
 
 def of_hundred(share: float) -> str:
     """A share in whole percent, with a decimal next to 0 and 100."""
-    return percent(share, 0 if 0.01 <= share <= 0.99 or share in (0, 1) else 1)
+    whole = 0.01 <= share <= 0.99 or percent(share) in ("0.0", "100.0")
+    return percent(share, 0 if whole else 1)
 
 
 def balanced(f: Findings) -> str:

@@ -28,6 +28,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
+from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import (
@@ -278,8 +279,10 @@ def surer(candidates: Sequence[str], cache: Cache) -> str:
         f"{counted(4 * number, unit)} instead of {number:,} would halve the interval."
     ]
     if not cache.groups and number == len(clips):
+        pattern = propose_group(clips)
+        named = f"GROUP='{pattern}', if the names say it" if pattern else "GROUP="
         texts.append(
-            "If clips share a speaker, a site or a recording, name it with GROUP=."
+            f"If clips share a speaker, a site or a recording, name it with {named}."
         )
     has_networks = any(name.startswith("embedding") for name in candidates)
     if not has_networks and "networks" in rooms.names("capabilities"):

@@ -10,6 +10,7 @@ from featurestack.analysis.report_warnings import Artefacts
 from featurestack.analysis.sentences import comparison
 from featurestack.analysis.sentences.comparison import excluded
 from featurestack.analysis.sentences.method import media
+from featurestack.analysis.sentences.result import of_hundred
 
 
 def two_runs(**facts):
@@ -99,3 +100,11 @@ def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():
     found = SimpleNamespace(several_labels=True, main=None, score="mAP")
     said = Artefacts(0.8, 0.5).says(found)
     assert "predict the tags (macro AUROC 80.0 %, chance is 50.0 %)." in said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.816, "82"), (1 - 1e-12, "100"), (1.0, "100"), (0.996, "99.6"), (0.0, "0")],
+)
+def test_a_share_is_whole_but_next_to_its_ends(share, said):
+    assert of_hundred(share) == said
