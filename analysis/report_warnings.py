@@ -85,7 +85,7 @@ class Duplicates(ReportWarning):
 
 @dataclass(frozen=True)
 class Artefacts(ReportWarning):
-    """`check` trains a linear classifier on level, padding, bandwidth and other traces
+    """`check` trains an exact model on level, padding, bandwidth and other traces
     of recording and editing alone. If it is better than chance, a model may learn the
     traces in place of the sounds. If they do not belong to the sounds, make them the
     same in all classes and train again.
@@ -128,8 +128,8 @@ class Artefacts(ReportWarning):
 @dataclass(frozen=True)
 class SplitByClip(ReportWarning):
     """A field of the file names may be a speaker, a site or a device, and `check`
-    measured that a linear model is clearly worse on new ones than a random split of the
-    clips says. Group the clips by this field and train again.
+    measured that a model is clearly worse on new ones than a random split of the clips
+    says. Group the clips by this field and train again.
     """
 
     code = "W3"

@@ -37,7 +37,7 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys):
     assert steps[3] == "  nothing   (0.0 s)"
     assert steps[-2].endswith("analysis DATASET=synth DATA=d")
     assert taken[1]["jobs"] == 3
-    assert (taken[2]["model"], taken[2]["epochs"]) == ("resnet18", "8")
+    assert (taken[2]["model"], taken[2]["epochs"]) == ("resnet18", "6")
     assert taken[3]["features"] == "mel mel+chroma+tempogram"
     assert lines[-3] == "synth: mel"
     assert lines[-1].startswith("next:   make answer DATASET='my sounds'")
