@@ -54,7 +54,6 @@ __all__ = [
     "read",
     "report",
     "run",
-    "sample_predictions",
     "show",
     "sweep",
     "tone",

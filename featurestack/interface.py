@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from featurestack.analysis.figures.drawing import NotebookFigure
     from featurestack.analysis.figures.feature_maps import FeatureMap
     from featurestack.analysis.report_inputs import Built
-    from featurestack.analysis.runs import Run
     from featurestack.features_cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
     from featurestack.results.run_folder import RunFolder
@@ -386,43 +385,19 @@ def confusion(trained: "RunFolder") -> "NotebookFigure":
 
     fs.confusion(run).savefig("confusion.png")
     """
-    from featurestack.analysis.tables import confusion_counts
-
-    counts = confusion_counts(loaded := _loaded(trained))
-    return draw(
-        "confusion_matrix",
-        counts=counts,
-        classes=loaded.classes,
-        categories=loaded.categories,
-    )
-
-
-def sample_predictions(
-    trained: "RunFolder", stored: "Cache", seed: int = 0
-) -> "NotebookFigure":
-    """Clips that the run predicted right, wrong and with little confidence, with the
-    feature map of the first channel. `stored` is the cache that it was trained from,
-    `seed` draws the clips.
-
-        fs.sample_predictions(run, fs.cache("synth"))
-    """
-    import numpy as np
-
-    from featurestack.analysis.figures.feature_maps import choose_samples
-
-    first = trained.training.channels[0].stored
-    drawn = choose_samples(_loaded(trained), stored, first, np.random.default_rng(seed))
-    return draw("sample_predictions", samples=drawn)
-
-
-def _loaded(trained: "RunFolder") -> "Run":
-    """The run as analysis reads it."""
     from featurestack.analysis.runs import load_runs
+    from featurestack.analysis.tables import confusion_counts
 
     read = load_runs([trained])
     if not read.runs:
         raise RequestError("; ".join(problem.text for problem in read.problems))
-    return read.runs[0]
+    (run,) = read.runs
+    return draw(
+        "confusion_matrix",
+        counts=confusion_counts(run),
+        classes=run.classes,
+        categories=run.categories,
+    )
 
 
 def of_command(word: str) -> Callable[..., bool]:

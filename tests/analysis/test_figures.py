@@ -15,7 +15,7 @@ from matplotlib.text import Text
 
 from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
-from featurestack.analysis.figures.feature_maps import FeatureMap, SamplePrediction
+from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.report_inputs import files_of_report
 from featurestack.commandline import rooms
 
@@ -106,13 +106,6 @@ EXAMPLES = {
         "confidence": np.array([0.3, 0.6, 0.9]),
         "accuracy": np.array([1, 0.5, 0.9]),
         "clips": np.array([9, 10, 40]),
-    },
-    "sample_predictions": {
-        "samples": [
-            SamplePrediction(
-                "wrong", "1-2-A", FEATURE_MAP, 5, "dog", (("犬", 0.6), ("dog", 0.3))
-            )
-        ]
     },
 }
 LARGE = [
