@@ -35,7 +35,7 @@ from featurestack.commandline.words import (
 )
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
-# time from others on a shared core (docs/explanation/reproducibility.md). OpenMP reads
+# time from others on a shared core (docs/explanation/protocol.md). OpenMP reads
 # the number when torch is loaded.
 SPINCOUNT = "3000"
 HELP = ("-h", "--help")

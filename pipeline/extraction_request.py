@@ -333,5 +333,5 @@ def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
     return (
         f"a frame of {samples} samples lasts {lasts:.0f} ms at {sample_rate} Hz, the"
         f" next begins {step:.0f} ms later: FRAME={USUAL:g} asks for frames of"
-        f" {USUAL:g} ms, as at 44.1 kHz (docs/howto/short-clips.md)"
+        f" {USUAL:g} ms, as at 44.1 kHz (docs/howto/datasets.md)"
     )

@@ -6,7 +6,7 @@ same kind of device uses it again: another choice gives different values. The wa
 suits the processor is chosen, if it agrees with plain fp32 on the run's own network.
 
 Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some
-shapes (docs/explanation/reproducibility.md). The check does not need to know which: it
+shapes (docs/explanation/protocol.md). The check does not need to know which: it
 makes a training step on a real batch in plain fp32 on one thread, and again as the run
 would make it, in memory filled with huge values or NaN. It compares the loss and the
 gradient of every parameter.

@@ -317,7 +317,7 @@ def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
         f"{len(cut)} of {counted(len(seconds), 'clip')} are cut to {duration:.4g} s:"
         f" {named}; DURATION={longest:g} keeps them whole, with"
         f" {padding(seconds.to_numpy(), longest):.0%} padding"
-        " (docs/howto/short-clips.md)"
+        " (docs/howto/datasets.md)"
     )
 
 
@@ -330,5 +330,5 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
         f"{padding(seconds, duration):.0%} of {duration:.4g} s is padding:"
         f" DURATION={shorter:g} leaves {padding(seconds, shorter):.0%} and cuts"
         f" {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')}"
-        " (docs/howto/short-clips.md)"
+        " (docs/howto/datasets.md)"
     )

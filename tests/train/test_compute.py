@@ -158,7 +158,7 @@ def test_a_wrong_kernel_is_found(fault):
 )
 def test_onednns_unwritten_gradients_are_found():
     """The fault is in 3x3 kernels over a single row and frame, see
-    docs/explanation/reproducibility.md.
+    docs/explanation/protocol.md.
     """
     built = build(
         "resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0)

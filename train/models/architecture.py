@@ -49,7 +49,7 @@ class Model:
     kind: str  # input kind, see train/network_input.py
     builder: Builder
     augment: str = ""  # AUGMENT=auto for this model alone; empty for that of its kind
-    # how long a clip is (docs/howto/short-clips.md); PADDING=auto then keeps padding
+    # how long a clip is (docs/howto/datasets.md); PADDING=auto then keeps padding
     reads_padding: bool = False
     # least and greatest value by option; other options take any positive value
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)

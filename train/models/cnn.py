@@ -57,7 +57,7 @@ def strided(
     Spectra are longer than they are high: each layer halves the time, every other layer
     the frequency, which leaves 8x2 of 128x431. An axis that is no longer than the
     stride is not halved: most of the kernel would see padding, and oneDNN's bf16
-    kernels are wrong there (docs/explanation/reproducibility.md).
+    kernels are wrong there (docs/explanation/protocol.md).
     """
     widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
     layers: list[nn.Module] = []
