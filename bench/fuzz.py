@@ -120,9 +120,8 @@ features-copies  features {tree} FEATURES=rms JOBS=1 COPIES=1 ALTER=gain
 list             show FEATURES=mel
 check            check {sounds}
 check-tree       check {tree}
-verify           verify {sounds} RECOMPUTE=1
+verify           verify {sounds}
 info             show {sounds}
-verify-cache     verify {sounds}
 run              train {sounds} {runs} {training}
 run-tree         train {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
 run-weights      train {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
@@ -150,7 +149,7 @@ best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights
 esc\.zip                         data-zip
 index\.h5$                       features verify info run analysis verify-run
-\.h5$                            features verify info run analysis verify-cache
+\.h5$                            features verify info run analysis
 costs\.csv|failures\.csv|locks   features verify info run analysis
 folds\.csv                       features-tree run-tree
 little\.csv$                     features check data run analysis

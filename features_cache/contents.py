@@ -123,10 +123,3 @@ def verify_cache(cache: Cache, features: str = "all") -> list[Verdict]:
         ]
         verdicts.append(Verdict(name, "\n".join(lines), len(lines) == 1))
     return verdicts
-
-
-def print_verdicts(cache: Cache, features: str) -> bool:
-    """Print the verdicts of `verify_cache`; whether all files are intact."""
-    verdicts = verify_cache(cache, features)
-    print("\n".join(verdict.text for verdict in verdicts))
-    return all(verdict.intact for verdict in verdicts)

@@ -137,15 +137,3 @@ class ShowOptions(DatasetOptions, ReportsOptions):
         5.0, "seconds of a clip in the list of features", least=0.05, most=60
     )
     channel: int = option(0, "channel of the file, 0 for the mean", **CHANNEL)
-
-
-class VerifyCommand(DatasetOptions):
-    """A cache to verify."""
-
-    features: str = option(
-        "all", "feature sets separated by blanks; all: those in the cache"
-    )
-    recompute: int = option(
-        0, "also recompute this many random clips by plain librosa and compare", least=0
-    )
-    seed: int = option(0, "seed of the drawn clips", **SEED)

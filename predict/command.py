@@ -29,7 +29,11 @@ def verify(options: VerifyOptions) -> int:
         from featurestack.predict.verify import verify_run
 
         return verify_run(options)
-    from featurestack.pipeline.reference import verify_features
+    from featurestack.features_cache.cache import cache_of
+    from featurestack.features_cache.contents import verify_cache
 
     default = DatasetOptions().dataset
-    return verify_features(replace(options, dataset=options.dataset or default))
+    cache = cache_of(replace(options, dataset=options.dataset or default))
+    verdicts = verify_cache(cache, options.features)
+    print("\n".join(verdict.text for verdict in verdicts))
+    return 0 if all(verdict.intact for verdict in verdicts) else 1

@@ -62,7 +62,6 @@ data DATASET=esc50 ARCHIVE=outside.zip DATA=fresh -> outside
 check DATASET=nowhere -> nowhere
 verify DATASET=nowhere -> nowhere
 verify DATASET=easy FEATURES=mle -> mle mel
-verify DATASET=easy RECOMPUTE=-1 -> RECOMPUTE -1
 show FEATURES=mle -> mle mel
 show SAMPLE_RATE=0 -> SAMPLE_RATE 0
 show DATASET=nowhere -> nowhere

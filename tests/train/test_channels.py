@@ -12,10 +12,9 @@ from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.features_cache.cache import OutdatedFeature
 from featurestack.features_cache.index import read_index
-from featurestack.pipeline import reference
 from featurestack.pipeline.checks.run import check_dataset
 from featurestack.pipeline.extract import extract_features
-from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
+from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import make_bundle
 from featurestack.predict.clips import predict_audio
 from featurestack.train import run
@@ -86,15 +85,11 @@ def trained(folder):
     return {name: train(name) for name in ("mono", "stereo")}
 
 
-def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder, capsys):
+def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder):
     stereo, mono = cache(folder, "stereo"), cache(folder, "mono")
     for feature in ("mel", "rms"):
         assert contents(stereo, feature) == contents(mono, feature)
     assert stereo["mel"].audio_channel == 2 and stereo["mel"].key != mono["mel"].key
-    for place in (stereo, mono):
-        command = VerifyCommand(dataset=str(place.folder), recompute=2)
-        assert reference.verify_features(command) == 0
-    assert "mel agrees" in capsys.readouterr().out
 
 
 def test_the_mean_is_no_setting_of_index_feature_or_run(folder, trained):

@@ -1,5 +1,5 @@
-"""The definition of every built-in feature for one clip, in librosa, numpy and scipy;
-and `make verify RECOMPUTE=N`, which compares a cache with them.
+"""The definition of every built-in feature for one clip, in librosa, numpy and scipy,
+and the tolerance within which the product agrees with it.
 
 A definition is called with (y, sr, **parameters), where all parameters of the feature
 are given. It returns (rows, frames), or (frames,) for one row.
@@ -12,7 +12,6 @@ import itertools
 import operator
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -21,17 +20,9 @@ import numpy as np
 import scipy
 from librosa.feature import melspectrogram
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.terminal import progress
-from featurestack.features_cache import Cache, Channel, parse_list
-from featurestack.features_cache.cache import UnreadableClips, cache_of
-from featurestack.features_cache.contents import print_verdicts
-from featurestack.pipeline import audio
+from featurestack.features_cache import Channel
 from featurestack.pipeline.features import resolve_feature
-from featurestack.pipeline.options import VerifyCommand
-from featurestack.pipeline.worker import Source
 
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
 definition = DEFINITIONS.register()  # decorator: the function's name is the feature's
@@ -83,16 +74,11 @@ def agreement(
     name: str,
     ours: Sequence[np.ndarray],
     theirs: Sequence[np.ndarray],
-    stored: object = None,
 ) -> Agreement:
-    """Compare (clips, rows, frames) of two kinds, ours rounded to the type `stored`."""
+    """Compare (clips, rows, frames) of two kinds."""
     mine = np.array(ours, float)
     other = np.array(theirs, float)  # (clips, rows, frames)
     allowed = RELATIVE_TOLERANCE * row_scale(theirs)
-    if stored is not None:
-        rounded = np.abs(other).astype(stored)
-        last_place = np.spacing(rounded).astype(float)
-        allowed = allowed + last_place / 2
     difference = np.abs(mine - other)
     ratio = difference / np.maximum(allowed, TINY)
     outside = ~(ratio <= 1)  # NaN counts as outside
@@ -330,55 +316,3 @@ def modulation(y, sr, *, ranges, low, high, **more):
         inside = (frequency >= begin) & (frequency < end)
         means.append(depth[:, inside].mean(axis=1))
     return np.log(0.01 + np.stack(means, axis=1))
-
-
-def verify_features(options: VerifyCommand) -> int:
-    """The command `verify`: check every stored clip; 0 if all are intact and agree."""
-    cache = cache_of(options)
-    for channel in itertools.chain(*parse_list(options.features, cache.features)):
-        if channel not in cache:
-            # an unknown feature is refused with the nearest name
-            resolve_feature(channel)
-    intact = print_verdicts(cache, options.features)
-    if options.recompute:
-        names = cache.named(options.features)
-        intact &= recompute(cache, names, options.recompute, options.seed)
-    return 0 if intact else 1
-
-
-def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
-    """Whether random clips agree with the definitions, one at least."""
-    table = cache.clips
-    chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
-    sounds = {}  # row of the clip table -> samples
-    for clip in table.iloc[np.sort(chosen)].itertuples():
-        span = clip.start, clip.end
-        source = Source(clip.path, clip.alteration, span, cache.audio_channel)
-        try:
-            sounds[clip.Index] = source.load(cache.sample_rate, cache.samples)
-        except audio.AudioError as error:
-            print(f"  {clip.clip_id}: {error}")
-    agree = bool(sounds)
-    print(f"{counted(len(sounds), 'clip')} computed again by the plain definitions:")
-    for name in progress(names, label="recompute", unit="features"):
-        try:
-            feature = cache[name]
-        except RequestError:  # `verify_cache` reports it
-            continue
-        ours = []
-        theirs = []
-        kind = feature.feature
-        for row, y in sounds.items() if kind in DEFINITIONS else ():
-            with suppress(UnreadableClips):  # `verify_cache` reports them
-                ours.append(feature.read(np.array([row]))[0])
-                theirs.append(compute(kind, y, cache.sample_rate, **feature.parameters))
-        if not ours:
-            print(
-                f"  {name}: not compared: it has no plain definition, or none of these"
-                " clips is stored"
-            )
-            continue
-        found = agreement(kind, ours, theirs, stored=feature.dtype)
-        print(f"  {found.text}")
-        agree &= found.holds
-    return agree

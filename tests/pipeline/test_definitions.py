@@ -1,0 +1,54 @@
+"""The tolerance of `agreement`; the features that may differ in a few values."""
+
+import numpy as np
+import pytest
+
+from tests import definitions
+
+
+def clips(count, rows=2, frames=500):
+    generator = np.random.default_rng(0)
+    return [
+        generator.uniform(-1, 1, (rows, frames)) * [[100.0], [1.0]]
+        for _ in range(count)
+    ]
+
+
+def test_scale_is_the_largest_of_the_row_and_a_thousandth_of_the_feature():
+    theirs = [[[1.0, -200.0], [0.1, 0.0]], [[5.0, 0], [0, 0]]]
+    assert definitions.row_scale(theirs).tolist() == [[200], [pytest.approx(0.2)]]
+
+
+def test_one_value_outside_is_too_many():
+    theirs = clips(3)
+    ours = [values.copy() for values in theirs]
+    scale = definitions.row_scale(theirs)
+    ours[1][1, 7] += 0.9e-4 * scale[1, 0]
+    assert definitions.agreement("mel", ours, theirs).holds
+    ours[1][1, 7] += 0.2e-4 * scale[1, 0]
+    holds, text = definitions.agreement("mel", ours, theirs)
+    assert not holds
+    assert (
+        text
+        == "mel DIFFERS: 1 of 3000 values and 1 of 3 clips outside the tolerance, at"
+        " most 1.1 times it"
+    )
+    ours[1][1, 7] = np.nan
+    assert not definitions.agreement("mel", ours, theirs).holds
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "clips_"), [("mel", 0, 0), ("yin", 2, 1), ("chroma", 10, 1)]
+)
+def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(
+    name, values, clips_
+):
+    """One value in a thousand, or one clip in two hundred."""
+    theirs = clips(200, frames=5)
+    ours = [clip.copy() for clip in theirs]
+    for clip in ours[:clips_]:
+        clip.flat[:values] += 50
+    assert definitions.agreement(name, ours, theirs).holds
+    for clip in ours[100 : 101 + clips_]:
+        clip += 50
+    assert not definitions.agreement(name, ours, theirs).holds
