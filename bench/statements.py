@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
+from scipy.special import expit
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
@@ -32,9 +32,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
 from featurestack.linear import logistic
 from featurestack.pipeline.checks.probes import accuracies, is_lost
-from featurestack.predict.labelled import compare_scores, rows_of_run
 from featurestack.results.config import ChoiceConfig, SoundClass
-from featurestack.results.run_folder import RunFolder
 from featurestack.rooms.answer.answer import ask, rank, train
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.rooms.events.check import draw, precision_above
@@ -374,7 +372,6 @@ class Answered:
     better: bool  # "better than chance", in the headline or beside it
     differs: bool  # some run is called clearly worse
     recommended: bool
-    falls: bool  # the recommended set seems to fall on new clips of the same kind
 
 
 def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
@@ -420,19 +417,6 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
                 ]
             )
         )
-    drawn = design.features(target, recording, rng)
-    elsewhere = dict(zip(sorted(clips.numbers), drawn))
-    there = pd.DataFrame({"clip_id": ids, "group": groups, "target": labels, "fold": 0})
-    later = RunFolder(run.path.parent / config.recommended_run).training
-    by_fold = [
-        there.join(pd.DataFrame(softmax(answers, axis=1), columns=run.classes))
-        for answers in (
-            logits(later.features, later.model, fold, elsewhere)
-            for fold in config.folds
-        )
-    ]
-    rows = rows_of_run(run, run.classes)
-    compared = compare_scores(by_fold, rows, run.classes, clips.plan.task)
     found = findings(load_runs([run]))
     assert found.best is not None
     said = f"{page.say('headline', found)} {page.say('sure', found)}"
@@ -446,17 +430,15 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         and "not clearly" not in said,
         differs=any(row["verdict"] == "clearly worse" for row in found.rows),
         recommended=found.state != "chance",
-        falls=compared.change + compared.reach < 0,
     )
 
 
 def answers(reports: int, rng: np.random.Generator) -> Rows:
     """`make answer` on features that are all noise or all equally good: the truth in %,
     points printed above it, and % of reports whose interval holds it, that call
-    something better than chance, call something clearly worse, recommend a set, and
-    whose set seems to fall on as many new clips of the same kind.
+    something better than chance, call something clearly worse, and recommend a set.
     """
-    kinds = ("better", "differs", "recommended", "falls")
+    kinds = ("better", "differs", "recommended")
     yield "dataset", "truth", "points above", "interval holds it", *kinds
     for name, design in {
         "40 clips, noise": Design(40, 1, 0.0),

@@ -17,7 +17,6 @@ from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import is_cache
 from featurestack.features_cache.table import has_windows
 from featurestack.pipeline import audio
-from featurestack.predict.bundle import Probabilities
 from featurestack.predict.predictor import Predictor, Samples
 from featurestack.storage.files import content_hash
 
@@ -50,13 +49,11 @@ def predict_files(
     model: Predictor,
     files: Mapping[str, Path],
     places: Mapping[str, audio.Span] = MappingProxyType({}),
-    apart: dict[str, Probabilities] | None = None,
 ) -> pd.DataFrame:
     """The predictions of all folds' models together for the beginning of each file.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
-    apart   gets the probabilities of each fold's model alone, as in `predict`
 
     A row of the table, indexed by key, has `predicted` (see `Predictor.predict`) and a
     probability for each class. Files that cannot be read are left out, and named.
@@ -86,7 +83,7 @@ def predict_files(
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
 
-    answers = [*model.predict(clips(), apart)]
+    answers = [*model.predict(clips())]
     values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
     table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
     table.insert(0, "predicted", [text for _, _, text in answers])

@@ -1,27 +1,22 @@
-"""`predict RUN=run DATASET=other`: a run of another labelled dataset.
+"""`predict RUN=run DATASET=other`: a run scored on another labelled dataset.
 
 Features are computed from the other dataset's audio at the run's own sample rate, and
-clips count whose labels the run knows. The answers of all folds' models together become
-a run folder of the other dataset, with the table that PREDICTIONS= reads in it.
+clips count whose labels the run knows. The answers become a run folder of the other
+dataset, as a table of PREDICTIONS= does, and are scored like one.
 
-What would flatter, or the contrary: all folds' models together answer better than one,
-which answers at home; so each is scored there alone, and the scores are averaged. The
-classes have other shares there, so their mean recall is compared. The interval of the
-change takes both datasets' clips as independent.
+What would flatter: all folds' models together answer better than one, which answers for
+a clip of the run's own dataset; the run's protocol says so.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, first_names
-from featurestack.commandline.quantities import counted, points
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.names import dataset_name
 from featurestack.features_cache.table import (
@@ -33,55 +28,28 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
-from featurestack.predict.bundle import Probabilities
 from featurestack.predict.files import predict_files, trained_clips
 from featurestack.predict.predictor import Predictor
-from featurestack.results.config import ChoiceConfig
-from featurestack.results.folders import find
-from featurestack.results.imported import (
-    Predictions,
-    documented_table,
-    write_imported,
-)
+from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.bootstrap import accuracy_interval
-from featurestack.scores.metrics import Score
-from featurestack.scores.ranking_metric import of_choice
-from featurestack.scores.tasks.base import Task, clip_metric
-from featurestack.storage.files import replace_file
+from featurestack.scores.tasks.base import Task
 from featurestack.train.options import PredictOptions
-
-TABLE = "table.csv"  # its place in the run folder
-
-
-@dataclass(frozen=True)
-class LabelledClips:
-    """The clips of another dataset that count for a run."""
-
-    table: pd.DataFrame  # clip_id, group, fold, path, start, end, target
-    classes: tuple[str, ...]  # classes of both the run and the other dataset
-    remarks: tuple[str, ...]  # clips that were left out, and why
 
 
 def score_elsewhere(options: PredictOptions) -> int:
-    """Write a run of DATASET and print its scores; 1 if a file was unreadable."""
+    """Write a run of DATASET and print its score; 1 if a file was unreadable."""
     model = Predictor.open(replace(options, dataset=""))
     run = model.run
     if run is None:
-        raise RequestError(
-            "DATASET= compares with cross-validated scores: give a run, a bundle has"
-            " none"
-        )
+        raise RequestError("DATASET= scores a run: give its name, not a file")
     other = load_other(options, run)
-    clips = labelled_clips(other, run, options.data)
+    table, remarks = labelled_clips(other, run, options.data)
     tell(f"predicted by {model.title}")
-    table = clips.table.set_index("clip_id", drop=False)
-    apart: dict[str, Probabilities] = {}
+    table = table.set_index("clip_id", drop=False)
     answers = predict_files(
         model,
         table["path"].map(Path).to_dict(),
         places=dict(zip(table.index, spans(table))),
-        apart=apart,
     )
     if answers.empty:
         raise RequestError(f"no file of {other.name} can be read")
@@ -92,43 +60,20 @@ def score_elsewhere(options: PredictOptions) -> int:
         known.reset_index(drop=True),
         answers[run.classes].reset_index(drop=True),
         run.task.name,
-        clips.remarks,
+        remarks,
     )
     scored = write_imported(
         predictions,
         options.runs / other.name / f"{run.dataset}.{run.name}",
         source=str(run.path.resolve()),
-        protocol=f"trained on {run.dataset}",
+        protocol=f"trained on {run.dataset}, all folds' models together",
     )
-    replace_file(scored.path / TABLE, as_csv(documented_table(predictions)))
-    by_fold = []
-    for values in np.stack([apart[key] for key in answers.index], axis=1):
-        alone = pd.DataFrame(values, answers.index, run.classes)
-        by_fold.append(known[["clip_id", "group", "target"]].join(alone).assign(fold=1))
-    for remark in clips.remarks:
+    for remark in remarks:
         tell(remark)
-    print(f"{scored}\n{home_sentence(run, by_fold, clips.classes)}")
-    report = make_command("analysis", f"DATASET={options.dataset}")
-    print(f"next: {report} (classes and errors; {scored.path / TABLE} has the table)")
+    print(scored)
+    command = make_command("analysis", f"DATASET={options.dataset}")
+    print(f"next: {command} (classes and errors)")
     return 1 if len(answers) < len(table) else 0
-
-
-def home_sentence(
-    run: RunFolder, by_fold: Sequence[pd.DataFrame], common: Sequence[str]
-) -> str:
-    """The change from the cross-validated score of the same classes."""
-    home = scored_at_home(run)
-    if home is None:
-        return f"no score on {run.dataset} to compare with: it chose these features"
-    compared = compare_scores(by_fold, rows_of_run(home, common), common, run.task)
-    if home is not run:
-        compared = replace(compared, own=of_choice(compared.own))
-    ends = [points(compared.change + side * compared.reach) for side in (-1, 1)]
-    return (
-        f"one fold's model alone: {compared.name} {compared.elsewhere}, cross-validated"
-        f" on {run.dataset} {compared.own}, {points(compared.change)} points"
-        f" ({ends[0]} to {ends[1]})"
-    )
 
 
 def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
@@ -141,8 +86,10 @@ def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
     return load(SourceOptions(dataset=options.dataset, data=options.data))
 
 
-def labelled_clips(other: Dataset, run: RunFolder, data: Path) -> LabelledClips:
-    """The other dataset's clips of the run's classes, but for files of the run; tells
+def labelled_clips(
+    other: Dataset, run: RunFolder, data: Path
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The other dataset's clips of the run's classes, but for files of the run; and
     what is left out.
     """
     table = originals(other.table)
@@ -178,9 +125,8 @@ def labelled_clips(other: Dataset, run: RunFolder, data: Path) -> LabelledClips:
             f"{counted(int(seen.sum()), 'clip')} left out: the run was trained on their"
             " files"
         )
-    common = tuple(name for name in run.classes if name in present)
     columns = ["clip_id", "group", "fold", "path", "start", "end", "target"]
-    return LabelledClips(kept.loc[~seen, columns], common, tuple(remarks))
+    return kept.loc[~seen, columns], tuple(remarks)
 
 
 def kept_labels(
@@ -194,77 +140,3 @@ def kept_labels(
             label for label in labels.split(SEPARATOR) if label in classes
         )
     )
-
-
-def scored_at_home(run: RunFolder) -> RunFolder | None:
-    """The run whose cross-validated score a run may be compared with: its own, or that
-    of the choice that recommends it. None if scores of the tested folds composed it.
-    """
-    if not run.config.composed_from:
-        return run
-    for folder in find(run.path.parents[1], run.dataset):
-        with suppress(RequestError, OSError):
-            config = folder.config
-            if isinstance(config, ChoiceConfig) and config.recommended_run == run.name:
-                return folder
-    return None
-
-
-def rows_of_run(run: RunFolder, common: Sequence[str]) -> pd.DataFrame:
-    """The run's own test clips of the classes in common, with fold and recording."""
-    rows = run.scored()
-    recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
-    target = kept_labels(rows["target"], common, run.task)
-    rows = rows.assign(group=recordings, target=target)
-    return rows[run.task.known(target, common)]
-
-
-@dataclass(frozen=True)
-class ComparedScores:
-    """The scores of the two datasets, and the difference with its 95 % interval."""
-
-    name: str  # `accuracy`, or `balanced accuracy`
-    elsewhere: Score
-    own: Score
-
-    @property
-    def change(self) -> float:
-        return self.elsewhere.mean - self.own.mean
-
-    @property
-    def reach(self) -> float:
-        """Half the width of the interval of the change; NaN if one score has none."""
-        there = (self.elsewhere.high - self.elsewhere.low) / 2
-        here = (self.own.high - self.own.low) / 2
-        return float(np.hypot(there, here))
-
-
-def compare_scores(
-    by_fold: Sequence[pd.DataFrame],
-    at_home: pd.DataFrame,
-    classes: Sequence[str],
-    task: Task,
-) -> ComparedScores:
-    """The mean score of the folds' models there, from the predictions of each, and the
-    cross-validated one.
-    """
-    if task.multilabel:
-        score, name = clip_metric(task).configuration_score, clip_metric(task).title
-    else:
-        score, name = balanced_score, f"balanced {clip_metric(task).title}"
-    return ComparedScores(name, score(by_fold, classes), score([at_home], classes))
-
-
-def balanced_score(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> Score:
-    """The classes' mean recall, a mean over models, with its interval."""
-    clips = pd.concat(tables, ignore_index=True)
-    correct = clips[list(classes)].idxmax(axis=1) == clips["target"]
-    keys = [clips["fold"], clips["target"], clips["group"], clips["clip_id"]]
-    each = correct.groupby(keys).mean()
-    target = each.index.get_level_values("target")
-    counts = target.value_counts()
-    weights = 1 / (len(counts) * counts[target].to_numpy())
-    groups = each.index.get_level_values("group").to_numpy(dtype=str)
-    ((low, high),) = accuracy_interval(each.to_numpy()[:, None], groups, weights)
-    recalls = each.groupby(["fold", "target"]).mean()
-    return Score(float(weights @ each), low, high, recalls.groupby(level="fold").mean())

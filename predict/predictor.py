@@ -241,13 +241,10 @@ class Predictor:
         return stored
 
     def predict(
-        self,
-        clips: Iterable[tuple[Key, Samples]],
-        apart: dict[Key, Probabilities] | None = None,
+        self, clips: Iterable[tuple[Key, Samples]]
     ) -> Iterator[tuple[Key, Probabilities, str]]:
         """Yield each clip's key, (K,) probabilities of all models together, and
-        `predicted`: "" if it is rejected or, with tags, has no class. `apart` gets each
-        clip's (F, K) probabilities of the folds' models alone.
+        `predicted`: "" if it is rejected or, with tags, has no class.
 
         Memory does not grow with the number of clips. Threads compute the features of a
         batch: numpy's and scipy's transforms release the interpreter's lock.
@@ -258,28 +255,21 @@ class Predictor:
                 each = pool.map(self.features, [y for _, y in batch])
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]
                 filled = np.array([len(y) / self.samples for _, y in batch])
-                probabilities, by_fold = self.probabilities(values, filled)
-                if apart is not None:
-                    apart.update(zip([key for key, _ in batch], by_fold))
+                probabilities = self.probabilities(values, filled)
                 predicted = self.predicted([y for _, y in batch], probabilities)
                 for (key, _), own, text in zip(batch, probabilities, predicted):
                     yield key, own, text
 
-    def probabilities(
-        self, values: Values, filled: Floats
-    ) -> tuple[Probabilities, Probabilities]:
-        """(B, K) for clips given by the values of `channels`, the mean of all runs, and
-        (B, F, K) of each fold's model alone; `filled` as in `RunModel.by_fold`.
+    def probabilities(self, values: Values, filled: Floats) -> Probabilities:
+        """(B, K) for clips given by the values of `channels`, the mean of all runs;
+        `filled` as in `RunModel.by_fold`.
         """
         rest = iter(values)
         together = []
-        alone: list[Probabilities] = []
         for model in self.models:
             own = list(itertools.islice(rest, len(model.config.channels)))
-            by_fold = model.by_fold(own, filled)
-            together.append(model.joined(by_fold))
-            alone += by_fold
-        return np.mean(together, axis=0, dtype=np.float32), np.stack(alone, axis=1)
+            together.append(model.joined(model.by_fold(own, filled)))
+        return np.mean(together, axis=0, dtype=np.float32)
 
     def predicted(
         self, clips: Sequence[Samples], probabilities: Probabilities

@@ -133,11 +133,3 @@ def fold_numbers(folds: "pd.Series[str]") -> dict[str, int]:
     if all(re.fullmatch(r"\d{1,6}", name) for name in names):
         return {name: int(name) for name in names}
     return {name: place for place, name in enumerate(names, 1)}
-
-
-def documented_table(predictions: Predictions) -> pd.DataFrame:
-    """The table that PREDICTIONS= reads."""
-    named = {"clip_id": "clip", "target": "label"}
-    clips = predictions.clips[["clip_id", "group", "fold", "target"]]
-    clips = clips.rename(columns=named)
-    return pd.concat([clips, predictions.scores], axis=1)

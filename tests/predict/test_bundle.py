@@ -32,7 +32,7 @@ def test_has_no_score(file):
     """Its predictions are compared with its run's where a model with an input kind of
     its own is tested.
     """
-    with refused("give a run, a bundle has none"):
+    with refused("scores a run: give its name, not a file"):
         predict_audio(PredictOptions(run=str(file), dataset="other", threads="1"))
 
 

@@ -2,7 +2,6 @@
 what is no other dataset.
 """
 
-import json
 import shutil
 
 import numpy as np
@@ -11,9 +10,8 @@ import pytest
 import soundfile
 
 from featurestack.predict.clips import predict_audio
-from featurestack.predict.labelled import compare_scores, score_elsewhere
+from featurestack.predict.labelled import score_elsewhere
 from featurestack.results.folders import find
-from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train.options import PredictOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
@@ -62,7 +60,7 @@ def right(run):
     return (rows[run.classes].idxmax(axis=1) == rows["target"]).mean()
 
 
-def test_new_clips_of_known_classes_are_scored_beside_the_cross_validated_score(
+def test_new_clips_of_known_classes_are_scored(
     elsewhere, rows, tmp_path, sounding, capsys
 ):
     swapped = {"tone": "hiss", "hiss": "tone"}
@@ -70,30 +68,7 @@ def test_new_clips_of_known_classes_are_scored_beside_the_cross_validated_score(
     assert right(written(tmp_path)) == 0.0
     assert elsewhere(rows) == 0
     assert right(written(tmp_path)) == 1.0
-    printed = capsys.readouterr().out
-    assert "balanced accuracy 100.0 %" in printed and "cross-validated on" in printed
-
-
-def test_its_table_has_the_columns_that_predictions_reads(elsewhere, rows, tmp_path):
-    elsewhere(rows)
-    run = written(tmp_path)
-    table = pd.read_csv(run.path / "table.csv")
-    assert [*table] == ["clip", "group", "fold", "label", *run.classes]
-    assert table["clip"].tolist() == [name.removesuffix(".wav") for name, _ in rows]
-
-
-def test_a_composed_run_is_compared_with_its_choice_or_not_at_all(
-    elsewhere, rows, sounding, tmp_path, capsys
-):
-    """Its own score chose its features: elsewhere it would seem to fall."""
-    file = sounding.path / "run.json"
-    before = file.read_text()
-    try:
-        file.write_text(json.dumps(json.loads(before) | {"composed_from": 8}))
-        assert elsewhere(rows) == 0
-        assert "no score on little to compare with: it chose" in capsys.readouterr().out
-    finally:
-        file.write_text(before)
+    assert "test accuracy 100.0 %" in capsys.readouterr().out
 
 
 def test_clips_of_an_unknown_class_are_counted_and_left_out(
@@ -137,26 +112,6 @@ def test_the_runs_own_dataset_is_refused(sounding, tmp_path):
     options = PredictOptions(run=str(sounding.path), dataset=own, data=root / "data")
     with refused("give another dataset as DATASET="):
         score_elsewhere(options)
-
-
-def answers(rows, fold=1):
-    """A model's predictions: (target, whether it is right) for each clip."""
-    table = pd.DataFrame({"clip_id": [f"c{n}" for n in range(len(rows))], "fold": fold})
-    table["group"] = table["clip_id"]
-    table["target"] = [target for target, _ in rows]
-    right = np.array([right for _, right in rows])
-    of_tone = right == (table["target"] == "tone").to_numpy()
-    return table.assign(tone=of_tone.astype(float), hiss=1.0 - of_tone)
-
-
-def test_each_folds_model_is_scored_alone_and_averaged():
-    """Two models that are right on 3 of 4 clips each have 75 %, whatever they would
-    answer together.
-    """
-    first = answers([("tone", 1), ("tone", 1), ("hiss", 1), ("hiss", 0)])
-    second = answers([("tone", 0), ("tone", 1), ("hiss", 1), ("hiss", 1)])
-    compared = compare_scores([first, second], first, ["tone", "hiss"], CLASSES)
-    assert (compared.name, compared.elsewhere.mean) == ("balanced accuracy", 0.75)
 
 
 @pytest.mark.parametrize("inside", ["", "fold1", "fold1/new"])

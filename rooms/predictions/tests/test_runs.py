@@ -9,17 +9,11 @@ from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
 
-def table_of(run):
-    """A run's test predictions as the documented table."""
-    rows = run.scored().drop(columns=["split", "selection"])
-    return rows.rename(columns={"clip_id": "clip", "target": "label"})
-
-
 def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):
     clips = made_clips(clips=120, classes=4)
     run = RunFolder(make_run(tmp_path / "runs", clips, MadeRun()))
     file = tmp_path / "mine.csv"
-    table_of(run).to_csv(file, index=False)
+    run.scored().to_csv(file, index=False)
     folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
     report = fs.report(predictions=(file,), **folders, quiet=True)
     assert report.page.parent == tmp_path / "reports" / "mine"
