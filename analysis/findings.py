@@ -30,7 +30,6 @@ from featurestack.analysis.significance import (
 )
 from featurestack.results.config import ChoiceConfig
 from featurestack.scores.accuracy import ACCURACY
-from featurestack.scores.bootstrap import recording_sums
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -326,23 +325,13 @@ def power_facts(main: Ranking, *, tied: bool) -> tuple[float, int]:
         return np.nan, FEWEST_RECORDINGS
     if len(main.runs) == 1:
         return np.nan, 0
-    smallest, ratio = power_of_second(main)
+    lead = -main.differences[:, 0] / main.unit
+    clips = np.inf if main.metric.pooled else len(main.worth)
+    smallest, ratio = detectable(lead, main.shares, main.level, clips)
     if ratio <= 1 or not tied:
         return smallest, 0
     # two digits of an estimate
     return smallest, ceil(float(f"{ratio * len(main.shares):.1e}"))
-
-
-def power_of_second(main: Ranking) -> tuple[float, float]:
-    """`detectable` of the second run's difference to the best."""
-    lead = -main.differences[:, 0] / main.unit
-    counts = None
-    if not main.metric.pooled:
-        each = np.ones((len(main.worth), 1))
-        clips = recording_sums(each, main.best.groups)[:, 0]
-        accuracy = main.by_recording[:, 1] / (main.shares * main.unit)
-        counts = clips, clips * accuracy
-    return detectable(lead, main.shares, main.level, counts)
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:

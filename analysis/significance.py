@@ -39,7 +39,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtri
+from scipy.special import ndtri
 
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats
@@ -61,9 +61,6 @@ POWER_DRAWS = 300  # simulated differences: the power is known to 2 %
 EVERY_PATTERN = 10  # recordings up to which the power is of every pattern of signs
 MOST_ERRORS = 20  # a difference of so many standard deviations has to be found
 BISECTIONS = 10
-MOST_VALUES = 4_000_000  # recordings by steps of LOG_ODDS at a time: 32 MB
-# log factors of the odds of a right answer, by which a run is made worse or better
-LOG_ODDS = np.linspace(-12, 12, 481)
 
 
 @dataclass(frozen=True)
@@ -354,10 +351,7 @@ def standard_error(differences: Floats, shares: Floats) -> Floats:
 
 
 def detectable(
-    lead: Floats,
-    shares: Floats,
-    level: float,
-    counts: tuple[Floats, Floats] | None = None,
+    lead: Floats, shares: Floats, level: float, clips: float = np.inf
 ) -> tuple[float, float]:
     """The smallest true difference between two runs that is found with POWER; the
     multiple of the recordings that the observed one needs.
@@ -365,9 +359,9 @@ def detectable(
     lead    (G,) of the better run, which sums to the observed difference
     level   p below which a difference is clear. The next run is tested last and alone,
             as runs that are worse are removed first
-    counts  (G,) clips of each recording, and (G,) how many of them the other run has
-            right; None for tags, whose error stays as observed, so that their
-            difference is a little too small
+    clips   their number: a difference of d is made by d clips of each that only one run
+            has right, whose variance d / clips is added; infinite for tags, whose error
+            stays as observed
 
     The difference is infinite if none could be found, and the multiple 0 if nothing was
     observed.
@@ -381,53 +375,9 @@ def detectable(
     quantile = power_quantile(shares, level)
     if not np.isfinite(quantile):
         return np.inf, multiple
-    if counts is None:
-        return quantile * error, multiple
-    totals, errors = larger_differences(lead, shares, *counts)
-    surplus = totals - quantile * errors
-    found = (surplus >= 0) & (totals > 0)
-    if not found.any():
-        return np.inf, multiple
-    first = found.argmax()
-    steps = slice(max(first - 1, 0), first + 1)
-    return float(np.interp(0, surplus[steps], totals[steps])), multiple
-
-
-def larger_differences(
-    lead: Floats, shares: Floats, clips: Floats, correct: Floats
-) -> tuple[Floats, Floats]:
-    """The difference and its standard error if the other run is made worse (or better)
-    in steps of LOG_ODDS; the arguments are those of `detectable`.
-
-    Recordings differ more in a larger difference. The odds of a right answer change by
-    one factor in all recordings, and right answers are lost, or wrong ones mended, at
-    random.
-    """
-    parts = np.array_split(LOG_ODDS, 1 + LOG_ODDS.size * len(lead) // MOST_VALUES)
-    each = [_larger_differences(odds, lead, shares, clips, correct) for odds in parts]
-    totals, errors = np.concatenate(each, axis=1)
-    return totals, errors
-
-
-def _larger_differences(
-    odds: Floats, lead: Floats, shares: Floats, clips: Floats, correct: Floats
-) -> Floats:
-    """(2, steps) totals and errors, for some of LOG_ODDS."""
-    accuracy = (correct + 0.5) / (clips + 1)
-    changed = expit(logit(accuracy) - odds[:, None])  # (steps, G)
-    lost = np.maximum(1 - changed / accuracy, 0)
-    mended = np.maximum(1 - (1 - changed) / (1 - accuracy), 0)
-    wrong = clips - correct
-    fewer = lost * correct - mended * wrong
-    variance_of_lost = lost * (1 - lost) * correct
-    variance = variance_of_lost + mended * (1 - mended) * wrong
-    leads = lead + shares * fewer / clips
-    between = standard_error(leads.T, shares)
-    effective = 1 / float(shares @ shares)
-    within = (shares**2 * variance / clips**2).sum(axis=1)
-    within *= effective / (effective - 1)
-    errors = np.sqrt(between**2 + within)
-    return np.stack([leads.sum(axis=1), errors])
+    # the d for which d = quantile * sqrt(error^2 + d / clips)
+    half = quantile**2 / clips / 2
+    return half + float(np.hypot(half, quantile * error)), multiple
 
 
 def power_quantile(shares: Floats, level: float) -> float:

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from featurestack.analysis.ablations import ablations
-from featurestack.analysis.findings import power_of_second
+from featurestack.analysis.findings import power_facts
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
@@ -205,7 +205,7 @@ def claims(runs):
         gain=bool((step["verdict"] == "clear gain").any()),  # of mfcc beside mel
         worse="mel-default" in worse,
         # The difference that the report says its data can show, against the next run.
-        detectable=power_of_second(ranking)[0],
+        detectable=power_facts(ranking, tied=False)[0],
     )
 
 
