@@ -3,7 +3,6 @@
 import os
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline.options import SURROGATE
 
 # Threads of these libraries spin while they wait.
 THREADS = (
@@ -22,7 +21,7 @@ def analysis(options: AnalysisOptions) -> int:
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas, and an unchanged report does not
     # wait for matplotlib.
-    from featurestack.analysis.report_inputs import jobs, unchanged, unreadable
+    from featurestack.analysis.report_inputs import jobs, unchanged
 
     options = options.prepared()
     if options.ensemble:
@@ -31,19 +30,6 @@ def analysis(options: AnalysisOptions) -> int:
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
     for job in jobs(options):
-        if SURROGATE.search(job.dataset):
-            print(
-                f"  {job.dataset!a} is left out, its name is not UTF-8: rename this"
-                " folder"
-            )
-            whole = False
-            continue
-        caches = (job.cache.parent, job.cache) if job.cache else ()
-        closed = unreadable(options.runs / job.dataset, *caches)
-        if closed:
-            print(f"  {job.dataset} is left out: {closed} may not be read (chmod)")
-            whole = False
-            continue
         built = unchanged(job, options)
         if built is None:
             from featurestack.analysis.report import build_report

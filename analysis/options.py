@@ -20,8 +20,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
 
     dataset: str = option(
         "",
-        "the dataset to report on, or several separated by blanks; without it, every"
-        " dataset that has runs or a cache",
+        "the dataset to report on; without it, every dataset that has runs or a cache",
     )
     run: tuple[str, ...] = option(
         (),

@@ -8,11 +8,11 @@ content of thirty runs takes too long; the project's own code and templates coun
 
 import json
 import os
-import shlex
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,7 +34,7 @@ from featurestack.results.config import digest, label
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RUN_FILES, RunFolder
 from featurestack.scores.tasks.registry import claiming_task
-from featurestack.storage.files import is_closed, is_file, require_readable
+from featurestack.storage.files import is_file, require_readable
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 
@@ -50,45 +50,18 @@ class ReportJob:
     given: tuple[str, ...]
 
 
-def dataset_words(options: AnalysisOptions) -> list[str]:
-    """The datasets in DATASET: one that exists, else words as of a shell."""
-    if not options.dataset:
-        return []
-    one = (Path(), options.data, options.runs)
-    if any((folder / options.dataset).exists() for folder in one):
-        return [options.dataset]
-    try:
-        return list(dict.fromkeys(shlex.split(options.dataset)))
-    except ValueError as error:
-        reason = f"expected words as a shell reads them ({str(error).lower()})"
-        raise RequestError(f"DATASET={options.dataset}: {reason}") from None
-
-
 def jobs(options: AnalysisOptions) -> list[ReportJob]:
-    """A job for each dataset in DATASET, else for each dataset of the runs in RUN, else
+    """A job for the dataset in DATASET, else for each dataset of the runs in RUN, else
     for all that have runs or a cache.
 
     A report on chosen runs (RUN=) has a folder of its own, so that the full report
-    stays. RequestError if there is nothing to report on, or if two datasets or two runs
-    of RUN have one name.
+    stays. RequestError if there is nothing to report on, or if two runs of RUN have one
+    name.
     """
-    given_datasets = dataset_words(options)
-    if len(given_datasets) > 1:
-        if options.name:
-            raise RequestError(
-                f"NAME={options.name} is the name of one dataset, and DATASET has"
-                f" {len(given_datasets)}: leave one out"
-            )
-        several: list[ReportJob] = []
-        for word in given_datasets:
-            several += jobs(replace(options, dataset=word))
-        if twice := occurring_twice([job.dataset for job in several]):
-            raise RequestError(
-                f"DATASET has two datasets called {twice}: their reports would be one"
-            )
-        return several
-    single = given_datasets[0] if given_datasets else options.name
-    name = dataset_name(single, options.name)
+    given = options.dataset or options.name
+    name = dataset_name(given, options.name)
+    if name:
+        require_readable(options.runs / name)
     if options.run:
         from featurestack.results.folders import select
 
@@ -96,7 +69,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     else:
         folders = find(options.runs, name)
     if name:
-        folder = cache_folder(single, options.data, options.name)
+        folder = cache_folder(given, options.data, options.name)
         caches = {name: folder} if is_cache(folder) else {}
     else:
         caches = all_caches(options.data)
@@ -104,9 +77,9 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if not options.run:
         datasets |= caches.keys()
     if not datasets:
-        raise nothing_to_report(options, name, single)
+        raise nothing_to_report(options, name)
     return [
-        job_of(options, dataset, single, folders, caches.get(dataset))
+        job_of(options, dataset, folders, caches.get(dataset))
         for dataset in sorted(datasets)
     ]
 
@@ -115,23 +88,14 @@ def all_caches(data: Path) -> dict[str, Path]:
     """Dataset -> its cache, for each below `data`."""
     require_readable(data)
     caches = [dataset / "features" for dataset in data.glob("*")]
-    return {
-        cache.parent.name: cache
-        for cache in caches
-        if unreadable(cache.parent, cache) or (cache.is_dir() and is_cache(cache))
-    }
+    return {cache.parent.name: cache for cache in caches if is_cache(cache)}
 
 
-def unreadable(*folders: Path) -> Path | None:
-    """The first of these folders that exists and may not be read."""
-    return next(filter(is_closed, folders), None)
-
-
-def nothing_to_report(options: AnalysisOptions, name: str, given: str) -> RequestError:
+def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     """The error for a dataset without runs and cache, perhaps mistyped."""
     runs = {run.path.parent.name for run in find(options.runs)}
     known = {*NAMED, *all_caches(options.data), *runs}
-    if name and not (name in known or Path(given).exists()):
+    if name and not (name in known or Path(options.dataset or name).exists()):
         return RequestError(nearest("dataset", name, known))
     dataset = options.dataset or NAMED[0]
     first = spelling.make_command("features", f"DATASET={dataset}")
@@ -145,15 +109,16 @@ def nothing_to_report(options: AnalysisOptions, name: str, given: str) -> Reques
 def job_of(
     options: AnalysisOptions,
     dataset: str,
-    given: str,
     folders: Iterable[RunFolder],
     cache: Path | None,
 ) -> ReportJob:
     """The report on one dataset; RequestError if two runs have one name."""
+    given = options.dataset or options.name
     runs = [run for run in folders if given or run.path.parent.name == dataset]
-    names = [run.name for run in runs]
-    if twice := occurring_twice(names):
-        raise RequestError(f"RUN names two folders called {twice}: rename one")
+    names = sorted(run.name for run in runs)
+    for name, following in pairwise(names):
+        if name == following:
+            raise RequestError(f"RUN names two folders called {name}: rename one")
     folder = options.reports / dataset
     paths: Iterable[str] = ()
     if cache:
@@ -161,7 +126,7 @@ def job_of(
             paths = Cache(cache).clips["path"]
     refuse_sounds(options.reports, dataset, given, paths)
     if options.run:
-        first, *rest = sorted(names)
+        first, *rest = names
         folder /= label("only", first, rest, digest([first, *rest]))
     places = option_words(options, ("name", "data", "runs", "run"))
     words_given = (f"DATASET={given or dataset}", *places)
@@ -182,12 +147,6 @@ def refuse_sounds(reports: Path, name: str, dataset: str, paths: Iterable[str]) 
             f"REPORTS={reports}: the report would lie among the sounds, in"
             f" {reports / name}; give another folder"
         )
-
-
-def occurring_twice(names: list[str]) -> str:
-    """The name that occurs most often, '' if none occurs twice."""
-    most = max(names, key=names.count, default="")
-    return most if names.count(most) > 1 else ""
 
 
 SUMMARY = ".report.json"  # inputs of a report, and its printed lines

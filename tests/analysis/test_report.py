@@ -263,21 +263,6 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
     )
 
 
-def test_runs_of_a_dataset_that_may_not_be_read_are_named_and_others_reported(
-    tmp_path, monkeypatch
-):
-    """As for another user; root may read everything."""
-    for name in ("bells", "tones"):
-        make_run(tmp_path / "runs", made_clips(clips=40, classes=4), MadeRun(), name)
-    closed = tmp_path / "runs" / "bells"
-    monkeypatch.setattr(
-        "featurestack.storage.files.may_read", lambda folder: folder != closed
-    )
-    answer = done("analysis", 1, **within(tmp_path, str.upper))
-    assert f"bells is left out: {closed} may not be read" in answer.out
-    assert (tmp_path / "reports" / "tones" / "index.html").is_file()
-
-
 def test_the_headline_says_that_its_only_run_is_older_than_the_clips(
     workshop, tmp_path
 ):
