@@ -13,7 +13,6 @@ from featurestack.analysis.sentences import (
     sentence,
 )
 from featurestack.commandline.quantities import counted, percent, plural, rounded
-from featurestack.scores.mean_average_precision import perfect_score
 
 # kind of a proposal -> what its command does
 NEXT = {
@@ -64,6 +63,8 @@ def method_accuracy(f: Findings) -> str:
 
 @sentence
 def method_map(f: Findings) -> str:
+    from featurestack.scores.mean_average_precision import perfect_score
+
     main = ranking_of(f)
     swapped = f"by jackknife values of mAP by {f.unit}"
     if main.swaps:
