@@ -10,7 +10,7 @@ predictions.csv costs one fold.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
@@ -29,7 +29,6 @@ from featurestack.results.config import (
     ImportedConfig,
     RunConfig,
     UntrainedConfig,
-    to_json,
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import (
@@ -94,7 +93,7 @@ class Run:
     def options(self) -> dict[str, object]:
         """The training options, or an ensemble's members; none of a foreign run."""
         if self.trained:
-            return to_json(self.trained.options)
+            return asdict(self.trained.options)
         return {} if self.foreign else {"members": [*self.config.members]}
 
     def option_text(self, key: str) -> str:

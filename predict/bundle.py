@@ -11,6 +11,7 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,6 @@ from featurestack.results.config import (
     EnsembleConfig,
     Epoch,
     read_config,
-    to_json,
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
@@ -227,7 +227,7 @@ def make_bundle(options: BundleOptions) -> int:
         bundles = [bundle_of_run(member) for member in members_of(run)]
         folds = sum(len(bundle.folds) for bundle in bundles)
         made = f"{counted(folds, 'fold')} of {counted(len(bundles), 'run')}"
-    runs = [{"config": to_json(each.config), "folds": each.folds} for each in bundles]
+    runs = [{"config": asdict(each.config), "folds": each.folds} for each in bundles]
     own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, "runs": runs})})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")

@@ -2,10 +2,9 @@
 No torch.
 
 A key of run.json is a field of `RunConfig` or of a class within it; the field gives the
-key's type, an option also its bounds. A field with a default may be absent in the file,
-so that a run of before an option was added stays readable; a default is not written,
-except of an option. The reader refuses a missing or unknown key, another type, and an
-option out of bounds, and names the key.
+key's type. A field with a default may be absent in the file, so that a run of before an
+option was added stays readable. The reader refuses a missing or unknown key, another
+type, and an option out of bounds.
 
 `EnsembleConfig` is run.json of an ensemble of finished runs, `ChoiceConfig` that of
 features chosen inside the folds, `ImportedConfig` that of predictions from elsewhere.
@@ -17,7 +16,7 @@ import json
 import re
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import (
     Any,
     ClassVar,
@@ -29,8 +28,7 @@ from typing import (
     get_origin,
 )
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import LARGEST, SURROGATE
+from featurestack.commandline.errors import RequestError, shortened
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,
@@ -63,7 +61,6 @@ Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
 T = TypeVar("T")
-Traits = Mapping[str, Any]  # metadata of an option or of a card's field: bounds, check
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -331,93 +328,44 @@ class ChoiceConfig(EnsembleConfig):
 def read_config(
     content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN
 ) -> T:
-    """An object of JSON as a configuration of this kind; RequestError names the file,
-    the wrong key and the remedy.
+    """An object of JSON as a dataclass of this kind; RequestError names the file, what
+    does not fit, and the remedy.
     """
     try:
-        if issubclass(kind, RunConfig | UntrainedConfig) and isinstance(content, dict):
+        if isinstance(content, dict):
             version = content.get("format_version", RUN_FORMAT)
-            if type(version) is int and version != RUN_FORMAT:
-                raise ValueError(
-                    f"has another format_version, {version} and not {RUN_FORMAT}"
-                )
-        return _record(content, kind, "")
-    except ValueError as error:
-        raise RequestError(f"{origin} {error}: {remedy}") from None
+            if version != RUN_FORMAT:
+                raise ValueError(f"its format_version is {version}, not {RUN_FORMAT}")
+        return _value(content, kind, "")
+    except (TypeError, ValueError, RequestError) as error:
+        raise RequestError(f"{origin} cannot be read ({error}): {remedy}") from None
 
 
-def to_json(record: object) -> dict[str, object]:
-    """A configuration or a part of it, in the form of run.json."""
-    content = {}
-    for own in dataclasses.fields(record):  # type: ignore[arg-type]
-        value = getattr(record, own.name)
-        if value != own.default or "meaning" in own.metadata:  # every option is written
-            content[own.name] = _plain(value)
-    return content
-
-
-def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value):
-        return to_json(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
-
-def _record(content: object, kind: type[T], place: str) -> T:
-    """A dataclass from an object of JSON; ValueError names the wrong key."""
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f"has malformed {place}" if place else "holds no configuration"
-        )
-    before = f"{place}." if place else ""
-    described = dataclasses.fields(kind)  # type: ignore[arg-type]
-    known = {own.name: own for own in described}
-    for name in content:
-        if name not in known:
-            raise ValueError(f"has the unknown key {before}{name}")
-    values = {}
-    for name, own in known.items():
-        if name in content:
-            value = _value(content[name], own.type, own.metadata, before + name)
-            if not own.metadata.get("check", lambda _: True)(value):
-                raise ValueError(f"has malformed {before}{name}")
-            values[name] = value
-        elif own.default is MISSING:
-            raise ValueError(f"lacks {before}{name}")
-    return kind(**values)
-
-
-def _value(value: object, kind: object, traits: Traits, place: str) -> object:
+def _value(value: Any, kind: Any, place: str) -> Any:
     """A value of JSON as this type; ValueError names the key that does not fit."""
     parts = get_args(kind)
     origin = get_origin(kind) or kind
     if origin in (Union, types.UnionType):
-        fitting = type(value) if type(value) in parts else parts[0]
-        return _value(value, fitting, traits, place)
-    if dataclasses.is_dataclass(kind):
-        return _record(value, kind, place)  # type: ignore[arg-type]
-    if origin is tuple and isinstance(value, list) and value:
-        if parts[1] is ... or len(value) == len(parts):
-            return tuple(_value(item, parts[0], traits, place) for item in value)
-    elif origin is Mapping and isinstance(value, dict):
+        return _value(value, type(value) if type(value) in parts else parts[0], place)
+    before = f"{place}." if place else ""
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        kinds = {field.name: field.type for field in dataclasses.fields(kind)}
+        own = {
+            name: _value(item, kinds.get(name), before + name)
+            for name, item in value.items()
+        }
+        return origin(**own)
+    if origin is Mapping and isinstance(value, dict):
         return {
-            _value(key, parts[0], {}, place): _value(
-                item, parts[1], traits, f"{place}.{key}"
-            )
+            _value(key, parts[0], place): _value(item, parts[1], before + key)
             for key, item in value.items()
         }
-    elif origin is Literal:
-        if value in parts:
-            return value
-    elif type(value) is kind or (kind is float and type(value) is int):
-        least, most = traits.get("bounds", (-LARGEST, LARGEST))
-        number = isinstance(value, int | float)
-        if least <= value <= most if number else not SURROGATE.search(str(value)):
-            return value  # NaN is out of bounds
-    raise ValueError(f"has malformed {place}")
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_value(item, parts[0], place) for item in value)
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if fits or (origin is Literal and value in parts):
+        return value
+    raise ValueError(f"{place or 'the file'} is {shortened(repr(value))}")
 
 
 def digest(content: object) -> str:

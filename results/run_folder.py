@@ -26,7 +26,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,6 @@ from featurestack.results.config import (
     RunConfig,
     UntrainedConfig,
     read_config,
-    to_json,
 )
 from featurestack.scores.tasks.base import Task
 from featurestack.scores.tasks.registry import task_of
@@ -336,7 +335,7 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
 
 def write_config(folder: Path, config: RunConfig | UntrainedConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(asdict(config), indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(folder / "run.json", text + "\n")
 
 

@@ -38,8 +38,6 @@ WHERE_FROM = "docs/howto/bring-features.md says how to get one"
 LAST, POINTWISE = "last", "pointwise"
 LAST_POINTWISE = "last pointwise"
 LONGEST = 600  # seconds of a window
-NUMBER = {"bounds": (-1e9, 1e9)}
-LENGTH = {"bounds": (0, LONGEST)}
 CARD = (
     "expected a sample_rate of 100 to 1,000,000, a window and a hop of at most"
     f" {LONGEST} seconds, a positive scale, the name of an output, a pooling of mean,"
@@ -64,11 +62,16 @@ class FrontEnd:
     scale, offset  the frames are multiplied and shifted between the two
     """
 
-    network: str = field(metadata={"check": is_network_file})
-    window: int = field(metadata={"bounds": (1, 1e9)})
-    hop: int = field(default=0, metadata={"bounds": (0, 1e9)})
-    scale: float = field(default=1.0, metadata={**NUMBER, "check": bool})
-    offset: float = field(default=0.0, metadata=NUMBER)
+    network: str
+    window: int
+    hop: int = 0
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        sound = is_network_file(self.network) and self.window >= 1 and self.hop >= 0
+        if not (sound and self.scale):
+            raise ValueError(f"its front_end is {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,17 +97,20 @@ class NetworkCard:
     source       origin and licence of the file, for people
     """
 
-    sample_rate: int = field(metadata={"bounds": (100, 1_000_000)})
-    window: float = field(default=0.0, metadata=LENGTH)
-    hop: float = field(default=0.0, metadata=LENGTH)
+    sample_rate: int
+    window: float = 0.0
+    hop: float = 0.0
     front_end: FrontEnd | None = None
     pooling: Literal["mean", "max", "mean_std", "none"] = "mean"
-    scale: float = field(
-        default=1.0, metadata={**NUMBER, "check": lambda scale: scale > 0}
-    )
+    scale: float = 1.0
     output: str = ""
     layers: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        lengths = 0 <= self.window <= LONGEST and 0 <= self.hop <= LONGEST
+        if not (100 <= self.sample_rate <= 1_000_000 and lengths and self.scale > 0):
+            raise ValueError(f"it is {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +185,10 @@ class NetworkFiles:
         try:
             content = json.loads(self.card.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise RequestError(f"{self.card} is no card: {error}; {CARD}") from None
-        return read_config(content, NetworkCard, f"{self.card} is no card: it", CARD)
+            raise RequestError(
+                f"{self.card} cannot be read ({error}): {CARD}"
+            ) from None
+        return read_config(content, NetworkCard, str(self.card), CARD)
 
     def networks(self) -> list[Path]:
         """The network, and the one before it, if any; RequestError if that is not

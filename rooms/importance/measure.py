@@ -13,6 +13,7 @@ more recordings help more than another model.
 import io
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
 from featurestack.results.composition import composed_from
-from featurestack.results.config import digest, to_json
+from featurestack.results.config import digest
 from featurestack.rooms.importance.fits import (
     Clips,
     answers_of_folds,
@@ -106,7 +107,7 @@ def write_scores(
         table[NONE] = table["target"].value_counts(normalize=True).iloc[0]
     text = table.to_csv(index=False, lineterminator="\n", float_format="%.9g")
     own.write({"scores.csv": text})
-    own.write({"importance.json": json.dumps(to_json(config), indent=2) + "\n"})
+    own.write({"importance.json": json.dumps(asdict(config), indent=2) + "\n"})
 
 
 # ---- the curve

@@ -21,6 +21,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,6 @@ from featurestack.predict.bundle import (
     bundle_of_run,
 )
 from featurestack.results import folders
-from featurestack.results.config import to_json
 from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
@@ -165,7 +165,7 @@ def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
             dynamic_axes=axes,
         )
         proto = onnx.load(file)
-    config = to_json(model.config)
+    config = asdict(model.config)
     metadata: dict[str, object] = {"features": model.config.features}
     metadata |= {key: config[key] for key in ("channels", "sample_rate", "duration")}
     metadata |= {"classes": model.classes, "folds": list(model.folds)}

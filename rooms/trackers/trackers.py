@@ -12,6 +12,7 @@ import json
 import os
 import textwrap
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -37,15 +38,13 @@ class TensorBoard:
         """`epochs_done` counts the epochs of a fold that is continued."""
         from torch.utils.tensorboard import SummaryWriter
 
-        from featurestack.results.config import to_json
-
         self.run, self.fold = run, fold
         self.folder = run.path / "trackers"
         # `purge_step` drops what a killed run wrote after its last saved epoch
         self.writer = SummaryWriter(
             str(self.folder / f"fold{fold}"), purge_step=epochs_done + 1
         )
-        text = json.dumps(to_json(run.training), indent=2, ensure_ascii=False)
+        text = json.dumps(asdict(run.training), indent=2, ensure_ascii=False)
         # indented: code in Markdown
         self.writer.add_text("run.json", textwrap.indent(text, "    "))
 
@@ -77,8 +76,6 @@ class WeightsAndBiases(TensorBoard):
         import wandb
         from wandb.integration import tensorboard
 
-        from featurestack.results.config import to_json
-
         # a prompt would wait for an answer for ever
         has_key = wandb.login(prompt=False, verify=False)
         # wandb's own switch wins
@@ -96,7 +93,7 @@ class WeightsAndBiases(TensorBoard):
             resume="allow" if mode == "online" else None,
             job_type=run.name,
             notes=config.note or None,
-            config=to_json(config),
+            config=asdict(config),
             dir=str(folder),
             mode=cast(Any, mode),  # wandb refuses a wrong value of the variable
             settings=wandb.Settings(silent=True, console="off"),

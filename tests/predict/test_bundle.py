@@ -73,7 +73,7 @@ def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_pat
         ),
         (
             lambda content: content | {"runs": [{"config": {"dataset": "cnn4"}}]},
-            "lacks format_version",
+            "missing .* 'format_version'",
         ),
         (lambda content: content["runs"][0], "is no bundle .* make bundle"),
     ],

@@ -1,7 +1,7 @@
 """run.json's values, the hash, and the names of folders."""
 
 import typing
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from featurestack.commandline.options import fields, option
 from featurestack.results.config import (
@@ -10,7 +10,6 @@ from featurestack.results.config import (
     RunConfig,
     label,
     read_config,
-    to_json,
 )
 from featurestack.results.training_options import Training
 from featurestack.train.options import RunOptions
@@ -20,10 +19,8 @@ from tests.run_configs import run_config
 
 
 def test_a_run_json_of_another_version_is_told_before_its_keys():
-    content = to_json(run_config()) | {"format_version": 2, "epochs": 40}
-    with refused(
-        f"has another format_version, 2 and not {RUN_FORMAT}: train this run again"
-    ):
+    content = asdict(run_config()) | {"format_version": 2, "epochs": 40}
+    with refused(rf"its format_version is 2, not {RUN_FORMAT}\): train this run again"):
         read_config(content, RunConfig, "run.json")
 
 
@@ -43,12 +40,12 @@ def test_a_new_option_leaves_older_runs_readable_and_every_run_its_hash():
 
     known = Training(seed=1, epochs=7)
     now = Newer(seed=1, epochs=7)
-    assert read_config(to_json(known), Newer, "run.json") == now
+    assert read_config(asdict(known), Newer, "run.json") == now
     assert hashed_options(now) == hashed_options(known) == {"seed": 1, "epochs": 7}
     assert hashed_options(replace(now, jitter=0.1)) == hashed_options(now) | {
         "jitter": 0.1
     }
-    written = to_json(now)
+    written = asdict(now)
     assert written["jitter"] == 0.0 and written["lr"] is None  # defaults may change
 
 

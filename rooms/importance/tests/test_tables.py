@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ import pytest
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import ReportJob
-from featurestack.results.config import to_json
 from featurestack.rooms.importance.folder import (
     ImportanceFolder,
     gain_tests,
@@ -44,7 +44,7 @@ def made_folder(runs, shares=SHARES, recordings=RECORDINGS, **changed):
         useful = tuple(name for name in fit if name != "noise")
         table[column] = (number * 7 % count < count * shares[useful]) * 1.0
     table.to_csv(path / "scores.csv", index=False)
-    (path / "importance.json").write_text(json.dumps(to_json(config)))
+    (path / "importance.json").write_text(json.dumps(asdict(config)))
     return ImportanceFolder(path)
 
 
