@@ -177,7 +177,6 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
     """way -> feature -> milliseconds a clip."""
     librosas = tuple(name for name in every if name not in NOT_LIBROSA)
     ways: dict[str, tuple[Callable[..., Times], tuple[str, ...]]] = {
-        "ours together": (ours, every),
         "ours, the three": (ours, TRIPLE),
         "ours, librosa's": (ours, librosas),
         "ours, the three" + WITH_FILES: (ours_with_files, TRIPLE),
@@ -188,7 +187,6 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
         SHARED + WITH_FILES: (shared_with_files, TRIPLE),
         CALLS: (plain, TRIPLE),
         CALLS + WITH_FILES: (plain_with_files, TRIPLE),
-        **{f"alone {name}": (ours, (name,)) for name in every},
     }
     if find_spec("audioflux"):
         ways[AUDIOFLUX] = audioflux, TRIPLE
@@ -270,20 +268,11 @@ def features(options: FeaturesBenchOptions) -> int:
     if options.features == "all":
         names = tuple(name for name in FEATURES if name in definitions.DEFINITIONS)
     measured = measure(paths, names)
-    milliseconds = pd.DataFrame(
-        {
-            "librosa": measured["librosa"],
-            "ours alone": {name: measured[f"alone {name}"][name] for name in names},
-            "ours together": measured["ours together"],
-        }
-    )
-    milliseconds.loc["all"] = milliseconds.sum()
     for row in comparison(measured).itertuples():
         files = ""
         if not np.isnan(row.files_times):
             files = f", {row.files_times:.1f} with decoding and writing"
         print(f"{row.what} against {row.against}: {row.times:.1f} times faster{files}")
-    print(f"\nms per clip\n\n{milliseconds.round(2).to_string()}")
     return 0
 
 

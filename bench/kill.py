@@ -250,7 +250,8 @@ class Extraction(Soak):
             (os.kill if alone else os.killpg)(process, signal.SIGKILL)
         self.kills += 1
         self.mid_run += ended(process) == -signal.SIGKILL
-        missing = self.look(where, alone)
+        # orphans of a killed parent may still finish a clip
+        missing = None if alone else self.missing(where)
         with tempfile.TemporaryFile() as told:
             status = ended(self.start(output=told.fileno()))
             told.seek(0)
@@ -268,12 +269,6 @@ class Extraction(Soak):
             self.note(f"{where}: a worker outlived its parent")
         else:
             self.ended_well += 1
-
-    def look(self, where: str, alone: bool) -> int | None:
-        """The number of missing feature maps after a kill; None if orphans may still
-        finish a clip.
-        """
-        return None if alone else self.missing(where)
 
     def missing(self, where: str) -> int:
         """The number of missing feature maps; done ones are compared with those of an

@@ -198,15 +198,18 @@ def augmentations_table() -> str:
     return table(head, rows)
 
 
-def figures_list() -> str:
-    calls = {
-        name: f"fs.draw({name!r}, {arguments(entry.draw)})"
+def figures_table() -> str:
+    rows = [
+        (
+            f"`{name}`",
+            entry.caption,
+            ", ".join(
+                map("`{}`".format, inspect.getfullargspec(entry.draw).kwonlyargs)
+            ),
+        )
         for name, entry in FIGURES.complete().items()
-    }
-    return "\n".join(
-        f"### {name}\n\n{FIGURES[name].caption}.\n\n```python\n{call}\n```\n"
-        for name, call in calls.items()
-    )
+    ]
+    return table(("name", "what it shows", "arguments"), rows)
 
 
 @PAGES.register("registries")
@@ -214,7 +217,7 @@ def registries_page() -> str:
     return REGISTRIES.format(
         models=models_table(),
         augmentations=augmentations_table(),
-        figures=figures_list(),
+        figures=figures_table(),
     )
 
 
@@ -401,18 +404,6 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         },
     ),
 }
-
-
-def arguments(function: Callable[..., typing.Any]) -> str:
-    """The keyword-only arguments of a function with their defaults, `...` for those
-    that must be given.
-    """
-    found = inspect.signature(function).parameters.values()
-    return ", ".join(
-        f"{one.name}=..." if one.default is one.empty else f"{one.name}={one.default!r}"
-        for one in found
-        if one.kind is one.KEYWORD_ONLY
-    )
 
 
 # The Python interface

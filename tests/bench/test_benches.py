@@ -17,7 +17,7 @@ RUNNABLE = {
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 }
 SMALLEST = (
-    "bench.fuzz --only runs --trials 6",
+    "bench.fuzz --trials 8",
     "bench.features --features 'mel mfcc chroma rms'",
     "bench.statements --reports 2",
     "bench.kill --what features --kills 6",
