@@ -4,7 +4,7 @@ The ways take turns clip by clip, so that a busy machine slows all alike. This p
 runs in one process and the libraries in another, both with one thread. A time is the
 median over clips of processor time, after one round to warm up. "Features alone" begins
 at the samples; "with files" also decodes the clip and writes the values as float16.
-librosa is called as in tests/definitions.py, its `hpss` once for both halves; "one
+librosa is called as in pipeline/reference.py, its `hpss` once for both halves; "one
 shared spectrogram" is librosa as an experienced user writes it. audioFlux is timed if
 it is installed (pip install -e '.[bench]'). docs/tables.py keeps the result as
 docs/tables/speed.csv.
@@ -28,12 +28,11 @@ from bench.options import FeaturesBenchOptions
 from featurestack.commandline.commands import script
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
-from featurestack.pipeline import audio
+from featurestack.pipeline import audio, reference
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
 from featurestack.pipeline.options import SourceOptions
 from featurestack.pipeline.pool import keep_freed_arrays
-from tests import definitions
 
 TRIPLE = ("mel", "mfcc", "chroma")
 TOGETHER = "+".join(TRIPLE)
@@ -74,7 +73,7 @@ def plain(path: str, names: tuple[str, ...]) -> Times:
     twice = {"percussive"} if "harmonic" in names else set()
     y = _sound(path)
     return {
-        name: 0.0 if name in twice else _timed(definitions.compute, name, y, RATE)
+        name: 0.0 if name in twice else _timed(reference.compute, name, y, RATE)
         for name in names
     }
 
@@ -112,7 +111,7 @@ def plain_with_files(path: str, names: tuple[str, ...]) -> Times:
 
     def whole() -> None:
         y = _loaded(path)
-        _write(definitions.compute(name, y, RATE) for name in calls)
+        _write(reference.compute(name, y, RATE) for name in calls)
 
     return {"all": _timed(whole)}
 
@@ -266,7 +265,7 @@ def features(options: FeaturesBenchOptions) -> int:
     paths = [str(path) for path in table.path.iloc[::step]][:CLIPS]
     names = tuple(options.features.split())
     if options.features == "all":
-        names = tuple(name for name in FEATURES if name in definitions.DEFINITIONS)
+        names = tuple(name for name in FEATURES if name in reference.DEFINITIONS)
     measured = measure(paths, names)
     for row in comparison(measured).itertuples():
         files = ""

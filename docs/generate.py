@@ -32,7 +32,7 @@ from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.words import every_options
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.table import INDEX_COLUMNS
-from featurestack.pipeline import synth
+from featurestack.pipeline import reference, synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
@@ -40,7 +40,6 @@ from featurestack.rooms.events.tested import SCORE_COLUMNS
 from featurestack.scores.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
-from tests import definitions
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBROSA = "https://librosa.org/doc/1.0.0/generated/{}.html"
@@ -567,21 +566,19 @@ def figure_and_players(name: str) -> str:
 
 def librosa_calls(name: str) -> list[str]:
     """The functions of librosa that a feature's definition calls."""
-    if name in definitions.LIBROSA_CALLS:
-        return [f"librosa.{definitions.LIBROSA_CALLS[name]}"]
-    if name in definitions.LEVELS:
+    if name in reference.LIBROSA_CALLS:
+        return [f"librosa.{reference.LIBROSA_CALLS[name]}"]
+    if name in reference.LEVELS:
         return ["librosa.amplitude_to_db", f"librosa.{name}"]
     found: list[str] = []
-    functions = (
-        [definitions.DEFINITIONS[name]] if name in definitions.DEFINITIONS else []
-    )
+    functions = [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else []
     for function in functions:  # which grows by those of the module that it calls
         source = inspect.getsource(getattr(function, "func", function))
         found += re.findall(r"\blibrosa(?:\.\w+)+(?=\()", source)
         for called in re.findall(r"(?<![\w.])\w+(?=\()", source):
-            own: typing.Any = getattr(definitions, called, None)
+            own: typing.Any = getattr(reference, called, None)
             if called == "melspectrogram":
                 found.append(f"librosa.feature.{called}")
-            if getattr(own, "__module__", "") == definitions.__name__:
+            if getattr(own, "__module__", "") == reference.__name__:
                 functions += [own] * (own not in functions)
     return list(dict.fromkeys(found))

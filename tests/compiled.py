@@ -7,11 +7,11 @@ every later call of such a function is a segmentation fault.
 
 import numpy as np
 
-from tests import definitions
+from featurestack.pipeline import reference
 
 RATE = 22050  # Hz
 
 if __name__ == "__main__":
     noise = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
-    for name in definitions.DEFINITIONS:
-        definitions.compute(name, noise, RATE)
+    for name in reference.DEFINITIONS:
+        reference.compute(name, noise, RATE)

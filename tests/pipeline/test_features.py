@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache.names import parse_channel
+from featurestack.pipeline import reference
 from featurestack.pipeline.features import FEATURES, Clip, Impossible, resolve_feature
-from tests import definitions
 from tests.refusal import refused
 
 RATE = 44100
@@ -73,7 +73,7 @@ VARIANTS = [
 ]
 
 # a user's feature may have none
-DEFINED = [name for name in FEATURES if name in definitions.DEFINITIONS]
+DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]
 TWICE = 20 * np.log10(2)  # dB
 
 
@@ -92,10 +92,10 @@ def agrees(name, sounds):
             assert rate == 8000
             continue
         theirs.append(
-            definitions.compute(chosen.feature.name, y, rate, **chosen.parameters)
+            reference.compute(chosen.feature.name, y, rate, **chosen.parameters)
         )
     assert np.isfinite(ours).all() and np.abs(ours).max() <= LARGEST_FLOAT16
-    found = definitions.agreement(chosen.feature.name, ours, theirs)
+    found = reference.agreement(chosen.feature.name, ours, theirs)
     assert found.holds, found.text
 
 
@@ -110,7 +110,7 @@ def test_variants_agree_with_their_definition(name):
 
 
 def test_no_definition_is_lost():  # tests/docs/test_cards.py: each belongs to a feature
-    assert len(definitions.DEFINITIONS) == 36
+    assert len(reference.DEFINITIONS) == 36
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests import definitions
+from featurestack.pipeline import reference
 
 
 def clips(count, rows=2, frames=500):
@@ -16,17 +16,17 @@ def clips(count, rows=2, frames=500):
 
 def test_scale_is_the_largest_of_the_row_and_a_thousandth_of_the_feature():
     theirs = [[[1.0, -200.0], [0.1, 0.0]], [[5.0, 0], [0, 0]]]
-    assert definitions.row_scale(theirs).tolist() == [[200], [pytest.approx(0.2)]]
+    assert reference.row_scale(theirs).tolist() == [[200], [pytest.approx(0.2)]]
 
 
 def test_one_value_outside_is_too_many():
     theirs = clips(3)
     ours = [values.copy() for values in theirs]
-    scale = definitions.row_scale(theirs)
+    scale = reference.row_scale(theirs)
     ours[1][1, 7] += 0.9e-4 * scale[1, 0]
-    assert definitions.agreement("mel", ours, theirs).holds
+    assert reference.agreement("mel", ours, theirs).holds
     ours[1][1, 7] += 0.2e-4 * scale[1, 0]
-    holds, text = definitions.agreement("mel", ours, theirs)
+    holds, text = reference.agreement("mel", ours, theirs)
     assert not holds
     assert (
         text
@@ -34,7 +34,7 @@ def test_one_value_outside_is_too_many():
         " most 1.1 times it"
     )
     ours[1][1, 7] = np.nan
-    assert not definitions.agreement("mel", ours, theirs).holds
+    assert not reference.agreement("mel", ours, theirs).holds
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(
     ours = [clip.copy() for clip in theirs]
     for clip in ours[:clips_]:
         clip.flat[:values] += 50
-    assert definitions.agreement(name, ours, theirs).holds
+    assert reference.agreement(name, ours, theirs).holds
     for clip in ours[100 : 101 + clips_]:
         clip += 50
-    assert not definitions.agreement(name, ours, theirs).holds
+    assert not reference.agreement(name, ours, theirs).holds
