@@ -56,14 +56,6 @@ def load_hints() -> Loaded:
     return (way_of_annotations,)
 
 
-@ROOM.figures("time_line")
-def load_figures() -> Loaded:
-    from featurestack.analysis.figures.drawing import FIGURES
-    from featurestack.rooms.events import section  # noqa: F401
-
-    return (FIGURES["time_line"],)
-
-
 @ROOM.sections("events")
 def load_sections() -> Loaded:
     from featurestack.rooms.events.section import events

@@ -37,7 +37,6 @@ INTERVALS = {
         {"name": NAMES, "low": [0, 0, np.nan], "high": 0.04} | ESTIMATES
     )
 }
-SPAN = ["start", "end", "label"]
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
 CURVE = pd.DataFrame(
     {
@@ -89,12 +88,6 @@ EXAMPLES = {
     },
     "intervals": INTERVALS,
     "learning_curves": {"history": HISTORY},
-    "time_line": {
-        "events": pd.DataFrame([[1.0, 2.0, "dog"], [4.0, 4.1, "$rain$"]], columns=SPAN),
-        "detections": pd.DataFrame([[1.1, 2.5, "犬"]], columns=SPAN),
-        "begin": 0.0,
-        "end": 5.0,
-    },
     "recall_by_set": {
         "recall": pd.DataFrame(
             [[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]],
