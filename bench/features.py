@@ -265,7 +265,9 @@ def features(options: FeaturesBenchOptions) -> int:
     paths = [str(path) for path in table.path.iloc[::step]][:CLIPS]
     names = tuple(options.features.split())
     if options.features == "all":
-        names = tuple(name for name in FEATURES if name in reference.DEFINITIONS)
+        names = tuple(
+            name for name in FEATURES.complete() if name in reference.DEFINITIONS
+        )
     measured = measure(paths, names)
     for row in comparison(measured).itertuples():
         files = ""

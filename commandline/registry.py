@@ -102,6 +102,8 @@ class Registry(dict[str, Entry]):
             key = name or function.__name__
             if key in self.of_script:  # a notebook's cell runs again
                 del self[key]
+            if not function.__module__.startswith("featurestack."):
+                self.complete()  # a name that the product has is refused now
             self[key] = entry(function)
             if function.__module__ == "__main__":
                 self.of_script.add(key)

@@ -133,7 +133,7 @@ class Room:
         return self.add("capabilities", *names)
 
     def features(self, *names: str, needs: str = "") -> Adds:
-        """`pipeline.features.registry.Feature` objects."""
+        """`pipeline.features.Feature` objects."""
         return self.add("features", *names, needs=needs)
 
     def models(self, *names: str, needs: str = "") -> Adds:

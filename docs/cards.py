@@ -73,7 +73,7 @@ tolerance is 100 millionths. In the last column librosa 1.0 is compared with lib
 def text_of_document() -> str:
     """docs/reference/features.md: a table of all features, then their cards."""
     rows, cards = [], []
-    for name in FEATURES:
+    for name in FEATURES.complete():
         texts = card(name)
         height, _ = resolve_feature(Channel(name)).shape(*TYPICAL)
         rows.append(f"| [`{name}`](#{name}) | {height} | {texts['What it is']} |")
@@ -122,7 +122,7 @@ def measure(options: DatasetOptions) -> None:
         SourceOptions(dataset=options.dataset, data=options.data, name=options.name)
     )
     samples = round(dataset.duration * dataset.sample_rate)
-    statistics: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES}
+    statistics: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES.complete()}
     for path in progress(dataset.table.path, label="clips", unit="clips"):
         clip = Clip(
             audio.load_clip(path, dataset.sample_rate, samples), dataset.sample_rate
@@ -132,7 +132,7 @@ def measure(options: DatasetOptions) -> None:
             rows.append(np.concatenate([values.mean(axis=1), values.std(axis=1)]))
     labels, folds = dataset.table.label.to_numpy(str), dataset.table.fold.to_numpy()
     table = []
-    for name in progress(FEATURES, label="classifiers", unit="features"):
+    for name in progress(FEATURES.complete(), label="classifiers", unit="features"):
         pairs = pair_accuracies(np.array(statistics[name]), labels, folds)
         pairs = pairs.sort_values(["accuracy", "first", "second"], ascending=False)
         ends = pairs.head(SHOWN_PAIRS), pairs.tail(SHOWN_PAIRS)[::-1]

@@ -514,7 +514,7 @@ def example_clips(folder: Path) -> dict[str, fs.Clip]:
 def draw_features(folder: Path) -> None:
     """One PNG a feature: its feature map of each example clip."""
     clips = example_clips(folder / "players" / "clips")
-    for name in FEATURES:
+    for name in FEATURES.complete():
         maps = [
             dataclasses.replace(fs.compute(clip, name), name=shown)
             for shown, clip in clips.items()
@@ -541,7 +541,7 @@ def with_figures(text: str) -> str:
     """reference/features.md with figure, players and librosa's pages below the heading
     of each card.
     """
-    for name in FEATURES:
+    for name in FEATURES.complete():
         text = text.replace(
             f"\n## {name}\n", f"\n## {name}\n\n{figure_and_players(name)}", 1
         )

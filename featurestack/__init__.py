@@ -64,7 +64,7 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
     "Model": "featurestack.predict.service",
     "alter": "featurestack.pipeline.copies",
-    "feature": "featurestack.pipeline.features.registry",
+    "feature": "featurestack.pipeline.features",
     "model": "featurestack.train.models.architecture",
 }
 

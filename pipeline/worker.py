@@ -24,7 +24,6 @@ from featurestack.features_cache.side_files import WHOLE
 from featurestack.features_cache.writer import Clips, to_stored, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip, StoredMap
-from featurestack.pipeline.copies import apply_alteration
 from featurestack.pipeline.features import Variant
 
 # clips of this process so far; the first also loads and compiles
@@ -45,6 +44,8 @@ class Source(NamedTuple):
         """(samples,) float32, altered if a copy; AudioError as in `load_clip`."""
         y = audio.load_clip(self.path, sample_rate, samples, self.span, self.channel)
         if self.alteration:
+            from featurestack.pipeline.copies import apply_alteration
+
             y = apply_alteration(y, sample_rate, self.alteration)
         return y
 

@@ -108,7 +108,6 @@ BY_NAME = {
     "scores/tasks/registry.py",
     *(
         "pipeline/kernels/__init__.py",
-        "pipeline/features/__init__.py",
         "train/models/architecture.py",
     ),
 }

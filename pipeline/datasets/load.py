@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,6 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds, with_labels
-from featurestack.pipeline.datasets.name_fields import NameField, name_field
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
@@ -43,6 +43,9 @@ from featurestack.pipeline.datasets.readers import (
 )
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.files import replace_file
+
+if TYPE_CHECKING:
+    from featurestack.pipeline.datasets.name_fields import NameField
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
@@ -78,7 +81,7 @@ class Dataset(IndexSettings):
     # notes for the user, such as ignored files and drawn folds
     notes: tuple[str, ...]
     # a field of names or a column that may be speakers, if each clip is a group
-    field: NameField | None = None
+    field: "NameField | None" = None
     keeps_copies: bool = True  # the copies in its cache, if it has one
     read_only: bool = False  # a cache that is used as it is
 
@@ -117,7 +120,11 @@ def load(options: SourceOptions) -> Dataset:
     sample_rate, duration, audio_notes, unreadable = audio_settings
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = table[~table["clip_id"].isin(unreadable)]
-    field = None if word in NAMED else name_field(readable)
+    field = None
+    if word not in NAMED and readable["group"].is_unique:
+        from featurestack.pipeline.datasets.name_fields import name_field
+
+        field = name_field(readable)
     samples = round(duration * sample_rate)
     if not samples:
         raise RequestError(

@@ -1,30 +1,28 @@
-"""Features: one decorated function each, and the registry that holds them.
+"""Features: one decorated function each, the registry that holds them, and variants.
 
-Every module of this folder is loaded with the package, so a new feature needs only a
-new file with a decorated function.
+    @feature(units="dB", rows=mel_axis, row_unit="Hz")
+    def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
+        ...
+
+The function's name is the feature's, its keyword-only arguments are its parameters, its
+docstring is its card, its result has shape (rows, frames). A module of this folder is
+imported when one of its features is first asked for: a new feature needs only a file.
 """
 
-import importlib
+import functools
 import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+import numpy as np
+
+from featurestack.commandline.registry import Registry
+from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.pipeline import axes, parameters
 from featurestack.pipeline.axes import Impossible
-from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features.registry import (
-    FEATURES,
-    Feature,
-    Variant,
-    feature,
-    resolve_feature,
-)
-
-# order of modules in lists and tables; other modules follow
-READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]
-
-for _name in [
-    *READING_ORDER,
-    *(module.name for module in pkgutil.iter_modules(__path__)),
-]:
-    importlib.import_module(f"{__name__}.{_name}")
+from featurestack.pipeline.clip_spectra import Clip, StoredMap
+from featurestack.pipeline.parameters import Parameter, Value
 
 __all__ = [
     "FEATURES",
@@ -34,4 +32,150 @@ __all__ = [
     "Variant",
     "feature",
     "resolve_feature",
+    "stored_map",
 ]
+
+Function = Callable[..., np.ndarray]
+Defined = TypeVar("Defined", bound=Function)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature type: its function, and units of values, rows and frames."""
+
+    name: str
+    function: Function
+    units: str
+    rows: int | Function = 1
+    row_unit: str = "index"
+    frames: Function = axes.centred_frames
+    frame_unit: str = "s"
+    version: int = 1
+    # (**parameters) -> facts that the values depend on, as a network file's digest
+    recorded: Callable[..., dict[str, str]] | None = None
+    # (**parameters) -> the feature whose stored map it is computed from
+    source: Callable[..., str] | None = None
+
+    @functools.cached_property
+    def parameters(self) -> Registry[Parameter]:
+        return parameters.of_function(self.function)
+
+
+# order of modules in lists and tables; other modules follow
+READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]
+_MODULES = [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__path__))]
+FEATURES: Registry[Feature] = Registry(
+    "feature",
+    rooms="features",
+    others=[f"{__name__}.{name}" for name in dict.fromkeys(_MODULES)],
+)
+
+
+def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
+    """Decorator: register a function (clip, **parameters) -> (rows, frames).
+
+    units       unit of the values, which tells `AUGMENT=gain` how they change with
+                loudness: "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power"
+                scale, others ("Hz", "dB/frame", ...) stay
+    rows        number of rows (1 by default), or (sample_rate, **parameters) -> (rows,)
+                the row axis
+    row_unit    unit of the row axis
+    frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by
+                default the seconds of frames `hop_length` samples apart, or of samples
+    frame_unit  unit of the frame axis; frames are times if it is "s", the default
+    version     raised when the feature's values change, so that caches compute it again
+    recorded    (**parameters) -> further facts that the values depend on
+    """
+    return FEATURES.register(
+        entry=lambda function: Feature(function.__name__, function, units, **described)
+    )
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A feature with all its parameters set, such as mel@n_mels=64."""
+
+    feature: Feature
+    stored: str  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
+    parameters: dict[str, Value]  # every one, in the order of the signature
+    # keyword arguments, kept because reading a signature is slow
+    arguments: dict[str, object]
+    shapes: dict[tuple[int, int], tuple[int, int]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    @property
+    def recorded(self) -> dict[str, Value]:
+        """All that the values depend on, as the cache and run.json keep it."""
+        more = self.feature.recorded
+        return self.parameters | (more(**self.parameters) if more else {})
+
+    @property
+    def source(self) -> str:
+        """The stored name of the feature whose map it reads; '' if it reads audio."""
+        return self.feature.source(**self.parameters) if self.feature.source else ""
+
+    def compute(self, clip: Clip) -> np.ndarray:
+        """(rows, frames), not yet rounded for storage; raises Impossible."""
+        expected = self.shape(clip.sample_rate, len(clip.y))
+        values = self.feature.function(clip, **self.arguments)
+        if np.shape(values) != expected:
+            raise ValueError(
+                f"{self.feature.name} returned the shape {np.shape(values)}, "
+                f"its rows and frames say {expected}"
+            )
+        return values
+
+    def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
+        """(rows, frames) for clips of this rate and length; raises Impossible."""
+        audio = sample_rate, samples
+        if audio not in self.shapes:
+            try:
+                rows, frames = self.row_axis(sample_rate), self.frame_axis(*audio)
+                self.shapes[audio] = len(rows), len(frames)
+            except Impossible as reason:
+                raise Impossible(f"{self.stored} cannot exist here: {reason}") from None
+        return self.shapes[audio]
+
+    def row_axis(self, sample_rate: int) -> np.ndarray:
+        """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
+        rows = self.feature.rows
+        if callable(rows):
+            return rows(sample_rate, **self.parameters)
+        return np.arange(float(rows))
+
+    def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
+        """(frames,) the frame axis, in `frame_unit`; raises Impossible."""
+        return self.feature.frames(sample_rate, samples, **self.parameters)
+
+
+def resolve_feature(channel: Channel) -> Variant:
+    """The variant that `channel` names; RequestError for unknown or wrong words."""
+    name = channel.name
+    feature = FEATURES[name]
+    values = {key: parameter.default for key, parameter in feature.parameters.items()}
+    changed = {}
+    for key, given in sorted(channel.parameters):
+        value = feature.parameters[key].read(given)
+        if value != values[key]:
+            values[key] = value
+            changed[key] = "none" if value is None else value
+    arguments = {}
+    for key, group, fields in parameters.arguments(feature.function):
+        own = {field: values[field] for field in fields}
+        # a group of parameters refuses values that clash
+        arguments[key] = group(**own) if group else own[key]
+    return Variant(
+        feature, Channel(name, tuple(changed.items())).stored, values, arguments
+    )
+
+
+def stored_map(clip: Clip, stored: str) -> StoredMap:
+    """The map of a feature as a cache stores it: the cached one, else from audio."""
+    if stored not in clip.maps:
+        variant = resolve_feature(parse_channel(stored))
+        values = variant.compute(clip)
+        axis = variant.frame_axis(clip.sample_rate, len(clip.y))
+        unit = variant.feature.frame_unit
+        clip.maps[stored] = StoredMap.of(values, variant.feature.units, axis, unit)
+    return clip.maps[stored]

@@ -15,7 +15,7 @@ from featurestack.pipeline.axes import (
     wavelet_frames,
 )
 from featurestack.pipeline.clip_spectra import THIRDS, Clip
-from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
     EvenSamples,
     Framing,

@@ -15,7 +15,7 @@ from featurestack.pipeline.axes import (
     tempo_axis,
 )
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
     EvenSamples,
     Framing,

@@ -18,7 +18,7 @@ from featurestack.pipeline.axes import (
     sloped_frames,
 )
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
     Compression,
     Count,

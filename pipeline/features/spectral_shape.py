@@ -10,7 +10,7 @@ from featurestack.pipeline.axes import (
     power_axis,
 )
 from featurestack.pipeline.clip_spectra import TINY, Clip
-from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
     Degree,
     EvenSamples,

@@ -32,7 +32,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.pipeline import audio
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features.registry import Feature
+from featurestack.pipeline.features import Feature
 from featurestack.rooms.embeddings.networks import (
     LAST,
     LAST_POINTWISE,

@@ -25,7 +25,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features.registry import (
+from featurestack.pipeline.features import (
     FEATURES,
     Feature,
     Variant,

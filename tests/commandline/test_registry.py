@@ -39,3 +39,19 @@ def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
         pets["bird"]
     assert [*pets.complete()] == ["dogs", "cats", "birds"]
     assert others == ["of_dogs", "of_cats", "of_birds"]
+
+
+def test_a_users_function_is_refused_the_name_of_a_feature_not_yet_imported(
+    tmp_path, monkeypatch
+):
+    text = "from tests.commandline.test_registry import PETS\nPETS['lynx'] = 1\n"
+    (tmp_path / "of_lynx.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    pets = Registry("pet", others=["of_lynx"])
+    monkeypatch.setattr("tests.commandline.test_registry.PETS", pets, raising=False)
+
+    def lynx():
+        return 2
+
+    with pytest.raises(ValueError, match="pet 'lynx' is registered twice"):
+        pets.register()(lynx)

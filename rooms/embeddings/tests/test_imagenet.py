@@ -18,7 +18,7 @@ from featurestack.features_cache import Cache, external
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extract import extract_features as extract
-from featurestack.pipeline.features.registry import resolve_feature
+from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.predictor import Predictor
 from featurestack.results import published_weights

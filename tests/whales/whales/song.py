@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featurestack.pipeline.features.registry import Feature
+from featurestack.pipeline.features import Feature
 
 
 def song(clip, *, halves: int = 2):
