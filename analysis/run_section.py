@@ -44,7 +44,7 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
         at = run.trained.machine
         machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
         if run.trained.computed:
-            machine.append(run.trained.computed.way.precision)
+            machine.append(run.trained.computed.precision)
     balanced = row.get("balanced_accuracy", np.nan)
     unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
     scores = {

@@ -100,7 +100,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         config = run.trained
         computed = config and config.computed
-        threads = computed and computed.way.threads
+        threads = computed and computed.threads
         trained_on = counted(threads, "thread") if threads else ""
         if config and config.machine.gpu:
             trained_on = config.machine.gpu

@@ -34,9 +34,9 @@ def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, dict[int, State]]:
     """
     plan = plan_of(run, data)
     clips = measure_clips(plan)
-    computed = run.training.computed
-    assert computed is not None, "the trainer records how it computes"
-    compute = Compute(**vars(computed.way))
+    way = run.training.computed
+    assert way is not None, "the trainer records how it computes"
+    compute = Compute(**vars(way))
     usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
     network = draw_network(plan, EVERY)
     split = whole_split(usable)

@@ -42,7 +42,7 @@ from featurestack.results.training_options import Training, Validation
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
-RUN_FORMAT = 7  # raised if an older run.json can no longer be read
+RUN_FORMAT = 8  # raised if an older run.json can no longer be read
 # fields that a run has from its dataset and an `EnsembleConfig` from its members
 OF_DATASET = (
     "dataset",
@@ -158,23 +158,6 @@ class Way(Record):
     threads: int  # threads of one process
 
 
-class WayChange(Record):
-    """Another way to compute, for a run that had begun."""
-
-    before: Way  # until the run was continued
-    after: Way  # since then
-    # unfinished fold -> its epochs
-    epochs_done: Mapping[str, int]
-
-
-class Computed(Record):
-    """The way in which the trainer computes a run."""
-
-    way: Way  # the present one
-    checked: Mapping[str, str]  # way -> why it was refused, '' if it was not
-    changes: tuple[WayChange, ...] = ()  # in order
-
-
 class RunConfig(Record):
     """run.json of a run of `make train` or of a loop of one's own."""
 
@@ -223,7 +206,7 @@ class RunConfig(Record):
     rules: Mapping[str, Mapping[str, Plain]] | None = None
     # number of the network's parameters; None if one's own loop did not give a network
     parameters: int | None = None
-    computed: Computed | None = None  # None for one's own loop
+    computed: Way | None = None  # how the trainer computes; None for one's own loop
 
     members: ClassVar[tuple[str, ...]] = ()
 

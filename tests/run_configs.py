@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 from featurestack.results.config import (
     RUN_FORMAT,
     ChoiceConfig,
-    Computed,
     EnsembleConfig,
     ExtractionCost,
     Machine,
@@ -91,7 +90,7 @@ def ensemble_of(config, kind=EnsembleConfig, **given):
 
 def computed(**way):
     """The trainer's way to compute: one thread of the processor, but for `way`."""
-    return Computed(way=replace(CPU, **way), checked={})
+    return replace(CPU, **way)
 
 
 def importance_config(*features, **given):

@@ -3,7 +3,6 @@ way, and at its end, with the calibration for new audio.
 """
 
 import platform
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,13 +21,11 @@ from featurestack.results.composition import composed_from
 from featurestack.results.config import (
     RUN_FORMAT,
     Calibration,
-    Computed,
     Epoch,
     ExtractionCost,
     Machine,
     RunConfig,
     Way,
-    WayChange,
     digest,
 )
 from featurestack.results.run_folder import RunFolder, write_config
@@ -102,39 +99,22 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     )
 
 
-def record(
-    plan: Plan, network: "nn.Module", compute: "Compute", checked: Mapping[str, str]
-) -> None:
-    """Write a new run's run.json, or add to `changes` how a run that has begun computes
-    from here on, with the epochs that each unfinished fold has done. Of two processes
-    that begin a run, the second finds how the first one computes. `checked` is that of
-    `agreed`.
+def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:
+    """Write a new run's run.json, or how a run that has begun computes from here on. Of
+    two processes that begin a run, the second finds how the first one computes.
     """
     way = Way(**vars(compute))
     with Lock(plan.path / LOCK):
-        if not plan.begun:
-            computed = Computed(way=way, checked=checked)
-            config = first_config(plan, way.device)
+        if plan.begun:
+            known = RunFolder(plan.path).training
+            config = replace(known, computed=way)
+            if config == known:
+                return
+        else:
             parameters = sum(weight.numel() for weight in network.parameters())
-            config = replace(config, parameters=parameters, computed=computed)
-            write_config(plan.path, config)
-            return
-        run = RunFolder(plan.path)
-        known = run.training.computed
-        if known is None:
-            raise RequestError(
-                f"{plan.path}: run.json does not say how the run computes, so it"
-                " cannot go on: give TAG=… for a run of its own"
-            )
-        if way != known.way:
-            unfinished = [fold for fold in run.folds if fold not in run.finished]
-            change = WayChange(
-                before=known.way,
-                after=way,
-                epochs_done={str(fold): len(run.history(fold)) for fold in unfinished},
-            )
-            computed = replace(known, way=way, changes=(*known.changes, change))
-            write_config(plan.path, replace(run.training, computed=computed))
+            config = first_config(plan, way.device)
+            config = replace(config, parameters=parameters, computed=way)
+        write_config(plan.path, config)
 
 
 def refuse_damage(plan: Plan) -> None:

@@ -163,18 +163,18 @@ class Trainer:
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).training.computed if plan.begun else None
-        if begun and begun.way.device == device:  # the run continues with the same bits
-            proposed = Compute(**vars(begun.way))
+        if begun and begun.device == device:  # the run continues with the same bits
+            proposed = Compute(**vars(begun))
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
             if begun:
                 tell(
-                    f"this run began on {begun.way.device} and continues on {device}:"
+                    f"this run began on {begun.device} and continues on {device}:"
                     " the last digits will differ"
                 )
         objective = OBJECTIVES[plan.task.loss]
-        compute, checked = agreed(proposed, network, batch, objective)
-        run_json.record(plan, network, compute, checked)
+        compute = agreed(proposed, network, batch, objective)
+        run_json.record(plan, network, compute)
         compute.prepare()
         compute.place(network)
         return compute
