@@ -29,7 +29,6 @@ from featurestack.features_cache.table import (
     untrainable,
 )
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
-from featurestack.results.published_weights import PUBLISHED
 from featurestack.results.training_data import copy_numbers, training_clips
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
@@ -44,7 +43,7 @@ from featurestack.train.run_identity import (
     hashed_content,
     training_command,
 )
-from featurestack.train.weights import settle
+from featurestack.train.weights import PUBLISHED, settle
 
 Positions = NDArray[np.intp]  # rows of the clip table
 

@@ -14,15 +14,12 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
-from featurestack.results.published_weights import FOLDER
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import KEYS, read_safely
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.plan import Plan
 from featurestack.train.weights import check_hash, fetch
 
-# the names of a ResNet's layers up to the third stage begin so
-STAGES = ("conv1", "bn1", "layer1", "layer2", "layer3")
 # torchvision's DenseNet file is from a time when module names could hold dots:
 # denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
@@ -38,8 +35,6 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
     if weights == "imagenet":
         file = fetch(architecture.entry.name)
     state = read_weights(file)
-    if file.parent == FOLDER:
-        require_stages(state, network, file)
     filled = fill(network, state, str(file))
     network.loaded = frozenset(filled)  # type: ignore[assignment]
 
@@ -64,21 +59,6 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
             f"{file} holds no state dict: expected names of layers with a tensor each"
         )
     return {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
-
-
-def require_stages(
-    state: Mapping[str, torch.Tensor], network: nn.Module, file: Path
-) -> None:
-    """RequestError if a file of models/ lacks a part of a ResNet's first three stages,
-    which training and the feature imagenet expect there.
-    """
-    expected = [key for key in network.state_dict() if key.startswith(STAGES)]
-    lacking = [key for key in expected if key not in {*state, *counters(network)}]
-    if lacking:
-        raise RequestError(
-            f"{file} lacks {lacking[0]}: models/ holds torchvision's files, or those of"
-            " the first three stages and more"
-        )
 
 
 def counters(network: nn.Module) -> set[str]:

@@ -15,19 +15,18 @@ from typing import Any
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import fields
 from featurestack.commandline.terminal import tell, tell_once
-from featurestack.results.published_weights import (
-    FOLDER,
-    MEGABYTES,
-    PUBLISHED,
-    local_weights,
-    published_name,
-    torch_cache,
-)
-from featurestack.storage.download import PAUSES, download
 from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.options import RunOptions
 
+FOLDER = Path("models")  # below the current folder
+PUBLISHED = {
+    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
+    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
+}
+MEGABYTES = {"resnet18": 47, "resnet34": 87, "resnet50": 103, "densenet121": 32}
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
 FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
@@ -81,10 +80,22 @@ def choose_weights(asked: str, model: str) -> str:
     return "imagenet" if fetched(model) else "none"
 
 
+def published_name(model: str) -> str:
+    """The file's name, which holds its hash."""
+    return PUBLISHED[model].rpartition("/")[2]
+
+
+def local_weights(model: str) -> Path | None:
+    """A model's weights in models/, the published file first; None without any."""
+    published = FOLDER / published_name(model)
+    files = [published, *sorted(FOLDER.glob(f"{model}-*.pth"))]
+    return next((file for file in files if file.is_file()), None)
+
+
 @functools.cache  # the runs of a sweep try once
 def fetched(model: str) -> bool:
     """Whether the published file could be downloaded; tells what is lost if not."""
-    file = torch_cache() / published_name(model)
+    file = FOLDER / published_name(model)
     tell(
         f"ImageNet's weights are downloaded once: {MEGABYTES[model]} MB to {file}"
         " (WEIGHTS=none trains from scratch)"
@@ -103,10 +114,11 @@ def fetch(model: str, *, patient: bool = True) -> Path:
     again if `patient`.
     """
     name = published_name(model)
-    own = FOLDER / name
-    if own.is_file():
-        return own
-    file = torch_cache() / name
+    file = FOLDER / name
+    if file.is_file():
+        return file
+    from featurestack.storage.download import PAUSES, download
+
     waiting = f"{file} is being downloaded by another process"
     with Lock(file.with_name(f".{name}.lock"), waiting=waiting):
         if not file.is_file():

@@ -33,8 +33,8 @@ from featurestack.pipeline.features import (
     stored_map,
 )
 from featurestack.pipeline.parameters import EvenSamples, Samples
-from featurestack.results.published_weights import local_weights
 from featurestack.rooms.embeddings.networks import RESNET, digest_of
+from featurestack.train.weights import fetch, local_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,14 +132,21 @@ def _opened(path: Path, channels: int, _: int, __: int) -> "ResNet":
     from torch import nn
 
     from featurestack.train.models.resnet import ResNet, basic_block
-    from featurestack.train.pretrained import adapt, read_weights, require_stages
+    from featurestack.train.pretrained import adapt, read_weights
 
     network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=channels, classes=1)
     network.layer4 = nn.Sequential()
     network.fc = nn.Identity()  # type: ignore[assignment]
     state = read_weights(path)
-    require_stages(state, network, path)
     own = {key: state[key] for key in network.state_dict() if key in state}
+    lacking = [key for key in network.state_dict() if key not in own]
+    # training alone counts batches
+    lacking = [key for key in lacking if not key.endswith("num_batches_tracked")]
+    if lacking:
+        raise RequestError(
+            f"{path} lacks {lacking[0]}: models/ holds torchvision's file of ResNet-18,"
+            " or its first three stages"
+        )
     own["conv1.weight"] = adapt(own["conv1.weight"], channels)
     network.load_state_dict(own, strict=False)
     # a fifth faster than contiguous kernels
@@ -149,8 +156,6 @@ def _opened(path: Path, channels: int, _: int, __: int) -> "ResNet":
 
 def weights() -> Path:
     """The file of the weights, which is fetched if there is none."""
-    from featurestack.train.weights import fetch
-
     return local_weights(RESNET) or fetch(RESNET)
 
 

@@ -6,11 +6,9 @@ import shutil
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.results.published_weights import local_weights
 from featurestack.rooms.embeddings.embedding import open_network
 from featurestack.rooms.embeddings.imagenet import open_stages, weights
 from featurestack.rooms.embeddings.networks import (
-    FOLDER,
     KNOWN,
     RESNET,
     find_network,
@@ -19,6 +17,7 @@ from featurestack.rooms.embeddings.networks import (
 )
 from featurestack.rooms.embeddings.options import NetworkOptions
 from featurestack.storage import system
+from featurestack.train.weights import FOLDER, local_weights
 
 
 def network(options: NetworkOptions) -> None:
@@ -41,7 +40,7 @@ def copied(name: str, file: Path) -> Path:
     if not file.is_file():
         raise RequestError(f"FILE={file}: there is no such file")
     there = local_weights(RESNET) if name == RESNET else own_file(name)
-    if there and there.is_relative_to(FOLDER):
+    if there:
         raise RequestError(f"{there} is there already: remove it first")
     to = FOLDER / f"{name}{file.suffix}"
     if name == RESNET:

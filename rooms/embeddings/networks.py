@@ -20,11 +20,10 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.rooms import install_command
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
-from featurestack.results.published_weights import MEGABYTES, local_weights
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash, hash_of
+from featurestack.train.weights import FOLDER, MEGABYTES, local_weights
 
-FOLDER = Path("models")
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
 RESNET = "resnet18"
 RESNET_ABOUT = (

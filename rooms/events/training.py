@@ -184,7 +184,7 @@ class FrameTrainer(Trainer):
         given = data.plan.training.threads
         threads = 1 if given == "auto" else int(given)
         compute = Compute(device, threads=threads)
-        run_json.record(data.plan, network, compute, {})
+        run_json.record(data.plan, network, compute)
         compute.prepare()
         compute.place(network)
         return compute

@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from featurestack.results import published_weights
-from featurestack.results.published_weights import PUBLISHED
 from featurestack.results.training_options import Training
 from featurestack.train.models.architecture import resolve
 from featurestack.train.optimisation import make_optimiser
 from featurestack.train.plan import make_plan
 from featurestack.train.pretrained import adapt, fill, start_from
-from featurestack.train.weights import fetch, fetched
+from featurestack.train.weights import PUBLISHED, fetch, fetched
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build, change
@@ -91,7 +89,7 @@ def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
     ],
 )
 def test_a_published_file_is_checked(imagenet, name, reason, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     (imagenet.parent / "resnet18-00000000.pth").write_bytes(b"something else")
     handler = partial(SimpleHTTPRequestHandler, directory=str(imagenet.parent))
     with serving(handler) as address:
@@ -187,14 +185,13 @@ def test_published_numbers_give_the_reference_s_output():
 def resnet(options, tmp_path, monkeypatch):
     """Options of ResNet-18 on a machine without weights, and the folder models/."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     fetched.cache_clear()
     return change(options, model="resnet18", epochs=0, grid="auto"), Path("models")
 
 
 def publish(monkeypatch, address):
     """ResNet-18's weights are published there."""
-    monkeypatch.setitem(published_weights.PUBLISHED, "resnet18", address)
+    monkeypatch.setitem(PUBLISHED, "resnet18", address)
 
 
 def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
