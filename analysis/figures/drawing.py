@@ -5,7 +5,7 @@ A figure is a function of arrays, names and an `ax` of any size. It draws into t
 and returns it, and neither reads nor writes files.
 
 Six of the eight series colours are Okabe and Ito's (2008), distinct with the common
-kinds of colour blindness. MARKERS has a marker for each colour.
+kinds of colour blindness.
 """
 
 import warnings
@@ -53,7 +53,6 @@ SERIES = (
     "#56b4e9",
     "#d55e00",
 )
-MARKERS = "osD^vPX*"
 # If there are more, a confusion matrix shows the classes with the most errors, and
 # figures of recall and of importance the classes in which runs or features differ most.
 MANY_CLASSES = 20

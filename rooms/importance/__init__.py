@@ -22,7 +22,7 @@ ROOM = Room(
         ),
     },
 )
-NAMES = ("importance", "importance_by_class", "curve")
+NAMES = ("importance", "importance_by_class")
 
 
 @ROOM.functions("importance", "curve")

@@ -33,6 +33,6 @@ def curve(options: CurveOptions) -> "pd.DataFrame":
 
         fs.curve("mel mel+mfcc", dataset="synth")
     """
-    from featurestack.rooms.importance.measure import curve_of
+    from featurestack.rooms.importance.measure import measure_curve
 
-    return curve_of(options)
+    return measure_curve(options)

@@ -10,7 +10,6 @@ stratified, and each lies within the next larger one. If a curve still rises at 
 more recordings help more than another model.
 """
 
-import io
 import json
 from contextlib import suppress
 from dataclasses import asdict
@@ -51,10 +50,9 @@ from featurestack.rooms.importance.options import (
 from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import Lock
-from featurestack.storage.own_files import OwnFiles, own_file
+from featurestack.storage.own_files import OwnFiles
 
 RECORD = ".importance-files.json"
-CURVE_RECORD = ".curve.json"
 # part of the training recordings -> its share
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
@@ -118,8 +116,6 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
     recordings and clips (means over folds), and mAP, or accuracy with the ends of its
     95 % interval.
     """
-    if options.out:  # before the work
-        own_file(options.out, CURVE_RECORD, "OUT")
     rows = []
     for channels in parse_list(options.features):
         features = "+".join(map(str, channels))
@@ -174,19 +170,6 @@ def score_of(clips: Clips, answers: NDArray[np.floating]) -> dict[str, float]:
     return scores | {"low": low, "high": high}
 
 
-def write_curve(curve: pd.DataFrame, file: Path) -> None:
-    """Write the table to a CSV file, and its figure beside it as SVG."""
-    from featurestack.analysis.figures.drawing import draw
-    from featurestack.analysis.figures.saving import SAVED_WITH
-
-    content = io.BytesIO()
-    draw("curve", curve=curve).savefig(content, format="svg", **SAVED_WITH[".svg"])
-    figure = file.with_suffix(".svg")
-    own = own_file(file, CURVE_RECORD, "OUT")
-    own.require(figure.name, "OUT")
-    own.write({file.name: curve.to_csv(index=False), figure.name: content.getvalue()})
-
-
 def curve_summary(curve: pd.DataFrame) -> str:
     """The curves as a table, and what their ends say."""
     score = next(name for name in ("map", "accuracy") if name in curve)
@@ -214,7 +197,7 @@ def curve_summary(curve: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-# ---- commands and functions
+# ---- commands
 
 
 def make_importance(options: ImportanceOptions) -> None:
@@ -224,14 +207,4 @@ def make_importance(options: ImportanceOptions) -> None:
 
 def make_curve(options: CurveOptions) -> None:
     """Measure the score against the number of training recordings."""
-    print(curve_summary(curve_of(options)))
-    if options.out:
-        print(f"{options.out} and {options.out.with_suffix('.svg')}")
-
-
-def curve_of(options: CurveOptions) -> pd.DataFrame:
-    """The table of a curve, which is written if a file is named."""
-    table = measure_curve(options)
-    if options.out:
-        write_curve(table, options.out)
-    return table
+    print(curve_summary(measure_curve(options)))

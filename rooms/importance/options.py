@@ -1,6 +1,5 @@
 """The options of `make importance` and `make curve`."""
 
-from pathlib import Path
 from typing import Literal
 
 from featurestack.commandline.options import SEED, DatasetOptions, RunsOptions, option
@@ -38,4 +37,3 @@ class CurveOptions(FitOptions):
 
     features: str = option("mel", "feature sets separated by blanks")
     seed: int = option(0, "seed of the parts of the recordings", **SEED)
-    out: Path | None = option(None, "CSV file of the curves; a figure is put beside it")

@@ -9,16 +9,11 @@ from matplotlib.axes import Axes
 
 from featurestack.analysis.figures.comparison import draw_intervals, points_or_dot
 from featurestack.analysis.figures.drawing import (
-    COLUMN_WIDTH,
     MANY_CLASSES,
-    MARKERS,
-    SERIES,
     differing_most,
     figure,
-    grid_lines,
     heat_map,
     row_height,
-    shorten,
     signed_colours,
 )
 from featurestack.analysis.page import listed
@@ -26,7 +21,7 @@ from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted, percent, plural
+from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.rooms.importance.folder import (
     FOLDER,
@@ -100,35 +95,6 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     clear = cells["significant"].unstack(sort=False).to_numpy()[kept]
     colours = signed_colours(means.to_numpy(), least=0.01)
     return heat_map(ax, means.map(points_or_dot), colours, bold=clear, turn=45)
-
-
-@figure(
-    "Score against the number of training recordings; dashes: 95 % interval of the"
-    " accuracy",
-    lambda **_: 2.8,
-    COLUMN_WIDTH,
-)
-def draw_curve(ax: Axes, *, curve: pd.DataFrame, group: str = "recording") -> Axes:
-    """Draw `make curve`; `group` is the dataset's word for a recording."""
-    scores = {"map": "mAP", "accuracy": "accuracy"}
-    score = next(name for name in scores if name in curve)
-    titles = {name: shorten(name) for name in curve["features"]}
-    for number, (features, rows) in enumerate(curve.groupby("features", sort=False)):
-        colour = SERIES[number % len(SERIES)]
-        marker = MARKERS[number % len(MARKERS)]
-        x, y = rows["recordings"], 100 * rows[score]
-        ax.plot(x, y, color=colour, marker=marker, label=titles[str(features)])
-        if "low" in rows:
-            ax.vlines(x, 100 * rows["low"], 100 * rows["high"], color=colour)
-    ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.set_xticks(sorted(set(curve["recordings"])))
-    ax.minorticks_off()
-    ax.set_xlabel(f"training {plural(group)}")
-    ax.set_ylabel(f"{scores[score]}, %")
-    grid_lines(ax)
-    ax.legend()
-    return ax
 
 
 # ---- sentences

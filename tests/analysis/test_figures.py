@@ -38,15 +38,6 @@ INTERVALS = {
     )
 }
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
-CURVE = pd.DataFrame(
-    {
-        "features": ["mel", "mel", "yamnet", "yamnet"],
-        "recordings": [30.0, 60.0, 30.0, 60.0],
-        "accuracy": [0.5, 0.6, 0.7, 0.8],
-        "low": 0.4,
-        "high": 0.9,
-    }
-)
 
 
 EIGHT, ONE = np.arange(8.0), np.zeros(1)
@@ -66,7 +57,6 @@ EXAMPLES = {
             )
         )
     },
-    "curve": {"curve": CURVE},
     "confusion_matrix": {
         "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),
         "classes": CLASSES,

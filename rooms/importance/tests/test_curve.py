@@ -1,13 +1,11 @@
 """The score against the number of training recordings."""
 
-import pandas as pd
 import pytest
 
 from featurestack.commandline.quantities import points
 from featurestack.rooms.importance.measure import (
     curve_summary,
     measure_curve,
-    write_curve,
 )
 from featurestack.rooms.importance.options import CurveOptions
 
@@ -43,11 +41,3 @@ def test_the_summary_says_what_the_second_half_brings(curve):
         gain = rows["accuracy"].iloc[-1] - rows["accuracy"].iloc[-2]
         told = f"{features}: the second half of the recordings brings {points(gain)}"
         assert told in curve_summary(curve)
-
-
-def test_the_table_is_written_with_a_figure_beside_it(curve, tmp_path):
-    write_curve(curve, tmp_path / "curve.csv")
-    again = pd.read_csv(tmp_path / "curve.csv")
-    pd.testing.assert_frame_equal(again, curve)
-    drawn = (tmp_path / "curve.svg").read_text(encoding="utf-8")
-    assert "<svg" in drawn and "mfcc+chroma" in drawn
