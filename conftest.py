@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.commandline.terminal import tell_once
 from tests.golden.commands import ROOT
 
@@ -89,8 +88,5 @@ def start_chromium(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _forget_what_was_told():
-    """Every test begins like a new process: nothing has been told, and no command was
-    called.
-    """
+    """Every test begins like a new process: nothing has been told."""
     tell_once.cache_clear()
-    called_as(MAKE)

@@ -24,7 +24,7 @@ from featurestack.analysis.sentences import (
 )
 from featurestack.analysis.tables import format_p, latex_text
 from featurestack.commandline import quantities, rooms
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import make_command
 
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole

@@ -40,7 +40,7 @@ from featurestack.analysis.runs import (
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.sentences.method import NEXT
 from featurestack.analysis.tables import settings
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache

@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline import rooms, spelling
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError, make_command, nearest, program
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
 from featurestack.features_cache.names import (
@@ -98,11 +98,11 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     if name and not (name in known or Path(options.dataset or name).exists()):
         return RequestError(nearest("dataset", name, known))
     dataset = options.dataset or NAMED[0]
-    first = spelling.make_command("features", f"DATASET={dataset}")
+    first = make_command("features", f"DATASET={dataset}")
     return RequestError(
         f"nothing to report on: {Path(options.runs, name)} holds no run and"
         f" {options.data} no features of {name or 'any dataset'}: extract features"
-        f" first ({first}), then train ({spelling.make_command('train')})"
+        f" first ({first}), then train ({make_command('train')})"
     )
 
 
@@ -254,4 +254,4 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     for kind in type(options).__mro__:
         of_page += vars(kind).get("of_page", ())
     words = [*option_words(options, of_page), *job.given]
-    return digest([spelling.caller(), *words, *states])
+    return digest([program(), *words, *states])

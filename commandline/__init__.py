@@ -6,3 +6,5 @@ NAME = "featurestack"  # the installed package, its distribution and its command
 HOME = Path(__file__).resolve().parents[1]  # the folder of all packages
 # otherwise an installed copy, which has no Makefile
 CLONE = (HOME / "pyproject.toml").exists()
+# files of LOAD= in this process, as they were given -> the name of each one's module
+LOADED: dict[str, str] = {}

@@ -20,7 +20,6 @@ from featurestack.commandline.options import (
     unfold,
     with_rooms,
 )
-from featurestack.commandline.spelling import called_as, typed_here
 from featurestack.commandline.terminal import (
     open_output,
     printable_output,
@@ -59,7 +58,6 @@ def exit_after(work: "Callable[[], int | None]") -> NoReturn:
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     open_output()
-    called_as(typed_here())
     status: int | None
     try:
         if sys.platform == "win32":

@@ -1,8 +1,12 @@
-"""Errors of a command: wrong requests, failed work, unknown names."""
+"""Errors of a command: wrong requests, failed work, unknown names; commands to type."""
 
 import difflib
 import errno
+import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from featurestack.commandline import CLONE, HOME, LOADED, NAME
 
 MOST_QUOTED = 80  # characters of a cell in a message
 FIRST_NAMES = 5
@@ -83,3 +87,31 @@ def nearest(kind: str, word: str, known: Iterable[str]) -> str:
     shown = ", ".join(names[:LISTED_NAMES]) or "none"
     more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
     return f"unknown {kind} {word!r}{hint} Known: {shown}{more}"
+
+
+def program() -> str:
+    """The program as it is typed here: make in a clone, else featurestack."""
+    try:
+        return "make" if CLONE and Path.cwd().is_relative_to(HOME) else NAME
+    except FileNotFoundError:  # the current folder was removed
+        return NAME
+
+
+def make_command(word: str, *given: str) -> str:
+    """A command with its NAME=value words as the user types it, in a message.
+
+    >>> make_command("bundle", "RUN=last")
+    'make bundle RUN=last'
+    """
+    return " ".join([program(), word, *map(quoted, [*given, *load_words()])])
+
+
+def load_words() -> list[str]:
+    """The word LOAD=… that gives another process the same files."""
+    return [f"LOAD={' '.join(LOADED)}"] if LOADED else []
+
+
+def quoted(word: str) -> str:
+    """The word as a shell reads it, NAME='a value'."""
+    name, equals, value = word.partition("=")
+    return f"{name}={shlex.quote(value)}" if equals and value else shlex.quote(word)

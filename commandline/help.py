@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Sequence
 
 from featurestack.commandline import own_code
+from featurestack.commandline.errors import program
 from featurestack.commandline.options import PLACES, Options, fields, written
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.spelling import caller
 from featurestack.commandline.words import (
     ALIASES,
     every_command,
@@ -38,12 +38,9 @@ def listing() -> str:
     """The usage of the program, and each command's meaning."""
     every = every_command()
     width = max(map(len, every))
-    program = caller()
     lines = [f"  {word:{width}}  {each.meaning}" for word, each in every.items()]
-    usage = f"usage: {program} WORD [NAME=value] ...\n"
-    further = (
-        f"{program} help WORD shows a command's variables, {program} help ALL=1 all."
-    )
+    usage = f"usage: {program()} WORD [NAME=value] ...\n"
+    further = f"{program()} help WORD shows a command's variables, help ALL=1 all."
     return "\n".join([usage, *lines, "", further])
 
 
@@ -96,12 +93,12 @@ def help_of(word: str) -> str:
     """The help of one command: its usage, and each option with its meaning."""
     command = named(word)
     options = options_of(command)
-    program = f"{caller()} {ALIASES.get(word, word)}"
-    lines = [f"usage: {program} [NAME=value] ...\n\n{command.meaning}\n"]
+    typed = f"{program()} {ALIASES.get(word, word)}"
+    lines = [f"usage: {typed} [NAME=value] ...\n\n{command.meaning}\n"]
     if more := (inspect.getdoc(options) or "").partition("\n\n")[2]:
         lines.append(f"{more.strip()}\n")
     if options.example:
-        lines.append(f"Example: {program} {options.example}\n")
+        lines.append(f"Example: {typed} {options.example}\n")
     heading = len(lines)
     known = meanings(options)
     for name in dict.fromkeys([*options.leading, *known]):

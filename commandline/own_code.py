@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from featurestack.commandline import LOADED
 from featurestack.commandline.errors import Error, RequestError
 
 MEANING = "Python files of your own, whose features and models the command then knows"
-LOADED: dict[str, str] = {}  # file as it was given -> name of its module
 # files of the user's own that have entered something in a registry
 DEFINING: dict[str, None] = {}
 
@@ -78,11 +78,6 @@ def note(function: Callable[..., object]) -> None:
     for file, module in LOADED.items():
         if module == function.__module__:
             DEFINING[file] = None
-
-
-def words() -> list[str]:
-    """The word LOAD=… that gives another process the same files."""
-    return [f"LOAD={' '.join(LOADED)}"] if LOADED else []
 
 
 @contextmanager

@@ -66,13 +66,11 @@ class Command(NamedTuple):
     run      module:function of the command's options, which returns the exit status
     options  module:class of them
     meaning  a sentence for help
-    python   function of `import featurestack as fs` that does the same, if there is one
     """
 
     run: str
     options: str
     meaning: str
-    python: str = ""
 
 
 class Addition(NamedTuple):

@@ -33,7 +33,6 @@ COMMANDS = {
         "featurestack.pipeline.checks.run:check_dataset",
         "featurestack.pipeline.options:SourceOptions",
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
-        python="check",
     ),
     "show": Command(
         "featurestack.pipeline.show_features:show",
@@ -45,26 +44,22 @@ COMMANDS = {
         "featurestack.pipeline.options:FeaturesCommand",
         "Extract features of all clips into the cache, in parallel; a repeated command"
         " continues.",
-        python="extract",
     ),
     "train": Command(
         "featurestack.train.run:train_folds",
         "featurestack.train.options:RunOptions",
         "Train the folds of one feature set from the cache.",
-        python="fit",
     ),
     "sweep": Command(
         "featurestack.train.sweep:run_sweep",
         "featurestack.train.options:SweepOptions",
         "Train every combination of feature sets, models and other options; skip"
         " finished runs.",
-        python="sweep",
     ),
     "analysis": Command(
         "featurestack.analysis.command:analysis",
         "featurestack.analysis.options:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
-        python="report",
     ),
     "predict": Command(
         "featurestack.predict.command:predict",
@@ -75,13 +70,11 @@ COMMANDS = {
         "featurestack.predict.command:verify",
         "featurestack.predict.options:VerifyOptions",
         "Check a cache for damage; RUN= compares a run's predictions with its weights.",
-        python="verify",
     ),
     "bundle": Command(
         "featurestack.predict.bundle:make_bundle",
         "featurestack.train.options:BundleOptions",
         "Write one file with the weights and configuration that prediction needs.",
-        python="bundle",
     ),
     "runs": Command(
         "featurestack.train.runs:list_runs",

@@ -22,14 +22,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, closest, nearest
+from featurestack.commandline.errors import RequestError, closest, make_command, nearest
 from featurestack.commandline.options import (
     DataOptions,
     DatasetOptions,
     option_words,
 )
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache import index
 from featurestack.features_cache.feature_file import (

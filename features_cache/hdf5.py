@@ -19,8 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.storage.files import is_file
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON

@@ -19,8 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import Channel, parse_channel, parse_list
 from featurestack.pipeline import audio

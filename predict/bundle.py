@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline import own_code
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.spelling import make_command
 from featurestack.results import folders
 from featurestack.results.config import (
     BundleConfig,

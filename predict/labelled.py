@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, first_names
+from featurestack.commandline.errors import RequestError, first_names, make_command
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.names import dataset_name
 from featurestack.features_cache.table import (

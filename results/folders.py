@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import Lock, is_file, may_read, require_readable
 

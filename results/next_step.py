@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mode
 
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import make_command
 from featurestack.features_cache.names import FRAMING, parse_channel
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first

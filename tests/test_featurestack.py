@@ -108,7 +108,7 @@ def test_a_users_own_feature_and_model_work_with_several_processes(
     lines = printed(tmp_path / "sounds").splitlines()
     assert lines[-1] in CLASSES
     assert any(
-        line.startswith('next: fs.check(dataset="sounds.csv")') for line in lines
+        line.startswith("next: featurestack check DATASET=sounds.csv") for line in lines
     )
 
 
@@ -237,15 +237,6 @@ def test_a_message_spells_a_command_as_it_is_typed_here(in_clone, typed, tmp_pat
     done = forked("-m", "featurestack", *words, cwd=cwd)
     call = f": run {typed} features DATASET=synth DATA={tmp_path}"
     assert done.returncode == 2 and call in done.stderr
-
-
-def test_a_message_to_a_script_names_the_function(tmp_path):
-    script = (
-        f"import featurestack as fs; fs.fit(dataset='synth', data={str(tmp_path)!r})"
-    )
-    done = python("-c", script, check=False)
-    call = f'fs.extract(dataset="synth", data="{tmp_path}")'
-    assert f": run {call}" in done.stderr
 
 
 def test_a_variable_of_the_environment_is_named_as_ignored():

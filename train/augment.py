@@ -30,9 +30,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.spelling import make_command
 from featurestack.train.options import parse_grid, parse_number
 
 if TYPE_CHECKING:

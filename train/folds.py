@@ -19,11 +19,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from featurestack.commandline import own_code
-from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.errors import (
+    Failed,
+    RequestError,
+    load_words,
+    make_command,
+)
 from featurestack.commandline.options import written
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
@@ -122,7 +125,7 @@ def child_words(options: RunOptions, device: str) -> list[str]:
     """NAME=value of every option, and of the code of one's own."""
     given = vars(options) | {"device": device}
     words = [f"{name.upper()}={written(value)}" for name, value in given.items()]
-    return [*words, *own_code.words()]
+    return [*words, *load_words()]
 
 
 # ---- one process

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import ONE_ALONE, fields, with_those_of_rooms
-from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, Channel, dataset_name, parse_set
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_channel

@@ -17,10 +17,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import cache_folder, is_cache

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name

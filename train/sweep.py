@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
 
-from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.errors import Failed, RequestError, make_command
 from featurestack.commandline.quantities import counted, duration, percent
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list

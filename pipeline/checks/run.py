@@ -11,8 +11,7 @@ from dataclasses import asdict, replace
 
 import pandas as pd
 
-from featurestack.commandline.errors import NOT_WRITABLE, RequestError
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import NOT_WRITABLE, RequestError, make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.side_files import write_check

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.table import by_label
 from featurestack.pipeline.datasets.readers import Listing, whole_folds
 from featurestack.pipeline.options import SourceOptions

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.cache import IndexSettings, unknown_dataset
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile

@@ -12,7 +12,6 @@ ROOM = Room(
             "featurestack.rooms.answer.options:AnswerOptions",
             "From a folder of sounds to the report: check, every feature, runs,"
             " importance.",
-            python="answer",
         ),
         "demo": Command(
             "featurestack.rooms.answer.demo:demo",

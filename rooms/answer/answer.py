@@ -21,10 +21,9 @@ from joblib import cpu_count
 
 from featurestack import interface
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_file import FeatureSpec

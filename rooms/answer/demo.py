@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from featurestack import interface
+from featurestack.commandline.errors import make_command
 from featurestack.commandline.options import (
     DataOptions,
     ReportsOptions,
@@ -19,7 +20,6 @@ from featurestack.commandline.options import (
     option_words,
 )
 from featurestack.commandline.quantities import counted, duration, size
-from featurestack.commandline.spelling import make_command
 
 DATASET = "synth"
 FEATURES = "mel mfcc chroma tempogram"  # those that a step reads

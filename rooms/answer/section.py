@@ -21,10 +21,9 @@ from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals

@@ -16,9 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.rooms import install_command
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash, hash_of

@@ -9,7 +9,6 @@ EVENTS = Command(
     "featurestack.rooms.events.options:EventsCommand",
     "Make a dataset of recordings from annotation tables, trained and scored by the"
     " frame.",
-    python="events",
 )
 ROOM = Room(templates=Path(__file__).parent / "templates", commands={"events": EVENTS})
 

@@ -21,10 +21,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, nearest, shortened
+from featurestack.commandline.errors import (
+    RequestError,
+    make_command,
+    nearest,
+    shortened,
+)
 from featurestack.commandline.options import DatasetOptions, option_words
 from featurestack.commandline.quantities import counted, duration
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, dataset_name

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import make_command
 from featurestack.features_cache import Cache
 
 EVENTS_FILE = "events.csv"

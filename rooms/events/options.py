@@ -3,9 +3,8 @@
 from dataclasses import MISSING
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import DataOptions, Options, option
-from featurestack.commandline.spelling import make_command
 from featurestack.train.options import PredictOptions
 
 

@@ -12,13 +12,11 @@ ROOM = Room(
             "featurestack.rooms.importance.measure:make_importance",
             "featurestack.rooms.importance.options:ImportanceOptions",
             "Measure what each feature is worth, alone and beside the others.",
-            python="importance",
         ),
         "curve": Command(
             "featurestack.rooms.importance.measure:make_curve",
             "featurestack.rooms.importance.options:CurveOptions",
             "Measure the score against the number of training recordings.",
-            python="curve",
         ),
     },
 )

@@ -22,7 +22,7 @@ from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.spelling import make_command
+from featurestack.commandline.errors import make_command
 from featurestack.rooms.importance.folder import (
     FOLDER,
     ImportanceFolder,

@@ -6,7 +6,6 @@ EXPORT = Command(
     "featurestack.rooms.onnx.export:export_run",
     "featurestack.rooms.onnx.options:ExportOptions",
     "Write the networks as one ONNX file, for programs without torch.",
-    python="export",
 )
 ROOM = Room(extra="onnx", commands={"export": EXPORT})
 

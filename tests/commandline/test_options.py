@@ -16,6 +16,7 @@ from typing import Literal
 import pytest
 
 from featurestack.commandline.commands import exit_after, run, run_words
+from featurestack.commandline.errors import make_command
 from featurestack.commandline.options import (
     LARGEST,
     SEED,
@@ -26,7 +27,6 @@ from featurestack.commandline.options import (
     option_words,
     texts,
 )
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.words import every_options
 from tests.golden.commands import ROOT
 from tests.processes import python

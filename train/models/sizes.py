@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch import nn
 
+from featurestack.commandline.errors import make_command
 from featurestack.commandline.quantities import count
 from featurestack.commandline.registry import first_sentence
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve

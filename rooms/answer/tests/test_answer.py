@@ -16,7 +16,6 @@ import pytest
 import soundfile
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.features_cache import external
 from featurestack.rooms.answer.answer import find_answer, make_answer
 from featurestack.rooms.answer.choice import Scores
@@ -87,7 +86,6 @@ def whole(clips, tmp_path_factory):
     """A whole answer: the folder, its options, what was found, and what was told."""
     place = tmp_path_factory.mktemp("whole")
     options = options_at(place, clips)
-    called_as(MAKE)
     told = io.StringIO()
     with linear_alone(), contextlib.redirect_stderr(told):
         found = find_answer(options())

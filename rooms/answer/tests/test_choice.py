@@ -8,7 +8,6 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.commandline.spelling import MAKE, called_as
 from featurestack.features_cache import external
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.folders import find
@@ -201,7 +200,6 @@ def answered(place):
 def useless(tmp_path_factory):
     """A folder with the answer on useless features, and the answer."""
     place = tmp_path_factory.mktemp("useless")
-    called_as(MAKE)
     brought(place / "d" / "features", noise(1))
     return place, answered(place)
 
