@@ -1,9 +1,11 @@
 """Options of `make analysis`."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from featurestack.commandline.options import (
     DatasetOptions,
+    Extensible,
+    Options,
     ReportsOptions,
     RunsOptions,
     option,
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from featurestack.features_cache import Cache
 
 
-class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
+class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions, Extensible):
     """Tables, figures and the HTML report, from the run folders and the cache."""
 
     dataset: str = option(
@@ -38,9 +40,18 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         " the page's tables have all",
         least=0,
     )
+    of_rooms: tuple["AnalysisAddition", ...] = ()
 
-    # options on which the page depends; a room's class has its own
-    of_page: ClassVar[tuple[str, ...]] = ("run", "figures")
+    def prepared(self) -> "AnalysisOptions":
+        """The options of the report, after rooms have written runs."""
+        options = self
+        for added in self.of_rooms:
+            options = added.prepared(options)
+        return options
+
+
+class AnalysisAddition(Options):
+    """Options that a room adds to those of `make analysis`, and what they do."""
 
     @property
     def for_print(self) -> bool:
@@ -50,11 +61,9 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     def write_documents(
         self, found: "Findings", writer: "FigureWriter", cache: "Cache | None"
     ) -> str:
-        """Write further files of the report, and return the methods for its page; a
-        room's class may.
-        """
+        """Write further files of the report, and return the methods for its page."""
         return ""
 
-    def prepared(self) -> "AnalysisOptions":
-        """The options of the report; a room's class may write runs before it."""
-        return self
+    def prepared(self, options: AnalysisOptions) -> AnalysisOptions:
+        """The options of the report; runs may be written before it."""
+        return options

@@ -75,7 +75,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer = FigureWriter(
         own,
         figures,
-        for_print=options.for_print,
+        for_print=any(each.for_print for each in options.of_rooms),
         unit=found.unit,
     )
     inputs = PageInputs(job, options, writer, found, cache, features)
@@ -216,7 +216,9 @@ def write_page(
     if found.main:
         texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
     own.write(texts, durable=False)
-    methods = inputs.options.write_documents(found, writer, cache)
+    methods = "".join(
+        added.write_documents(found, writer, cache) for added in inputs.options.of_rooms
+    )
     parts = [found.problems, *(section.problems for section in sections)]
     problems = [problem for part in parts for problem in part]
     reasons: dict[str, list[str]] = {}  # text of a problem -> the runs that have it

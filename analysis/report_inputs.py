@@ -250,8 +250,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
                 source_changes(cache.sources, cache.source),
                 *map(str, targets.values()),
             ]
-    of_page: list[str] = []  # options of rooms too
-    for kind in type(options).__mro__:
-        of_page += vars(kind).get("of_page", ())
-    words = [*option_words(options, of_page), *job.given]
+    words = [*option_words(options, ("run", "figures")), *job.given]
+    for added in options.of_rooms:
+        words += option_words(added)
     return digest([program(), *words, *states])

@@ -37,7 +37,7 @@ import psutil
 from bench.processes import HUNG, ended, forked, status_of
 from featurestack.commandline.commands import script
 from featurestack.commandline.exit_status import UNFORESEEN
-from featurestack.commandline.options import Options, fields, option
+from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.commandline.words import every_options
 from tests.golden.sounds import easy_clips
@@ -472,7 +472,7 @@ def fuzz(options: FuzzOptions) -> int:
     findings: Counter[str] = Counter()
     sound: dict[tuple[str, ...], str] = {}
     variables = {
-        word: [name.upper() for name in fields(options)]
+        word: [name.upper() for name in options]
         for word, options in every_options().items()
     }
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:

@@ -13,12 +13,11 @@ from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     Options,
-    fields,
+    every_field,
     kind_of,
     own_options,
     texts,
     unfold,
-    with_rooms,
 )
 from featurestack.commandline.terminal import (
     open_output,
@@ -109,16 +108,14 @@ def run(
 ) -> int | None:
     """Run a function of its `options` with these words; its exit status."""
     values = values_of(options, words)
-    tell_exported(fields(options).keys() - values)
+    tell_exported(every_field(options).keys() - values)
     return function(options.build(values))
 
 
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
     """Field -> text, as `texts` reads them."""
-    known = fields(options)
+    known = every_field(options)
     values = texts(options, words)
-    if values.keys() - known.keys():
-        known = fields(with_rooms(options))
     for name, text in values.items():
         is_place = name == "dataset" or (
             name in known and kind_of(known[name])[0] is Path

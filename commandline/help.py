@@ -6,11 +6,12 @@ A command that runs needs none of this.
 import dataclasses
 import inspect
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from featurestack.commandline import own_code
 from featurestack.commandline.errors import program
-from featurestack.commandline.options import PLACES, Options, fields, written
+from featurestack.commandline.options import PLACES, every_field, written
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import (
     ALIASES,
@@ -72,10 +73,10 @@ def variables(wanted: str = "") -> str:
     )
 
 
-def meanings(options: type[Options]) -> dict[str, str]:
+def meanings(known: Mapping[str, "dataclasses.Field[Any]"]) -> dict[str, str]:
     """Field -> its default in brackets, if it has one, and what it means."""
     result = {}
-    for name, field in fields(options).items():
+    for name, field in known.items():
         unset = any(
             field.default is none for none in (dataclasses.MISSING, None, False)
         )
@@ -100,7 +101,7 @@ def help_of(word: str) -> str:
     if options.example:
         lines.append(f"Example: {typed} {options.example}\n")
     heading = len(lines)
-    known = meanings(options)
+    known = meanings(every_field(options))
     for name in dict.fromkeys([*options.leading, *known]):
         if len(lines) == len(options.leading) + heading and options.leading:
             lines.append(f"Further options, {len(known) + 1 - len(options.leading)}:\n")

@@ -45,9 +45,6 @@ CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 
 T = TypeVar("T", bound="Options")
 
-# class of options -> its subclass with the options of rooms
-EXTENDED: dict[Any, Any] = {}
-
 
 def option(
     default: Any,
@@ -81,23 +78,22 @@ def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
     return registered() if registered else typing.get_args(kind_of(field)[0])
 
 
-def with_rooms(options: type[T]) -> type[T]:
-    """The class with the options that rooms add to it, to its bases or to `shared`."""
-    if options not in EXTENDED:
-        extends = {base.__name__ for base in options.__mro__}
-        names = [
-            name for name in rooms.names("options") if name.partition(".")[0] in extends
-        ]
-        loaded = rooms.loaded("options", only=names, check=fields)
-        added = [each for each in loaded if not issubclass(options, each)]
-        shared = with_rooms(options.shared) if options.shared else None
-        extended = options
-        if added or shared is not options.shared:
-            body = {"__module__": options.__module__, "shared": shared}
-            extended = type(options.__name__, (*added, options), body)
-            extended.__doc__ = options.__doc__
-        EXTENDED[options] = EXTENDED[extended] = extended
-    return EXTENDED[options]
+def added_to(options: "type[Options]") -> "tuple[type[Options], ...]":
+    """The classes of options that rooms add to this one, its bases or `shared`."""
+    kinds = [*options.__mro__, *(options.shared.__mro__ if options.shared else ())]
+    extends = {kind.__name__ for kind in kinds}
+    names = [
+        name for name in rooms.names("options") if name.partition(".")[0] in extends
+    ]
+    return tuple(rooms.loaded("options", only=names, check=fields))
+
+
+def every_field(options: "type[Options]") -> "dict[str, dataclasses.Field[Any]]":
+    """The fields that can be given, by name, those of rooms last."""
+    known = fields(options)
+    for added in added_to(options):
+        known |= {name: own for name, own in fields(added).items() if name not in known}
+    return known
 
 
 def own_options(command: Callable[[Any], "int | None"]) -> "type[Options]":
@@ -154,27 +150,47 @@ class Options:
                     raise RequestError(f"{name.upper()}={value}: expected {expected}")
 
     @classmethod
-    def build(cls, given: Mapping[str, str]) -> Self:
-        """The options from texts by field name, with those of rooms if one is given."""
+    def build(cls, given: Mapping[str, Any]) -> Self:
+        """The options from texts, or tuples of values, by field name."""
         known = fields(cls)
-        if given.keys() - known.keys():
-            extended = with_rooms(cls)
-            if extended is not cls:
-                return extended.build(given)
         for name in given:
             if name not in known:
-                raise RequestError(
-                    rooms.unknown("variable", name.upper(), map(str.upper, known))
-                )
+                every = map(str.upper, every_field(cls))
+                raise RequestError(rooms.unknown("variable", name.upper(), every))
         for name, field in known.items():
             if field.default is dataclasses.MISSING and name not in given:
                 raise RequestError(
                     f"{name.upper()} is not given: {field.metadata['meaning']}"
                 )
         values = {
-            name: _value(name, given[name], *kind_of(known[name])) for name in given
+            name: text
+            if isinstance(text, tuple)
+            else _value(name, text, *kind_of(known[name]))
+            for name, text in given.items()
         }
         return cls(**values)
+
+
+class Extensible(Options):
+    """Options to which rooms add those of a class of their own."""
+
+    # instances of these classes, if one of their options was given
+    of_rooms: tuple[Any, ...] = ()
+
+    def of(self, kind: type[T]) -> T:
+        """The options of a room's class, as given or by default."""
+        given = [options for options in self.of_rooms if isinstance(options, kind)]
+        return given[0] if given else kind()
+
+    @classmethod
+    def build(cls, given: Mapping[str, Any]) -> Self:
+        own = dict(given)
+        of_rooms = []
+        for kind in added_to(cls):
+            names = (fields(kind).keys() & own.keys()) - fields(cls).keys()
+            if names:
+                of_rooms.append(kind.build({name: own.pop(name) for name in names}))
+        return dataclasses.replace(super().build(own), of_rooms=tuple(of_rooms))
 
 
 def from_values(kind: type[T], values: Mapping[str, object]) -> T:
@@ -184,21 +200,20 @@ def from_values(kind: type[T], values: Mapping[str, object]) -> T:
     >>> from_values(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset
     'my sounds'
     """
-    own = {field.name: field for field in dataclasses.fields(kind)}
-    given = {}
-    whole = {}
+    known = every_field(kind)
+    given: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, str) or not isinstance(value, Iterable):
             given[name] = written(value)
             continue
         words = [str(item) for item in value]
-        item, several, _ = kind_of(own[name]) if name in own else (str, False, False)
+        item, several, _ = kind_of(known[name])
         if several:
-            whole[name] = tuple(_value(name, word, item) for word in words)
+            given[name] = tuple(_value(name, word, item) for word in words)
         else:  # a list in a text, as a shell has it
             quoted = [shlex.quote(word) if " " in word else word for word in words]
             given[name] = " ".join(quoted)
-    return dataclasses.replace(kind.build(given), **whole)
+    return kind.build(given)
 
 
 def _value(
@@ -261,7 +276,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
         DatasetOptions.build(values)
     """
-    known = fields(options)
+    known = every_field(options)
     kinds = dict.fromkeys(PLACES, (str, False, False))
     kinds |= {name: kind_of(known[name]) for name in known}
     given = {}
@@ -274,8 +289,6 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         elif word.startswith("--"):
             flag, equals, text = word.partition("=")
             name = flag[2:].replace("-", "_")
-            if name not in kinds and with_rooms(options) is not options:
-                return texts(with_rooms(options), arguments)
             if name not in kinds:
                 flags = ["--" + option.replace("_", "-") for option in known]
                 raise RequestError(rooms.unknown("option", flag, flags))
@@ -322,13 +335,6 @@ def part_of(options: Options, kind: type[Part], **others: Any) -> Part:
     """The options of another class that have the same names here, and the others."""
     names = fields(kind).keys() & vars(options).keys()
     return kind(**{name: getattr(options, name) for name in names} | others)
-
-
-def with_those_of_rooms(options: Options, kind: type[Part]) -> Part:
-    """`part_of`, with the options that rooms add to this class if some are given."""
-    given = fields(type(options)).keys() - fields(kind).keys()
-    extended = EXTENDED.get(type(options)) is type(options) and bool(given)
-    return part_of(options, with_rooms(kind) if extended else kind)
 
 
 def option_words(options: Options, names: Iterable[str] | None = None) -> list[str]:

@@ -6,11 +6,12 @@ The table holds names, so that help and a command load nothing of the others.
 """
 
 from collections.abc import Callable
+from dataclasses import Field
 from typing import Any
 
 from featurestack.commandline import CLONE, rooms
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import Options, fields, with_rooms
+from featurestack.commandline.options import Options, every_field
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import Command
 from featurestack.commandline.terminal import tell_once
@@ -114,8 +115,9 @@ def named(word: str) -> Command:
 
 
 def options_of(command: Command) -> type[Options]:
-    """The class of a command's options, with those that rooms add."""
-    return with_rooms(rooms.of_command(command, command.options))
+    """The class of a command's options."""
+    options: type[Options] = rooms.of_command(command, command.options)
+    return options
 
 
 def function_of(command: Command) -> Callable[[Any], "int | None"]:
@@ -124,12 +126,12 @@ def function_of(command: Command) -> Callable[[Any], "int | None"]:
     return function
 
 
-def every_options() -> dict[str, type[Options]]:
-    """Word -> options; a command of another distribution that fails is told."""
+def every_options() -> "dict[str, dict[str, Field[Any]]]":
+    """Word -> options by name; a command of another distribution that fails is told."""
     found = {}
     for word, command in every_command().items():
         try:
-            found[word] = options_of(command)
+            found[word] = every_field(options_of(command))
         except RequestError as error:
             tell_once(f"{word} is left out: {error}")
     return found
@@ -138,4 +140,4 @@ def every_options() -> dict[str, type[Options]]:
 def commands_taking(name: str) -> list[str]:
     """The words of every command that has this option."""
     every = every_options()
-    return [word for word, options in every.items() if name in fields(options)]
+    return [word for word, options in every.items() if name in options]

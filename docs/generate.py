@@ -27,7 +27,7 @@ from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.findings import COMPARISON
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.commandline.options import LARGEST, choices_of, fields, kind_of
+from featurestack.commandline.options import LARGEST, choices_of, kind_of
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.words import every_options
 from featurestack.features_cache import Cache, external
@@ -113,7 +113,7 @@ def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
     """
     found: dict[str, dict[tuple[str, str, str], list[str]]] = {}
     for words, options in every_options().items():
-        for name, field in fields(options).items():
+        for name, field in options.items():
             said = (default_of(field), values_of(field), field.metadata["meaning"])
             found.setdefault(name.upper(), {}).setdefault(said, []).append(words)
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 import featurestack as fs
 from featurestack import interface
 from featurestack.commandline import rooms
-from featurestack.commandline.options import fields, with_rooms
+from featurestack.commandline.options import every_field, fields
 
 STUB = Path(fs.__file__).with_suffix(".pyi")
 HEAD = """\
@@ -88,9 +88,8 @@ def declaration(function: Callable[..., typing.Any]) -> str:
     signature = inspect.signature(function)
     known = {**signature.parameters}
     if options := getattr(function, "options", None):
-        added = inspect.signature(with_rooms(options)).parameters
-        names = [name for name in fields(with_rooms(options)) if name in added]
-        known = {**known, **{name: added[name] for name in names if name not in known}}
+        for name, parameter in interface.parameters(every_field(options)).items():
+            known.setdefault(name, parameter)
         for name, field in fields(options.shared).items() if options.shared else ():
             if "sweep" in field.metadata or name == "features":  # takes a list
                 kind = known[name].annotation

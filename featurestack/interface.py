@@ -6,10 +6,12 @@ loads its libraries when it is called.
 """
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,9 +23,9 @@ from featurestack.commandline.help import meanings
 from featurestack.commandline.options import (
     DatasetOptions,
     Options,
+    every_field,
     fields,
     from_values,
-    with_rooms,
 )
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import silenced
@@ -50,16 +52,28 @@ T = TypeVar("T", bound=Options)
 Result = TypeVar("Result")
 
 
+def parameters(known: "Mapping[str, dataclasses.Field[Any]]") -> dict[str, Parameter]:
+    """The keywords of a function that takes these options."""
+    return {
+        name: Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=field.type,
+        )
+        for name, field in known.items()
+    }
+
+
 def takes(
-    kind: type[T], *first: str
+    kind: type[T], *first: str, of_room: type[Options] = Options
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Decorator: each option of the class becomes a keyword, from which the function's
-    `options` are made; those named in `first` may be given by position.
+    `options` are made; those named in `first` may be given by position. A function of a
+    room shows the options that the room adds.
     """
-    known: dict[str, Parameter] = {}
-    for options in filter(None, (kind.shared, kind)):
-        known |= inspect.signature(options).parameters
-    known = {name: each for name, each in known.items() if name in fields(kind)}
+    shown = fields(kind) | fields(of_room)
+    known = parameters(shown)
     leading = [
         known[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in first
     ]
@@ -80,7 +94,7 @@ def takes(
         @functools.wraps(function)
         def call(*positional: object, **keywords: object) -> Result:
             others = sorted(keywords.keys() - signature.parameters.keys())
-            of_rooms = fields(with_rooms(kind)) if others else {}
+            of_rooms = every_field(kind) if others else {}
             for name in others:
                 if name not in of_rooms:
                     raise RequestError(nearest("keyword", name, known))
@@ -99,7 +113,8 @@ def takes(
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         call.options = kind  # type: ignore[attr-defined]
-        listed = [f"{name}: {meaning}" for name, meaning in meanings(kind).items()]
+        meaning = meanings(shown)
+        listed = [f"{name}: {text}" for name, text in meaning.items()]
         listed.append("quiet: print nothing; warnings stay")
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *listed])
         return call

@@ -8,6 +8,8 @@ from featurestack.commandline.options import (
     CHANNEL,
     SEED,
     DatasetOptions,
+    Extensible,
+    Options,
     ReportsOptions,
     RunsOptions,
     option,
@@ -106,11 +108,17 @@ class ExtractOptions(ComputeOptions):
         return with_copies(table, self.copies, self.alter, self.seed)
 
 
-class FeaturesCommand(ExtractOptions):
+class FeaturesCommand(ExtractOptions, Extensible):
     """Options of `features`."""
 
+    of_rooms: tuple["FeaturesAddition", ...] = ()
+
+
+class FeaturesAddition(Options):
+    """Options that a room adds to those of `make features`, and what they do."""
+
     def cluster(self) -> AbstractContextManager[Any] | None:
-        """The `pipeline.pool.Backend` of a room; None for this machine."""
+        """The `pipeline.pool.Backend` to extract by; None for this machine."""
         return None
 
 

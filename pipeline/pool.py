@@ -237,8 +237,9 @@ def _serve(pipe: Connection) -> None:
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
     """A room's cluster, processes of this machine, or this process."""
-    if cluster := options.cluster():
-        return cluster
+    for added in options.of_rooms:
+        if cluster := added.cluster():
+            return cluster
     jobs = options.jobs or cpu_count()
     if jobs > 1:
         return Workers(jobs)

@@ -50,9 +50,9 @@ def as_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
 def predict_audio(options: PredictOptions) -> int:
     """Print the classes of audio files or windows; 1 if a file could not be read."""
     refuse_inside(options.out)
-    answered = options.answered()
-    if answered is not None:
-        return answered
+    for added in options.of_rooms:
+        if (answered := added.answered()) is not None:
+            return answered
     if options.elsewhere:
         from featurestack.predict.labelled import score_elsewhere  # few need it
 
@@ -64,7 +64,8 @@ def predict_audio(options: PredictOptions) -> int:
     model = Predictor.open(options, clips=False)
     predict = model.task.stages.predict()
     if not predict:
-        options.refuse_clips()
+        for added in options.of_rooms:
+            added.refuse_clips()
         out = answers_file(options.out)
         if options.window and not options.hop:
             raise RequestError(

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.commandline.options import fields
 from featurestack.commandline.words import every_options
 from tests.golden.commands import ROOT
 
 VARIABLES = {
-    name.upper() for options in every_options().values() for name in fields(options)
+    name.upper() for options in every_options().values() for name in options
 } | {"LOAD"}
 OWN = {"demo", "test", "setup", "docs", "lint", "help"}
 pytestmark = pytest.mark.skipif(

@@ -25,7 +25,7 @@ from featurestack.commandline.errors import (
     load_words,
     make_command,
 )
-from featurestack.commandline.options import written
+from featurestack.commandline.options import fields, written
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
@@ -123,8 +123,10 @@ def train_side_by_side(options: RunOptions) -> None:
 
 def child_words(options: RunOptions, device: str) -> list[str]:
     """NAME=value of every option, and of the code of one's own."""
-    given = vars(options) | {"device": device}
-    words = [f"{name.upper()}={written(value)}" for name, value in given.items()]
+    words = []
+    for part in (replace(options, device=device), *options.of_rooms):
+        for name in fields(type(part)):
+            words.append(f"{name.upper()}={written(getattr(part, name))}")
     return [*words, *load_words()]
 
 
@@ -243,7 +245,9 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     clips = len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_folder.start_history(folder, trainer.rows, run.task.history_columns)
-    trackers = plan.execution.trackers(run, fold, trainer.epoch)
+    trackers = []
+    for added in plan.execution.of_rooms:
+        trackers += added.trackers(run, fold, trainer.epoch)
     complete = False
     try:
         trainer.fit(folder, bar, trackers)

@@ -16,12 +16,13 @@ from featurestack.commandline.options import (
     CHANNEL,
     DataOptions,
     DatasetOptions,
+    Extensible,
     Options,
     ReportsOptions,
     RunsOptions,
+    every_field,
     fields,
     option,
-    with_rooms,
 )
 from featurestack.commandline.quantities import number_of, whole_number
 from featurestack.features_cache.names import is_cache
@@ -32,7 +33,7 @@ of_networks = functools.partial(option, needs="steps")
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
-class Execution(Options):
+class Execution(Extensible):
     """A run's computation, trackers and name; its predictions stay the same."""
 
     folds: tuple[int, ...] = option(
@@ -52,9 +53,14 @@ class Execution(Options):
     )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
+    of_rooms: tuple["RunAddition", ...] = ()
+
+
+class RunAddition(Options):
+    """Options that a room adds to those of a run, and what they do."""
 
     def trackers(self, run: Any, fold: int, epoch: int) -> list[Any]:
-        """A room's `Tracker`s of a fold of a `RunFolder`, after so many epochs."""
+        """The `Tracker`s of a fold of a `RunFolder`, after so many epochs."""
         return []
 
 
@@ -123,9 +129,7 @@ class SweepOptions(Options):
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        if given.keys() - fields(cls).keys() and with_rooms(cls) is not cls:
-            return with_rooms(cls).build(given)  # a room's option of a run
-        known = fields(cls.shared)
+        known = every_field(cls.shared)
         of_runs = {name: text for name, text in given.items() if name in known}
         own = {name: text for name, text in given.items() if name not in known}
         return dataclasses.replace(super().build(own), given=of_runs)
@@ -185,7 +189,7 @@ class TrainedOptions(ComputingOptions):
     )
 
 
-class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
+class PredictOptions(TrainedOptions, DataOptions, ReportsOptions, Extensible):
     """Classes of new audio, or the score on another dataset: DATASET= without AUDIO."""
 
     example = "RUN=last AUDIO=recording.wav"
@@ -216,18 +220,23 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         "file of every probability, .csv or .json; of a run of events the folder of"
         " detections and scores, by default that of the dataset in REPORTS",
     )
-
-    def answered(self) -> int | None:
-        """The exit status, if a room has done what these options ask; else None."""
-        return None
-
-    def refuse_clips(self) -> None:
-        """RequestError for options of a room that apply to no model of clips."""
+    of_rooms: tuple["PredictAddition", ...] = ()
 
     @property
     def elsewhere(self) -> bool:
         """Whether DATASET is another dataset, on which the run is scored."""
         return self.audio is None and bool(self.dataset)
+
+
+class PredictAddition(Options):
+    """Options that a room adds to those of `make predict`, and what they do."""
+
+    def answered(self) -> int | None:
+        """The exit status, if the room has done what these options ask; else None."""
+        return None
+
+    def refuse_clips(self) -> None:
+        """RequestError for options that apply to no model of clips."""
 
 
 class BundleOptions(ChosenRun, DataOptions):

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import ONE_ALONE, fields, with_those_of_rooms
+from featurestack.commandline.options import ONE_ALONE, fields, part_of
 from featurestack.features_cache import Cache, Channel, dataset_name, parse_set
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_channel
@@ -232,7 +232,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     dataset = dataset_name(options.dataset, options.name)
     return Plan(
         training=training,
-        execution=with_those_of_rooms(options, Execution),
+        execution=part_of(options, Execution, of_rooms=options.of_rooms),
         changed=changed,
         cache=cache,
         model=model,

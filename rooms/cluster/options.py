@@ -6,10 +6,10 @@ from typing import Any, Literal
 from featurestack.commandline import rooms
 from featurestack.commandline.options import option
 from featurestack.commandline.terminal import tell
-from featurestack.pipeline.options import FeaturesCommand
+from featurestack.pipeline.options import FeaturesAddition
 
 
-class ClusterOptions(FeaturesCommand):
+class ClusterOptions(FeaturesAddition):
     """The place of the extraction."""
 
     backend: Literal["processes", "dask"] = option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from featurestack.commandline.errors import RequestError
 from featurestack.interface import takes
 from featurestack.rooms.events.options import DetectionOptions, EventsCommand
+from featurestack.train.options import PredictOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,8 @@ def events(options: EventsCommand) -> Path:
     return csv_path(options)
 
 
-@takes(DetectionOptions, "audio")
-def detections(options: DetectionOptions) -> "pd.DataFrame":
+@takes(PredictOptions, "audio", of_room=DetectionOptions)
+def detections(options: PredictOptions) -> "pd.DataFrame":
     """`make predict` by a run of events: a row for each detection in the recordings.
 
     Columns: file, start, end, label, score. The command's files are written too; if

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import DataOptions, Options, option
-from featurestack.train.options import PredictOptions
+from featurestack.train.options import PredictAddition
 
 
 class TableOptions(Options):
@@ -44,7 +44,7 @@ class EventsCommand(TableOptions, DataOptions):
     name: str = option("", "name of the dataset; by default that of AUDIO")
 
 
-class DetectionOptions(TableOptions, PredictOptions):
+class DetectionOptions(TableOptions, PredictAddition):
     """Detections in recordings, and the tables that they are scored against."""
 
     check: int = option(

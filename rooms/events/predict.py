@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
@@ -47,17 +46,17 @@ MOST_SHOWN = 20  # detections of a recording that are printed
 
 
 def predict_recordings(
-    given: PredictOptions, model: Predictor, files: Mapping[str, Path]
+    options: PredictOptions, model: Predictor, files: Mapping[str, Path]
 ) -> int:
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
     """
-    _, problems = find_detections(part_of(given, DetectionOptions), model, files)
+    _, problems = find_detections(options, model, files)
     return int(bool(problems))
 
 
 def find_detections(
-    options: DetectionOptions, model: Predictor, files: Mapping[str, Path]
+    options: PredictOptions, model: Predictor, files: Mapping[str, Path]
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """The content of detections.csv, and failures; writes all tables."""
     if options.hop or options.window:
@@ -65,6 +64,7 @@ def find_detections(
             "HOP and WINDOW are for models of clips, and this run answers each frame:"
             " leave them out"
         )
+    asked = options.of(DetectionOptions)
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, model.audio_channel)
@@ -75,15 +75,13 @@ def find_detections(
         tell(measured.lost_in_words)
     # a wrong table is refused before the work
     annotations = None
-    if options.tables and seconds:
-        annotations = read_events(
-            options.tables, measured.promised, options, partial=True
-        )
+    if asked.tables and seconds:
+        annotations = read_events(asked.tables, measured.promised, asked, partial=True)
     parts, to_check = [], []
     for name, answers in frames_of(model, files, seconds, problems):
         parts.append(answers[0].table(detect_all(*answers, rules)))
         show_detections(name, parts[-1])
-        if options.check:
+        if asked.check:
             to_check.append(candidates(*answers, rules))
     tell_failures({files[name]: text for name, text in problems.items()}, len(files))
     if not parts:
@@ -109,9 +107,9 @@ def find_detections(
         f" {counted(len(detections), 'detection')} in"
         f" {counted(len(seconds), 'recording')}"
     )
-    if options.check:
+    if asked.check:
         every = pd.concat(to_check, ignore_index=True)
-        write_check(every, options.check, files, seconds, model, folder)
+        write_check(every, asked.check, files, seconds, model, folder)
     return written, problems
 
 

@@ -1,8 +1,8 @@
 """The option PAPER."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.options import AnalysisAddition
 from featurestack.commandline.options import option
 
 if TYPE_CHECKING:
@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     from featurestack.features_cache import Cache
 
 
-class PaperOptions(AnalysisOptions):
+class PaperOptions(AnalysisAddition):
     """The files of a report for papers."""
 
-    of_page: ClassVar[tuple[str, ...]] = ("paper",)
     paper: bool = option(
         False,
         "write for papers too: figures as PDF and PNG, a LaTeX document, a methods"

@@ -1,12 +1,13 @@
 """The option PREDICTIONS of `make analysis`."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline.options import Options, option
+from featurestack.analysis.options import AnalysisAddition, AnalysisOptions
+from featurestack.commandline.options import option
 
 
-class PredictionsOptions(Options):
+class PredictionsOptions(AnalysisAddition):
     """Predictions of other programs, each table a run."""
 
     predictions: tuple[Path, ...] = option(
@@ -15,9 +16,11 @@ class PredictionsOptions(Options):
         " folders of one model's; DATASET has the true labels, or their column `label`",
     )
 
-    def prepared(self) -> "AnalysisOptions | PredictionsOptions":
-        if not self.predictions:
-            return self
+    def prepared(self, options: AnalysisOptions) -> AnalysisOptions:
         from featurestack.rooms.predictions.runs import write_runs
 
-        return write_runs(self)
+        if not self.predictions:
+            return options
+        dataset = write_runs(self.predictions, options)
+        others = [added for added in options.of_rooms if added is not self]
+        return replace(options, dataset=dataset, of_rooms=tuple(others))

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import option
 from featurestack.commandline.registry import Registry
-from featurestack.train.options import Execution, of_networks
+from featurestack.train.options import RunAddition
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -116,10 +117,10 @@ TRACKERS: Registry[type[TensorBoard]] = Registry(
 )
 
 
-class TrackerOptions(Execution):
+class TrackerOptions(RunAddition):
     """The tracker that follows a run."""
 
-    tracker: str = of_networks("", "tensorboard or wandb, besides the CSV files")
+    tracker: str = option("", "tensorboard or wandb, besides the CSV files")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,7 +14,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
-from featurestack.commandline.options import with_rooms
+from featurestack.commandline.options import from_values
 from featurestack.features_cache import external
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
@@ -74,7 +74,7 @@ class Workshop:
 
     def options(self, **given):
         folders = {name: self.root / name for name in ("data", "runs", "reports")}
-        return with_rooms(AnalysisOptions)(**({"dataset": "tones"} | folders | given))
+        return from_values(AnalysisOptions, {"dataset": "tones"} | folders | given)
 
 
 CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score
 from featurestack.analysis import page, tables
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results
 from featurestack.features_cache.table import label_indicator
 from featurestack.rooms.paper.options import PaperOptions
@@ -117,7 +118,12 @@ def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):
 
 
 def test_the_page_and_the_papers_files_speak_of_map(loaded, tmp_path):
-    built = build(PaperOptions(**within(tmp_path) | {"runs": tmp_path}, paper=True))
+    built = build(
+        AnalysisOptions(
+            **within(tmp_path) | {"runs": tmp_path},
+            of_rooms=(PaperOptions(paper=True),),
+        )
+    )
     page = built.page.read_text(encoding="utf-8")
     assert "% mAP" in built.headline and "False positives by" in page
     assert "Average precision by class" in page

@@ -21,7 +21,6 @@ from featurestack.commandline.options import (
     LARGEST,
     SEED,
     DatasetOptions,
-    fields,
     kind_of,
     option,
     option_words,
@@ -174,7 +173,7 @@ def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported(
 
 def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
     for name, options in every_options().items():
-        for field, declared in fields(options).items():
+        for field, declared in options.items():
             assert declared.metadata["meaning"], f"{name}: {field}"
             kind = kind_of(declared)[0]
             # each command checks them against the dataset

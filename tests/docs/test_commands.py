@@ -15,8 +15,14 @@ import pytest
 import soundfile
 
 from featurestack.commandline.help import variables
-from featurestack.commandline.options import Options, fields, texts
-from featurestack.commandline.words import ALIASES, every_options, function_of, named
+from featurestack.commandline.options import Options, every_field, fields, texts
+from featurestack.commandline.words import (
+    ALIASES,
+    every_options,
+    function_of,
+    named,
+    options_of,
+)
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES
 from featurestack.train.models.architecture import resolve
@@ -160,7 +166,7 @@ def test_every_command_exists_and_takes_its_options(page):
             )
             assert is_module or shown.name in THEIRS, shown
         elif "--help" not in given and (given or shown.fenced):
-            asked = known()[shown.name]
+            asked = options_of(named(shown.name))
             options = asked.build(texts(asked, given))
             if features := getattr(options, "features", ""):
                 # three worked examples
@@ -281,8 +287,8 @@ def small(name, words):
     """The same request for the thirty clips: one epoch, two of each list, nothing from
     the network.
     """
-    options = known()[name]
-    own = fields(options)
+    options = options_of(named(name))
+    own = every_field(options)
     given = {
         field: text
         for field, text in texts(options, words).items()

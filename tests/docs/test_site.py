@@ -14,7 +14,6 @@ from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.commandline.options import fields
 from featurestack.commandline.words import every_options
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
@@ -33,7 +32,7 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
         )
     )
     for words, options in every_options().items():
-        for name, field in fields(options).items():
+        for name, field in options.items():
             section = sections[name.upper()]
             assert generate.sentence(field.metadata["meaning"]) in section, (
                 f"{words}: {name}"

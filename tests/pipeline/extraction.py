@@ -1,6 +1,5 @@
 """Runs of `features` over a small dataset, and their caches, for tests."""
 
-from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.pipeline.extract import extract
 from featurestack.pipeline.extraction_request import request
@@ -17,7 +16,7 @@ def options(sounds, **given):
         "duration": 1.0,
         "jobs": 1,
     }
-    return with_rooms(FeaturesCommand)(**defaults | given)
+    return FeaturesCommand(**defaults | given)
 
 
 def extracted(sounds, **given):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.pipeline import audio
 from featurestack.pipeline.checks.run import check_dataset as check
@@ -53,7 +52,7 @@ def folder(tmp_path):
 
 def options(folder, name="windows", **given):
     defaults = {"data": folder / "data", "features": "rms mel", "jobs": 1}
-    kind = with_rooms(FeaturesCommand)
+    kind = FeaturesCommand
     return kind(dataset=str(folder / f"{name}.csv"), **defaults | given)
 
 

@@ -12,7 +12,6 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.predict.bundle import bundle_of_run
 from featurestack.predict.clips import predict_audio
@@ -34,7 +33,7 @@ def ask(trained, **given):
         "data": trained.path.parents[2] / "data",
         **given,
     }
-    return predict_audio(with_rooms(PredictOptions)(threads="1", **given))
+    return predict_audio(PredictOptions(threads="1", **given))
 
 
 def write(file, label, **how):

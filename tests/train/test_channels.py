@@ -8,7 +8,6 @@ import soundfile
 
 import featurestack as fs
 from featurestack.commandline.errors import Failed
-from featurestack.commandline.options import with_rooms
 from featurestack.features_cache import Cache
 from featurestack.features_cache.cache import OutdatedFeature
 from featurestack.features_cache.index import read_index
@@ -45,7 +44,7 @@ def write(folder, left):
 
 
 def extract(folder, name, features="mel rms", **given):
-    command = with_rooms(FeaturesCommand)(
+    command = FeaturesCommand(
         dataset=str(folder / name),
         data=folder / "data",
         features=features,
@@ -105,7 +104,7 @@ def test_the_mean_is_no_setting_of_index_feature_or_run(folder, trained):
 
 def test_check_listens_to_the_channel(folder, capsys):
     for channel, silent in ((2, False), (0, True)):
-        command = with_rooms(FeaturesCommand)(
+        command = FeaturesCommand(
             dataset=str(folder / "stereo"), data=folder / "other", channel=channel
         )
         check_dataset(command)
@@ -160,7 +159,7 @@ def predicted(folder, run, capsys, audio, **given):
     left = 0.0 if "silent" in folder.name else -1.0
     soundfile.write(place / "stereo.wav", both(y, left), RATE, "FLOAT")
     capsys.readouterr()
-    options = with_rooms(PredictOptions)(
+    options = PredictOptions(
         run=str(run),
         data=folder / "data",
         audio=place / audio,

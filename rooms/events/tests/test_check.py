@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from scipy.special import expit
 
+from featurestack.commandline.options import from_values
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.command import predict
 from featurestack.rooms.events.annotations import read_events
@@ -21,8 +22,8 @@ from featurestack.rooms.events.check import (
     write_check,
 )
 from featurestack.rooms.events.frames import Rule
-from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.tests import field
+from featurestack.train.options import PredictOptions
 from tests.refusal import refused
 
 RATE = 8000
@@ -205,7 +206,7 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
 def test_answers_need_no_run(tmp_path, capsys):
     write_answers(tmp_path / "t.txt", np.ones(50, bool))
     given = {"checked": tmp_path / "t.txt", "runs": tmp_path / "none"}
-    assert predict(DetectionOptions(**given)) == 0
+    assert predict(from_values(PredictOptions, given)) == 0
     assert "319 detections are right" in capsys.readouterr().out
 
 

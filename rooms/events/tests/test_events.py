@@ -8,11 +8,11 @@ import pytest
 import soundfile
 
 import featurestack as fs
+from featurestack.commandline.options import from_values
 from featurestack.predict.clips import predict_audio
 from featurestack.predict.options import VerifyOptions
 from featurestack.predict.refit import refit
 from featurestack.predict.verify import verify_run
-from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
 from featurestack.rooms.events.tests.field import (
@@ -21,6 +21,7 @@ from featurestack.rooms.events.tests.field import (
     train,
     write_recordings,
 )
+from featurestack.train.options import PredictOptions
 from tests.refusal import refused
 
 
@@ -136,7 +137,7 @@ def predict(trained, folder, **given):
         "data": folder / "data",
         "device": "cpu",
     }
-    return predict_audio(DetectionOptions(**options | given))
+    return predict_audio(from_values(PredictOptions, options | given))
 
 
 def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_path):

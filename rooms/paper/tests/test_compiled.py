@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.rooms.paper.options import PaperOptions
@@ -50,12 +51,12 @@ def report(folder, clips, runs, dataset):
     """The folder of the LaTeX document of these runs."""
     for run in runs:
         make_run(folder / "runs", clips, run, dataset)
-    options = PaperOptions(
+    options = AnalysisOptions(
         dataset=dataset,
         data=folder / "data",
         runs=folder / "runs",
         reports=folder / "reports",
-        paper=True,
+        of_rooms=(PaperOptions(paper=True),),
     )
     (job,) = jobs(options)
     return build_report(job, options).page.parent / "latex"

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from featurestack.commandline.options import with_rooms
 from featurestack.results.run_folder import write_config
-from featurestack.rooms.trackers.trackers import TRACKERS
-from featurestack.train.options import RunOptions, SweepOptions
+from featurestack.rooms.trackers.trackers import TRACKERS, TrackerOptions
+from featurestack.train.options import SweepOptions
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute
@@ -30,8 +29,8 @@ def track(name, run, epochs_done=0):
 def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    options = with_rooms(RunOptions)(**vars(options))
-    run = execute(options, folds=(2,), tracker="tensorboard")
+    followed = (TrackerOptions(tracker="tensorboard"),)
+    run = execute(options, folds=(2,), of_rooms=followed)
     folder = run.path / "trackers"
     assert f"tensorboard --logdir {folder}" in capsys.readouterr().out
     # killed after its first epoch and continued

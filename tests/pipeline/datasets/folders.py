@@ -3,14 +3,13 @@
 import numpy as np
 import soundfile
 
-from featurestack.commandline.options import with_rooms
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import ExtractOptions
 
 
 def dataset(where, data, **given):
     """Load DATASET=`where` with these options; DATA= is the folder `data`/data."""
-    options = with_rooms(ExtractOptions)
+    options = ExtractOptions
     return load(options(dataset=str(where), data=data / "data", **given))
 
 

@@ -1,5 +1,6 @@
 """`make whales` and its options, and an option of `make analysis`."""
 
+from featurestack.analysis.options import AnalysisAddition
 from featurestack.commandline.options import Options, option
 
 
@@ -10,7 +11,7 @@ class WhalesOptions(Options):
     loud: bool = option(False, "say it loud")
 
 
-class OceanOptions(Options):
+class OceanOptions(AnalysisAddition):
     """The ocean of a report."""
 
     ocean: str = option("Arctic", "name of the ocean")

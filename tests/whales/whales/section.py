@@ -1,6 +1,7 @@
 """A section of the report."""
 
 from featurestack.analysis.sections import Section
+from whales.commands import OceanOptions
 
 
 def whales(page):
@@ -9,4 +10,4 @@ def whales(page):
 
 
 def ocean(page):
-    return getattr(page.options, "ocean", "Arctic")
+    return page.options.of(OceanOptions).ocean
