@@ -20,9 +20,8 @@ from featurestack.analysis.page import listed
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.errors import make_command
 from featurestack.rooms.importance.folder import (
     FOLDER,
     ImportanceFolder,
