@@ -351,7 +351,7 @@ def standard_error(differences: Floats, shares: Floats) -> Floats:
 
 
 def detectable(
-    lead: Floats, shares: Floats, level: float, clips: float = np.inf
+    lead: Floats, shares: Floats, level: float, clips: int | None = None
 ) -> tuple[float, float]:
     """The smallest true difference between two runs that is found with POWER; the
     multiple of the recordings that the observed one needs.
@@ -359,9 +359,9 @@ def detectable(
     lead    (G,) of the better run, which sums to the observed difference
     level   p below which a difference is clear. The next run is tested last and alone,
             as runs that are worse are removed first
-    clips   their number: a difference of d is made by d clips of each that only one run
-            has right, whose variance d / clips is added; infinite for tags, whose error
-            stays as observed
+    clips   their number. In another difference, more or fewer clips are right by the
+            better run alone, as many as observed by the other run alone. None for tags,
+            whose error stays as observed
 
     The difference is infinite if none could be found, and the multiple 0 if nothing was
     observed.
@@ -375,9 +375,14 @@ def detectable(
     quantile = power_quantile(shares, level)
     if not np.isfinite(quantile):
         return np.inf, multiple
-    # the d for which d = quantile * sqrt(error^2 + d / clips)
-    half = quantile**2 / clips / 2
-    return half + float(np.hypot(half, quantile * error)), multiple
+    if clips is None:
+        return quantile * error, multiple
+    # twice the share of clips that the other run alone has right
+    opposite = max(clips * error**2 - observed + observed**2, 0.0)
+    # the d for which d = quantile * sqrt((d + opposite - d^2) / clips)
+    curvature = clips / quantile**2 + 1
+    root = float(np.sqrt(1 + 4 * curvature * opposite))
+    return (1 + root) / (2 * curvature), multiple
 
 
 def power_quantile(shares: Floats, level: float) -> float:
