@@ -11,7 +11,6 @@ the verdict is clear.
 
 import re
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -94,8 +93,6 @@ class Findings:
     state: State
     # those of reading first, then runs outside the main ranking
     problems: Sequence[Problem] = ()
-    # reason or kind of problem -> number of runs
-    excluded: Mapping[str, int] = field(default_factory=dict)
     warnings: Sequence[ReportWarning] = ()
     main: Ranking | None = None
     # every configuration, in the order of the comparison table
@@ -187,17 +184,10 @@ def findings(
         run for run in results.runs if not (run.composed_from and run.name in members)
     ]
     ranked = rankings(own, outdated=outdated)
-    problems = [*results.problems, *set_apart(ranked)]
-    reasons: dict[str, str] = {
-        problem.run: problem.kind for problem in problems if problem.kind
-    }
-    for ranking in ranked[1:]:
-        reasons |= {run.name: ranking.reason for run in ranking.runs}
     found = statistics(ranked) if ranked else Findings("none")
     return replace(
         found,
-        problems=problems,
-        excluded=Counter(reasons.values()),
+        problems=[*results.problems, *set_apart(ranked)],
         groups=groups,
         outdated=outdated,
     )
@@ -326,7 +316,7 @@ def power_facts(main: Ranking, *, tied: bool) -> tuple[float, int]:
     if len(main.runs) == 1:
         return np.nan, 0
     lead = -main.differences[:, 0] / main.unit
-    clips = np.inf if main.metric.pooled else len(main.worth)
+    clips = None if main.metric.pooled else len(main.worth)
     smallest, ratio = detectable(lead, main.shares, main.level, clips)
     if ratio <= 1 or not tied:
         return smallest, 0

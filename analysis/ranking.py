@@ -330,7 +330,7 @@ def rankings(runs: Sequence[Run], *, outdated: Collection[str] = ()) -> list[Ran
     for together in sets:
         reasons = [reason_apart(run, other) for run in together for other in main]
         if together is not main and together[0].name in outdated:
-            reasons.append("cache")
+            reasons.append("audio or features")
         made.append(rank(together, next(filter(None, reasons), "")))
     return made
 
@@ -369,7 +369,7 @@ def reason_apart(run: Run, other: Run) -> str:
             or not np.array_equal(run.clip_ids, other.clip_ids)
         ),
         "clips": same_clips(run, other),
-        "cache": same_cache(run, other),
+        "audio or features": same_cache(run, other),
         "protocol": run.foreign
         or other.foreign
         or run.selection_protocol == other.selection_protocol,

@@ -55,11 +55,12 @@ def headline(f: Findings) -> str:
     clip hides; or why nothing can be said.
     """
     if f.state == "none":
-        damaged = f.excluded.get("damaged", 0)
+        # the cache is damaged alone, and its line says so
+        damaged = {p.run for p in f.problems if p.kind == "damaged"} - {"cache"}
         if not damaged:
             return "No run has been trained yet."
-        are = is_or_are(damaged)
-        return f"No run can be read: {counted(damaged, 'run')} {are} damaged."
+        are = is_or_are(len(damaged))
+        return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
     best, main = best_of(f), ranking_of(f)
     if f.state == "untested":
         text = f"{no_verdict(f)}. {best['label']} has the highest {f.score}."
@@ -229,7 +230,7 @@ def sure_of_one(f: Findings) -> str:
             f" whether the {against.score}{reached} is better than chance,"
             f" {percent(against.chance)} %: {f.recordings_needed} are needed."
         )
-    if not f.excluded and not f.choice:
+    if not f.others and not f.choice:
         text += " It is the only configuration, so there is nothing to compare it with."
     return text
 

@@ -87,7 +87,7 @@ def words(folder):
             if facts.best
         }
         of_best = ("method", "tested", "calibrated") if facts.best else ()
-        said |= {macro: page.say(macro, facts) for macro in ("excluded", *of_best)}
+        said |= {macro: page.say(macro, facts) for macro in of_best}
         parts.append(
             f"== {name}\n"
             + "".join(f"{key}: {text}\n" for key, text in said.items() if text)

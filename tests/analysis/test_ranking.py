@@ -87,7 +87,7 @@ def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
     rewrite(both.folders[0], **change)
     found = rankings([zcr, mel, both])
     assert [len(ranking.runs) for ranking in found] == ([3] if comparable else [2, 1])
-    assert {ranking.reason for ranking in found[1:]} <= {"cache"}
+    assert {ranking.reason for ranking in found[1:]} <= {"audio or features"}
 
 
 def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(
@@ -121,7 +121,7 @@ def test_a_composed_set_is_ranked_apart_and_gets_no_verdict():
 def test_composed_sets_alone_have_no_verdict(made):
     results = made(*of_sets(mel_mfcc=0.8, mel_rms=0.7))
     found = findings(Results([composed(run, 25) for run in results.runs], []))
-    assert (found.state, found.excluded) == ("untested", {})
+    assert (found.state, [*found.others]) == ("untested", [])
     assert {row["verdict"] for row in found.rows} == {"not compared"}
     assert "composed on these test folds" in page.say("headline", found)
     assert "No test here corrects for this choice" in page.say("sure", found)

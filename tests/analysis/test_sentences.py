@@ -5,10 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.analysis.findings import Findings
 from featurestack.analysis.report_warnings import Artefacts
 from featurestack.analysis.sentences import comparison
-from featurestack.analysis.sentences.comparison import excluded
 from featurestack.analysis.sentences.method import media
 from featurestack.analysis.sentences.result import of_hundred
 
@@ -70,18 +68,6 @@ FOUND = (
 )
 def test_what_the_clips_can_show_is_said_with_its_power(facts, said):
     assert comparison.enough(two_runs(**facts)) == said
-
-
-def test_runs_that_are_not_compared_are_counted_by_reason():
-    one = Findings("tie", excluded={"folds": 1, "damaged": 4})
-    assert excluded(one) == "One other run is not compared, because it lacks folds."
-    alike = Findings("tie", excluded={"clips": 3})
-    assert excluded(alike).endswith(
-        "3 other runs are not compared, because they tested other clips."
-    )
-    both = Findings("tie", excluded={"task": 2, "folds": 1})
-    assert excluded(both).endswith("because 2 have another task; 1 lacks folds.")
-    assert excluded(Findings("tie", excluded={"unfinished": 2})) == ""
 
 
 def test_media_that_are_elsewhere_are_said():

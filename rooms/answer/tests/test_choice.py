@@ -327,7 +327,7 @@ def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
     place, _ = useless
     found = findings(load_runs(find(place / "runs", "d")))
     assert [run.name for run in found.runs] == ["answer"]
-    assert not found.excluded and "better than chance, " in page.say("headline", found)
+    assert not found.others and "better than chance, " in page.say("headline", found)
 
 
 def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
