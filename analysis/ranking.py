@@ -4,10 +4,9 @@ Only comparable runs share a ranking. They agree in dataset, task, classes, test
 source recordings, the cache's audio settings and parameters, folds and protocol (the
 validation clips, the epoch that counts). A run whose feature set was composed from the
 best on the folds that it tests is in no ranking with others: no test corrects this
-choice. The main ranking has runs that finished every
-fold. If no two comparable runs did, but several finished the same folds, these are
-ranked; comparable runs with more folds join them with these folds alone. Accuracy is
-that of all folds together (tags: mAP of all folds), with a bootstrap interval.
+choice. The main ranking has runs that finished every fold. If no two comparable runs
+did, but several finished the same folds, these are ranked. Accuracy is that of all
+folds together (tags: mAP of all folds), with a bootstrap interval.
 
 The best run is the most accurate one, whatever its model. Features are compared within
 one model with one set of options: of those with several feature sets, the one whose
@@ -28,7 +27,6 @@ import numpy as np
 from featurestack.analysis.runs import (
     Run,
     differing_options,
-    on_folds,
     same_cache,
     same_clips,
 )
@@ -321,11 +319,6 @@ def rankings(runs: Sequence[Run], *, outdated: Collection[str] = ()) -> list[Ran
         )
     )
     main = sets[0] if sets else []
-    if main and main[0].missing_folds:
-        for others in sets[1:]:
-            if (main[0].name in outdated) == (others[0].name in outdated):
-                join_by_folds(main, others)
-        sets = list(filter(None, sets))
     made = []
     for together in sets:
         reasons = [reason_apart(run, other) for run in together for other in main]
@@ -348,22 +341,13 @@ def comparable_sets(runs: Sequence[Run]) -> list[list[Run]]:
     return sets
 
 
-def join_by_folds(main: list[Run], others: list[Run]) -> None:
-    """Move runs that are comparable on the folds of `main` alone there."""
-    for run in list(others):
-        part = on_folds(run, main[0].folds)
-        if not any(reason_apart(part, other) for other in main):
-            main.append(part)
-            others.remove(run)
-
-
 def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
     shared = {
         "dataset": run.dataset == other.dataset,
         "task": run.task.name == other.task.name,
         "classes": run.classes == other.classes,
-        "folds": set(run.missing_folds) <= set(other.missing_folds),
+        "folds": run.missing_folds == other.missing_folds,
         "groups": (
             np.array_equal(run.groups, other.groups)
             or not np.array_equal(run.clip_ids, other.clip_ids)

@@ -8,7 +8,7 @@ predictions.csv costs one fold.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -384,20 +384,6 @@ def same_cache(run: Run, other: Run) -> bool:
         return True  # a table does not say what its model read
     of_audio = attrgetter("sample_rate", "duration", "audio_channel")
     return agree and of_audio(run.config) == of_audio(other.config)
-
-
-def on_folds(run: Run, folds: Ints) -> Run:
-    """The run on its test clips of these folds alone."""
-    kept = np.isin(run.folds, folds)
-
-    def tested(by_name: Mapping[str, Floats]) -> dict[str, Floats]:
-        return {name: values[:, kept] for name, values in by_name.items()}
-
-    return replace(
-        run,
-        **{name: getattr(run, name)[kept] for name in CLIPS},
-        checkpoints=tested(run.checkpoints),
-    )
 
 
 def added_clips(runs: Sequence[Run], cache: Cache, features: Sequence[str]) -> int:
