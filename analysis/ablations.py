@@ -7,7 +7,7 @@ family of `significance.sign_flip_tests`.
 
 In a pair of feature sets the larger has all channels of the smaller and more. A pair is
 left out if another ranked set lies between the two, because the two smaller steps say
-more. Channels count as often as they occur: mel+mel+mel adds mel+mel to mel, a control.
+more. Channels count as often as they occur: mel+mel+mel adds mel+mel to mel.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
 
     Columns: kind (features | augmentation), name, changed (added channels, or `augment
     none → mask`), base (features of the first run), model, without and with (runs),
-    control, difference, low, high, p, verdict.
+    difference, low, high, p, verdict.
     """
     runs = ranking.runs
     pairs = [*pairs_of_features(runs), *pairs_of_augmentation(runs)]
@@ -74,12 +74,11 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         if added := "+".join((more.channels - less.channels).elements()):
             changed = added
             name = f"{added} added to {less.features} ({setting(less, runs)})"
-        control = bool(added) and {*more.channels} == {*less.channels}
         kind = "features" if added else "augmentation"
         runs_of_pair = less.features, less.model, less.name, more.name
-        rows.append((kind, name, changed, *runs_of_pair, control))
+        rows.append((kind, name, changed, *runs_of_pair))
         places.append((runs.index(less), runs.index(more)))
-    columns = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
+    columns = ["kind", "name", "changed", "base", "model", "without", "with"]
     table = pd.DataFrame(rows, columns=columns)
     differences, tests = ranking.compare(places)
     numbers = tests.numbers(ranking.unit)

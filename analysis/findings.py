@@ -329,10 +329,9 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
     rankings.
 
     Columns: those of the comparison table, one for each metric, label, exact (another
-    seed would give the same predictions), control (a feature occurs more than once in
-    its set), accuracy_low and _high, difference_low and _high. `difference` is to the
-    best of the main ranking, and NaN in the other rankings; its interval is corrected
-    like p, `error` is its standard error.
+    seed would give the same predictions), accuracy_low and _high, difference_low and
+    _high. `difference` is to the best of the main ranking, and NaN in the other
+    rankings; its interval is corrected like p, `error` is its standard error.
     """
     parts = []
     for ranking in ranked:
@@ -361,7 +360,6 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "model": run.model,
                 "seeds": len(run.seeds),
                 "exact": run.exact,
-                "control": max(run.channels.values()) > 1,
             }
             for run in runs
         )

@@ -133,7 +133,6 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
     ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
     for kind, pairs in ablations.groupby("kind", sort=False):
         gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
-        gains["name"] += gains["control"].map({True: " (control)", False: ""})
         if gains["model"].nunique() == 1:
             gains["name"] = gains["name"].str.replace(
                 f" ({gains['model'].iloc[0]})", "", regex=False

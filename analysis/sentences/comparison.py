@@ -1,12 +1,11 @@
 """Sentences that compare runs: the best with the others, sets with parts of them, what
-the clips can show, how all this was tested, and features that scores chose, inside the
-folds or on the folds that test them.
+the clips can show, and how all this was tested.
 """
 
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
-from featurestack.analysis.sentences import best_of, either, ranking_of, sentence
+from featurestack.analysis.sentences import best_of, ranking_of, sentence
 from featurestack.analysis.significance import FAMILY_LEVEL, POWER
 from featurestack.commandline.quantities import counted, percent, plural, points
 
@@ -46,10 +45,9 @@ def sure_of_several(f: Findings) -> str:
 
 def rival(f: Findings, row: Row) -> str:
     """A configuration, its score, and its difference to the best."""
-    control = ", a control," if row["control"] else ""
     ends = interval(f, row["difference_low"], row["difference_high"])
     return (
-        f"{row['label']}{control} has {percent(row['accuracy'])} %,"
+        f"{row['label']} has {percent(row['accuracy'])} %,"
         f" {points(row['difference'])} points{ends}"
     )
 
@@ -92,11 +90,7 @@ def combine(f: Findings) -> str:
     best = (f.alike or f.rows)[0]["run"]
     into = [gain for gain in features if gain["with"] == best]
     chosen = into or [gain for gain in features if gain["without"] == best]
-    real = [gain for gain in chosen if not gain["control"]]
-    controls = [gain for gain in chosen if gain["control"]]
-    texts = [added(f, gain) for gain in real[:2]]
-    texts += [f"Control: {added(f, gain)}" for gain in controls[:1]]
-    return " ".join(texts)
+    return " ".join(added(f, gain) for gain in chosen[:2])
 
 
 def added(f: Findings, gain: Row) -> str:
@@ -198,26 +192,3 @@ def tested(f: Findings) -> str:
             " different clips."
         )
     return text
-
-
-@sentence
-def composed(f: Findings) -> str:
-    """Says that scores of the tested folds chose sets, or that a choice goes on."""
-    sets = [run for run in f.runs if run.composed_from]
-    if not sets:
-        return ""
-    counts = [run.composed_from for run in sets]
-    names = [run.features for run in sets]
-    many = len(names) > 1
-    if any(run.missing_folds for run in sets):
-        return (
-            f"{either(list(dict.fromkeys(names)))} {'are' if many else 'is'} part of a"
-            f" choice from {max(counts)} feature sets that has not ended, so"
-            f" {'they have' if many else 'it has'} no verdict yet."
-        )
-    return (
-        f"{either(list(dict.fromkeys(names)))} {'were' if many else 'was'} composed"
-        f" from the best of {max(counts)} feature sets on these test folds. No test"
-        f" here corrects for this choice, so {'they have' if many else 'it has'} no"
-        " verdict."
-    )

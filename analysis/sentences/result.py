@@ -188,9 +188,10 @@ def sure(f: Findings) -> str:
         text = f"Compared on {folds(f)}, which all of these have finished. "
     best = best_of(f)
     if f.main.composed_from:
-        from featurestack.analysis.sentences.comparison import composed
-
-        return text + composed(f)
+        return (
+            f"{text}No test here corrects for the choice from {f.main.composed_from}"
+            " feature sets."
+        )
     if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):
         clips = counted(len(f.main.best.clip_ids), "test clip")
         return (

@@ -54,7 +54,7 @@ def scenarios(folder):
         "one run beside others": facts(
             mel, *[MadeRun(features=f, folds=(1,)) for f in ("rms", "zcr")]
         ),
-        "a tie, with a control": facts(
+        "a tie": facts(
             *of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)
         ),
         "a clear winner of several models": facts(
