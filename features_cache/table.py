@@ -41,7 +41,6 @@ SOURCE_COLUMNS = {
 SOURCE_TABLE_COLUMNS = (
     "filename",
     "grouped_by",
-    "folds_by",
     "split",
     "subset",
     "target",
@@ -63,7 +62,6 @@ NO_CLASS_NAMES = (
     "start",
     "end",
 )
-FEW_GROUPS = 10  # most groups that get a fold each
 NEEDED = ("clip_id", "label", "fold")  # other columns may be absent
 
 
@@ -147,8 +145,6 @@ def untrainable(clips: pd.DataFrame) -> str:
         way = "give parts of a recording, as each two minutes, groups of their own"
     elif groups == 1:
         way = "add clips of a second source recording, or distinguish them by GROUP="
-    elif groups <= FEW_GROUPS:
-        way = "FOLDS_BY=group makes a fold of each group"
     else:
         way = "without the column fold in the table, folds are drawn"
     return f"one fold only, and testing needs two: {way}"

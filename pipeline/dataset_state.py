@@ -34,7 +34,7 @@ def state_of(
 ) -> State:
     """The state of a loaded dataset; `features` are those to train on, else all."""
     # the field that may be speakers, which the command after `check` groups by
-    by_field = dataset.field.options if dataset.field else []
+    by_field = [f"GROUP={dataset.field.group}"] if dataset.field else []
     state = State(
         given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
         source=[*option_words(options, OF_AUDIO), *by_field],

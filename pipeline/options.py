@@ -36,11 +36,6 @@ class SourceOptions(DatasetOptions, RunsOptions):
         "class of a clip: a column of the table, or a pattern with one (class) for file"
         " names, if folders are sites or dates; by default as in an earlier command",
     )
-    folds_by: Literal["dataset", "group"] | None = option(
-        None,
-        "group: one fold for each group, as for speakers or sites; dataset: its own"
-        " folds, or drawn ones; by default as in an earlier command",
-    )
     sample_rate: int | None = option(
         None, "sample rate in Hz; by default the cache's, else the commonest", **RATE
     )

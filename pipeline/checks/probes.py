@@ -127,7 +127,7 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     groups, names = recordings, [unit]
     if field:
         unit, new = field.where, "speaker, site or device"
-        groups, names = field.of_clips(table), [unit, *field.options]
+        groups, names = field.of_clips(table), [unit, f"GROUP={field.group}"]
     if groups.nunique() < 2 or not targets_of(table).max(initial=0):
         return []
     try:

@@ -1,8 +1,7 @@
 """Groups and folds: clips of one source recording are a group; lacking folds are drawn.
 
 They are kept beside the cache in `folds.csv`, one row for each clip: clip_id, group,
-fold, grouped_by (the GROUP= that made the groups) and folds_by (`group` if each group
-is a fold). So later commands need no GROUP= and FOLDS_BY=.
+fold, and grouped_by, the GROUP= that made the groups. So later commands need no GROUP=.
 """
 
 import re
@@ -22,8 +21,8 @@ from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import hash_of, replace_file
 
 FOLDS = 5
-MOST_FOLDS = 100  # each fold needs a training
-COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
+FEW_GROUPS = 10  # most groups, as speakers or sites, that get a fold each
+COLUMNS = ["clip_id", "group", "fold", "grouped_by"]
 # GROUP= for usual names of takes -> the share of clips, at least, that share a group:
 # 0.5 for patterns that also fit names of unrelated clips
 PATTERNS = {
@@ -39,46 +38,32 @@ def with_folds(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
-    With FOLDS_BY=group each group is a fold. Otherwise the source's folds are kept, or
-    drawn by group. `path` is the dataset's folds.csv, which keeps GROUP=, FOLDS_BY= and
+    Few groups get a fold each, also in the place of the source's folds if GROUP= names
+    them: a new speaker or site is what is tested. Otherwise the source's folds are
+    kept, or drawn by group. `path` is the dataset's folds.csv, which keeps GROUP= and
     drawn folds, also of clips that are missing for a while.
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
-    last = kept[["grouped_by", "folds_by"]].iloc[-1:].to_numpy().tolist()
-    grouped_by, folds_by = last[0] if last else ("", "")
-    group = options.group or grouped_by
-    by_group = (options.folds_by or folds_by) == "group"
+    last = kept["grouped_by"].iloc[-1:].tolist()
+    group = options.group or "".join(last)
     table, notes = with_groups(listing.table, group)
     table["grouped_by"] = group
-    known: dict[str, int] = {}
-    if by_group == (folds_by == "group"):
-        known = dict(zip(kept["group"], fold_of))
-    groups = sorted(table["group"].unique())
-    if by_group:
-        if not 2 <= len(groups) <= MOST_FOLDS:
-            raise RequestError(
-                "FOLDS_BY=group makes a fold of each group, and there are"
-                f" {len(groups):,}; expected 2 to {MOST_FOLDS}: say with GROUP= which"
-                " clips are of one speaker or site"
-            )
-        for name in groups:
-            known.setdefault(name, 1 + max(known.values(), default=0))
-        table["fold"] = table["group"].map(known)
-        note = f"one per group, {len(groups)} in all"
-    elif (table["fold"] > 0).all():
-        if not (group or folds_by):
+    groups = table["group"].nunique()
+    few = groups <= FEW_GROUPS and groups < len(table)
+    if (table["fold"] > 0).all() and not (group and few):
+        if not group:
             return table, notes
         note = "the dataset's own"
     else:
-        folds = min(FOLDS, len(groups))
+        folds = groups if few else min(FOLDS, groups)
+        known = dict(zip(kept["group"], fold_of))
         clips = table["label"], table["group"]
         table["fold"] = draw_folds(*clips, folds, options.seed, known)
-        note = f"{folds}, drawn by group"
+        note = f"one per group, {folds} in all" if few else f"{folds}, drawn by group"
     # missing clips stay listed: they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
-    present = table.assign(folds_by="group" if by_group else "")
-    rows = pd.concat([away, present], ignore_index=True)[COLUMNS].astype(str)
+    rows = pd.concat([away, table], ignore_index=True)[COLUMNS].astype(str)
     # the index of `kept` has lines of the file
     if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
         replace_file(path, rows.to_csv(index=False), parents=True)

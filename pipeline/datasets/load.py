@@ -58,7 +58,6 @@ OF_AUDIO = (
     "channel",
     "group",
     "label",
-    "folds_by",
     "copies",
 )
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it

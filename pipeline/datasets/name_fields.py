@@ -43,7 +43,6 @@ COLUMNS = re.compile(
 )
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
 IN_NEARLY_ALL = 0.9  # share of the clips above which one value divides nothing
-FOLDS_OF_GROUPS = 10  # most values for which each is proposed as a fold
 SHOWN_VALUES = 4
 WORD = re.compile(r"(?:[^\W\d_]|-){3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
@@ -60,12 +59,6 @@ class NameField:
     group: str  # the GROUP= that makes its values the groups
     value_of: dict[str, str]  # clip id -> value
 
-    @property
-    def options(self) -> list[str]:
-        """The NAME=value words that make its values the groups."""
-        by_group = len(self.values) <= FOLDS_OF_GROUPS
-        return [f"GROUP={self.group}", *(["FOLDS_BY=group"] if by_group else [])]
-
     def of_clips(self, table: pd.DataFrame) -> "pd.Series[str]":
         return table["clip_id"].map(self.value_of)
 
@@ -77,12 +70,11 @@ class NameField:
             classes = f"each in all {self.of} classes"
         elif self.classes > 1:
             classes = f"each in {self.classes} classes or more"
-        _, *others = self.options
-        typed = " ".join([f"GROUP={quote(self.group)}", *others])
         values = ", ".join(" ".join(v.split()) for v in self.values[:SHOWN_VALUES])
         return (
             f"{self.where} has {counted(len(self.values), 'value')}, {classes}"
-            f" ({values}{more}): speakers, sites, devices? {typed}"
+            f" ({values}{more}): speakers, sites, devices?"
+            f" GROUP={quote(self.group)}"
         )
 
 

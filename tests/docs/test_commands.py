@@ -240,7 +240,7 @@ LEFT_OUT = (
     "scheduler",
     "part",
 )
-LEFT_OUT += ("weights", "group", "folds_by", "data", "runs", "reports")
+LEFT_OUT += ("weights", "group", "data", "runs", "reports")
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def test_the_field_that_check_found_is_in_its_next_command(sounds):
     field = NameField(where, ("Eva", "Tom"), 2, 2, group, {})
     found = replace(dataset, field=field)
     lines = next_lines(state_of(asked, found), found)
-    assert "GROUP='^([^_]+)' FOLDS_BY=group" in lines
+    assert "GROUP='^([^_]+)'" in lines
 
 
 def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):

@@ -161,7 +161,7 @@ def test_data_that_cannot_be_tested_is_refused_before_the_check(
     rows = ["filename,label,fold"]
     rows += [f"{path},{path.parent.name},1" for path in tmp_path.glob("one/*/*.wav")]
     (tmp_path / "one.csv").write_text("\n".join(rows))
-    with refused("one: one fold only, and testing needs two: FOLDS_BY=group"):
+    with refused("one: one fold only, and testing needs two: without the column"):
         find_answer(options(dataset=str(tmp_path / "one.csv")))
     assert capsys.readouterr().out == ""
     assert not list((tmp_path / "data").rglob("*.h5"))
@@ -181,10 +181,9 @@ def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, 
 
 def test_runs_of_other_folds_are_named_and_trained_again_if_asked(whole, quick, ended):
     before = whole.found.alone
-    regrouped = {"group": "([0-9])-", "folds_by": "group"}
     with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
-        find_answer(ended(**regrouped))
-    after = find_answer(ended(**regrouped, retrain="1"))
+        find_answer(ended(group="([0-9])-"))
+    after = find_answer(ended(group="([0-9])-", retrain="1"))
     assert after.alone.keys() == before.keys() and after.alone != before
     assert after.score is not None and after.whole
 

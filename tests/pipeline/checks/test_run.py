@@ -202,7 +202,7 @@ def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
     assert found["field"].what.startswith("field 2 of the names has 3 values")
     assert found["price"].what.startswith("by clip 100.0, by field 2 of the names ")
     assert "a new speaker, site or device scores" in found["price"].what
-    assert found["price"].names[1:] == ["GROUP=_(.*)_", "FOLDS_BY=group"]
+    assert found["price"].names[1:] == ["GROUP=_(.*)_"]
 
 
 @pytest.mark.slow

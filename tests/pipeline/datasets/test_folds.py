@@ -117,19 +117,18 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("each", "options", "reason"),
+    ("group", "reason"),
     [
-        (2, {"group": "(-)"}, "makes each class one group, as '-'"),
-        (2, {"group": "label"}, "makes each class one group"),
-        (2, {"group": "clip_id"}, "fits no file name"),
-        (60, {"folds_by": "group"}, "expected 2 to 100"),
+        ("(-)", "makes each class one group, as '-'"),
+        ("label", "makes each class one group"),
+        ("clip_id", "fits no file name"),
     ],
 )
 def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(
-    tmp_path, each, options, reason
+    tmp_path, group, reason
 ):
     with refused(reason):
-        dataset(class_folders(tmp_path / "mine", each=each), tmp_path, **options)
+        dataset(class_folders(tmp_path / "mine", each=2), tmp_path, group=group)
     assert not (tmp_path / "data").exists()
 
 
@@ -155,18 +154,14 @@ def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed
     assert (names.str.extract(pattern)[0].tolist() if pattern else []) == groups
 
 
-def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
+def test_each_of_few_groups_is_a_fold(tmp_path):
     folder = class_folders(tmp_path / "mine", each=7, takes="AB")
-    first = folds_of(folder, tmp_path, group=r"g?(\d+)-", folds_by="group")
+    first = folds_of(folder, tmp_path, group=r"g?(\d+)-")
     pairs = {(fold, int(clip[7])) for clip, fold in first.items()}
-    assert pairs == {(1 + n, n) for n in range(7)}
-    # a group before all others by name is a further fold
-    write(folder / "dog" / "dog00-A.wav")
+    assert len(pairs) == 7 == len({fold for fold, _ in pairs})
+    write(folder / "dog" / "dog00-A.wav")  # a further group is a further fold
     later = folds_of(folder, tmp_path)
     assert later == first | {"dog/dog00-A": 8}
-    again = folds_of(folder, tmp_path, folds_by="dataset")
-    assert set(again.values()) == {1, 2, 3, 4, 5}
-    assert folds_of(folder, tmp_path) == again
 
 
 @pytest.mark.parametrize(
@@ -185,12 +180,14 @@ def test_damaged_folds_are_told(tmp_path, change):
         folds_of(folder, tmp_path)
 
 
-def test_official_folds_give_way_to_folds_by_group_and_come_back(tmp_path):
+def test_official_folds_give_way_to_few_groups_that_are_named(tmp_path):
     text = "filename,label,fold,group\n"
     for n in range(6):
         write(tmp_path / f"{n}.wav")
         text += f"{n}.wav,{'ab'[n % 2]},{1 + n % 2},site{n % 3}\n"
     path = csv(tmp_path / "mine.csv", text)
-    for folds_by, modulus in (("group", 3), (None, 3), ("dataset", 2), (None, 2)):
-        expected = {str(number): 1 + number % modulus for number in range(6)}
-        assert folds_of(path, tmp_path, folds_by=folds_by) == expected
+    official = folds_of(path, tmp_path)
+    assert official == {str(n): 1 + n % 2 for n in range(6)}
+    by_site = folds_of(path, tmp_path, group="group")
+    assert len({(n % 3, by_site[str(n)]) for n in range(6)}) == 3
+    assert folds_of(path, tmp_path) == by_site

@@ -35,7 +35,7 @@ def test_speakers_of_digits_are_named_with_the_words_to_type():
     field = name_field(clips(DIGITS))
     assert field.sentence == (
         "field 2 of the names has 3 values, each in all 4 classes (george, lucas,"
-        " theo): speakers, sites, devices? GROUP='_(.*)_' FOLDS_BY=group"
+        " theo): speakers, sites, devices? GROUP='_(.*)_'"
     )
 
 
@@ -85,17 +85,14 @@ def test_a_word_of_nearly_all_names_is_no_speaker():
 def test_a_further_column_is_named_as_its_own_group():
     names = [f"{label}_{n}" for label in ("a", "b") for n in range(6)]
     field = name_field(clips(names, device=["phone", "desk", "phone"] * 4))
-    assert (field.where, field.options) == (
-        "column device",
-        ["GROUP=device", "FOLDS_BY=group"],
-    )
+    assert (field.where, field.group) == ("column device", "device")
 
 
 def test_a_name_of_one_word_in_each_folder_is_a_field():
     names = [f"{word}/{speaker}" for word in "abc" for speaker in ("george", "lucas")]
     table = clips(names).assign(label=[name[0] for name in names])
     field = name_field(table)
-    assert field.options == ["GROUP=^([^_]+)", "FOLDS_BY=group"]
+    assert field.group == "^([^_]+)"
 
 
 WORDS = ("dog", "cat", "rain", "door", "siren")
