@@ -28,12 +28,9 @@ KINDS = {
     "8-bit.wav": "PCM_U8",
     "16-bit.wav": "PCM_16",
     "24-bit.wav": "PCM_24",
-    "32-bit.wav": "PCM_32",
     "float.wav": "FLOAT",
-    "double.wav": "DOUBLE",
     "mu-law.wav": "ULAW",
     "a.flac": "PCM_16",
-    "24-bit.flac": "PCM_24",
     "a.ogg": "VORBIS",
     "a.opus": "OPUS",
     "a.mp3": "MPEG_LAYER_III",
@@ -65,11 +62,9 @@ def write_wrong(path, after, offset, form, number):
 def test_equals_librosa_for_every_input(tmp_path, kind, channels):
     rate = 48_000 if kind.endswith("opus") else RATE
     path = write(tmp_path / kind, KINDS[kind], rate, channels)
-    for wanted in (RATE, 16_000):
-        expected, _ = librosa.load(path, sr=wanted)
-        np.testing.assert_allclose(
-            audio.load_clip(path, wanted, len(expected)), expected, rtol=0, atol=1e-7
-        )
+    expected, _ = librosa.load(path, sr=16_000)
+    clip = audio.load_clip(path, 16_000, len(expected))
+    np.testing.assert_allclose(clip, expected, rtol=0, atol=1e-7)
 
 
 def without_length(path):
@@ -96,12 +91,12 @@ def test_a_window_is_what_it_would_be_cut_from_the_whole_recording(tmp_path, kin
     rng = np.random.default_rng(3)
     path = tmp_path / kind
     with soundfile.SoundFile(path, "w", 44_100, 2, **WINDOWED[kind]) as file:
-        for block in np.split(0.2 * rng.standard_normal((40 * 11_025, 2)), 40):
+        for block in np.split(0.2 * rng.standard_normal((20 * 11_025, 2)), 20):
             file.write(block)
     if kind == "no length.mp3":
         without_length(path)
     # reading on, seeking back and forth
-    starts = [0, 1.0, 1.25, 0.5, 8.2, *rng.uniform(0, 9, 10), 9.5]
+    starts = [0, 1.0, 1.25, 0.5, 3.2, *rng.uniform(0, 4, 3), 4.5]
     for rate, largest in ((44_100, 0), (32_000, 1e-6)):
         whole = audio.decode(path, rate)
         for start in starts:
@@ -160,19 +155,23 @@ def test_zeros_follow_a_short_clip(tmp_path, length):
         )
 
 
-@pytest.mark.parametrize("keep", [0.3, 0.97])
-@pytest.mark.parametrize(
-    "kind", ["16-bit.wav", "float.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"]
-)
-def test_the_whole_part_of_a_truncated_file_is_read_in_windows(tmp_path, kind, keep):
+@pytest.mark.parametrize("kind", ["16-bit.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"])
+def test_a_truncated_file_is_refused_and_its_whole_part_is_read_in_windows(
+    tmp_path, kind
+):
     path = write(tmp_path / kind, KINDS[kind], seconds=3)
     whole = audio.file_info(path)
     y = audio.decode(path)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.9)])
+    for read in WAYS:
+        with pytest.raises(audio.AudioError, match="truncated"):
+            read(path)
+    (reason,) = audio.file_infos([path])  # a kept error must not keep its file open
+    assert "truncated" in str(reason)
+    assert str(path) not in [
+        os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()
+    ]
     (info,) = audio.file_infos([path], truncated=True)
-    if kind == "a.ogg" and keep == 0.3:
-        assert "empty" in str(info)  # no page is whole
-        return
     assert 0 < info.frames < whole.frames
     if info.lost:
         assert info.frames + info.lost == pytest.approx(whole.frames, rel=0.02)
@@ -186,9 +185,7 @@ def test_the_whole_part_of_a_truncated_file_is_read_in_windows(tmp_path, kind, k
         recording.window((end, 3.0))
 
 
-@pytest.mark.parametrize(
-    ("riff", "data"), [(0, 0), (8, 0), (36, 0), (2**32 - 1, 2**32 - 1)]
-)
+@pytest.mark.parametrize(("riff", "data"), [(36, 0), (2**32 - 1, 2**32 - 1)])
 def test_a_recording_without_sizes_is_read_to_its_end(tmp_path, riff, data):
     path = write(tmp_path / "16-bit.wav", KINDS["16-bit.wav"], seconds=1)
     y = audio.decode(path)
@@ -198,23 +195,6 @@ def test_a_recording_without_sizes_is_read_to_its_end(tmp_path, riff, data):
     path.write_bytes(content)
     assert np.array_equal(audio.decode(path), y)
     assert audio.file_info(path).frames == len(y)
-
-
-@pytest.mark.parametrize("keep", [0.3, 0.97])
-@pytest.mark.parametrize(
-    "kind", ["16-bit.wav", "float.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"]
-)
-def test_a_truncated_file_is_refused(tmp_path, kind, keep):
-    path = write(tmp_path / kind, KINDS[kind], seconds=3)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
-    for read in WAYS:
-        with pytest.raises(audio.AudioError, match="truncated"):
-            read(path)
-    (reason,) = audio.file_infos([path])  # a kept error must not keep its file open
-    assert "truncated" in str(reason)
-    assert str(path) not in [
-        os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -239,11 +219,7 @@ def encode(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "words",
-    [
-        *("-V4", "-V4 -t", "-V0 -t", "--abr 96 -t", "-b 128 -t", "-m s -V4 -t"),
-        *("-V4 -t --resample 22.05", "-V4 -t --resample 11.025"),
-    ],
+    "words", ["-V4", "-V4 -t", "-b 128 -t", "-V4 -t --resample 11.025"]
 )
 def test_an_mp3_is_read_to_its_end_whether_or_not_its_header_says_how_long_it_is(
     encode, words
@@ -299,44 +275,28 @@ UNUSABLE = {
         "empty: the file holds no samples",
     ),
     **dict.fromkeys(
-        ("text.wav", "text.mp3", "text.au", "a.raw"),
+        ("text.wav", "text.mp3"),
         (
             lambda path: path.write_text("this is not a sound\n" * 50),
             "not audio .* reads: convert it",
         ),
     ),
-    "folder.wav": (Path.mkdir, "not a regular file"),
     "pipe.wav": (os.mkfifo, "not a regular file"),  # opening it would never end
-    "zeros.wav": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
-    "circle.wav": (lambda path: path.symlink_to(path), "cannot be read"),
     **dict.fromkeys(
-        ("68584320000.flac", f"{RATE + 1}.flac", "0.flac"),
+        (f"{RATE + 1}.flac", "0.flac"),
         (
             lambda path: with_flac_length(write(path), int(path.stem)),
             "truncated: .*promises",
         ),
     ),
-    **dict.fromkeys(
-        ("0.wav", "1.wav", f"{2**31 - 1}.wav"),
-        # samples a second
-        (lambda path: write_wrong(path, b"RIFF", 24, "<I", int(path.stem)), ""),
+    "no rate.wav": (lambda path: write_wrong(path, b"RIFF", 24, "<I", 0), ""),
+    "nan.wav": (
+        lambda path: soundfile.write(path, [0, np.nan], RATE, subtype="DOUBLE"),
+        "1 of 2 samples",
     ),
-    **{
-        f"{value}.wav": (
-            lambda path: soundfile.write(
-                path, [0, float(path.stem)], RATE, subtype="DOUBLE"
-            ),
-            "1 of 2 samples",
-        )
-        for value in (np.nan, -np.inf, -1e300)
-    },
     "cut.wav": (
         lambda path: write_wrong(path, b"data", 4, "<I", 60_000),
         "truncated: its header promises 60000 bytes",
-    ),
-    "cut.w64": (
-        lambda path: write_wrong(path, b"data", 16, "<Q", 3_000_000_000),
-        "truncated: its header promises 3000000000 bytes",
     ),
 }
 
