@@ -14,7 +14,7 @@ SPECTROGRAM = np.exp(RANDOM.normal(0, 3, (150, 130))).round(2).astype(np.float32
 SPECTROGRAM[:, 40:80] = 0
 
 
-@pytest.mark.parametrize("rows", [1, 7, 15, 16, 31, 46, 150])
+@pytest.mark.parametrize("rows", [1, 15, 16, 150])
 def test_running_median_is_scipys_bit_by_bit(rows):
     expected = scipy.ndimage.median_filter(
         SPECTROGRAM[:rows], size=(31, 1), mode="reflect"
@@ -28,7 +28,7 @@ BETWEEN = (HALVES[:-1] + HALVES[1:]) / 2  # halfway between two float16
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("off", [0, 1e-17, 1e-12, -1e-12, 1e-8, -1e-8, 1e-3])
+@pytest.mark.parametrize("off", [0, 1e-12, -1e-12, 1e-3])
 def test_rounding_to_float16_is_numpys_bit_by_bit(dtype, off):
     values = np.concatenate(
         [HALVES, BETWEEN, BETWEEN * (1 + off), [5e-324, -1e-300, 1e-40, -0.0]]
@@ -44,7 +44,7 @@ def test_rounding_gives_rows_in_order_whatever_order_the_values_have():
         assert np.array_equal(stored, values.astype(np.float16))
 
 
-@pytest.mark.parametrize("value", [np.nan, -np.inf, 65505, 1e30])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 65505])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_float16_cannot_hold_is_not_rounded(value, dtype):
     assert float16.to_float16(np.array([[1, value]], dtype)) is None
