@@ -68,7 +68,6 @@ LISTED = {
     "Excel's line": "sep=;\nfilename;label\na.wav;dog\nb.wav;rain\n",
     "tabs": "filename\tlabel\na.wav\tdog\nb.wav\train\n",
     "a byte order mark and blanks": "\ufefffilename, label\na.wav, dog \nb.wav, rain\n",
-    "another order and columns": "x,label,filename\n1,dog,a.wav\n2,rain,b.wav\n",
     "file_name": "file_name,label\na.wav,dog\nb.wav,rain\n",
     "ESC-50's columns": (
         "filename,fold,category,src_file\na.wav,1,dog,77\nb.wav,2,rain,78\n"
@@ -90,7 +89,6 @@ SEVERAL = {  # three clips: dog and rain, dog, none
     "semicolons": "filename,label\na.wav,rain; dog\nb.wav,dog\nc.wav,\n",
     "commas": 'filename,labels\na.wav,"dog,rain,dog"\nb.wav,dog\nc.wav,\n',
     "lists": f"filename,label\n{LISTS}",
-    "lists of labels": f"filename,labels\n{LISTS}",
     "BirdCLEF": (
         "primary_label,secondary_labels,filename\ndog,['rain'],a\ndog,[],b\n,[],c"
     ),
@@ -149,12 +147,10 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
         ),
         *(
             (f"filename,label,fold\na.wav,dog,{fold}\n", f"a.wav has fold '{fold}'")
-            for fold in ("", "0", "1.5", "99999999999999999999")
+            for fold in ("", "1.5")
         ),
         ("", "cannot be read as a CSV"),
         ("filename,label\na.wav,K\udc8auzchen\n", "UTF-8"),  # in Mac Roman
-        ('filename,label\n"a.wav,dog\n', "cannot be read as a CSV"),
-        ("filename,label\na\n", "no label"),
     ],
 )
 def test_a_csv_that_is_wrong_is_refused(tmp_path, text, message):
