@@ -8,7 +8,6 @@ A line is `command  NAME=value … -> words that the message must hold`. Sentenc
 import json
 import os
 import shutil
-import zipfile
 from pathlib import Path
 
 from featurestack.features_cache import external
@@ -24,121 +23,65 @@ features DATASET=nowhere/at/all -> nowhere/at/all
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mle -> mle mel
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mel=64 -> n_mel n_mels
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mels=0 -> n_mels 0
-features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mels=many -> n_mels many
-features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel: -> mel:
-features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mels=64,n_mels=32 -> n_mels
 features DATASET=easy.csv AUDIO_DIR=easy DTYPE=float8 -> float8 float16
 features DATASET=easy.csv AUDIO_DIR=easy JOBS=0 -> JOBS 0
-features DATASET=easy.csv AUDIO_DIR=easy JOBS=two -> two
-features DATASET=easy.csv AUDIO_DIR=easy COPIES=-1 -> COPIES -1
 features DATASET=easy.csv AUDIO_DIR=easy COPIES=1 ALTER=ptich -> ptich pitch
-features DATASET=easy.csv AUDIO_DIR=easy COPIES=1 ALTER= -> ALTER
-features DATASET=easy.csv AUDIO_DIR=easy PART=3 -> PART 3
 features DATASET=easy.csv AUDIO_DIR=easy PART=4/3 -> PART 4/3
-features DATASET=easy.csv AUDIO_DIR=easy PART=0/3 -> PART 0/3
-features DATASET=easy.csv AUDIO_DIR=easy SAMPLE_RATE=0 -> SAMPLE_RATE 0
-features DATASET=easy.csv AUDIO_DIR=easy DURATION=-1 -> DURATION -1
-features DATASET=easy.csv AUDIO_DIR=easy DURATION=nan -> DURATION nan
 features DATASET=easy.csv AUDIO_DIR=easy DURATION=0.05 FEATURES=mel_delta -> mel_delta
 features DATASET=easy.csv AUDIO_DIR=easy SAMPLE_RATE=8000 FEATURES=cqt -> cqt 4000
-features DATASET=easy.csv AUDIO_DIR=easy SEED=-1 -> SEED -1
 features DATASET=easy.csv AUDIO_DIR=easy GROUP=reocrding -> reocrding
 features DATASET=easy.csv AUDIO_DIR=nowhere NAME=other -> nowhere
-features DATASET=easy NAME=regex GROUP=(.* -> (.*
 features DATASET=easy NAME=easy -> easy NAME=
-features DATASET=easy NAME=a/b -> a/b
 features DATASET=easy.csv AUDIO_DIR=easy BACKEND=dask -> SCHEDULER
-features DATASET=easy.csv AUDIO_DIR=easy BACKEND=ray -> ray dask
 features DATASET=no_label.csv -> no_label.csv label
 features DATASET=no_rows.csv -> no_rows.csv
 features DATASET=twice.csv AUDIO_DIR=easy -> bell0-A
 features DATASET=bad_fold.csv AUDIO_DIR=easy -> one fold
 features DATASET=hollow -> hollow
-features DATASET=easy.csv AUDIO_DIR=easy FEATURES=rms DATA=text.zip -> text.zip Not a directory
-features DATASET=easy NAME=drawn FEATURES=zcr JOBS=1 -> zcr.h5 no ordinary file
 data DATASET=esc50 ARCHIVE=nowhere.zip DATA=fresh -> nowhere.zip
-data DATASET=esc50 ARCHIVE=text.zip DATA=fresh -> text.zip
-data DATASET=esc50 ARCHIVE=outside.zip DATA=fresh -> outside
-check DATASET=nowhere -> nowhere
-verify DATASET=nowhere -> nowhere
 verify DATASET=easy FEATURES=mle -> mle mel
 show FEATURES=mle -> mle mel
-show SAMPLE_RATE=0 -> SAMPLE_RATE 0
-show DATASET=nowhere -> nowhere
-verify DATASET=easy FEATURES=chrmoa -> chrmoa chroma
 train DATASET=easy FEATURES=mle -> mle mel
 train DATASET=easy FEATURES=pcen -> pcen features
 train DATASET=easy FEATURES=mel@n_mels=64 -> mel@n_mels=64 features
 train DATASET=easy FEATURES=mel:0-900 -> 900 127
-train DATASET=easy FEATURES=mel:9-3 -> 9-3
-train DATASET=easy FEATURES=mel++mfcc -> +
 train DATASET=easy FEATURES='mel mfcc' -> mel+mfcc sweep
 train DATASET=easy MODEL='linear mlp' -> MODEL linear mlp sweep
-train DATASET=easy LR='0.1 0.2' -> LR sweep
-train DATASET=easy VAL='next group' -> VAL sweep
 train DATASET=easy SEED='1 2' -> SEED sweep
-train DATASET=easy FEATURES=mel MODEL=linear FOLDS=1 RUNS=text.zip -> text.zip Not a directory
 train DATASET=one_fold/features FEATURES=a+tempogram -> lacks tempogram audio write_feature
-train DATASET=esc10 NAME=ten DATA=fresh -> features DATASET=esc10 NAME=ten DATA=fresh
 train DATASET=easy MODEL=resnet81 -> resnet81 resnet18
 train DATASET=easy MODEL=cnn8@widht=8 -> widht width
-train DATASET=easy MODEL=cnn8@width=0 -> width 0
-train DATASET=easy MODEL=cnn8+linear -> cnn8+linear
 train DATASET=easy MODEL=aclnet FEATURES=mel -> aclnet waveform
 train DATASET=easy FEATURES=waveform MODEL=cnn8 -> waveform
 train DATASET=easy FOLDS=9 -> 9
-train DATASET=easy FOLDS=0 -> 0
-train DATASET=easy FOLDS=one -> one
-train DATASET=easy EPOCHS=-1 -> EPOCHS -1
-train DATASET=easy EPOCHS=1e3x -> 1e3x
-train DATASET=easy BATCH=1 -> BATCH 1
 train DATASET=easy LR=-1 -> LR -1
-train DATASET=easy LR=nan -> LR nan
-train DATASET=easy SMOOTHING=1 -> SMOOTHING 1
 train DATASET=easy GRID=64 -> GRID 64
-train DATASET=easy GRID=0x64 -> 0x64
-train DATASET=easy TASK=class -> class classes
 train DATASET=easy VAL=nxt -> nxt next
 train DATASET=easy SCHEDULE=plateau -> plateau VAL
 train DATASET=easy WARMUP=1 -> WARMUP onecycle
-train DATASET=easy TTA=10000 -> TTA 9999
 train DATASET=easy PATIENCE=3 -> PATIENCE VAL
 train DATASET=easy AUGMENT=mixpu -> mixpu mixup
-train DATASET=easy AUGMENT=mixup=2 -> mixup 2
 train DATASET=easy AUGMENT=polarity -> polarity
 train DATASET=easy COPIES=5 -> COPIES 5
-train DATASET=easy BALANCE=both -> both loss
-train DATASET=easy OPTIMIZER=adm -> adm adamw
 train DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
 train DATASET=easy DEVICE=gpu -> gpu
-train DATASET=easy DEVICE=' ' -> DEVICE empty
-train DATASET=easy PRECISION=fp8 -> fp8 fp32
-train DATASET=easy THREADS=0 -> THREADS 0
-train DATASET=easy THREADS=some -> some
 train DATASET=easy TRACKER=mlfow -> mlfow
-train DATASET=easy CURVE=-1 -> CURVE -1
 train DATASET=easy FEATUERS=mel -> FEATUERS FEATURES
-train DATASET=nowhere FEATURES=mel -> nowhere
 train DATASET=easy FEATURES=mel DATA=fresh -> there are no features fresh
 train DATASET=cut/features FEATURES=mel -> mel
 train DATASET=one_fold/features FEATURES=a -> fold
 sweep DATASET=easy FEATURES='mel mle' -> mle mel
-sweep DATASET=easy MODEL='cnn4 resnet81' -> resnet81 resnet18
 sweep DATASET=easy SEED='0 x' -> x
-sweep DATASET=easy LR='0.1 -1' -> LR -1
 sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 importance DATASET=easy FEATURES=mel -> mel two
-importance DATASET=easy FEATURES='mel mle' -> mle mel
 importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear ridge
 predict RUN=last RUNS=runs/plain -> AUDIO
 predict RUN=last RUNS=nowhere AUDIO=easy -> nowhere
 predict mfc RUNS=runs/plain AUDIO=easy -> mfc
 predict RUN=last RUNS=runs/plain AUDIO=nowhere.wav -> nowhere.wav
-predict RUN=last RUNS=runs/plain AUDIO=hollow -> hollow
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell HOP=1 WINDOW=100 -> WINDOW 100
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell HOP=1 TABLES=easy -> TABLES events
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell GATE=3 -> GATE 3
-predict RUN=last RUNS=runs/plain AUDIO=easy/bell REJECT=2 -> REJECT 2
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell REJECT=auto -> REJECT number
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell OUT=a.txt -> OUT .csv
 predict RUN=last RUNS=torn AUDIO=easy/bell -> run.json
@@ -146,10 +89,7 @@ predict RUN=last RUNS=rewritten AUDIO=easy/bell -> last.pt
 predict text.pt AUDIO=easy/bell -> text.pt
 bundle RUN=last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
 remove RUNS=runs/plain -> RUN
-models MODEL=resnet81 -> resnet81 resnet18
-analysis DATASET=nowhere RUNS=runs/plain -> nowhere
 analysis DATASET=easy RUNS=runs/plain RUN=mfc -> mfc
-analysis DATASET=easy RUNS=runs/plain FIGURES=-1 -> FIGURES -1
 analysis DATASET=easy RUNS=runs/plain FIGUERS=3 -> FIGUERS FIGURES
 """
 
@@ -174,10 +114,7 @@ def prepare(run):
     run in runs/plain.
     """
     Path("hollow").mkdir()
-    Path("text.zip").write_text("no archive")
     Path("text.pt").write_text("no bundle")
-    with zipfile.ZipFile("outside.zip", "w") as archive:
-        archive.writestr("../outside.csv", "x")
     Path("no_label.csv").write_text("filename\nbell/bell0-A.wav\n")
     Path("no_rows.csv").write_text("filename,label\n")
     Path("twice.csv").write_text(
@@ -190,8 +127,7 @@ def prepare(run):
     with Path("cut/features/mel.h5").open("r+b") as file:
         file.truncate(60_000)
     flip_bit(Path("flipped/features/mel.h5"), 100_000)
-    for path in ("data/drawn/features/zcr.h5", "odd/missing.wav"):
-        os.mkfifo(path)
+    os.mkfifo("odd/missing.wav")
     clips = {"clip_id": ["1", "2"], "label": ["x", "y"], "fold": [1, 1]}
     external.create_cache(Path("one_fold/features"), clips)
     external.write_feature(
