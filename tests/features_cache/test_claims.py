@@ -35,10 +35,8 @@ def kill_a_run(cache, **changes):
     ("features", "rows", "admitted"),
     [
         (("mine",), (0, 8), False),
-        (("mine", "other"), (3, 4), False),
         (("other",), (0, 8), True),
         (("mine",), (4, 8), True),
-        (("mine",), (0, 0), True),
     ],
 )
 def test_only_the_same_clips_of_the_same_feature_are_waited_for(

@@ -45,17 +45,14 @@ def test_features_clips_failures_and_what_cannot_be_read_are_listed(cache):
     )
 
 
-@pytest.mark.parametrize("command", ["verify", "verify"])
-def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil, command):
+def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil):
     spoil(6)
     (cache.folder / "cut.h5").write_bytes(b"")
-    answer = done(command, 1, DATASET=cache.folder, FEATURES="cut mine")
+    answer = done("verify", 1, DATASET=cache.folder, FEATURES="cut mine")
     assert "cut.h5 cannot be read" in answer.out and "mine: clip6 damaged" in answer.out
     (cache.folder / "index.h5").write_bytes(b"")
-    assert (
-        "index.h5 cannot be read"
-        in done(command, 1, DATASET=cache.folder, FEATURES="mine").out
-    )
+    answer = done("verify", 1, DATASET=cache.folder, FEATURES="mine")
+    assert "index.h5 cannot be read" in answer.out
 
 
 @pytest.mark.parametrize(
@@ -84,13 +81,6 @@ def copied_from(cache, rate, ids):
     shutil.copy(other / "mine.h5", cache.folder / "mine.h5")
 
 
-def lengthened(cache):
-    with h5py.File(cache.folder / "mine.h5", "r+") as file:
-        longer = np.append(file["row_axis"][()], 0)
-        del file["row_axis"]
-        hdf5.write_column(file, "row_axis", longer)
-
-
 def linked(cache):
     (cache.folder / "mine.h5").unlink()
     (cache.folder / "mine.h5").symlink_to("elsewhere.h5")
@@ -103,7 +93,6 @@ DAMAGES = {
     "made from 22050 samples at 22050 Hz": lambda cache: copied_from(
         cache, 22050, CLIPS
     ),
-    "values (8, 4, 5) float16 and states (8,); expected (8, 5, 5)": lengthened,
     "it is no regular file": linked,
     "has format 99, expected 1": (
         lambda cache: h5py.File(cache.folder / "mine.h5", "r+").attrs.modify(

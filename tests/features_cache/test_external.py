@@ -32,14 +32,11 @@ WRONG = [
         {"values": np.zeros((7, 4, 5))},
         r"shape \(7, 4, 5\) for 8 clips; expected \(8, rows, frames\)",
     ),
-    ({"values": np.zeros((8, 0))}, "expected"),
     ({"values": np.full((8, 2), np.nan)}, "clip0: 2 values NaN"),
     ({"clip_ids": [*CLIPS[:7], "clip0"]}, "occur twice: clip0"),
     ({"clip_ids": [*CLIPS[:7], "who"]}, "has no clips who"),
     ({"name": "mine"}, "has mine already"),
     ({"name": "a@b=1"}, "one word"),
-    ({"name": "clips"}, "none of index, clips, all, small"),
-    ({"row_axis": [1, 2, 3]}, r"row_axis of shape \(3,\), expected \(2,\)"),
 ]
 
 
@@ -54,11 +51,10 @@ def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(
     assert sorted(cache.folder.glob("*.*")) == before
 
 
-@pytest.mark.parametrize("kilobytes", [1, 30])
-def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache, kilobytes):
+def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache):
     before = {path: path.read_bytes() for path in cache.folder.glob("*.*")}
     full = r"^\[Errno 27\] File too large: '.*new\.h5, 32\.0 kB'$"
-    with files_end_at(1000 * kilobytes), pytest.raises(OSError, match=full):
+    with files_end_at(30_000), pytest.raises(OSError, match=full):
         external.write_feature(cache.folder, "new", np.zeros((8, 2000)), CLIPS)
     assert {path: path.read_bytes() for path in cache.folder.glob("*.*")} == before
 

@@ -43,18 +43,6 @@ def test_values_are_contiguous_and_aligned_and_all_else_has_checksums_and_fixed_
             file.visititems(check)
 
 
-def test_a_file_says_what_it_holds(cache):
-    with h5py.File(cache.folder / "mine.h5") as file:
-        assert file["values"].attrs["units"] == b"dB"
-        assert {
-            "parameters",
-            "sample_rate",
-            "hop_length",
-            "format_version",
-            "libraries",
-        } <= set(file.attrs)
-
-
 def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
     path = cache.folder / "mine.h5"
     with h5py.File(path) as file:
@@ -110,9 +98,9 @@ def test_everything_that_values_depend_on_is_covered(name):
     assert fingerprint(**{name: other}) != fingerprint() == KNOWN
 
 
-@pytest.mark.parametrize("place", [{"end": 2.0}, {"start": 0.5, "end": 1.0}])
-def test_the_place_of_a_window_is_covered(place):
-    assert fingerprint(**place) != fingerprint(end=1.0)
+def test_the_place_of_a_window_is_covered():
+    places = {"end": 1.0}, {"end": 2.0}, {"start": 0.5, "end": 1.0}
+    assert len({fingerprint(**place) for place in places}) == 3
 
 
 def test_a_fingerprint_is_never_zero_and_spreads_evenly():

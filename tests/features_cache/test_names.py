@@ -14,10 +14,7 @@ from featurestack.features_cache.names import (
 )
 from tests.refusal import refused
 
-MALFORMED = (
-    "mel,mfcc|mel@|mel@n|mel@n=|mel@n=1,n=2|mfcc:5|../mel|a/b|mel@n_mels=64,mfcc|mel+|+|mel"
-    " mfcc"
-)
+MALFORMED = "mel,mfcc|mel@n|mel@n=1,n=2|mfcc:5|../mel|mel+|mel mfcc"
 
 
 @pytest.mark.parametrize(
@@ -28,7 +25,6 @@ MALFORMED = (
             for text in MALFORMED.split("|")
         ),
         ("mfcc:5-1", "comes after"),
-        (f"mfcc:0-{'9' * 5000}", "is not the name of a feature"),
     ],
 )
 def test_a_malformed_name_is_refused_with_what_joins_features_and_separates_sets(
@@ -42,19 +38,10 @@ def test_a_list_holds_each_set_once_and_knows_all_and_small():
     mel = Channel("mel")
     mfcc = Channel("mfcc", rows=(1, 19))
     assert parse_list("mel mel+mfcc:1-19+mel mel") == [(mel,), (mel, mfcc, mel)]
-    singles = [
-        "mel",
-        "stft",
-        "waveform",
-        "tempogram",
-        "fourier_tempogram",
-        "tempogram_ratio",
-    ]
+    singles = ["mel", "stft", "waveform", "tempogram", "tempogram_ratio"]
     assert parse_list("all", singles) == [parse_set(name) for name in singles]
-    assert parse_list("small", singles) == [
-        parse_set("mel"),
-        parse_set("tempogram_ratio"),
-    ]
+    small = [parse_set("mel"), parse_set("tempogram_ratio")]
+    assert parse_list("small", singles) == small
     with refused("no features given"):
         parse_list("  ")
 
@@ -70,7 +57,6 @@ def test_a_channel_is_written_out_with_its_parameters_sorted():
     ("dataset", "name", "called"),
     [
         ("esc50", None, "esc50"),
-        ("../shared/esc10", None, "esc10"),
         ("../shared/esc10/", None, "esc10"),
         ("lists/birds.csv", None, "birds"),
         ("esc50", "other", "other"),

@@ -27,16 +27,7 @@ TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.
 FINDINGS = [{"kind": "silent"}]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"name,why\nx,y\n",
-        b"\xff\xfe\x00",
-        b"feature,seconds_a_clip\nmel,x\n",
-        None,
-    ],
-)
+@pytest.mark.parametrize("content", [b"name,why\nx,y\n", b"\xff\xfe\x00", None])
 def test_files_of_something_else_count_as_none_and_a_fifo_is_not_waited_for(
     tmp_path, content
 ):
