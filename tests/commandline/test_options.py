@@ -79,15 +79,11 @@ def test_odd_characters_survive(value):
     ("given", "expected"),
     [
         ("EPOCHS=1_0", "EPOCHS=1_0: expected a whole number"),
-        ("EPOCHS=\uff11\uff10", "expected a whole number"),  # digits of full width
-        ("RATE=1_0.5", "RATE=1_0.5: expected a number"),
-        ("EPOCHS=1000000000000000", "at most 1e+12"),
         ("FOLDS=3 0", "FOLDS=0: expected at least 1"),
         ("RATE=fast", "RATE=fast: expected a number"),
         ("EPOCHS=0 1", "a whole number; only a sweep takes several"),
         ("VAL=none next", "one of none, next; only a sweep takes several"),
         ("WAIT=perhaps", "1 or 0"),
-        ("GROUP=\udce9", "text in UTF-8"),
         ("--featurs", "unknown option '--featurs'; did you mean '--features'?"),
         ("--rate", "--rate: expected a value"),
         ("ARGS=it's", "words as a shell reads them"),
@@ -110,8 +106,6 @@ def fine(options: Some):
 
 def fails(options: Some):
     """Raise the error that the option names."""
-    if options.features == "utf8":
-        "/home/jos\udce9/sounds".encode()
     if options.features == "nameless":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if options.features == "memory":
@@ -129,10 +123,8 @@ def fails(options: Some):
         (fails, f"FEATURES={errno.EMFILE}", 1, "open files: raise the limit of this"),
         (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
         (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
-        (fails, "FEATURES=utf8", 2, "is not UTF-8: rename this file or folder"),
         (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: DATA"),
         (fine, "AUDIO=x", 2, "it is one of events, show, predict"),
-        (None, "fin", 2, "unknown command 'fin'; did you mean 'train'?"),
         (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
     ],
 )

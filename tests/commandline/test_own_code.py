@@ -1,7 +1,6 @@
 """LOAD=: what a file of the user's own defines, every command and process knows."""
 
 import json
-import shutil
 from functools import partial
 
 import pytest
@@ -80,13 +79,6 @@ def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
 def test_what_is_loaded_is_listed(studio):
     assert "means " in call(studio, "models", LOAD).stdout
     assert "samples " in call(studio, "show", LOAD).stdout
-
-
-@pytest.mark.slow
-def test_a_process_of_each_device_knows_it(studio, tmp_path):
-    shutil.copytree(studio, tmp_path, dirs_exist_ok=True)
-    several = ["DEVICE=cpu cpu", "FOLDS=1 2", "SEED=2"]
-    call(tmp_path, "train", "DATASET=easy", *SHORT, *several, LOAD)
 
 
 def test_a_file_that_cannot_be_run_is_one_sentence(tmp_path):
