@@ -1,6 +1,4 @@
-"""Fixtures of the whole suite. Sounds are made; real clips are used if they are
-there.
-"""
+"""Fixtures of the whole suite."""
 
 import os
 import shutil
@@ -11,9 +9,6 @@ from pathlib import Path
 import pytest
 
 from featurestack.commandline.terminal import tell_once
-from tests.golden.commands import ROOT
-
-ESC10 = ROOT.parent / "shared" / "esc10"
 
 # the compiled modules are kept: hundreds of processes would compile them again
 sys.dont_write_bytecode = False
@@ -39,16 +34,6 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
     os.environ["HOME"] = home.name
-
-
-@pytest.fixture(scope="session")
-def esc10():
-    """400 real clips in ESC-50's layout; tests that need them are skipped if they are
-    absent.
-    """
-    if not (ESC10 / "meta" / "esc10.csv").exists():
-        pytest.skip(f"the 400 real clips of ESC-10 are not at {ESC10}")
-    return ESC10
 
 
 @pytest.fixture(scope="session")

@@ -110,8 +110,6 @@ def test_a_page_with_its_figures_stays_as_it_is(files):
         ("| mel+mfcc | 93.7 |", "| mel+mfcc | 93.8 |"),
         ("reaches\n93.7 %", "reaches\n91 %"),
         ("| mel | 90.7 |  |\n", ""),
-        ("mel 90.7.", "mel −1."),
-        ("−1.3", "1.3"),
         ("mel: 91 %\n", "mel: 88 %\nmfcc: 90 %\n"),
     ],
 )
@@ -125,10 +123,7 @@ def test_a_figure_that_is_not_its_files_is_replaced(files, wrong):
     ("wrong", "reason"),
     [
         (("{sets[mel] ", "{sets[mfcc] "), "row.*mfcc.*mel"),
-        (("{sets[mel] ", "{set[mel] "), "table.*set.*sets"),
         (("{texturenet:.0f}", "{textur:.0f}"), "column.*texturenet"),
-        (("[mel+mfcc; mel]", "[mfcc]"), "row.*mfcc.*mel"),
-        (("mel {sets", "mel gains {sets"), "page.md has 0 texts like this"),
         (("| features |", "| sets |"), "page.md has 0 texts like this"),
     ],
 )
