@@ -16,12 +16,6 @@ called, so that importing this module and `featurestack --help` are fast.
 """
 
 import importlib
-from pathlib import Path
-
-# In a clone the packages are links to the folders beside this one. Where links were not
-# unpacked (a zip of the repository), the folders are found directly.
-if not (Path(__file__).parent / "train").is_dir():
-    __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from featurestack.commandline import rooms as offered
 from featurestack.commandline.errors import Error, Failed, RequestError

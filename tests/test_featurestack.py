@@ -3,7 +3,6 @@
 import inspect
 import os
 import re
-import shutil
 from functools import partial
 
 import nbformat
@@ -17,7 +16,6 @@ from notebooks import store
 from tests.golden.commands import ROOT
 from tests.processes import forked, python
 from tests.refusal import refused
-from tests.test_structure import PACKAGES
 from tests.train.sounds import CLASSES, write_dataset
 
 
@@ -110,23 +108,8 @@ def test_a_users_own_feature_and_model_work_with_several_processes(
     )
 
 
-@pytest.mark.parametrize("folder", ["clone", "zip"])
-def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
+def test_a_users_own_train_and_pipeline_hide_nothing(tmp_path):
     """Her project has modules of these names, as every training project has."""
-    home = ROOT
-    if folder == "zip":  # a zip of the repository, unpacked by a program without links
-        home = tmp_path / "unpacked"
-        for package in PACKAGES:
-            copy = shutil.copytree if (ROOT / package).is_dir() else shutil.copyfile
-            home.mkdir(exist_ok=True)
-            copy(ROOT / package, home / package)
-        (home / "featurestack").mkdir()
-        for link in (ROOT / "featurestack").iterdir():
-            if link.is_symlink():
-                target = str(link.readlink())
-                (home / "featurestack" / link.name).write_text(target)
-            elif link.suffix == ".py":
-                shutil.copyfile(link, home / "featurestack" / link.name)
     (tmp_path / "train.py").write_text(
         "import featurestack as fs\n"
         "from featurestack.train.options import RunOptions\n"
@@ -136,7 +119,7 @@ def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
     )
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "pipeline" / "__init__.py").write_text("mine = True")
-    environment = os.environ | {"PYTHONPATH": str(home)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = python(tmp_path / "train.py", environment=environment)
     assert done.stdout == "fit featurestack.train.options True\n"
 
