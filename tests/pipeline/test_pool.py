@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
 
@@ -74,27 +73,15 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """A dataset of files, sounds.csv, and one of as many windows, two in each of half
-    of the files.
-    """
-    made = ChangingDataset(
-        tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS
-    )
-    starts = (0.0, 0.4)
-    windows = [
-        row | {"start": start, "end": start + 0.5}
-        for row in made.rows[::2]
-        for start in starts
-    ]
-    pd.DataFrame(windows).to_csv(made.folder / "windows.csv", index=False)
-    return made
+    folder = tmp_path_factory.mktemp("many") / "sounds"
+    return ChangingDataset(folder, random.Random(0), clips=CLIPS)
 
 
 @pytest.fixture
-def started(many, tmp_path, name):
+def started(many, tmp_path):
     """A run as a user starts it, with two workers, in a process group of its own."""
     words = [
-        f"DATASET={many.folder / name}.csv",
+        f"DATASET={many.csv}",
         f"DATA={tmp_path}",
         "SAMPLE_RATE=44100",
         "DURATION=5",
@@ -138,21 +125,18 @@ def runs(process):
         return False
 
 
-@pytest.mark.parametrize(("name", "alone"), [("sounds", True), ("windows", False)])
 def test_workers_end_with_their_parent_and_a_second_run_goes_on(
-    many, started, tmp_path, name, alone
+    many, started, tmp_path
 ):
-    """SIGKILL for the parent alone, or for all; then the cache is that of a run without
-    a kill.
-    """
-    folder = tmp_path / name / "features"
+    """SIGKILL for the parent alone; then the cache is that of a run without a kill."""
+    folder = tmp_path / "sounds" / "features"
     wait_for(lambda: done(folder, MAPS) > 5 or started.poll() is not None)
     everybody = psutil.Process(started.pid).children(recursive=True)
     spawned = [
         one for one in everybody if "resource_tracker" not in " ".join(one.cmdline())
     ]
     assert len(spawned) == 3  # two workers and the server that they were forked from
-    (os.kill if alone else os.killpg)(started.pid, signal.SIGKILL)
+    os.kill(started.pid, signal.SIGKILL)
     started.wait()
     wait_for(lambda: not any(map(runs, spawned)))
     left = done(folder, MAPS)
@@ -162,16 +146,12 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(
     # joblib, torch and loky name files after the process
     for path in Path("/dev/shm").iterdir():
         assert not numbers & set(re.findall(r"\d+", path.name)), path
-    given = {
-        "dataset": str(many.folder / f"{name}.csv"),
-        "sample_rate": 44100,
-        "duration": 5.0,
-    }
+    given = {"sample_rate": 44100, "duration": 5.0}
     second = extracted(many, data=tmp_path, features=" ".join(MAPS), **given)
     assert second.computed.total() == 2 * CLIPS - left
     assert not list((folder / "locks").glob("run-*"))
     extracted(many, data=tmp_path / "whole", features="mel", **given)
-    whole = contents(Cache(tmp_path / "whole" / name / "features"), "mel")
+    whole = contents(Cache(tmp_path / "whole" / "sounds" / "features"), "mel")
     assert len(whole) == CLIPS and contents(Cache(folder), "mel") == whole
 
 

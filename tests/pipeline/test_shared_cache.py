@@ -51,12 +51,6 @@ def command(*words):
     return forked("-m", "featurestack", *words, before=no_override)
 
 
-def test_a_run_that_finds_everything_done_writes_nothing(sounds, data):
-    before = state(data)
-    assert run(sounds) == {"rms": 0, "zcr": 0}
-    assert state(data) == before
-
-
 def test_a_user_who_may_not_write_finds_everything_done(sounds, not_writable):
     process = features(sounds, not_writable, "rms zcr")
     assert process.returncode == 0, process.stderr
