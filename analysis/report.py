@@ -29,7 +29,6 @@ from featurestack.analysis.report_warnings import (
     Evidence,
     find_warnings,
 )
-from featurestack.analysis.run_section import run_facts
 from featurestack.analysis.runs import (
     Problem,
     Results,
@@ -37,8 +36,7 @@ from featurestack.analysis.runs import (
     load_runs,
     runs_of_other_clips,
 )
-from featurestack.analysis.sections import PageInputs, Section, page_sections
-from featurestack.analysis.sentences.method import NEXT
+from featurestack.analysis.sections import PageInputs, Section, page_sections, run_facts
 from featurestack.analysis.tables import settings
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.tables import as_csv
@@ -57,6 +55,23 @@ from featurestack.storage.files import is_file, may_write
 T = TypeVar("T")
 PAGE = "index.html"
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
+# kind of a proposal -> what its command does
+NEXT = {
+    "extract": "extracts the features of the present clips",
+    "first": "a first run",
+    "untrainable": "lists classes and folds; training needs two of each",
+    "check": (
+        "looks for the same audio in different folds, and for recording conditions that"
+        " predict the class"
+    ),
+    "again": "trains these runs again on the present clips",
+    "folds": "trains the missing folds",
+    "combine": "shows what combining gains",
+    "different": "tries other features: none of these is clearly better than chance",
+    "network": "a small network on the same features",
+    "predict": "predicts new recordings",
+    "paper": "writes figures, tables and a methods paragraph for a paper",
+}
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:

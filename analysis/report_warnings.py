@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from featurestack.analysis.data_section import failures
 from featurestack.analysis.findings import WARNINGS, Findings, ReportWarning
 from featurestack.analysis.runs import Run, added_clips
 from featurestack.analysis.sentences import is_or_are, listed
 from featurestack.commandline.quantities import counted, percent, plural
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.side_files import WHOLE
+from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import originals, source_changes
 
 # measure of `check` -> its words, if they differ
@@ -49,6 +48,23 @@ class Evidence:
 def find_warnings(evidence: Evidence) -> list[ReportWarning]:
     """Every warning of a report, those of `check` first."""
     return [warning for kind in WARNINGS for warning in kind.find(evidence)]
+
+
+def failures(cache: Cache) -> dict[str, set[str]]:
+    """Cached feature, or WHOLE for the clip itself -> ids of the original clips that
+    failed.
+
+    No run tests the clips under WHOLE. A run tests the others if it does not use the
+    features that failed.
+    """
+    tested = set(originals(cache.clips)["clip_id"])
+    names = (WHOLE, *cache.features)
+    failed = {
+        name: clips & tested
+        for name, clips in failed_clips(cache.folder).items()
+        if name in names
+    }
+    return {name: clips for name, clips in failed.items() if clips}
 
 
 def of_categories(found: Findings) -> bool:

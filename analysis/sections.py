@@ -12,19 +12,19 @@ differ clearly from the best of the ranking.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from featurestack.analysis import error_browser as browser
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
-from featurestack.analysis.data_section import clips_by_fold, data_facts
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import ReportJob
-from featurestack.analysis.run_section import submit_comparison, submit_run
-from featurestack.analysis.runs import Problem
+from featurestack.analysis.report_warnings import failures
+from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.tables import (
     accuracy_by_recording,
     classes_shown,
@@ -34,8 +34,24 @@ from featurestack.analysis.tables import (
     tag_errors,
 )
 from featurestack.commandline import rooms
-from featurestack.commandline.quantities import percent, plural
+from featurestack.commandline.quantities import (
+    count,
+    counted,
+    duration,
+    percent,
+    plural,
+    rounded,
+    size,
+)
 from featurestack.features_cache import Cache
+from featurestack.features_cache.side_files import WHOLE
+from featurestack.features_cache.table import (
+    by_label,
+    classes_in,
+    has_windows,
+    originals,
+)
+from featurestack.scores.calibration import reliability
 
 # columns of the comparison: of the data frame, heading, kind of cell
 COSTS = (
@@ -45,6 +61,19 @@ COSTS = (
     ("extraction_seconds", "Extraction", "seconds"),
     ("extraction_megabytes", "Cache MB", "count"),
 )
+RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
+# most sets in a figure that has a row for each set; the page's table has all runs
+SETS_SHOWN = 24
+# column -> its heading among the facts of a run
+SCORES = {
+    "macro_auroc": "Macro AUROC",
+    "lwlrap": "lwlrap",
+    "macro_f1": "Macro F1",
+    "log_loss": "Log loss",
+}
+SETS_BY_CLASS = 10  # rows of the figure of recalls
+# kind of ablation -> its figure's file
+STEMS = {"features": "additions", "augmentation": "augmentation"}
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
 
@@ -98,6 +127,58 @@ def comparison(page: PageInputs) -> Section:
     }
     values |= first_screen_values(found)
     return Section("comparison", "Comparison", values=values)
+
+
+def submit_comparison(writer: FigureWriter, found: Findings) -> None:
+    """Submit the figures of several runs; with PAPER=1 also those that the page shows
+    in HTML.
+
+    A figure of intervals is left out if no row has an interval.
+    """
+    rows = pd.DataFrame(found.rows)
+    shown = rows[:SETS_SHOWN]
+    if writer.for_print:
+        columns = {
+            "label": "name",
+            "accuracy": "estimate",
+            "accuracy_low": "low",
+            "accuracy_high": "high",
+        }
+        intervals = shown.rename(columns=columns).assign(
+            filled=shown["verdict"] != "tied"
+        )
+        if intervals["low"].notna().any():
+            writer.submit(
+                "accuracy_by_set",
+                intervals=intervals,
+                line=found.chance,
+                label=f"{found.score}, %",
+            )
+    if len(rows) > 1 and "recall_by_class" in found.tables:
+        best_run = found.runs[0]
+        classes = [best_run.classes[place] for place in best_run.class_order]
+        recall = found.tables["recall_by_class"].pivot_table(
+            "recall", "run", "class", sort=False
+        )
+        first = shown[:SETS_BY_CLASS]
+        recall = recall.reindex(index=first["run"], columns=classes)
+        recall = recall.set_axis(first["label"])
+        writer.submit("recall_by_set", recall=recall)
+    ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
+    for kind, pairs in ablations.groupby("kind", sort=False):
+        gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
+        if gains["model"].nunique() == 1:
+            gains["name"] = gains["name"].str.replace(
+                f" ({gains['model'].iloc[0]})", "", regex=False
+            )
+        gains["filled"] = gains["verdict"].str.startswith("clear")
+        if gains["low"].notna().any():
+            writer.submit(
+                "intervals",
+                STEMS[str(kind)],
+                intervals=gains,
+                label=f"points of {found.score}",
+            )
 
 
 def first_screen_values(found: Findings) -> dict[str, object]:
@@ -235,6 +316,76 @@ def run_figures(page: PageInputs) -> Section:
     return Section("runs", "Runs", tables=matrices)
 
 
+def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
+    """Fold -> mean learning curve of the seeds; empty without two epochs."""
+    by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
+    mean = by_epoch.mean().reset_index()
+    if mean["epoch"].nunique() <= 1:
+        return {}
+    return dict(list(mean.groupby("fold")))
+
+
+def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> None:
+    """Submit the figures of one run.
+
+    `best` adds the reliability diagram to a run of one label a clip, papers the
+    confusion matrix.
+    """
+    if history := fold_histories(run):
+        metric = run.task.metric
+        writer.submit(
+            "learning_curves",
+            f"{run.name}.curves",
+            history=history,
+            title=f"{metric.title} of the fold" if metric.pooled else metric.title,
+        )
+    if run.task.metric.errors == "confusion" and best:
+        # the predictions of all seeds together
+        target = np.tile(run.target, len(run.seeds))
+        together = run.probabilities.reshape(-1, len(run.classes))
+        writer.submit(
+            "reliability",
+            f"{run.name}.reliability",
+            **reliability(target, together, RELIABILITY_BINS),
+        )
+    if run.task.metric.errors == "confusion" and writer.for_print:
+        matrix = confusion_by_category(run)
+        writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
+
+
+def run_facts(run: Run, row: Row) -> dict[str, str]:
+    """Facts of one run that are known: heading -> text; `row` as in `Findings`."""
+    model = run.model
+    if pd.notna(row["parameters"]):
+        model += f", {count(row['parameters'])} parameters"
+    machine: list[str | None] = []
+    if run.trained:
+        at = run.trained.machine
+        machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
+        if run.trained.computed:
+            machine.append(run.trained.computed.precision)
+    balanced = row.get("balanced_accuracy", np.nan)
+    unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
+    scores = {
+        heading: rounded(row[name])
+        for name, heading in SCORES.items()
+        if pd.notna(row.get(name, np.nan))
+    }
+    seconds = row["fold_seconds"]
+    seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
+    facts = {
+        "Balanced accuracy": f"{percent(balanced)} %" if unlike else "",
+        **scores,
+        "Folds": f"{row['n']} of {len(run.config.folds)}",
+        "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.foreign else seeds,
+        "Protocol": run.protocol,
+        "Model": "" if run.foreign else model,
+        "Training, per fold": duration(seconds) if pd.notna(seconds) else "",
+        "Machine": ", ".join(filter(None, machine)),
+    }
+    return {heading: text for heading, text in facts.items() if text}
+
+
 def data(page: PageInputs) -> Section | None:
     """The dataset: facts, and the clips of each class and fold."""
     if page.cache is None:
@@ -245,6 +396,54 @@ def data(page: PageInputs) -> Section | None:
         tables={"clips": clips_by_fold(page.cache)},
         values={"data_facts": data_facts(page.cache)},
     )
+
+
+def data_facts(cache: Cache) -> dict[str, str]:
+    """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
+    clips = originals(cache.clips)
+    files = cache.folder.glob("*.h5")
+    used = sum(file.stat().st_size for file in files if file.is_file())
+    copies = len(cache.clips) - len(clips)
+    failed = failures(cache)
+    untested = len(failed.pop(WHOLE, ()))
+    single = ", ".join(
+        f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items()
+    )
+    groups = plural(cache.groups or "source recording")
+    each = ""
+    if not cache.groups and clips["group"].is_unique:
+        each = ", each clip counted as one"
+    drawn = (cache.folder.parent / "folds.csv").exists()
+    own = "" if drawn else ", the dataset's own"
+    of_recordings = ""
+    if has_windows(clips):
+        of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"
+    altered = f" and {copies:,} altered copies" if copies else ""
+    return {
+        "Clips": f"{len(clips):,}{of_recordings}{altered}",
+        "Classes": str(len(classes_in(clips))),
+        "Clips that failed": (
+            f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""
+        ),
+        "Features that failed": (
+            f"{single}; a run without the feature tests these clips" if single else ""
+        ),
+        groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
+        "Folds": f"{clips['fold'].nunique()}{own}",
+        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
+        + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
+        "Features cached": f"{len(cache.features)}, {size(used)}",
+        # the name alone: the page is passed on, its machine's folders are not
+        "Source": Path(str(cache.settings.get("source", ""))).name,
+    }
+
+
+def clips_by_fold(cache: Cache) -> pd.DataFrame:
+    """The clips of each class in each fold, by category, then by class."""
+    each = by_label(originals(cache.clips))
+    counts = pd.crosstab([each["category"], each["label"]], each["fold"])
+    counts = counts.droplevel(0).rename(index={"": "(none)"})
+    return counts.rename(columns=lambda fold: f"fold{fold}").reset_index()
 
 
 def sections_of_rooms(page: PageInputs) -> list[Section | None]:

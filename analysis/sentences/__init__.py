@@ -15,9 +15,7 @@ from featurestack.commandline.registry import Registry
 
 SENTENCES: Registry[Callable[..., str]] = Registry(
     "sentence",
-    others=[
-        f"featurestack.analysis.sentences.{name}" for name in ("method", "comparison")
-    ],
+    others=["featurestack.analysis.sentences.comparison"],
 )
 NAMED = 3  # names in a list before "and 6 more"
 

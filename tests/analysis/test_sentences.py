@@ -7,8 +7,7 @@ import pytest
 
 from featurestack.analysis.report_warnings import Artefacts
 from featurestack.analysis.sentences import comparison
-from featurestack.analysis.sentences.method import media
-from featurestack.analysis.sentences.result import of_hundred
+from featurestack.analysis.sentences.result import media, of_hundred
 
 
 def two_runs(**facts):

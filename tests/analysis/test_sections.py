@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featurestack.analysis.data_section import data_facts
+from featurestack.analysis.sections import data_facts
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.side_files import write_failures
 
