@@ -18,12 +18,7 @@ from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.scores.calibration import (
-    calibration_error,
-    calibration_floor,
-    cross_fitted_temperatures,
-    scaled,
-)
+from featurestack.scores.calibration import calibration_error, calibration_floor
 from featurestack.scores.metrics import Floats, most_confused
 from featurestack.scores.ranking_metric import INTERVALS
 
@@ -70,28 +65,16 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def calibration_scores(run: Run) -> dict[str, float]:
-    """The expected calibration error, its floor (the error of a perfectly calibrated
-    model with the same confidences), the error with each fold's logits divided by the
-    temperature of the other folds, and the temperature for new audio, fitted to all
-    folds; folds pooled, means over the seeds.
+    """The expected calibration error, and its floor: the error of a perfectly
+    calibrated model with the same confidences; folds pooled, means over the seeds.
     """
     target = run.labels.argmax(axis=1)
-    rows = []
-    for before in run.probabilities:
-        after = np.empty_like(before)
-        temperatures, new = cross_fitted_temperatures(target, before, run.folds)
-        for fold, temperature in temperatures.items():
-            tested = run.folds == fold
-            after[tested] = scaled(before[tested], temperature)
-        rows.append(
-            {
-                "calibration_error": calibration_error(target, before),
-                "calibration_floor": calibration_floor(before),
-                "calibration_scaled": calibration_error(target, after),
-                "calibration_temperature": new,
-            }
-        )
-    return pd.DataFrame(rows).mean().to_dict()
+    errors = [calibration_error(target, seed) for seed in run.probabilities]
+    floors = [calibration_floor(seed) for seed in run.probabilities]
+    return {
+        "calibration_error": float(np.mean(errors)),
+        "calibration_floor": float(np.mean(floors)),
+    }
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:

@@ -44,26 +44,12 @@ def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
 
 
 def fit_temperature(target: Ints, probabilities: Probabilities) -> float:
-    """The temperature of the least log loss on clips that trained no model."""
-    return _least(_losses(target, probabilities))
-
-
-def cross_fitted_temperatures(
-    target: Ints,
-    probabilities: Probabilities,
-    folds: Ints,
-) -> tuple[dict[int, float], float]:
-    """fold -> temperature, fitted to the clips of the other folds; and that of all."""
-    losses = _losses(target, probabilities)
-    temperatures = {}
-    for fold in np.unique(folds):
-        others = folds != fold
-        temperatures[int(fold)] = _least(losses[:, others])
-    return temperatures, _least(losses)
-
-
-def _losses(target: Ints, probabilities: Probabilities) -> Floats:
-    """(temperatures, N) log loss of each clip at each of TEMPERATURES."""
+    """The temperature of the least log loss on clips that trained no model: at the
+    vertex of the parabola through the least tried one and its neighbours; 1 if there
+    are fewer clips than FEWEST_CLIPS.
+    """
+    if len(target) < FEWEST_CLIPS:
+        return 1.0
     clips = np.arange(len(target))
     positive = np.maximum(probabilities, SMALLEST_PROBABILITY, dtype=np.float64)
     logits = np.log(positive)
@@ -72,20 +58,9 @@ def _losses(target: Ints, probabilities: Probabilities) -> Floats:
     losses = []
     for temperature in TEMPERATURES:
         total = np.exp(logits / temperature).sum(axis=1)
-        losses.append(np.log(total) - of_true_class / temperature)
-    return np.stack(losses)
-
-
-def _least(losses: Floats) -> float:
-    """The temperature at the vertex of the parabola through the least mean loss and its
-    neighbours; 1 if there are fewer than FEWEST_CLIPS.
-    """
-    if losses.shape[1] < FEWEST_CLIPS:
-        return 1.0
-    means = losses.mean(axis=1)
-    inside = np.clip(means.argmin(), 1, len(means) - 2)
-    place = int(inside)
-    below, least, above = means[place - 1 : place + 2]
+        losses.append((np.log(total) - of_true_class / temperature).mean())
+    place = int(np.clip(np.argmin(losses), 1, len(losses) - 2))
+    below, least, above = losses[place - 1 : place + 2]
     curvature = below - 2 * least + above
     step = 0.0
     if curvature > 0:

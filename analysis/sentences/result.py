@@ -374,12 +374,6 @@ def calibrated(f: Findings) -> str:
         f" {rounded(least)}"
     )
     text += ", so no miscalibration can be shown." if error <= least else "."
-    scaled = f.best["calibration_scaled"]
-    if pd.notna(scaled):
-        text += (
-            " Temperature scaling, fitted on the other folds, makes it"
-            f" {rounded(scaled)}."
-        )
     return text
 
 
@@ -396,9 +390,7 @@ def media(wrong: int, embedded: int, total: int, linked: int) -> str:
         )
     if not wrong:
         return "Every run predicted every clip correctly."
-    if embedded == wrong:
-        of_all = "every clip" if wrong > 1 else "the one clip"
-    else:
-        of_all = f"{embedded} of the {counted(wrong, 'clip')}"
-    text = f"The page contains the audio of {of_all} that some run predicted wrongly"
-    return text + ("; others play where the page was made." if linked else ".")
+    return (
+        f"The page contains the audio of {embedded:,} of the {wrong:,} clips that some"
+        " run predicted wrongly; others play where the page was made."
+    )
