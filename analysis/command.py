@@ -42,6 +42,7 @@ def analysis(options: AnalysisOptions) -> int:
             "report:"
             f" {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}"
         )
-        print(f"next:   {built.next_command}")
+        if built.next_command:
+            print(f"next:   {built.next_command}")
         whole &= built.whole
     return 0 if whole else 1

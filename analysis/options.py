@@ -1,5 +1,6 @@
 """Options of `make analysis`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featurestack.commandline.options import (
@@ -63,6 +64,12 @@ class AnalysisAddition(Options):
     ) -> str:
         """Write further files of the report, and return the methods for its page."""
         return ""
+
+    def proposal(self, given: Sequence[str]) -> tuple[str, str] | None:
+        """A command to propose if nothing else is left to do, and its reason; `given`
+        names the dataset and the folders.
+        """
+        return None
 
     def prepared(self, options: AnalysisOptions) -> AnalysisOptions:
         """The options of the report; runs may be written before it."""

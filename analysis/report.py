@@ -70,7 +70,6 @@ NEXT = {
     "different": "tries other features: none of these is clearly better than chance",
     "network": "a small network on the same features",
     "predict": "predicts new recordings",
-    "paper": "writes figures, tables and a methods paragraph for a paper",
 }
 
 
@@ -96,8 +95,13 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     inputs = PageInputs(job, options, writer, found, cache, features)
     sections = page_sections(inputs)
     writer.close()
-    proposals = [section.proposal for section in sections]
-    proposal = next(filter(None, proposals), None) or propose(inputs, checked)
+    words = without(job.given, "RUN")
+    proposals = [
+        *(section.proposal for section in sections),
+        propose(inputs, checked),
+        *(added.proposal(words) for added in options.of_rooms),
+    ]
+    proposal = next(filter(None, proposals), ("", ""))
     built = write_page(inputs, sections, proposal)
     printed = asdict(built)
     del printed["page"], printed["fresh"]
@@ -145,16 +149,11 @@ def findings_of(
 
 def propose(
     inputs: PageInputs, checked: Sequence[Attributes] | None
-) -> tuple[str, str]:
-    """The next command to propose, and its reason."""
-    cache = inputs.cache
-    if (
-        not cache
-        and inputs.found.runs
-        and all(run.foreign for run in inputs.found.runs)
-    ):
-        words = without(inputs.job.given, "RUN")
-        return make_command("analysis", *words, "PAPER=1"), NEXT["paper"]
+) -> tuple[str, str] | None:
+    """The next command to propose, and its reason; None if nothing is left to do."""
+    cache, runs = inputs.cache, inputs.found.runs
+    if runs and not cache and all(run.foreign for run in runs):
+        return None
     state = State(given=without(inputs.job.given, "RUN"))
     if cache:
         paths = cache.clips["path"]
@@ -176,7 +175,7 @@ def propose(
             of_clips=has_clips(cache),
         )
     command, kind = next_step(with_ranking(state, inputs.found))
-    return command, NEXT[kind]
+    return (command, NEXT[kind]) if command else None
 
 
 def with_ranking(state: State, found: Findings) -> State:
@@ -267,7 +266,7 @@ def write_page(
         page=job.folder / PAGE,
         headline=printed_headline(found),
         remarks=remarks,
-        next_command=f"{command}   ({reason})",
+        next_command=f"{command}   ({reason})" if command else "",
         whole=not any(problem.kind == "damaged" for problem in problems),
         state=found.state,
         best=found.main.best.name if found.main else "",

@@ -83,16 +83,16 @@ def case(meaning, runs, kind, command, clips=200, **situation):
         case(
             "without audio nothing is extracted",
             CHANCE,
-            "paper",
-            "make analysis DATASET=made RUNS=elsewhere PAPER=1",
+            "",
+            "",
             frames=TRIED,
             audio=False,
         ),
         case(
             "no network follows a linear model of vectors",
             of_sets(model="linear", a=0.8),
-            "paper",
-            "make analysis DATASET=made RUNS=elsewhere PAPER=1",
+            "",
+            "",
             frames={"a": 1},
             audio=False,
         ),
@@ -123,7 +123,7 @@ def case(meaning, runs, kind, command, clips=200, **situation):
 )
 def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):
     assert proposed(made(*runs, clips=clips), **situation) == (command, kind)
-    assert NEXT[kind]
+    assert not kind or NEXT[kind]
 
 
 def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):

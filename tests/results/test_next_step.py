@@ -69,8 +69,8 @@ def test_many_features_are_not_typed_out():
         ),
         (
             {"chosen": "a/own-linear", "audio": False},
-            "paper",
-            "make analysis DATASET=a RUNS=r PAPER=1",
+            "",
+            "",
         ),
     ],
 )
