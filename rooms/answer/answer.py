@@ -460,7 +460,9 @@ def conclude(
         lines.append(section.recommended(config, chance=chance))
     lines.append(section.surer(names, question.cache))
     lines.append(section.alone(alone, scores.clips.plan.task.metric.title))
-    lines += [f"report: {built.page.resolve()}", f"next:   {built.next_command}"]
+    lines.append(f"report: {built.page.resolve()}")
+    if built.next_command:
+        lines.append(f"next:   {built.next_command}")
     return Answer(
         built=built,
         score=score,

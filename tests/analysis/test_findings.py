@@ -85,7 +85,7 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
 
 def document(found):
     """The LaTeX document's text."""
-    given = {"methods": "", "figures": [], "title": "", "works": {}}
+    given = {"methods": "", "figures": [], "published": "", "works": {}}
     return page.render("document.tex", f=found, **given)
 
 

