@@ -109,8 +109,6 @@ class Findings:
     detectable: float = np.nan
     # recordings that a verdict takes; 0 if there are enough, or if unknown
     recordings_needed: int = 0
-    # sentences on fields of the names that may be speakers, sites or devices
-    fields: Sequence[str] = ()
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`

@@ -137,13 +137,10 @@ def findings_of(
         groups=cache.groups if cache else "",
     )
     evidence = Evidence(found, results.runs, cache, features, checked or [])
-    priced = any(evidence.of_check("price"))
     return replace(
         found,
         problems=[*found.problems, *outdated],
         warnings=find_warnings(evidence),
-        # the price that check measured says more than a suspicion
-        fields=cache.fields if cache and not priced else (),
     )
 
 

@@ -263,11 +263,6 @@ class Cache(IndexSettings):
         samples = max(self.samples, 1)
         return np.where(sounding > 0, np.minimum(sounding / samples, 1), 1.0)
 
-    @property
-    def fields(self) -> list[str]:
-        """Sentences on fields of file names that may be speakers or sites."""
-        return str(self.settings.get("fields", "")).splitlines()
-
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
         """The published test fold if these clips have it, else all their folds."""
         folds = sorted(int(fold) for fold in clips["fold"].unique())

@@ -139,7 +139,6 @@ def load(options: SourceOptions) -> Dataset:
         "audio_channel": _channel(options, settings) or None,
         "published_test": listing.published_test if as_published else None,
         "groups": groups or None,
-        "fields": "\n".join(sentences) or None,
     }
     with_copies = options.with_copies(table)
     return Dataset(

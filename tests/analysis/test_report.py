@@ -221,27 +221,6 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
 
-WHAT = "by clip 95.7, by field 2 65.0 %"
-PRICE = {"kind": "price", "severity": "warning", "what": WHAT, "names": ["field 2"]}
-
-
-@pytest.mark.parametrize("measured", [False, True])
-def test_a_suspected_field_is_a_note_and_its_measured_price_a_warning_instead(
-    workshop, tmp_path, measured
-):
-    shutil.copytree(workshop.root / "data", tmp_path / "data")
-    cache = tmp_path / "data" / "tones" / "features"
-    table, settings = read_index(cache)
-    sentence = "field 2 of the names has 6 values: speakers? GROUP='_(.*)_'"
-    refresh(cache, table, settings | {"fields": sentence})
-    write_check(cache, complete(workshop.table), [PRICE] * measured)
-    options = within(tmp_path) | {"runs": workshop.root / "runs"}
-    page = build(workshop.options(**options)).page.read_text()
-    header, rest = page.split("</header>")
-    assert (WHAT.replace(" %", "\u00a0%") in header) is measured
-    assert "speakers?" not in header and ("speakers?" in rest) is not measured
-
-
 def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
     for name in ("runs", "data"):
         shutil.copytree(workshop.root / name, tmp_path / name)
