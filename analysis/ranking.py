@@ -120,11 +120,6 @@ class Ranking(Compared):
         return setting(run, trained, {"tag"})
 
     @property
-    def of_features(self) -> bool:
-        """Whether the runs differ in their feature sets alone."""
-        return len(self.alike) == len(self.runs)
-
-    @property
     def metric(self) -> RankingMetric:
         """The score by which they are ranked."""
         return self.best.task.metric

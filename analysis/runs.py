@@ -21,7 +21,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import SURROGATE
 from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import originals
 from featurestack.results.config import (
@@ -214,14 +213,11 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
     problems: list[Problem] = []
     for folder in folders:
         try:
-            if SURROGATE.search(folder.name):
-                raise RequestError("the folder's name is not UTF-8: rename it")
             run = read_run(folder, problems)
             if run:
                 families.setdefault(folder.config.family, []).append(run)
         except (RequestError, OSError) as error:
-            name = folder.name.encode(errors="backslashreplace").decode()
-            problems.append(Problem(name, str(error), "damaged"))
+            problems.append(Problem(folder.name, str(error), "damaged"))
     return Results(
         [merge_seeds(seeds, problems) for seeds in families.values()], problems
     )
@@ -285,11 +281,6 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
     config = folder.config
     checkpoints = {}
     parts = dict(iter(clips.groupby("selection", sort=False)))
-    if len({len(part) for part in parts.values()}) > 1:
-        raise RequestError(
-            "some of its clips have predictions of the best epoch, and some have none:"
-            " train this run again under another TAG"
-        )
     for name, part in parts.items():
         probabilities = part[list(folder.classes)].to_numpy(float)
         if not folder.task.multilabel:  # without the rounding of the file
