@@ -147,7 +147,7 @@ reports/                         analysis
 """
 LOADED = (
     "librosa pandas matplotlib.pyplot sklearn.linear_model torch"
-    " featurestack.pipeline.extract featurestack.train.run featurestack.predict.clips"
+    " featurestack.pipeline.extract featurestack.train.run featurestack.predict.files"
     " featurestack.analysis.report"
 )
 

@@ -63,8 +63,8 @@ COMMANDS = {
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
     "predict": Command(
-        "featurestack.predict.command:predict",
-        "featurestack.train.options:PredictOptions",
+        "featurestack.predict.command:predict_audio",
+        "featurestack.predict.options:PredictOptions",
         "Predict the classes of new audio by a trained run.",
     ),
     "verify": Command(
@@ -73,8 +73,8 @@ COMMANDS = {
         "Check a cache for damage; RUN= compares a run's predictions with its weights.",
     ),
     "bundle": Command(
-        "featurestack.predict.bundle:make_bundle",
-        "featurestack.train.options:BundleOptions",
+        "featurestack.predict.make_bundle:make_bundle",
+        "featurestack.predict.options:BundleOptions",
         "Write one file with the weights and configuration that prediction needs.",
     ),
     "runs": Command(

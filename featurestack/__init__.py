@@ -56,7 +56,7 @@ __all__ = [
 ]
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
-    "Model": "featurestack.predict.service",
+    "Model": "featurestack.predict.model",
     "alter": "featurestack.pipeline.copies",
     "feature": "featurestack.pipeline.features",
     "model": "featurestack.train.models.architecture",

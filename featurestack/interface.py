@@ -337,14 +337,12 @@ def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.Data
         fs.predict_audio(run, ["dog.wav", "rain.flac"])
     """
     from featurestack.predict.files import predict_files
-    from featurestack.predict.predictor import Predictor
+    from featurestack.predict.model import Model
 
     for file in files:
         if not Path(file).is_file():
             raise RequestError(f"{file}: there is no such file")
-    answers = predict_files(
-        Predictor.load(trained), {str(file): Path(file) for file in files}
-    )
+    answers = predict_files(Model(trained), {str(file): Path(file) for file in files})
     return answers.reset_index(names="file")
 
 

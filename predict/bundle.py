@@ -11,7 +11,6 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +21,6 @@ from torch import nn
 
 from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.quantities import counted, size
-from featurestack.results import folders
 from featurestack.results.config import (
     BundleConfig,
     ChoiceConfig,
@@ -34,11 +31,9 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
 from featurestack.scores.tasks.registry import task_of
-from featurestack.storage.own_files import own_file
 from featurestack.train.augment import parse_augment, trained_shape, views
 from featurestack.train.checkpoint import (
     State,
-    as_bytes,
     load,
     load_weights,
     not_finite,
@@ -47,10 +42,8 @@ from featurestack.train.checkpoint import (
 from featurestack.train.compute import Compute
 from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
-from featurestack.train.options import BundleOptions, refuse_inside
 
 BUNDLE_FORMAT = 4
-RECORD = ".bundle.json"  # names the files that `bundle` writes
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # largest allowed difference between a recomputed probability and predictions.csv
 AGREES = 1e-3
@@ -206,28 +199,3 @@ class RunModel:
     def views(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
         """The views of each clip whose predictions are averaged (TTA)."""
         return views(x, self.augmenter, self.config.options.tta, self.input.timed)
-
-
-def make_bundle(options: BundleOptions) -> int:
-    """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
-    run = folders.select_one(options.runs, options.run)
-    file = options.out or Path(f"{run.name}.bundle.pt")
-    refuse_inside(file)
-    own = own_file(file, RECORD, "OUT")
-    if options.refit:
-        from featurestack.predict.refit import refit  # few need it
-
-        bundles = [Bundle(*refit(run, options.data))]
-        made = (
-            "one model of all folds' clips, without a score of its own (that of"
-            f" {run.name} is cross-validated)"
-        )
-    else:
-        bundles = [bundle_of_run(member) for member in members_of(run)]
-        folds = sum(len(bundle.folds) for bundle in bundles)
-        made = f"{counted(folds, 'fold')} of {counted(len(bundles), 'run')}"
-    runs = [{"config": asdict(each.config), "folds": each.folds} for each in bundles]
-    own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, "runs": runs})})
-    command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
-    print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
-    return 0

@@ -2,25 +2,128 @@
 loaded.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DatasetOptions
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import as_csv, text_table
+from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name
-from featurestack.predict.options import VerifyOptions
+from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.predict.options import PredictOptions, VerifyOptions, refuse_inside
 from featurestack.results import folders
-from featurestack.train.options import PredictOptions
+from featurestack.storage.own_files import own_file
+
+if TYPE_CHECKING:
+    from featurestack.predict.model import Model
+
+NO_ANSWER = "no answer"
+SHOWN = 5  # classes of a file that are printed, the most probable first
+RECORD = ".answers.json"  # names the files that `predict` wrote
+ENDINGS = (".csv", ".json")  # that OUT may have
 
 
-def predict(options: PredictOptions) -> int:
-    """Predict the classes of new audio by a trained run."""
-    needed = options.audio is not None or options.elsewhere
-    if needed and not Path(options.run).is_file():
+def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
+    """Print a row for each answer: its place, then its most probable classes."""
+    places = [name for name in ("file", "start", "end") if name in table]
+    rows = []
+    for _, row in table.iterrows():
+        best = row[classes].astype(float).nlargest(SHOWN)
+        cells = [f"{name} {p:.3f}" for name, p in best.items()]
+        if tags:
+            cells = [row["predicted"] or "none", *cells]
+        elif not row["predicted"]:
+            cells = [NO_ANSWER] + [""] * (len(cells) - 1)
+        rows.append([*row[places], *cells])
+    ranks = [f"{rank}." for rank in range(1, min(SHOWN, len(classes)) + 1)]
+    predicted = ["predicted"] if tags else []
+    print(text_table(rows, [*places, *predicted, *ranks]))
+
+
+def as_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
+    """Every probability as CSV, or as JSON."""
+    if ending == ".csv":
+        return as_csv(table)
+    probabilities = table[classes].to_dict("records")
+    rows = table.drop(columns=classes).assign(probabilities=probabilities)
+    return json.dumps(rows.to_dict("records"), indent=1) + "\n"
+
+
+def predict_audio(options: PredictOptions) -> int:
+    """Predict the classes of new audio by a trained model, or score it on another
+    dataset; 1 if a file could not be read.
+    """
+    refuse_inside(options.out)
+    for added in options.of_rooms:
+        if (answered := added.answered()) is not None:
+            return answered
+    if options.audio is None and not options.elsewhere:
+        raise RequestError(
+            "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
+        )
+    if not Path(options.run).is_file():
         dataset = "" if options.elsewhere else dataset_name(options.dataset)
         folders.select_one(options.runs, options.run, dataset)
-    from featurestack.predict.clips import predict_audio
+    if options.audio is None:
+        from featurestack.predict.labelled import score_elsewhere  # few need it
 
-    return predict_audio(options)
+        return score_elsewhere(options)
+    from featurestack.predict.files import trained_clips  # loads torch
+    from featurestack.predict.model import Model
+
+    model = Model.open(options)
+    files = find_recordings(options.audio)
+    tell(f"predicted by {model.title}")
+    trained = trained_clips(model.config.dataset, options.data, files)
+    if trained:
+        name, clip = next(iter(trained.items()))
+        share = f"{len(trained)} of {counted(len(files), 'file')}"
+        tell(
+            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
+            " of these files are no score, and new audio is predicted less well"
+        )
+    predict = model.task.stages.predict() or predict_clips
+    status: int = predict(options, model, files)
+    return status
+
+
+def predict_clips(
+    options: PredictOptions, model: "Model", files: Mapping[str, Path]
+) -> int:
+    """Print the classes of the beginnings of files, or of windows through them."""
+    from featurestack.predict.files import predict_files, predict_recordings
+
+    for added in options.of_rooms:
+        added.refuse_clips()
+    own = None
+    if options.out:
+        if options.out.suffix not in ENDINGS:
+            raise RequestError(
+                f"OUT={options.out}: expected a file ending in .csv or .json"
+            )
+        own = own_file(options.out, RECORD, "OUT")
+    named = {str(file): file for file in files.values()}
+    if options.hop:
+        table = predict_recordings(model, named, options.window, options.hop)
+    elif options.window:
+        raise RequestError(
+            "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
+        )
+    else:
+        table = predict_files(model, named).reset_index(names="file")
+    if len(table):
+        show(table, model.classes, tags=model.task.multilabel)
+    if own and options.out:
+        text = as_text(table, model.classes, options.out.suffix)
+        own.write({options.out.name: text})
+    return int(table["file"].nunique() < len(files))
 
 
 def verify(options: VerifyOptions) -> int:

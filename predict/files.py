@@ -1,5 +1,6 @@
-"""Predictions for the beginnings of audio files, and what a reader of them must know:
-files that were trained on, that cannot be read, or that have a lower rate.
+"""Predictions for audio files: for their beginnings, or for windows through long
+recordings; and what a reader of them must know: files that were trained on, that cannot
+be read, or that have a lower rate.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import cache_folder
@@ -17,11 +19,11 @@ from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import is_cache
 from featurestack.features_cache.table import has_windows
 from featurestack.pipeline import audio
-from featurestack.predict.predictor import Predictor, Samples
+from featurestack.predict.model import TOLERANCE, Model
+from featurestack.predict.samples import Samples, resampled, windows_of
 from featurestack.storage.files import content_hash
 
-# seconds that a file may be longer without a note: MP3 and Ogg add some
-TOLERANCE = 0.1
+TIME_DIGITS = 6  # decimals of seconds: finer than a sample
 
 
 def trained_clips(
@@ -46,7 +48,7 @@ def trained_clips(
 
 
 def predict_files(
-    model: Predictor,
+    model: Model,
     files: Mapping[str, Path],
     places: Mapping[str, audio.Span] = MappingProxyType({}),
 ) -> pd.DataFrame:
@@ -55,7 +57,7 @@ def predict_files(
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
 
-    A row of the table, indexed by key, has `predicted` (see `Predictor.predict`) and a
+    A row of the table, indexed by key, has `predicted` (see `Model.answers`) and a
     probability for each class. Files that cannot be read are left out, and named.
     """
     rate = model.sample_rate
@@ -83,7 +85,7 @@ def predict_files(
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
 
-    answers = [*model.predict(clips())]
+    answers = [*model.answers(clips())]
     values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
     table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
     table.insert(0, "predicted", [text for _, _, text in answers])
@@ -122,3 +124,58 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> None:
         tell(f"{file}: {reason}")
     if failures:
         tell(f"{len(failures)} of {total} files could not be read")
+
+
+def window_and_step(model: Model, window: float, hop: float) -> tuple[int, int]:
+    """The samples of a window, and from one to the next; RequestError if audio between
+    them would be left out.
+    """
+    rate = model.sample_rate
+    samples = model.window_samples(window)
+    if hop > samples / rate:
+        raise RequestError(
+            f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
+        )
+    return samples, max(1, round(hop * rate))
+
+
+def predict_recordings(
+    model: Model, recordings: Mapping[str, Path], window: float, hop: float
+) -> pd.DataFrame:
+    """A row for each window of `window` seconds, one every `hop` seconds: file, start,
+    end, `predicted` (see `Model.answers`), and a probability for each class.
+    Recordings that cannot be read are left out, and named.
+    """
+    rate = model.sample_rate
+    samples, step = window_and_step(model, window, hop)
+    rates = {}
+    failures = {}
+
+    def windows() -> Iterator[tuple[tuple[str, float, float], Samples]]:
+        for name, file in recordings.items():
+            try:
+                info = audio.file_info(file)
+                rates[file] = info.sample_rate
+                blocks = audio.blocks(file, model.audio_channel)
+                blocks = resampled(blocks, info.sample_rate, rate)
+                seconds = info.frames / info.sample_rate
+                after_first = max(0.0, seconds * rate - samples)
+                for (start, end), y in progress(
+                    windows_of(blocks, rate, samples, step),
+                    total=1 + int(np.ceil(after_first / step)),
+                    label=f"{file.name} ({duration(seconds)})",
+                    unit="windows",
+                ):
+                    yield (name, round(start, TIME_DIGITS), round(end, TIME_DIGITS)), y
+            except audio.AudioError as error:
+                failures[file] = str(error)
+
+    answers = [*model.answers(windows())]
+    tell_low_rates(rates, rate)
+    tell_failures(failures, len(recordings))
+    table = pd.DataFrame([key for key, *_ in answers], columns=["file", "start", "end"])
+    table["predicted"] = [text for *_, text in answers]
+    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
+    table = pd.concat([table, pd.DataFrame(values, columns=model.classes)], axis=1)
+    unread = [name for name, file in recordings.items() if file in failures]
+    return table[~table["file"].isin(unread)]

@@ -28,19 +28,21 @@ from featurestack.features_cache.table import (
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.files import predict_files, trained_clips
-from featurestack.predict.predictor import Predictor
+from featurestack.predict.model import Model
+from featurestack.predict.options import PredictOptions
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.base import Task
-from featurestack.train.options import PredictOptions
+from featurestack.scores.tasks.registry import require_clips
 
 
 def score_elsewhere(options: PredictOptions) -> int:
     """Write a run of DATASET and print its score; 1 if a file was unreadable."""
-    model = Predictor.open(replace(options, dataset=""))
+    model = Model.open(replace(options, dataset=""))
     run = model.run
     if run is None:
         raise RequestError("DATASET= scores a run: give its name, not a file")
+    require_clips(run.task, run.name)
     other = load_other(options, run)
     table, remarks = labelled_clips(other, run, options.data)
     tell(f"predicted by {model.title}")

@@ -51,7 +51,6 @@ RARE = {
     *(
         "featurestack.pipeline.datasets.esc50",
         "featurestack.train.own_loop",
-        "featurestack.predict.recordings",
     ),
     *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
 }
@@ -61,7 +60,7 @@ HEAVY = {
 }
 LOADS_NOT = {
     "featurestack.train.run": RARE,
-    "featurestack.predict.clips": OF_ROOMS,
+    "featurestack.predict.files": OF_ROOMS,
     "featurestack.pipeline.extract;"
     "from featurestack.pipeline.show_features import feature_table;"
     "feature_table(44100, 5.0)": (

@@ -8,24 +8,19 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
-    CHANNEL,
-    DataOptions,
     DatasetOptions,
     Extensible,
     Options,
-    ReportsOptions,
     RunsOptions,
     every_field,
     fields,
     option,
 )
 from featurestack.commandline.quantities import number_of, whole_number
-from featurestack.features_cache.names import is_cache
 from featurestack.results.training_options import Training
 
 of_networks = functools.partial(option, needs="steps")
@@ -148,111 +143,6 @@ class SweepOptions(Options):
         ]
 
 
-class ChosenRun(RunsOptions):
-    """One run."""
-
-    run: str = option("last", "a run's name, path or unique prefix, or last")
-
-
-class ComputingOptions(ChosenRun):
-    """One run, and the device that computes."""
-
-    device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
-    threads: str = option("auto", "threads of the network's arithmetic on a CPU")
-
-
-class TrainedOptions(ComputingOptions):
-    """A trained model, and the device that computes."""
-
-    run: str = option(
-        "last",
-        "a run's name, path or unique prefix, last, or a bundle's or an ONNX file",
-    )
-    dataset: str = option(
-        "", "dataset of the runs that RUN chooses from; all by default"
-    )
-    window: float = option(
-        0.0,
-        "seconds of audio in one prediction, padded like a short clip; 0 for the length"
-        " of a training clip, the median if many were padded",
-        least=0,
-    )
-    gate: float | None = option(
-        None,
-        "level in dB of full scale, such as -50; a window that is never louder gets no"
-        " answer",
-        least=-200,
-        most=0,
-    )
-    reject: float = option(
-        0.0, "probability below which there is no answer, such as 0.7", least=0, most=1
-    )
-
-
-class PredictOptions(TrainedOptions, DataOptions, ReportsOptions, Extensible):
-    """Classes of new audio, or the score on another dataset: DATASET= without AUDIO."""
-
-    example = "RUN=last AUDIO=recording.wav"
-
-    leading = ("audio", "run", "hop", "threshold", "out", "dataset")
-    audio: Path | None = option(
-        None, "audio file, or a folder of them with its sub-folders"
-    )
-    channel: int | None = option(
-        None,
-        "channel of files that have several: 1 for the first, 0 for the mean of all; by"
-        " default that of the run's dataset",
-        **CHANNEL,
-    )
-    hop: float = option(
-        0.0,
-        "seconds from one window to the next in a long recording; 0 predicts only its"
-        " beginning",
-        least=0,
-    )
-    threshold: str = option(
-        "",
-        "probability above which a class is predicted, for several labels and events:"
-        " 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else 0.5",
-    )
-    out: Path | None = option(
-        None,
-        "file of every probability, .csv or .json; of a run of events the folder of"
-        " detections and scores, by default that of the dataset in REPORTS",
-    )
-    of_rooms: tuple["PredictAddition", ...] = ()
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether DATASET is another dataset, on which the run is scored."""
-        return self.audio is None and bool(self.dataset)
-
-
-class PredictAddition(Options):
-    """Options that a room adds to those of `make predict`, and what they do."""
-
-    def answered(self) -> int | None:
-        """The exit status, if the room has done what these options ask; else None."""
-        return None
-
-    def refuse_clips(self) -> None:
-        """RequestError for options that apply to no model of clips."""
-
-
-class BundleOptions(ChosenRun, DataOptions):
-    """One file with the weights and configuration that prediction needs."""
-
-    example = "RUN=last OUT=model.pt"
-
-    refit: bool = option(
-        False,
-        "train one model on the clips of all folds instead of packing each fold's: a"
-        " fifth of the work for five folds, and no score of its own",
-    )
-
-    out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
-
-
 class RemoveOptions(RunsOptions):
     """Delete runs, after printing the number and size of their files."""
 
@@ -284,16 +174,3 @@ class ListOptions(Options):
         "runs",
         "folder of run folders, or several folders, each a run or a folder of runs",
     )
-
-
-def refuse_inside(out: Path | None) -> None:
-    """RequestError if OUT lies in a run folder or a cache."""
-    if out is None:
-        return
-    place = out.resolve()
-    for folder in (place, *place.parents):
-        if (folder / "run.json").is_file() or is_cache(folder):
-            raise RequestError(
-                f"OUT={out}: {folder} is a run or a cache, whose files stay as they"
-                " are: give another place"
-            )

@@ -52,7 +52,7 @@ from featurestack.storage.csv_files import number_of, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 if TYPE_CHECKING:
-    from featurestack.predict.predictor import Predictor
+    from featurestack.predict.model import Model
 
 FOLDER = "check"
 TABLE = "check.selections.txt"
@@ -119,7 +119,7 @@ def write_check(
     checks: int,
     files: Mapping[str, Path],
     seconds: Mapping[str, float],
-    model: "Predictor",
+    model: "Model",
     folder: Path,
 ) -> None:
     """Draw detections of `candidates` and write the folder `check` below `folder`.
@@ -165,7 +165,7 @@ def write_check(
     )
 
 
-def cut(file: Path, begin: float, until: float, model: "Predictor") -> bytes:
+def cut(file: Path, begin: float, until: float, model: "Model") -> bytes:
     """A WAV file of a part of a recording."""
     rate = model.sample_rate
     samples = round((until - begin) * rate)

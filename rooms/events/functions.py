@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from featurestack.commandline.errors import RequestError
 from featurestack.interface import takes
+from featurestack.predict.options import PredictOptions
 from featurestack.rooms.events.options import DetectionOptions, EventsCommand
-from featurestack.train.options import PredictOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +36,12 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
         fs.detections("recordings", run="last", tables="labels")
     """
     from featurestack.pipeline.datasets.layouts import find_recordings
-    from featurestack.predict.predictor import Predictor
+    from featurestack.predict.model import Model
     from featurestack.rooms.events.predict import find_detections
 
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
-    model = Predictor.open(options, clips=False)
+    model = Model.open(options)
     if model.task.name != "events":
         raise RequestError(
             f"{model.config.dataset} is a dataset of clips: detections are found by a"

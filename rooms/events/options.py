@@ -5,7 +5,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import DataOptions, Options, option
-from featurestack.train.options import PredictAddition
+from featurestack.predict.options import PredictAddition
 
 
 class TableOptions(Options):

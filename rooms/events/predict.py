@@ -21,7 +21,8 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
 from featurestack.predict.files import tell_failures, tell_low_rates
-from featurestack.predict.predictor import Predictor
+from featurestack.predict.model import Model
+from featurestack.predict.options import PredictOptions
 from featurestack.rooms.events import tables
 from featurestack.rooms.events.annotations import Annotations, read_events
 from featurestack.rooms.events.check import candidates, write_check
@@ -37,7 +38,6 @@ from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.scores import score_table, tally_all
 from featurestack.rooms.events.tested import score_lines
 from featurestack.storage.own_files import OwnFiles
-from featurestack.train.options import PredictOptions
 
 BATCH = 16  # pieces
 SCORES = "scores.csv"
@@ -46,7 +46,7 @@ MOST_SHOWN = 20  # detections of a recording that are printed
 
 
 def predict_recordings(
-    options: PredictOptions, model: Predictor, files: Mapping[str, Path]
+    options: PredictOptions, model: Model, files: Mapping[str, Path]
 ) -> int:
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
@@ -56,7 +56,7 @@ def predict_recordings(
 
 
 def find_detections(
-    options: PredictOptions, model: Predictor, files: Mapping[str, Path]
+    options: PredictOptions, model: Model, files: Mapping[str, Path]
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """The content of detections.csv, and failures; writes all tables."""
     if options.hop or options.window:
@@ -114,7 +114,7 @@ def find_detections(
 
 
 def frames_of(
-    model: Predictor,
+    model: Model,
     files: Mapping[str, Path],
     seconds: dict[str, float],
     problems: dict[str, str],
@@ -151,7 +151,7 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[st
     return [*main.values()]
 
 
-def rules_of(model: Predictor, threshold: str) -> dict[str, Rule]:
+def rules_of(model: Model, threshold: str) -> dict[str, Rule]:
     """The rule of each class; THRESHOLD replaces thresholds."""
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
     rules = {}
@@ -162,7 +162,7 @@ def rules_of(model: Predictor, threshold: str) -> dict[str, Rule]:
 
 
 def predict_frames(
-    model: Predictor, name: str, file: Path, seconds: float
+    model: Model, name: str, file: Path, seconds: float
 ) -> tuple[Frames, NDArray[np.float32]]:
     """The frames of one recording, and their probabilities (T, K), mean of folds."""
     pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
@@ -172,7 +172,7 @@ def predict_frames(
 
     def features() -> Iterator[list[NDArray[np.floating]]]:
         for start, end in zip(pieces["start"], pieces["end"]):
-            yield model.features(recording.window((start, end), model.sample_rate))
+            yield model.stored_values(recording.window((start, end), model.sample_rate))
 
     answers = []
     rest = iter(progress(features(), total=len(pieces), label=name, unit="pieces"))
@@ -205,7 +205,7 @@ def show_detections(name: str, detections: pd.DataFrame) -> None:
 
 
 def score(
-    model: Predictor,
+    model: Model,
     detections: pd.DataFrame,
     seconds: Mapping[str, float],
     annotations: Annotations,

@@ -9,21 +9,15 @@ latency is at most HOP plus that time.
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache import dataset_name
-from featurestack.predict.service import Model
-from featurestack.results.folders import select_one
-from featurestack.results.run_folder import RunFolder
+from featurestack.predict.model import Model
 from featurestack.rooms.live.options import ListenOptions
-from featurestack.train.compute import threads_of
 
 BLOCK = 0.05  # seconds of audio read at once
 SHOWN = 3  # classes of a line
@@ -76,14 +70,7 @@ def microphone(rate: int) -> Callable[[int], bytes]:
 
 def listen_live(options: ListenOptions) -> int:
     """Predict until the input ends; 1 if it held no audio."""
-    torch.set_num_threads(threads_of(options.threads))
-    trained: str | RunFolder = options.run
-    if not Path(options.run).is_file():
-        dataset = dataset_name(options.dataset)
-        trained = select_one(options.runs, options.run, dataset)
-    model = Model(
-        trained, device=options.device, reject=options.reject, gate=options.gate
-    )
+    model = Model.open(options)
     rate = options.sample_rate or model.sample_rate
     window = min(options.window or model.window, model.seconds)
     terminal = sys.stdin is None or sys.stdin.isatty()

@@ -1,7 +1,7 @@
 """`make listen` and its options."""
 
 from featurestack.commandline.options import option
-from featurestack.train.options import TrainedOptions
+from featurestack.predict.options import TrainedOptions
 
 
 class ListenOptions(TrainedOptions):

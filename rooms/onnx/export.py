@@ -39,6 +39,7 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
 )
+from featurestack.predict.options import refuse_inside
 from featurestack.results import folders
 from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
@@ -46,7 +47,6 @@ from featurestack.scores.metrics import SMALLEST_PROBABILITY
 from featurestack.scores.tasks.registry import require_clips
 from featurestack.storage.own_files import own_file
 from featurestack.train.network_input import Statistics
-from featurestack.train.options import refuse_inside
 
 OPSET = 18
 LENGTHS = (0.3, 1.0)  # shares of a clip's duration that compared clips fill

@@ -1,4 +1,4 @@
-"""The networks of an exported ONNX file, by onnxruntime, for `Predictor.load`.
+"""The networks of an exported ONNX file, by onnxruntime, for `predict.model.Model`.
 
 The file's metadata have the configuration, from which features are computed as for a
 bundle.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from featurestack.commandline.options import option
-from featurestack.train.options import ChosenRun
+from featurestack.predict.options import ChosenRun
 
 
 class ExportOptions(ChosenRun):

@@ -11,10 +11,11 @@ import torch
 
 import featurestack as fs
 from featurestack.predict import bundle
-from featurestack.predict.clips import predict_audio
+from featurestack.predict.command import predict_audio
+from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.train.options import BundleOptions, PredictOptions
 from tests.refusal import refused
 from tests.run_configs import ensemble_of
 from tests.train.little import Harmful
@@ -24,7 +25,7 @@ from tests.train.little import Harmful
 def file(sounding, tmp_path_factory):
     """A bundle of the run; tests only read it."""
     made = tmp_path_factory.mktemp("bundle") / "model.pt"
-    assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=made)) == 0
+    assert make_bundle(BundleOptions(run=str(sounding.path), out=made)) == 0
     return made
 
 
@@ -126,7 +127,7 @@ def test_no_file_of_a_run_is_replaced(sounding):
     weights = sounding.fold(1) / "last.pt"
     before = weights.read_bytes()
     with refused("is a run or a cache"):
-        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=weights))
+        make_bundle(BundleOptions(run=str(sounding.path), out=weights))
     assert weights.read_bytes() == before
 
 
@@ -135,6 +136,6 @@ def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path, cont
     mine = tmp_path / "mine.pt"
     mine.write_bytes(content)
     with refused("was not written by this command"):
-        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=mine))
+        make_bundle(BundleOptions(run=str(sounding.path), out=mine))
     assert mine.read_bytes() == content
-    assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=file)) == 0
+    assert make_bundle(BundleOptions(run=str(sounding.path), out=file)) == 0

@@ -14,13 +14,13 @@ import torch
 
 from featurestack.features_cache import Cache
 from featurestack.predict.bundle import bundle_of_run
-from featurestack.predict.clips import predict_audio
+from featurestack.predict.command import predict_audio
 from featurestack.predict.files import predict_files
-from featurestack.predict.predictor import Predictor
+from featurestack.predict.model import Model
+from featurestack.predict.options import PredictOptions
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
 from featurestack.train.checkpoint import load
-from featurestack.train.options import PredictOptions
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.refusal import refused
 from tests.train.little import execute
@@ -114,7 +114,7 @@ def test_audio_gets_the_predictions_that_training_has_from_the_cache(
     known = run.scored().set_index("clip_id")
     cache = Cache(folder / "data" / "little" / "features")
     paths = cache.clips.set_index("clip_id")["path"].map(Path)
-    answers = predict_files(Predictor.load(run), paths[known.index].to_dict())
+    answers = predict_files(Model(run), paths[known.index].to_dict())
     expected = scaled(
         known[[*CLASSES]].to_numpy(np.float32),
         run.training.calibration[run.selection()].temperature,

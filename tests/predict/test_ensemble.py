@@ -7,12 +7,11 @@ import pytest
 
 import featurestack as fs
 from featurestack.analysis.ensemble import write_ensemble
-from featurestack.predict.bundle import make_bundle
-from featurestack.predict.options import VerifyOptions
+from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.options import BundleOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.results.config import ImportedConfig
 from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.train.options import BundleOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound, train_run
 

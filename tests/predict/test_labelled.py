@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.predict.clips import predict_audio
+from featurestack.predict.command import predict_audio
 from featurestack.predict.labelled import score_elsewhere
+from featurestack.predict.options import PredictOptions
 from featurestack.results.folders import find
-from featurestack.train.options import PredictOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.predict.bundle import make_bundle, read_bundle
+from featurestack.predict.bundle import read_bundle
+from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.train.options import BundleOptions
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
@@ -49,7 +50,7 @@ def test_its_statistics_are_those_of_every_clip(sounding, options):
     asked = options(run)
     make_bundle(asked)
     mean = read_bundle(asked.out)[0].folds[0]["network"]["mean"]
-    of_folds = fs.Model(run)._model.models[0].folds.values()
+    of_folds = fs.Model(run).models[0].folds.values()
     each = [fold.network.mean.numpy() for fold in of_folds]
     # two folds of equally many clips, each trained on the other
     assert np.allclose(mean, np.mean(each, axis=0), atol=1e-4)

@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from featurestack.predict.bundle import make_bundle
+from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.options import BundleOptions
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train.models.architecture import all_models
 from featurestack.train.models.sizes import list_models
 from featurestack.train.network_input import KINDS
-from featurestack.train.options import BundleOptions, ModelsOptions
+from featurestack.train.options import ModelsOptions
 from tests.golden.commands import ROOT
 from tests.predict.test_clips import probabilities, write
 from tests.train.sounds import train_run

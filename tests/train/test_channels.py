@@ -14,10 +14,11 @@ from featurestack.features_cache.index import read_index
 from featurestack.pipeline.checks.run import check_dataset
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.predict.bundle import make_bundle
-from featurestack.predict.clips import predict_audio
+from featurestack.predict.command import predict_audio
+from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.train import run
-from featurestack.train.options import BundleOptions, PredictOptions, RunOptions
+from featurestack.train.options import RunOptions
 from tests.pipeline.extraction import contents
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound

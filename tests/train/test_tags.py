@@ -13,11 +13,11 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.predict.bundle import (
     RunModel,
-    bundle_of_run,
-    make_bundle,
     read_bundle,
 )
-from featurestack.predict.predictor import Predictor
+from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.model import Model
+from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores import tags
@@ -25,7 +25,6 @@ from featurestack.scores.calibration import fit_thresholds
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train import run, sweep
 from featurestack.train.optimisation import BinaryCrossEntropy
-from featurestack.train.options import BundleOptions, TrainedOptions
 from featurestack.train.run import run_summary
 from featurestack.train.run_json import UNFITTED, calibrate
 from tests.refusal import refused
@@ -152,5 +151,4 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
         execute(options, select="val_accuracy", val="group")
     with refused("REJECT withholds one class"):
-        model = RunModel(bundle_of_run(finished))
-        Predictor.withhold(model, TrainedOptions(reject=0.5))
+        Model(finished, reject=0.5)

@@ -282,9 +282,10 @@ def where(here):
 def test_extraction_and_prediction_use_it_until_the_file_is_another(
     here, where, capsys
 ):
-    from featurestack.predict.clips import predict_audio
+    from featurestack.predict.command import predict_audio
+    from featurestack.predict.options import PredictOptions
     from featurestack.train import run
-    from featurestack.train.options import PredictOptions, RunOptions
+    from featurestack.train.options import RunOptions
 
     write_network("net", window=0.25)
     name = "embedding@model=net"

@@ -20,7 +20,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.predict.predictor import Predictor
+from featurestack.predict.model import Model
 from featurestack.rooms.embeddings import imagenet, networks
 from featurestack.train.weights import PUBLISHED
 from tests.processes import serving
@@ -132,7 +132,7 @@ def test_it_is_made_trained_predicted_and_bundled_like_every_feature(weights, tm
     assert not extract(replace(command, features=name))
     assert file.read_bytes() == before
     run = train_run(tmp_path, features=name, model="linear")
-    model = Predictor.load(run)
+    model = Model(run)
     stored = Cache(file.parent).read(name, ["tone-1-0"])[0]
     y, _ = soundfile.read(tmp_path / "sounds" / "tone-1-0.wav", dtype="float32")
     np.testing.assert_array_equal(model.features(y)[0], stored)

@@ -11,6 +11,7 @@ from scipy.special import expit
 from featurestack.commandline.options import from_values
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.command import predict
+from featurestack.predict.options import PredictOptions
 from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.check import (
     TABLE,
@@ -23,7 +24,6 @@ from featurestack.rooms.events.check import (
 )
 from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.tests import field
-from featurestack.train.options import PredictOptions
 from tests.refusal import refused
 
 RATE = 8000

@@ -9,9 +9,9 @@ import soundfile
 
 import featurestack as fs
 from featurestack.commandline.options import from_values
-from featurestack.predict.clips import predict_audio
-from featurestack.predict.options import VerifyOptions
-from featurestack.predict.refit import refit
+from featurestack.predict.command import predict_audio
+from featurestack.predict.make_bundle import refit
+from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
@@ -21,7 +21,6 @@ from featurestack.rooms.events.tests.field import (
     train,
     write_recordings,
 )
-from featurestack.train.options import PredictOptions
 from tests.refusal import refused
 
 
@@ -219,7 +218,7 @@ def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
     given = {"run": str(trained.path), "runs": trained.path.parents[1]}
     table = str(folder / "data" / "field" / "field.csv")
     commands = [
-        lambda: fs.Model(trained),
+        lambda: fs.Model(trained).warm(),
         lambda: refit(trained, folder / "data"),
         lambda: verify_run(VerifyOptions(dataset=table, **given)),
         lambda: live.listen_live(live.ListenOptions(**given)),

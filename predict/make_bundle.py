@@ -1,23 +1,33 @@
-"""`make bundle REFIT=1`: one model trained on the clips of all folds.
+"""`make bundle`: a run's models as one file; with `REFIT=1` one model, trained on the
+clips of all folds.
 
-It predicts new audio at a fold's cost, a fifth of the work of five folds' models. No
-clip is left to test it: the run's cross-validated score is that of models trained on
-fewer clips, and the calibration of those models is used for this one.
+That model predicts new audio at a fold's cost, a fifth of the work of five folds'
+models. No clip is left to test it: the run's cross-validated score is that of models
+trained on fewer clips, and the calibration of those models is used for this one.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import texts
+from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.splits import whole_split
-from featurestack.results import run_folder
+from featurestack.predict.bundle import (
+    BUNDLE_FORMAT,
+    Bundle,
+    bundle_of_run,
+    members_of,
+)
+from featurestack.predict.options import BundleOptions, refuse_inside
+from featurestack.results import folders, run_folder
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.registry import require_clips
-from featurestack.train.checkpoint import State
+from featurestack.storage.own_files import own_file
+from featurestack.train.checkpoint import as_bytes
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import measure_clips
 from featurestack.train.folds import draw_network, load_data
@@ -25,13 +35,12 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import trainer_of
 
+RECORD = ".bundle.json"  # names the files that `bundle` writes
 EVERY = 0  # number of the fold that tests nothing
 
 
-def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, dict[int, State]]:
-    """The bundle's content of one model, trained like the run's folds on the clips of
-    all.
-    """
+def refit(run: RunFolder, data: Path) -> Bundle:
+    """One model, trained like the run's folds on the clips of all."""
     plan = plan_of(run, data)
     clips = measure_clips(plan)
     way = run.training.computed
@@ -53,11 +62,11 @@ def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, dict[int, State]]:
     weights = trainer.weights()
     state = {key: weights[key] for key in ("network", "statistics")}
     config = BundleConfig(**vars(run.training), selection="last", refit=True)
-    return config, {EVERY: state}
+    return Bundle(config, {EVERY: state})
 
 
 def plan_of(run: RunFolder, data: Path) -> Plan:
-    """The plan by which the run was trained; RequestError as in `refit`."""
+    """The plan by which the run was trained; RequestError if it cannot be refitted."""
     config = run.training
     if run.validated:
         raise RequestError(
@@ -85,3 +94,26 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             " trained on: DATA= names the folder of the cache that trained it"
         )
     return plan
+
+
+def make_bundle(options: BundleOptions) -> int:
+    """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
+    run = folders.select_one(options.runs, options.run)
+    file = options.out or Path(f"{run.name}.bundle.pt")
+    refuse_inside(file)
+    own = own_file(file, RECORD, "OUT")
+    if options.refit:
+        bundles = [refit(run, options.data)]
+        made = (
+            "one model of all folds' clips, without a score of its own (that of"
+            f" {run.name} is cross-validated)"
+        )
+    else:
+        bundles = [bundle_of_run(member) for member in members_of(run)]
+        folds = sum(len(bundle.folds) for bundle in bundles)
+        made = f"{counted(folds, 'fold')} of {counted(len(bundles), 'run')}"
+    runs = [{"config": asdict(each.config), "folds": each.folds} for each in bundles]
+    own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, "runs": runs})})
+    command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
+    print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
+    return 0

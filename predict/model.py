@@ -1,0 +1,385 @@
+"""`Model`: what every command and `fs.Model` answer new audio with, from a run, an
+ensemble, a bundle or an ONNX file. Samples become features as a cache stores them, then
+probabilities, then an answer, which GATE, REJECT and THRESHOLD may withhold.
+
+New audio's features come from the pipeline functions that filled the cache, with the
+same rounding. Samples that cannot be a clip of the model are refused in a sentence,
+because a network answers everything, noise and overflown integers too, and most of it
+with confidence.
+"""
+
+import itertools
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, Self, TypeVar
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from featurestack.commandline import own_code, rooms
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache import dataset_name
+from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.writer import to_stored
+from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
+from featurestack.predict.bundle import (
+    BATCH,
+    Probabilities,
+    RunModel,
+    Values,
+    bundle_of_run,
+    members_of,
+    read_bundle,
+)
+from featurestack.predict.options import PredictOptions, TrainedOptions
+from featurestack.predict.samples import Samples, loudest_level, mono, scaled
+from featurestack.results.config import BundleConfig, StoredChannel
+from featurestack.results.folders import select_one
+from featurestack.results.run_folder import RunFolder
+from featurestack.scores.tasks.base import DEFAULT_THRESHOLD
+from featurestack.scores.tasks.registry import require_clips
+from featurestack.train.compute import device_of, keep_freed_memory, threads_of
+from featurestack.train.network_input import Floats
+from featurestack.train.options import parse_number
+
+# seconds that audio may be longer than a clip without a note: MP3 and Ogg add some
+TOLERANCE = 0.1
+
+Key = TypeVar("Key")
+
+
+class Prediction(NamedTuple):
+    """The answer for one clip."""
+
+    # the class; of several labels all that are predicted, joined by ; and "" if the
+    # model withholds the answer
+    predicted: str
+    probabilities: dict[str, float]  # class -> probability
+
+
+class Model:
+    """A trained model that answers arrays. One object serves many threads.
+
+    trained  the file of a bundle, an exported ONNX file, a run's folder, name or unique
+             prefix, or `last`; or a run of `fs.fit` or `fs.run`
+    folder   the runs that a name is looked for in
+    device   as DEVICE=
+    reject   as REJECT=: less probable answers are withheld
+    gate     as GATE=: dB of full scale; clips that are never louder get no answer
+    dataset  dataset of the runs that a name is looked for in; by default all
+
+    Attributes: `classes`; `features`, each stored feature of the feature set with its
+    parameters; `versions`, those of the libraries that trained it; `sample_rate` in Hz,
+    `seconds`, the longest clip, and `window`, the median of clips if many are shorter.
+
+        fs.Model("model.pt").predict(y, 44_100)
+        # Prediction(predicted='dog', probabilities={'cat': 0.02, 'dog': 0.98})
+    """
+
+    def __init__(
+        self,
+        trained: Path | str | RunFolder,
+        folder: Path | str = "runs",
+        device: str = "cpu",
+        reject: float = 0.0,
+        gate: float | None = None,
+        dataset: str = "",
+    ) -> None:
+        """RequestError if new audio cannot have the features of the run."""
+        limits = TrainedOptions(reject=reject, gate=gate)  # refuses other numbers
+        models, self.run = networks_of(trained, Path(folder), dataset, device)
+        self.models = tuple(models)
+        self.config: BundleConfig = models[0].config  # the first run's
+        self.task = models[0].task
+        self.classes = models[0].classes
+        self.versions: dict[str, str] = dict(self.config.versions)
+        if reject and self.task.multilabel:
+            raise RequestError(
+                "REJECT withholds one class; with several labels give THRESHOLD="
+            )
+        # 0 would withhold negative numbers
+        self.least_probability = limits.reject or -np.inf
+        self.least_level = -np.inf if limits.gate is None else limits.gate
+        defaults = {}
+        if self.task.multilabel:
+            defaults = dict.fromkeys(self.classes, DEFAULT_THRESHOLD)
+        self.thresholds = {**defaults, **self.config.thresholds}
+        self.sample_rate = self.config.sample_rate
+        self.audio_channel = self.config.audio_channel
+        self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
+        if not self.samples:
+            raise RequestError(
+                "the run's dataset has no sample rate and duration: no audio can be cut"
+                " to clips"
+            )
+        self.seconds = self.samples / self.sample_rate
+        self.window = self.config.clip_seconds or self.seconds
+        # with run.json's description, those of one model after the other
+        self.channels: list[tuple[Variant, StoredChannel]] = []
+        for model in models:
+            config = model.config
+            if (config.sample_rate, config.duration) != (
+                self.sample_rate,
+                self.config.duration,
+            ):
+                raise RequestError("the ensemble's runs read clips of other durations")
+            with own_code.defined_in(config.own_code):
+                self.channels += [(variant_of(own), own) for own in config.channels]
+        for variant, described in self.channels:
+            refuse_other_values(variant, described, self.sample_rate, self.samples)
+        self.features: dict[str, Mapping[str, object]] = {
+            channel.stored: dict(channel.parameters) for _, channel in self.channels
+        }
+
+    @classmethod
+    def open(cls, options: TrainedOptions) -> Self:
+        """The model that a command's options name, with their limits."""
+        torch.set_num_threads(threads_of(options.threads))
+        keep_freed_memory()
+        model = cls(
+            options.run,
+            options.runs,
+            options.device,
+            options.reject,
+            options.gate,
+            dataset_name(options.dataset),
+        )
+        if isinstance(options, PredictOptions):
+            model.thresholds = class_thresholds(
+                options.threshold, model.classes, model.thresholds
+            )
+            if options.channel is not None:
+                model.audio_channel = options.channel
+        return model
+
+    @property
+    def title(self) -> str:
+        """The run, and how many of its folds predict, for a message."""
+        config = self.config
+        folds = f"{len(self.models[0].fold_numbers)} of {len(config.folds)} folds"
+        if config.refit:
+            folds = "trained once on the clips of all folds, without a score of its own"
+        if len(self.models) > 1:
+            folds = f"an ensemble of {counted(len(self.models), 'run')}"
+        name = f"{self.run.name}, " if self.run else ""
+        trained = f"{config.model} of {config.dataset}, {config.selection} epoch"
+        return f"{name}{trained}, {folds}"
+
+    def predict(self, y: ArrayLike, sample_rate: float) -> Prediction:
+        """The answer for one clip.
+
+        y            samples, (n,) or with an axis of channels, of which the model's or
+                     else the mean counts;
+                     floats of full scale 1, of at most LOUDEST; int16, int32 or uint8
+        sample_rate  Hz; other rates than the model's are resampled
+
+        A shorter clip than `seconds` is padded with zeros like a short training clip.
+        RequestError for a longer one, an empty one, another type, NaN, and samples
+        beyond full scale.
+        """
+        (answer,) = self.predict_many([y], sample_rate)
+        return answer
+
+    def predict_many(
+        self, clips: Iterable[ArrayLike], sample_rate: float
+    ) -> list[Prediction]:
+        """As `predict`, many clips at once, up to rounding."""
+        checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
+        return [
+            Prediction(predicted, dict(zip(self.classes, map(float, probabilities))))
+            for _, probabilities, predicted in self.answers(checked)
+        ]
+
+    def warm(self) -> None:
+        """Predict silence once: the first prediction takes seconds."""
+        silence = np.zeros(self.samples, np.float32)
+        self.predict(silence, self.sample_rate)
+
+    def clip(self, y: ArrayLike, sample_rate: float) -> Samples:
+        """The samples as the model's features take them: mono float32 of full scale 1
+        at the model's rate, at most `seconds` long; RequestError as in `predict`.
+        """
+        least, most = audio.LEAST_RATE, audio.MOST_RATE
+        if not (least <= sample_rate <= most and sample_rate == int(sample_rate)):
+            raise RequestError(
+                f"sample_rate={sample_rate!r}: expected a whole number of Hz from"
+                f" {least:,} to {most:,}"
+            )
+        rate = int(sample_rate)
+        samples = mono(scaled(y), self.audio_channel)
+        seconds = len(samples) / rate
+        if seconds > self.seconds + TOLERANCE:
+            raise RequestError(
+                f"{seconds:.2f} s of audio: the model takes clips of at most"
+                f" {self.seconds:g} s; cut them, and predict_many answers all parts"
+            )
+        if rate < self.sample_rate:
+            warnings.warn(
+                f"audio of {rate:,} Hz has nothing above {rate / 2:,.0f} Hz; the model"
+                f" was trained at {self.sample_rate:,} Hz",
+                stacklevel=3,
+            )
+        samples = audio.resample(samples, rate, self.sample_rate)
+        return samples[: self.samples]
+
+    def stored_values(self, y: Samples) -> Values:
+        """The values of one clip, of up to `samples` samples, as a cache stores them:
+        (rows, frames) a channel.
+        """
+        missing = self.samples - len(y)
+        clip = Clip(np.pad(y, (0, missing)), self.sample_rate)
+        stored = []
+        for variant, channel in self.channels:
+            # limit for audio far beyond full scale
+            largest = np.finfo(channel.dtype).max
+            values = np.clip(variant.compute(clip), -largest, largest)
+            rounded = to_stored(values, values.shape, channel.dtype)
+            first, last = channel.row_range
+            stored.append(rounded[first : last + 1])
+        return stored
+
+    def answers(
+        self, clips: Iterable[tuple[Key, Samples]]
+    ) -> Iterator[tuple[Key, Probabilities, str]]:
+        """Yield each clip's key, (K,) probabilities of all models together, and
+        `predicted`: "" if it is rejected or, with tags, has no class.
+
+        Memory does not grow with the number of clips. Threads compute the features of a
+        batch: numpy's and scipy's transforms release the interpreter's lock.
+        """
+        require_clips(self.task, self.run.name if self.run else self.config.dataset)
+        rest = iter(clips)
+        with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+            while batch := list(itertools.islice(rest, BATCH)):
+                each = pool.map(self.stored_values, [y for _, y in batch])
+                values = [np.stack(channel) for channel in zip(*each, strict=True)]
+                filled = np.array([len(y) / self.samples for _, y in batch])
+                probabilities = self.probabilities(values, filled)
+                predicted = self.predicted([y for _, y in batch], probabilities)
+                for (key, _), own, text in zip(batch, probabilities, predicted):
+                    yield key, own, text
+
+    def probabilities(self, values: Values, filled: Floats) -> Probabilities:
+        """(B, K) for clips given by the values of `channels`, the mean of all runs;
+        `filled` as in `RunModel.by_fold`.
+        """
+        rest = iter(values)
+        together = []
+        for model in self.models:
+            own = list(itertools.islice(rest, len(model.config.channels)))
+            together.append(model.joined(model.by_fold(own, filled)))
+        return np.mean(together, axis=0, dtype=np.float32)
+
+    def predicted(
+        self, clips: Sequence[Samples], probabilities: Probabilities
+    ) -> list[str]:
+        """The class of each clip, with tags all above their thresholds; "" if it is
+        withheld.
+        """
+        thresholds = [self.thresholds.get(name, np.inf) for name in self.classes]
+        above = probabilities > np.array(thresholds)
+        texts = self.task.predicted(probabilities, above, self.classes)
+        levels = [loudest_level(y, self.sample_rate) for y in clips]
+        loud = np.array(levels) > self.least_level
+        sure = probabilities.max(axis=1) >= self.least_probability
+        return [text if answer else "" for text, answer in zip(texts, loud & sure)]
+
+    def window_samples(self, seconds: float) -> int:
+        """The samples of a window of WINDOW seconds; by default of a clip, or of the
+        median training clip if many clips were padded.
+        """
+        if not seconds and self.config.clip_seconds:
+            seconds = self.config.clip_seconds
+            tell(
+                f"windows of {seconds:g} s, the median of the training clips, since"
+                " many are padded"
+            )
+        if seconds > self.seconds:
+            raise RequestError(
+                f"WINDOW={seconds:g}: expected at most the {self.seconds:g} seconds of"
+                " a clip"
+            )
+        return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
+
+
+def networks_of(
+    trained: Path | str | RunFolder, runs: Path, dataset: str, device: str
+) -> tuple[list[RunModel], RunFolder | None]:
+    """The networks of each run, several of an ensemble, and the run, None of a file."""
+    device = device_of(device)
+    if not isinstance(trained, str | Path | RunFolder):
+        raise RequestError(
+            f"Model({trained!r}): expected a bundle's file, or a run's name or path"
+        )
+    run = trained if isinstance(trained, RunFolder) else None
+    file = Path() if run else Path(str(trained))
+    ending = file.suffix.removeprefix(".")
+    if ending in rooms.names("files") and file.is_file():
+        return [rooms.load("files", ending)(file)], None
+    if file.is_file():
+        return [RunModel(bundle, device) for bundle in read_bundle(file)], None
+    run = run or select_one(runs, str(trained), dataset)
+    return [RunModel(bundle_of_run(each), device) for each in members_of(run)], run
+
+
+def class_thresholds(
+    text: str, classes: Sequence[str], fitted: Mapping[str, float]
+) -> dict[str, float]:
+    """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
+    no class has one.
+
+    >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
+    {'dog': 0.5, 'rain': 0.3}
+    """
+    thresholds = dict(fitted)
+    expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
+    for part in text.split(",") if text else ():
+        name, _, number = part.rpartition("=")
+        if name and name not in classes:
+            raise RequestError(nearest("class", name, classes))
+        value = parse_number(number, f"THRESHOLD={text}: expected {expected}")
+        thresholds |= dict.fromkeys([name] if name else classes, value)
+    if not thresholds:
+        return {}
+    return {name: thresholds.get(name, 0.5) for name in classes}
+
+
+def variant_of(described: StoredChannel) -> Variant:
+    """The feature that computes a channel; RequestError if nothing here does."""
+    stored = described.stored
+    channel = parse_channel(stored)
+    variant = resolve_feature(channel) if FEATURES.knows(channel.name) else None
+    source = parse_channel(variant.source or stored) if variant else None
+    if variant and source and FEATURES.knows(source.name):
+        return variant
+    raise RequestError(
+        f"nothing here computes {stored} for new audio: it was brought into the cache,"
+        " or the file that defines it is not loaded (LOAD=)"
+    )
+
+
+def refuse_other_values(
+    variant: Variant, trained: StoredChannel, sample_rate: int, samples: int
+) -> None:
+    """RequestError if the feature is not computed as the run was trained on it."""
+    frames = variant.shape(sample_rate, samples)[1]
+    unit = variant.feature.frame_unit
+    facts = {**variant.recorded, "frames": frames, "frame_unit": unit}
+    recorded = {**trained.parameters, "frames": trained.frames}
+    recorded["frame_unit"] = trained.frame_unit
+    for name in facts | recorded:
+        was, now = recorded.get(name), facts.get(name)
+        if was != now:
+            raise RequestError(
+                f"the run was trained on {trained.stored} with {name} {was}, here"
+                f" it is computed with {now}: train again, or predict with the"
+                " version, or the network file, that trained it"
+            )
