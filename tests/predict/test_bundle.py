@@ -76,7 +76,10 @@ def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_pat
             lambda content: content | {"runs": [{"config": {"dataset": "cnn4"}}]},
             "missing .* 'format_version'",
         ),
-        (lambda content: content["runs"][0], "is no bundle .* make bundle"),
+        (
+            lambda content: content["runs"][0],
+            "is no bundle .* bundle RUN=NAME makes one",
+        ),
     ],
 )
 def test_what_cannot_be_trusted_is_refused(

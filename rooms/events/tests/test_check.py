@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from featurestack.commandline.options import from_values
 from featurestack.pipeline.datasets.layouts import find_recordings
-from featurestack.predict.command import predict
+from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions
 from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.check import (
@@ -23,6 +23,7 @@ from featurestack.rooms.events.check import (
     write_check,
 )
 from featurestack.rooms.events.frames import Rule
+from featurestack.rooms.events.options import DetectionOptions
 from featurestack.rooms.events.tests import field
 from tests.refusal import refused
 
@@ -206,7 +207,7 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
 def test_answers_need_no_run(tmp_path, capsys):
     write_answers(tmp_path / "t.txt", np.ones(50, bool))
     given = {"checked": tmp_path / "t.txt", "runs": tmp_path / "none"}
-    assert predict(from_values(PredictOptions, given)) == 0
+    assert predict_audio(from_values(PredictOptions, given)) == 0
     assert "319 detections are right" in capsys.readouterr().out
 
 
@@ -216,3 +217,8 @@ def test_a_spreadsheet_may_save_the_answers(tmp_path):
     table = read_checked(tmp_path / "t.csv")
     assert table["above"].tolist() == [0.5] * 3
     assert table["right"].tolist()[:2] == [1, 0] and np.isnan(table["right"][4])
+
+
+def test_a_model_of_clips_finds_no_detections():
+    with refused("which a run of events finds"):
+        DetectionOptions(check=3).refuse_clips()
