@@ -3,13 +3,10 @@
 Each function makes one section: it submits the section's figures and returns its tables
 and the values of its template, or None if the page has no such section.
 
-The forest plot of the first screen has a panel for each group of runs that differ in
-features or TAG alone, and one for the ensembles of runs. If these are several, one more
-panel shows all runs. All panels have the same axis. A dot is hollow if its run does not
-differ clearly from the best of the ranking.
+In the forest plot of the first screen, a dot is hollow if its run does not differ
+clearly from the best of the ranking.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,7 +182,7 @@ def first_screen_values(found: Findings) -> dict[str, object]:
     """The template's values: forest plot, small matrix, common mistake."""
     best = found.runs[0]
     axis: dict[str, object] = {
-        "panels": forest_panels(found),
+        "forest": [row | {"name": row["label"]} for row in found.rows],
         "ticks": axis_of(found.rows, found.chance),
     }
     if best.task.metric.errors != "confusion":
@@ -206,34 +203,6 @@ def axis_of(rows: Sequence[Row], chance: float) -> range:
     low = int(np.floor(10 * np.nanmin(numbers)))
     high = int(np.ceil(10 * np.nanmax(numbers)))
     return range(10 * min(low, high - 1), 10 * high + 1, 10)
-
-
-def forest_panels(found: Findings) -> dict[str, list[Row]]:
-    """Title -> rows of the main ranking, best first: `all` first, then those that are
-    trained alike.
-
-    The key `name` is added to the rows: the features, or the label if the panel has
-    them twice or has several models.
-    """
-    assert found.main, "runs that are drawn have a ranking"
-    panels: dict[str, list[Row]] = {}
-    for run, row in zip(found.main.runs, found.rows):
-        title = "ensembles of runs"
-        if run.choice or run.foreign:
-            title = run.model
-        elif run.trained:
-            title = found.main.setting_of(run)
-        panels.setdefault(title, []).append(row)
-    for title, rows in panels.items():
-        counts = Counter(row["features"] for row in rows)
-        panels[title] = [
-            row | {"name": row["features" if counts[row["features"]] == 1 else "label"]}
-            for row in rows
-        ]
-    if len(panels) == 1:
-        return panels
-    every = [row | {"name": row["label"]} for row in found.rows]
-    return {"all": every} | panels
 
 
 def recordings(page: PageInputs) -> Section | None:

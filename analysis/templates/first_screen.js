@@ -1,14 +1,4 @@
-// The first screen: one panel of the forest plot at a time, cells that open the error browser, a command to copy.
-const panels = [...document.querySelectorAll("[data-panel]")];
-const panelChoice = document.getElementById("panel-choice");
-if (panels.length > 1) {
-  const showPanel = () => panels.forEach((panel, place) => { panel.hidden = place !== +panelChoice.value; });
-  for (const heading of document.querySelectorAll("[data-panel-heading]")) heading.hidden = true; // the panel's selector has the same words
-  document.getElementById("panel-label").hidden = false;
-  panelChoice.addEventListener("change", showPanel);
-  showPanel();
-}
-
+// The first screen: cells that open the error browser, a command to copy.
 document.getElementById("small-matrix")?.addEventListener("click", (event) => {
   const cell = event.target.closest("td[data-open]");
   if (!cell) return;

@@ -211,7 +211,7 @@ def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
         for row in best.itertuples()
     ]
     rows.sort(key=lambda row: -row["accuracy"])
-    return {"panels": {"": rows}, "ticks": axis_of(rows, found.chance)}
+    return {"forest": rows, "ticks": axis_of(rows, found.chance)}
 
 
 def read_features(file: Path) -> pd.DataFrame:

@@ -1,37 +1,8 @@
-"""The forest plot, the small confusion matrix and the most common mistake."""
+"""The small confusion matrix and the most common mistake."""
 
 from featurestack.analysis import tables
-from featurestack.analysis.findings import findings
-from featurestack.analysis.sections import forest_panels
 from featurestack.analysis.tables import classes_shown, common_mistake
-from tests.analysis.made_runs import MadeRun, of_sets
-
-
-def panels_of(results):
-    return forest_panels(findings(results))
-
-
-def test_a_panel_a_model_the_best_first_and_labels_that_say_as_much_as_is_needed(made):
-    runs = [
-        *of_sets(mel=0.7, mfcc=0.8),
-        MadeRun(skill=0.9, model="cnn4"),
-        MadeRun(skill=0.6, augment="none"),
-    ]
-    panels = panels_of(made(*runs))
-    labels = ["all", "cnn4", "resnet18, augment default", "resnet18, augment none"]
-    assert list(panels) == labels
-    assert [row["features"] for row in panels[labels[2]]] == ["mfcc", "mel"]
-    more = panels_of(
-        made(
-            *runs, MadeRun(features="mfcc", skill=0.85, model="cnn4"), *of_sets(rms=0.5)
-        )
-    )
-    assert list(more)[:2] == ["all", "cnn4"]
-    assert [row["label"] for row in more["all"]] == [
-        *("mel (cnn4)", "mfcc (cnn4)", "mfcc (resnet18)"),
-        *("mel (resnet18, augment default)", "mel (resnet18, augment none)"),
-        "rms (resnet18)",
-    ]
+from tests.analysis.made_runs import MadeRun
 
 
 def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
