@@ -10,7 +10,7 @@ docstring says what its table shows.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -32,16 +32,17 @@ from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
 from featurestack.linear import logistic
 from featurestack.pipeline.checks.probes import accuracies, is_lost
-from featurestack.results.config import ChoiceConfig, SoundClass
+from featurestack.results.config import ChoiceConfig
 from featurestack.rooms.answer.answer import ask, rank, train
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.rooms.events.check import draw, precision_above
 from featurestack.rooms.events.frames import Frames
 from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames
-from featurestack.rooms.importance.folder import (
+from featurestack.rooms.importance.importance import (
     ENOUGH,
-    ImportanceConfig,
-    ImportanceFolder,
+    NONE,
+    FeatureSets,
+    Fits,
     smaller_sets,
 )
 from featurestack.scores.bootstrap import recording_sums
@@ -177,16 +178,7 @@ def smaller_set(reports: int, rng: np.random.Generator) -> Rows:
     """
     yield "told by", "named", "false"
     names = tuple("abcdef")
-    classes = tuple(SoundClass(name=f"class{number}", category="") for number in "0123")
-    config = ImportanceConfig(
-        dataset="drawn",
-        hash="",
-        synthetic=True,
-        model="linear",
-        task="classes",
-        classes=classes,
-        features=names,
-    )
+    fitted = FeatureSets(names)
     false: dict[str, list[bool]] = {"loss": [], "interval": []}
     for _ in range(reports):
         means = 0.45 * rng.normal(size=(4, 3 * len(names)))
@@ -195,28 +187,25 @@ def smaller_set(reports: int, rng: np.random.Generator) -> Rows:
             means[of] + rng.normal(size=(len(of), means.shape[1])) for of in (y, new_y)
         )
         fold = np.arange(len(y)) // 4 % 5
-        table = pd.DataFrame({"group": np.arange(len(y)), "fold": fold, "none": 0.25})
+        clips = pd.DataFrame({"group": np.arange(len(y)), "fold": fold})
+        table = pd.DataFrame({NONE: np.full(len(y), 0.25)})
 
-        def columns(features: tuple[str, ...]) -> list[int]:
+        def columns(features: Sequence[str]) -> list[int]:
             return [3 * names.index(name) + n for name in features for n in range(3)]
 
-        def right(features: tuple[str, ...], fitted: Any, tested: Any) -> Floats:
+        def right(features: Sequence[str], fitted: Any, tested: Any) -> Floats:
             of = columns(features)
             model = logistic.fit(fitted[0][:, of], fitted[1], 4)
             return model.logits(tested[0][:, of]).argmax(axis=1) == tested[1]
 
-        for name, fit in config.sets.items():
-            if not fit:
-                continue
+        for name in fitted.sizes.keys() - {NONE}:
             table[name] = 0.0
             for number in range(5):
                 test = fold == number
                 table.loc[test, name] = right(
-                    fit, (x[~test], y[~test]), (x[test], y[test])
+                    name.split("+"), (x[~test], y[~test]), (x[test], y[test])
                 ).astype(float)
-        folder = ImportanceFolder(Path(tempfile.gettempdir()))
-        folder.__dict__.update(config=config, scores=table)
-        sets = smaller_sets(folder)
+        sets = smaller_sets(Fits(fitted, clips, pd.DataFrame(), table))
         every = right(names, (x, y), (new_x, new_y)).mean() - 0.25
         named = {
             "loss": sets["lost"] <= (1 - ENOUGH) * (sets["of"] - 0.25),
@@ -224,7 +213,7 @@ def smaller_set(reports: int, rng: np.random.Generator) -> Rows:
         }
         for rule, rows in named.items():
             for features in sets["features"][rows][:1]:
-                gain = right(config.sets[features], (x, y), (new_x, new_y)).mean()
+                gain = right(features.split("+"), (x, y), (new_x, new_y)).mean()
                 false[rule].append(gain - 0.25 < ENOUGH * every)
     for rule, verdicts in false.items():
         yield rule, len(verdicts), percent(verdicts)

@@ -14,7 +14,6 @@ from featurestack.results.config import (
     Way,
 )
 from featurestack.results.training_options import Training
-from featurestack.rooms.importance.folder import ImportanceConfig
 
 KNOWN = {
     "format_version": RUN_FORMAT,
@@ -91,19 +90,6 @@ def ensemble_of(config, kind=EnsembleConfig, **given):
 def computed(**way):
     """The trainer's way to compute: one thread of the processor, but for `way`."""
     return replace(CPU, **way)
-
-
-def importance_config(*features, **given):
-    known = {
-        "dataset": "made",
-        "hash": "0",
-        "synthetic": True,
-        "model": "linear",
-        "task": "classes",
-        "classes": named("a", "b"),
-        "features": features,
-    }
-    return ImportanceConfig(**known | given)
 
 
 def rewrite(folder, **changes):

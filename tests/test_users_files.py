@@ -82,7 +82,7 @@ def world(tmp_path_factory):
         "clips.png",
         "predictions.csv",
         "scores.csv",
-        "importance/scores.csv",
+        "importance/importance.json",
         "audio/1.txt",
     )
     for name in own:

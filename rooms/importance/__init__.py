@@ -6,15 +6,15 @@ from featurestack.commandline.rooms import Command, Loaded, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
-    fills={"importance": ("importance.json", "scores.csv")},
+    fills={"importance": ("importance.json",)},
     commands={
         "importance": Command(
-            "featurestack.rooms.importance.measure:make_importance",
+            "featurestack.rooms.importance.importance:make_importance",
             "featurestack.rooms.importance.options:ImportanceOptions",
             "Measure what each feature is worth, alone and beside the others.",
         ),
         "curve": Command(
-            "featurestack.rooms.importance.measure:make_curve",
+            "featurestack.rooms.importance.curve:make_curve",
             "featurestack.rooms.importance.options:CurveOptions",
             "Measure the score against the number of training recordings.",
         ),
@@ -38,7 +38,7 @@ def load_figures() -> Loaded:
     return [FIGURES[name] for name in NAMES]
 
 
-@ROOM.sections("importance", files="importance/*.*")
+@ROOM.sections("importance", files="importance/*.json")
 def load_sections() -> Loaded:
     from featurestack.rooms.importance.section import importance
 

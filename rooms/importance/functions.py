@@ -20,10 +20,9 @@ def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
 
         fs.importance("mel mfcc chroma", dataset="synth")["features"]
     """
-    from featurestack.rooms.importance.folder import importance_tables
-    from featurestack.rooms.importance.measure import measure_importance
+    from featurestack.rooms.importance.importance import measure_importance
 
-    return importance_tables(measure_importance(options))
+    return measure_importance(options).tables
 
 
 @takes(CurveOptions, "features")
@@ -33,6 +32,6 @@ def curve(options: CurveOptions) -> "pd.DataFrame":
 
         fs.curve("mel mel+mfcc", dataset="synth")
     """
-    from featurestack.rooms.importance.measure import measure_curve
+    from featurestack.rooms.importance.curve import measure_curve
 
     return measure_curve(options)

@@ -16,16 +16,17 @@ from featurestack.analysis.figures.drawing import (
     row_height,
     signed_colours,
 )
-from featurestack.analysis.page import listed
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import counted, percent
-from featurestack.rooms.importance.folder import (
+from featurestack.results.config import digest
+from featurestack.rooms.importance.importance import (
+    FILE,
     FOLDER,
-    ImportanceFolder,
-    importance_tables,
+    Importance,
+    read_importance,
 )
 
 NAMED = 4  # features whose loss the first screen states
@@ -36,24 +37,20 @@ Row = Mapping[str, Any]
 def importance(page: PageInputs) -> Section | None:
     """The last call of `make importance`."""
     path = page.options.runs / page.job.dataset / FOLDER
-    if not (path / "importance.json").is_file():
+    if not (path / FILE).is_file():
         return None
-    shown = ImportanceFolder(path)
     try:
-        tables = importance_tables(shown)
+        shown = read_importance(path)
     except RequestError as error:
         return Section("", "", problems=[Problem(path.name, str(error), "damaged")])
-    found = page.found
+    tables, found = shown.tables, page.found
     losses = tables["features"].query("measure == 'lost'")
     if losses["low"].notna().any():
         columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
         page.writer.submit("importance", intervals=losses.rename(columns=columns))
     by_class = tables["classes"].query("measure == 'lost'")
     page.writer.submit("importance_by_class", classes=by_class)
-    best = found.best["features"].split("+") if found.best else []
-    if found.choice:
-        best = found.choice.recommended.split("+")
-    sentences = what_matters(tables, shown, best)
+    sentences = what_matters(tables, shown)
     if found.main:
         sentences += other_clips(shown, found.main.best.clip_ids)
     return Section(
@@ -99,42 +96,32 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
 # ---- sentences
 
 
-def measured_features(folder: ImportanceFolder) -> str:
+def measured_features(measured: Importance) -> str:
     """`5 features, by linear`."""
-    config = folder.config
-    return f"{counted(len(config.features), 'feature')}, by {config.model}"
+    return f"{counted(len(measured.features), 'feature')}, by {measured.model}"
 
 
-def what_matters(
-    tables: Mapping[str, pd.DataFrame], folder: ImportanceFolder, best: Sequence[str]
-) -> list[str]:
-    """Sentences on the smaller set, what is lost without each feature, and features of
-    the best configuration that were not measured.
-    """
-    features = folder.config.features
-    if composed := folder.config.composed_from:
+def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> list[str]:
+    """Sentences on the smaller set, and on what is lost without each feature."""
+    if composed := measured.composed_from:
         text = (
-            f"These {len(features)} features are the best of {composed} on these test"
-            " folds; no interval here corrects that, so no smaller set is named."
+            f"These {len(measured.features)} features are the best of {composed} on"
+            " these test folds; no interval here corrects that, so no smaller set is"
+            " named."
         )
         return [text]
+    every = measured_features(measured)
     if tables["smaller"].empty:
-        return [f"All {measured_features(folder)}, are not clearly better than chance."]
+        return [f"All {every}, are not clearly better than chance."]
     losses = tables["features"].query("measure == 'lost'").to_dict("records")
-    sentences = [smaller_set(tables["smaller"], folder), lost_by_feature(losses)]
-    if unmeasured := [name for name in dict.fromkeys(best) if name not in features]:
-        sentences.append(
-            f"Importance was not measured for {listed(unmeasured)}, which the best"
-            " configuration has."
-        )
-    return sentences
+    return [smaller_set(tables["smaller"], every), lost_by_feature(losses)]
 
 
-def smaller_set(table: pd.DataFrame, folder: ImportanceFolder) -> str:
+def smaller_set(table: pd.DataFrame, features: str) -> str:
     """The smallest set that the interval allows to be called as good, from the table of
-    `smaller_sets`.
+    `smaller_sets`; `features` are all, in words.
     """
-    every = f"all {measured_features(folder)} ({percent(table['of'].iloc[0])} %)"
+    every = f"all {features} ({percent(table['of'].iloc[0])} %)"
     good = table[table["verdict"] == "as good"].to_dict("records")
     if not good:
         return f"No smaller set is shown to be as good as {every}."
@@ -166,14 +153,13 @@ def lost_by_feature(rows: Sequence[Row]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def other_clips(folder: ImportanceFolder, tested: Collection[str]) -> list[str]:
+def other_clips(measured: Importance, tested: Collection[str]) -> list[str]:
     """Says that importance was measured on other clips than the best run's."""
-    clips = folder.scores["clip_id"]
-    if {*clips} == {*tested}:
+    if measured.tested == digest(sorted(tested)):
         return []
-    command = make_command("importance", f"FEATURES={' '.join(folder.config.features)}")
+    command = make_command("importance", f"FEATURES={' '.join(measured.features)}")
     text = (
-        f"Importance was measured on {counted(len(clips), 'clip')}, the best"
+        f"Importance was measured on {counted(measured.clips, 'clip')}, the best"
         f" configuration on {len(tested):,}, and they are not the same: {command}"
         " measures it again."
     )

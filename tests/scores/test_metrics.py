@@ -49,7 +49,8 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     assert expected.keys() == METRICS["classes"].keys()
     assert all_metrics(target, probabilities) == pytest.approx(expected)
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
-    columns |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
+    columns |= {"precision": "macro_precision", "recall": "balanced_accuracy"}
+    columns |= {"f1": "macro_f1"}
     row = epoch_scores(CLASSES, target, probabilities)
     assert row == pytest.approx(
         {name: expected[metric] for name, metric in columns.items()}

@@ -75,7 +75,7 @@ def test_a_folder_that_a_room_fills_is_listed_and_removed(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     importance = finished.path.with_name("importance")
     importance.mkdir()
-    for name in ("importance.json", "scores.csv", "mine.txt"):
+    for name in ("importance.json", "mine.txt"):
         (importance / name).touch()
     runs = finished.path.parents[1]
     assert list_runs(ListOptions(runs=str(runs))) == 0

@@ -204,7 +204,7 @@ def test_predictions_of_the_training_recordings_are_no_score(folder, trained, ca
 
 
 def test_what_compares_clips_refuses_frames(folder):
-    measure = pytest.importorskip("featurestack.rooms.importance.measure")
+    measure = pytest.importorskip("featurestack.rooms.importance.importance")
     options = pytest.importorskip("featurestack.rooms.importance.options")
     given = {"data": folder / "data", "features": f"{MEL}:0-3 {MEL}:4-9"}
     table = str(folder / "data" / "field" / "field.csv")

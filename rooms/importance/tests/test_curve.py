@@ -3,7 +3,7 @@
 import pytest
 
 from featurestack.commandline.quantities import points
-from featurestack.rooms.importance.measure import (
+from featurestack.rooms.importance.curve import (
     curve_summary,
     measure_curve,
 )

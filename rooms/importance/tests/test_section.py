@@ -4,13 +4,10 @@ from types import SimpleNamespace
 
 import pandas as pd
 
+from featurestack.results.config import digest
 from featurestack.rooms.importance import section
 
-CONFIG = {"features": ("mel", "mfcc", "chroma"), "model": "linear"}
-FOLDER = SimpleNamespace(
-    config=SimpleNamespace(**CONFIG, composed_from=0),
-    scores=pd.DataFrame({"clip_id": ["a", "b"]}),
-)
+EVERY = "3 features, by linear"
 
 
 def smaller(features, verdict):
@@ -20,13 +17,13 @@ def smaller(features, verdict):
 
 def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     rows = [smaller("mel", "worse"), smaller("mel+mfcc", "as good")]
-    assert section.smaller_set(pd.DataFrame(rows), FOLDER) == (
+    assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
         "mel+mfcc 93.5 % is as good as all 3 features, by linear (95.0 %): it loses 1.5"
         " points (−1.3 to 5.3), which is within a twentieth of what all give above"
         " chance."
     )
     rows = [smaller("mel", "open")]
-    assert section.smaller_set(pd.DataFrame(rows), FOLDER) == (
+    assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
         "No smaller set is shown to be as good as all 3 features, by linear (95.0 %)."
     )
 
@@ -48,6 +45,9 @@ def test_clear_losses_are_named_the_largest_first():
 
 
 def test_other_clips_than_those_of_the_runs_are_said():
-    assert section.other_clips(FOLDER, ["b", "a"]) == []
-    (said,) = section.other_clips(FOLDER, ["a", "b", "c"])
+    measured = SimpleNamespace(
+        features=("mel", "mfcc"), clips=2, tested=digest(["a", "b"])
+    )
+    assert section.other_clips(measured, ["b", "a"]) == []
+    (said,) = section.other_clips(measured, ["a", "b", "c"])
     assert "measured on 2 clips, the best configuration on 3" in said

@@ -1,8 +1,9 @@
-"""Importance: the tables and the page show the scores that were put into a folder."""
+"""Importance: the tables and the page show the scores of made-up fits."""
 
 import json
 import re
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,52 +12,73 @@ import pytest
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import ReportJob
-from featurestack.rooms.importance.folder import (
-    ImportanceFolder,
+from featurestack.rooms.importance.importance import (
+    FeatureSets,
+    Fits,
+    Importance,
+    classes_table,
     gain_tests,
-    importance_tables,
+    measures_table,
+    read_importance,
     smaller_sets,
 )
+from featurestack.rooms.importance.section import what_matters
 from tests.refusal import refused
-from tests.run_configs import importance_config, named
 
 FEATURES = ("mel", "noise", "rms")
-CLASSES = ["dog", "rain"]
 RECORDINGS = 40  # each has three clips
 # worth of the features: mel 40 points, rms 20, noise nothing
 SHARES = {(): 0.2, ("mel",): 0.6, ("rms",): 0.4, ("mel", "rms"): 0.8}
 
 
-def made_folder(runs, shares=SHARES, recordings=RECORDINGS, **changed):
-    """A folder whose fits have these shares of correct clips, alike in all recordings
-    of a fold; noise changes none.
+def made(shares=SHARES, recordings=RECORDINGS):
+    """Fits with these shares of correct clips, alike in all recordings of a fold; noise
+    changes none.
     """
-    path = runs / "made" / "importance"
-    path.mkdir(parents=True)
-    config = importance_config(*FEATURES, classes=named(*CLASSES), **changed)
-    count = 3 * recordings
+    sets, count = FeatureSets(FEATURES), 3 * recordings
     number = np.arange(count)
     recording = number % recordings
-    table = pd.DataFrame({"clip_id": [f"clip{n}" for n in number], "group": recording})
-    table["fold"] = 1 + recording % 5
-    table["target"] = np.array(CLASSES)[recording // 5 % 2]
-    for column, fit in config.sets.items():
-        useful = tuple(name for name in fit if name != "noise")
-        table[column] = (number * 7 % count < count * shares[useful]) * 1.0
-    table.to_csv(path / "scores.csv", index=False)
-    (path / "importance.json").write_text(json.dumps(asdict(config)))
-    return ImportanceFolder(path)
+    clips = pd.DataFrame({"group": recording, "fold": 1 + recording % 5})
+    target = recording // 5 % 2
+    labels = pd.DataFrame({"dog": target == 0, "rain": target == 1})
+    scores = {}
+    for name in sets.sizes:
+        useful = tuple({*name.split("+")} & {"mel", "rms"})
+        share = shares[tuple(sorted(useful))]
+        scores[name] = (number * 7 % count < count * share) * 1.0
+    return Fits(sets, clips, labels, pd.DataFrame(scores))
 
 
-def report_on(folder, reports):
-    given = {"runs": folder.path.parents[1], "data": reports, "reports": reports}
+def written(folder, fits):
+    """importance.json of these fits in a folder of runs."""
+    tables = {"features": measures_table(fits), "classes": classes_table(fits)}
+    tables["smaller"] = smaller_sets(fits)
+    measured = Importance(
+        hash="0",
+        clips=len(fits.clips),
+        tested="0",
+        model="linear",
+        score="accuracy",
+        every=0.8,
+        features=FEATURES,
+        base="mel",
+        composed_from=0,
+        rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
+    )
+    file = folder / "made" / "importance" / "importance.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(asdict(measured)))
+    return file
+
+
+def report_on(runs, reports):
+    given = {"runs": runs, "data": reports, "reports": reports}
     job = ReportJob("made", (), None, reports / "reported", ())
     return build_report(job, AnalysisOptions(dataset="made", **given))
 
 
-def test_each_measure_has_its_interval_and_p(tmp_path):
-    table = importance_tables(made_folder(tmp_path))["features"]
-    tests = table.set_index(["measure", "feature"])
+def test_each_measure_has_its_interval_and_p():
+    tests = measures_table(made()).set_index(["measure", "feature"])
     for measure, feature, mean in (
         ("lost", "mel", 0.4),
         ("lost", "rms", 0.2),
@@ -83,41 +105,43 @@ def test_names_and_order_change_no_gain():
         assert again.to_numpy(float) == pytest.approx(known.to_numpy(float))
 
 
-def test_classes_have_the_mean_of_their_clips(tmp_path):
-    folder = made_folder(tmp_path)
-    table = importance_tables(folder)["classes"].query("measure == 'lost'")
-    of_mel = table[table["feature"] == "mel"].set_index("class")["mean"]
-    scores = folder.scores
-    for name, clips in scores.groupby("target"):
-        lost = (clips["mel+noise+rms"] - clips["noise+rms"]).mean()
-        assert of_mel[name] == pytest.approx(lost)
+def test_classes_have_the_mean_of_their_clips():
+    fits = made()
+    table = classes_table(fits).query("measure == 'lost' and feature == 'mel'")
+    of_mel = table.set_index("class")["mean"]
+    lost = fits.scores["mel+noise+rms"] - fits.scores["noise+rms"]
+    for name, of_class in fits.labels.items():
+        assert of_mel[name] == pytest.approx(lost[of_class].mean())
 
 
-def test_a_set_is_as_good_only_if_the_interval_says_so(tmp_path):
-    many = smaller_sets(made_folder(tmp_path / "many", recordings=400))
+def test_a_set_is_as_good_only_if_the_interval_says_so():
+    many = smaller_sets(made(recordings=400))
     assert many["features"].tolist() == ["mel", "mel+rms"]
     assert many["verdict"].tolist() == ["worse", "as good"]
     # the interval of 40 recordings reaches further than a twentieth of the gain
-    few = smaller_sets(made_folder(tmp_path / "few"))
-    assert few["verdict"].tolist() == ["worse", "open"]
+    assert smaller_sets(made())["verdict"].tolist() == ["worse", "open"]
 
 
-@pytest.mark.parametrize("changed", [{"composed_from": 9}, {}])
-def test_no_smaller_set_is_named_if_all_are_composed_or_like_chance(tmp_path, changed):
-    shares = SHARES if changed else dict.fromkeys(SHARES, 0.2)
-    assert smaller_sets(made_folder(tmp_path, shares, **changed)).empty
+def test_no_smaller_set_is_named_if_all_are_like_chance():
+    assert smaller_sets(made(dict.fromkeys(SHARES, 0.2))).empty
 
 
-@pytest.mark.parametrize("damaged", ["importance.json", "scores.csv"])
-def test_a_damaged_file_is_named(tmp_path, damaged):
-    folder = made_folder(tmp_path)
-    (folder.path / damaged).write_text("{\n")
-    with refused(damaged):
-        importance_tables(folder)
+def test_no_smaller_set_is_named_of_features_that_were_chosen_on_these_folds():
+    chosen = SimpleNamespace(features=FEATURES, composed_from=9)
+    (said,) = what_matters({}, chosen)
+    assert "3 features are the best of 9 on these test folds" in said
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    file = written(tmp_path, made())
+    file.write_text("{\n")
+    with refused("importance.json"):
+        read_importance(file.parent)
 
 
 def test_a_report_shows_what_was_measured(tmp_path):
-    built = report_on(made_folder(tmp_path), tmp_path)
+    written(tmp_path, made())
+    built = report_on(tmp_path, tmp_path)
     page = built.page.read_text()
     text = " ".join(re.sub(r"<[^>]*>", "", page).split())
     assert "No smaller set is shown to be as good as all 3 features, by linear" in text
