@@ -172,11 +172,6 @@ class Ranking(Compared):
         }
 
     @property
-    def swaps(self) -> bool:
-        """Whether runs are compared by swaps: a pooled score, few recordings."""
-        return self.swapped is not None
-
-    @property
     def differences(self) -> Floats:
         """(G, R - 1) scores of each other run less those of the best."""
         return self._compared[0]
@@ -196,27 +191,14 @@ class Ranking(Compared):
     ) -> tuple[Floats, FamilyTests]:
         """Differences (G, M) by recording, of the second run of each pair less the
         first, and their tests as one family; runs are given by place.
-
-        If `swaps`, the two runs' ranks are swapped in whole recordings, in every
-        pattern, and mAP is computed again: this finds more than the jackknife.
         """
-        patterns = None
-        if pairs and self.swapped:
-            of_pairs = [
-                self.swapped(self.runs[one], self.runs[other], self.shares)
-                for one, other in pairs
-            ]
-            patterns = np.stack([every for every, _ in of_pairs])
-            differences = np.stack([values for _, values in of_pairs], axis=1)
-        else:
-            first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
-            differences = self.by_recording[:, second] - self.by_recording[:, first]
+        first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
+        differences = self.by_recording[:, second] - self.by_recording[:, first]
         tests = sign_flip_tests(
             differences,
             self.shares,
             self.level,
             selected=selected,
-            swapped=patterns,
             unit=self.unit,
         )
         return differences, tests
@@ -370,6 +352,5 @@ def rank(runs: Sequence[Run], reason: str = "") -> Ranking:
         interval=interval[order],
         by_recording=compared.by_recording[:, order],
         worth=compared.worth,
-        swapped=compared.swapped,
         reason=reason,
     )

@@ -30,8 +30,7 @@ The power of the test is known: `detectable` is the smallest difference that it 
 
 Conventions: G recordings, M differences, B patterns of signs. A recording's difference
 is the sum over its clips: a whole number if all folds have equally many clips, else
-weighted as in the mean that is tested. For tags it is a difference of jackknife values
-or, with few recordings, what their swap changes (`Ranking.compare`).
+weighted as in the mean that is tested. For tags it is a difference of jackknife values.
 """
 
 from dataclasses import dataclass
@@ -91,7 +90,6 @@ def sign_flip_tests(
     *,
     selected: bool = False,
     draws: int = DRAWS,
-    swapped: Floats | None = None,
     unit: float | None = None,
 ) -> FamilyTests:
     """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a
@@ -103,9 +101,6 @@ def sign_flip_tests(
               that are still in question. Clearly worse runs are removed, the worst
               first (model confidence set of Hansen, Lunde and Nason 2011; the range is
               the statistic).
-    swapped   (M, B) the differences under every pattern of swaps instead of drawn
-              signs, for a score that is no mean over recordings; the first pattern
-              swaps none
     unit      the largest possible sum of differences; None if there is none, as for log
               probabilities
     """
@@ -121,10 +116,7 @@ def sign_flip_tests(
     shares = shares[by_content]
     totals = differences.sum(axis=0)
     observed = np.abs(totals) / scale
-    if swapped is None:
-        flipped = flipped_totals(differences, draws)
-    else:
-        flipped = swapped[order]
+    flipped = flipped_totals(differences, draws)
     largest = largest_statistics(flipped, differences, scale, selected=selected)
     p = (largest >= observed[:, None] - ROUNDING).mean(axis=1)
     whole_numbers = not (differences % 1).any()

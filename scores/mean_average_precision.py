@@ -4,7 +4,6 @@ Conventions as in `scores.ranking_metric`.
 """
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -21,8 +20,6 @@ from featurestack.scores.ranking_metric import (
     decided,
 )
 
-MOST_SWAPPED = 12  # recordings: 4,096 patterns
-SWAPPED_LABELS = 50_000_000  # labels times patterns: some 2 s for a pair of runs
 SMALL = 1e-3  # less than the difference between a label and none
 
 
@@ -84,7 +81,6 @@ class MeanAveragePrecision(ClipMetric):
             interval=np.stack([run.precision[-1, 1:] for run in runs]),
             by_recording=by_recording,
             worth=np.full(len(labels), 1 / len(labels)),
-            swapped=swapped if is_swapped(first) else None,
         )
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
@@ -105,37 +101,6 @@ class MeanAveragePrecision(ClipMetric):
         )
         table = table.join(decided(run)).reindex(range(len(run.precision)))
         return table.assign(low=run.precision[:, 1], high=run.precision[:, 2])
-
-
-def is_swapped(run: TestedRun) -> bool:
-    """Whether runs are compared by swapping whole recordings in every pattern."""
-    recordings = len(np.unique(run.groups))
-    if recordings > MOST_SWAPPED:
-        return False
-    patterns = 2**recordings
-    return bool(run.labels.sum() * patterns <= SWAPPED_LABELS)
-
-
-def swapped(
-    first: TestedRun, second: TestedRun, shares: Floats
-) -> tuple[Floats, Floats]:
-    """Means over pairs of seeds: each with its like, or all if numbers differ.
-
-    A recording's part is what its swap changes on average; the remainder is spread by
-    `shares`.
-    """
-    seeds = [*product(first.ranks, second.ranks)]
-    if len(first.ranks) == len(second.ranks):
-        seeds = [*zip(first.ranks, second.ranks)]
-    of_seeds = [
-        tags.swapped_differences(first.labels, one, other, first.groups)
-        for one, other in seeds
-    ]
-    differences = np.mean(of_seeds, axis=0)
-    signs = 2 * tags.swap_patterns(len(shares)) - 1
-    values = differences @ signs / len(differences)
-    remainder = differences[0] - values.sum()
-    return differences, values + shares * remainder
 
 
 def perfect_score(run: TestedRun) -> float:

@@ -63,11 +63,6 @@ class TestedRun(Protocol):
     def answers(self) -> Sequence[Any]: ...
 
 
-# of two runs and the recordings' weights (G,): differences (2^G,) under every pattern
-# of swaps, and (G,) the first run's parts
-Swapped = Callable[[TestedRun, TestedRun, Floats], tuple[Floats, Floats]]
-
-
 @dataclass(frozen=True, eq=False)
 class Compared:
     """The scores of R comparable runs."""
@@ -77,8 +72,6 @@ class Compared:
     # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
     by_recording: Floats
     worth: Floats  # (N,) a correctly predicted clip adds this to the sums
-    # compares two runs by swapping whole recordings; None if sums by recording do it
-    swapped: Swapped | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -306,38 +306,6 @@ def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
     return values + shares * remainder
 
 
-def swap_patterns(recordings: int) -> Floats:
-    """(2^G, G) every pattern of G recordings: 1 if a recording keeps its run, 0 if it
-    is swapped. The first pattern swaps none; the complement of a pattern is its mirror
-    image in the order.
-    """
-    patterns = np.arange(2**recordings)[:, None]
-    swapped = patterns >> np.arange(recordings) & 1
-    return (swapped == 0).astype(np.float64)
-
-
-def swapped_differences(
-    target: Targets,
-    first: Scores,
-    second: Scores,
-    groups: NDArray[np.generic],
-) -> Floats:
-    """(2^G,) mAP of the second scores (N, K) less that of the first, for each of
-    `swap_patterns`, which are equally probable if the runs are equally good.
-    """
-    _, recordings = np.unique(groups, return_inverse=True)
-    kept = swap_patterns(recordings.max() + 1)
-    swapped = 1 - kept
-    patterns = np.column_stack([kept, swapped])
-    twice = np.concatenate([recordings, recordings + kept.shape[1]])
-    both = np.concatenate([second, first])
-    labels = np.concatenate([target, target])
-    by_class = _resampled(labels, both, twice, _samples(patterns, labels))
-    second_map = _mean(by_class, axis=1)
-    first_map = second_map[::-1]
-    return second_map - first_map
-
-
 def random_order_values(
     target: Targets, groups: NDArray[np.generic], folds: Ints
 ) -> Floats:

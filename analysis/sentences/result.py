@@ -331,16 +331,14 @@ def method_map(f: Findings) -> str:
     from featurestack.scores.mean_average_precision import perfect_score
 
     main = ranking_of(f)
-    swapped = f"by jackknife values of mAP by {f.unit}"
-    if main.swaps:
-        swapped = f"by swapping them in whole {plural(f.unit)}, in every pattern"
     text = (
         "mAP is the mean over the classes of average precision; clips of all folds are"
         " ordered by their rank within the fold, because the models of two folds are"
         " calibrated apart. The mAP of several seeds is their mean. SD is that of the"
         " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
         f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
-        f" {swapped}. F1 is at thresholds fitted on the other folds. {grouped(f)}"
+        f" by jackknife values of mAP by {f.unit}. F1 is at thresholds fitted on the"
+        f" other folds. {grouped(f)}"
         f" Chance, {percent(f.chance)} %, is what a random order of each fold's clips"
         " gets on average."
     )

@@ -51,7 +51,7 @@ def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
     assert stats.binomtest(sum(found), 40, 0.8).pvalue > 0.01
 
 
-def test_swaps_of_few_recordings_rarely_claim_a_difference_of_equal_map():
+def test_few_recordings_rarely_claim_a_difference_of_equal_map():
     rng = np.random.default_rng(0)
     said = []
     for _ in range(40):
@@ -60,7 +60,7 @@ def test_swaps_of_few_recordings_rarely_claim_a_difference_of_equal_map():
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 
-def test_the_interval_of_swaps_excludes_zero_exactly_if_the_difference_is_clear():
+def test_an_interval_of_map_excludes_zero_exactly_if_the_difference_is_clear():
     rng = np.random.default_rng(1)
     clear = []
     excluded = []

@@ -135,21 +135,6 @@ def test_the_score_of_several_seeds_is_the_mean_of_theirs_and_its_interval_holds
     assert tags.macro(tags.average_precision(target, together)) > high
 
 
-def test_swapped_differences_are_those_of_runs_that_change_places():
-    target, first = drawn(2, clips=60)
-    second = np.random.default_rng(8).random(first.shape)
-    groups = np.repeat(np.arange(4), 15)
-    patterns = tags.swap_patterns(4)
-    assert patterns[0].tolist() == [1, 1, 1, 1]
-    assert len(np.unique(patterns, axis=0)) == 16
-    differences = tags.swapped_differences(target, first, second, groups)
-    for kept, difference in zip(patterns[:, groups, None] == 1, differences):
-        better = tags.average_precision(target, np.where(kept, second, first))
-        other = tags.average_precision(target, np.where(kept, first, second))
-        assert difference == pytest.approx(tags.macro(better) - tags.macro(other))
-    assert differences + differences[::-1] == pytest.approx(0)
-
-
 @pytest.mark.parametrize("positives", [1, 2, 5])
 def test_the_precision_of_a_random_order_is_the_mean_over_all_orders(positives):
     orders = itertools.combinations(range(7), positives)
