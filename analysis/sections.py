@@ -64,7 +64,6 @@ SETS_SHOWN = 24
 # column -> its heading among the facts of a run
 SCORES = {
     "macro_auroc": "Macro AUROC",
-    "lwlrap": "lwlrap",
     "macro_f1": "Macro F1",
     "log_loss": "Log loss",
 }

@@ -394,7 +394,6 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "verdict": "best, tied, clearly worse, not compared",
             "reason": "why it is not compared",
             "macro_auroc": "mean area under the ROC curve; several labels",
-            "lwlrap": "label-weighted label-ranking average precision; several labels",
             "found": "of events, as the next ones: the share with a detection of their"
             " label on them",
             "false_alarms": "detections per hour that lie on no event",

@@ -120,7 +120,7 @@ MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
     class_heading="Average precision",
     errors="labels",
     pooled=True,
-    further_columns=("macro_auroc", "lwlrap"),
+    further_columns=("macro_auroc",),
     class_columns=(
         ("class", "Class", "text"),
         ("average_precision", "Average precision", "decimals"),

@@ -86,7 +86,6 @@ def accuracy(prediction: Prediction) -> float:
     return float(correct.mean())
 
 
-@metric("classes", "macro_recall")
 @metric("classes")
 def balanced_accuracy(prediction: Prediction) -> float:
     """Mean recall over the classes, however many clips each has."""
@@ -103,14 +102,6 @@ def macro_precision(prediction: Prediction) -> float:
 def macro_f1(prediction: Prediction) -> float:
     """Mean F1 over the classes."""
     return prediction.macro("f1")
-
-
-@metric("classes")
-def top3(prediction: Prediction) -> float:
-    """Share of clips whose true class is among the three most probable."""
-    order = largest_first(prediction.probabilities)
-    correct = np.take_along_axis(prediction.labels, order[:, :3], axis=1)
-    return float(correct.any(axis=1).mean())
 
 
 @metric("classes")

@@ -163,24 +163,6 @@ def auroc(target: Targets, scores: Scores) -> Floats:
     return areas
 
 
-def lwlrap(target: Targets, scores: Scores) -> float:
-    """Label-weighted label-ranking average precision: that within each clip, weighted
-    by its number of labels (Howard et al. 2019, the Freesound Audio Tagging challenge).
-    """
-    labels = target.sum(axis=1)
-    if not labels.any():
-        return np.nan
-    total = 0.0
-    for positive, score in zip(target.T, scores.T):
-        own = scores[positive]
-        labels_of_clip = target[positive]
-        above = own >= score[positive, None]
-        hits = (above & labels_of_clip).sum(axis=1)
-        precision = hits / above.sum(axis=1)
-        total += precision.sum()
-    return float(total / labels.sum())
-
-
 def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
     """Logarithms (N, K) of the probability of what is true."""
     of_absence = 1 - probabilities.astype(np.float64)
@@ -474,12 +456,6 @@ def mean_average_precision(prediction: Prediction) -> float:
 def macro_auroc(prediction: Prediction) -> float:
     """Mean over the classes of the area under the ROC curve."""
     return macro(auroc(prediction.labels, prediction.order))
-
-
-@metric("tags", "lwlrap")
-def ranking_precision(prediction: Prediction) -> float:
-    """Label-weighted label-ranking average precision."""
-    return lwlrap(prediction.labels, prediction.probabilities)
 
 
 metric("tags")(macro_f1)
