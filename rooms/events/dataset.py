@@ -24,7 +24,6 @@ import pandas as pd
 from featurestack.commandline.errors import (
     RequestError,
     make_command,
-    nearest,
     shortened,
 )
 from featurestack.commandline.options import DatasetOptions, option_words
@@ -183,8 +182,8 @@ def csv_path(options: EventsCommand) -> Path:
 def annotated_recordings(
     options: EventsCommand, measured: Measured
 ) -> tuple[dict[str, float], Annotations]:
-    """The seconds of the recordings in use, and their events, of which those of IGNORE
-    have no label; RequestError if none is left.
+    """The seconds of the recordings in use, and their events; RequestError if there is
+    none.
     """
     readable = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
     if options.tables is None:
@@ -209,14 +208,7 @@ def annotated_recordings(
         notes.append(f"{measured.lost_in_words}, with {number}")
     events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
     events = events.reset_index(drop=True)
-    ignored = {name.strip() for name in options.ignore.split(",") if name.strip()}
-    labels = {*events["label"]}
-    if unknown := sorted(ignored - labels):
-        raise RequestError(
-            f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}"
-        )
-    events.loc[events["label"].isin(ignored), "label"] = ""
-    if not events["label"].any():
+    if events.empty:
         raise RequestError(
             f"TABLES={options.tables} holds no event to use in a recording that can be"
             " read"
@@ -235,7 +227,7 @@ def write(
     files = {name: str(file.absolute()) for name, file in recordings.items()}
     clips = pieces.assign(
         filename=pieces["file"].map(files),
-        label=label_pieces(pieces, events[events["label"] != ""]),
+        label=label_pieces(pieces, events),
     )
     clips = clips[["filename", "start", "end", "label", "group"]]
     text = clips.to_csv(index=False, lineterminator="\n")
@@ -262,14 +254,14 @@ def events_summary(
     block: float | None,
 ) -> str:
     """Counts by label, how long events last, and what was left out."""
-    events = annotated.events[annotated.events["label"] != ""]
+    events = annotated.events
     recordings = (
         f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))}"
     )
     lines = [f"{recordings}, {counted(len(events), 'event')}"]
     length = (pieces["end"] - pieces["start"]).max()
     cut = f"{counted(len(pieces), 'piece')} of {length:g} s"
-    if not len(annotated.events):
+    if events.empty:
         return "\n".join([*lines, cut, *annotated.notes])
     rows = []
     for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
@@ -278,8 +270,6 @@ def events_summary(
     lines.append(text_table(rows, ["label", "events", "median seconds"]))
     exclude = "exclude each other" if are_exclusive(events) else "overlap"
     lines.append(f"labels {exclude}; {cut}")
-    if ignored := len(annotated.events) - len(events):
-        lines.append(f"not trained on, IGNORE: {counted(ignored, 'event')}")
     lines += annotated.notes
     groups = pieces["group"].nunique()
     if block:

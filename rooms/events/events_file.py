@@ -1,5 +1,5 @@
 """events.csv of a dataset of recordings, which `make events` writes: file (absolute),
-start, end, label. An empty label is an event of IGNORE.
+start, end, label.
 """
 
 from pathlib import Path

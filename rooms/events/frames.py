@@ -22,7 +22,7 @@ GAP apart, so that one pass serves all recordings.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ POINT = 0.02  # seconds that a point lasts beside others
 # the first of each make the default rule
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 SHARES = (0.5, 1.0, 0.25)
-LENGTHS = (0.3, 0.0, 0.1, 0.2, 0.4, 0.5, 0.6)  # shares of the class's median event
+LEAST_LENGTH = 0.3  # share of the class's median event; shorter detections are dropped
 MARGIN = 1.0  # standard error of the default rule's F1
 
 
@@ -190,7 +190,6 @@ class Frames:
 
 def are_exclusive(events: pd.DataFrame) -> bool:
     """Whether labels exclude each other: there are nearly never two at a time."""
-    events = events[events["label"] != ""]
     shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
     end = np.maximum(events["end"], events["start"] + POINT)
     table = events.assign(start=events["start"] + shift, end=end + shift)
@@ -348,27 +347,15 @@ def rule_grid(events: Spans, exclusive: bool) -> list[Rule]:
     shares = sorted(SHARES, key=(1.0).__ne__) if exclusive else SHARES
     median = float(np.median(events.lasts)) if len(events.start) else 0.0
     return [
-        Rule(threshold, share, length * median, points)
+        Rule(threshold, share, LEAST_LENGTH * median, points)
         for threshold in THRESHOLDS
         for share in shares
-        for length in ((0.0,) if points else LENGTHS)
     ]
 
 
 def default_rules(events: Mapping[str, Spans], exclusive: bool) -> dict[str, Rule]:
     """The rule of each class that nothing was chosen for."""
     return {name: rule_grid(own, exclusive)[0] for name, own in events.items()}
-
-
-def without_ignored(
-    frames: Frames, events: pd.DataFrame, found: Mapping[str, Spans]
-) -> dict[str, Spans]:
-    """The detections that do not lie on an event without a label."""
-    ignored = events[events["label"] == ""]
-    if ignored.empty:
-        return dict(found)
-    one = replace(frames, classes=("",)).spans(ignored)[""]
-    return {name: own.take(~scores.lie_on(own, one)) for name, own in found.items()}
 
 
 def count_rules(
@@ -379,7 +366,8 @@ def count_rules(
     annotated = frames.spans(events)
     exclusive = are_exclusive(events)
     grids = {name: rule_grid(own, exclusive) for name, own in annotated.items()}
-    numbers = np.zeros((3, len(folds), len(grids), max(map(len, grids.values()))))
+    tried = len(THRESHOLDS) * len(SHARES)
+    numbers = np.zeros((3, len(folds), len(grids), tried))
 
     def by_fold(chosen: Spans) -> Floats:
         return np.bincount(fold[chosen.stretch], minlength=len(folds)).astype(float)
@@ -387,17 +375,11 @@ def count_rules(
     for number, (name, grid) in enumerate(grids.items()):
         own = annotated[name]
         numbers[2, :, number] = by_fold(own)[:, None]
-        lengths = 1 if grid[0].points else len(LENGTHS)
-        # rules that differ in the least length alone share their detections
-        for place in range(0, len(grid), lengths):
-            rule = replace(grid[place], least_length=0.0)
-            every = {name: detect(frames, probabilities[:, number], rule)}
-            found = without_ignored(frames, events, every)[name]
+        for place, rule in enumerate(grid):
+            found = detect(frames, probabilities[:, number], rule)
             _, partner = scores.match(own, found)
-            for row, spans in enumerate((found.take(partner), found)):
-                for index in range(place, place + lengths):
-                    kept = spans.lasts >= grid[index].least_length
-                    numbers[row, :, number, index] = by_fold(spans.take(kept))
+            numbers[0, :, number, place] = by_fold(found.take(partner))
+            numbers[1, :, number, place] = by_fold(found)
     return RuleCounts(grids, folds, numbers)
 
 

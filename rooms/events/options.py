@@ -36,11 +36,6 @@ class EventsCommand(TableOptions, DataOptions):
     empty: bool = option(
         False, "use recordings without a table, as free of events; by default left out"
     )
-    ignore: str = option(
-        "",
-        "labels separated by commas; frames of such events are neither trained on nor"
-        " scored",
-    )
     name: str = option("", "name of the dataset; by default that of AUDIO")
 
 

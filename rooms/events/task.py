@@ -144,7 +144,7 @@ class Events(Tags):
             text = (
                 f"{len(few)} of {counted(len(groups), 'label')} are in fewer than"
                 f" {FEW_GROUPS} recordings, too few to train and test them:"
-                f" {shortened(named)}; add recordings, or leave them out by IGNORE"
+                f" {shortened(named)}; add recordings, or remove their rows"
             )
             if groups.max() < 2:
                 raise RequestError(text)

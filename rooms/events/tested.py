@@ -31,7 +31,6 @@ from featurestack.rooms.events.frames import (
     cross_fitted,
     default_rules,
     detect_all,
-    without_ignored,
 )
 from featurestack.rooms.events.scores import ALL, Spans, Tally, f1_interval, f1_of
 from featurestack.scores.metrics import (
@@ -66,7 +65,7 @@ class ScoredFrames:
 
     frames: Frames
     probabilities: NDArray[np.floating]  # (T, K)
-    events: pd.DataFrame  # EVENTS; an empty label is one that is not scored
+    events: pd.DataFrame  # EVENTS
 
     @property
     def unit(self) -> str:
@@ -90,15 +89,13 @@ class ScoredFrames:
         """The detections by rules of the other folds; with one fold, by default."""
         if self.frames.stretches["fold"].nunique() == 1:
             return self.by_default
-        found = cross_fitted(self.frames, self.probabilities, self.rules)
-        return without_ignored(self.frames, self.events, found)
+        return cross_fitted(self.frames, self.probabilities, self.rules)
 
     @property
     def by_default(self) -> dict[str, Spans]:
         """The detections by rules that nothing was chosen for."""
         rules = default_rules(self.spans, are_exclusive(self.events))
-        found = detect_all(self.frames, self.probabilities, rules)
-        return without_ignored(self.frames, self.events, found)
+        return detect_all(self.frames, self.probabilities, rules)
 
     @cached_property
     def tallies(self) -> dict[str, Tally]:

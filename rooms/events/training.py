@@ -10,7 +10,6 @@ no audio is needed.
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +127,7 @@ class Targets:
     """The frames of a dataset's pieces, and what occurs in them.
 
     own   (N, T) bool: frames that are trained on and tested; the others lie in another
-          piece too, in no recording, or in an event of IGNORE
+          piece too, or in no recording
     each  (N, T, K) bool
     """
 
@@ -147,8 +146,7 @@ class Targets:
         piece, frame = np.nonzero(placed.own)
         places = rows[piece], frame
         self.each[places] = placed.frames.targets(self.events)
-        ignored = replace(placed.frames, classes=("",))
-        self.own[places] = ~ignored.targets(self.events)[:, 0]
+        self.own[places] = True
 
     def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
         """The frames of these pieces as a run stores them; answers (n, T, K)."""

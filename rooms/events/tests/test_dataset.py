@@ -6,8 +6,6 @@ import pytest
 import soundfile
 
 from featurestack.rooms.events.dataset import (
-    Measured,
-    annotated_recordings,
     cut_blocks,
     cut_pieces,
     label_pieces,
@@ -68,21 +66,12 @@ def options(folder, **given):
     return EventsCommand(**asked | given)
 
 
-def test_ignored_events_are_kept_without_a_label(folder):
-    measured = Measured({f"r{number}.wav": 12.0 for number in range(4)}, {}, {}, {})
-    _, annotated = annotated_recordings(options(folder, ignore="low"), measured)
-    events = annotated.events
-    assert {*events["label"]} == {"high", ""}
-    with refused("IGNORE=lo: .*did you mean 'low'"):
-        annotated_recordings(options(folder, ignore="lo"), measured)
-
-
 def test_another_dataset_is_not_replaced(folder, capsys):
     assert make_events(options(folder, name="kept")) == 0
     assert make_events(options(folder, name="kept")) == 0  # the same
     assert "labels exclude each other" in capsys.readouterr().out
     with refused("is there with other content"):
-        make_events(options(folder, name="kept", ignore="low"))
+        make_events(options(folder, name="kept", block=6.0))
 
 
 def cut_short(folder, part):

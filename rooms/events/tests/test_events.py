@@ -82,14 +82,6 @@ def test_overlapping_labels_are_found_side_by_side(tmp_path):
     assert f1(train(tmp_path, epochs=12, folds=(1, 2))) > 0.85
 
 
-def test_ignored_events_count_neither_for_nor_against(tmp_path):
-    write_recordings(tmp_path)
-    make_dataset(tmp_path, ignore="low")
-    run = train(tmp_path, model="linear", folds=(1, 2))
-    assert run.classes == ["high"]
-    assert read_tested(run).scores().loc[ALL, "f1"] > 0.85
-
-
 def test_channels_of_other_frames_are_refused(folder):
     with refused("one frame rate"):
         train(folder, features="mel@n_mels=32,hop_length=128,n_fft=512+chroma")

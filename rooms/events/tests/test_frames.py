@@ -207,10 +207,3 @@ def test_a_rule_that_is_better_by_chance_is_not_chosen():
     assert counts.chosen()["a"] == default
     counts.numbers[0, ..., 5] *= 1.1
     assert counts.chosen()["a"] == counts.rules["a"][5]
-
-
-def test_rules_are_chosen_without_detections_on_ignored_events():
-    every = frames(10, 10)
-    probabilities = every.targets(two_events(("a", "a"))).astype(float)
-    counts = count_rules(every, probabilities, two_events(("a", "")))
-    assert counts.numbers[1:, :, 0, 0].tolist() == [[1, 1], [1, 1]]
