@@ -40,7 +40,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
-from featurestack.rooms.events.tables import as_text, file_name, raven_table
+from featurestack.rooms.events.tables import as_text, raven_table
 from featurestack.scores.bootstrap import (
     CONFIDENCE,
     effective_recordings,
@@ -136,7 +136,7 @@ def write_check(
     content: dict[str, str | bytes] = {}
     sounds, offsets, lasts = [], [], []
     for number, row in enumerate(chosen.itertuples(), 1):
-        stem = file_name(f"{row.label} {Path(row.file).stem}".replace("/", "-"))
+        stem = f"{row.label} {Path(row.file).stem}".replace("/", "-")
         sounds.append(f"{number:03} {stem}@{row.start:g}.wav")
         begin = max(0.0, row.start - CONTEXT)
         until = min(row.end + CONTEXT, seconds[row.file])

@@ -15,21 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.results.config import digest
-
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
-LONGEST_NAME = 150  # bytes: 255 at most, less what is added to a name
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
-
-
-def file_name(name: str) -> str:
-    """The name, shortened if names that begin with it would be too long."""
-    content = name.encode()
-    if len(content) <= LONGEST_NAME:
-        return name
-    begin = content[:LONGEST_NAME].decode(errors="ignore")
-    return f"{begin}-{digest(name)}"
 
 
 def raven_table(
@@ -95,7 +83,7 @@ def detection_tables(
     tables = {"detections.csv": as_text(detections, ",")}
     for name in seconds:
         own = detections[detections["file"] == name]
-        base = f"{file_name(Path(name).name)}.Table.1.selections.txt"
+        base = f"{Path(name).name}.Table.1.selections.txt"
         place = (Path(RAVEN) / name).with_name(base)
         tables[place.as_posix()] = as_text(raven_table(own, files, {name: 0.0}, top))
     return tables

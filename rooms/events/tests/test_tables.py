@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from featurestack.rooms.events.annotations import read_events
 from featurestack.rooms.events.events_file import EVENT_COLUMNS
@@ -36,19 +35,6 @@ def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
     for table in ("detections.csv", "raven"):
         read = read_events(tmp_path / table, seconds).events[[*EVENT_COLUMNS]]
         assert read.to_numpy().tolist() == events, table
-
-
-@pytest.mark.parametrize("letter", ["n", "é"])
-def test_a_name_as_long_as_a_file_system_takes_has_a_raven_table(tmp_path, letter):
-    longest = letter * (250 // len(letter.encode()))
-    names = [f"{longest}.wav", f"{longest[:-1]}m.wav", "a.wav"]
-    detections, seconds = write(tmp_path, names, LABELS[:3])
-    raven = tmp_path / "raven"
-    assert len([*raven.iterdir()]) == 3
-    assert (raven / "a.wav.Table.1.selections.txt").is_file()
-    read = read_events(raven, seconds).events[[*EVENT_COLUMNS]]
-    events = detections.sort_values("file")[[*EVENT_COLUMNS]].to_numpy().tolist()
-    assert read.to_numpy().tolist() == events
 
 
 def events_of(table):
