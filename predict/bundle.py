@@ -10,7 +10,7 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
              folds    {fold: {"network": state dict, "statistics": list}}
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,6 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
 from featurestack.scores.tasks.registry import task_of
-from featurestack.train.augment import parse_augment, trained_shape, views
 from featurestack.train.checkpoint import (
     State,
     load,
@@ -136,7 +135,6 @@ class RunModel:
             self.architecture = resolve(config.options.model)
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)
-        self.augmenter = parse_augment(config.options.augment, kind.augmented_as)
         # channels last is a sixth faster for images on a CPU; vectors have no such
         # layout
         self.compute = Compute(device, channels_last=self.input.grid != (1, 1))
@@ -159,9 +157,9 @@ class RunModel:
             raise ValueError(f"'{broken}' holds numbers that are not finite")
         spec = self.input
         statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-        planes, _, _ = spec.shape
-        shape = trained_shape(self.augmenter, spec.grid)
-        network = self.architecture.build(planes, len(self.classes), shape, spec.planes)
+        planes, *_ = spec.shape
+        classes = len(self.classes)
+        network = self.architecture.build(planes, classes, spec.grid, spec.planes)
         load_weights(network, state["network"], Path(name))
         return FoldModel(self.compute.place(network.eval()), statistics)
 
@@ -188,14 +186,8 @@ class RunModel:
         return self.input.prepare(values, statistics, filled).float()
 
     def answers(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) class probabilities of inputs from `prepare`, BATCH clips at a time,
-        the mean over views.
-        """
+        """(N, K) probabilities of inputs from `prepare`, BATCH clips at a time."""
         network = self.folds[fold].network
         device = self.compute.device
-        batches = (self.views(batch.to(device)) for batch in x.split(BATCH))
+        batches = (batch.to(device) for batch in x.split(BATCH))
         return self.compute.answers(network, batches, self.task)
-
-    def views(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
-        """The views of each clip whose predictions are averaged (TTA)."""
-        return views(x, self.augmenter, self.config.options.tta, self.input.timed)

@@ -174,7 +174,7 @@ class RunConfig(Record):
     own_code: tuple[str, ...] = ()
     model_summary: str  # the model in a sentence
     exact: bool  # training has one solution, whatever the seed
-    input_grid: str  # rows x frames of the network's input, before AUGMENT crops it
+    input_grid: str  # rows x frames of the network's input
     # all folds of the protocol, trained or not
     folds: tuple[int, ...]
     # in the order of the network's outputs

@@ -20,7 +20,7 @@ from featurestack.scores.tasks.registry import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
-Needs = Literal["steps", "grid", "padding", "views", "balance", "background"]
+Needs = Literal["steps", "grid", "padding", "balance", "background"]
 
 MIDDLE, LAST = 0, 1  # places among the loops of a sweep
 
@@ -169,15 +169,6 @@ class Training(Options):
         " stopping; plateau lowers the rate after a third of them",
         least=0,
     )
-    tta: int = option(
-        1,
-        "views of a clip averaged in testing: circular shifts, or crops if AUGMENT"
-        " crops",
-        least=1,
-        most=9999,
-        needs="views",
-    )
-
     weights: str = of_networks(
         "auto",
         "weights to start from: none, imagenet (the model's file in models/, else the"

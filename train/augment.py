@@ -26,13 +26,13 @@ a batch is changed: AUGMENT= is parsed without it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.registry import Registry
-from featurestack.train.options import parse_grid, parse_number
+from featurestack.train.options import parse_number
 
 if TYPE_CHECKING:
     import torch
@@ -133,10 +133,7 @@ def _where(
     return by_channel.view(1, -1, 1, 1)
 
 
-Shape = tuple[int, int]  # rows, frames
-Strength = float | Shape
-Transform = Callable[..., Batch]  # (batch, strength)
-Cut = Callable[[Shape, Strength], Shape]  # (shape, strength) -> what is left
+Transform = Callable[[Batch, float], Batch]  # (batch, strength)
 AUGMENTS: Registry[Augmentation] = Registry(
     "augmentation", others=["featurestack.train.augmentations"]
 )
@@ -152,7 +149,6 @@ class Augmentation:
     maximum: float  # strength
     kinds: tuple[str, ...] = ("image", "wave")  # the models' that it serves
     circular: bool = False  # it is only a circular shift in time
-    cut: Cut | None = None  # the (rows, frames) left of a shape at a strength
 
 
 def augment(
@@ -187,16 +183,6 @@ def take_frames(x: Tensor, index: Tensor) -> Tensor:
     return x.gather(3, index)
 
 
-def centre(x: Tensor, size: Shape) -> Tensor:
-    """The middle of x (B, C, H, W): (B, C, *size), a view."""
-    if x.shape[2:] == size:  # the export to ONNX fails if a 1x1 input is sliced
-        return x
-    rows, frames = size
-    top = (x.shape[2] - rows) // 2
-    left = (x.shape[3] - frames) // 2
-    return x[:, :, top : top + rows, left : left + frames]
-
-
 @augment(default=0.3, maximum=3.0)
 def gain(batch: Batch, strength: float) -> Batch:
     """Louder or softer by up to 20 dB times `strength`: 0.3 is 6 dB.
@@ -218,7 +204,7 @@ def gain(batch: Batch, strength: float) -> Batch:
 class Augmenter:
     """Augmentations with their strengths, applied in order."""
 
-    steps: tuple[tuple[Augmentation, Strength], ...] = ()
+    steps: tuple[tuple[Augmentation, float], ...] = ()
 
     @property
     def only_shifts(self) -> bool:
@@ -227,14 +213,7 @@ class Augmenter:
 
     def __str__(self) -> str:
         """The canonical text with every strength: `mask=0.15,mixup=0.4`."""
-        texts = []
-        for entry, strength in self.steps:
-            if isinstance(strength, tuple):
-                rows, frames = strength
-                texts.append(f"{entry.name}={rows}x{frames}")
-            else:
-                texts.append(f"{entry.name}={strength:g}")
-        return ",".join(texts)
+        return ",".join(f"{entry.name}={strength:g}" for entry, strength in self.steps)
 
     def __call__(
         self,
@@ -243,7 +222,7 @@ class Augmenter:
         channels: Channels,
         generator: Generator,
     ) -> tuple[Tensor, Tensor]:
-        """The augmented x (B, C, H', W'), which a crop makes smaller, and y (B, K)."""
+        """The augmented x and y, of the same shapes."""
         batch = Batch(x, y, channels, generator)
         for entry, strength in self.steps:
             batch = entry.transform(batch, strength)
@@ -268,47 +247,9 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
                 f"AUGMENT={name} is not for this model: {make_command('models')}"
                 " shows which are"
             )
-        strength: Strength = entry.default
-        if entry.cut and "x" in given:  # a size, 100x384
-            strength = parse_grid(given, name)
-        elif given:
+        strength = entry.default
+        if given:
             refusal = f"{part}: expected a strength from 0 to {entry.maximum:g}"
             strength = parse_number(given, refusal, entry.maximum)
         steps.append((entry, strength))
     return Augmenter(tuple(steps))
-
-
-def trained_shape(augmenter: Augmenter, shape: Shape) -> Shape:
-    """The network's rows and frames for clips of `shape`: a crop leaves fewer."""
-    for entry, strength in augmenter.steps:
-        if entry.cut:
-            shape = entry.cut(shape, strength)
-    return shape
-
-
-def views(
-    x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool] = ()
-) -> Iterator[Tensor]:
-    """`count` views of the clips x (B, C, H, W), each of the size that the model was
-    trained on.
-
-    One view is the whole clip, or its centre if the augmenter crops. Several are evenly
-    spaced circular shifts, or crops, in time. Channels that are not `timed` keep the
-    centre; if `timed` is empty, all channels are.
-    """
-    # sizes are tensors while a network is exported
-    whole = int(x.shape[2]), int(x.shape[3])
-    rows, frames = trained_shape(augmenter, whole)
-    spare = whole[1] - frames
-    middle = centre(x, (rows, frames))
-    if count == 1:
-        yield middle
-        return
-    for i in range(count):
-        if spare:
-            left = round(spare * i / (count - 1))
-            moved = x[..., left : left + frames]
-        else:
-            moved = x.roll(round(frames * i / count), dims=3)
-        view = centre(moved, (rows, frames))
-        yield keep_untimed(tuple(timed), view, middle)

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 from featurestack.train.augment import (
     EVERY_KIND,
     Batch,
-    Shape,
-    Strength,
     augment,
-    centre,
-    keep_untimed,
     take_frames,
 )
 
@@ -50,8 +46,7 @@ def stretch(batch: Batch, strength: float) -> Batch:
     return batch._replace(x=batch.in_time(stretched))
 
 
-# Changes in frequency, for rows that are frequencies, and the crop, which cuts rows and
-# frames.
+# A change in frequency, for rows that are frequencies.
 
 
 @augment(default=0.05, maximum=0.5, kinds=("image",))
@@ -74,44 +69,6 @@ def pitch(batch: Batch, strength: float) -> Batch:
     source = rows.where(~spectra, rising)
     source = source.where(~cyclic, rotated)  # (B, C, H)
     return batch._replace(x=take_rows(batch.x, source))
-
-
-def crop_shape(shape: Shape, strength: Strength) -> Shape:
-    """The rows and frames that a crop leaves of `shape`, at least one each."""
-    height, width = shape
-    if isinstance(strength, tuple):
-        rows, frames = strength
-    else:
-        rows = round(height * (1 - strength))
-        frames = round(width * (1 - strength))
-    rows = max(1, min(rows, height))
-    frames = max(1, min(frames, width))
-    return rows, frames
-
-
-@augment(default=0.11, maximum=0.9, cut=crop_shape)
-def crop(batch: Batch, strength: Strength) -> Batch:
-    """A window of 1 - `strength` of the rows and frames (or of the size given) at a
-    random place.
-
-    Rows that are not frequencies, and columns that are not time, are cut to their
-    centre, so that a row means the same coefficient in every clip.
-    """
-    height, width = batch.x.shape[2:]
-    rows, frames = crop_shape((height, width), strength)
-    left = batch.integers(width - frames + 1)
-    top = batch.integers(height - rows + 1)
-    spectra = batch.where("frequency")[..., 0]
-    middle_row = (height - rows) // 2
-    first_row = top[:, None, None].where(spectra, middle_row)  # (B, C, 1)
-    kept_rows = first_row + batch.places(2)[:rows]
-    x = take_rows(batch.x, kept_rows)
-    first_frame = left[:, None]
-    kept_frames = first_frame + batch.places(3)[:frames]
-    window = take_frames(x, kept_frames)
-    middle = centre(x, (rows, frames))
-    x = keep_untimed(batch.channels.timed, window, middle)
-    return batch._replace(x=x)
 
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:

@@ -123,20 +123,17 @@ class Compute:
     def answers(
         self,
         network: nn.Module,
-        batches: Iterable[Iterable[torch.Tensor]],
+        batches: Iterable[torch.Tensor],
         task: Task,
         exact: bool = True,
     ) -> NDArray[np.float32]:
-        """(N, K) probabilities, a mean over each batch's views."""
+        """(N, K) probabilities."""
         answers = []
-        for views in batches:
-            by_view = []
-            for view in views:
-                x = view.contiguous(memory_format=self.layout)
-                with self.exact() if exact else self.autocast():
-                    logits = network(x).float()
-                by_view.append(task.activation(logits))
-            answers.append(torch.stack(by_view).mean(0).cpu())
+        for batch in batches:
+            x = batch.contiguous(memory_format=self.layout)
+            with self.exact() if exact else self.autocast():
+                logits = network(x).float()
+            answers.append(task.activation(logits).cpu())
         return torch.cat(answers).numpy()
 
 

@@ -213,16 +213,16 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
     try:
         network = draw_network(plan, fold)
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, *plan.input_shape))
+            network.eval()(torch.zeros(1, *plan.input.shape))
     except RuntimeError as error:
-        plan.model.refuse_size(plan.input_shape[1:], error)
+        plan.model.refuse_size(plan.input.grid, error)
         raise
     return network
 
 
 def draw_network(plan: Plan, fold: int) -> nn.Module:
     """The plan's network with the weights that this fold starts from, on the CPU."""
-    channels, rows, frames = plan.input_shape
+    channels, rows, frames = plan.input.shape
     generator = seeded("cpu", plan.training.seed, fold)
     network = plan.model.build(
         channels, len(plan.classes), (rows, frames), plan.input.planes, generator

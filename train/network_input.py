@@ -97,8 +97,8 @@ class InputKind:
     """The way in which models of one kind read channels.
 
     `uses`: steps of training (without them it has an exact solution), grid (channels
-    are resized to GRID), padding (it can be left out), views (TTA can shift or crop the
-    input), balance (classes have weights). Options that need others are ignored.
+    are resized to GRID), padding (it can be left out), balance (classes have weights).
+    Options that need others are ignored.
     """
 
     name: str
@@ -173,7 +173,6 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     "balance",
     "grid",
     "padding",
-    "views",
     takes="feature maps, no waveform and no vector (one frame)",
     # a vector would be stripes
     accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
@@ -188,8 +187,7 @@ def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 
 @input_kind(
     "steps",
-    "balance",
-    "views",  # not padding: resizing would change the pitch
+    "balance",  # not padding: resizing would change the pitch
     takes="waveform alone",
     accepts=lambda channel: channel.name == "waveform",
     grid="native",

@@ -114,8 +114,8 @@ class OwnRun:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the network's input for one clip, after augmentation."""
-        return self.plan.input_shape
+        """(C, H, W) of the network's input for one clip."""
+        return self.plan.input.shape
 
     @cached_property
     def _clips(self) -> ClipMoments:

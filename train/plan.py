@@ -32,7 +32,7 @@ from featurestack.results.training_data import copy_numbers, training_clips
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
 from featurestack.scores.tasks.registry import claiming_name, task_of
-from featurestack.train.augment import Augmenter, parse_augment, trained_shape
+from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models.architecture import Architecture, resolve
 from featurestack.train.network_input import InputSpec, describe_channel
 from featurestack.train.options import Execution, RunOptions, swept_options
@@ -129,11 +129,6 @@ class Plan:
     def wanted_folds(self) -> list[int]:
         """The folds that FOLDS names, or every fold of the protocol."""
         return list(self.execution.folds) or self.folds
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(D, H, W) of the network's input, smaller than the grid if AUGMENT crops."""
-        return self.input.shape[0], *trained_shape(self.augmenter, self.input.grid)
 
     @property
     def epochs(self) -> int:

@@ -26,7 +26,6 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train import run_json
-from featurestack.train.augment import views
 from featurestack.train.checkpoint import (
     State,
     load,
@@ -84,7 +83,7 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
     """
     # in predictions of one clip: the cost of training, and that of scoring once
     fitting = FORWARD_PASSES * training.epochs * trained
-    scoring = max(1, tested) * training.tta
+    scoring = max(1, tested)
     times = min(most, int(SCORING_SHARE * fitting / scoring))
     parts = range(1, times + 1)
     return {math.ceil(training.epochs * part / times) for part in parts}
@@ -325,15 +324,13 @@ class Trainer:
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(N, K) probabilities, as means over each clip's views; `exact` computes in
-        plain fp32, so that another machine gives nearly the same ones.
+        """(N, K) probabilities; `exact` computes in plain fp32, so that another machine
+        gives nearly the same ones.
         """
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
         batches = self.data.source.batches(np.array_split(clips, count))
-        timed = self.data.channels.timed
-        seen = (views(x, self.augmenter, self.training.tta, timed) for x in batches)
-        return self.compute.answers(network, seen, self.plan.task, exact)
+        return self.compute.answers(network, batches, self.plan.task, exact)
 
     def write_answers(self, folder: Path) -> None:
         """Write what a fold keeps of the last `predict` beside predictions.csv."""

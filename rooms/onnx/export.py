@@ -2,7 +2,7 @@
 or this project.
 
 The file holds the networks of all finished folds, the steps before them
-(standardisation, resizing, rounding to float16) and the average over views and folds.
+(standardisation, resizing, rounding to float16) and the average over folds.
 
     inputs   one for each channel, with its name (mfcc:1-19; a second mel is mel_2): (B,
              rows, frames) float32, as in a cache; if the run drops padding (metadata:
@@ -66,9 +66,8 @@ class ExportedRun(nn.Module):
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         by_fold = []
         for fold in self.model.folds.values():
-            views = self.model.views(self.input(values, fold.statistics))
-            outputs = torch.stack([fold.network(view) for view in views])
-            by_fold.append(self.model.task.activation(outputs).mean(0))
+            outputs = fold.network(self.input(values, fold.statistics))
+            by_fold.append(self.model.task.activation(outputs))
         together = torch.stack(by_fold, dim=1)  # (B, F, K)
         if self.model.temperature == 1:
             return together.mean(1), together

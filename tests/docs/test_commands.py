@@ -302,8 +302,6 @@ def small(name, words):
         changes["model"] = " ".join(dict.fromkeys(models.split()))
     if Path(given.get("dataset", ""), "index.h5").exists():
         changes.pop("dataset")
-    if "crop=" in given.get("augment", ""):
-        changes.pop("grid")
     if name.startswith(("train", "features")):
         features = given.get("features", "mel+mfcc")
         changes["features"] = (

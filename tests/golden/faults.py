@@ -228,10 +228,10 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
-        "(views(x, self.augmenter, self.training.tta, timed) for x in batches)",
-        "(views(self.augmenter(x, torch.zeros(len(x), len(self.plan.classes)),"
-        " self.data.channels, torch.Generator())[0], self.augmenter,"
-        " self.training.tta, timed) for x in batches)",
+        "self.compute.answers(network, batches, self.plan.task, exact)",
+        "self.compute.answers(network, (self.augmenter(x, torch.zeros(len(x),"
+        " len(self.plan.classes)), self.data.channels, torch.Generator())[0]"
+        " for x in batches), self.plan.task, exact)",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {PREDICT}test_clips.py"
         " golden:masked",
     ),

@@ -211,8 +211,8 @@ RUNS: dict[str, dict[str, Any]] = {
         "SCHEDULE": "cosine",
         "WARMUP": 1,
     },
-    "step": {"TTA": 2, "MODEL": "texturenet", "CLIP": 1, "SCHEDULE": "step"},
-    "mixed": {"AUGMENT": "shift,gain,crop=0.2,mixup=0.4", "TTA": 3, "FOLDS": "1 3"},
+    "step": {"MODEL": "texturenet", "CLIP": 1, "SCHEDULE": "step"},
+    "mixed": {"AUGMENT": "shift,gain,mixup=0.4", "FOLDS": "1 3"},
     "masked": {
         "AUGMENT": "pitch,stretch,noise,mask",
         "FEATURES": "mel+chroma",
@@ -238,7 +238,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "MODEL": "aclnet@width=0.25",
         **WAVE,
         "FOLDS": 1,
-        "AUGMENT": "polarity,crop=0.4",
+        "AUGMENT": "polarity",
         "EPOCHS": 1,
     },
 }

@@ -102,7 +102,7 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
     ("clips", "model", "given"),
     [
         ("sounding", "cnn4", {}),
-        ("short", "texturenet", {"padding": "drop", "augment": "auto", "tta": 1}),
+        ("short", "texturenet", {"padding": "drop", "augment": "auto"}),
     ],
 )
 def test_audio_gets_the_predictions_that_training_has_from_the_cache(

@@ -69,10 +69,9 @@ def train_run(folder, short=False, **changes):
         "epochs": 6,
         "batch": 6,
         "grid": "64x108",
-        "augment": "shift,crop=60x100",
+        "augment": "shift",
         "precision": "fp32",
         "threads": "1",
         "device": "cpu",
-        "tta": 2,
     }
     return run.execute(RunOptions(**standard | changes))  # type: ignore[arg-type]

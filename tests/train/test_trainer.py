@@ -117,7 +117,6 @@ def test_an_absurd_loss_ends_the_epoch(fold, bad):
         ({"epochs": 10, "curve": 0}, 100, set()),
         # 3 * 4000 / 10 / 200 = 6 times
         ({"epochs": 10}, 200, {2, 4, 5, 7, 9, 10}),
-        ({"epochs": 10, "tta": 4}, 100, {4, 7, 10}),
         ({"epochs": 10}, 4000, set()),
     ],
 )

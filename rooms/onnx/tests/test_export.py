@@ -22,7 +22,7 @@ onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
 
 # model -> its features, further options
 TRAINED = {
-    "cnn4": ("mel:1-14+mel:1-14", {"norm": "feature", "tta": 3}),
+    "cnn4": ("mel:1-14+mel:1-14", {"norm": "feature"}),
     "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
     "linear": ("mel+chroma", {}),
 }
@@ -69,7 +69,6 @@ def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path):
         "features": "mel+modulation",
         "padding": "drop",
         "augment": "auto",
-        "tta": 1,
     }
     run = train_run(folder, model=model, **wanted)
     session = exported(run, tmp_path / "model.onnx")
