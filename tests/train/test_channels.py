@@ -99,7 +99,7 @@ def test_the_mean_is_no_setting_of_index_feature_or_run(folder, trained):
         name: json.loads((of.path / "run.json").read_text())
         for name, of in trained.items()
     }
-    assert "audio_channel" not in written["mono"]
+    assert written["mono"]["audio_channel"] == 0
     assert written["stereo"]["audio_channel"] == 2
 
 
