@@ -71,12 +71,14 @@ def microphone(rate: int) -> Callable[[int], bytes]:
 def listen_live(options: ListenOptions) -> int:
     """Predict until the input ends; 1 if it held no audio."""
     model = Model.open(options)
-    rate = options.sample_rate or model.sample_rate
+    rate = model.sample_rate
     window = min(options.window or model.window, model.seconds)
     terminal = sys.stdin is None or sys.stdin.isatty()
     read = microphone(rate) if terminal else sys.stdin.buffer.read
     model.warm()
-    tell(f"one prediction every {options.hop:g} s for the last {window:g} s")
+    tell(
+        f"{rate:,} Hz: one prediction every {options.hop:g} s for the last {window:g} s"
+    )
     received = 0.0
     for y, received in newest(read, rate, window, options.hop):
         predicted, probabilities = model.predict(y, rate)

@@ -6,19 +6,13 @@ from featurestack.predict.options import TrainedOptions
 
 class ListenOptions(TrainedOptions):
     """Classes of live audio: the microphone's, or raw PCM of 16 bits, mono,
-    little-endian, on standard input.
+    little-endian, at the model's sample rate, on standard input.
 
     `arecord -f S16_LE -r 44100 -c 1 -t raw` writes such PCM.
     """
 
     example = "RUN=last HOP=0.25"
 
-    sample_rate: int = option(
-        0,
-        "sample rate of the input in Hz; by default the model's own",
-        least=0,
-        most=1000000,
-    )
     hop: float = option(
         0.5, "seconds from one prediction to the next", least=0.001, most=3600
     )
