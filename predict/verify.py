@@ -2,8 +2,7 @@
 
 The weights of each fold predict that fold's test and validation clips again, from the
 features in the cache; the audio is not needed. Every column of predictions.csv is
-compared, and the folds and the protocol that run.json names.
-Not compared are history.csv and what run.json says of machine, seconds and calibration.
+compared. Not compared are history.csv and run.json.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.splits import fold_split
-from featurestack.features_cache.table import WINDOW_COLUMNS, originals
+from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.predict.bundle import (
     AGREES,
     BATCH,
@@ -31,7 +30,6 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import clips_of_run, is_changed
 from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import device_of, threads_of
-from featurestack.train.run_identity import protocol
 
 NAMED = 3  # clips of a fold that are named
 KEYS = ["clip_id", "split", "selection"]  # name a row of predictions.csv
@@ -39,8 +37,8 @@ Models = Mapping[str, RunModel]  # selection -> the folds' networks of that epoc
 
 
 def verify_run(options: VerifyOptions) -> int:
-    """Print for each fold how many rows differ, and what was compared; 1 if any row, or
-    run.json, differs.
+    """Print for each fold how many rows differ, and what was compared; 1 if any row
+    differs.
     """
     dataset = dataset_name(options.dataset)
     run = folders.select_one(options.runs, options.run, dataset)
@@ -89,9 +87,6 @@ def verify(options: VerifyOptions, run: RunFolder) -> int:
     validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
     for selection in ("last", "best") if validated else ("last",):
         models[selection] = RunModel(bundle_of_run(run, selection), device)
-    wrong = differing_config(run, cache, models)
-    for line in wrong:
-        tell(line)
     differing = 0
     rows = 0
     sides: set[str] = set()
@@ -109,7 +104,7 @@ def verify(options: VerifyOptions, run: RunFolder) -> int:
     compared += f": {', '.join(parts)}"
     if missing := [str(fold) for fold in run.folds if fold not in run.finished]:
         compared += f"; without predictions: fold {' '.join(missing)}"
-    if differing or wrong:
+    if differing:
         print(
             f"{run.name}: {differing:,} differ from what the weights give ({compared})"
         )
@@ -126,25 +121,6 @@ def tell_differing(place: str, clips: Sequence[str], rows: int) -> None:
             f"{place}: {len(clips):,} of {counted(rows, 'row')} differ"
             f" ({', '.join(clips[:NAMED])}{more})"
         )
-
-
-def differing_config(run: RunFolder, cache: Cache, models: Models) -> list[str]:
-    """The entries of run.json that its options and the cache contradict."""
-    config = run.training
-    folds = cache.tested_folds(originals(clips_of_run(config, cache)))
-    model = next(iter(models.values()))
-    words = protocol(
-        config.options,
-        in_steps=model.architecture.kind.in_steps,
-        published_test=cache.published_test in folds,
-    )
-    wrong = []
-    if run.folds != folds:
-        theirs, own = (" ".join(map(str, numbers)) for numbers in (run.folds, folds))
-        wrong.append(f"run.json names the folds {theirs}, the cache has {own}")
-    if config.protocol != words:
-        wrong.append(f"run.json has the protocol {config.protocol!r}, expected {words}")
-    return wrong
 
 
 def predicted_again(
