@@ -34,10 +34,6 @@ class Comparison:
     headline: str  # the finding in one sentence
     tied: tuple[str, ...]  # models that do not differ clearly from the best
     chance: float  # score of a prediction that knows nothing
-    chance_p: float  # p of the best model against chance
-    detectable: float  # difference to the second that these clips find with 80 %
-    groups: int  # number of groups, of which intervals and tests are
-    groups_needed: int  # for a verdict; 0 if there are enough, or if unknown
 
     def __repr__(self) -> str:
         return f"{self.headline}\n{self.table.to_string(index=False)}"
@@ -71,10 +67,6 @@ def compared(
         headline=f"{page.say('headline', found)} {page.say('score', found)}",
         tied=tuple(models[row["run"]] for row in found.tied),
         chance=found.chance,
-        chance_p=found.main.against_chance.p if found.main else np.nan,
-        detectable=found.detectable,
-        groups=found.recordings,
-        groups_needed=found.recordings_needed,
     )
 
 

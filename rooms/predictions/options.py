@@ -17,7 +17,7 @@ class PredictionsOptions(AnalysisAddition):
     )
 
     def prepared(self, options: AnalysisOptions) -> AnalysisOptions:
-        from featurestack.rooms.predictions.runs import write_runs
+        from featurestack.rooms.predictions.read import write_runs
 
         if not self.predictions:
             return options
