@@ -64,12 +64,13 @@ def predict_audio(options: PredictOptions) -> int:
     for added in options.of_rooms:
         if (answered := added.answered()) is not None:
             return answered
-    if options.audio is None and not options.elsewhere:
+    elsewhere = options.audio is None  # DATASET is another dataset
+    if elsewhere and not options.dataset:
         raise RequestError(
             "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
         )
     if not Path(options.run).is_file():
-        dataset = "" if options.elsewhere else dataset_name(options.dataset)
+        dataset = "" if elsewhere else dataset_name(options.dataset)
         folders.select_one(options.runs, options.run, dataset)
     if options.audio is None:
         from featurestack.predict.labelled import score_elsewhere  # few need it

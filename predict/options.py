@@ -90,11 +90,6 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions, Extensible):
     )
     of_rooms: tuple["PredictAddition", ...] = ()
 
-    @property
-    def elsewhere(self) -> bool:
-        """Whether DATASET is another dataset, on which the run is scored."""
-        return self.audio is None and bool(self.dataset)
-
 
 class PredictAddition(Options):
     """Options that a room adds to those of `make predict`, and what they do."""
