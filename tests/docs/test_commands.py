@@ -200,7 +200,6 @@ def test_the_options_of_the_benches_exist(page):
 @pytest.mark.parametrize(
     "wrong",
     [
-        "make train DATASETT=x",
         "python -m nowhere",
         "make features VAL=group",
         "make train MODEL=resnet19",

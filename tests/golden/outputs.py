@@ -122,20 +122,10 @@ def easy():
 
 
 def caches():
-    """The caches of odd clips, with all features and as float32, and of the little
-    datasets.
-    """
+    """The caches of odd clips with all features, and of the little datasets."""
     sounds.odd_clips(Path("odd"))
     odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
     done("features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
-    done(
-        "features",
-        1,
-        **odd,
-        NAME="odd32",
-        FEATURES="mel mfcc chroma",
-        DTYPE="float32",
-    )
     made = {"easy": easy()}
     by_name = {
         "NAME": "drawn",
@@ -148,7 +138,7 @@ def caches():
     verified = done("verify", DATASET="data/odd/features")
     vectors()
     made |= {
-        name: cache(Path(f"data/{name}/features")) for name in ("odd", "odd32", "drawn")
+        name: cache(Path(f"data/{name}/features")) for name in ("odd", "drawn")
     }
     return {"verified": verified.status, **made}
 
