@@ -24,7 +24,7 @@ RUN = {"RUN": "runs/clips/rms-linear"}
 PREDICTIONS = {**SOUNDS, "PREDICTIONS": "mine/guesses.csv"}
 # What each command is given beside the place.
 GIVEN = {
-    "answer": {**SOUNDS, "FEATURES": "rms zcr"},
+    "answer": {**SOUNDS, "FEATURES": "rms"},
     "analysis": {**SOUNDS, "PAPER": 1},
     "data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
     "features": {**SOUNDS, "FEATURES": "rms zcr"},

@@ -77,7 +77,6 @@ def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
 
 
 def test_what_is_loaded_is_listed(studio):
-    assert "means " in call(studio, "models", LOAD).stdout
     assert "samples " in call(studio, "show", LOAD).stdout
 
 

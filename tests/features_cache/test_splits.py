@@ -37,7 +37,7 @@ def tables(draw):
     return clip_table(labels, groups, folds, copies=draw(st.integers(0, 2)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(tables(), st.sampled_from(["none", "next", "group"]), st.integers(0, 3))
 def test_a_split_is_disjoint_by_group_and_covers_every_original(table, val, seed):
     originals = table[table["copy_of"] == ""]

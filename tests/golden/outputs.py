@@ -137,9 +137,7 @@ def caches():
     done("features", DATASET="easy", JOBS=1, **by_name)
     verified = done("verify", DATASET="data/odd/features")
     vectors()
-    made |= {
-        name: cache(Path(f"data/{name}/features")) for name in ("odd", "drawn")
-    }
+    made |= {name: cache(Path(f"data/{name}/features")) for name in ("odd", "drawn")}
     return {"verified": verified.status, **made}
 
 

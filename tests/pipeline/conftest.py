@@ -1,12 +1,19 @@
-"""Eight clips of noise in a CSV."""
+"""Eight clips of noise in a CSV, and workers that start at once."""
 
 import random
 
 import pytest
 
+from featurestack.pipeline import pool
 from tests.pipeline.changing import ChangingDataset
 
 
 @pytest.fixture
 def sounds(tmp_path):
     return ChangingDataset(tmp_path / "sounds", random.Random(0), clips=8)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Forked workers: a spawned one loads its libraries anew."""
+    monkeypatch.setattr(pool, "START_METHOD", "fork")

@@ -77,7 +77,7 @@ def test_the_time_of_a_long_extraction_is_told_once(sounds, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, jobs):
+def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, quick, jobs):
     y = 0.1 * np.random.default_rng(0).standard_normal(16_000)
     for name in ("whole", "broken"):
         folder = tmp_path / "sounds" / f"class {name}"

@@ -54,12 +54,6 @@ def test_libraries_use_one_thread_in_a_worker(monkeypatch):
     assert "OMP_NUM_THREADS" not in os.environ
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Forked workers: a spawned one loads its libraries anew."""
-    monkeypatch.setattr(pool, "START_METHOD", "fork")
-
-
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
     with Workers(1) as workers:
         source = Source("x", "", (0, 0), 0)
