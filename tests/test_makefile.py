@@ -91,15 +91,6 @@ def test_help_of_one_variable_has_its_meaning_for_every_command():
     assert "did you mean 'FEATURES'" in make("help", "FEATURS").stderr
 
 
-def test_help_of_training_begins_with_the_nine_options_that_most_need():
-    shown = make("help", "train").stdout
-    first, further = shown.split("Further options, ")
-    names = re.findall(r"^  ([A-Z_]+)=", first, re.MULTILINE)
-    assert names[:3] == ["DATASET", "FEATURES", "MODEL"] and len(names) == 9
-    others = re.findall(r"^  ([A-Z_]+)=", further, re.MULTILINE)
-    assert len(others) == int(further.split(":")[0]) > 30
-
-
 def test_a_command_after_make_is_typed_with_make(tmp_path):
     for label in ("hum", "hiss"):
         (tmp_path / "sounds" / label).mkdir(parents=True)

@@ -177,15 +177,6 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
     assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
 
 
-def test_importing_the_commands_changes_no_environment_variable():
-    python(
-        "-c",
-        "import os; before = dict(os.environ);"
-        " from featurestack.commandline.words import every_options; every_options();"
-        " assert os.environ == before",
-    )
-
-
 def without(rooms, folder):
     """A copy of the project without the folders of these rooms."""
     skip = shutil.ignore_patterns("*.nbi", "*.nbc")

@@ -3,14 +3,12 @@ without a warning.
 """
 
 import dataclasses
-import inspect
 import re
 
 import pytest
 
 import featurestack as fs
 from docs import generate
-from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
 from featurestack.analysis.report_warnings import WARNINGS
@@ -70,16 +68,6 @@ def test_the_python_page_has_every_public_function_with_its_signature():
         and "RunFolder.predictions(" in page
         and "{py:class} RequestError" in page
     )
-    for function in generate.public_functions(interface):
-        if function.__name__ not in fs.__all__:
-            continue
-        for parameter in inspect.signature(function).parameters.values():
-            if isinstance(parameter.default, float):
-                said = page.split(f"featurestack.{function.__name__}(")[1]
-                assert (
-                    f"{parameter.name}: float = {parameter.default!r}"
-                    in said.split("\n")[0]
-                )
 
 
 def test_messages_that_troubleshooting_quotes_are_those_of_the_code():

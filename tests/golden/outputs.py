@@ -6,7 +6,6 @@ equal up to floating point everywhere.
 """
 
 import hashlib
-import io
 import json
 import os
 import zlib
@@ -122,23 +121,14 @@ def easy():
 
 
 def caches():
-    """The caches of odd clips with all features, and of the little datasets."""
+    """The caches of odd clips with all features, and of easy ones."""
     sounds.odd_clips(Path("odd"))
     odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
     done("features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
-    made = {"easy": easy()}
-    by_name = {
-        "NAME": "drawn",
-        "GROUP": "(.*)-[AB]",
-        "FEATURES": "rms",
-        "SEED": 5,
-        "COPIES": 2,
-    }
-    done("features", DATASET="easy", JOBS=1, **by_name)
     verified = done("verify", DATASET="data/odd/features")
     vectors()
-    made |= {name: cache(Path(f"data/{name}/features")) for name in ("odd", "drawn")}
-    return {"verified": verified.status, **made}
+    odd = cache(Path("data/odd/features"))
+    return {"verified": verified.status, "easy": easy(), "odd": odd}
 
 
 def vectors():
@@ -347,53 +337,8 @@ def report():
     }
 
 
-# New audio
-
-
-def csv_numbers(text):
-    """The words of a CSV exactly, its numbers rounded."""
-    frame = pd.read_csv(io.StringIO(text))
-    numbers = frame.select_dtypes("number")
-    return {
-        "columns": frame.columns.tolist(),
-        "words": (
-            frame.select_dtypes(exclude="number")
-            .astype(str)
-            .to_numpy()
-            .ravel()
-            .tolist()
-        ),
-        "numbers": short(numbers.to_numpy().ravel()),
-    }
-
-
-def predicted():
-    """Predictions of files, test clips and the windows of a recording, by runs and
-    bundles.
-    """
-    linear = {"RUNS": "runs/linear"}
-    step = {"RUNS": "runs/step"}
-    group = {"RUNS": "runs/group"}
-    done("bundle RUN=last", **step, OUT="step.pt")
-    through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5}
-    asked = {
-        "files": {"AUDIO": "easy/bell", **linear},
-        "best": {"AUDIO": "easy/knock", **group},
-        "other_rate": {"AUDIO": "odd/stereo.wav", **linear},
-        "silence": {"AUDIO": "odd/silence.wav", **step},
-        "bundle": {"AUDIO": "easy/siren/siren1-A.wav", "RUN": "step.pt"},
-        "windows": {**through, **linear},
-    }
-    outputs = {}
-    for name, given in asked.items():
-        done("predict", **given, OUT="answers.csv")
-        outputs[name] = csv_numbers(Path("answers.csv").read_text())
-    return outputs
-
-
 SECTIONS = {
     "caches": caches,
     "runs": trained,
-    "predicted": predicted,
     "report": report,
 }

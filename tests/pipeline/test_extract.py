@@ -3,7 +3,6 @@
 import os
 import re
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,29 +39,6 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
     assert [*ended, cache(sounds)["zcr"].dtype] == ["float16", "float32"]
     assert len(told) == 1 and told[0].startswith("waiting: zcr.h5")
     assert f"process {os.getpid()} on" in told[0]
-
-
-@pytest.mark.parametrize(
-    ("clips", "seconds", "jobs", "longest"),
-    [(80, 5, 2, 11), (1000, 5, 8, 32), (50, 600, 1, 1)],
-)
-def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
-    clips, seconds, jobs, longest
-):
-    dataset = SimpleNamespace(duration=seconds)
-    asked = SimpleNamespace(
-        dataset=dataset,
-        clips={"clip_id": np.arange(clips)},
-        fingerprints=lambda rows: [],
-        sources=[None] * clips,
-    )
-    remaining = SimpleNamespace(clips=np.arange(clips), todo=np.empty((clips, 0)))
-    made = list(extract.batches(asked, remaining, jobs))
-    assert [task.row for batch in made for task in batch] == list(range(clips))
-    first, *others = map(len, made)
-    assert (
-        first == longest and others == sorted(others, reverse=True) and others[-1] == 1
-    )
 
 
 def test_the_time_of_a_long_extraction_is_told_once(sounds, monkeypatch, capsys):

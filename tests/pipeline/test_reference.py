@@ -1,4 +1,4 @@
-"""The tolerance of `agreement`; the features that may differ in a few values."""
+"""The tolerance of `agreement`."""
 
 import numpy as np
 import pytest
@@ -35,20 +35,3 @@ def test_one_value_outside_is_too_many():
     )
     ours[1][1, 7] = np.nan
     assert not reference.agreement("mel", ours, theirs).holds
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "clips_"), [("mel", 0, 0), ("yin", 2, 1), ("chroma", 10, 1)]
-)
-def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(
-    name, values, clips_
-):
-    """One value in a thousand, or one clip in two hundred."""
-    theirs = clips(200, frames=5)
-    ours = [clip.copy() for clip in theirs]
-    for clip in ours[:clips_]:
-        clip.flat[:values] += 50
-    assert reference.agreement(name, ours, theirs).holds
-    for clip in ours[100 : 101 + clips_]:
-        clip += 50
-    assert not reference.agreement(name, ours, theirs).holds
