@@ -60,7 +60,7 @@ def test_every_key_of_run_json_and_every_column_has_its_meaning():
     assert set(COMPARISON) <= named
 
 
-def test_the_python_page_has_every_public_function_with_its_signature():
+def test_the_python_page_has_functions_methods_and_errors():
     page = generate.interface_page()
     assert (
         "featurestack.fit(" in page
