@@ -3,6 +3,7 @@ that can be deleted.
 """
 
 import ast
+import functools
 import importlib
 import json
 import os
@@ -112,6 +113,7 @@ BY_NAME = {
 }
 
 
+@functools.cache
 def imports(path):
     """Dotted names that a module imports, early, late or for its types."""
     names = set[str]()

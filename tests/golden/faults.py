@@ -6,6 +6,7 @@ no change here. A fault whose text no longer occurs exactly once needs another t
 the same meaning.
 """
 
+import functools
 import os
 import shutil
 import sys
@@ -386,19 +387,24 @@ def copied(folder):
     )
 
 
-def place_of(tree, old):
-    """The one module that has this text once; None where there is none, or several."""
-    files = [
-        file for package in PACKAGES for file in sorted((tree / package).rglob("*.py"))
-    ]
-    files += sorted(tree.glob("*.py"))
-    found = [
-        file
+@functools.cache
+def modules(tree):
+    """{file: text} of the product in this tree."""
+    files = [*tree.glob("*.py")]
+    for package in PACKAGES:
+        files += (tree / package).rglob("*.py")
+    return {
+        file: file.read_text(encoding="utf-8")
         for file in files
         if "tests" not in file.relative_to(tree).parts  # of a room
-        for _ in range(file.read_text(encoding="utf-8").count(old))
-    ]
-    return found[0] if len(found) == 1 else None
+    }
+
+
+def place_of(tree, old):
+    """The one module that has this text once; None where there is none, or several."""
+    counts = {file: text.count(old) for file, text in modules(tree).items()}
+    found = [file for file, count in counts.items() if count]
+    return found[0] if sum(counts.values()) == 1 else None
 
 
 def verdict(tree, fault):
@@ -406,7 +412,7 @@ def verdict(tree, fault):
     file = place_of(tree, fault.old)
     if file is None:
         return "not planted: its text is not there once"
-    text = file.read_text(encoding="utf-8")
+    text = modules(tree)[file]
     words = fault.tests.split()
     golden = [
         word.removeprefix("golden:") for word in words if word.startswith("golden:")

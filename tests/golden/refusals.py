@@ -19,14 +19,11 @@ REQUESTS = """
 faetures -> faetures features
 features DATASETT=easy -> DATASETT DATASET
 features DATASET=esc5O -> esc5O
-features DATASET=nowhere/at/all -> nowhere/at/all
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mle -> mle mel
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mel=64 -> n_mel n_mels
-features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mels=0 -> n_mels 0
 features DATASET=easy.csv AUDIO_DIR=easy DTYPE=float8 -> float8 float16
 features DATASET=easy.csv AUDIO_DIR=easy JOBS=0 -> JOBS 0
 features DATASET=easy.csv AUDIO_DIR=easy COPIES=1 ALTER=ptich -> ptich pitch
-features DATASET=easy.csv AUDIO_DIR=easy PART=4/3 -> PART 4/3
 features DATASET=easy.csv AUDIO_DIR=easy DURATION=0.05 FEATURES=mel_delta -> mel_delta
 features DATASET=easy.csv AUDIO_DIR=easy SAMPLE_RATE=8000 FEATURES=cqt -> cqt 4000
 features DATASET=easy.csv AUDIO_DIR=easy GROUP=reocrding -> reocrding
@@ -39,24 +36,16 @@ features DATASET=twice.csv AUDIO_DIR=easy -> bell0-A
 features DATASET=bad_fold.csv AUDIO_DIR=easy -> one fold
 features DATASET=hollow -> hollow
 data DATASET=esc50 ARCHIVE=nowhere.zip DATA=fresh -> nowhere.zip
-verify DATASET=easy FEATURES=mle -> mle mel
-show FEATURES=mle -> mle mel
 train DATASET=easy FEATURES=mle -> mle mel
 train DATASET=easy FEATURES=pcen -> pcen features
-train DATASET=easy FEATURES=mel@n_mels=64 -> mel@n_mels=64 features
 train DATASET=easy FEATURES=mel:0-900 -> 900 127
 train DATASET=easy FEATURES='mel mfcc' -> mel+mfcc sweep
-train DATASET=easy MODEL='linear mlp' -> MODEL linear mlp sweep
-train DATASET=easy SEED='1 2' -> SEED sweep
 train DATASET=one_fold/features FEATURES=a+tempogram -> lacks tempogram audio write_feature
 train DATASET=easy MODEL=resnet81 -> resnet81 resnet18
 train DATASET=easy MODEL=cnn8@widht=8 -> widht width
 train DATASET=easy MODEL=aclnet FEATURES=mel -> aclnet waveform
 train DATASET=easy FEATURES=waveform MODEL=cnn8 -> waveform
 train DATASET=easy FOLDS=9 -> 9
-train DATASET=easy LR=-1 -> LR -1
-train DATASET=easy GRID=64 -> GRID 64
-train DATASET=easy VAL=nxt -> nxt next
 train DATASET=easy SCHEDULE=plateau -> plateau VAL
 train DATASET=easy WARMUP=1 -> WARMUP onecycle
 train DATASET=easy PATIENCE=3 -> PATIENCE VAL
@@ -64,32 +53,25 @@ train DATASET=easy AUGMENT=mixpu -> mixpu mixup
 train DATASET=easy AUGMENT=polarity -> polarity
 train DATASET=easy COPIES=5 -> COPIES 5
 train DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
-train DATASET=easy DEVICE=gpu -> gpu
-train DATASET=easy TRACKER=mlfow -> mlfow
 train DATASET=easy FEATUERS=mel -> FEATUERS FEATURES
 train DATASET=easy FEATURES=mel DATA=fresh -> there are no features fresh
 train DATASET=cut/features FEATURES=mel -> mel
 train DATASET=one_fold/features FEATURES=a -> fold
 sweep DATASET=easy FEATURES='mel mle' -> mle mel
-sweep DATASET=easy SEED='0 x' -> x
 sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 importance DATASET=easy FEATURES=mel -> mel two
-importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear ridge
 predict RUN=last RUNS=runs/plain -> AUDIO
 predict RUN=last RUNS=nowhere AUDIO=easy -> nowhere
 predict mfc RUNS=runs/plain AUDIO=easy -> mfc
 predict RUN=last RUNS=runs/plain AUDIO=nowhere.wav -> nowhere.wav
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell HOP=1 WINDOW=100 -> WINDOW 100
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell HOP=1 TABLES=easy -> TABLES events
-predict RUN=last RUNS=runs/plain AUDIO=easy/bell GATE=3 -> GATE 3
-predict RUN=last RUNS=runs/plain AUDIO=easy/bell REJECT=auto -> REJECT number
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell OUT=a.txt -> OUT .csv
 predict RUN=last RUNS=torn AUDIO=easy/bell -> run.json
 predict RUN=last RUNS=rewritten AUDIO=easy/bell -> last.pt
 predict text.pt AUDIO=easy/bell -> text.pt
 bundle RUN=last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
 remove RUNS=runs/plain -> RUN
-analysis DATASET=easy RUNS=runs/plain RUN=mfc -> mfc
 analysis DATASET=easy RUNS=runs/plain FIGUERS=3 -> FIGUERS FIGURES
 """
 

@@ -176,11 +176,7 @@ def test_names_are_canonical(given, stored):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        *(
-            (f"mel@n_mels={value}", "is not an int, 1 to 2048")
-            for value in ("2.5", "true", "none")
-        ),
-        ("mel@fmin=inf", "is not a number, 0 to 96000"),
+        ("mel@n_mels=2.5", "is not an int, 1 to 2048"),
         ("mel@n_fft=513", "16 to 65536 in steps of 2"),
         ("mel@win_length=4096", "longer than n_fft=2048"),
         ("waveform@hop_length=5", "unknown parameter"),

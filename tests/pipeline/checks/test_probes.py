@@ -11,9 +11,7 @@ from featurestack.pipeline.checks.probes import (
     artefact_findings,
     is_lost,
     random_splits,
-    scores_of_clips,
 )
-from featurestack.scores.tags import auroc
 
 RNG = np.random.default_rng(0)
 
@@ -87,12 +85,3 @@ def test_a_measure_between_those_of_another_class_predicts_it():
     (found,) = artefact_findings(measured(60, 1, x))
     assert found.severity == WARNING
     assert found.names[0].startswith("level 100.0 %")
-
-
-def test_the_score_of_tags_is_their_auroc():
-    labels = RNG.random((50, 3)) < 0.3
-    answers = RNG.normal(size=(50, 3)).round(1)
-    scores, weights = scores_of_clips(labels, answers)
-    assert np.average(scores, weights=weights) == pytest.approx(
-        auroc(labels, answers).mean()
-    )
