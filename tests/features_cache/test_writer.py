@@ -46,13 +46,6 @@ def test_what_cannot_be_stored_is_reported(values, message):
         to_stored(values, (2, 2), "float16")
 
 
-def test_the_cast_is_numpys():
-    values = np.array([[65504.0, 1 / 3], [-65504.0, 1e-9]])
-    assert np.array_equal(
-        to_stored(values, (2, 2), "float16"), values.astype(np.float16)
-    )
-
-
 def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(
     cache, file, spoil
 ):

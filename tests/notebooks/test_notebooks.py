@@ -210,13 +210,6 @@ def test_the_first_cell_is_one_line_and_the_dataset_is_one_constant(name):
     assert not any(re.search("^DATASET = ", source, re.MULTILINE) for source in others)
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_the_title_says_what_to_install_and_loads_nothing(name):
-    title = store.load(name).cells[0].source
-    assert '%pip install -q "featurestack[notebooks] @ git+https://' in title
-    assert "](http" not in title
-
-
 def test_without_a_clone_the_folders_are_those_of_the_working_folder(
     tmp_path, monkeypatch
 ):

@@ -2,8 +2,6 @@
 one.
 """
 
-import errno
-
 import numpy as np
 import pytest
 import soundfile
@@ -164,17 +162,6 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
         assert all(
             found["what"] in shown and found["remedy"] in shown for found in stored
         )
-
-
-def test_findings_that_cannot_be_kept_are_printed(tmp_path, capsys, monkeypatch):
-    def refuse(*_):
-        raise OSError(errno.EROFS, "no")
-
-    monkeypatch.setattr("featurestack.pipeline.checks.run.write_check", refuse)
-    dataset = str(make(tmp_path, CLEAN))
-    assert check_dataset(SourceOptions(dataset=dataset, data=tmp_path / "data")) == 0
-    shown = capsys.readouterr()
-    assert "8 clips" in shown.out and "the findings are not kept" in shown.err
 
 
 def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
