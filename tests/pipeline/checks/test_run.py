@@ -8,12 +8,37 @@ import soundfile
 
 from featurestack.features_cache.side_files import read_check
 from featurestack.pipeline.checks import LEAK, NOTE, WARNING
+from featurestack.pipeline.checks.leaks import correlate
 from featurestack.pipeline.checks.run import check_dataset, findings_in
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
-from tests.pipeline.checks.sounds import CLEAN, RATE, SECONDS, make, noise
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.pipeline.datasets.folders import dataset
+
+RATE = 16_000
+SECONDS = 2
+
+
+def noise(seed, seconds=SECONDS):
+    """Noise in bursts, different for every seed, well below full scale."""
+    rng = np.random.default_rng(seed)
+    envelope = np.repeat(rng.uniform(0.05, 1, size=40), round(seconds * RATE / 40))
+    return (0.1 * envelope * rng.standard_normal(len(envelope))).clip(-0.9, 0.9)
+
+
+CLEAN = {f"{number}.wav": noise(number) for number in range(8)}
+
+
+def make(folder, sounds, rows=None):
+    """A CSV of `filename,label,fold,group` rows; by default two classes, two folds,
+    each clip a source.
+    """
+    for name, y in sounds.items():
+        soundfile.write(folder / name, y, RATE)
+    if rows is None:
+        rows = [f"{n},{'ab'[i % 2]},{1 + i // 2 % 2},{n}" for i, n in enumerate(sounds)]
+    (folder / "mine.csv").write_text("\n".join(["filename,label,fold,group", *rows]))
+    return folder / "mine.csv"
 
 
 def findings(path, **given):
@@ -43,6 +68,12 @@ def test_the_same_audio_in_two_folds_is_a_leak_however_it_was_moved(tmp_path, mo
     assert found["duplicates_across_folds"].severity == LEAK
     (named,) = found["duplicates_across_folds"].names
     assert named.startswith("1 (fold 1) = 3 (fold 2), ") and moved in named
+
+
+def test_two_clips_with_one_landmark_in_common_are_not_similar():
+    y = noise(1)
+    other = np.append(y[-1_600:], noise(2)[1_600:])
+    assert correlate(y, other, 1_600 - len(y)) == 0
 
 
 def test_similar_calls_in_two_folds_are_noted_and_perhaps_one_session(tmp_path):
