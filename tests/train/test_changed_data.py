@@ -14,7 +14,6 @@ from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.feature_file import read_header
-from featurestack.features_cache.table import source_changes
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.folders import find
@@ -162,23 +161,3 @@ def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_p
     with refused("has begun with 1 clip .*cannot be read now: .*or give TAG=… for a"):
         execute(options, folds=(2,))
     assert execute(options, folds=(2,), tag="without").training.left_out
-
-
-def test_clips_that_were_added_change_no_run(tmp_path):
-    given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
-    table = write_dataset(tmp_path / "sounds")
-    lines = table.read_text().splitlines()
-    table.write_text("\n".join(lines[:-1]))
-    given["dataset"] = str(table)
-    extract(FeaturesCommand(features="rms", jobs=1, **given))
-    old = run.execute(RunOptions(features="rms", model="linear", **given))
-    table.write_text("\n".join(lines))
-    extract(FeaturesCommand(features="rms", jobs=1, **given))
-    cache = Cache(tmp_path / "data" / table.stem / "features")
-    assert is_changed(old.config, cache)
-    assert not values_changed(old.config, cache, old.predictions()["clip_id"])
-
-
-def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
-    cache = Cache(cache_folder)
-    assert source_changes(cache.sources, cache.source) == ""

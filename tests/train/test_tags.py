@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.predict.bundle import (
@@ -20,10 +19,9 @@ from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.scores import tags
 from featurestack.scores.calibration import fit_thresholds
 from featurestack.scores.tasks.base import epoch_scores
-from featurestack.train import run, sweep
+from featurestack.train import run
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.run import run_summary
 from featurestack.train.run_json import UNFITTED, calibrate
@@ -98,18 +96,6 @@ def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_
     assert thresholds.pop(CLASSES[0]) == UNFITTED
     known = finished.config.calibration["last"].thresholds
     assert thresholds == {name: known[name] for name in CLASSES[1:]}
-
-
-def test_the_table_of_a_sweep_has_their_average_precision(finished):
-    header, row = sweep.table([finished]).splitlines()
-    clips = finished.scored()
-    probabilities, target = finished.answers()
-    ranks = tags.fold_ranks(probabilities, clips["fold"].to_numpy())
-    seed = target > 0, ranks, clips["group"].to_numpy(str)
-    score, low, high = map(percent, tags.precision_of_seeds([seed])[-1])
-    assert "test mAP %" in header
-    assert f" {score} " in row
-    assert f" {low} to {high}" in row
 
 
 def test_the_loss_is_binary_cross_entropy_of_each_network_with_smoothed_targets():

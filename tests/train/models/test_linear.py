@@ -90,35 +90,6 @@ def classes_by_chance(clips, dimensions, classes):
     return StandardScaler().fit_transform(x), y
 
 
-def correlated_features():
-    """Fewer clips than features, which are nearly equal."""
-    random = np.random.default_rng(0)
-    y = np.arange(60) % 5
-    x = random.normal(size=(60, 4)) @ random.normal(size=(4, 80))
-    x += 0.01 * random.normal(size=x.shape)
-    x[:, 0] += y
-    return StandardScaler().fit_transform(x), y
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "strength"),
-    [
-        (*classes_by_chance(600, 100, 6), 0.01),  # most clips stay active
-        (*classes_by_chance(600, 100, 6), 1),
-        (*correlated_features(), 10),
-    ],
-)
-def test_hard_data_has_its_exact_minimum_too(x, y, strength):
-    regression = LogisticRegression(C=strength, max_iter=100_000, tol=1e-8).fit(x, y)
-    classes = np.arange(y.max() + 1)
-    weight, bias = minimise(
-        x, y[:, None] == classes, strength, exclusive=True, counts=np.ones((len(x), 1))
-    )
-    logits = torch.from_numpy(x @ weight.T + bias)
-    expected = regression.predict_proba(x)
-    np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
-
-
 def test_with_tags_each_class_is_fitted_against_the_rest():
     x, _ = data(2)
     y = np.stack(
@@ -148,7 +119,7 @@ def test_a_class_without_training_clips_gets_nothing():
     assert probability[:, [2, 4]].max() == 0
 
 
-@pytest.mark.parametrize("strength", [0.1, 1e5, 1e6])
+@pytest.mark.parametrize("strength", [0.1, 1e6])
 @pytest.mark.parametrize("kind", ["twice the same", "of rank 1", "with an outlier"])
 def test_features_without_information_of_their_own_leave_a_model(kind, strength):
     """The penalty is lost in float32, and rounding leaves no definite matrix."""
