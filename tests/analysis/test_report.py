@@ -23,7 +23,7 @@ from featurestack.analysis.report_inputs import (
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import complete
-from tests.analysis.made_runs import SVG, MadeRun, made_clips, make_run, of_sets
+from tests.analysis.made_runs import SVG, MadeRun, made_clips, make_run
 from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
@@ -301,22 +301,20 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refu
             )
 
 
-@pytest.mark.parametrize("most", [2_000, 40_000])
-def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path, most):
+def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path):
     folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
     page = (folder / "index.html").read_bytes()
-    with files_end_at(most), pytest.raises(OSError, match=r"File too large: .*tones/"):
+    with (
+        files_end_at(40_000),
+        pytest.raises(OSError, match=r"too large: .*tones/"),
+    ):
         build(workshop.options(reports=tmp_path, figures=1))
     assert (folder / "index.html").read_bytes() == page
 
 
-@pytest.mark.parametrize("damaged", ["run.json", "fold*/predictions.csv"])
-def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(
-    tmp_path, damaged
-):
+def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_path):
     folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
-    for file in folder.glob(damaged):
-        file.write_text("x")
+    (folder / "run.json").write_text("x")
     for remark in ("", " (nothing has changed)"):
         answer = done("analysis", 1, **within(tmp_path, str.upper))
         *_, found, page, following = answer.out.splitlines()
@@ -377,14 +375,3 @@ def test_a_report_is_made_again_after_a_clip_was_added(workshop, tmp_path):
     assert not unchanged(job, options).fresh
     (sounds / "new.wav").touch()
     assert unchanged(job, options) is None
-
-
-def test_data_that_may_not_be_read_are_named(tmp_path, monkeypatch):
-    """As for another user, who would be told of a report on nothing."""
-    data = tmp_path / "data"
-    data.mkdir()
-    monkeypatch.setattr(
-        "featurestack.storage.files.may_read", lambda folder: folder != data
-    )
-    error = done("analysis", 2, **within(tmp_path, str.upper)).err
-    assert f"{data} may not be read: change its permissions" in error

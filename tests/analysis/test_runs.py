@@ -72,17 +72,6 @@ def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
     ]
 
 
-DOUBLED = r"\1,last,\2\n\1,best,\2"  # a row of the best epoch beside each row
-
-
-def rewrite_all(pattern, old, new):
-    def spoil(folder):
-        for file in folder.glob(pattern):
-            file.write_text(re.sub(old, new, file.read_text()))
-
-    return spoil
-
-
 @pytest.mark.parametrize(
     ("spoil", "missing", "kind", "said"),
     [
@@ -93,7 +82,7 @@ def rewrite_all(pattern, old, new):
             "fold 2 is left out.*ends in the middle of a row",
         ),
         (
-            rewrite_all("fold1/history.csv", "lr", "x"),
+            lambda folder: (folder / "fold1" / "history.csv").write_text("x"),
             (),
             "damaged",
             "learning curve of fold 1 is left out",
@@ -111,18 +100,6 @@ def rewrite_all(pattern, old, new):
             None,
             "unfinished",
             "epoch 20 of 20",
-        ),
-        (
-            rewrite_all("fold1/predictions.csv", r"(?m)^(.*),last,(.*)$", DOUBLED),
-            None,
-            "damaged",
-            "some of its clips have predictions of the best epoch",
-        ),
-        (
-            rewrite_all("run.json", r'"protocol": "[^"]*",', ""),
-            None,
-            "damaged",
-            "lacks protocol",
         ),
     ],
 )

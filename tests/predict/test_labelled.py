@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.predict.command import predict_audio
 from featurestack.predict.labelled import score_elsewhere
 from featurestack.predict.options import PredictOptions
 from featurestack.results.folders import find
@@ -112,10 +111,3 @@ def test_the_runs_own_dataset_is_refused(sounding, tmp_path):
     options = PredictOptions(run=str(sounding.path), dataset=own, data=root / "data")
     with refused("give another dataset as DATASET="):
         score_elsewhere(options)
-
-
-@pytest.mark.parametrize("inside", ["", "fold1", "fold1/new"])
-def test_no_file_of_a_run_is_replaced(sounding, tmp_path, inside):
-    run = shutil.copytree(sounding.path, tmp_path / "run")
-    with refused("is a run or a cache"):
-        predict_audio(PredictOptions(run=str(run), dataset="other", out=run / inside))

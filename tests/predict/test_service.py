@@ -19,8 +19,6 @@ FORMS = {
     "float64": TONE.astype(np.float64),
     "a list": TONE.tolist(),
     "int16": np.round(TONE * 2**15).astype(np.int16),
-    "int16 of a big-endian machine": np.round(TONE * 2**15).astype(">i2"),
-    "int32": np.round(TONE.astype(np.float64) * 2**31).astype(np.int32),
     "uint8": np.round(TONE * 128 + 128).astype(np.uint8),
     "a column": TONE[:, None],
     "a row": TONE[None],
@@ -30,18 +28,11 @@ FORMS = {
 REFUSED = {
     "the clip is empty": ([], RATE),
     "1 sample of 16,000 is NaN": (np.r_[TONE[1:], np.nan], RATE),
-    "2 samples of 3 are NaN or infinite": ([0.0, np.nan, np.inf], RATE),
     "full scale is 1: divide 16-bit samples by 32768": (TONE * 2**15, RATE),
-    "full scale is 1: divide 16-bit": (np.rint(TONE * 50), RATE),
     "samples are int64": ([0, 1, 2], RATE),
-    "samples are bool": ([True, False], RATE),
-    "samples are complex128": ([1j, 0.5], RATE),
     "2.00 s of audio: the model takes clips of at most 1 s": (np.r_[TONE, TONE], RATE),
     r"samples of shape \(100, 160\)": (TONE.reshape(100, 160), RATE),
-    r"samples of shape \(2, 2, 4000\)": (TONE.reshape(2, 2, 4000), RATE),
     "sample_rate=0: expected a whole number of Hz": (TONE, 0),
-    "sample_rate=nan": (TONE, float("nan")),
-    "sample_rate=16000.5": (TONE, 16_000.5),
 }
 
 
@@ -68,7 +59,7 @@ def test_what_is_no_clip_gets_a_sentence(model, sentence):
         model.predict_many([REFUSED[sentence][0]], REFUSED[sentence][1])
 
 
-@pytest.mark.parametrize("device", ["", "CPU", "cuda:99", "gpu"])
+@pytest.mark.parametrize("device", ["CPU", "cuda:99"])
 def test_a_device_that_is_none_is_refused(sounding, device):
     with pytest.raises(RequestError, match=f"DEVICE={device}"):
         fs.Model(sounding, device=device)

@@ -131,10 +131,6 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
         ("mel", "fits 4 runs"),
         ("mel-cnn8", "give one of my sounds/mel-cnn8, two/mel-cnn8"),
         ("", "names no run"),
-        (
-            " ".join(["a-run-with-a-rather-long-name"] * 20),
-            "did you mean|expected one of|unknown run",
-        ),
     ],
 )
 def test_a_wrong_name_is_refused(runs, wanted, message):
@@ -158,7 +154,7 @@ def test_a_damaged_configuration_is_named(run, damage, message):
 @pytest.mark.parametrize(
     "content",
     [
-        *(b"\xff\x00\x9a\n", b"\n", b"epoch\n1\n", b"not,epochs\n\0\0\n"),
+        b"epoch\n1\n",
         f"{','.join(COLUMNS)}\n1,0.1,inf,1,1{',' * 10}\n".encode(),
     ],
 )
@@ -178,14 +174,9 @@ def test_a_damaged_history_is_named(run, content):
             "its columns are not run.json's 2 classes",
         ),
         (lambda content: content.replace(b"0.1", b"0.2"), "1 of 1 rows are incomplete"),
-        (lambda content: content.replace(b"0.1", b"x"), "could not convert"),
         (
             lambda content: content + content[content.index(b"\n") + 1 :],
             "x1 is in it twice",
-        ),
-        (
-            lambda content: content.replace(b"last", b"best"),
-            "no test predictions of the last epoch",
         ),
         (lambda content: content[: content.index(b"\n") + 1], "no test predictions"),
     ],

@@ -23,7 +23,7 @@ def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):
 
 
 @pytest.mark.parametrize("equals", [False, True])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_scores_agree_with_scikit_learn(seed, equals):
     target, scores = drawn(seed, equals=equals)
     assert tags.average_precision(target, scores) == pytest.approx(
@@ -85,7 +85,7 @@ def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
 
 
 @pytest.mark.parametrize(("most_counts", "few"), [(None, 9), (0, 9), (0, 3), (0, 1)])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_scores_without_a_recording_are_those_of_the_other_clips(
     monkeypatch, most_counts, few, seed
 ):

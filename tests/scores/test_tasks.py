@@ -12,7 +12,6 @@ from featurestack.scores.tasks.tags import TAGS
 from featurestack.train.optimisation import OBJECTIVES
 from tests.commandline.test_rooms import write_room
 from tests.processes import python
-from tests.refusal import refused
 
 NAMES = ["dog", "rain"]
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -65,11 +64,6 @@ def test_decisions_about_tags_of_a_fold_do_not_depend_on_its_labels():
     before = TAGS.decisions(probabilities, labels, folds)[0, folds == 1]
     after = TAGS.decisions(probabilities, changed, folds)[0, folds == 1]
     assert (before == after).all()
-
-
-def test_an_unknown_task_is_refused_with_the_nearest():
-    with refused("unknown task 'tag'; did you mean 'tags'?"):
-        task_of("tag")
 
 
 ROOM = """

