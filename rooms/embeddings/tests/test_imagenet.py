@@ -65,7 +65,7 @@ def clip(seconds=1.0, own=None):
     return Clip(y.astype(np.float32), RATE)
 
 
-@pytest.mark.parametrize("of", ["mel", "mfcc", "chroma", "centroid"])
+@pytest.mark.parametrize("of", ["mel", "centroid"])
 def test_a_clip_becomes_one_finite_vector_that_is_the_same_each_time(weights, of):
     feature = variant(f"imagenet@of={of}")
     values = feature.compute(clip())
