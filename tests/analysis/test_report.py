@@ -323,22 +323,6 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_
         assert following.startswith("next:   ")
 
 
-def test_a_run_of_an_odd_feature_never_ends_the_report_of_the_others(
-    workshop, tmp_path
-):
-    for made in of_sets(mel=0.8, rms=0.5):
-        folder = make_run(tmp_path / "runs", workshop.table, made, "tones")
-    content = json.loads((folder / "run.json").read_text())
-    content["options"]["features"] = "../../evil"
-    (folder / "run.json").write_text(json.dumps(content))
-    named = f"{folder.name}: "
-    folders = within(tmp_path) | {"data": workshop.root / "data"}
-    built = build(workshop.options(**folders))
-    assert any(remark.startswith(named) for remark in built.remarks), built.remarks
-    assert "mel-resnet18" in built.page.read_text()
-    assert not built.whole
-
-
 def visible_words(page):
     """The words of a page as a reader may open it, without those in its figures."""
     text = re.sub(r"(?s)<(script|style|svg)\b.*?</\1>", " ", page)
