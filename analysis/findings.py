@@ -285,12 +285,10 @@ def tables_of_ranking(
 
 def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of one run's classes and errors."""
-    made = {"classes": report}
+    made = {f"{run.name}.classes": report}
     if run.task.metric.errors == "confusion":
-        made["confused"] = tables.confused_pairs(run)
-    elif run.task.metric.errors == "labels":
-        made["false_positives"] = tables.confused_pairs(run)
-    return {f"{run.name}.{name}": table for name, table in made.items()}
+        made[f"{run.name}.confused"] = tables.confused_pairs(run)
+    return made
 
 
 def state_of(main: Ranking, *, tied: bool) -> State:

@@ -188,26 +188,19 @@ def confusion_table(run: Run) -> pd.DataFrame:
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """The `most` most frequent errors: true and predicted class, count (a mean over
-    seeds), of, share.
-
-    `of` counts the clips that have the true class and lack the predicted one; share is
-    count / of. The true class of clips without a label is "(none)".
+    seeds), of (the clips of the true class), share (count / of).
     """
-    absent = ~run.labels
-    no_label = ~run.labels.any(axis=1)
-    true = np.column_stack([run.labels, no_label]).T  # (K + 1, N)
-    true = true.astype(float)
-    wrong = (run.decisions & absent).sum(axis=0)  # (N, K)
-    counts = true @ wrong / len(run.seeds)  # (K + 1, K)
-    of = (true @ absent).astype(int)
+    counts = confusion_counts(run)
+    np.fill_diagonal(counts, 0)
+    clips = run.labels.sum(axis=0)
     rows, columns = counts.nonzero()
-    names = np.array([*run.classes, "(none)"], dtype=object)
+    names = np.array(run.classes, dtype=object)
     table = pd.DataFrame(
         {
             "true": names[rows],
             "predicted": names[columns],
             "count": counts[rows, columns],
-            "of": of[rows, columns],
+            "of": clips[rows],
         }
     )
     table["share"] = table["count"] / table["of"]
