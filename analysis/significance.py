@@ -34,11 +34,10 @@ weighted as in the mean that is tested. For tags it is a difference of jackknife
 """
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats
@@ -48,6 +47,7 @@ FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all abl
 # for a verdict: with G recordings p is at least 2^(1 - G), below FAMILY_LEVEL from 7 on
 FEWEST_RECORDINGS = 7
 POWER = 0.80  # probability with which `detectable` differences are found
+FEWEST_FOR_POWER = 12
 DRAWS = 10_000  # patterns of signs
 # with more recordings their sums under drawn signs are drawn as the normal variables
 # that they are: 200,000 recordings take minutes with signs
@@ -56,10 +56,6 @@ CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report
 ROUNDING = 1e-9  # standardised sums closer than this are equal
 SCORE_BISECTIONS = 40  # the ends of an interval, to 1e-12
-POWER_DRAWS = 300  # simulated differences: the power is known to 2 %
-EVERY_PATTERN = 10  # recordings up to which the power is of every pattern of signs
-MOST_ERRORS = 20  # a difference of so many standard deviations has to be found
-BISECTIONS = 10
 
 
 @dataclass(frozen=True)
@@ -355,8 +351,9 @@ def detectable(
             better run alone, as many as observed by the other run alone. None for tags,
             whose error stays as observed
 
-    The difference is infinite if none could be found, and the multiple 0 if nothing was
-    observed.
+    The difference is NaN with fewer recordings than FEWEST_FOR_POWER: Student's t, from
+    which the power is computed, then promises more than sign flips keep. The multiple
+    is 0 if nothing was observed.
     """
     observed = abs(float(lead.sum()))
     error = float(standard_error(lead, shares))
@@ -364,9 +361,10 @@ def detectable(
     if observed > ROUNDING:
         needed = ndtri(POWER) - ndtri(level / 2)  # in standard errors
         multiple = (needed * error / observed) ** 2
-    quantile = power_quantile(shares, level)
-    if not np.isfinite(quantile):
-        return np.inf, multiple
+    if len(lead) < FEWEST_FOR_POWER:
+        return np.nan, multiple
+    degrees = len(lead) - 1
+    quantile = float(stdtrit(degrees, 1 - level / 2) + stdtrit(degrees, POWER))
     if clips is None:
         return quantile * error, multiple
     # twice the share of clips that the other run alone has right
@@ -375,48 +373,3 @@ def detectable(
     curvature = clips / quantile**2 + 1
     root = float(np.sqrt(1 + 4 * curvature * opposite))
     return (1 + root) / (2 * curvature), multiple
-
-
-def power_quantile(shares: Floats, level: float) -> float:
-    """A difference that is found with POWER, in standard errors; infinite if none is.
-
-    Normal differences that deviate in proportion to the recordings' shares are tested
-    by sign flips, so that few and uneven recordings count as they do in the test.
-    """
-    recordings = len(shares)
-    if recordings < 2:
-        return np.inf
-    if recordings > MOST_FLIPPED:
-        return float(ndtri(POWER) - ndtri(level / 2))
-    shares = np.sort(shares)  # no name decides the noise
-    rng = np.random.default_rng(SIGNS_SEED)
-    noise = rng.normal(size=(POWER_DRAWS, recordings)) * shares
-    if recordings <= EVERY_PATTERN:
-        every_pattern = product((1.0, -1.0), repeat=recordings)
-        signs = np.array(list(every_pattern))
-    else:
-        drawn = rng.integers(0, 2, (2**EVERY_PATTERN, recordings))
-        signs = 2.0 * drawn - 1
-        signs[0] = 1  # the observed pattern counts too
-    flipped = noise @ signs.T  # (draws, patterns)
-    steady = signs @ shares  # the same for a difference of 1 without noise
-
-    def power(difference: float) -> float:
-        sums = np.abs(flipped + difference * steady)
-        observed = sums[:, :1]
-        p = (sums >= observed - ROUNDING).mean(axis=1)
-        return float((p < level).mean())
-
-    deviation = float(np.linalg.norm(shares))
-    most = MOST_ERRORS * deviation
-    if power(most) < POWER:
-        return np.inf
-    least = 0.0
-    for _ in range(BISECTIONS):
-        middle = (least + most) / 2
-        if power(middle) < POWER:
-            least = middle
-        else:
-            most = middle
-    error = float(standard_error(noise.T, shares).mean())
-    return most / error
