@@ -242,9 +242,7 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
     for ranking in ranked[1:]:
         for run in ranking.runs:
             why = f"other {ranking.reason} than {ranked[0].best.name}"
-            if ranking.reason == "composed" and run.missing_folds:
-                why = "part of a choice that has not ended"
-            elif ranking.reason == "composed":
+            if ranking.reason == "composed":
                 why = (
                     f"composed from the best of {run.composed_from} feature sets on"
                     " these test folds"

@@ -219,7 +219,7 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 def write_page(
     inputs: PageInputs, sections: Sequence[Section], proposal: tuple[str, str]
 ) -> Built:
-    """Write tables, page and, documents."""
+    """Write the tables, the documents of rooms and the page."""
     job, writer, found = inputs.job, inputs.writer, inputs.found
     cache, own = inputs.cache, writer.own
     tables = joined(found.tables, *(section.tables for section in sections))

@@ -83,11 +83,8 @@ def headline(f: Findings) -> str:
 
 def no_verdict(f: Findings) -> str:
     """Why runs are not tested."""
-    best = ranking_of(f).best
-    if not best.composed_from:
+    if not ranking_of(f).composed_from:
         return f"Too few {plural(f.group)} for a verdict"
-    if best.missing_folds:
-        return "No verdict, because the choice of features has not ended"
     return "No verdict, because the features were composed on these test folds"
 
 
