@@ -16,7 +16,7 @@ import numpy as np
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import progress, tell
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.side_files import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.writer import (
@@ -49,10 +49,8 @@ LONGEST_AUDIO = 160
 BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
 SHOWN_FEATURES = 8  # the slowest, if there are more
-# clips by which the time is foretold; the first loads and compiles, and is done twice
+# clips by which costs are measured; the first loads and compiles, and is done twice
 MEASURED_CLIPS = 5
-MEASURED_SECONDS = 5  # least time of an extraction by which the rest is foretold
-LONG_SECONDS = 60  # the rest is foretold if it takes longer
 
 
 def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
@@ -158,23 +156,10 @@ def compute_missing(
     done = ExtractionResult()
     parts = batches(asked, writer.missing, backend.processes)
     total = len(writer.missing.clips)
-    loaded = 0  # clips of the first batch, in which a worker loads and compiles
-    told = False
     with progress(total=total, label="features", unit=f"{asked.noun}s") as bar:
         for result in backend.compute(job, parts):
             done += result
             bar.update(result.clips)
-            if not loaded:
-                loaded, begun = done.clips, time.perf_counter()
-            elif (
-                not told and (passed := time.perf_counter() - begun) > MEASURED_SECONDS
-            ):
-                told = True
-                left = total - done.clips
-                seconds = passed / (done.clips - loaded) * left
-                if seconds > LONG_SECONDS:
-                    clips = counted(left, asked.noun)
-                    tell(f"about {duration(seconds)} for the other {clips}")
     return done
 
 

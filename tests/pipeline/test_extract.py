@@ -1,7 +1,6 @@
 """`features`: its files, in parts and beside other runs, and its output."""
 
 import os
-import re
 import threading
 
 import numpy as np
@@ -14,7 +13,7 @@ from featurestack.features_cache.feature_file import lock
 from featurestack.pipeline import extract, extraction_request
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.damaged_mp3 import damage_frame
-from tests.pipeline.extraction import cache, options, run
+from tests.pipeline.extraction import cache, run
 
 
 def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
@@ -39,17 +38,6 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
     assert [*ended, cache(sounds)["zcr"].dtype] == ["float16", "float32"]
     assert len(told) == 1 and told[0].startswith("waiting: zcr.h5")
     assert f"process {os.getpid()} on" in told[0]
-
-
-def test_the_time_of_a_long_extraction_is_told_once(sounds, monkeypatch, capsys):
-    monkeypatch.setattr(extract, "LONGEST_BATCH", 1)
-    monkeypatch.setattr(extract, "MEASURED_SECONDS", 0)
-    assert extract.extract_features(options(sounds)) == 0
-    assert "about" not in capsys.readouterr().err  # it is not long
-    monkeypatch.setattr(extract, "LONG_SECONDS", 0)
-    assert extract.extract_features(options(sounds, features="mel")) == 0
-    told = re.findall(r"about 0\.\d s for the other 6 clips", capsys.readouterr().err)
-    assert len(told) == 1
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
