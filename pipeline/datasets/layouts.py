@@ -5,7 +5,6 @@ Of a split, fold 3 (test) alone is tested, by models of all other clips; with VA
 they are trained on fold 2 (train) and validated on fold 1 (val).
 """
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -64,29 +63,17 @@ def read_urbansound8k(folder: Path) -> Listing:
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
     """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes."""
-    lists = []
-    uploaders = dict[str, str]()
     truth = folder / "FSD50K.ground_truth"
-    for side, columns in {
-        "dev": ("fname", "labels", "split"),
-        "eval": ("fname", "labels"),
-    }.items():
-        if (file := truth / f"{side}.csv").is_file():
-            lists.append(read_csv(file, columns).assign(side=side))
-        if (
-            file := folder / "FSD50K.metadata" / f"{side}_clips_info_FSD50K.json"
-        ).is_file():
-            described = json.loads(file.read_text(encoding="utf-8"))
-            uploaders |= {
-                name: str(clip["uploader"]) for name, clip in described.items()
-            }
+    dev = read_csv(truth / "dev.csv", ("fname", "labels", "split")).assign(side="dev")
+    lists = [dev]
+    if (file := truth / "eval.csv").is_file():
+        lists.append(read_csv(file, ("fname", "labels")).assign(side="eval"))
     clips = pd.concat(lists, ignore_index=True)
     clips = clips.assign(
         label=split_labels(clips["labels"].str.replace(",", SEPARATOR)),
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
         # only dev.csv has the column split
         fold=clips["split"].fillna("eval").map(SIDES),
-        group=[uploaders.get(name, "") for name in clips["fname"]],
     )
     notes = (
         "FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested",
