@@ -38,10 +38,6 @@ from featurestack.pipeline.datasets.name_fields import name_field
 from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
-# Cyrillic and Greek letters that look Latin; categories of characters unseen
-LOOK_LATIN = str.maketrans("асеорхуіјѕһԁοαν", "aceopxyijshdoav")
-UNSEEN = ("Zs", "Cf", "Cc")
-
 
 def check_dataset(options: SourceOptions) -> int:
     """The command `check`: print and keep the findings; 1 if there is a leak."""
@@ -131,8 +127,7 @@ def same_classes(table: pd.DataFrame) -> Finding:
     """Classes whose names differ in case, blanks or Unicode alone."""
     alike: dict[str, list[str]] = {}
     for name in classes_in(table):
-        folded = unicodedata.normalize("NFKC", name).casefold().translate(LOOK_LATIN)
-        plain = "".join(c for c in folded if unicodedata.category(c) not in UNSEEN)
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
         alike.setdefault(plain, []).append(name)
     return Finding(
         "same_classes",
