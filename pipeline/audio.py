@@ -120,21 +120,6 @@ class OpenFile(soundfile.SoundFile):
         return block
 
 
-class UnclosedWav(io.FileIO):
-    """A WAV without sizes: libsndfile reads it whole if its size is said to be 8."""
-
-    def readinto(self, buffer: Any) -> int:
-        begin = self.tell()
-        count = super().readinto(buffer) or 0
-        for place, value in zip(range(4, 8), b"\x08\0\0\0"):
-            if begin <= place < begin + count:
-                memoryview(buffer).cast("B")[place - begin] = value
-        return count
-
-    def __del__(self) -> None:
-        self.close()  # soundfile leaves it open
-
-
 Span = tuple[float, float]  # (start, end) of a clip in its file, seconds
 WHOLE = 0.0, 0.0  # the span that means the whole file
 
@@ -369,9 +354,6 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
     try:
         path.open("rb").close()
         file = OpenFile(path, path)
-        if file.format in ("WAV", "WAVEX") and not file.frames:
-            file.close()
-            file = OpenFile(UnclosedWav(path), path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             file = _with_stated_length(file, path, whole)
     except OSError as error:

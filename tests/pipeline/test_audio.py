@@ -183,13 +183,12 @@ def test_a_truncated_file_is_refused_and_its_whole_part_is_read_in_windows(
         recording.window((end, 3.0))
 
 
-@pytest.mark.parametrize(("riff", "data"), [(36, 0), (2**32 - 1, 2**32 - 1)])
-def test_a_recording_without_sizes_is_read_to_its_end(tmp_path, riff, data):
+def test_a_stream_without_sizes_is_read_to_its_end(tmp_path):
     path = write(tmp_path / "16-bit.wav", KINDS["16-bit.wav"], seconds=1)
     y = audio.decode(path)
     content = bytearray(path.read_bytes())
-    for word, size in ((b"RIFF", riff), (b"data", data)):
-        struct.pack_into("<I", content, content.index(word) + 4, size)
+    for word in (b"RIFF", b"data"):
+        struct.pack_into("<I", content, content.index(word) + 4, 2**32 - 1)
     path.write_bytes(content)
     assert np.array_equal(audio.decode(path), y)
     assert audio.file_info(path).frames == len(y)
