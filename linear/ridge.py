@@ -35,8 +35,8 @@ Spectrum = tuple[Floats, Floats]
 # log loss, factor and offset of answers (N, K), for targets and counts
 Judge = Callable[[Floats, Floats, Floats], tuple[float, float, float]]
 
-STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
 # ESC-50's layers want 3e-5, chroma of ESC-10 0.1 with the plain kernel
+STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
 # Clips, or numbers, above which the kernel is plain. A matrix of so many rows is
 # inverted in minutes; with the mixed one a model keeps its clips, 100 MB of each fold,
 # and thirteen layers of YAMNet have 92.0 % and by it 90.4.
@@ -130,34 +130,6 @@ def fit(
     if choice.kernel == PLAIN:
         return replace(model, weight=of_clips @ z)
     return replace(model, weight=of_clips @ z / 2, support=z, dual=of_clips / 2)
-
-
-def answers_left_out(
-    blocks: Sequence[NDArray[np.floating]],
-    y: Labels,
-    groupings: Sequence[NDArray[np.generic]],
-    kernel: str,
-) -> list[Floats]:
-    """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
-    the model without the clip's group, with the strength that suits the grouping. They
-    are rounded, so that no rounding error ranks clips.
-    """
-    from threadpoolctl import threadpool_limits
-
-    x = np.hstack(blocks)
-    mean, scale = standardisation(x, [block.shape[1] for block in blocks])
-    targets = (y if y.ndim == 2 else np.eye(y.max() + 1)[y]).astype(np.float64)
-    counts = np.ones(len(x))
-    judge = label_loss if y.ndim == 2 else class_loss
-    answers = []
-    with threadpool_limits(1):
-        of_clips = spectrum(kernel, (x - mean) / scale, counts)
-        for groups in groupings:
-            clips = targets, counts, groups
-            choice = choose({kernel: of_clips}, *clips, counts > 0, judge)
-            solved = of_clips, targets, counts, choice.strength
-            answers.append(left_out(*solved, groups).round(9))
-    return answers
 
 
 def standardisation(

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent
@@ -50,6 +51,33 @@ def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
     return labels[:, labels.any(axis=0) & ~labels.all(axis=0)]
 
 
+def answers_left_out(
+    blocks: Sequence[NDArray[np.floating]],
+    targets: NDArray[np.integer] | NDArray[np.bool_],
+    groupings: Sequence[NDArray[np.generic]],
+    kernel: str,
+) -> list[Floats]:
+    """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
+    the model without the clip's group, with the strength that suits the grouping. They
+    are rounded, so that no rounding error ranks clips.
+    """
+    x = np.hstack(blocks)
+    mean, scale = ridge.standardisation(x, [block.shape[1] for block in blocks])
+    judge = ridge.label_loss
+    if targets.ndim == 1:
+        targets, judge = np.eye(targets.max() + 1)[targets], ridge.class_loss
+    of_clips = targets.astype(np.float64), np.ones(len(x))
+    every = np.ones(len(x), bool)
+    answers = []
+    with threadpool_limits(1):  # sums have the same order on every machine
+        spectrum = ridge.spectrum(kernel, (x - mean) / scale, of_clips[1])
+        for groups in groupings:
+            choice = ridge.choose({kernel: spectrum}, *of_clips, groups, every, judge)
+            left_out = ridge.left_out(spectrum, *of_clips, choice.strength, groups)
+            answers.append(left_out.round(9))
+    return answers
+
+
 def scores_of_clips(
     targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
 ) -> tuple[Floats, Floats]:
@@ -84,7 +112,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         # squares find a class whose measures lie between those of others
         columns = [from_mean[name].to_numpy() for name in names]
         blocks = [np.column_stack([column, column**2]) for column in columns]
-        (answers,) = ridge.answers_left_out(blocks, targets, [folds], ridge.PLAIN)
+        (answers,) = answers_left_out(blocks, targets, [folds], ridge.PLAIN)
         if has_tags(table):
             answers = fold_ranks(answers, folds)
         scores, weights = scores_of_clips(targets, answers)
@@ -153,7 +181,7 @@ def accuracies(
     targets = targets_of(table)
     splits = [groups, *random_splits(groups, table["label"])]
     groupings = [split.to_numpy(str) for split in splits]
-    answers = ridge.answers_left_out(values, targets, groupings, ridge.MIXED)
+    answers = answers_left_out(values, targets, groupings, ridge.MIXED)
     by_group, *by_clip = (
         np.average(scores, weights=weights)
         for scores, weights in (scores_of_clips(targets, each) for each in answers)

@@ -8,6 +8,7 @@ import pytest
 
 from featurestack.linear import ridge
 from featurestack.pipeline import audio, synth
+from featurestack.pipeline.checks.probes import answers_left_out
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.synth import write_dataset
 from featurestack.storage.files import UNFINISHED
@@ -67,7 +68,7 @@ def test_the_feature_that_names_a_pair_separates_it(clips, statistics, pair):
     table = clips.table[chosen].reset_index(drop=True)
     values = statistics[NAMED[pair]][chosen]
     target = pd.factorize(table["label"])[0]
-    (answers,) = ridge.answers_left_out(
+    (answers,) = answers_left_out(
         [values], target, [table["fold"].to_numpy()], ridge.PLAIN
     )
     assert (answers.argmax(axis=1) == target).mean() > 0.8
