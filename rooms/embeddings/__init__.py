@@ -5,9 +5,9 @@
 from featurestack.commandline.rooms import Command, Loaded, Room
 
 NETWORK = Command(
-    "featurestack.rooms.embeddings.network_command:network",
+    "featurestack.rooms.embeddings.networks:network",
     "featurestack.rooms.embeddings.options:NetworkOptions",
-    "List the pretrained networks, or bring one to models/: fetched, or a file.",
+    "List the pretrained networks, or fetch one to models/.",
 )
 ROOM = Room(extra="embeddings", commands={"network": NETWORK})
 

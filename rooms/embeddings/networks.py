@@ -16,12 +16,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.rooms import install_command
 from featurestack.commandline.terminal import tell
+from featurestack.rooms.embeddings.options import NetworkOptions
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash, hash_of
-from featurestack.train.weights import FOLDER, MEGABYTES, local_weights
+from featurestack.train.weights import FOLDER, MEGABYTES, fetch, local_weights
 
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
 RESNET = "resnet18"
@@ -349,3 +350,16 @@ def network_remarks() -> list[str]:
     where = f"imagenet@of=mel: there, {local}" if local else resnet_needed()
     lines.append(f"Of another feature's map: {where}; {RESNET_ABOUT}")
     return lines
+
+
+def network(options: NetworkOptions) -> None:
+    """The command `network`: list the pretrained networks, or fetch one to models/."""
+    name = options.network
+    if not name:
+        print("\n".join(network_remarks()))
+    elif name not in {*KNOWN, RESNET}:
+        raise RequestError(nearest("network", name, [*KNOWN, RESNET]))
+    elif name == RESNET:
+        print(local_weights(RESNET) or fetch(RESNET))
+    else:
+        print(find_network(name, fetch=True).network)
