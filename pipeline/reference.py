@@ -1,5 +1,5 @@
 """The definition of every built-in feature for one clip, in librosa, numpy and scipy,
-and the tolerance within which the product agrees with it.
+which tests and the bench compare with.
 
 A definition is called with (y, sr, **parameters), where all parameters of the feature
 are given. It returns (rows, frames), or (frames,) for one row.
@@ -11,9 +11,8 @@ import inspect
 import itertools
 import operator
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import librosa
 import numpy as np
@@ -26,18 +25,6 @@ from featurestack.pipeline.features import resolve_feature
 
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
 definition = DEFINITIONS.register()  # decorator: the function's name is the feature's
-
-# share of s, the largest |value| of a row on the clips compared
-RELATIVE_TOLERANCE = 1e-4
-SMALLEST_SCALE = 1e-3  # s is at least this share of the feature's largest |value|
-TINY = 1e-300  # divisor if the tolerance is 0
-# features that choose among many bins: share of values that must agree
-PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}
-# features of an estimated tuning or tempo: share of clips that must agree in all values
-BY_ESTIMATE = dict.fromkeys(
-    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"),
-    0.995,
-)
 
 
 def compute(
@@ -53,48 +40,6 @@ def compute(
         warnings.simplefilter("ignore")
         values = DEFINITIONS[name](y, sample_rate, **variant.parameters)
     return np.atleast_2d(values)
-
-
-class Agreement(NamedTuple):
-    """Whether two computations of a feature agree, and their distance."""
-
-    holds: bool
-    text: str
-
-
-def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
-    """(rows, 1) scale s of the tolerance: see RELATIVE_TOLERANCE."""
-    largest = np.abs(theirs).max(axis=(0, 2))
-    largest = largest.astype(float)
-    scale = np.maximum(largest, SMALLEST_SCALE * largest.max())
-    return scale[:, None]
-
-
-def agreement(
-    name: str,
-    ours: Sequence[np.ndarray],
-    theirs: Sequence[np.ndarray],
-) -> Agreement:
-    """Compare (clips, rows, frames) of two kinds."""
-    mine = np.array(ours, float)
-    other = np.array(theirs, float)  # (clips, rows, frames)
-    allowed = RELATIVE_TOLERANCE * row_scale(theirs)
-    difference = np.abs(mine - other)
-    ratio = difference / np.maximum(allowed, TINY)
-    outside = ~(ratio <= 1)  # NaN counts as outside
-    values = outside.sum()
-    clips = outside.any(axis=(1, 2)).sum()
-    if name in BY_ESTIMATE:
-        holds = clips <= (1 - BY_ESTIMATE[name]) * len(ratio)
-    else:
-        holds = values <= (1 - PICK_A_BIN.get(name, 1)) * ratio.size
-    counts = (
-        f"{values} of {ratio.size} values and {clips} of {len(ratio)} clips outside the"
-        " tolerance"
-    )
-    verdict = "agrees" if holds else "DIFFERS"
-    text = f"{name} {verdict}: {counts}, at most {ratio.max():.2g} times it"
-    return Agreement(bool(holds), text)
 
 
 # Features that are one call of librosa.

@@ -156,28 +156,9 @@ def propose_group(table: pd.DataFrame) -> str:
         labels = by_label(table)["label"]
         each = groups[labels.index]
         groups_of_class = each.groupby(labels.to_numpy()).nunique()
-        if groups_of_class.min() >= 3 and not holds_class(each, labels):
+        if groups_of_class.min() >= 3:
             return pattern
     return ""
-
-
-def holds_class(groups: "pd.Series[str]", labels: "pd.Series[str]") -> bool:
-    """Whether names hold the class, and a word beside it of several classes."""
-    matched = groups.notna().to_numpy()  # a clip with several labels has several rows
-    fields = groups[matched].str.split(r"[_\- .]+", expand=True, regex=True).fillna("")
-    of = labels[matched]
-    classes = of.nunique()
-    if classes < 2:
-        return False
-    is_class = False
-    shared = False
-    for _, values in fields.items():
-        classes_of_value = of.groupby(values.to_numpy()).nunique()
-        if classes_of_value.max() == 1 and len(classes_of_value) == classes:
-            is_class = True
-        if classes_of_value.median() > 1 and not values.str.isdecimal().all():
-            shared = True
-    return is_class and shared
 
 
 def draw_folds(

@@ -73,6 +73,16 @@ DEFINED = [name for name in EVERY if name in reference.DEFINITIONS]
 TWICE = 20 * np.log10(2)  # dB
 
 
+# share of the largest |value| of a row on the clips compared, which is at least
+# SMALLEST_SCALE of the feature's
+TOLERANCE, SMALLEST_SCALE = 1e-4, 1e-3
+# features that choose among many bins: share of values that must agree
+PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}
+# features of an estimated tuning or tempo: share of clips that must agree in all values
+BY_ESTIMATE = {"chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz"}
+BY_ESTIMATE = dict.fromkeys(BY_ESTIMATE | {"tempogram_ratio"}, 0.995)
+
+
 def agrees(name, sounds):
     """Compare a feature with its definition; at 8 kHz it may be impossible. float16
     holds every value.
@@ -91,8 +101,15 @@ def agrees(name, sounds):
             reference.compute(chosen.feature.name, y, rate, **chosen.parameters)
         )
     assert np.isfinite(ours).all() and np.abs(ours).max() <= LARGEST_FLOAT16
-    found = reference.agreement(chosen.feature.name, ours, theirs)
-    assert found.holds, found.text
+    kind = chosen.feature.name
+    largest = np.abs(theirs).max(axis=(0, 2)).astype(float)
+    scale = np.maximum(largest, SMALLEST_SCALE * largest.max())[:, None]
+    difference = np.abs(np.array(ours, float) - theirs)
+    right = difference <= TOLERANCE * scale
+    if kind in BY_ESTIMATE:
+        right = right.all(axis=(1, 2))
+    least = BY_ESTIMATE.get(kind, PICK_A_BIN.get(kind, 1))
+    assert right.mean() >= least, f"{name}: {(difference / scale).max():.2g} of a row"
 
 
 @pytest.mark.parametrize("name", DEFINED)
