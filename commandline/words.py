@@ -36,7 +36,7 @@ COMMANDS = {
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),
     "show": Command(
-        "featurestack.pipeline.show_features:show",
+        "featurestack.interface:show_command",
         "featurestack.pipeline.options:ShowOptions",
         "List the features, draw those of an audio file, or describe a cache.",
     ),

@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import io
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
@@ -30,7 +32,7 @@ from featurestack.commandline.options import (
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import silenced
 from featurestack.commandline.words import function_of, named, options_of
-from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.pipeline.options import FeaturesCommand, ShowOptions, SourceOptions
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 RATE = 44_100  # samples a second, ESC-50's
+DRAWN = "mel mfcc chroma"  # features in a clip's figure by default
 
 T = TypeVar("T", bound=Options)
 Result = TypeVar("Result")
@@ -230,17 +233,43 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     )
 
 
-def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
-    """Features of a clip, one drawn below the other.
+def show(clip: "Clip", features: str = DRAWN) -> "NotebookFigure":
+    """Features of a clip in one figure.
 
     `make show AUDIO=FILE` writes the same figure as a PNG.
 
         fs.show(fs.read("dog.wav"), "mel modulation")
     """
-    from featurestack.analysis.figures.drawing import NotebookFigure
-    from featurestack.pipeline.show_features import draw
+    from featurestack.features_cache.names import parse_list
+    from featurestack.pipeline.features import FEATURES
 
-    return draw(NotebookFigure(layout="constrained"), clip, features)
+    sets = parse_list(features, list(FEATURES.everything()))
+    names = dict.fromkeys(map(str, itertools.chain(*sets)))
+    return draw("gallery", features=[compute(clip, name) for name in names])
+
+
+def show_command(options: ShowOptions) -> int:
+    """The command `show`: a file's features go to show/<its name>.png in REPORTS."""
+    if options.audio is None:
+        from featurestack.pipeline import show_features
+
+        return show_features.show(options)
+    from featurestack.pipeline import audio
+    from featurestack.storage.own_files import OwnFiles
+
+    path = options.reports / "show" / f"{options.audio.stem}.png"
+    own = OwnFiles(path.parent, ".show.json")
+    own.require(path.name, "REPORTS")
+    try:
+        rate = options.sample_rate or audio.file_info(options.audio).sample_rate
+        clip = read(options.audio, rate, channel=options.channel)
+    except audio.AudioError as error:
+        raise RequestError(f"{options.audio}: {error}") from None
+    content = io.BytesIO()
+    show(clip, options.features or DRAWN).savefig(content, format="png", dpi=150)
+    own.write({path.name: content.getvalue()})
+    print(path)
+    return 0
 
 
 @takes(FeaturesCommand, "features", "dataset", "data")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import soundfile
-from matplotlib.figure import Figure
 
+import featurestack as fs
+from featurestack.interface import show_command
 from featurestack.pipeline import show_features
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES
@@ -37,20 +38,20 @@ def test_table_lists_every_feature_with_its_size_and_what_is_impossible():
 
 def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve():
     clip = Clip(NOISE[:8000].astype(np.float32), 8000)
-    figure = show_features.draw(Figure(), clip, "rms mfcc:1-4 modulation rms")
-    rms, mfcc, modulation = (ax for ax in figure.axes if ax.get_title(loc="left"))
-    assert mfcc.get_title(loc="left") == "mfcc:1-4"
+    figure = fs.show(clip, "rms mfcc:1-4 modulation rms")
+    panels = [panel for ax in figure.axes for panel in ax.child_axes]
+    titles = {panel.get_title(loc="left"): panel for panel in panels}
+    assert [*titles] == ["rms", "mfcc:1-4", "modulation"]
+    rms, mfcc, modulation = titles.values()
     assert rms.get_ylabel() == "amplitude" and len(rms.lines[0].get_xdata()) == 16
-    assert mfcc.collections[0].get_array().shape == (4, 16)
+    assert mfcc.images[0].get_array().shape == (64, 16)  # each row is drawn 16 times
     assert (rms.get_xlabel(), modulation.get_xlabel()) == ("s", "Hz")
 
 
 def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("dog.wav", np.sin(np.arange(8000)), 8000)
-    assert (
-        show_features.show(ShowOptions(audio=tmp_path / "dog.wav", features="rms")) == 0
-    )
+    assert show_command(ShowOptions(audio=tmp_path / "dog.wav", features="rms")) == 0
     assert capsys.readouterr().out == "reports/show/dog.png\n"
     assert (tmp_path / "reports/show/dog.png").read_bytes().startswith(b"\x89PNG")
 
@@ -68,4 +69,4 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
 def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
     soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
     with refused(reason):
-        show_features.show(ShowOptions(audio=tmp_path / "dog.wav", **given))
+        show_command(ShowOptions(audio=tmp_path / "dog.wav", **given))
