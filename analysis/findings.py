@@ -23,12 +23,12 @@ from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import (
-    FEWEST_RECORDINGS,
     detectable,
     standard_error,
 )
 from featurestack.results.config import ChoiceConfig
 from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table

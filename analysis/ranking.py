@@ -32,13 +32,13 @@ from featurestack.analysis.runs import (
 )
 from featurestack.analysis.significance import (
     FAMILY_LEVEL,
-    FEWEST_RECORDINGS,
     LEVEL,
     FamilyTests,
     sign_flip_tests,
 )
 from featurestack.scores.bootstrap import (
     CHOICE_WIDTH,
+    FEWEST_RECORDINGS,
     accuracy_interval,
     recording_sums,
     widened,

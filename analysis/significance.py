@@ -39,13 +39,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from featurestack.scores.bootstrap import recording_sums
+from featurestack.scores.bootstrap import FEWEST_RECORDINGS, recording_sums
 from featurestack.scores.metrics import Floats
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
-# for a verdict: with G recordings p is at least 2^(1 - G), below FAMILY_LEVEL from 7 on
-FEWEST_RECORDINGS = 7
 POWER = 0.80  # probability with which `detectable` differences are found
 FEWEST_FOR_POWER = 12
 DRAWS = 10_000  # patterns of signs

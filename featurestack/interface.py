@@ -321,9 +321,9 @@ def fit(options: RunOptions) -> "RunFolder":
         sounds = dict(dataset="synth", features="mel+mfcc")
         run = fs.fit(model="cnn4", epochs=5, folds=(1, 2), **sounds)
     """
-    from featurestack.train.run import execute, tell_dataset_changes
+    from featurestack.train.run import execute, tell_dataset_state
 
-    tell_dataset_changes(options)
+    tell_dataset_state(options)
     return execute(options)
 
 

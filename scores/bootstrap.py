@@ -28,6 +28,9 @@ REPLICATES = 2_000
 MOST_DRAWN = 10_000
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
 CONFIDENCE = 0.95
+# recordings for a verdict: with G of them the p of signs is at least 2^(1 - G), from 7
+# on below 0.025, the level of the best run against the others
+FEWEST_RECORDINGS = 7
 # The interval of features chosen inside the folds is so much wider than that of one
 # run. The clips that test one fold train, and choose, for the others, so that the score
 # scatters more than clips alone would: for five folds by 1 + 5/4 in variance (Nadeau

@@ -35,6 +35,7 @@ from featurestack.results.folders import (
 from featurestack.results.next_step import predict_by
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.training_data import readable_again
+from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan, make_plan
@@ -44,7 +45,7 @@ OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 def train_folds(options: RunOptions) -> int:
     """Train or continue the run of these options, and print its summary; returns 0."""
-    tell_dataset_changes(options)
+    tell_dataset_state(options)
     folder = execute(options)
     if first_process():
         print(run_summary(folder))
@@ -89,8 +90,10 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def tell_dataset_changes(options: RunOptions) -> None:
-    """Tell how the dataset's files have changed since extraction."""
+def tell_dataset_state(options: RunOptions) -> None:
+    """Tell how the dataset's files have changed since extraction, and if the recordings
+    that are tested are too few to show a difference between runs.
+    """
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):
         return  # training says what to type
     cache = cache_of(options)
@@ -99,6 +102,14 @@ def tell_dataset_changes(options: RunOptions) -> None:
         tell(
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {remedy}"
+        )
+    clips = originals(cache.clips)
+    tested = clips[clips["fold"].isin(cache.tested_folds(clips))]["group"].nunique()
+    if tested < FEWEST_RECORDINGS:
+        recordings = counted(tested, cache.groups or "source recording")
+        tell(
+            f"{recordings} can show no difference between runs, however large: a"
+            f" verdict needs {FEWEST_RECORDINGS}"
         )
 
 

@@ -24,7 +24,7 @@ from featurestack.train.run_identity import training_command
 def run_sweep(options: SweepOptions) -> int:
     """Train every run of the product and print a table; returns the exit status."""
     jobs = product(options)
-    run.tell_dataset_changes(replace(jobs[0], features=options.runs()[0].features))
+    run.tell_dataset_state(replace(jobs[0], features=options.runs()[0].features))
     done, failures = train_all(jobs)
     for name, error in failures.items():
         reason = f"{type(error).__name__}: {error}"

@@ -11,13 +11,13 @@ from scipy import stats
 from featurestack.analysis import significance
 from featurestack.analysis.significance import (
     FAMILY_LEVEL,
-    FEWEST_RECORDINGS,
     LEVEL,
     detectable,
     exact_p,
     sign_flip_tests,
     standard_error,
 )
+from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from tests.analysis.simulated import interval_holds
 
 

@@ -11,6 +11,7 @@ from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.quantities import percent
 from featurestack.train import run, sweep
 from featurestack.train.options import SweepOptions
+from tests.train.little import clip_table, fill
 
 
 @pytest.fixture
@@ -29,6 +30,18 @@ def table(options, *given):
     """The runs, trained, and the lines of their table."""
     done, _ = sweep.train_all(sweep.product(change(options, *given)))
     return done, sweep.table(done).splitlines()
+
+
+def test_recordings_too_few_for_a_verdict_are_told_once(several, tmp_path, capsys):
+    sweep.run_sweep(change(several, "FOLDS=1"))
+    assert "difference" not in capsys.readouterr().err
+    table = clip_table()
+    table = table.assign(group=table["fold"].map("speaker {}".format))
+    folder = tmp_path / "few" / "features"
+    fill(folder, table)
+    sweep.run_sweep(change(several, f"DATASET={folder}", "FOLDS=1"))
+    told = "3 source recordings can show no difference between runs"
+    assert capsys.readouterr().err.count(told) == 1
 
 
 def test_every_option_of_a_configuration_takes_a_list(several):
