@@ -96,10 +96,10 @@ class ExtractOptions(ComputeOptions):
     )
 
     def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
-        from featurestack.pipeline.copies import with_copies
-
         if self.copies is None:
             return None
+        from featurestack.pipeline.copies import with_copies
+
         return with_copies(table, self.copies, self.alter, self.seed)
 
 
