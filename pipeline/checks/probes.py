@@ -63,19 +63,19 @@ def answers_left_out(
     """
     x = np.hstack(blocks)
     mean, scale = ridge.standardisation(x, [block.shape[1] for block in blocks])
-    judge = ridge.label_loss
-    if targets.ndim == 1:
-        targets, judge = np.eye(targets.max() + 1)[targets], ridge.class_loss
-    of_clips = targets.astype(np.float64), np.ones(len(x))
+    exclusive = targets.ndim == 1
+    judge = ridge.class_loss if exclusive else ridge.label_loss
+    answers = np.eye(targets.max() + 1)[targets] if exclusive else targets
+    of_clips = answers.astype(np.float64), np.ones(len(x))
     every = np.ones(len(x), bool)
-    answers = []
+    left_out = []
     with threadpool_limits(1):  # sums have the same order on every machine
         spectrum = ridge.spectrum(kernel, (x - mean) / scale, of_clips[1])
         for groups in groupings:
             choice = ridge.choose({kernel: spectrum}, *of_clips, groups, every, judge)
-            left_out = ridge.left_out(spectrum, *of_clips, choice.strength, groups)
-            answers.append(left_out.round(9))
-    return answers
+            answers = ridge.left_out(spectrum, *of_clips, choice.strength, groups)
+            left_out.append(answers.round(9))
+    return left_out
 
 
 def scores_of_clips(
