@@ -30,7 +30,7 @@ def clip_table(labels, groups, folds, copies=0):
 @st.composite
 def tables(draw):
     """Groups may span folds and classes, as they do in tables from elsewhere."""
-    size = draw(st.integers(6, 60))
+    size = draw(st.integers(6, 30))
     labels = draw(st.lists(st.sampled_from("abc"), min_size=size, max_size=size))
     groups = draw(st.lists(st.integers(0, size).map(str), min_size=size, max_size=size))
     folds = draw(st.lists(st.integers(1, 5), min_size=size, max_size=size))
