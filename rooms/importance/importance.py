@@ -24,6 +24,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -37,10 +38,12 @@ from featurestack.commandline.terminal import progress
 from featurestack.results.composition import composed_from
 from featurestack.results.config import Plain, Record, digest, read_config
 from featurestack.results.run_folder import damage_named
-from featurestack.rooms.importance.fits import Clips, clip_scores, read_features
 from featurestack.rooms.importance.options import FitOptions, ImportanceOptions
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.storage.own_files import OwnFiles
+
+if TYPE_CHECKING:
+    from featurestack.rooms.importance.fits import Clips
 
 FOLDER = "importance"
 FILE = "importance.json"
@@ -245,6 +248,9 @@ def smaller_sets(fits: Fits) -> pd.DataFrame:
 
 def measure_importance(options: FitOptions) -> Importance:
     """The tables of a call; its fits are made unless the last call was the same."""
+    # a report, which reads the tables, does without torch
+    from featurestack.rooms.importance.fits import read_features
+
     features, clips = read_features(options, least=2)
     sides = [(fold, clips.splits[fold]) for fold in clips.plan.folds]
     splits = [[fold, list(split.train), list(split.test)] for fold, split in sides]
@@ -270,8 +276,10 @@ def read_importance(folder: Path) -> Importance:
     return read_config(content, Importance, str(file), remedy)
 
 
-def make_fits(features: tuple[str, ...], clips: Clips) -> Fits:
+def make_fits(features: tuple[str, ...], clips: "Clips") -> Fits:
     """The scores of the fits to all sets."""
+    from featurestack.rooms.importance.fits import clip_scores
+
     plan, sets = clips.plan, FeatureSets(features)
     tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
     labels = pd.DataFrame(plan.indicator(tested), columns=plan.names)
@@ -290,7 +298,7 @@ def make_fits(features: tuple[str, ...], clips: Clips) -> Fits:
     )
 
 
-def measured_by(fits: Fits, clips: Clips, hash_: str) -> Importance:
+def measured_by(fits: Fits, clips: "Clips", hash_: str) -> Importance:
     """The tables of these fits."""
     plan, features = clips.plan, fits.sets.features
     composed = composed_from(features, plan.path.parent, plan.training.task)

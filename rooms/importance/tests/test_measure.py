@@ -3,7 +3,7 @@
 import pytest
 
 import featurestack as fs
-from featurestack.rooms.importance import importance as module
+from featurestack.rooms.importance import fits as exact
 from featurestack.rooms.importance.fits import read_features
 from featurestack.rooms.importance.importance import (
     importance_summary,
@@ -38,9 +38,9 @@ def test_alone_all_and_all_but_one_are_runs_of_the_model(
 
 def test_a_repeated_call_fits_nothing(asked, monkeypatch):
     fitted = []
-    score = module.clip_scores
+    score = exact.clip_scores
     monkeypatch.setattr(
-        module, "clip_scores", lambda *fit: fitted.append(fit) or score(*fit)
+        exact, "clip_scores", lambda *fit: fitted.append(fit) or score(*fit)
     )
     measured = measure_importance(asked("mel chroma"))
     assert len(fitted) == 4  # none, both, and each, which is also both without one
