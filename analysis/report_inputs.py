@@ -150,6 +150,15 @@ def refuse_sounds(reports: Path, name: str, dataset: str, paths: Iterable[str]) 
 
 
 SUMMARY = ".report.json"  # inputs of a report, and its printed lines
+LISTED = ".reports.json"  # the record of the list of reports
+LIST = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Reports</title>
+<body style="font: 1rem/1.6 sans-serif; max-width: 50rem; margin: 2rem auto">
+<h1>Reports</h1>
+<ul>
+{}
+</ul>
+"""
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 # a report depends on these
 OWN_CODE = ("analysis", "results", "scores", "commandline", "storage", "features_cache")
@@ -200,6 +209,17 @@ def read_summary(folder: Path) -> dict[str, Any]:
             content: dict[str, Any] = json.loads((folder / SUMMARY).read_bytes())
             return content
     return {}
+
+
+def list_reports(reports: Path) -> None:
+    """Write index.html of the folder: a link to each report, with its headline."""
+    items = []
+    for file in sorted(reports.glob(f"*/{SUMMARY}")):
+        if printed := read_summary(file.parent).get("printed"):
+            name = file.parent.name
+            link = f'<a href="{quote(name)}/index.html">{escape(name)}</a>'
+            items.append(f"<li>{link}: {escape(printed['headline'])}</li>")
+    OwnFiles(reports, LISTED).write({"index.html": LIST.format("\n".join(items))})
 
 
 def _state(file: Path) -> str:

@@ -321,6 +321,8 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_
         assert found.startswith("made: No run can be read: 1 run is damaged")
         assert page == f"report: {tmp_path}/reports/made/index.html{remark}"
         assert following.startswith("next:   ")
+        listed = (tmp_path / "reports" / "index.html").read_text()
+        assert '<a href="made/index.html">made</a>: No run can be read' in listed
 
 
 def visible_words(page):
