@@ -5,19 +5,15 @@ A distribution hangs a room on the core by one entry point, which names its decl
     [project.entry-points."featurestack.rooms"]
     whales = "whales:ROOM"
 
-    COUNT = Command("whales.count:count", "whales.count:Options", "Count the whales.")
-    ROOM = Room(commands={"whales": COUNT})
+    ROOM = Room(
+        commands={"whales": Command(".count:count", ".count:Options", "Count whales.")},
+        adds={"models": {"small": ".models:SMALL"}},
+    )
 
-    @ROOM.models("small")
-    def models() -> Loaded:
-        from whales.models import small
-
-        return (small,)
-
-A declaration is read when the core lacks a name, lists names or makes a page. A
-function of it returns the objects of its names, in their order; it imports them when
-one of them is used. Without its folder a room adds nothing. A room of another
-distribution that fails, or a part of it, is left out and told in one line.
+A declaration is read when the core lacks a name, lists names or makes a page; it loads
+nothing. What it names is imported when it is used. Without its folder a room adds
+nothing. A room of another distribution that fails, or a part of it, is left out and
+told in one line.
 """
 
 import contextlib
@@ -26,7 +22,6 @@ import importlib
 import shlex
 import sys
 import tomllib
-from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,24 +35,24 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "featurestack.rooms"
+# what a room adds, by the names beside it
 Kind = Literal[
     "commands",
-    "options",
-    "functions",
-    "capabilities",
-    "features",
-    "models",
-    "files",
-    "tasks",
-    "claims",
-    "figures",
+    "options",  # a class, by the class that takes its options too: PredictOptions
+    "functions",  # of `import featurestack as fs`
+    "capabilities",  # modules that another room asks for by name
+    "features",  # `pipeline.features.registry.Feature`
+    "models",  # `train.models.architecture.Model`
+    "files",  # `predict.bundle.RunModel` class of a file, by its ending: onnx
+    "tasks",  # `scores.tasks` object, by its value of TASK
+    "claims",  # function of the cache's source: whether TASK=auto means a task
+    # function of `analysis.sections.PageInputs`; a task's name limits it to its pages
     "sections",
+    # function of (recordings, tables): a sentence with the command that makes a dataset
+    # of annotation tables
     "dataset_hints",
-    "list_remarks",
+    "list_remarks",  # function without arguments: lines below the list of features
 ]
-Loaded = Sequence[Any]  # the objects that a function of a declaration returns
-Load = Callable[[], Loaded]
-Adds = Callable[[Load], Load]
 
 
 class Command(NamedTuple):
@@ -74,101 +69,37 @@ class Command(NamedTuple):
 
 
 class Addition(NamedTuple):
-    """One name that a room adds."""
+    """One name that a room adds, and the module:object, or module, that has it."""
 
     room: "Room"
-    load: Load  # the function of the declaration
-    place: int  # the object's among those that it returns
-    files: str = ""  # see `Room.add`
+    place: str
+    files: str = ""  # as in `Room`
     needs: str = ""
+
+    def load(self) -> Any:
+        return _object(self.place, self.room)
 
 
 @dataclass(kw_only=True, eq=False)
 class Room:
-    """The declaration of what a room adds to the core."""
+    """The declaration of what a room adds to the core. A module that begins with a
+    point is the room's own.
+    """
 
     extra: str = ""  # the distribution's extra with the room's libraries
     templates: Path | None = None  # folder of its sections' templates
     commands: Mapping[str, Command] = field(default_factory=dict)  # by their word
+    # kind -> name -> module:object, or a module
+    adds: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
+    # section -> pattern of files below a dataset's runs, without which it is not loaded
+    files: Mapping[str, str] = field(default_factory=dict)
+    # feature -> parameter that must be given, so that FEATURES=all leaves it out; model
+    # that takes no clips -> its task, and `models` leaves it out
+    needs: Mapping[str, str] = field(default_factory=dict)
     # folders beside a dataset's runs that its commands fill: name -> their files, first
     # the one by which such a folder is known
     fills: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    added: dict[Kind, dict[str, Addition]] = field(
-        init=False, default_factory=lambda: defaultdict(dict)
-    )
     place: "Place" = field(init=False)
-
-    def __post_init__(self) -> None:
-        commands = tuple(self.commands.values())
-        self.add("commands", *self.commands)(lambda: commands)
-
-    def add(self, kind: Kind, *names: str, files: str = "", needs: str = "") -> Adds:
-        """Decorator: add the objects that a function returns, by these names.
-
-        files  of sections: pattern of files below a dataset's runs; without such a file
-               they are not loaded
-        needs  of features: parameter that must be given, FEATURES=all leaves them out;
-               of models: task of those that take no clips, left out by `models`
-        """
-
-        def enter(load: Load) -> Load:
-            for place, name in enumerate(names):
-                self.added[kind][name] = Addition(self, load, place, files, needs)
-            return load
-
-        return enter
-
-    def options(self, *classes: str) -> Adds:
-        """Classes of options, by the class that takes them too: "PredictOptions"."""
-        return self.add("options", *classes)
-
-    def functions(self, *names: str) -> Adds:
-        """Functions of `import featurestack as fs`."""
-        return self.add("functions", *names)
-
-    def capabilities(self, *names: str) -> Adds:
-        """Objects that options ask for by name, as "dask"."""
-        return self.add("capabilities", *names)
-
-    def features(self, *names: str, needs: str = "") -> Adds:
-        """`pipeline.features.Feature` objects."""
-        return self.add("features", *names, needs=needs)
-
-    def models(self, *names: str, needs: str = "") -> Adds:
-        """`train.models.architecture.Model` objects."""
-        return self.add("models", *names, needs=needs)
-
-    def files(self, *endings: str) -> Adds:
-        """`predict.bundle.RunModel` classes of a file, by its ending: "onnx"."""
-        return self.add("files", *endings)
-
-    def tasks(self, *names: str) -> Adds:
-        """`scores.tasks` objects, by their value of TASK."""
-        return self.add("tasks", *names)
-
-    def claims(self, *tasks: str) -> Adds:
-        """Functions of the cache's source: whether TASK=auto means a task."""
-        return self.add("claims", *tasks)
-
-    def figures(self, *names: str) -> Adds:
-        """`analysis.figures.drawing.Figure` objects."""
-        return self.add("figures", *names)
-
-    def dataset_hints(self, *names: str) -> Adds:
-        """Functions of (recordings, tables): a sentence with the command that makes a
-        dataset of annotation tables.
-        """
-        return self.add("dataset_hints", *names)
-
-    def list_remarks(self, *names: str) -> Adds:
-        """Functions without arguments: lines below the list of features."""
-        return self.add("list_remarks", *names)
-
-    def sections(self, *names: str, files: str = "") -> Adds:
-        """Functions of `analysis.sections.PageInputs`; a task's name limits one to its
-        pages.
-        """
-        return self.add("sections", *names, files=files)
 
 
 class Place(NamedTuple):
@@ -193,19 +124,24 @@ def load(kind: Kind, name: str) -> Any:
     additions = names(kind)
     if name not in additions:
         raise RequestError(in_no_room(name))
-    addition = additions[name]
-    with _named(name, addition.room):
-        return addition.load()[addition.place]
+    with _named(name, additions[name].room):
+        return additions[name].load()
 
 
 def of_command(command: Command, place: str) -> Any:
     """The function or the class of a command, by its module:name."""
+    for room in _rooms():
+        for word, own in room.commands.items():
+            if own is command:
+                with _named(word, room):
+                    return _object(place, room)
+    return _object(place)
+
+
+def _object(place: str, room: Room | None = None) -> Any:
     module, _, name = place.partition(":")
-    for word, addition in names("commands").items():
-        if addition.load()[addition.place] is command:
-            with _named(word, addition.room):
-                return getattr(importlib.import_module(module), name)
-    return getattr(importlib.import_module(module), name)
+    imported = importlib.import_module(module, room.place.module if room else None)
+    return getattr(imported, name) if name else imported
 
 
 @contextlib.contextmanager
@@ -265,7 +201,7 @@ def commands(own: Container[str]) -> dict[str, Command]:
             title = addition.room.place.title
             tell_once(f"{word} of {title} is left out: the core has it")
         else:
-            found[word] = addition.load()[addition.place]
+            found[word] = addition.room.commands[word]
     return found
 
 
@@ -315,7 +251,13 @@ def names(kind: Kind) -> dict[str, Addition]:
     """
     additions: dict[str, Addition] = {}
     for room in _rooms():
-        for name, addition in room.added[kind].items():
+        added = dict.fromkeys(room.commands, "")
+        if kind != "commands":
+            added = dict(room.adds.get(kind, {}))
+        for name, place in added.items():
+            addition = Addition(
+                room, place, room.files.get(name, ""), room.needs.get(name, "")
+            )
             if kind == "options":
                 name = f"{name}.{room.place.name}"
             first = additions.setdefault(name, addition).room

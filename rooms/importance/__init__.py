@@ -2,44 +2,29 @@
 
 from pathlib import Path
 
-from featurestack.commandline.rooms import Command, Loaded, Room
+from featurestack.commandline.rooms import Command, Room
 
 ROOM = Room(
     templates=Path(__file__).parent / "templates",
     fills={"importance": ("importance.json",)},
     commands={
         "importance": Command(
-            "featurestack.rooms.importance.importance:make_importance",
-            "featurestack.rooms.importance.options:ImportanceOptions",
+            ".importance:make_importance",
+            ".options:ImportanceOptions",
             "Measure what each feature is worth, alone and beside the others.",
         ),
         "curve": Command(
-            "featurestack.rooms.importance.curve:make_curve",
-            "featurestack.rooms.importance.options:CurveOptions",
+            ".curve:make_curve",
+            ".options:CurveOptions",
             "Measure the score against the number of training recordings.",
         ),
     },
+    adds={
+        "functions": {
+            "importance": ".functions:importance",
+            "curve": ".functions:curve",
+        },
+        "sections": {"importance": ".section:importance"},
+    },
+    files={"importance": "importance/*.json"},
 )
-NAMES = ("importance", "importance_by_class")
-
-
-@ROOM.functions("importance", "curve")
-def load_functions() -> Loaded:
-    from featurestack.rooms.importance.functions import curve, importance
-
-    return importance, curve
-
-
-@ROOM.figures(*NAMES)
-def load_figures() -> Loaded:
-    from featurestack.analysis.figures.drawing import FIGURES
-    from featurestack.rooms.importance import section  # noqa: F401
-
-    return [FIGURES[name] for name in NAMES]
-
-
-@ROOM.sections("importance", files="importance/*.json")
-def load_sections() -> Loaded:
-    from featurestack.rooms.importance.section import importance
-
-    return (importance,)

@@ -3,8 +3,8 @@
 from featurestack.commandline.rooms import Command, Room
 
 LISTEN = Command(
-    "featurestack.rooms.live.listen:listen_live",
-    "featurestack.rooms.live.options:ListenOptions",
+    ".listen:listen_live",
+    ".options:ListenOptions",
     "Predict the classes of live audio.",
 )
 ROOM = Room(extra="live", commands={"listen": LISTEN})

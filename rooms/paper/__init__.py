@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Room
 
-ROOM = Room(templates=Path(__file__).parent / "templates")
-
-
-@ROOM.options("AnalysisOptions")
-def load_options() -> Loaded:
-    from featurestack.rooms.paper.options import PaperOptions
-
-    return (PaperOptions,)
+ROOM = Room(
+    templates=Path(__file__).parent / "templates",
+    adds={"options": {"AnalysisOptions": ".options:PaperOptions"}},
+)

@@ -1,12 +1,7 @@
 """TRACKER=: TensorBoard or Weights & Biases follows a run."""
 
-from featurestack.commandline.rooms import Loaded, Room
+from featurestack.commandline.rooms import Room
 
-ROOM = Room(extra="trackers")
-
-
-@ROOM.options("Execution")
-def load_options() -> Loaded:
-    from featurestack.rooms.trackers.trackers import TrackerOptions
-
-    return (TrackerOptions,)
+ROOM = Room(
+    extra="trackers", adds={"options": {"Execution": ".options:TrackerOptions"}}
+)

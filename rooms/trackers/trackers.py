@@ -3,11 +3,9 @@ from TensorBoard's files.
 
 A tracker follows one fold: `epoch` is called with each row of history.csv, `finish`
 once at the end. Nothing is read back from a tracker. A new tracker is a class in
-`TRACKERS` that imports its package when it is made. The help of `train` reads
-TrackerOptions here, so nothing heavy is imported at the top.
+`TRACKERS` that imports its package when it is made.
 """
 
-import importlib.util
 import json
 import os
 import textwrap
@@ -16,11 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import option
 from featurestack.commandline.registry import Registry
-from featurestack.train.options import RunAddition
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -115,23 +109,3 @@ class WeightsAndBiases(TensorBoard):
 TRACKERS: Registry[type[TensorBoard]] = Registry(
     "tracker", {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
 )
-
-
-class TrackerOptions(RunAddition):
-    """The tracker that follows a run."""
-
-    tracker: str = option("", "tensorboard or wandb, besides the CSV files")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.tracker:
-            return
-        package = TRACKERS[self.tracker].package
-        if importlib.util.find_spec(package) is None:
-            raise RequestError(
-                f"TRACKER={self.tracker} needs its package: {rooms.pip_install()}"
-                f" {package}"
-            )
-
-    def trackers(self, run: "RunFolder", fold: int, epoch: int) -> list[Any]:
-        return [TRACKERS[self.tracker](run, fold, epoch)] if self.tracker else []

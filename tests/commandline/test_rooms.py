@@ -58,14 +58,17 @@ BROKEN = {
     "entry points": (ROOM, "[featurestack.rooms]\nwhales\n", "entry_points.txt of "),
 } | {
     told: (
-        ROOM + f"ROOM.add({kind!r}, {name!r})(lambda: [{entry}])\n",
+        ROOM + added,
         ENTRY,
         f" of room whales of whales 1.0 is left out: {told}",
     )
-    for kind, name, entry, told in (
-        ("commands", "answer", "COUNT", "room answer of featurestack"),
-        ("commands", "features", "COUNT", "the core has it"),
-        ("options", "PredictOptions", "3", "TypeError"),
+    for added, told in (
+        ("ROOM.commands['answer'] = COUNT", "room answer of featurestack"),
+        ("ROOM.commands['features'] = COUNT", "the core has it"),
+        (
+            "ROOM.adds = {'options': {'PredictOptions': 'whales:ENTRY'}}; ENTRY = 3",
+            "TypeError",
+        ),
     )
 }
 
@@ -146,14 +149,11 @@ def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean, tmp_path):
 
 
 RAISING = """
-@ROOM.sections("tide")
-def load_sections():
-    return [lambda page: 1 / 0]
+ROOM.adds["sections"]["tide"] = "whales:tide"
+ROOM.adds["claims"] = {"tide": "whales:tide"}
 
-
-@ROOM.claims("tide")
-def load_claims():
-    return [lambda source: 1 / 0]
+def tide(given):
+    return 1 / 0
 """
 
 

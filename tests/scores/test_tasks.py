@@ -68,11 +68,7 @@ def test_decisions_about_tags_of_a_fold_do_not_depend_on_its_labels():
 
 ROOM = """
 from featurestack.commandline.rooms import Room
-ROOM = Room()
-@ROOM.tasks("species")
-def tasks():
-    from whale_tasks import SPECIES
-    return [SPECIES]
+ROOM = Room(adds={"tasks": {"species": "whale_tasks:SPECIES"}})
 """
 TASK = """
 from featurestack.scores.tasks.classes import Classes

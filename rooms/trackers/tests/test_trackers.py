@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from featurestack.results.run_folder import write_config
-from featurestack.rooms.trackers.trackers import TRACKERS, TrackerOptions
+from featurestack.rooms.trackers.options import TrackerOptions
+from featurestack.rooms.trackers.trackers import TRACKERS
 from featurestack.train.options import SweepOptions
 from tests.processes import python
 from tests.refusal import refused
@@ -89,6 +90,7 @@ def test_a_sweep_takes_the_tracker_of_its_runs(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
     given = {"features": "mel mfcc", "seed": "0 1", "tracker": "wandb"}
     runs = SweepOptions.build(given).runs()
-    assert [(run.seed, run.tracker) for run in runs] == [(0, "wandb"), (1, "wandb")]
+    trackers = [(run.seed, run.of(TrackerOptions).tracker) for run in runs]
+    assert trackers == [(0, "wandb"), (1, "wandb")]
     with refused("unknown tracker 'bach'"):
         SweepOptions.build({"tracker": "bach"}).runs()

@@ -1,0 +1,5 @@
+"""`fs.export(...)`."""
+
+from featurestack.interface import of_command
+
+export = of_command("export")
