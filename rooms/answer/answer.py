@@ -11,7 +11,6 @@ folds together and has no score of its own.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +35,7 @@ from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.rooms.answer.options import FOLDER, AnswerOptions
-from featurestack.storage.files import Lock, may_write
+from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def make_answer(options: AnswerOptions) -> int:
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     question = ask(options)
-    refuse_unwritable(question)
+    refuse_reports_among_sounds(question)
     tell_time(question)
     lock = Lock(question.folder / ".lock")
     if not lock.take():
@@ -241,27 +240,13 @@ def without_samples(
     return ranked
 
 
-def refuse_unwritable(question: Question) -> None:
-    """Make the folders of the report and of the runs; RequestError if one of them may
-    not be written, before the work whose result would be lost.
-    """
+def refuse_reports_among_sounds(question: Question) -> None:
+    """RequestError if the report would be written among the sounds."""
     from featurestack.analysis.report_inputs import refuse_sounds
 
     asked, options = question.asked, question.options
     table = asked.dataset.table if asked else question.cache.clips
     refuse_sounds(options.reports, question.runs.name, options.dataset, table["path"])
-    reports = options.reports / question.runs.name
-    for folder, what, option in (
-        (reports, "the report goes", "REPORTS"),
-        (question.runs, "the runs go", "RUNS"),
-    ):
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        if not (folder.is_dir() and may_write(folder)):
-            raise RequestError(
-                f"{folder} may not be written, and {what} there: give another folder,"
-                f" {option}="
-            )
 
 
 def with_networks(sample_rate: int) -> str:
@@ -377,7 +362,6 @@ def train(question: Question, scores: "Scores") -> RunFolder:
         TEXTURE,
         Candidate,
         choose,
-        lost_without,
         recommend,
     )
     from featurestack.rooms.answer.section import write_choice
@@ -394,9 +378,8 @@ def train(question: Question, scores: "Scores") -> RunFolder:
         fold: choose(scores, names, fold)
         for fold in progress(plan.folds, label="choosing", unit="folds")
     }
-    lost = lost_without(scores.clips, chosen)
     sets = [candidate.features for candidate in chosen.values()]
-    recommended = recommend(scores, names, sets, lost)
+    recommended = recommend(scores, names, sets)
     jobs = [(candidate, fold) for fold, candidate in chosen.items()]
     jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
     runs: dict[Candidate, RunFolder] = {}
@@ -407,7 +390,6 @@ def train(question: Question, scores: "Scores") -> RunFolder:
         {fold: runs[candidate] for fold, candidate in chosen.items()},
         (recommended, runs[recommended]),
         scores,
-        lost,
         question.words,
     )
 

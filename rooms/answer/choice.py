@@ -32,11 +32,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import pandas as pd
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
-from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.commandline.terminal import silenced
 from featurestack.linear.logistic import WIDEST
 from featurestack.pipeline.datasets.folds import draw_folds
@@ -44,7 +42,6 @@ from featurestack.results.config import digest
 from featurestack.results.next_step import complementary
 from featurestack.results.training_options import STRENGTH
 from featurestack.rooms.importance.fits import LINEAR, RIDGE, Clips
-from featurestack.scores.metrics import Floats
 from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import replace_file
 from featurestack.train.plan import Positions
@@ -67,8 +64,6 @@ HEADER = ("features", "model", "values", "chooses_for", "part", "score")
 
 # the tested fold that is chosen for; None is the choice for later use
 Outer: TypeAlias = int | None
-# feature -> the score that is lost without it, and both ends of its interval
-Lost: TypeAlias = Mapping[str, tuple[float, float, float]]
 
 
 class Candidate(NamedTuple):
@@ -305,18 +300,8 @@ def pruned(scores: Scores, features: str, outer: Outer) -> Candidate:
     return Candidate("+".join(members), model)
 
 
-def recommend(
-    scores: Scores,
-    names: Sequence[str],
-    sets: Sequence[str],
-    lost: Lost,
-) -> Candidate:
-    """What to use later.
-
-    sets  the set of each fold
-    lost  feature -> the score that is lost without it on the folds that chose it; one
-          whose removal gains is in no recommended set
-    """
+def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> Candidate:
+    """What to use later; `sets` has the set of each fold."""
 
     def score(features: str) -> float:
         return judged(scores, features, None)[0]
@@ -327,53 +312,4 @@ def recommend(
         agreed = [name for name in names if 2 * counts[name] > len(sets)]
         alone = max(names, key=score)
         features = pruned(scores, "+".join(agreed) or alone, None).features
-    useful = [name for name in features.split("+") if lost.get(name, (0.0,))[0] >= 0]
-    features = "+".join(useful) or max(features.split("+"), key=score)
     return Candidate(features, judged(scores, features, None)[1])
-
-
-def lost_without(clips: Clips, chosen: Mapping[int, Candidate]) -> Lost:
-    """Feature -> the score that exact models lose without it on the folds whose sets
-    have it, and the interval, corrected for all features.
-
-    The sets of several features alone count: without its only feature a set is empty.
-    """
-    parts = [
-        gains_of_fold(clips, fold, candidate.exact)
-        for fold, candidate in chosen.items()
-        if "+" in candidate.features
-    ]
-    if not parts:
-        return {}
-    gains = pd.concat(parts)
-    features = [name for name in gains if name not in ("group", "fold")]
-    lost = {}
-    for name in features:
-        part = gains[gains[name].notna()]
-        values, groups = part[[name]].to_numpy(float), part["group"].to_numpy()
-        tests = mean_tests(values, groups, FAMILY_LEVEL / len(features), 1.0)
-        mean, low, high, _ = tests.numbers()[0]
-        lost[name] = (float(mean), float(low), float(high))
-    return lost
-
-
-def gains_of_fold(clips: Clips, fold: int, candidate: Candidate) -> pd.DataFrame:
-    """The fold's test clips, and what each feature of the set adds to their scores."""
-    plan = clips.plan
-    train, tested = clips.trained(fold), clips.tested(fold)
-    table = plan.cache.clips.iloc[tested][["group", "fold"]]
-    labels = plan.indicator(tested)
-
-    def clip_scores(names: Sequence[str]) -> Floats:
-        features = "+".join(names)
-        logits = clips.fitted(features, candidate.model, train)
-        scored = logits(clips.x(features)[tested])
-        return clip_metric(plan.task).clip_scores(labels, scored, table)[1]
-
-    members = candidate.features.split("+")
-    whole = clip_scores(members)
-    gains = {
-        name: whole - clip_scores([other for other in members if other != name])
-        for name in members
-    }
-    return table.assign(**gains)

@@ -41,11 +41,10 @@ from featurestack.scores.bootstrap import CHOICE_WIDTH
 from featurestack.storage.files import replace_file
 
 if TYPE_CHECKING:
-    from featurestack.rooms.answer.choice import Candidate, Lost, Scores
+    from featurestack.rooms.answer.choice import Candidate, Scores
 
 CANDIDATES = "features.csv"
-# score alone by an exact model, folds that chose it, points lost without it there
-NUMBERS = ("alone", "folds", "lost", "lost_low", "lost_high")
+NUMBERS = ("alone", "folds")  # score by an exact model, folds that chose the feature
 FEATURE_COLUMNS = ("feature", *NUMBERS)
 CHARTED = 10  # features alone in the chart
 NAMED = 6  # features that a sentence names
@@ -64,14 +63,12 @@ def write_choice(
     runs: Mapping[int, RunFolder],
     recommended: "tuple[Candidate, RunFolder]",
     scores: "Scores",
-    lost: "Lost",
     command: Sequence[str],
 ) -> RunFolder:
     """Write the run folder of a choice.
 
     runs         tested fold -> the run that has trained its set on the other folds
     recommended  what to use later, and its run
-    lost         as `lost_without`
     command      the words of the command
     """
     sets = [run.training.features for run in runs.values()]
@@ -82,7 +79,7 @@ def write_choice(
         probabilities = table[run.classes].to_numpy(np.float32)
         place = folder / f"fold{fold}"
         write_predictions(place, table, probabilities, run.classes)
-    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets, lost)))
+    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets)))
     # run.json last: it makes the folder a run
     write_config(folder, configuration(runs, recommended, scores, command))
     return RunFolder(folder)
@@ -127,12 +124,11 @@ def configuration(
     )
 
 
-def feature_table(scores: "Scores", sets: Sequence[str], lost: "Lost") -> pd.DataFrame:
+def feature_table(scores: "Scores", sets: Sequence[str]) -> pd.DataFrame:
     """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
     chosen = [name for features in sets for name in features.split("+")]
-    unknown = (np.nan, np.nan, np.nan)
     rows = [
-        (name, scores.alone(name, None), chosen.count(name), *lost.get(name, unknown))
+        (name, scores.alone(name, None), chosen.count(name))
         for name in scores.clips.plan.channel_names
     ]
     table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
@@ -143,7 +139,7 @@ def feature_table(scores: "Scores", sets: Sequence[str], lost: "Lost") -> pd.Dat
 
 
 def answer(page: PageInputs) -> Section:
-    """Each feature's choices, its score alone, and the loss without it."""
+    """Each feature's choices, and its score alone."""
     run = next((run for run in page.found.runs if run.choice), None)
     config = run.choice if run else None
     proposal = grouped(page, config)

@@ -215,16 +215,6 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
     assert found.score.mean > 0
 
 
-def test_a_folder_that_may_not_be_written_is_refused_before_the_work(
-    options, tmp_path, capsys
-):
-    (tmp_path / "file").write_text("no folder")
-    with refused("file/easy may not be written, and the report goes there"):
-        find_answer(options(reports=str(tmp_path / "file")))
-    assert "feature maps to compute" not in capsys.readouterr().out
-    assert not list(tmp_path.rglob("*.h5"))
-
-
 def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options):
     with refused("no feature to rank.* train DATASET=.* MODEL=aclnet trains on them"):
         find_answer(options(features="waveform"))
