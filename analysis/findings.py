@@ -27,8 +27,8 @@ from featurestack.analysis.significance import (
     standard_error,
 )
 from featurestack.results.config import ChoiceConfig
-from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.bootstrap import FEWEST_RECORDINGS
+from featurestack.scores.ranking_metric import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table

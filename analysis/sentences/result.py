@@ -20,7 +20,7 @@ from featurestack.analysis.sentences import (
     sentence,
 )
 from featurestack.commandline.quantities import counted, percent, plural, rounded
-from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.ranking_metric import ACCURACY
 
 # heading on the first screen -> the sentence's name
 LEADS = {

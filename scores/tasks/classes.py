@@ -48,7 +48,7 @@ class Classes(Task):
 
     @property
     def metric(self) -> "RankingMetric":
-        from featurestack.scores.accuracy import ACCURACY
+        from featurestack.scores.ranking_metric import ACCURACY
 
         return ACCURACY
 

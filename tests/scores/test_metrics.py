@@ -5,8 +5,8 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from featurestack.scores import calibration
-from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import METRICS, Prediction, decision_scores
+from featurestack.scores.ranking_metric import ACCURACY
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 

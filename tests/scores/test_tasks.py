@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.scores.accuracy import Accuracy
+from featurestack.scores.ranking_metric import Accuracy
 from featurestack.scores.tasks.base import Task, epoch_scores
 from featurestack.scores.tasks.classes import CLASSES, Classes
 from featurestack.scores.tasks.registry import TASKS, task_choices, task_of
