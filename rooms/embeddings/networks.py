@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.rooms import install_command
 from featurestack.commandline.terminal import tell
-from featurestack.rooms.embeddings.options import NetworkOptions
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash, hash_of
 from featurestack.train.weights import FOLDER, MEGABYTES, fetch, local_weights
+
+if TYPE_CHECKING:
+    from featurestack.rooms.embeddings.options import NetworkOptions
 
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
 RESNET = "resnet18"
@@ -352,7 +354,7 @@ def network_remarks() -> list[str]:
     return lines
 
 
-def network(options: NetworkOptions) -> None:
+def network(options: "NetworkOptions") -> None:
     """The command `network`: list the pretrained networks, or fetch one to models/."""
     name = options.network
     if not name:
