@@ -58,21 +58,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             frames={"mel": 9, "rms": 9, "waveform": 400},
         ),
         case(
-            "or with one that is extracted first",
-            of_sets(mel=0.5),
-            "combine",
-            f"make features DATASET=made FEATURES=mfcc && {SWEEP} FEATURES='mfcc"
-            " mel+mfcc' MODEL=resnet18",
-            frames={"mel": 9},
-        ),
-        case(
-            "after chance another cached feature is tried",
-            CHANCE,
-            "different",
-            f"{SWEEP} FEATURES=chroma MODEL=linear",
-            frames=TRIED | {"chroma": 9},
-        ),
-        case(
             "after chance other features are extracted if all were tried",
             CHANCE,
             "different",
@@ -86,14 +71,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "",
             "",
             frames=TRIED,
-            audio=False,
-        ),
-        case(
-            "no network follows a linear model of vectors",
-            of_sets(model="linear", a=0.8),
-            "",
-            "",
-            frames={"a": 1},
             audio=False,
         ),
         case(

@@ -204,18 +204,6 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
     assert folders.select_one(runs, "last").path != closed
 
 
-def test_a_file_of_a_run_that_may_not_be_read_has_a_remedy(tmp_path, monkeypatch):
-    """As for another user; root may read everything."""
-    (tmp_path / "run.json").write_text("{}")
-
-    def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("pathlib.Path.read_text", refuse)
-    with refused("run.json may not be read: change its permissions"):
-        _ = RunFolder(tmp_path).config
-
-
 def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
     """As for another user, whose listing would be empty."""
     monkeypatch.setattr(files, "may_read", lambda folder: folder != tmp_path)

@@ -46,7 +46,7 @@ def brought(folder, values, *, folds=5, groups=None, clips=60):
         external.write_feature(folder, name, of_clips, ids, dtype="float32")
 
 
-def noise(seed, features=6):
+def noise(seed, features=4):
     def values(target, fold):
         rng = np.random.default_rng(seed)
         return {
@@ -125,12 +125,12 @@ def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
 
 
 def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
-    names = [f"f{place}" for place in range(6)]
+    names = [f"f{place}" for place in range(4)]
 
     def told(target, fold):
         """The first fold's clips hold their class, in a feature of noise."""
         values = noise(3)(target, fold)
-        values["f4"][fold == 1] = 9 * np.eye(4)[target[fold == 1]]
+        values["f3"][fold == 1] = 9 * np.eye(4)[target[fold == 1]]
         return values
 
     brought(tmp_path / "plain", noise(3))
@@ -324,7 +324,7 @@ def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
     choice = RunFolder(place / "runs" / "d" / "answer")
     run = RunFolder(place / "runs" / "d" / choice.config.recommended_run)
     assert run.training.features == choice.config.recommended
-    assert run.finished == run.folds and run.training.composed_from == 6
+    assert run.finished == run.folds and run.training.composed_from == 4
     assert isinstance(choice.config, ChoiceConfig) and choice.config.composed_from == 0
     with refused("answer is a choice of features: give the run that it recommends"):
         choice.training  # noqa: B018

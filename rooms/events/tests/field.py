@@ -66,7 +66,7 @@ def scores_of(events, detections, seconds):
 MEL = "mel@n_mels=32,hop_length=128,n_fft=512"
 
 
-def make_dataset(folder, features=f"{MEL} modulation chroma", **given):
+def make_dataset(folder, features=MEL, **given):
     """The dataset's CSV, with its features in the cache."""
     options = {
         "audio": folder / "audio",

@@ -24,7 +24,7 @@ from tests.analysis.made_runs import no_figures
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     write_recordings(folder, recordings=8)
-    make_dataset(folder, features=MEL)
+    make_dataset(folder)
     # two epochs leave all probabilities near the threshold: roundings decide
     short = train(folder, features=f"{MEL}:0-3", epochs=2)
     return folder, [train(folder, model="linear"), short]
