@@ -286,11 +286,6 @@ FAULTS: dict[str, Fault] = {
         f"{ANALYSIS}test_page.py {ANALYSIS}test_report.py",
     ),
     # numbers
-    "temperature_of_own_fold": Fault(  # a fold's temperature is fitted to itself
-        "temperatures[int(fold)] = _least(losses[:, others])",
-        "temperatures[int(fold)] = _least(losses[:, ~others])",
-        f"{SCORES}test_calibration.py",
-    ),
     "interval_of_clips": Fault(  # intervals draw clips instead of recordings
         """sums = recording_sums(correct * weights, groups)
     totals = recording_sums(weights, groups)
