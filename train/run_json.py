@@ -3,8 +3,10 @@ way, and at its end, with the calibration for new audio.
 """
 
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from math import comb
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,6 @@ from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
-from featurestack.results.composition import composed_from
 from featurestack.results.config import (
     RUN_FORMAT,
     Calibration,
@@ -28,6 +29,7 @@ from featurestack.results.config import (
     Way,
     digest,
 )
+from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.scores.calibration import fit_temperature, fit_thresholds
 from featurestack.scores.tasks.base import labels_of
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 PADDED = 0.1
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
+FEWEST_SETS = 10  # sets of so many features that could have been composed
 UNFITTED = 0.5  # threshold of a class without a clip to fit it to
 
 
@@ -97,6 +100,50 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         seconds=0.0,
         calibration={},
     )
+
+
+def composed_from(features: Sequence[str], runs: Path, task: str) -> int:
+    """The number of single features in `runs` of which these are the best by one
+    model, on all folds; 0 if they are not.
+
+    A report is flattered if features are trained one by one, the best are joined, and
+    the joined set is tested on the same folds as if it had been named beforehand.
+    Neither an interval nor a test corrects such a choice, so a run notes it before it
+    begins, if it happens by chance in at most one of ten cases: the best 2 of 5, the
+    best 3 of 6. Sets that were composed in another way are not recognised.
+    """
+    members = {*features}
+    largest = 0
+    if len(members) < 2:
+        return largest
+    for scores in single_scores(runs, task).values():
+        ranked = sorted(scores, key=lambda name: -scores[name])
+        chosen = {*ranked[: len(members)]}
+        choices = comb(len(scores), len(members))
+        if chosen == members and choices >= FEWEST_SETS:
+            largest = max(largest, len(scores))
+    return largest
+
+
+def single_scores(runs: Path, task: str) -> dict[str, dict[str, float]]:
+    """Model -> single feature -> its mean score over all folds, of finished runs."""
+    scores: dict[str, dict[str, float]] = {}
+    for folder in find(runs.parent, runs.name):
+        try:
+            config = folder.config
+            single = isinstance(config, RunConfig) and "+" not in config.features
+            whole = folder.finished == folder.folds
+            if config.task != task or not single or not whole:
+                continue
+            column = f"test_{folder.task.score}"
+            last = [folder.history(fold)[column].iloc[-1] for fold in folder.finished]
+            score = float(np.mean(last))
+        except (RequestError, OSError):
+            continue  # a report names damaged runs
+        of_model = scores.setdefault(config.model, {})
+        known = of_model.get(config.features, -np.inf)
+        of_model[config.features] = max(known, score)
+    return scores
 
 
 def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:

@@ -35,12 +35,12 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress
-from featurestack.results.composition import composed_from
 from featurestack.results.config import Plain, Record, digest, read_config
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.importance.options import FitOptions, ImportanceOptions
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.storage.own_files import OwnFiles
+from featurestack.train.run_json import composed_from
 
 if TYPE_CHECKING:
     from featurestack.rooms.importance.fits import Clips

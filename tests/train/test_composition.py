@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurestack.results.composition import composed_from
+from featurestack.train.run_json import composed_from
 from tests.analysis.made_runs import made_clips, make_runs, of_sets
 
 SKILLS = {"mel": 0.8, "mfcc": 0.7, "chroma": 0.6, "rms": 0.5, "zcr": 0.4}
