@@ -173,6 +173,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
                 own = trainer(data, network, compute)
                 own.estimate = estimate
                 train_fold(own, bar)
+                del data, own  # before the next fold's clips are loaded
             except Exception as error:
                 # a shortage has no class of its own
                 sentence = explanation(error, plan.training.batch, device)

@@ -64,6 +64,7 @@ CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 TIMED_STEPS = 5  # after the first one, which also loads and compiles
 LEAST_SECONDS = 60  # shorter runs tell nothing
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
+MANY_CLASSES = 1000  # a linear model of so many is fitted for minutes
 
 
 class Tracker(Protocol):
@@ -402,6 +403,11 @@ class ExactTrainer(Trainer):
             blocks=self.plan.blocks,
             class_weights=data.class_weights(),
         )
+        if len(self.plan.classes) >= MANY_CLASSES:
+            tell(
+                f"fold {data.fold}: one fit of {len(self.plan.classes):,} classes to"
+                f" {len(x):,} clips, without a sign until it is done"
+            )
         self.network.fit(training)
         self.refuse_broken_weights()
         seconds = time.perf_counter() - start
