@@ -12,9 +12,7 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DatasetOptions
-from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv, text_table
-from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions, refuse_inside
@@ -76,20 +74,10 @@ def predict_audio(options: PredictOptions) -> int:
         from featurestack.predict.labelled import score_elsewhere  # few need it
 
         return score_elsewhere(options)
-    from featurestack.predict.files import trained_clips  # loads torch
-    from featurestack.predict.model import Model
+    from featurestack.predict.model import Model  # loads torch
 
     model = Model.open(options)
     files = find_recordings(options.audio)
-    tell(f"predicted by {model.title}")
-    trained = trained_clips(model.config.dataset, options.data, files)
-    if trained:
-        name, clip = next(iter(trained.items()))
-        share = f"{len(trained)} of {counted(len(files), 'file')}"
-        tell(
-            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
-            " of these files are no score, and new audio is predicted less well"
-        )
     predict = model.task.stages.predict() or predict_clips
     status: int = predict(options, model, files)
     return status
@@ -99,10 +87,18 @@ def predict_clips(
     options: PredictOptions, model: "Model", files: Mapping[str, Path]
 ) -> int:
     """Print the classes of the beginnings of files, or of windows through them."""
-    from featurestack.predict.files import predict_files, predict_recordings
+    from featurestack.predict.files import (
+        predict_files,
+        predict_recordings,
+        tell_model,
+    )
 
     for added in options.of_rooms:
         added.refuse_clips()
+    if options.window and not options.hop:
+        raise RequestError(
+            "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
+        )
     own = None
     if options.out:
         if options.out.suffix not in ENDINGS:
@@ -110,13 +106,10 @@ def predict_clips(
                 f"OUT={options.out}: expected a file ending in .csv or .json"
             )
         own = own_file(options.out, RECORD, "OUT")
+    tell_model(model, files, options.data)
     named = {str(file): file for file in files.values()}
     if options.hop:
         table = predict_recordings(model, named, options.window, options.hop)
-    elif options.window:
-        raise RequestError(
-            "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
-        )
     else:
         table = predict_files(model, named).reset_index(names="file")
     if len(table):

@@ -47,6 +47,19 @@ def trained_clips(
     return trained
 
 
+def tell_model(model: Model, files: Mapping[str, Path], data: Path) -> None:
+    """Say which model answers, and which of the files it was trained on."""
+    tell(f"predicted by {model.title}")
+    trained = trained_clips(model.config.dataset, data, files)
+    if trained:
+        name, clip = next(iter(trained.items()))
+        share = f"{len(trained)} of {counted(len(files), 'file')}"
+        tell(
+            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
+            " of these files are no score, and new audio is predicted less well"
+        )
+
+
 def predict_files(
     model: Model,
     files: Mapping[str, Path],

@@ -20,7 +20,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
-from featurestack.predict.files import tell_failures, tell_low_rates
+from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
 from featurestack.rooms.events import tables
@@ -66,6 +66,7 @@ def find_detections(
         )
     asked = options.of(DetectionOptions)
     rules = rules_of(model, options.threshold)
+    tell_model(model, files, options.data)
     folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, model.audio_channel)
     seconds, problems, lost, *_ = measured
