@@ -1,17 +1,19 @@
-"""The examples of docs/howto/adding.md work: a model, and one with an input
-kind of its own.
+"""The example of a model in docs/howto/adding.md works, and one with an input kind of
+its own.
 """
 
 import re
 
 import pytest
+import torch
+from torch import nn
 
 from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions
 from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.train.models.architecture import all_models
+from featurestack.train.models.architecture import all_models, model
 from featurestack.train.models.sizes import list_models
-from featurestack.train.network_input import KINDS
+from featurestack.train.network_input import KINDS, input_kind
 from featurestack.train.options import ModelsOptions
 from tests.golden.commands import ROOT
 from tests.predict.test_clips import probabilities, write
@@ -24,6 +26,22 @@ DOCUMENT = ROOT / "docs" / "howto" / "adding.md"
 def examples():
     """Load the examples, like a file of train/models."""
     before = [(registry, set(registry)) for registry in (all_models(), KINDS)]
+
+    @input_kind(
+        *("steps", "padding"),
+        width=lambda channel: 2 * channel.rows,
+        grid="1x1",
+        reads_padding=True,
+    )
+    def extremes(values, channel, grid):
+        """The largest and the smallest value of each row."""
+        return torch.cat([values.amax(2), values.amin(2)], dim=1)[..., None, None]
+
+    @model(kind="extremes")
+    def perceptron(channels, classes, shape):
+        """One linear layer."""
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels, classes))
+
     _, models = DOCUMENT.read_text().split("\n## A model\n")
     for block in re.findall(r"```python\n(.*?)```", models, re.DOTALL):
         exec(compile(block, str(DOCUMENT), "exec"), {"__name__": "examples"})

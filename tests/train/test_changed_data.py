@@ -117,7 +117,10 @@ def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
     )
     verdicts = table["verdict"]
     assert verdicts[old.name] == "not compared" == verdicts[new.name]
-    assert table["reason"].to_dict() == {new.name: "alone", old.name: "cache"}
+    assert table["reason"].to_dict() == {
+        new.name: "alone",
+        old.name: "audio or features",
+    }
 
 
 @pytest.fixture

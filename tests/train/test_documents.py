@@ -43,7 +43,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 def test_the_example_of_a_new_augmentation_works(monkeypatch):
     monkeypatch.setattr(augment, "AUGMENTS", Registry("augmentation", AUGMENTS))
     (augmentation,) = blocks("reference/models.md")
-    exec(augmentation, {})
+    exec(augmentation, {"__name__": "examples"})
     x = torch.arange(12.0).view(2, 1, 2, 3)
     after, _ = parse_augment("reverse=1")(x, torch.eye(2), ("none",), torch.Generator())
     assert torch.equal(after, x.flip(3))

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import ROOT
 from featurestack.rooms.embeddings import networks
 from featurestack.rooms.embeddings.networks import KNOWN, find_network
+from tests.golden.commands import ROOT
 from tests.pipeline.test_features import compute, variant
 from tests.processes import serving
 from tests.refusal import refused
@@ -134,7 +134,7 @@ def test_the_feature_fetches_its_file(address, monkeypatch, capsys):
     digest = hashlib.sha256(NETWORK.read_bytes()).hexdigest()
     known = replace(KNOWN["yamnet"], url=f"{address}/yamnet.tflite", sha256=digest)
     monkeypatch.setitem(KNOWN, "yamnet", known)
-    with refused("which make network NETWORK=yamnet fetches"):
+    with refused("network NETWORK=yamnet fetches"):
         find_network("yamnet")
     assert len(variant(NAME).recorded["file"]) == 32
     file = networks.FOLDER / "yamnet.tflite"
