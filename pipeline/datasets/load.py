@@ -118,11 +118,7 @@ def load(options: SourceOptions) -> Dataset:
     sample_rate, duration, audio_notes, unreadable = audio_settings
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = table[~table["clip_id"].isin(unreadable)]
-    field = None
-    if word not in NAMED and readable["group"].is_unique:
-        from featurestack.pipeline.datasets.name_fields import name_field
-
-        field = name_field(readable)
+    field = None if word in NAMED else _field(readable)
     samples = round(duration * sample_rate)
     if not samples:
         raise RequestError(
@@ -151,6 +147,15 @@ def load(options: SourceOptions) -> Dataset:
         field=field,
         keeps_copies=with_copies is None,
     )
+
+
+def _field(clips: pd.DataFrame) -> "NameField | None":
+    """The part of the names that may be a speaker or a site, if no group is known."""
+    if not clips["group"].is_unique:
+        return None
+    from featurestack.pipeline.datasets.name_fields import name_field
+
+    return name_field(clips)
 
 
 def load_cache(folder: Path, options: SourceOptions) -> Dataset:
