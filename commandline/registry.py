@@ -89,7 +89,7 @@ class Registry(dict[str, Entry]):
             loaded: Entry = rooms.load(self.rooms, name)
             return loaded
         message = rooms.unknown(self.subject, name, [*self, *added])
-        if self.rooms and "did you mean" not in message:
+        if self.rooms:
             message += "; LOAD=FILE.py adds those of a file of your own"
         raise RequestError(message)
 

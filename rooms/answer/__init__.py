@@ -10,14 +10,14 @@ ROOM = Room(
         "answer": Command(
             ".answer:make_answer",
             ".options:AnswerOptions",
-            "From a folder of sounds to the report: check, every feature, runs,"
-            " importance.",
+            "From a folder of sounds to the report: check, features, a choice,"
+            " its run.",
         ),
         "demo": Command(
             ".demo:demo",
             ".demo:DemoOptions",
-            "Synthesise a dataset, extract features, train two feature sets, measure"
-            " importance, analyse.",
+            "Synthesise a dataset, extract features, train ResNet-18 and an exact"
+            " model, analyse.",
         ),
     },
     adds={

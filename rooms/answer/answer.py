@@ -138,7 +138,7 @@ class Question:
 
 
 def make_answer(options: AnswerOptions) -> int:
-    """From a folder of sounds to the report: check, every feature, runs, importance."""
+    """From a folder of sounds to the report: check, features, a choice, its run."""
     found = find_answer(options)
     print(found)
     return 0 if found.whole else 1
