@@ -16,6 +16,12 @@ called, so that importing this module and `featurestack --help` are fast.
 """
 
 import importlib
+from pathlib import Path
+
+# In a clone the packages are links to the folders beside this one. A source
+# distribution, of which the wheel is built, has no links: it has the folders alone.
+if not (Path(__file__).parent / "train").is_dir():
+    __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from featurestack.commandline import rooms as offered
 from featurestack.commandline.errors import Error, Failed, RequestError
