@@ -43,6 +43,7 @@ Kind = Literal[
     "capabilities",  # modules that another room asks for by name
     "features",  # `pipeline.features.registry.Feature`
     "models",  # `train.models.architecture.Model`
+    "figures",  # `analysis.figures.Figure`
     "files",  # `predict.bundle.RunModel` class of a file, by its ending: onnx
     "tasks",  # `scores.tasks` object, by its value of TASK
     "claims",  # function of the cache's source: whether TASK=auto means a task

@@ -129,6 +129,7 @@ class Figure:
 
 FIGURES: Registry[Figure] = Registry(
     "figure",
+    rooms="figures",
     others=[
         f"featurestack.analysis.figures.{name}"
         for name in ("comparison", "feature_maps")

@@ -24,6 +24,10 @@ ROOM = Room(
             "importance": ".functions:importance",
             "curve": ".functions:curve",
         },
+        "figures": {
+            "importance": ".section:LOST",
+            "importance_by_class": ".section:LOST_BY_CLASS",
+        },
         "sections": {"importance": ".section:importance"},
     },
     files={"importance": "importance/*.json"},

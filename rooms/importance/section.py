@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from featurestack.analysis.figures.comparison import draw_intervals, points_or_dot
 from featurestack.analysis.figures.drawing import (
+    FIGURES,
     MANY_CLASSES,
     differing_most,
     figure,
@@ -91,6 +92,9 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     clear = cells["significant"].unstack(sort=False).to_numpy()[kept]
     colours = signed_colours(means.to_numpy(), least=0.01)
     return heat_map(ax, means.map(points_or_dot), colours, bold=clear, turn=45)
+
+
+LOST, LOST_BY_CLASS = FIGURES["importance"], FIGURES["importance_by_class"]
 
 
 # ---- sentences
