@@ -21,7 +21,7 @@ def analysis(options: AnalysisOptions) -> int:
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas, and an unchanged report does not
     # wait for matplotlib.
-    from featurestack.analysis.report_inputs import jobs, list_reports, unchanged
+    from featurestack.analysis.report_inputs import jobs, unchanged
 
     options = options.prepared()
     if options.ensemble:
@@ -45,5 +45,4 @@ def analysis(options: AnalysisOptions) -> int:
         if built.next_command:
             print(f"next:   {built.next_command}")
         whole &= built.whole
-    list_reports(options.reports)
     return 0 if whole else 1

@@ -21,6 +21,7 @@ from featurestack.analysis.report_inputs import (
     ReportJob,
     files_of_report,
     inputs_hash,
+    list_reports,
     read_summary,
 )
 from featurestack.analysis.report_warnings import (
@@ -114,6 +115,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
             f"{job.folder / name}: kept, it is not as analysis wrote it; move it to"
             " have the new one"
         )
+    list_reports(options.reports)
     return built
 
 

@@ -47,8 +47,8 @@ FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all abl
 POWER = 0.80  # probability with which `detectable` differences are found
 FEWEST_FOR_POWER = 12
 DRAWS = 10_000  # patterns of signs
-# with more recordings their sums under drawn signs are drawn as the normal variables
-# that they are: 200,000 recordings take minutes with signs
+# recordings above which their sums under drawn signs are drawn as normal variables,
+# which they nearly are: 200,000 recordings take minutes with signs
 MOST_FLIPPED = 10_000
 CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "featurestack.rooms"
-# what a room adds, by the names beside it
+# kinds of things that a room adds; each has a name
 Kind = Literal[
     "commands",
     "options",  # a class, by the class that takes its options too: PredictOptions
-    "functions",  # of `import featurestack as fs`
+    "functions",  # attributes of `import featurestack as fs`
     "capabilities",  # modules that another room asks for by name
     "features",  # `pipeline.features.registry.Feature`
     "models",  # `train.models.architecture.Model`

@@ -17,7 +17,7 @@ from featurestack.commandline.rooms import Command
 from featurestack.commandline.terminal import tell_once
 
 ALIASES = {"report": "analysis"}
-# in the order in which one needs them, those of rooms among them
+# words in the order in which one needs them, those of rooms among them
 ORDER = (
     *("answer", "demo", "data", "events", "check", "show", "features"),
     *("sweep", "analysis", "importance", "curve"),

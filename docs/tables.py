@@ -176,7 +176,7 @@ def filled(template: str, row: Row) -> str:
 
 
 def blocks(page: str) -> list[str]:
-    """What texts.txt has for a page: its tables and sentences."""
+    """The tables and sentences of texts.txt for a page."""
     text = (FILES / TEXTS).read_text(encoding="utf-8")
     _, *parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
     by_page = dict(zip(parts[::2], parts[1::2]))

@@ -52,7 +52,7 @@ QUESTIONS: dict[str, Question] = {}
 
 
 def called(answer: Any, *arguments: Any) -> Any:
-    """What a function answers, or a value that is an answer itself."""
+    """The answer of a function, or a value that is an answer itself."""
     given = answer(*arguments) if callable(answer) else answer
     need(not is_open(given), "the function still returns ...")
     return given

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NO_ANSWER = "no answer"
 SHOWN = 5  # classes of a file that are printed, the most probable first
 RECORD = ".answers.json"  # names the files that `predict` wrote
-ENDINGS = (".csv", ".json")  # that OUT may have
+ENDINGS = (".csv", ".json")  # possible endings of OUT
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:

@@ -191,7 +191,7 @@ class Model:
     def predict_many(
         self, clips: Iterable[ArrayLike], sample_rate: float
     ) -> list[Prediction]:
-        """As `predict`, many clips at once, up to rounding."""
+        """The answers for many clips at once, those of `predict` up to rounding."""
         checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
         return [
             Prediction(predicted, dict(zip(self.classes, map(float, probabilities))))

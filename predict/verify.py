@@ -71,7 +71,7 @@ def verify_mean(run: RunFolder, members: Sequence[RunFolder]) -> int:
 
 
 def verify(options: VerifyOptions, run: RunFolder) -> int:
-    """As `verify_run`, for a trained run."""
+    """`verify_run` for a trained run."""
     import torch
 
     config = run.training  # refuses a run that trained nothing

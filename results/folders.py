@@ -119,7 +119,7 @@ def select_one(
     predicting: bool = True,
 ) -> RunFolder:
     """The run that `wanted` names as in `select`; RequestError if it names several."""
-    endings = ("pt", *rooms.names("files"))  # of bundles, and of a room's files
+    endings = ("pt", *rooms.names("files"))  # bundles and a room's files
     if Path(wanted).suffix.removeprefix(".") in endings:
         raise RequestError(f"RUN={wanted}: there is no such file")
     chosen = select(runs, wanted, dataset, predicting=predicting)

@@ -101,7 +101,7 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
 
 
 def changed_targets(config: RunConfig, cache: Cache) -> list[str]:
-    """What has changed of the data beside the clips' table, such as events."""
+    """The changes of data beside the clips' table, such as events."""
     stages = task_of(config.task).stages
     try:
         today = stages.targets(cache, config.options, config.channels)

@@ -23,7 +23,7 @@ from featurestack.scores.metrics import (
 
 # tried temperatures; the least loss is interpolated between them
 TEMPERATURES = np.geomspace(0.2, 5, 17)
-FEWEST_CLIPS = 30  # with fewer clips the temperature is 1
+FEWEST_CLIPS = 30  # the temperature of fewer clips is 1
 # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
 CALIBRATION_BINS = 15
 NEVER = 1.0  # no probability is above it

@@ -120,7 +120,7 @@ class InputKind:
     unit: str = ""  # the unit of the numbers there
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By its name: functions of a kind may be lambdas."""
+        """A kind pickles by its name: its functions may be lambdas."""
         return find_kind, (self.name,)
 
     @property

@@ -252,7 +252,7 @@ class Scores:
 
 
 def choose(scores: Scores, names: Sequence[str], outer: Outer) -> Candidate:
-    """What is chosen for a fold; equal features count in this order."""
+    """The choice for a fold; equal features count in this order."""
     ranked = sorted(names, key=lambda name: -round(scores.alone(name, outer), 12))
     maps = scores.maps
     sets = []
@@ -301,7 +301,7 @@ def pruned(scores: Scores, features: str, outer: Outer) -> Candidate:
 
 
 def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> Candidate:
-    """What to use later; `sets` has the set of each fold."""
+    """The choice for later use; `sets` has the set of each fold."""
 
     def score(features: str) -> float:
         return judged(scores, features, None)[0]

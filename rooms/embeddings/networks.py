@@ -324,9 +324,7 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
     if local_weights(RESNET):
         fitting.append("imagenet@of=mel")
     else:
-        remarks.append(
-            f"{resnet_needed()} (by linear 82 % on ESC-50, where mel has 43)"
-        )
+        remarks.append(f"{resnet_needed()} (by linear 82 % on ESC-50)")
     return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
 
 

@@ -59,7 +59,7 @@ TABLE = "check.selections.txt"
 PAGE = Path(__file__).parent / "templates" / "check.html"
 CONTEXT = 1.0  # seconds before and after a detection in its sound
 LEAST_SHARE = 0.25  # the lowest score as a share of the class's threshold
-RANGES = 10  # at most; each is a part of the scores
+RANGES = 10  # most parts of the scores
 IN_RANGE = 5  # checks in each, at least
 STEPS = 1000  # ends of ranges are thousandths
 COLUMNS = ("Recording", "Above", "Detections", "correct")
@@ -252,7 +252,7 @@ def precision(checks: pd.DataFrame, weights: Floats) -> dict[str, float]:
     recordings = max(effective_recordings(sums[:, 1:]).item(), 2.0)
     variance = np.square(sums[:, 0]).sum() / weights.sum() ** 2
     variance *= recordings / (recordings - 1)
-    number = weights.sum() ** 2 / np.square(weights).sum()  # of independent checks
+    number = weights.sum() ** 2 / np.square(weights).sum()  # independent checks
     if variance > 0:
         number = min(number, mean * (1 - mean) / variance)
     quantile = stdtrit(recordings - 1, (1 + CONFIDENCE) / 2)

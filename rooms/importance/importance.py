@@ -58,7 +58,7 @@ ENOUGH = 0.95
 class Importance(Record):
     """The content of importance.json: the tables of a call, and what was measured."""
 
-    hash: str  # of the features, their values, the clips, folds and options
+    hash: str  # hash of the features, their values, the clips, folds and options
     clips: int  # test clips
     tested: str  # digest of their ids
     model: str
@@ -338,10 +338,12 @@ def importance_summary(measured: Importance) -> str:
     )
     shown = shown.loc[[*measured.features], [*MEASURES]].fillna("the base")
     header = ("", "alone: above chance", "lost without it", f"added to {measured.base}")
+    unit = "points with 95 % intervals"
+    if tests["low"].isna().all():
+        unit = "points; too few recordings for intervals"
     legend = (
         f"{measured.clips:,} test clips; all features together"
-        f" {percent(measured.every)} % {measured.score}, by {measured.model}; points"
-        " with 95 % intervals"
+        f" {percent(measured.every)} % {measured.score}, by {measured.model}; {unit}"
     )
     return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
 

@@ -391,7 +391,7 @@ def modules(tree):
     return {
         file: file.read_text(encoding="utf-8")
         for file in files
-        if "tests" not in file.relative_to(tree).parts  # of a room
+        if "tests" not in file.relative_to(tree).parts  # a room's tests
     }
 
 

@@ -16,6 +16,7 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline import extract
 from featurestack.pipeline.pool import WorkerDied
+from featurestack.rooms.cluster.options import ClusterOptions
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted, options
 from tests.refusal import refused
@@ -76,7 +77,8 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
             local_directory=tmp_path / "dask",
         ) as dask,
     ):
-        on = {"backend": "dask", "scheduler": dask.scheduler_address}
+        cluster = ClusterOptions(backend="dask", scheduler=dask.scheduler_address)
+        on = {"of_rooms": (cluster,)}
         killed = dask.workers[0].pid
         killing = thread.submit(
             end_in_the_middle, first, lambda: os.kill(killed, signal.SIGKILL)

@@ -52,7 +52,7 @@ def clip(seed, seconds=3.0):
     return y * np.float32(1 + seed)
 
 
-def by_hand(y, number=121):  # of the values before the classifier, by its README
+def by_hand(y, number=121):  # the values before the classifier, by its README
     """(n, channels) of a tensor over windows of 0.975 s every 0.48 s, by the
     interpreter alone.
     """
