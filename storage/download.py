@@ -6,7 +6,7 @@ kill, and asks again for an address that does not exist.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
@@ -24,16 +24,16 @@ def download(
     *,
     other_ways: str,
     check: Callable[[Path], None] = lambda draft: None,
-    pauses: Sequence[float] = PAUSES,
+    patient: bool = True,
 ) -> None:
     """Download `url` to the file `to`, which appears when it is complete and `check`
     has raised nothing for it. The RequestError for what cannot be fetched ends
-    with `other_ways`; a connection that broke is tried again after each of `pauses`.
+    with `other_ways`; a broken connection is tried again if `patient`.
     """
     import requests
 
     part = to.with_name(f".{to.name}.part")
-    for pause in (*pauses, None):
+    for pause in (*(PAUSES if patient else ()), None):
         try:
             fetch(url, part)
             break

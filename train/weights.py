@@ -117,7 +117,7 @@ def fetch(model: str, *, patient: bool = True) -> Path:
     file = FOLDER / name
     if file.is_file():
         return file
-    from featurestack.storage.download import PAUSES, download
+    from featurestack.storage.download import download
 
     waiting = f"{file} is being downloaded by another process"
     with Lock(file.with_name(f".{name}.lock"), waiting=waiting):
@@ -127,7 +127,7 @@ def fetch(model: str, *, patient: bool = True) -> Path:
                 file,
                 other_ways=f"Fetch it elsewhere and put it into {FOLDER}/",
                 check=lambda part: check_hash(name, part.read_bytes()),
-                pauses=PAUSES if patient else (),
+                patient=patient,
             )
     return file
 

@@ -35,7 +35,10 @@ from tests.train.little import (
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "densenet121"}, "densenet121 cannot take 16x16 .*a larger GRID"),
+        (
+            {"model": "densenet121", "weights": "none"},
+            "densenet121 cannot take 16x16 .*a larger GRID",
+        ),
         ({"model": "cnn4@width=3000000000000"}, "take .*memory.*a smaller MODEL"),
     ],
 )

@@ -154,7 +154,10 @@ def resnet(options, tmp_path, monkeypatch):
 
 
 def publish(monkeypatch, address):
-    """ResNet-18's weights are published there."""
+    """ResNet-18's weights are published there; a broken connection is tried again at
+    once.
+    """
+    monkeypatch.setattr("featurestack.storage.download.PAUSES", (0, 0))
     monkeypatch.setitem(PUBLISHED, "resnet18", address)
 
 
