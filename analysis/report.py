@@ -69,7 +69,6 @@ NEXT = {
     "folds": "trains the missing folds",
     "combine": "shows what combining gains",
     "different": "tries other features: none of these is clearly better than chance",
-    "network": "a small network on the same features",
     "predict": "predicts new recordings",
 }
 
@@ -194,7 +193,6 @@ def with_ranking(state: State, found: Findings) -> State:
         ranked=len(ranked),
         trained=trained,
         chance=found.state == "chance",
-        exact=all(run.exact for run in ranked),
         leak=found.warning(Duplicates) is not None,
         outdated=outdated,
         chosen=chosen,

@@ -17,8 +17,6 @@ from featurestack.commandline.errors import make_command
 from featurestack.features_cache.names import FRAMING, parse_channel
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
-# features to try next, the first one first
-DIFFERENT = ("mel", "mfcc", "modulation", "contrast", "chroma")
 # the spectrum, its coarse shape and its modulation in time, none of which tells another
 COMPLEMENTARY = "mel+mfcc+modulation"
 QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
@@ -58,7 +56,6 @@ class State:
     ranked: int = 0  # number of configurations that a report ranks
     trained: Sequence[Trained] = ()  # those of them that were trained, the best first
     chance: bool = False  # none of them beats chance
-    exact: bool = False  # another seed would change none of them
 
     @property
     def best(self) -> Trained:
@@ -70,15 +67,9 @@ class State:
         return make_command(command, *given, *self.source, *more)
 
     def again(self, *sets: str) -> str:
-        """The best run's command for these sets, after extracting what is missing."""
+        """The best run's command for these sets."""
         words = f"FEATURES={' '.join(sets)}", *self.best.words
-        command = make_command("sweep", *self.given, *words)
-        names = dict.fromkeys(name for features in sets for name in features.split("+"))
-        lacking = [name for name in names if name not in self.frames]
-        if not (self.frames and lacking):
-            return command
-        extraction = self.of_data("features", f"FEATURES={' '.join(lacking)}")
-        return f"{extraction} && {command}"
+        return make_command("sweep", *self.given, *words)
 
 
 # ---- features to try
@@ -141,15 +132,12 @@ def complementary(names: Iterable[str]) -> str:
 
 
 def untried(state: State) -> list[str]:
-    """Features that no run has, the first to try first."""
+    """Cached features that no run has, the first to try first."""
     tried = {
         unframed(name) for run in state.trained for name in run.features.split("+")
     }
     left = {n: count for n, count in state.frames.items() if unframed(n) not in tried}
-    first = first_compared(left)
-    if not first and state.audio and state.of_clips:
-        first = [name for name in DIFFERENT if name not in tried][:2]
-    return first
+    return first_compared(left)
 
 
 # ---- commands
@@ -199,16 +187,6 @@ def combine(state: State) -> str:
     return state.again(*further, f"{single}+{further[0]}") if further else ""
 
 
-def network(state: State) -> str:
-    """A small network on the best feature maps; '' if they are none."""
-    names = state.best.features.split("+")
-    if not state.of_clips or any(state.frames.get(name) == 1 for name in names):
-        return ""
-    others = without(state.best.words, "MODEL")
-    words = f"FEATURES={state.best.features}"
-    return make_command("train", *state.given, words, QUICK, *others)
-
-
 def predict(state: State) -> str:
     """New recordings, by the recommended run or the best one."""
     # with its dataset: others may have a run of that name
@@ -236,8 +214,7 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
         lambda s: any(run.missing_folds for run in s.trained[:2]),
         lambda s: sweeps(s.given, s.trained[:2]),
     ),
-    ("network", lambda s: s.exact and not s.chance and not s.chosen, network),
-    ("predict", lambda s: s.audio, predict),
+    ("predict", lambda s: s.audio and not s.chance, predict),
 )
 
 

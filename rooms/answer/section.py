@@ -29,7 +29,6 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
-from featurestack.results.next_step import DIFFERENT
 from featurestack.results.run_folder import (
     RunFolder,
     damage_named,
@@ -191,7 +190,7 @@ def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | 
 def other_features(config: ChoiceConfig) -> tuple[str, str]:
     """The next thing to try if nothing is better than chance."""
     given = [word for word in config.words if not word.startswith("FEATURES=")]
-    if {*DIFFERENT} <= {*config.candidates}:
+    if len(given) == len(config.words):  # all features were tried
         return make_command("show"), "lists pretrained networks to try"
     return make_command("answer", *given), "tries other features"
 
