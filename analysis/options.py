@@ -1,6 +1,5 @@
 """Options of `make analysis`."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featurestack.commandline.options import (
@@ -35,12 +34,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions, Extensible):
         "write the ensemble of these runs, the mean of their probabilities, as a run of"
         " its own, then report",
     )
-    figures: int = option(
-        3,
-        "show the settings, figures and classes of this many runs, the best first;"
-        " the page's tables have all",
-        least=0,
-    )
     of_rooms: tuple["AnalysisAddition", ...] = ()
 
     def prepared(self) -> "AnalysisOptions":
@@ -64,12 +57,6 @@ class AnalysisAddition(Options):
     ) -> str:
         """Write further files of the report, and return the methods for its page."""
         return ""
-
-    def proposal(self, given: Sequence[str]) -> tuple[str, str] | None:
-        """A command to propose if nothing else is left to do, and its reason; `given`
-        names the dataset and the folders.
-        """
-        return None
 
     def prepared(self, options: AnalysisOptions) -> AnalysisOptions:
         """The options of the report; runs may be written before it."""

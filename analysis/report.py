@@ -95,11 +95,9 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     inputs = PageInputs(job, options, writer, found, cache, features)
     sections = page_sections(inputs)
     writer.close()
-    words = without(job.given, "RUN")
     proposals = [
         *(section.proposal for section in sections),
         propose(inputs, checked),
-        *(added.proposal(words) for added in options.of_rooms),
     ]
     proposal = next(filter(None, proposals), ("", ""))
     built = write_page(inputs, sections, proposal)

@@ -270,7 +270,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
                 source_changes(cache.sources, cache.source),
                 *map(str, targets.values()),
             ]
-    words = [*option_words(options, ("run", "figures")), *job.given]
+    words = [*option_words(options, ("run",)), *job.given]
     for added in options.of_rooms:
         words += option_words(added)
     return digest([program(), *words, *states])

@@ -70,6 +70,7 @@ SCORES = {
 SETS_BY_CLASS = 10  # rows of the figure of recalls
 # kind of ablation -> its figure's file
 STEMS = {"features": "additions", "augmentation": "augmentation"}
+SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
 
@@ -211,7 +212,7 @@ def recordings(page: PageInputs) -> Section | None:
         return None
     if page.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
         return None
-    table = accuracy_by_recording(main, max(page.options.figures, 2))
+    table = accuracy_by_recording(main, SHOWN_RUNS)
     return Section(
         "recordings", plural(page.found.group), tables={"accuracy_by_recording": table}
     )
@@ -272,16 +273,17 @@ def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> A
 
 
 def run_figures(page: PageInputs) -> Section:
-    """Settings and confusion matrices of all runs, figures of the first FIGURES."""
+    """Confusion matrices of all runs; settings and figures of SHOWN_RUNS."""
     runs = page.found.runs
-    for place, run in enumerate(runs[: page.options.figures]):
+    for place, run in enumerate(runs[:SHOWN_RUNS]):
         submit_run(page.writer, run, best=place == 0)
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in runs
         if run.task.metric.errors == "confusion"
     }
-    return Section("runs", "Runs", tables=matrices)
+    values = {"shown_runs": SHOWN_RUNS}
+    return Section("runs", "Runs", tables=matrices, values=values)
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:

@@ -123,8 +123,8 @@ listen-bundle    listen RUN={world}/model.pt
 bundle           bundle {of_run} OUT={world}/model.pt
 train-list       models MODEL=cnn4
 runs-list        runs {runs}
-analysis         analysis {sounds} {report} FIGURES=1
-ensemble         analysis {sounds} {report} FIGURES=0 ENSEMBLE='mel+rms-cnn4 mel+rms-linear'
+analysis         analysis {sounds} {report}
+ensemble         analysis {sounds} {report} ENSEMBLE='mel+rms-cnn4 mel+rms-linear'
 """
 # A pattern of paths, then the calls that read such a file.
 READERS = r"""

@@ -90,7 +90,7 @@ COMMANDS = {
         " DATA={place}/data RUNS={place}/runs REPORTS={place}/reports"
     ),
     "analysis": (
-        "analysis DATASET={made}/data/easy/features RUNS={made}/runs FIGURES=1"
+        "analysis DATASET={made}/data/easy/features RUNS={made}/runs"
         " REPORTS={place}/reports"
     ),
 }

@@ -1,10 +1,8 @@
 """The option PAPER."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featurestack.analysis.options import AnalysisAddition
-from featurestack.commandline.errors import make_command
 from featurestack.commandline.options import option
 
 if TYPE_CHECKING:
@@ -25,10 +23,6 @@ class PaperOptions(AnalysisAddition):
     @property
     def for_print(self) -> bool:
         return self.paper
-
-    def proposal(self, given: Sequence[str]) -> tuple[str, str]:
-        reason = "writes figures, tables and a methods paragraph for a paper"
-        return make_command("analysis", *given, "PAPER=1"), reason
 
     def write_documents(
         self, found: "Findings", writer: "FigureWriter", cache: "Cache | None"

@@ -88,7 +88,6 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
     (job,) = jobs(workshop.options())
     kept = unchanged(job, workshop.options())
     assert kept.page == reported and not kept.fresh
-    assert unchanged(job, workshop.options(figures=1)) is None
     failures = job.cache / "failures.csv"
     failures.touch()
     assert unchanged(job, workshop.options()) is None
@@ -180,7 +179,7 @@ def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
     for_papers = {name for name in files_of(folder) if "latex/" in name} | latex
     main = folder / "latex" / "main.tex"
     main.write_text(main.read_text() + "% my own\n")
-    build(workshop.options(reports=tmp_path, figures=1))
+    build(workshop.options(reports=tmp_path))
     assert for_papers <= files_of(folder) | latex
     build(options)
     assert main.read_text().endswith("% my own\n")
@@ -245,7 +244,7 @@ def test_the_headline_says_that_its_only_run_is_older_than_the_clips(
     run = MadeRun(features="mel", model="linear")
     make_run(tmp_path / "runs", former, run, "tones")
     shutil.copytree(workshop.root / "data", tmp_path / "data")
-    built = build(workshop.options(**within(tmp_path), figures=0))
+    built = build(workshop.options(**within(tmp_path)))
     assert "Its clips have changed since." in built.headline
 
 
@@ -259,7 +258,7 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
         make_run(tmp_path / "runs", table, run, "tones")
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     write_check(tmp_path / "data" / "tones" / "features", complete(workshop.table), [])
-    built = build(workshop.options(**within(tmp_path), figures=0))
+    built = build(workshop.options(**within(tmp_path)))
     assert built.headline.startswith("One configuration so far: mel+rms with linear")
     assert "RETRAIN=1 FEATURES='mel rms' MODEL=linear" in built.next_command
     assert built.remarks[0].startswith("2 runs are older than the clips")
@@ -308,7 +307,7 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path
         files_end_at(40_000),
         pytest.raises(OSError, match=r"too large: .*tones/"),
     ):
-        build(workshop.options(reports=tmp_path, figures=1))
+        build(workshop.options(reports=tmp_path))
     assert (folder / "index.html").read_bytes() == page
 
 

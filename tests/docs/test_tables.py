@@ -150,7 +150,7 @@ def test_a_file_is_made_by_its_commands(files, tmp_path):
     commands = (
         f"features {of} FEATURES='rms zcr' JOBS=1",
         f"sweep {of} MODEL=linear FEATURES='rms rms+zcr'",
-        f"analysis {of} FIGURES=0",
+        f"analysis {of}",
     )
     rows = tables.make(tables.Made("easy", commands), tmp_path / "out")
     assert {*rows["features"]} == {"rms", "rms+zcr"}

@@ -38,7 +38,7 @@ DAMAGED_CLIP = clip_table()["clip_id"][5]
 
 def report(folder, **given):
     """The report of these options, in a folder."""
-    options = AnalysisOptions(reports=folder / "reports", figures=0, **given)
+    options = AnalysisOptions(reports=folder / "reports", **given)
     return build_report(*jobs(options), options)
 
 
