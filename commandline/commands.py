@@ -13,7 +13,8 @@ from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     Options,
-    every_field,
+    fields,
+    fields_for,
     kind_of,
     own_options,
     texts,
@@ -108,14 +109,14 @@ def run(
 ) -> int | None:
     """Run a function of its `options` with these words; its exit status."""
     values = values_of(options, words)
-    tell_exported(every_field(options).keys() - values)
+    tell_exported(fields(options).keys() - values)
     return function(options.build(values))
 
 
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
     """Field -> text, as `texts` reads them."""
-    known = every_field(options)
     values = texts(options, words)
+    known = fields_for(options, values)
     for name, text in values.items():
         is_place = name == "dataset" or (
             name in known and kind_of(known[name])[0] is Path

@@ -96,6 +96,16 @@ def every_field(options: "type[Options]") -> "dict[str, dataclasses.Field[Any]]"
     return known
 
 
+def fields_for(
+    options: "type[Options]", names: Iterable[str]
+) -> "dict[str, dataclasses.Field[Any]]":
+    """`fields`; those of rooms too if one of the names is none of the core's, so that
+    few commands load a room's options.
+    """
+    known = fields(options)
+    return known if {*names} <= {*known, *PLACES} else every_field(options)
+
+
 def own_options(command: Callable[[Any], "int | None"]) -> "type[Options]":
     """The class of a command's parameter `options`, from its annotation."""
     return typing.get_type_hints(command)["options"]
@@ -186,10 +196,11 @@ class Extensible(Options):
     def build(cls, given: Mapping[str, Any]) -> Self:
         own = dict(given)
         of_rooms = []
-        for kind in added_to(cls):
-            names = (fields(kind).keys() & own.keys()) - fields(cls).keys()
-            if names:
-                of_rooms.append(kind.build({name: own.pop(name) for name in names}))
+        if own.keys() - fields(cls).keys():
+            for kind in added_to(cls):
+                names = (fields(kind).keys() & own.keys()) - fields(cls).keys()
+                if names:
+                    of_rooms.append(kind.build({name: own.pop(name) for name in names}))
         return dataclasses.replace(super().build(own), of_rooms=tuple(of_rooms))
 
 
@@ -276,19 +287,19 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
         DatasetOptions.build(values)
     """
-    known = every_field(options)
+    rest = unfold(arguments)[::-1]  # reversed: pop takes the next
+    known = fields_for(options, filter(None, map(field_of, rest)))
     kinds = dict.fromkeys(PLACES, (str, False, False))
     kinds |= {name: kind_of(known[name]) for name in known}
     given = {}
-    rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     while rest:
         word = rest.pop()
         assignment = VARIABLE.fullmatch(word)
         if assignment:
-            name, text = assignment[1].lower(), assignment[2]
+            name, text = field_of(word), assignment[2]
         elif word.startswith("--"):
             flag, equals, text = word.partition("=")
-            name = flag[2:].replace("-", "_")
+            name = field_of(word)
             if name not in kinds:
                 flags = ["--" + option.replace("_", "-") for option in known]
                 raise RequestError(rooms.unknown("option", flag, flags))
@@ -314,6 +325,15 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     for name in {*PLACES} - {*known}:
         given.pop(name, None)
     return given
+
+
+def field_of(word: str) -> str:
+    """The field that a word names, `DATA=d`, `--data=d` or `--data`; '' if none."""
+    assignment = VARIABLE.fullmatch(word)
+    if assignment:
+        return assignment[1].lower()
+    flag = word.partition("=")[0]
+    return flag[2:].replace("-", "_") if flag.startswith("--") else ""
 
 
 def unfold(arguments: Sequence[str]) -> list[str]:
