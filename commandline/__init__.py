@@ -8,3 +8,5 @@ HOME = Path(__file__).resolve().parents[1]  # the folder of all packages
 CLONE = (HOME / "pyproject.toml").exists()
 # files of LOAD= in this process, as they were given -> the name of each one's module
 LOADED: dict[str, str] = {}
+# files of the user's own that have entered something in a registry
+DEFINING: dict[str, None] = {}

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
-from featurestack.commandline import own_code, rooms
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     Options,
+    field_of,
     fields,
     fields_for,
     kind_of,
@@ -85,7 +86,12 @@ def current_folder() -> Path:
 
 def run_words(given: Sequence[str]) -> int | None:
     """Run a command, or print help or the version; the exit status."""
-    word, *rest = own_code.load_given(unfold(given))
+    words = unfold(given)
+    if any(field_of(word) == "load" for word in words):
+        from featurestack.commandline.own_code import load_given
+
+        words = load_given(words)
+    word, *rest = words
     if word == "--version":
         from featurestack import __version__
 

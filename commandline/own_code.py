@@ -10,16 +10,14 @@ defines does. A run keeps the names of the files that its process had loaded.
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from featurestack.commandline import LOADED
+from featurestack.commandline import DEFINING, LOADED
 from featurestack.commandline.errors import Error, RequestError
 
 MEANING = "Python files of your own, whose features and models the command then knows"
-# files of the user's own that have entered something in a registry
-DEFINING: dict[str, None] = {}
 
 
 def load_given(words: Sequence[str]) -> list[str]:
@@ -67,17 +65,6 @@ def load(file: str) -> None:
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(module)
-
-
-def note(function: Callable[..., object]) -> None:
-    """Note the user's own file whose function is entered in a registry."""
-    if function.__module__ == "__main__":
-        DEFINING[Path(str(getattr(sys.modules["__main__"], "__file__", ""))).name] = (
-            None
-        )
-    for file, module in LOADED.items():
-        if module == function.__module__:
-            DEFINING[file] = None
 
 
 @contextmanager

@@ -13,11 +13,13 @@ If an entry holds more than the function, a decorator for the registry wraps `re
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
-from featurestack.commandline import own_code, rooms
+from featurestack.commandline import DEFINING, LOADED, rooms
 from featurestack.commandline.errors import RequestError
 
 Entry = TypeVar("Entry")
@@ -107,10 +109,20 @@ class Registry(dict[str, Entry]):
             self[key] = entry(function)
             if function.__module__ == "__main__":
                 self.of_script.add(key)
-            own_code.note(function)
+            note_file(function)
             return function
 
         return decorate
+
+
+def note_file(function: Callable[..., object]) -> None:
+    """Note the user's own file that a registered function comes from."""
+    if function.__module__ == "__main__":
+        script = str(getattr(sys.modules["__main__"], "__file__", ""))
+        DEFINING[Path(script).name] = None
+    for file, module in LOADED.items():
+        if module == function.__module__:
+            DEFINING[file] = None
 
 
 def first_sentence(described: object) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline import own_code
+from featurestack.commandline import DEFINING
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache
@@ -71,7 +71,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         note=plan.execution.note,
         composed_from=plan.composed_from
         or composed_from(plan.channel_names, plan.path.parent, plan.training.task),
-        own_code=tuple(own_code.DEFINING),
+        own_code=tuple(DEFINING),
         model_summary=model.entry.summary,
         exact=not model.kind.in_steps,
         input_grid=f"{rows}x{frames}",
