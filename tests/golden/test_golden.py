@@ -1,4 +1,4 @@
-"""The outputs of the commands are the golden ones: caches, runs, the report, refusals.
+"""The outputs of the commands are the golden ones: caches, runs, refusals.
 
 After an intended change, `python -m tests.golden.make` writes golden.json anew; its
 diff shows the change.
