@@ -30,10 +30,7 @@ class Comparison:
     # model, score, low, high, difference (to the best), difference_low, …_high, p,
     # verdict: best, tied, clearly worse, not compared
     table: pd.DataFrame
-    score: str  # accuracy, or mAP with several labels per clip
     headline: str  # the finding in one sentence
-    tied: tuple[str, ...]  # models that do not differ clearly from the best
-    chance: float  # score of a prediction that knows nothing
 
     def __repr__(self) -> str:
         return f"{self.headline}\n{self.table.to_string(index=False)}"
@@ -63,10 +60,7 @@ def compared(
     table.columns = table.columns.str.replace("accuracy_", "")
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
-        score=found.score,
         headline=f"{page.say('headline', found)} {page.say('score', found)}",
-        tied=tuple(models[row["run"]] for row in found.tied),
-        chance=found.chance,
     )
 
 

@@ -223,10 +223,8 @@ def with_truth(clips: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     for parts in (1, 2, 3, 4):
         names, own = last_parts(clips["file"], parts), last_parts(truth["path"], parts)
         if windows:
-            names, own = (
-                names + at_start(clips["start"]),
-                own + at_start(truth["start"]),
-            )
+            names = names + at_start(clips["start"])
+            own = own + at_start(truth["start"])
         ways.append((names, own))
     for names, own in ways:
         unique = own[~own.duplicated(keep=False)]
