@@ -8,7 +8,6 @@ What would flatter: all folds' models together answer better than one, which ans
 a clip of the run's own dataset; the run's protocol says so.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +16,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, first_names, make_command
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.names import dataset_name
 from featurestack.features_cache.table import (
-    SEPARATOR,
     by_label,
     has_windows,
     originals,
@@ -32,7 +29,6 @@ from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.tasks.base import Task
 from featurestack.scores.tasks.registry import require_clips
 
 
@@ -43,7 +39,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     if run is None:
         raise RequestError("DATASET= scores a run: give its name, not a file")
     require_clips(run.task, run.name)
-    other = load_other(options, run)
+    other = load(SourceOptions(dataset=options.dataset, data=options.data))
     table, remarks = labelled_clips(other, run, options.data)
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)
@@ -77,30 +73,18 @@ def score_elsewhere(options: PredictOptions) -> int:
     return 1 if len(answers) < len(table) else 0
 
 
-def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
-    """The dataset that DATASET names; RequestError if it is the run's own."""
-    if dataset_name(options.dataset) == run.dataset:
-        raise RequestError(
-            f"{run.name} was trained on {run.dataset}: give another dataset as"
-            " DATASET=, one of another name, or new audio as AUDIO="
-        )
-    return load(SourceOptions(dataset=options.dataset, data=options.data))
-
-
 def labelled_clips(
     other: Dataset, run: RunFolder, data: Path
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The other dataset's clips of the run's classes, but for files of the run; and
-    what is left out.
+    """The other dataset's clips whose labels are all classes of the run, but for files
+    of the run; and what is left out.
     """
     table = originals(other.table)
-    text = table[run.task.column]
-    labels = by_label(pd.DataFrame({"label": text}))["label"]
+    target = table[run.task.column]
+    labels = by_label(pd.DataFrame({"label": target}))["label"]
     present = {*labels} - {""}
     unknown = sorted(present - {*run.classes})
-    target = kept_labels(text, run.classes, run.task)
-    keeps_labels = (target != "") | (text == "")  # some, or there were none
-    counts = run.task.known(target, run.classes) & keeps_labels
+    counts = run.task.known(target, run.classes)
     if not counts.any() or not present & {*run.classes}:
         theirs = first_names(unknown) or "no label"
         raise RequestError(
@@ -110,10 +94,10 @@ def labelled_clips(
     kept = table.assign(target=target)[counts]
     files = {path: Path(path) for path in kept["path"].unique()}
     seen = kept["path"].isin(trained_clips(run.dataset, data, files))
-    if seen.all():
+    if other.name == run.dataset or seen.all():
         raise RequestError(
-            f"{run.name} was trained on every file of {other.name}: give a dataset of"
-            " other recordings"
+            f"{run.name} was trained on the files of {other.name}: give another dataset"
+            " as DATASET=, one of another name, or new audio as AUDIO="
         )
     remarks = []
     if unknown:
@@ -128,16 +112,3 @@ def labelled_clips(
         )
     columns = ["clip_id", "group", "fold", "path", "start", "end", "target"]
     return kept.loc[~seen, columns], tuple(remarks)
-
-
-def kept_labels(
-    text: "pd.Series[str]", classes: Sequence[str], task: Task
-) -> "pd.Series[str]":
-    """The targets; of several labels those that the run knows."""
-    if not task.multilabel:
-        return text
-    return text.map(
-        lambda labels: SEPARATOR.join(
-            label for label in labels.split(SEPARATOR) if label in classes
-        )
-    )
