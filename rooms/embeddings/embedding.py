@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.pipeline import audio
+from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import Feature
@@ -49,13 +49,28 @@ from featurestack.rooms.embeddings.networks import (
 KLEIDIAI = "mlas.disable_kleidiai"
 
 Array = NDArray[np.float32]
-# an input's answers, and the axes of inputs: None if a length may vary
-Opened = tuple[Callable[[Array], Sequence[object]], list[int | None]]
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
 LONGEST = 60  # seconds within which a front end has to fill a window
 
 
 # ---- a file
+
+
+class Output(NamedTuple):
+    """The values (…, channels) of an output; integers mean (values - zero) * scale."""
+
+    values: NDArray[Any]
+    scale: float = 1.0
+    zero: int = 0
+
+    def numbers(self) -> Array:
+        """(n, channels)"""
+        values = self.values.reshape(-1, self.values.shape[-1]).astype(np.float32)
+        return (values - np.float32(self.zero)) * np.float32(self.scale)
+
+
+# an input's outputs, and the axes of inputs: None if a length may vary
+Opened = tuple[Callable[[Array], list[Output]], list[int | None]]
 
 
 class NetworkFile:
@@ -81,22 +96,22 @@ class NetworkFile:
                 f" {one_line(error)}"
             ) from error
 
-    def run(self, x: Array) -> list[Array]:
+    def run(self, x: Array) -> list[Output]:
         """Each output for one input; Impossible if the network refuses it."""
         try:
             with self.lock:
-                answers = list(map(np.asarray, self.answer(np.ascontiguousarray(x))))
+                outputs = self.answer(np.ascontiguousarray(x))
         except Exception as error:
             raise Impossible(
                 f"{self.path} refuses an input of {x.shape}: {one_line(error)}"
             ) from error
-        for values in answers:
+        for values, *_ in outputs:
             if values.dtype.kind not in "fiub" or not values.ndim or not values.size:
                 raise Impossible(
                     f"the output of {self.path} is {values.dtype} of shape"
                     f" {values.shape}; expected numbers with one axis or more"
                 )
-        return [values.astype(np.float32) for values in answers]
+        return outputs
 
 
 def one_line(error: Exception) -> str:
@@ -124,9 +139,8 @@ def open_onnx(path: Path, outputs: Sequence[str]) -> Opened:
             )
     given = session.get_inputs()[0]
 
-    def run(x: Array) -> Sequence[object]:
-        answers: Sequence[object] = session.run(wanted, {given.name: x})
-        return answers
+    def run(x: Array) -> list[Output]:
+        return [Output(np.asarray(y)) for y in session.run(wanted, {given.name: x})]
 
     return run, [length if isinstance(length, int) else None for length in given.shape]
 
@@ -152,26 +166,23 @@ def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
         else:
             tensors.append(tensor_of(interpreter, output) if output else last[0])
 
-    def run(x: Array) -> list[object]:
+    def run(x: Array) -> list[Output]:
         if x.shape != tuple(interpreter.get_input_details()[0]["shape"]):
             interpreter.resize_tensor_input(given["index"], x.shape, strict=True)
             interpreter.allocate_tensors()
         interpreter.reset_all_variables()  # a clip's values depend on no clip before
         interpreter.set_tensor(given["index"], x)
         interpreter.invoke()
-        return [decoded(interpreter, tensor) for tensor in tensors]
+        return [output_of(interpreter, tensor) for tensor in tensors]
 
     lengths = given["shape_signature"].tolist()
     return run, [None if length < 0 else length for length in lengths]
 
 
-def decoded(interpreter: Any, tensor: dict[str, Any]) -> object:
-    """A tensor's values, as the numbers that its integers mean."""
+def output_of(interpreter: Any, tensor: dict[str, Any]) -> Output:
     values = interpreter.get_tensor(tensor["index"])
     scale, zero = tensor["quantization"]
-    if not scale:
-        return values
-    return (values.astype(np.float32) - zero) * np.float32(scale)
+    return Output(values, scale, zero) if scale else Output(values)
 
 
 def pointwise(interpreter: Any) -> list[dict[str, Any]]:
@@ -241,16 +252,10 @@ class Network:
         parts = []
         for start in range(0, len(windows), step):
             x = _with_axes(windows[start : start + step], axes)
-            answers = self.network.run(x)
-            parts.append([each.reshape(-1, each.shape[-1]) for each in answers])
-        layers = [np.concatenate(layer) for layer in zip(*parts)]  # (n, channels) each
+            parts.append(self.network.run(x))
         if self.card.layers:
-            of_layers = [
-                np.concatenate([layer.mean(0), layer.max(0), layer.std(0)])
-                for layer in layers
-            ]
-            return np.concatenate(of_layers)[:, None]
-        vectors = layers[0]
+            return np.concatenate([_pooled(layer) for layer in zip(*parts)])[:, None]
+        vectors = np.concatenate([output.numbers() for (output,) in parts])
         mean = vectors.mean(axis=0)
         pooled = {
             "none": vectors.T,
@@ -284,10 +289,19 @@ class Network:
         return np.stack([padded[k : k + length] for k in (*range(0, last, hop), last)])
 
 
+def _pooled(layer: Sequence[Output]) -> Array:
+    """(3 * channels,) mean, maximum, deviation of each channel over map and windows."""
+    _, scale, zero = layer[0]
+    rows = [values.reshape(-1, values.shape[-1]) for values, *_ in layer]
+    mean, most, deviation = kernels.moments.moments(np.concatenate(rows))
+    shifted = np.concatenate([mean - zero, most - zero, deviation])
+    return (shifted * scale).astype(np.float32)
+
+
 def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
     """(frames, bands) of the front end, scaled and shifted as the network wants."""
-    (answer,) = front_end.run(y[None])
-    frames = answer.reshape(-1, answer.shape[-1])
+    (output,) = front_end.run(y[None])
+    frames = output.numbers()
     # a tenth has no exact float32, ten has: publishers divide
     divisor = np.float32(1 / described.scale)
     return frames / divisor + np.float32(described.offset)
@@ -391,8 +405,8 @@ def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:
     if not card.layers:
         return np.ones(len(network.embed(silence)))
     window = _with_axes(network.windows(silence)[:1], network.network.axes)
-    answers = network.network.run(window)
-    rows = [3 * answer.shape[-1] for answer in answers]
+    outputs = network.network.run(window)
+    rows = [3 * values.shape[-1] for values, *_ in outputs]
     return np.repeat(np.arange(1.0, len(rows) + 1), rows)
 
 
@@ -411,7 +425,7 @@ FEATURE = Feature(
     units="embedding",
     rows=layer_axis,
     row_unit="layer",
-    version=4,
+    version=5,
     recorded=file_fingerprint,
     frames=window_axis,
 )

@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.kernels import float16, hpss
+from featurestack.pipeline.kernels import float16, hpss, moments
 from tests.refusal import refused
 
 RANDOM = np.random.default_rng(0)
@@ -41,6 +41,15 @@ def test_rounding_to_float16_is_numpys_bit_by_bit(dtype, off):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_float16_cannot_hold_is_not_rounded(value, dtype):
     assert float16.to_float16(np.array([[1, value]], dtype)) is None
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_moments_are_numpys(dtype):
+    x = RANDOM.normal(20, 9, (500, 7)).astype(dtype)
+    expected = x.astype(float)
+    np.testing.assert_allclose(
+        moments.moments(x), [expected.mean(0), expected.max(0), expected.std(0)]
+    )
 
 
 def test_no_folder_for_compiled_code_is_reported_with_what_to_set(monkeypatch):
