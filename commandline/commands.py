@@ -19,7 +19,6 @@ from featurestack.commandline.options import (
     kind_of,
     own_options,
     texts,
-    unfold,
 )
 from featurestack.commandline.terminal import (
     open_output,
@@ -86,12 +85,11 @@ def current_folder() -> Path:
 
 def run_words(given: Sequence[str]) -> int | None:
     """Run a command, or print help or the version; the exit status."""
-    words = unfold(given)
-    if any(field_of(word) == "load" for word in words):
+    if any(field_of(word) == "load" for word in given):
         from featurestack.commandline.own_code import load_given
 
-        words = load_given(words)
-    word, *rest = words
+        given = load_given(given)
+    word, *rest = given
     if word == "--version":
         from featurestack import __version__
 

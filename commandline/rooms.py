@@ -19,20 +19,18 @@ told in one line.
 import contextlib
 import functools
 import importlib
+import importlib.metadata
 import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from featurestack.commandline import CLONE, HOME, NAME
 from featurestack.commandline.errors import Error, RequestError, nearest
 from featurestack.commandline.terminal import tell_once
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 GROUP = "featurestack.rooms"
 # kinds of things that a room adds; each has a name
@@ -308,24 +306,7 @@ def _entry_points() -> Iterator[Place]:
     # our own come first: another distribution takes none of their names
     places = [
         Place(point.name, point.value, point.dist.name, point.dist.version)
-        for point in _installed()
+        for point in importlib.metadata.entry_points(group=GROUP)
         if point.dist is not None and not (CLONE and point.dist.name == NAME)
     ]
     yield from sorted(places, key=lambda place: place.distribution != NAME)
-
-
-def _installed() -> "list[EntryPoint]":
-    """Entry points of installed distributions; a damaged list is told and left out."""
-    from importlib import metadata
-
-    try:
-        return [*metadata.entry_points(group=GROUP)]
-    except Exception:
-        points: list[EntryPoint] = []
-    for distribution in metadata.distributions():
-        try:
-            points += distribution.entry_points.select(group=GROUP)
-        except Exception as error:
-            named = f"{distribution.name} {distribution.version}"
-            tell_once(f"entry_points.txt of {named} is left out: {_reason(error)}")
-    return points

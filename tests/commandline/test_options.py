@@ -57,7 +57,6 @@ def parse(options, given):
     [
         "--features 'mel+mfcc:1-19 chroma' --folds 1 3 --wait --rate=0.1",
         "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 WAIT=yes RATE=2 RATE=0.1",
-        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 'ARGS=--wait --rate 0.1'",
         shlex.join(option_words(EXPECTED)),
     ],
 )
@@ -86,7 +85,6 @@ def test_odd_characters_survive(value):
         ("WAIT=perhaps", "1 or 0"),
         ("--featurs", "unknown option '--featurs'; did you mean '--features'?"),
         ("--rate", "--rate: expected a value"),
-        ("ARGS=it's", "words as a shell reads them"),
     ],
 )
 def test_a_mistake_is_one_line_with_what_was_expected(given, expected):

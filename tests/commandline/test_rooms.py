@@ -55,7 +55,6 @@ BROKEN = {
     "a library": ("import nolibrary", ENTRY, "No module named 'nolibrary'"),
     "an exit": ("import sys; sys.exit(3)", ENTRY, "SystemExit: 3"),
     "the name": ("", ENTRY, "TypeError: whales:ROOM is no Room"),
-    "entry points": (ROOM, "[featurestack.rooms]\nwhales\n", "entry_points.txt of "),
 } | {
     told: (
         ROOM + added,
