@@ -95,10 +95,6 @@ def predict_clips(
 
     for added in options.of_rooms:
         added.refuse_clips()
-    if options.window and not options.hop:
-        raise RequestError(
-            "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
-        )
     own = None
     if options.out:
         if options.out.suffix not in ENDINGS:
@@ -109,7 +105,7 @@ def predict_clips(
     tell_model(model, files, options.data)
     named = {str(file): file for file in files.values()}
     if options.hop:
-        table = predict_recordings(model, named, options.window, options.hop)
+        table = predict_recordings(model, named, options.hop)
     else:
         table = predict_files(model, named).reset_index(names="file")
     if len(table):

@@ -139,28 +139,26 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> None:
         tell(f"{len(failures)} of {total} files could not be read")
 
 
-def window_and_step(model: Model, window: float, hop: float) -> tuple[int, int]:
-    """The samples of a window, and from one to the next; RequestError if audio between
-    them would be left out.
-    """
-    rate = model.sample_rate
-    samples = model.window_samples(window)
-    if hop > samples / rate:
-        raise RequestError(
-            f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
-        )
-    return samples, max(1, round(hop * rate))
-
-
 def predict_recordings(
-    model: Model, recordings: Mapping[str, Path], window: float, hop: float
+    model: Model, recordings: Mapping[str, Path], hop: float
 ) -> pd.DataFrame:
-    """A row for each window of `window` seconds, one every `hop` seconds: file, start,
-    end, `predicted` (see `Model.answers`), and a probability for each class.
-    Recordings that cannot be read are left out, and named.
+    """A row for each window of `model.window` seconds, one every `hop` seconds: file,
+    start, end, `predicted` (see `Model.answers`), and a probability for each class.
+    Recordings that cannot be read are left out, and named. RequestError if audio
+    between windows would be left out.
     """
     rate = model.sample_rate
-    samples, step = window_and_step(model, window, hop)
+    samples = round(model.window * rate)
+    if hop > model.window:
+        raise RequestError(
+            f"HOP={hop:g}: expected at most the {model.window:g} seconds of a window"
+        )
+    if model.window < model.seconds:
+        tell(
+            f"windows of {model.window:g} s, the median of the training clips, since"
+            " many are padded"
+        )
+    step = max(1, round(hop * rate))
     rates = {}
     failures = {}
 

@@ -23,7 +23,6 @@ from numpy.typing import ArrayLike
 from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.writer import to_stored
@@ -291,23 +290,6 @@ class Model:
         loud = np.array(levels) > self.least_level
         sure = probabilities.max(axis=1) >= self.least_probability
         return [text if answer else "" for text, answer in zip(texts, loud & sure)]
-
-    def window_samples(self, seconds: float) -> int:
-        """The samples of a window of WINDOW seconds; by default of a clip, or of the
-        median training clip if many clips were padded.
-        """
-        if not seconds and self.config.clip_seconds:
-            seconds = self.config.clip_seconds
-            tell(
-                f"windows of {seconds:g} s, the median of the training clips, since"
-                " many are padded"
-            )
-        if seconds > self.seconds:
-            raise RequestError(
-                f"WINDOW={seconds:g}: expected at most the {self.seconds:g} seconds of"
-                " a clip"
-            )
-        return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
 
 
 def networks_of(

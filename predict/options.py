@@ -39,12 +39,6 @@ class TrainedOptions(ComputingOptions):
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"
     )
-    window: float = option(
-        0.0,
-        "seconds of audio in one prediction, padded like a short clip; 0 for the length"
-        " of a training clip, the median if many were padded",
-        least=0,
-    )
     gate: float | None = option(
         None,
         "level in dB of full scale, such as -50; a window that is never louder gets no"

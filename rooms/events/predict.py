@@ -59,10 +59,9 @@ def find_detections(
     options: PredictOptions, model: Model, files: Mapping[str, Path]
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """The content of detections.csv, and failures; writes all tables."""
-    if options.hop or options.window:
+    if options.hop:
         raise RequestError(
-            "HOP and WINDOW are for models of clips, and this run answers each frame:"
-            " leave them out"
+            "HOP is for models of clips, and this run answers each frame: leave it out"
         )
     asked = options.of(DetectionOptions)
     rules = rules_of(model, options.threshold)

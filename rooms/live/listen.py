@@ -72,15 +72,15 @@ def listen_live(options: ListenOptions) -> int:
     """Predict until the input ends; 1 if it held no audio."""
     model = Model.open(options)
     rate = model.sample_rate
-    window = min(options.window or model.window, model.seconds)
     terminal = sys.stdin is None or sys.stdin.isatty()
     read = microphone(rate) if terminal else sys.stdin.buffer.read
     model.warm()
     tell(
-        f"{rate:,} Hz: one prediction every {options.hop:g} s for the last {window:g} s"
+        f"{rate:,} Hz: a prediction every {options.hop:g} s for the last"
+        f" {model.window:g} s"
     )
     received = 0.0
-    for y, received in newest(read, rate, window, options.hop):
+    for y, received in newest(read, rate, model.window, options.hop):
         predicted, probabilities = model.predict(y, rate)
         best = sorted(probabilities.items(), key=lambda item: -item[1])[:SHOWN]
         named = "  ".join(f"{name} {p:.2f}" for name, p in best)

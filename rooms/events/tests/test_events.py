@@ -231,8 +231,8 @@ def test_an_event_that_was_corrected_is_trained_on_again(folder, trained):
     assert again.training.targets != trained.training.targets
 
 
-def test_options_of_windows_are_refused(folder, trained):
-    with refused("HOP and WINDOW"):
+def test_an_option_of_windows_is_refused(folder, trained):
+    with refused("HOP is for models of clips"):
         predict(trained, folder, audio=folder / "audio", hop=0.5)
 
 

@@ -50,7 +50,7 @@ def test_predicts_live_audio_as_it_changes(piped):
 
 
 def test_silence_and_a_pipe_without_audio_get_no_answer(piped):
-    lines = piped(io.BytesIO(bytes(4 * RATE)), window=0.5, gate=-60.0)
+    lines = piped(io.BytesIO(bytes(4 * RATE)), gate=-60.0)
     assert lines[-1] == ["2.0", "s", "no", "answer"]
     assert piped(io.BytesIO()) == []
 
