@@ -2,9 +2,6 @@
 
 from featurestack.commandline.rooms import Command, Room
 
-LISTEN = Command(
-    ".listen:listen_live",
-    ".options:ListenOptions",
-    "Predict the classes of live audio.",
-)
+MEANING = "Predict the classes of live audio."
+LISTEN = Command(".listen:listen_live", ".options:ListenOptions", MEANING)
 ROOM = Room(extra="live", commands={"listen": LISTEN})

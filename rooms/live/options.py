@@ -13,6 +13,4 @@ class ListenOptions(TrainedOptions):
 
     example = "RUN=last HOP=0.25"
 
-    hop: float = option(
-        0.5, "seconds from one prediction to the next", least=0.001, most=3600
-    )
+    hop: float = option(0.5, "seconds from one prediction to the next", least=0.001)
