@@ -17,6 +17,7 @@ from featurestack.features_cache import Cache
 from featurestack.scores.bootstrap import REPLICATES
 from featurestack.storage.own_files import OwnFiles
 
+REFERENCES = Path(__file__).parent / "templates" / "references.bib"
 # datasets with a paper of their own -> their name there
 PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
 # figures of the document; the best run's come before other runs'
@@ -32,12 +33,6 @@ WORKS = (
     ("yamnet", "YAMNet", "yamnet"),
     ("model=speech", "a network of spoken keywords", "speech"),
 )
-
-
-def references() -> str:
-    """references.bib, with the version of this project."""
-    file = Path(__file__).parent / "templates" / "references.bib"
-    return file.read_text(encoding="utf-8").replace("VERSION", __version__)
 
 
 def cited_works(found: Findings, published: str) -> dict[str, str]:
@@ -92,5 +87,6 @@ def write_document(
         works=works,
     )
     files["main.tex"] = document.encode()
-    files["references.bib"] = references().encode()
+    bibliography = REFERENCES.read_text(encoding="utf-8")
+    files["references.bib"] = bibliography.replace("VERSION", __version__).encode()
     own.write({f"latex/{name}": text for name, text in files.items()}, durable=False)
