@@ -19,9 +19,9 @@ def analysis(options: AnalysisOptions) -> int:
     """
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
-    # Loaded here: --help does not wait for pandas, and an unchanged report does not
-    # wait for matplotlib.
-    from featurestack.analysis.report_inputs import jobs, unchanged
+    # Loaded here: --help does not wait for pandas and matplotlib.
+    from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_inputs import jobs
 
     options = options.prepared()
     if options.ensemble:
@@ -30,18 +30,11 @@ def analysis(options: AnalysisOptions) -> int:
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
     for job in jobs(options):
-        built = unchanged(job, options)
-        if built is None:
-            from featurestack.analysis.report import build_report
-
-            built = build_report(job, options)
+        built = build_report(job, options)
         for remark in built.remarks:
             print(f"  {remark}")
         print(f"{job.dataset}: {built.headline}")
-        print(
-            "report:"
-            f" {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}"
-        )
+        print(f"report: {built.page.resolve()}")
         if built.next_command:
             print(f"next:   {built.next_command}")
         whole &= built.whole

@@ -2,12 +2,11 @@
 
 Nothing is trained, and nothing is written outside the report's folder. A figure is
 drawn again if its data or the drawing code changed.
-`analysis.report_inputs` decides whether the whole report is up to date.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from featurestack.analysis import page
@@ -20,7 +19,6 @@ from featurestack.analysis.report_inputs import (
     Built,
     ReportJob,
     files_of_report,
-    inputs_hash,
     list_reports,
     read_summary,
 )
@@ -75,7 +73,6 @@ NEXT = {
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     """Make the report of one dataset."""
-    hashed = inputs_hash(job, options)  # before anything is read
     figures = read_summary(job.folder).get("figures", {})
     own = files_of_report(job.folder)
     own.require(PAGE, "REPORTS or NAME")
@@ -101,9 +98,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     ]
     proposal = next(filter(None, proposals), ("", ""))
     built = write_page(inputs, sections, proposal)
-    printed = asdict(built)
-    del printed["page"], printed["fresh"]
-    summary = {"inputs": hashed, "figures": writer.digests, "printed": printed}
+    summary = {"figures": writer.digests, "headline": built.headline}
     own.write({SUMMARY: json.dumps(summary)})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))

@@ -1,10 +1,4 @@
-"""The reports to make, their runs and caches, and whether one is up to date.
-
-One hash covers the inputs of a report; of audio files, whether they have changed since
-their features were extracted. While it is the same and no written file is missing, the
-report is not made again. Files count by path, size and time, because hashing the
-content of thirty runs takes too long; the project's own code and templates count too.
-"""
+"""The reports to make, their runs and caches; the record and the list of reports."""
 
 import json
 import os
@@ -18,8 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError, make_command, nearest, program
+from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
 from featurestack.features_cache.names import (
@@ -28,13 +21,10 @@ from featurestack.features_cache.names import (
     dataset_name,
     is_cache,
 )
-from featurestack.features_cache.side_files import CHECKED, FAILURES
-from featurestack.features_cache.table import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.folders import find
-from featurestack.results.run_folder import RUN_FILES, RunFolder
-from featurestack.scores.tasks.registry import claiming_task
-from featurestack.storage.files import is_file, require_readable
+from featurestack.results.run_folder import RunFolder
+from featurestack.storage.files import require_readable
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 
@@ -149,7 +139,7 @@ def refuse_sounds(reports: Path, name: str, dataset: str, paths: Iterable[str]) 
         )
 
 
-SUMMARY = ".report.json"  # inputs of a report, and its printed lines
+SUMMARY = ".report.json"  # digests of a report's figures, and its headline
 LISTED = ".reports.json"  # the record of the list of reports
 LIST = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Reports</title>
@@ -160,13 +150,11 @@ LIST = """<!doctype html>
 </ul>
 """
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
-# a report depends on these
-OWN_CODE = ("analysis", "results", "scores", "commandline", "storage", "features_cache")
 
 
 @dataclass(frozen=True)
 class Built:
-    """A report's place and lines; `fresh` is False if nothing had changed."""
+    """A report's place and lines."""
 
     page: Path
     headline: str
@@ -176,7 +164,6 @@ class Built:
     state: str  # `findings.State`
     best: str  # name of the best run, '' without one
     of_check: int = 0  # number of the first remarks, which `check` prints too
-    fresh: bool = True
 
     def _repr_html_(self) -> str:
         """The finding, its limits, the comparison and a link, for a notebook."""
@@ -200,8 +187,8 @@ def files_of_report(folder: Path) -> OwnFiles:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """The content of SUMMARY: inputs (the hash), figures (stem -> digest) and printed
-    (fields of Built); empty if it is missing or damaged, or a file of the report is.
+    """The content of SUMMARY: figures (stem -> digest) and headline; empty if it is
+    missing or damaged, or a file of the report is.
     """
     own = files_of_report(folder)
     if own.is_whole() and own.is_own(SUMMARY):
@@ -215,62 +202,8 @@ def list_reports(reports: Path) -> None:
     """Write index.html of the folder: a link to each report, with its headline."""
     items = []
     for file in sorted(reports.glob(f"*/{SUMMARY}")):
-        if printed := read_summary(file.parent).get("printed"):
+        if headline := read_summary(file.parent).get("headline"):
             name = file.parent.name
             link = f'<a href="{quote(name)}/index.html">{escape(name)}</a>'
-            items.append(f"<li>{link}: {escape(printed['headline'])}</li>")
+            items.append(f"<li>{link}: {escape(headline)}</li>")
     OwnFiles(reports, LISTED).write({"index.html": LIST.format("\n".join(items))})
-
-
-def _state(file: Path) -> str:
-    """Size and time of a file, '' if it does not exist."""
-    status = file.stat() if is_file(file) else None
-    return f"{status.st_size} {status.st_mtime_ns}" if status else ""
-
-
-def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
-    """The existing report, if its inputs are unchanged."""
-    summary = read_summary(job.folder)
-    if summary.get("inputs") != inputs_hash(job, options):
-        return None
-    return Built(job.folder / "index.html", **summary["printed"], fresh=False)
-
-
-def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of a report's inputs: options, code, cache, findings of `check`, runs,
-    files of the rooms, the changes of the dataset's files since extraction, and the
-    events of a dataset of events.
-
-    The spelling of commands counts as well, because the report says what to type next.
-    """
-    root = Path(__file__).parents[1]
-    files = []
-    for folder in (*(root / name for name in OWN_CODE), *rooms.folders()):
-        files += [file for file in sorted(folder.rglob("*.*")) if file.suffix != ".pyc"]
-    if job.cache:
-        files += sorted(job.cache.glob("*.h5"))
-        files += [job.cache / FAILURES, job.cache / CHECKED]
-    files += [
-        file
-        for run in job.runs
-        for pattern in RUN_FILES
-        for file in sorted(run.path.glob(pattern))
-    ]
-    for section in rooms.names("sections").values():
-        if section.files:
-            files += sorted((options.runs / job.dataset).glob(section.files))
-    # a path may hold bytes that are not UTF-8
-    states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
-    if job.cache:
-        with suppress(RequestError):  # the report names a damaged file
-            cache = Cache(job.cache)
-            claiming = claiming_task(cache)
-            targets = claiming.stages.targets(cache) if claiming else {}
-            states += [
-                source_changes(cache.sources, cache.source),
-                *map(str, targets.values()),
-            ]
-    words = [*option_words(options, ("run",)), *job.given]
-    for added in options.of_rooms:
-        words += option_words(added)
-    return digest([program(), *words, *states])

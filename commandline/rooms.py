@@ -208,11 +208,6 @@ def filled_folders() -> dict[str, Sequence[str]]:
     return {name: files for room in _rooms() for name, files in room.fills.items()}
 
 
-def folders() -> list[Path]:
-    modules = [sys.modules[room.place.module] for room in _rooms()]
-    return [Path(str(module.__file__)).parent for module in modules]
-
-
 def install_command(extra: str, room: Room | None = None) -> str:
     """The command that installs an extra of the distribution into this environment."""
     name = room.place.distribution if room else NAME

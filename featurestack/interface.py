@@ -387,7 +387,7 @@ def report(options: AnalysisOptions) -> "Built":
     """
     from featurestack.analysis.ensemble import requested_ensemble
     from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_inputs import jobs, unchanged
+    from featurestack.analysis.report_inputs import jobs
 
     options = options.prepared()
     if options.ensemble:
@@ -397,7 +397,7 @@ def report(options: AnalysisOptions) -> "Built":
         names = ", ".join(job.dataset for job in datasets)
         raise RequestError(f"a report is of one dataset, and these are {names}")
     (job,) = datasets
-    return unchanged(job, options) or build_report(job, options)
+    return build_report(job, options)
 
 
 def draw(name: str, **data: Any) -> "NotebookFigure":

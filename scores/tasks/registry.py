@@ -31,16 +31,10 @@ def claiming_name(source: str) -> str | None:
     return None
 
 
-def claiming_task(cache: "Cache") -> "Task | None":
-    """The room's task that TASK=auto means for this cache; None if there is none."""
-    name = claiming_name(cache.source)
-    return task_of(name) if name else None
-
-
 def has_clips(cache: "Cache") -> bool:
     """Whether the task that TASK=auto means for this cache answers each clip."""
-    claiming = claiming_task(cache)
-    return claiming is None or not claiming.stages.instead
+    name = claiming_name(cache.source)
+    return name is None or not task_of(name).stages.instead
 
 
 def task_of(name: str) -> "Task":

@@ -4,7 +4,6 @@ Figures are stubs here, except in the session's report.
 """
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -18,9 +17,7 @@ from featurestack.analysis.report_inputs import (
     jobs,
     read_summary,
     refuse_sounds,
-    unchanged,
 )
-from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import complete
 from tests.analysis.made_runs import SVG, MadeRun, made_clips, make_run
@@ -69,7 +66,7 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
 
 
 def test_a_report_shows_itself_in_a_notebook(workshop, reported):
-    shown = unchanged(jobs(workshop.options())[0], workshop.options())._repr_html_()
+    shown = build(workshop.options())._repr_html_()
     assert "<b>Use mel" in shown and "index.html" in shown
     assert "<td>0.800</td>" in shown
 
@@ -82,22 +79,6 @@ def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
     }
     page = built.page.read_text()
     assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
-
-
-def test_nothing_is_done_while_nothing_changes(workshop, reported):
-    (job,) = jobs(workshop.options())
-    kept = unchanged(job, workshop.options())
-    assert kept.page == reported and not kept.fresh
-    failures = job.cache / "failures.csv"
-    failures.touch()
-    assert unchanged(job, workshop.options()) is None
-    failures.unlink()
-    file = job.runs[0].path / "run.json"
-    time = file.stat().st_mtime_ns
-    os.utime(file, ns=(time, time + 1))
-    assert unchanged(job, workshop.options()) is None
-    os.utime(file, ns=(time, time))
-    assert unchanged(job, workshop.options())
 
 
 def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
@@ -165,7 +146,7 @@ def test_a_damaged_summary_or_a_missing_file_means_anew(workshop, tmp_path):
         summary.write_bytes(damaged)
         assert read_summary(folder) == {}
     summary.write_bytes(content)
-    assert read_summary(folder)["inputs"]
+    assert read_summary(folder)["headline"]
     (folder / "tables" / "clips.csv").unlink()
     assert read_summary(folder) == {}
 
@@ -314,14 +295,13 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path
 def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_path):
     folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
     (folder / "run.json").write_text("x")
-    for remark in ("", " (nothing has changed)"):
-        answer = done("analysis", 1, **within(tmp_path, str.upper))
-        *_, found, page, following = answer.out.splitlines()
-        assert found.startswith("made: No run can be read: 1 run is damaged")
-        assert page == f"report: {tmp_path}/reports/made/index.html{remark}"
-        assert following.startswith("next:   ")
-        listed = (tmp_path / "reports" / "index.html").read_text()
-        assert '<a href="made/index.html">made</a>: No run can be read' in listed
+    answer = done("analysis", 1, **within(tmp_path, str.upper))
+    *_, found, page, following = answer.out.splitlines()
+    assert found.startswith("made: No run can be read: 1 run is damaged")
+    assert page == f"report: {tmp_path}/reports/made/index.html"
+    assert following.startswith("next:   ")
+    listed = (tmp_path / "reports" / "index.html").read_text()
+    assert '<a href="made/index.html">made</a>: No run can be read' in listed
 
 
 def visible_words(page):
@@ -342,21 +322,3 @@ def test_a_page_of_34_runs_has_at_most_2500_words_and_keeps_rows_for_a_reader(tm
     assert len(visible_words(text)) <= 2500
     kept = re.search(r'data-rows="comparison-table">(.*?)</script>', text)[1]
     assert len(json.loads(kept)) == 34 - 12
-
-
-def test_a_report_is_made_again_after_a_clip_was_added(workshop, tmp_path):
-    sounds = tmp_path / "sounds"
-    sounds.mkdir()
-    paths = [str(sounds / Path(path).name) for path in workshop.table["path"]]
-    for path in paths:
-        Path(path).touch()
-    shutil.copytree(workshop.root / "data", tmp_path / "data")
-    cache = tmp_path / "data" / "tones" / "features"
-    table, settings = read_index(cache)
-    refresh(cache, table.assign(path=paths), settings | {"source": str(sounds)})
-    options = workshop.options(**(within(tmp_path) | {"runs": workshop.root / "runs"}))
-    build(options)
-    (job,) = jobs(options)
-    assert not unchanged(job, options).fresh
-    (sounds / "new.wav").touch()
-    assert unchanged(job, options) is None
