@@ -38,7 +38,6 @@ from featurestack.analysis.runs import (
 from featurestack.analysis.sections import PageInputs, Section, page_sections, run_facts
 from featurestack.analysis.tables import settings
 from featurestack.commandline.errors import make_command
-from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
@@ -48,7 +47,8 @@ from featurestack.features_cache.table import (
     untrainable,
 )
 from featurestack.results.next_step import State, Trained, next_step, sweeps, without
-from featurestack.scores.tasks.registry import has_clips
+from featurestack.scores.tasks import has_clips
+from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import is_file, may_write
 
 T = TypeVar("T")

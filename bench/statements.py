@@ -28,7 +28,7 @@ from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import script
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import external
 from featurestack.linear import logistic
 from featurestack.pipeline.checks.probes import accuracies, is_lost

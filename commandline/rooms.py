@@ -40,7 +40,7 @@ Kind = Literal[
     "functions",  # attributes of `import featurestack as fs`
     "capabilities",  # modules that another room asks for by name
     "features",  # `pipeline.features.registry.Feature`
-    "models",  # `train.models.architecture.Model`
+    "models",  # `train.models.Model`
     "figures",  # `analysis.figures.Figure`
     "files",  # `predict.bundle.RunModel` class of a file, by its ending: onnx
     "tasks",  # `scores.tasks` object, by its value of TASK

@@ -1,4 +1,4 @@
-"""Messages, warnings and progress on the terminal."""
+"""Messages, warnings, tables and progress on the terminal."""
 
 import contextlib
 import functools
@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -38,6 +38,29 @@ def printable(text: str) -> str:
     'dog\\x1b]0;title\\x07 \\u202egod'
     """
     return CONTROL.sub(lambda character: ascii(character[0])[1:-1], text)
+
+
+def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
+    """Aligned columns, numbers to the right; control characters are escapes."""
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    columns = []
+    for column in zip(header, *cells, strict=True):
+        width = max(map(len, column))
+        values = column[1:]
+        if values and all(map(_number_or_none, values)):
+            columns.append([cell.rjust(width) for cell in column])
+        else:
+            columns.append([cell.ljust(width) for cell in column])
+    lines = ["  ".join(row).rstrip() for row in zip(*columns)]
+    return "\n".join(lines)
+
+
+def _number_or_none(cell: str) -> bool:
+    """Whether the text is a number, or the sign for a missing number."""
+    if cell in ("", "-"):
+        return True
+    digits = cell.lstrip("+-−")
+    return digits[:1].isdigit()
 
 
 def open_output() -> None:

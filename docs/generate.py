@@ -39,7 +39,7 @@ from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.rooms.events.tested import SCORE_COLUMNS
 from featurestack.scores.mean_average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.train.augment import AUGMENTS
-from featurestack.train.models.architecture import all_models
+from featurestack.train.models import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBROSA = "https://librosa.org/doc/1.0.0/generated/{}.html"

@@ -29,7 +29,7 @@ from featurestack.commandline.options import (
     option_words,
 )
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import index
 from featurestack.features_cache.feature_file import (
     ClipStatus,

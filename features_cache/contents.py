@@ -6,7 +6,7 @@ import numpy as np
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.hdf5 import DamagedFile

@@ -65,7 +65,7 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Model": "featurestack.predict.model",
     "alter": "featurestack.pipeline.copies",
     "feature": "featurestack.pipeline.features",
-    "model": "featurestack.train.models.architecture",
+    "model": "featurestack.train.models",
 }
 
 

@@ -17,7 +17,7 @@ from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.next_step import State, Trained, next_step, without
-from featurestack.scores.tasks.registry import has_clips
+from featurestack.scores.tasks import has_clips
 from featurestack.storage.files import may_write
 
 # words of the commands that read a dataset's audio, in addition to PLACES

@@ -12,7 +12,7 @@ import pandas as pd
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import make_command
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
 from featurestack.pipeline.options import ShowOptions

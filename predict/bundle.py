@@ -30,7 +30,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.calibration import scaled
-from featurestack.scores.tasks.registry import task_of
+from featurestack.scores.tasks import task_of
 from featurestack.train.checkpoint import (
     State,
     load,
@@ -39,7 +39,7 @@ from featurestack.train.checkpoint import (
     read_safely,
 )
 from featurestack.train.compute import Compute
-from featurestack.train.models.architecture import resolve
+from featurestack.train.models import resolve
 from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
 
 BUNDLE_FORMAT = 4

@@ -12,11 +12,12 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DatasetOptions
-from featurestack.commandline.tables import as_csv, text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import dataset_name
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions, refuse_inside
 from featurestack.results import folders
+from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import own_file
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.tasks.registry import require_clips
+from featurestack.scores.tasks import require_clips
 
 
 def score_elsewhere(options: PredictOptions) -> int:

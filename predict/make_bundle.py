@@ -25,7 +25,7 @@ from featurestack.predict.options import BundleOptions, refuse_inside
 from featurestack.results import folders, run_folder
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.tasks.registry import require_clips
+from featurestack.scores.tasks import require_clips
 from featurestack.storage.own_files import own_file
 from featurestack.train.checkpoint import as_bytes
 from featurestack.train.compute import Compute

@@ -43,8 +43,8 @@ from featurestack.predict.samples import Samples, loudest_level, mono, scaled
 from featurestack.results.config import BundleConfig, StoredChannel
 from featurestack.results.folders import select_one
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.tasks import require_clips
 from featurestack.scores.tasks.base import DEFAULT_THRESHOLD
-from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 from featurestack.train.network_input import Floats
 from featurestack.train.options import parse_number

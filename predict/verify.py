@@ -28,7 +28,7 @@ from featurestack.predict.options import VerifyOptions
 from featurestack.results import folders
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import clips_of_run, is_changed
-from featurestack.scores.tasks.registry import require_clips
+from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, threads_of
 
 NAMED = 3  # clips of a fold that are named

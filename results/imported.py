@@ -25,7 +25,7 @@ from featurestack.results.config import (
     label,
 )
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
-from featurestack.scores.tasks.registry import task_of
+from featurestack.scores.tasks import task_of
 
 MODEL = "predictions"  # value of `model` in run.json
 PROTOCOL = "predictions of another program"

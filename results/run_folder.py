@@ -47,8 +47,8 @@ from featurestack.results.config import (
     UntrainedConfig,
     read_config,
 )
+from featurestack.scores.tasks import task_of
 from featurestack.scores.tasks.base import Task
-from featurestack.scores.tasks.registry import task_of
 from featurestack.storage.files import CLOSED, replace_file, require_readable
 
 if TYPE_CHECKING:

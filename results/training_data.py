@@ -14,7 +14,7 @@ from featurestack.features_cache.table import originals
 from featurestack.results.config import RunConfig, digest
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.tasks.registry import task_of
+from featurestack.scores.tasks import task_of
 
 
 def training_clips(

@@ -16,7 +16,7 @@ from typing import Literal
 
 from featurestack.commandline import options
 from featurestack.commandline.options import SEED, Options
-from featurestack.scores.tasks.registry import task_choices
+from featurestack.scores.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]

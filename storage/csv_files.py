@@ -1,4 +1,6 @@
-"""CSV files as people and programs write them: any separator, quotes, blank lines."""
+"""CSV files as people and programs write them: any separator, quotes, blank lines; and
+as a report and predictions have them.
+"""
 
 import csv
 import io
@@ -17,6 +19,8 @@ from featurestack.storage.files import CLOSED
 STRANGE = re.compile(
     rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
 )
+# first characters that make a spreadsheet compute
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
@@ -103,3 +107,22 @@ def number_of(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def no_formula(cell: object) -> object:
+    """The cell, with an apostrophe in front if a spreadsheet would compute it, as
+    =HYPERLINK("…") in a class name (OWASP, CSV injection).
+    """
+    if isinstance(cell, str) and cell.startswith(FORMULA):
+        return f"'{cell}"
+    return cell
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """CSV with every digit, an empty field for an unknown number, and no formula."""
+    safe = table.rename(columns=no_formula)
+    for place, dtype in enumerate(table.dtypes):
+        if dtype.kind not in "biuf":  # no number
+            column = safe.iloc[:, place]
+            safe.isetitem(place, column.map(no_formula))
+    return safe.to_csv(index=False, lineterminator="\n")

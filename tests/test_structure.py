@@ -105,10 +105,10 @@ FORBIDDEN = {
 # Modules that import by a computed name: commands, rooms, a folder's own modules.
 BY_NAME = {
     *("commandline/registry.py", "commandline/rooms.py"),
-    "scores/tasks/registry.py",
+    "scores/tasks/__init__.py",
     *(
         "pipeline/kernels/__init__.py",
-        "train/models/architecture.py",
+        "train/models/__init__.py",
     ),
 }
 

@@ -30,10 +30,10 @@ from featurestack.features_cache.table import (
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
 from featurestack.results.training_data import copy_numbers, training_clips
 from featurestack.results.training_options import Training
+from featurestack.scores.tasks import claiming_name, task_of
 from featurestack.scores.tasks.base import Task
-from featurestack.scores.tasks.registry import claiming_name, task_of
 from featurestack.train.augment import Augmenter, parse_augment
-from featurestack.train.models.architecture import Architecture, resolve
+from featurestack.train.models import Architecture, resolve
 from featurestack.train.network_input import InputSpec, describe_channel
 from featurestack.train.options import Execution, RunOptions, swept_options
 from featurestack.train.run_identity import (

@@ -16,7 +16,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import KEYS, read_safely
-from featurestack.train.models.architecture import Architecture
+from featurestack.train.models import Architecture
 from featurestack.train.plan import Plan
 from featurestack.train.weights import check_hash, fetch
 

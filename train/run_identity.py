@@ -18,7 +18,7 @@ from featurestack.features_cache import Cache
 from featurestack.results.training_data import clips_digest, values_digest
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter
-from featurestack.train.models.architecture import Architecture
+from featurestack.train.models import Architecture
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import RunOptions
 from featurestack.train.weights import suitable

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
-from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache import dataset_name
 from featurestack.results.folders import (
     OWN_FILES,

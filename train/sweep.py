@@ -7,14 +7,13 @@ from operator import itemgetter
 
 from featurestack.commandline.errors import Failed, RequestError, make_command
 from featurestack.commandline.quantities import counted, duration, percent
-from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import tell, tell_once
+from featurestack.commandline.terminal import tell, tell_once, text_table
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.scores.metrics import by_unit
 from featurestack.train import run
-from featurestack.train.models.architecture import resolve
+from featurestack.train.models import resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, SweepOptions
 from featurestack.train.plan import choose_model, find_features

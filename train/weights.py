@@ -16,7 +16,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import fields
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.storage.files import Lock
-from featurestack.train.models.architecture import Architecture
+from featurestack.train.models import Architecture
 from featurestack.train.options import RunOptions
 
 FOLDER = Path("models")  # below the current folder

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurestack.commandline.quantities import counted, first_names
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 SHOWN = 8  # most names shown in a finding

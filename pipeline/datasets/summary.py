@@ -3,7 +3,7 @@
 import pandas as pd
 
 from featurestack.commandline.quantities import counted, first_names
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline import audio
 from featurestack.pipeline.dataset_state import next_lines, state_of

@@ -198,7 +198,7 @@ def ask(options: AnswerOptions) -> Question:
 
 def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
     """RequestError for recordings with events, or clips that cannot be tested."""
-    from featurestack.scores.tasks.registry import claiming_name, require_clips, task_of
+    from featurestack.scores.tasks import claiming_name, require_clips, task_of
 
     asked = claiming_name(source) if options.task == "auto" else options.task
     task = task_of(asked) if asked else None

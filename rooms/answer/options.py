@@ -2,7 +2,7 @@
 
 from featurestack.commandline.options import ReportsOptions, option
 from featurestack.pipeline.options import ComputeOptions
-from featurestack.scores.tasks.registry import task_choices
+from featurestack.scores.tasks import task_choices
 
 FOLDER = "answer"  # the run folder of a choice
 

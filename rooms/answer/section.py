@@ -24,7 +24,6 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.tables import as_csv
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.folds import propose_group
@@ -37,6 +36,7 @@ from featurestack.results.run_folder import (
 )
 from featurestack.rooms.answer.options import FOLDER
 from featurestack.scores.bootstrap import CHOICE_WIDTH
+from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import replace_file
 
 if TYPE_CHECKING:

@@ -36,8 +36,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
 from featurestack.rooms.events.frames import Frames, Rule, detect_all
 from featurestack.rooms.events.tables import as_text, raven_table

@@ -28,8 +28,7 @@ from featurestack.commandline.errors import (
 )
 from featurestack.commandline.options import DatasetOptions, option_words
 from featurestack.commandline.quantities import counted, duration
-from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache import Cache, dataset_name
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import NAMED

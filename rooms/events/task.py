@@ -27,7 +27,7 @@ from featurestack.scores import tags
 from featurestack.scores.ranking_metric import RankingMetric, TestedRun
 from featurestack.scores.tasks.base import Stages
 from featurestack.scores.tasks.tags import Tags
-from featurestack.train.models.architecture import Model
+from featurestack.train.models import Model
 from featurestack.train.network_input import Shape, input_kind
 
 if TYPE_CHECKING:

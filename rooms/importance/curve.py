@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
 from featurestack.rooms.importance.fits import Clips, answers_of_folds, read_features

@@ -26,8 +26,8 @@ from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import logistic, ridge
 from featurestack.rooms.importance.options import FitOptions
 from featurestack.scores.metrics import Floats
+from featurestack.scores.tasks import require_clips
 from featurestack.scores.tasks.base import clip_metric
-from featurestack.scores.tasks.registry import require_clips
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions

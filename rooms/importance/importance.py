@@ -33,8 +33,7 @@ from numpy.typing import NDArray
 from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent, points
-from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import progress
+from featurestack.commandline.terminal import progress, text_table
 from featurestack.results.config import Plain, Record, digest, read_config
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.importance.options import FitOptions, ImportanceOptions

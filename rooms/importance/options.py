@@ -3,7 +3,7 @@
 from typing import Literal
 
 from featurestack.commandline.options import SEED, DatasetOptions, RunsOptions, option
-from featurestack.scores.tasks.registry import task_choices
+from featurestack.scores.tasks import task_choices
 
 
 class FitOptions(DatasetOptions, RunsOptions):

@@ -44,7 +44,7 @@ from featurestack.results import folders
 from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
-from featurestack.scores.tasks.registry import require_clips
+from featurestack.scores.tasks import require_clips
 from featurestack.storage.own_files import own_file
 from featurestack.train.network_input import Statistics
 

@@ -1,1 +1,64 @@
-"""The tasks: what is predicted for a clip. `registry` finds them by name."""
+"""The tasks, what is predicted for a clip, by name: TASKS and those of rooms, loaded
+when they are used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError, nearest
+
+if TYPE_CHECKING:
+    from featurestack.features_cache import Cache
+    from featurestack.scores.tasks.base import Task
+
+# name -> module and object
+TASKS = {
+    "classes": "featurestack.scores.tasks.classes:CLASSES",
+    "categories": "featurestack.scores.tasks.classes:CATEGORIES",
+    "tags": "featurestack.scores.tasks.tags:TAGS",
+}
+
+
+def task_choices() -> tuple[str, ...]:
+    """The values of the option TASK."""
+    return "auto", *TASKS, *rooms.names("tasks")
+
+
+def claiming_name(source: str) -> str | None:
+    """The room's task that TASK=auto means for this source, if there is one."""
+    for name in rooms.names("claims"):
+        if any(rooms.loaded("claims", source, only=[name])):
+            return name
+    return None
+
+
+def has_clips(cache: "Cache") -> bool:
+    """Whether the task that TASK=auto means for this cache answers each clip."""
+    name = claiming_name(cache.source)
+    return name is None or not task_of(name).stages.instead
+
+
+def task_of(name: str) -> "Task":
+    """The task that a run's option TASK names; RequestError for an unknown one."""
+    loaded: Task
+    if name in TASKS:
+        module, _, task = TASKS[name].partition(":")
+        loaded = getattr(importlib.import_module(module), task)
+        return loaded
+    of_rooms = rooms.names("tasks")
+    if name not in of_rooms:
+        raise RequestError(nearest("task", name, [*TASKS, *of_rooms]))
+    loaded = rooms.load("tasks", name)
+    return loaded
+
+
+def require_clips(task: "Task", name: str) -> None:
+    """RequestError if what is called `name`, a run or a dataset, has other answers than
+    one for each clip: of every command that takes clips alone.
+    """
+    if instead := task.stages.instead:
+        raise RequestError(
+            f"{name}: models answer {task.stages.answers} here, and this command is"
+            f" for models that answer each clip; {instead}"
+        )

@@ -21,7 +21,7 @@ from featurestack.analysis.runs import Run
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.scores.tasks.registry import task_of
+from featurestack.scores.tasks import task_of
 from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")

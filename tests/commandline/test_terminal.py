@@ -1,4 +1,4 @@
-"""Progress and messages on the terminal."""
+"""Progress, tables and messages on the terminal."""
 
 import io
 import os
@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from featurestack.commandline import terminal
+from featurestack.commandline.quantities import points
+from featurestack.commandline.terminal import text_table
 from tests.golden.commands import ROOT, done
 from tests.pipeline.datasets.folders import write
 from tests.processes import python
@@ -109,3 +111,15 @@ def test_a_command_prints_no_control_character(tmp_path):
     shown = done("data", **given).out
     assert "dog\\x1b]0;owned\\x07" in shown
     assert "\x1b" not in shown
+
+
+def test_a_table_aligns_numbers_to_the_right():
+    table = text_table(
+        [["mel", points(-0.095)], ["chroma", "10.25"]], ["feature", "ms"]
+    )
+    assert table == "feature     ms\nmel       −9.5\nchroma   10.25"
+
+
+def test_control_characters_in_a_cell_are_escapes():
+    shown = text_table([["\x1b]0;owned\x07dog\u202e"]], ["label"]).splitlines()[1]
+    assert shown == r"\x1b]0;owned\x07dog\u202e"

@@ -25,7 +25,7 @@ from featurestack.commandline.words import (
 )
 from featurestack.features_cache.names import parse_list
 from featurestack.pipeline.features import FEATURES
-from featurestack.train.models.architecture import resolve
+from featurestack.train.models import resolve
 from tests.golden.commands import ROOT, done, inside
 from tests.train.sounds import CLASSES, RATE, sound
 

@@ -16,7 +16,7 @@ from featurestack.commandline.words import every_options
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train.augment import AUGMENTS
-from featurestack.train.models.architecture import all_models
+from featurestack.train.models import all_models
 from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 

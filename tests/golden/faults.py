@@ -278,7 +278,7 @@ FAULTS: dict[str, Fault] = {
     "formula_in_csv": Fault(  # a class may be called like a spreadsheet's formula
         "if isinstance(cell, str) and cell.startswith(FORMULA):",
         "if False:",
-        f"tests/commandline {PREDICT}test_clips.py",
+        f"tests/storage {PREDICT}test_clips.py",
     ),
     "html_in_page": Fault(  # a class may be called like a script
         'autoescape=lambda name: str(name).endswith(".html"),',

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from featurestack.scores.ranking_metric import Accuracy
+from featurestack.scores.tasks import TASKS, task_choices, task_of
 from featurestack.scores.tasks.base import Task, epoch_scores
 from featurestack.scores.tasks.classes import CLASSES, Classes
-from featurestack.scores.tasks.registry import TASKS, task_choices, task_of
 from featurestack.scores.tasks.tags import TAGS
 from featurestack.train.optimisation import OBJECTIVES
 from tests.commandline.test_rooms import write_room
@@ -76,7 +76,7 @@ SPECIES = Classes("species", "species")
 """
 PRINTED = """
 import sys
-from featurestack.scores.tasks.registry import task_choices, task_of
+from featurestack.scores.tasks import task_choices, task_of
 from featurestack.train.options import RunOptions
 print(*task_choices(), "whale_tasks" in sys.modules)
 print(task_of(RunOptions(task="species").task).column)

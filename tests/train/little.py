@@ -11,7 +11,7 @@ import pandas as pd
 from featurestack.features_cache import external
 from featurestack.train import run
 from featurestack.train.fold_data import load_fold, measure_clips
-from featurestack.train.models.architecture import resolve
+from featurestack.train.models import resolve
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 

@@ -11,7 +11,7 @@ from torch import nn
 from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions
 from featurestack.rooms.onnx.options import ExportOptions
-from featurestack.train.models.architecture import all_models, model
+from featurestack.train.models import all_models, model
 from featurestack.train.models.sizes import list_models
 from featurestack.train.network_input import KINDS, input_kind
 from featurestack.train.options import ModelsOptions

@@ -17,7 +17,7 @@ from featurestack.train.compute import (
     preferred,
     trial_step,
 )
-from featurestack.train.models.architecture import MODELS, Model
+from featurestack.train.models import MODELS, Model
 from featurestack.train.optimisation import OBJECTIVES
 from featurestack.train.options import RunOptions
 from tests.processes import python

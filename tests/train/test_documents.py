@@ -9,7 +9,7 @@ from featurestack.commandline.registry import Registry
 from featurestack.pipeline.features import FEATURES
 from featurestack.train import augment
 from featurestack.train.augment import AUGMENTS, parse_augment
-from featurestack.train.models.architecture import MODELS
+from featurestack.train.models import MODELS
 from tests.golden.commands import ROOT
 from tests.train.sounds import CLASSES
 

@@ -16,7 +16,7 @@ from featurestack.results.config import digest
 from featurestack.results.training_options import Training
 from featurestack.train import run
 from featurestack.train.folds import clip_remarks
-from featurestack.train.models.architecture import MODELS
+from featurestack.train.models import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.refusal import refused

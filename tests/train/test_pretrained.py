@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from featurestack.results.training_options import Training
-from featurestack.train.models.architecture import resolve
+from featurestack.train.models import resolve
 from featurestack.train.optimisation import make_optimiser
 from featurestack.train.plan import make_plan
 from featurestack.train.pretrained import adapt, fill, start_from

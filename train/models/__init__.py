@@ -1,11 +1,215 @@
-"""Networks for feature maps, waveforms, vectors and row statistics: one decorated
-function for each model.
+"""Networks and linear models by name: the decorator that enters one, and a model with
+its options, as `cnn8@width=16`.
+
+A model is one decorated function. The project's are in catalogue.py, yours in a further
+module of this folder; the other modules have the networks. torch is imported when a
+network is built, or a name is not in the catalogue.
 
 A network takes a batch (B, C, H, W), float, and returns logits (B, classes). In
 training a network that averages several returns the logits of each, (B, networks,
 classes). An image model takes any H and W from 64x108 up. A wave model takes H = 1 and
 W samples; models on vectors and row statistics take H = W = 1 and C numbers.
-
-architecture.py has the decorator and finds a model by name. catalogue.py has every
-model of the project, the other modules have the networks.
 """
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.quantities import number_of
+from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Builder = Callable[..., "nn.Module"]
+Defined = TypeVar("Defined", bound=Builder)
+
+POSITIVE = (sys.float_info.min, sys.float_info.max)
+# torch's words for an input that is too small for a layer, or for too little memory
+SIZE_AT_FAULT = re.compile(
+    r"(kernel|input|output) size|too small|size of the input|memory", re.IGNORECASE
+)
+MODELS: Registry[Model] = Registry(
+    "model", rooms="models", others=["featurestack.train.models.catalogue"]
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: `builder(channels, classes, shape, **options)`."""
+
+    name: str
+    kind: str  # input kind, see train/network_input.py
+    builder: Builder
+    augment: str = ""  # AUGMENT=auto for this model alone; empty for that of its kind
+    # how long a clip is (docs/howto/datasets.md); PADDING=auto then keeps padding
+    reads_padding: bool = False
+    # least and greatest value by option; other options take any positive value
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the builder's docstring, if it has one."""
+        return first_sentence(self.builder)
+
+    @property
+    def reads_all_values(self) -> bool:
+        """Whether channels without time enter it with all their values."""
+        return "planes" in inspect.signature(self.builder).parameters
+
+    @property
+    def options(self) -> dict[str, float]:
+        """Every option with its default: the builder's keyword-only parameters."""
+        parameters = inspect.signature(self.builder).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def model(kind: str, **traits: Any) -> Callable[[Defined], Defined]:
+    """Decorator: enter a builder under its own name; `traits` are fields of `Model`."""
+    return MODELS.register(
+        entry=lambda builder: Model(builder.__name__, kind, builder, **traits)
+    )
+
+
+def all_models() -> Registry[Model]:
+    """Every model by name; imports every module of this folder."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"featurestack.train.models.{module.name}")
+    return MODELS
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One model with its options."""
+
+    entry: Model
+    given: Mapping[str, float]  # options that were given
+
+    @property
+    def kind(self) -> InputKind:
+        return KINDS[self.entry.kind]
+
+    @property
+    def name(self) -> str:
+        """The shortest name: options at their defaults are left out."""
+        stated = ",".join(
+            f"{key}={value:.12g}"
+            for key, value in self.given.items()
+            if value != self.entry.options[key]
+        )
+        return f"{self.entry.name}@{stated}" if stated else self.entry.name
+
+    @property
+    def augment(self) -> str:
+        """The augmentations of AUGMENT=auto."""
+        return self.entry.augment or self.kind.augment
+
+    @property
+    def reads_padding(self) -> bool:
+        """Whether PADDING=auto keeps padding."""
+        return self.entry.reads_padding or self.kind.reads_padding
+
+    @property
+    def reads_all_values(self) -> bool:
+        """Whether a channel whose columns are not time enters with all its values."""
+        return self.kind.summarised or self.entry.reads_all_values
+
+    def build(
+        self,
+        channels: int,
+        classes: int,
+        shape: tuple[int, int],
+        planes: Planes = (),
+        generator: torch.Generator | None = None,
+    ) -> nn.Module:
+        """The network on the CPU, in training mode; `planes` as in `InputSpec`, by
+        default channels of the input's size.
+
+        `generator` draws the weights of convolutions (He et al. 2015, for ReLU) and
+        linear layers (as torch does by default), and biases are 0.
+        """
+        from torch import nn
+
+        of_channels: tuple[Planes, ...] = ()
+        if self.entry.reads_all_values:
+            of_channels = (planes or (Plane(*shape, timed=True),) * channels,)
+        network = self.entry.builder(
+            channels, classes, shape, *of_channels, **self.given
+        )
+        if generator is None:
+            return network
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv1d | nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    layer.weight,
+                    mode="fan_out",
+                    nonlinearity="relu",
+                    generator=generator,
+                )
+            elif isinstance(layer, nn.Linear):
+                nn.init.kaiming_uniform_(
+                    layer.weight, a=math.sqrt(5), generator=generator
+                )
+            else:
+                continue
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        return network
+
+    def refuse_size(self, shape: tuple[int, int], error: RuntimeError) -> None:
+        """RequestError with the remedy if the input's size or the memory made the
+        network fail; another error, such as one of an own model's code, is left.
+        """
+        reason = str(error).partition("\n")[0]
+        if not SIZE_AT_FAULT.search(reason):
+            return
+        if "memory" in reason:
+            remedy = "a smaller MODEL"
+        elif self.kind.resized:
+            remedy = "a larger GRID"
+        else:
+            remedy = "longer clips (DURATION, SAMPLE_RATE)"
+        size = "x".join(map(str, shape))
+        raise RequestError(
+            f"{self.name} cannot take {size} ({reason}): give {remedy}"
+        ) from error
+
+
+def resolve(text: str) -> Architecture:
+    """The architecture of this name; RequestError if it names none.
+
+    >>> resolve("aclnet@width=0.5").name
+    'aclnet@width=0.5'
+    """
+    name, _, options = text.partition("@")
+    # the module of a model of your own may not be imported yet
+    entry = MODELS.find(name) or all_models()[name]
+    given: dict[str, float] = {}
+    for word in filter(None, options.split(",")):
+        key, _, value = word.partition("=")
+        if key not in entry.options:
+            raise RequestError(nearest(f"option of {name}", key, entry.options))
+        kind = type(entry.options[key])
+        least, most = entry.bounds.get(key, POSITIVE)
+        try:
+            given[key] = number_of(value, kind)
+        except ValueError:
+            given[key] = math.nan
+        if not least <= given[key] <= most:
+            expected = f"a positive {kind.__name__}"
+            if key in entry.bounds:
+                expected = f"{least:g} to {most:g}"
+            raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
+    return Architecture(entry, given)

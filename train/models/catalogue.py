@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from featurestack.results.training_options import STRENGTH
-from featurestack.train.models.architecture import model
+from featurestack.train.models import model
 
 if TYPE_CHECKING:
     from torch import nn

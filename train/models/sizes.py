@@ -8,9 +8,9 @@ from torch import nn
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.quantities import count
 from featurestack.commandline.registry import first_sentence
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import text_table
 from featurestack.train.augment import AUGMENTS
-from featurestack.train.models.architecture import all_models, resolve
+from featurestack.train.models import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
 from featurestack.train.options import ModelsOptions
 

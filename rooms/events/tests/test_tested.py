@@ -13,7 +13,7 @@ from featurestack.rooms.events.tested import (
     jackknife_values,
 )
 from featurestack.rooms.events.tests.field import frames
-from featurestack.scores.tasks.registry import task_of
+from featurestack.scores.tasks import task_of
 from tests.refusal import refused
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from featurestack.train.models.architecture import all_models, resolve
+from featurestack.train.models import all_models, resolve
 from tests.refusal import refused
 from tests.train.little import build
 

@@ -1,6 +1,6 @@
 """A model: one linear layer."""
 
-from featurestack.train.models.architecture import Model
+from featurestack.train.models import Model
 
 
 def small(channels, classes, shape):
