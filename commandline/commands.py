@@ -19,6 +19,7 @@ from featurestack.commandline.options import (
     kind_of,
     own_options,
     texts,
+    unfold,
 )
 from featurestack.commandline.terminal import (
     open_output,
@@ -85,11 +86,12 @@ def current_folder() -> Path:
 
 def run_words(given: Sequence[str]) -> int | None:
     """Run a command, or print help or the version; the exit status."""
-    if any(field_of(word) == "load" for word in given):
+    words = unfold(given)
+    if any(field_of(word) == "load" for word in words):
         from featurestack.commandline.own_code import load_given
 
-        given = load_given(given)
-    word, *rest = given
+        words = load_given(words)
+    word, *rest = words
     if word == "--version":
         from featurestack import __version__
 

@@ -287,7 +287,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
         DatasetOptions.build(values)
     """
-    rest = [*arguments][::-1]  # reversed: pop takes the next
+    rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     known = fields_for(options, filter(None, map(field_of, rest)))
     kinds = dict.fromkeys(PLACES, (str, False, False))
     kinds |= {name: kind_of(known[name]) for name in known}
@@ -334,6 +334,21 @@ def field_of(word: str) -> str:
         return assignment[1].lower()
     flag = word.partition("=")[0]
     return flag[2:].replace("-", "_") if flag.startswith("--") else ""
+
+
+def unfold(arguments: Sequence[str]) -> list[str]:
+    """The words, with ARGS=… replaced by the words that it holds."""
+    unfolded = []
+    for word in arguments:
+        if not word.startswith("ARGS="):
+            unfolded.append(word)
+            continue
+        try:
+            unfolded += shlex.split(word.removeprefix("ARGS="))
+        except ValueError as error:
+            reason = f"expected words as a shell reads them ({str(error).lower()})"
+            raise RequestError(f"{word}: {reason}") from None
+    return unfolded
 
 
 def part_of(options: Options, kind: type[Part], **others: Any) -> Part:

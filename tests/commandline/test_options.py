@@ -57,6 +57,7 @@ def parse(options, given):
     [
         "--features 'mel+mfcc:1-19 chroma' --folds 1 3 --wait --rate=0.1",
         "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 WAIT=yes RATE=2 RATE=0.1",
+        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 'ARGS=--wait --rate 0.1'",
         shlex.join(option_words(EXPECTED)),
     ],
 )
