@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
 from featurestack.linear.logistic import ABSENT, means_and_deviations
-from featurestack.linear.logistic import fit as fit_logistic
 from featurestack.scores.metrics import Floats
 
 Labels = NDArray[np.integer] | NDArray[np.bool_]
@@ -246,11 +245,12 @@ def class_loss(
 
     below = answers - answers.max(axis=1, keepdims=True)
     own = (below * targets).sum(axis=1)
+    clips = counts.sum()
 
     def loss(log_factor: float) -> float:
         factor = np.exp(log_factor)
         each = np.log(np.exp(factor * below).sum(axis=1)) - factor * own
-        return float(np.average(each, weights=counts))
+        return float((each * counts).sum() / clips)
 
     # beyond 1,000 a probability is 0 or 1 in float32
     least = minimize_scalar(loss, bounds=(0, np.log(1_000)), method="bounded")
@@ -261,11 +261,15 @@ def label_loss(
     answers: Floats, targets: Floats, counts: Floats
 ) -> tuple[float, float, float]:
     """The same of labels, with one factor and offset for all (Platt 1999)."""
-    flat = answers.reshape(-1, 1)
-    labels = targets.ravel()
-    scaled = fit_logistic(flat, labels.astype(int), 2, 1.0)
-    logits = scaled.logits(flat)[:, 1]
-    factor = float(scaled.weight[1, 0] / scaled.scale[0])
-    bias = float(scaled.bias[1]) - factor * float(scaled.mean[0])
+    from featurestack.linear.minimise import minimise
+
+    labels = targets.reshape(-1, 1)
+    mean, scale = means_and_deviations(answers.reshape(-1, 1))
+    standard = (answers.reshape(-1, 1) - mean) / scale
+    each_once = np.ones((len(labels), 1))
+    weight, bias = minimise(standard, labels > 0, 1.0, False, each_once)
+    logits = standard @ weight.T + bias
+    factor = float(weight[0, 0] / scale[0])
+    constant = float(bias[0]) - factor * float(mean[0])
     loss = np.logaddexp(0, logits) - labels * logits
-    return float(loss.mean()), factor, -bias / factor if factor else 0.0
+    return float(loss.mean()), factor, -constant / factor if factor else 0.0
