@@ -2,8 +2,7 @@
 
     write_all(folder)      options.md, registries.md, warnings.md, interface.md,
                            files.md, and the figures of the features
-    with_figures(text)     reference/features.md with a figure, players and librosa's
-                           page for each card
+    with_figures(text)     reference/features.md with a figure and players for each card
 
 Each page is a function that returns Markdown, entered in PAGES by its file's name. The
 pages are not in git.
@@ -32,7 +31,7 @@ from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.words import every_options
 from featurestack.features_cache import Cache, external
 from featurestack.features_cache.table import INDEX_COLUMNS
-from featurestack.pipeline import reference, synth
+from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
@@ -42,7 +41,6 @@ from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBROSA = "https://librosa.org/doc/1.0.0/generated/{}.html"
 # a clip with pitch, with rhythm, of noise
 SHOWN_CLASSES = ("chimes_in_c", "galloping_beat", "hiss")
 PAGES: Registry[Callable[[], str]] = Registry("generated page")
@@ -537,9 +535,7 @@ def standardised(maps: list[FeatureMap]) -> list[FeatureMap]:
 
 
 def with_figures(text: str) -> str:
-    """reference/features.md with figure, players and librosa's pages below the heading
-    of each card.
-    """
+    """reference/features.md with figure and players below the heading of each card."""
     for name in FEATURES.complete():
         text = text.replace(
             f"\n## {name}\n", f"\n## {name}\n\n{figure_and_players(name)}", 1
@@ -553,31 +549,7 @@ def figure_and_players(name: str) -> str:
         f' src="../_static/clips/{shown}.flac"></audio></span>'
         for shown in SHOWN_CLASSES
     )
-    pages = ", ".join(
-        f"[{call}]({LIBROSA.format(call)})" for call in librosa_calls(name)
-    )
     return (
         f"![Feature maps of {name} for three synthetic clips](generated/{name}.png)\n\n"
-        f'```{{raw}} html\n<p class="players">{players}</p>\n```\n\n'
-        f"- **librosa:** {pages or 'none'}\n"
+        f'```{{raw}} html\n<p class="players">{players}</p>\n```\n'
     )
-
-
-def librosa_calls(name: str) -> list[str]:
-    """The functions of librosa that a feature's definition calls."""
-    if name in reference.LIBROSA_CALLS:
-        return [f"librosa.{reference.LIBROSA_CALLS[name]}"]
-    if name in reference.LEVELS:
-        return ["librosa.amplitude_to_db", f"librosa.{name}"]
-    found: list[str] = []
-    functions = [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else []
-    for function in functions:  # which grows by those of the module that it calls
-        source = inspect.getsource(getattr(function, "func", function))
-        found += re.findall(r"\blibrosa(?:\.\w+)+(?=\()", source)
-        for called in re.findall(r"(?<![\w.])\w+(?=\()", source):
-            own: typing.Any = getattr(reference, called, None)
-            if called == "melspectrogram":
-                found.append(f"librosa.feature.{called}")
-            if getattr(own, "__module__", "") == reference.__name__:
-                functions += [own] * (own not in functions)
-    return list(dict.fromkeys(found))

@@ -1,6 +1,5 @@
 """The CSV files behind the tables and figures of README.md and docs/.
 
-    python -m docs.tables              list the files and the commands behind their rows
     python -m docs.tables OUT NAME …   run the commands of these files, one of MADE, and
                                        write them; OUT takes caches, runs and reports,
                                        and a repeated command goes on
@@ -259,16 +258,6 @@ def _row(name: str, key: str) -> Row:
     return rows[key]
 
 
-def listing() -> str:
-    """Each file, with the commits and commands of its rows."""
-    lines = []
-    for path in sorted(FILES.glob("*.csv")):
-        rows = read(path.stem).values()
-        origins = {f"{row['commit']}  {row['command']}" for row in rows}
-        lines += [path.name, *(f"    {origin}" for origin in sorted(origins))]
-    return "\n".join(lines)
-
-
 def make(made: Made, out: Path) -> pd.DataFrame:
     """Run the commands; a row for each feature set, with the accuracies of each model
     in percent.
@@ -291,11 +280,9 @@ def make(made: Made, out: Path) -> pd.DataFrame:
 
 
 def main(*words: str) -> None:
-    """List, write pages, or make files."""
-    if words == ("--help",):
+    """Write pages, or make files."""
+    if words in ((), ("--help",)):
         print(__doc__)
-    elif not words:
-        print(listing())
     elif words == ("pages",):
         for page in pages():
             text = page.read_text(encoding="utf-8")
