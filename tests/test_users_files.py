@@ -24,10 +24,10 @@ RUN = {"RUN": "runs/clips/rms-linear"}
 PREDICTIONS = {**SOUNDS, "PREDICTIONS": "mine/guesses.csv"}
 # What each command is given beside the place.
 GIVEN = {
-    "answer": {**SOUNDS, "FEATURES": "rms"},
+    "answer": {**SOUNDS, "FEATURES": "rms", "JOBS": 1},
     "analysis": {**SOUNDS, "PAPER": 1},
     "data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
-    "features": {**SOUNDS, "FEATURES": "rms zcr"},
+    "features": {**SOUNDS, "FEATURES": "rms zcr", "JOBS": 1},
     "check": SOUNDS,
     "events": {"AUDIO": "mine/clips"},
     "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms"},
@@ -66,14 +66,14 @@ def world(tmp_path_factory):
     mine = root / "mine"
     tone = np.sin(2 * np.pi * np.arange(4000) / 20)
     for number, label in enumerate(("dog", "cat")):
-        for clip in range(6):
+        for clip in range(2):
             file = mine / "clips" / label / f"{clip}.wav"
             file.parent.mkdir(parents=True, exist_ok=True)
             level = (0.1 + 0.5 * number) * (1 + 0.05 * clip)
             soundfile.write(file, level * tone, 8000)
-    rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,cat" for clip in range(6)]
+    rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,cat" for clip in range(2)]
     (mine / "other.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
-    rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,dog" for clip in range(6)]
+    rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,dog" for clip in range(2)]
     (mine / "guesses.csv").write_text("\n".join(["file,predicted", *rows]) + "\n")
     (mine / "clips" / "guesses").mkdir()
     (mine / "clips" / "guesses" / "run.json").write_text("my own run.json\n")
@@ -91,7 +91,7 @@ def world(tmp_path_factory):
             (folder / name).write_text(f"my own {name}\n")
     with pytest.MonkeyPatch.context() as there:
         there.chdir(root)
-        done("features", **SOUNDS, FEATURES="rms zcr")
+        done("features", **GIVEN["features"])
         done("train", **LINEAR)
     for name in KEPT:
         shutil.copytree(root / name, root / "kept" / name)
@@ -112,6 +112,7 @@ def test_no_file_of_the_user_changes(world, monkeypatch, words, option, given):
         shutil.copytree(world / "kept" / name, world / name)
     before = files_of(world / "mine")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    monkeypatch.setattr("featurestack.rooms.answer.choice.TEXTURE", "ridge")  # quick
     answer = command(words, **{option.upper(): PLACES[option]} | given)
     assert answer.status in (0, 1, 2), answer.err
     after = files_of(world / "mine")
