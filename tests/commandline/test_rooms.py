@@ -2,25 +2,25 @@
 
 import json
 import os
-import re
 import shutil
+import sys
 
 import pytest
 
-from tests.golden.commands import ROOT, Answer
+from featurestack.commandline.words import function_of, named
+from tests.golden.commands import ROOT, Answer, done, inside
 from tests.golden.sounds import easy_clips
 from tests.processes import python
+from tests.refusal import refused
 
 
-def test_a_missing_library_is_named_with_what_to_install():
-    code = (
-        "import sys; sys.modules['onnxruntime'] = None;"
-        " from featurestack.commandline.words import function_of, named;"
-        " function_of(named('export'))"
-    )
-    done = python("-c", code, check=False)
-    said = r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"
-    assert re.search(said, done.stderr)
+def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
+    command = named("export")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name in [name for name in sys.modules if ".rooms.onnx." in name]:
+        monkeypatch.delitem(sys.modules, name)
+    with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
+        function_of(command)
 
 
 ENTRY = "[featurestack.rooms]\nwhales = whales:ROOM\n"
@@ -79,8 +79,8 @@ def told(tmp_path_factory):
     for number, (code, entry, _) in enumerate(BROKEN.values()):
         own = code.replace("whales", f"whales{number:02d}")
         write_room(folder, own, entry, f"whales{number:02d}")
-    done = python("-m", "featurestack", "help", "ALL", cwd=folder, check=False)
-    *lines, answer = done.stderr.splitlines()
+    ended = python("-m", "featurestack", "help", "ALL", cwd=folder, check=False)
+    *lines, answer = ended.stderr.splitlines()
     assert "unknown variable" in answer  # the command goes on
     return lines
 
@@ -102,8 +102,8 @@ print(json.dumps([command(words) for words in sys.argv[1:]]))
 def typed(folder, *commands):
     """The answers to commands in this folder, where its modules can be imported."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = python("-c", SESSION, *commands, cwd=folder, environment=environment)
-    return [Answer(*answer) for answer in json.loads(done.stdout)]
+    ended = python("-c", SESSION, *commands, cwd=folder, environment=environment)
+    return [Answer(*answer) for answer in json.loads(ended.stdout)]
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +140,10 @@ def test_another_distributions_additions_work_in_every_command(ocean):
     assert whales.out == "WHALES at 10\n"
 
 
-def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean, tmp_path):
-    gone = shutil.ignore_patterns("*.dist-info")
-    shutil.copytree(ocean[0], tmp_path, dirs_exist_ok=True, ignore=gone)
-    (answer,) = typed(tmp_path, "predict AUDIO=easy RUN=last")
-    assert answer.status == 2 and "unknown model 'small'" in answer.err
+def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean):
+    with inside(ocean[0]):  # these tests know no such room
+        answer = done("predict", 2, AUDIO="easy", RUN="last")
+    assert "unknown model 'small'" in answer.err
 
 
 RAISING = """
