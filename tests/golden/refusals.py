@@ -1,8 +1,7 @@
 """Bad input: the exit status, and words of the message.
 
-A line is `command  NAME=value … -> words that the message must hold`. Sentences may
-                    change; what is named
-(the value given, the nearest name, the way out) may not.
+A line is `command NAME=value … -> words that the message must hold`: the value given,
+the nearest name, the way out.
 """
 
 import json
@@ -21,8 +20,6 @@ features DATASETT=easy -> DATASETT DATASET
 features DATASET=esc5O -> esc5O
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mle -> mle mel
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mel=64 -> n_mel n_mels
-features DATASET=easy.csv AUDIO_DIR=easy DTYPE=float8 -> float8 float16
-features DATASET=easy.csv AUDIO_DIR=easy JOBS=0 -> JOBS 0
 features DATASET=easy.csv AUDIO_DIR=easy COPIES=1 ALTER=ptich -> ptich pitch
 features DATASET=easy.csv AUDIO_DIR=easy DURATION=0.05 FEATURES=mel_delta -> mel_delta
 features DATASET=easy.csv AUDIO_DIR=easy SAMPLE_RATE=8000 FEATURES=cqt -> cqt 4000
@@ -36,7 +33,6 @@ features DATASET=twice.csv AUDIO_DIR=easy -> bell0-A
 features DATASET=bad_fold.csv AUDIO_DIR=easy -> one fold
 features DATASET=hollow -> hollow
 data DATASET=esc50 ARCHIVE=nowhere.zip DATA=fresh -> nowhere.zip
-train DATASET=easy FEATURES=mle -> mle mel
 train DATASET=easy FEATURES=pcen -> pcen features
 train DATASET=easy FEATURES=mel:0-900 -> 900 127
 train DATASET=easy FEATURES='mel mfcc' -> mel+mfcc sweep
@@ -53,11 +49,8 @@ train DATASET=easy AUGMENT=mixpu -> mixpu mixup
 train DATASET=easy AUGMENT=polarity -> polarity
 train DATASET=easy COPIES=5 -> COPIES 5
 train DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
-train DATASET=easy FEATUERS=mel -> FEATUERS FEATURES
 train DATASET=easy FEATURES=mel DATA=fresh -> there are no features fresh
-train DATASET=cut/features FEATURES=mel -> mel
 train DATASET=one_fold/features FEATURES=a -> fold
-sweep DATASET=easy FEATURES='mel mle' -> mle mel
 sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 importance DATASET=easy FEATURES=mel -> mel two
 predict RUN=last RUNS=runs/plain -> AUDIO
@@ -72,7 +65,6 @@ predict RUN=last RUNS=rewritten AUDIO=easy/bell -> last.pt
 predict text.pt AUDIO=easy/bell -> text.pt
 bundle RUN=last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
 remove RUNS=runs/plain -> RUN
-analysis DATASET=easy RUNS=runs/plain FIGUERS=3 -> FIGUERS FIGURES
 """
 
 FAILED = """
