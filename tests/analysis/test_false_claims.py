@@ -36,20 +36,6 @@ def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
     assert found.best["accuracy"] < found.chance == pytest.approx(0.9)
 
 
-@pytest.mark.slow
-def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
-    rng = np.random.default_rng(2)
-    shown = np.mean(
-        [claims(simulated_runs(3, 400, 10, rng, 0.02)).detectable for _ in range(10)]
-    )
-    assert 0.05 < shown < 0.1
-    found = [
-        claims(simulated_runs(3, 400, 10, rng, -shown, different="mel")).worse
-        for _ in range(40)
-    ]
-    assert stats.binomtest(sum(found), 40, 0.8).pvalue > 0.01
-
-
 def test_few_recordings_rarely_claim_a_difference_of_equal_map():
     rng = np.random.default_rng(0)
     said = []

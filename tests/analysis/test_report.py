@@ -218,17 +218,6 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
     )
 
 
-def test_the_headline_says_that_its_only_run_is_older_than_the_clips(
-    workshop, tmp_path
-):
-    former = workshop.table.assign(fold=workshop.table["fold"] % 3 + 1)
-    run = MadeRun(features="mel", model="linear")
-    make_run(tmp_path / "runs", former, run, "tones")
-    shutil.copytree(workshop.root / "data", tmp_path / "data")
-    built = build(workshop.options(**within(tmp_path)))
-    assert "Its clips have changed since." in built.headline
-
-
 def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
     workshop, tmp_path
 ):

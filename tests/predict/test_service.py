@@ -59,12 +59,6 @@ def test_what_is_no_clip_gets_a_sentence(model, sentence):
         model.predict_many([REFUSED[sentence][0]], REFUSED[sentence][1])
 
 
-@pytest.mark.parametrize("device", ["CPU", "cuda:99"])
-def test_a_device_that_is_none_is_refused(sounding, device):
-    with pytest.raises(RequestError, match=f"DEVICE={device}"):
-        fs.Model(sounding, device=device)
-
-
 def test_the_device_may_be_chosen_and_a_model_has_to_be_named(sounding):
     assert fs.Model(sounding, device="auto").predict(TONE, RATE).predicted == "tone"
     with pytest.raises(RequestError, match=r"Model\(None\): expected a bundle's file"):

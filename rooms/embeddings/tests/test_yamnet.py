@@ -103,14 +103,6 @@ def test_a_clips_values_depend_on_no_clip_before(installed):
     np.testing.assert_array_equal(forward, backward[::-1])
 
 
-@pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
-def test_a_card_beside_a_known_network_comes_first(installed):
-    card = {"sample_rate": RATE, "hop": 0.48, "output": "121"}
-    (networks.FOLDER / "yamnet.json").write_text(json.dumps(card))
-    values = compute(LAYERS, clip(1), RATE)
-    np.testing.assert_allclose(values[:, 0], by_hand(clip(1)).mean(axis=0), atol=1e-6)
-
-
 @pytest.fixture
 def address(here):
     """A server that gives yamnet.tflite, and under other names something else."""
@@ -151,21 +143,10 @@ def test_a_file_of_another_checksum_is_not_used(address, monkeypatch):
     assert not list(networks.FOLDER.glob("*yamnet*"))
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "empty", "flipped"])
-def test_a_damaged_file_is_a_sentence(installed, damage):
-    content = bytearray(NETWORK.read_bytes())
-    rng = np.random.default_rng(0)
-    if damage == "flipped":
-        # offsets and lengths of the tables
-        for place in rng.integers(0, 4_000, 40):
-            content[place] ^= 255
-    content = {
-        "cut": content[:100_000],
-        "zeros": bytes(100_000),
-        "text": b"no network",
-        "empty": b"",
-    }.get(damage, content)
-    (networks.FOLDER / "mine.tflite").write_bytes(content)
+@pytest.mark.parametrize("size", [100_000, 0])
+def test_a_file_that_is_cut_off_is_a_sentence(installed, size):
+    content = NETWORK.read_bytes()
+    (networks.FOLDER / "mine.tflite").write_bytes(content[:size])
     (networks.FOLDER / "mine.json").write_text(json.dumps({"sample_rate": RATE}))
     with refused(r"models/mine\.tflite"):
         compute("embedding@model=mine", clip(1), RATE)

@@ -177,12 +177,6 @@ def test_a_cell_with_several_labels_is_an_event_of_each(tmp_path):
     assert read == [("dawn.flac", 1, 2, "cat"), ("dawn.flac", 1, 2, "dog")]
 
 
-def test_an_unquoted_comma_is_named_by_its_line(tmp_path):
-    text = "start,end,label\n0,1,dog, big\n2,3,cat, small\n"
-    with refused(r"dawn\.txt, line 2: the row has 4 cells, the header 3"):
-        events(tmp_path, text)
-
-
 SEASON = (
     "file,start,end,label\ndawn.flac,1,2.5,dog\nnoon.wav,1,2,owl\nnoon.wav,3,4,owl\n"
 )

@@ -1,6 +1,5 @@
 """Tables as programs write them, and broken ones."""
 
-import pandas as pd
 import pytest
 
 from featurestack.features_cache.table import complete
@@ -188,18 +187,3 @@ def test_a_broken_table_gets_one_sentence(tmp_path, text, message):
 def test_one_label_is_no_question(tmp_path):
     with refused("all clips have one label, 'cat'"):
         run_of(tmp_path, GOOD.replace("dog,1", "cat,1").replace("dog,2", "cat,2"))
-
-
-def test_what_is_no_file_is_named(tmp_path):
-    with refused("none.csv cannot be read as a table"):
-        read_tables(tmp_path / "none.csv")
-    with refused("holds no table"):
-        read_tables(tmp_path)
-
-
-def test_a_large_table_keeps_its_numbers(tmp_path):
-    table = pd.DataFrame(
-        {"clip": [f"c{n}" for n in range(500)], "label": ["a", "b"] * 250}
-    )
-    table = table.assign(a=[0.25, 0.5] * 250, b=[0.75, 0.5] * 250)
-    assert (read(tmp_path, table.to_csv()).scores == table[["a", "b"]]).all(axis=None)
