@@ -8,7 +8,6 @@ Two spellings mean the same: `FOLDS="1 3"` and `--folds 1 3`.
 
 import dataclasses
 import re
-import shlex
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -175,7 +174,7 @@ class Options:
         values = {
             name: text
             if isinstance(text, tuple)
-            else _value(name, text, *kind_of(known[name]))
+            else value_of(name, text, *kind_of(known[name]))
             for name, text in given.items()
         }
         return cls(**values)
@@ -204,36 +203,13 @@ class Extensible(Options):
         return dataclasses.replace(super().build(own), of_rooms=tuple(of_rooms))
 
 
-def from_values(kind: type[T], values: Mapping[str, object]) -> T:
-    """The options from Python values: texts are read as on the command line; items of a
-    list stay whole, also with blanks.
-
-    >>> from_values(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset
-    'my sounds'
-    """
-    known = every_field(kind)
-    given: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            given[name] = written(value)
-            continue
-        words = [str(item) for item in value]
-        item, several, _ = kind_of(known[name])
-        if several:
-            given[name] = tuple(_value(name, word, item) for word in words)
-        else:  # a list in a text, as a shell has it
-            quoted = [shlex.quote(word) if " " in word else word for word in words]
-            given[name] = " ".join(quoted)
-    return kind.build(given)
-
-
-def _value(
+def value_of(
     name: str, text: str, kind: Any, several: bool = False, optional: bool = False
 ) -> Any:
     """The value of this text; RequestError if it has another type."""
     if several:
         words = text.replace(",", " ") if kind in (int, float) else text
-        return tuple(_value(name, word, kind) for word in words.split())
+        return tuple(value_of(name, word, kind) for word in words.split())
     if optional and text == "None":
         return None
     try:

@@ -11,8 +11,9 @@ import functools
 import inspect
 import io
 import itertools
+import shlex
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from inspect import Parameter
 from pathlib import Path
@@ -27,7 +28,9 @@ from featurestack.commandline.options import (
     Options,
     every_field,
     fields,
-    from_values,
+    kind_of,
+    value_of,
+    written,
 )
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import silenced
@@ -66,6 +69,29 @@ def parameters(known: "Mapping[str, dataclasses.Field[Any]]") -> dict[str, Param
         )
         for name, field in known.items()
     }
+
+
+def from_values(kind: type[T], values: Mapping[str, object]) -> T:
+    """The options from Python values: texts are read as on the command line; items of a
+    list stay whole, also with blanks.
+
+    >>> from_values(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset
+    'my sounds'
+    """
+    known = every_field(kind)
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            given[name] = written(value)
+            continue
+        words = [str(item) for item in value]
+        item, several, _ = kind_of(known[name])
+        if several:
+            given[name] = tuple(value_of(name, word, item) for word in words)
+        else:  # a list in a text, as a shell has it
+            quoted = [shlex.quote(word) if " " in word else word for word in words]
+            given[name] = " ".join(quoted)
+    return kind.build(given)
 
 
 def takes(

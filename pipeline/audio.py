@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import progress
-from featurestack.storage.decoder_messages import decoder_messages
+from featurestack.storage.system import decoding
 
 Samples = NDArray[np.float32]
 
@@ -99,7 +99,7 @@ class OpenFile(soundfile.SoundFile):
         """Open a path or an open file; `path` is its name in `damaged`."""
         self.path = path
         self.sought = False
-        with decoder_messages.kept():
+        with decoding(self.path):
             super().__init__(file)
 
     def seekable(self) -> bool:
@@ -107,11 +107,11 @@ class OpenFile(soundfile.SoundFile):
 
     def seek(self, frames: int, whence: int = io.SEEK_SET) -> int:
         self.sought = True
-        with decoder_messages.kept():
+        with decoding(self.path):
             return super().seek(frames, whence)
 
     def read(self, *args: Any, **options: Any) -> Any:
-        with decoder_messages.kept() as errors:
+        with decoding(self.path) as errors:
             block = super().read(*args, **options)
         # after a seek a frame may lack data of the frames before it
         if errors and not self.sought:

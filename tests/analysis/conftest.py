@@ -14,8 +14,8 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
-from featurestack.commandline.options import from_values
 from featurestack.features_cache import external
+from featurestack.interface import from_values
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from scipy.special import expit
 
-from featurestack.commandline.options import from_values
+from featurestack.interface import from_values
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.commandline.options import from_values
+from featurestack.interface import from_values
 from featurestack.predict.command import predict_audio
 from featurestack.predict.make_bundle import refit
 from featurestack.predict.options import PredictOptions, VerifyOptions
