@@ -18,8 +18,7 @@ from markupsafe import Markup, escape
 
 from featurestack.analysis.sentences import (
     SENTENCES,
-    listed,
-    result,
+    leads_of,
     unsigned,
 )
 from featurestack.analysis.tables import format_p, latex_text
@@ -81,7 +80,7 @@ def environment() -> Templates:
         "plural": quantities.counted,
         "several": quantities.plural,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
-        "listed": listed,
+        "listed": quantities.listed,
         "slug": slug,
         "command": make_command,
         "breakable": breakable,
@@ -93,7 +92,7 @@ def environment() -> Templates:
         "say": say,
         "known": pd.notna,
         "imprint": imprint,
-        "leads_of": result.leads_of,
+        "leads_of": leads_of,
         "FIRST_ROWS": FIRST_ROWS,
     }
     compact = {"ensure_ascii": False, "separators": (",", ":")}

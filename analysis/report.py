@@ -38,6 +38,7 @@ from featurestack.analysis.runs import (
 from featurestack.analysis.sections import PageInputs, Section, page_sections, run_facts
 from featurestack.analysis.tables import settings
 from featurestack.commandline.errors import make_command
+from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
@@ -251,7 +252,7 @@ def write_page(
     )
     own.write({PAGE: html})
     remarks = [warning.sentence(found) for warning in found.warnings]
-    remarks += [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
+    remarks += [f"{listed(runs)}: {text}" for text, runs in reasons.items()]
     return Built(
         page=job.folder / PAGE,
         headline=printed_headline(found),

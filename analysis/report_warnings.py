@@ -12,8 +12,13 @@ from typing import Self
 
 from featurestack.analysis.findings import WARNINGS, Findings, ReportWarning
 from featurestack.analysis.runs import Run, added_clips
-from featurestack.analysis.sentences import is_or_are, listed
-from featurestack.commandline.quantities import counted, percent, plural
+from featurestack.commandline.quantities import (
+    counted,
+    is_or_are,
+    listed,
+    percent,
+    plural,
+)
 from featurestack.features_cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.side_files import WHOLE, failed_clips

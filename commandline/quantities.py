@@ -10,6 +10,7 @@ from typing import TypeVar
 Number = TypeVar("Number", int, float)
 
 EXACT_DIGITS = 9  # decimals that are meant; further ones are the binary form
+NAMED = 3  # names in a list before "and 6 more"
 MOST_DIGITS = 15  # longest whole number that somebody means
 DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -65,6 +66,21 @@ def plural(noun: str) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and its noun: `1 clip`, `2,000 clips`, `3 classes`."""
     return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def either(names: Sequence[str]) -> str:
+    """`a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def listed(names: Sequence[str]) -> str:
+    """`mel, mfcc, cqt and 3 more`; all if only one would be left out."""
+    many = len(names) > NAMED + 1
+    return either([*names[:NAMED], f"{len(names) - NAMED} more"] if many else names)
+
+
+def is_or_are(number: float) -> str:
+    return "is" if number == 1 else "are"
 
 
 def first_names(names: Sequence[str], most: int) -> list[str]:

@@ -1,23 +1,46 @@
 """Sentences of a report, by subject: typed functions that take facts and return plain
-text, which the page, the terminal and the LaTeX document share.
+text, which the page, the terminal and the LaTeX document share. Here are the headline,
+the sentences of the first screen, and how the numbers were computed.
 
 `page.say` finds them by name; templates place them. A sentence that is not needed is
 empty. Modules on what few reports have are loaded when one of their sentences is said.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from featurestack.analysis.findings import Findings
+import pandas as pd
+
+from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.ranking import Ranking
-from featurestack.commandline.quantities import counted, points
+from featurestack.analysis.report_warnings import SplitByClip
+from featurestack.commandline.quantities import (
+    counted,
+    is_or_are,
+    listed,
+    percent,
+    plural,
+    points,
+    rounded,
+)
 from featurestack.commandline.registry import Registry
+from featurestack.scores.ranking_metric import ACCURACY
 
 SENTENCES: Registry[Callable[..., str]] = Registry(
     "sentence",
     others=["featurestack.analysis.sentences.comparison"],
 )
-NAMED = 3  # names in a list before "and 6 more"
+# heading on the first screen -> the sentence's name
+LEADS = {
+    "Which features?": "features",
+    "How sure?": "sure",
+    "Why combine?": "combine",
+    "Which classes fail?": "classes",
+    "Enough data?": "enough",
+}
+OF_ONE = ("sure", "classes")  # the others compare runs
 
 
 def sentence(function: Callable[..., str]) -> Callable[..., str]:
@@ -58,16 +81,357 @@ def unsigned(value: float) -> str:
     return points(value).removeprefix("+")
 
 
-def either(names: Sequence[str]) -> str:
-    """`a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+def leads_of(f: Findings) -> dict[str, str]:
+    """LEADS of these runs: a single one has those of OF_ONE."""
+    if len(f.rows) > 1:
+        return LEADS
+    return {heading: name for heading, name in LEADS.items() if name in OF_ONE}
 
 
-def listed(names: Sequence[str]) -> str:
-    """`mel, mfcc, cqt and 3 more`; all if only one would be left out."""
-    many = len(names) > NAMED + 1
-    return either([*names[:NAMED], f"{len(names) - NAMED} more"] if many else names)
+@sentence
+def verdict(f: Findings, row: Row) -> str:
+    """The verdict on a run, as a table shows it."""
+    text: str = row["verdict"]
+    if text == "not compared":
+        few = f"not compared: too few {plural(f.group)}"
+        reasons = {"few recordings": few, "alone": "nothing to compare with"}
+        return reasons.get(row["reason"], text)
+    return "best, tied" if text == "best" and f.tied else text
 
 
-def is_or_are(number: float) -> str:
-    return "is" if number == 1 else "are"
+@sentence
+def headline(f: Findings) -> str:
+    """The advice: a model, its score, how sure that is, and the points that a split by
+    clip hides; or why nothing can be said.
+    """
+    if f.state == "none":
+        # the cache is damaged alone, and its line says so
+        damaged = {p.run for p in f.problems if p.kind == "damaged"} - {"cache"}
+        if not damaged:
+            return "No run has been trained yet."
+        are = is_or_are(len(damaged))
+        return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
+    best, main = best_of(f), ranking_of(f)
+    if f.state == "untested":
+        text = f"{no_verdict(f)}. {best['label']} has the highest {f.score}."
+    elif f.state == "chance":
+        text = (
+            f"No configuration is clearly better than chance, {chance_of(main)}."
+            f" {best['label']} has the highest {f.score}."
+        )
+    else:
+        text = advice(f)
+    if best["run"] in f.outdated:
+        text += " Its clips have changed since."
+    warning = f.warning(SplitByClip)
+    if warning and f.state != "chance":
+        text += f" But {warning.in_headline}."
+    return text
+
+
+def no_verdict(f: Findings) -> str:
+    """Why runs are not tested."""
+    if not ranking_of(f).composed_from:
+        return f"Too few {plural(f.group)} for a verdict"
+    return "No verdict, because the features were composed on these test folds"
+
+
+def chance_of(main: Ranking) -> str:
+    """`10.0 %`; of uneven classes `50.0 % balanced`."""
+    chance = percent(main.against_chance.chance)
+    return f"{chance} % balanced" if main.uneven else f"{chance} %"
+
+
+def advice(f: Findings) -> str:
+    """`Use mel with linear. 95 of 100 test clips are right (95 % interval 89 to 98).`
+
+    A single run is one configuration so far.
+    """
+    best = best_of(f)
+    alone = f.state == "one" and not f.choice
+    text = f"{'One configuration so far: ' if alone else 'Use '}{to_use(f)}."
+    sure = f"too few {plural(f.group)} for an interval"
+    if pd.notna(best["accuracy_low"]):
+        low, high = best["accuracy_low"], best["accuracy_high"]
+        sure = f"95 % interval {of_hundred(low)} to {of_hundred(high)}"
+    text += f" {reached(f)} ({sure})."
+    if f.choice and len({*f.choice.sets}) > 1:
+        text += " The folds chose different features: others may do as well."
+    if len(f.tied) == 1:
+        text += f" Tied with {f.tied[0]['label']}."
+    elif f.tied:
+        text += f" Tied with {len(f.tied)} others."
+    return text
+
+
+def to_use(f: Findings) -> str:
+    """The features and the model to use: of a choice those of all folds together."""
+    main = ranking_of(f)
+    if f.choice:
+        return f"{f.choice.recommended} with {f.choice.recommended_model}"
+    if main.best.trained:
+        return f"{main.best.features} with {main.setting_of(main.best)}"
+    label: str = best_of(f)["label"]
+    return label
+
+
+def reached(f: Findings) -> str:
+    """The best score: of new clips, unless the highest of several scores was taken."""
+    number = of_hundred(best_of(f)["accuracy"])
+    new = f.choice is not None or len(f.rows) == 1
+    if f.score == ACCURACY.title and new:
+        return f"About {number} of 100 new clips will be right"
+    if f.score == ACCURACY.title:
+        return f"{number} of 100 test clips are right"
+    if new:
+        return f"Its {f.score} on new clips will be about {number} %"
+    return f"Its {f.score} is {number} %"
+
+
+def of_hundred(share: float) -> str:
+    """A share in whole percent, with a decimal next to 0 and 100."""
+    whole = 0.01 <= share <= 0.99 or percent(share) in ("0.0", "100.0")
+    return percent(share, 0 if whole else 1)
+
+
+def balanced(f: Findings) -> str:
+    """The balanced accuracy of the best run if the classes are uneven."""
+    if not ranking_of(f).uneven:
+        return ""
+    return f", {percent(best_of(f)['balanced_accuracy'])} % balanced"
+
+
+@sentence
+def score(f: Findings) -> str:
+    """The best run's score and what a reader needs beside it: `84.0 % accuracy (95 % CI
+    82.0 to 86.1, SD over folds 1.2; 5 folds, 1 seed; each fold tested, trained on the
+    others)`.
+    """
+    if f.best is None:
+        return ""
+    best, main = f.best, ranking_of(f)
+    text = f"no interval, too few {plural(f.group)}"
+    if pd.notna(best["accuracy_low"]):
+        low, high = percent(best["accuracy_low"]), percent(best["accuracy_high"])
+        text = f"95 % CI {low} to {high}"
+    if pd.notna(best["accuracy_sd"]):
+        text += f", SD over folds {percent(best['accuracy_sd'])}"
+    text += f"; {folds(f)}"
+    if not best["exact"]:
+        text += f", {counted(best['seeds'], 'seed')}"
+    if main.best.config.synthetic:
+        text += ", synthetic data"
+    reached = f"{percent(best['accuracy'])} % {f.score}{balanced(f)}"
+    return f"{reached} ({text}; {main.best.protocol})"
+
+
+@sentence
+def sure(f: Findings) -> str:
+    """The certainty of the headline."""
+    if f.main is None:
+        return ""
+    text = ""
+    if len(f.rows) > 1 and f.main.best.missing_folds:
+        text = f"Compared on {folds(f)}, which all of these have finished. "
+    best = best_of(f)
+    if f.main.composed_from:
+        return (
+            f"{text}No test here corrects for the choice from {f.main.composed_from}"
+            " feature sets."
+        )
+    if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):
+        clips = counted(len(f.main.best.clip_ids), "test clip")
+        return (
+            f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and clips of"
+            f" one {f.group} are not independent. A verdict needs at least"
+            f" {f.recordings_needed} {plural(f.group)}."
+        )
+    if f.state == "one":
+        return text + sure_of_one(f)
+    if f.state == "chance":
+        return (
+            f"{text}{by_metric('chance', f)}. The best configuration is not clearly"
+            " better, and a small gain cannot be excluded."
+        )
+    return text + SENTENCES["sure_of_several"](f)
+
+
+def sure_of_one(f: Findings) -> str:
+    """The score of the only configuration, and whether it is above chance."""
+    main = ranking_of(f)
+    text = ""
+    if f.choice:
+        names = counted(len(f.choice.candidates), "feature")
+        text = f"Chosen from {names} without the clips that test them. "
+    against = main.against_chance
+    reached = f", {percent(against.reached)} %," if main.uneven else ""
+    if main.testable:
+        text += (
+            f"The {against.score}{reached} is {'' if against.clear else 'not '}clearly"
+            f" better than chance, {percent(against.chance)} %."
+        )
+    else:
+        text += (
+            f"{counted(f.recordings, f.unit)} {is_or_are(f.recordings)} too few to say"
+            f" whether the {against.score}{reached} is better than chance,"
+            f" {percent(against.chance)} %: {f.recordings_needed} are needed."
+        )
+    if not f.others and not f.choice:
+        text += " It is the only configuration, so there is nothing to compare it with."
+    return text
+
+
+@sentence
+def classes(f: Findings) -> str:
+    """The classes that fail most."""
+    return by_metric("classes", f) if f.main else ""
+
+
+@sentence
+def classes_accuracy(f: Findings) -> str:
+    if not f.hardest:
+        return ""
+    if f.hardest[0]["recall"] == 1:
+        return "Every test clip of every class is predicted correctly."
+    failing = [row for row in f.hardest if row["recall"] != 1]
+    failing.sort(key=itemgetter("recall"))
+    texts = [
+        f"{listed([row['class'] for row in rows])} ({percent(recall)} %)"
+        for recall, rows in groupby(failing, itemgetter("recall"))
+    ]
+    return f"Lowest recall: {', '.join(texts)}."
+
+
+@sentence
+def chance_accuracy(f: Findings) -> str:
+    chance = percent(f.chance)
+    text = f"Always predicting the commonest class is right for {chance} % of the clips"
+    main = ranking_of(f)
+    if main.uneven:
+        constant = percent(main.against_chance.chance)
+        text += f" and has a balanced accuracy of {constant} %"
+    return text
+
+
+@sentence
+def classes_map(f: Findings) -> str:
+    texts = [
+        f"{row['class']} ({percent(row['average_precision'])} %, prevalence"
+        f" {percent(row['prevalence'])} %)"
+        for row in f.hardest[:3]
+        if row["average_precision"] != 1
+    ]
+    text = "Every class has an average precision of 100 %."
+    if texts or not f.hardest:
+        text = f"Lowest average precision: {', '.join(texts)}."
+    run = ranking_of(f).best
+    absent = len(run.classes) - int(run.labels.any(axis=0).sum())
+    if absent:
+        are = is_or_are(absent)
+        text += f" {counted(absent, 'class')} without a test clip {are} left out."
+    return text
+
+
+@sentence
+def chance_map(f: Findings) -> str:
+    chance = percent(f.chance)
+    return f"A random order of each fold's clips has a mAP of {chance} % on average"
+
+
+# ---- how the numbers were computed, and media
+
+
+@sentence
+def method(f: Findings) -> str:
+    """The meaning of the score, its interval, and chance."""
+    return by_metric("method", f)
+
+
+@sentence
+def method_accuracy(f: Findings) -> str:
+    what = "Accuracy is the share of test clips that are predicted correctly"
+    if len(ranking_of(f).folds) > 1:
+        what += f", over {folds(f)}; SD is the standard deviation over the folds"
+    text = (
+        f"{what}. Seeds are averaged."
+        " The 95 % interval is Wilson’s with the standard error of a bootstrap"
+        f" over {counted(f.recordings, f.unit)}; it does not"
+        f" include the variation between trainings. {grouped(f)} Chance,"
+        f" {percent(f.chance)} %, is the share of the commonest class."
+    )
+    main = ranking_of(f)
+    if main.uneven:
+        text += (
+            " The classes are uneven, so the balanced accuracy is compared with chance:"
+            f" every constant prediction has {percent(main.against_chance.chance)} % of"
+            " it."
+        )
+    return text
+
+
+@sentence
+def method_map(f: Findings) -> str:
+    from featurestack.scores.mean_average_precision import perfect_score
+
+    main = ranking_of(f)
+    text = (
+        "mAP is the mean over the classes of average precision; clips of all folds are"
+        " ordered by their rank within the fold, because the models of two folds are"
+        " calibrated apart. The mAP of several seeds is their mean. SD is that of the"
+        " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
+        f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
+        f" by jackknife values of mAP by {f.unit}. F1 is at thresholds fitted on the"
+        f" other folds. {grouped(f)}"
+        f" Chance, {percent(f.chance)} %, is what a random order of each fold's clips"
+        " gets on average."
+    )
+    perfect = perfect_score(main.best)
+    if perfect < 0.9995:
+        text += (
+            f" A perfect order would get {percent(perfect)} % in this way, because"
+            " the folds differ in their prevalence."
+        )
+    return text
+
+
+def grouped(f: Findings) -> str:
+    """Says that no group is on both sides of a split."""
+    if tables := [run.name for run in ranking_of(f).runs if run.foreign]:
+        which = f"which {plural(f.group)} {listed(tables)} was trained on"
+        return f"The tables of predictions do not say {which}."
+    known = "" if f.groups else ", as the dataset groups them,"
+    return f"Clips of one {f.group}{known} are never in both training and test."
+
+
+@sentence
+def calibrated(f: Findings) -> str:
+    """The calibration of the best run's probabilities."""
+    if f.best is None:
+        return ""
+    error, least = f.best["calibration_error"], f.best["calibration_floor"]
+    text = (
+        "The expected calibration error of the best configuration, over all folds, is"
+        f" {rounded(error)}; a perfectly calibrated one would have about"
+        f" {rounded(least)}"
+    )
+    text += ", so no miscalibration can be shown." if error <= least else "."
+    return text
+
+
+@sentence
+def media(wrong: int, embedded: int, total: int, linked: int) -> str:
+    """The number of clips whose audio the page holds.
+
+    wrong, embedded  clips that some run predicted wrongly, and how many the page holds
+    total, linked    clips that it holds, and clips that are links to files
+    """
+    if not total and not linked:
+        return (
+            "The clips’ audio files are not on this machine, so there are no players."
+        )
+    if not wrong:
+        return "Every run predicted every clip correctly."
+    return (
+        f"The page contains the audio of {embedded:,} of the {wrong:,} clips that some"
+        " run predicted wrongly; others play where the page was made."
+    )

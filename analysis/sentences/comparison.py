@@ -17,6 +17,7 @@ def interval(f: Findings, low: float, high: float) -> str:
     return f" ({points(low)} to {points(high)})"
 
 
+@sentence
 def sure_of_several(f: Findings) -> str:
     """The comparison of the best configuration with the others."""
     if f.state == "tie":

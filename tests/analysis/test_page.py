@@ -25,7 +25,7 @@ from featurestack.analysis.report_warnings import (
     UnequalRecordings,
 )
 from featurestack.analysis.runs import Problem, Results
-from featurestack.analysis.sentences.result import LEADS
+from featurestack.analysis.sentences import LEADS
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 GOLDEN = Path(__file__).with_name("words.txt")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from featurestack.analysis.report_warnings import Artefacts
-from featurestack.analysis.sentences.result import media, of_hundred
+from featurestack.analysis.sentences import media, of_hundred
 
 
 def test_media_that_are_elsewhere_are_said():
