@@ -8,6 +8,7 @@ Two spellings mean the same: `FOLDS="1 3"` and `--folds 1 3`.
 
 import dataclasses
 import re
+import shlex
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
