@@ -78,14 +78,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             f"{SWEEP} RETRAIN=1 FEATURES='mel+mfcc mel' MODEL=resnet18 SEED='0 1'",
             outdated={"mel+mfcc-resnet18", "mel-resnet18"},
         ),
-        case(
-            "one that is tried with other frames is not tried again",
-            of_sets(mel=0.5),
-            "combine",
-            f"{SWEEP} FEATURES='rms@hop_length=192 mel+rms@hop_length=192'"
-            " MODEL=resnet18",
-            frames={"mel": 9, "mel@hop_length=192": 9, "rms@hop_length=192": 9},
-        ),
     ],
 )
 def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):

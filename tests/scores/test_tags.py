@@ -103,18 +103,6 @@ def test_scores_without_a_recording_are_those_of_the_other_clips(
         assert row == pytest.approx(plain, nan_ok=True, abs=1e-12)
 
 
-def test_the_jackknife_and_the_bootstrap_have_nearly_the_same_interval(monkeypatch):
-    target, scores = drawn(3, clips=2000)
-    seeds = [(target, scores, np.arange(2000) // 3)] * 2
-    drawn_interval = tags.precision_of_seeds(seeds)
-    monkeypatch.setattr(tags, "MOST_COUNTS", 0)
-    interval = tags.precision_of_seeds(seeds)
-    assert interval[:, 0].tolist() == drawn_interval[:, 0].tolist()
-    width = interval[:, 2] - interval[:, 1]
-    expected = drawn_interval[:, 2] - drawn_interval[:, 1]
-    assert width == pytest.approx(expected, rel=0.1)
-
-
 def test_the_score_of_several_seeds_is_the_mean_of_theirs_and_its_interval_holds_it():
     """Averaged ranks are better than those of any seed."""
     rng = np.random.default_rng(0)

@@ -90,17 +90,6 @@ def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder):
     assert stereo["mel"].audio_channel == 2 and stereo["mel"].key != mono["mel"].key
 
 
-def test_the_mean_is_no_setting_of_index_feature_or_run(folder, trained):
-    mono = cache(folder, "mono")
-    assert "audio_channel" not in mono.settings | mono["mel"].parameters
-    written = {
-        name: json.loads((of.path / "run.json").read_text())
-        for name, of in trained.items()
-    }
-    assert written["mono"]["audio_channel"] == 0
-    assert written["stereo"]["audio_channel"] == 2
-
-
 def test_check_listens_to_the_channel(folder, capsys):
     for channel, silent in ((2, False), (0, True)):
         command = FeaturesCommand(
@@ -193,11 +182,3 @@ def test_a_bundle_and_a_model_take_the_channel_of_their_run(folder, trained, cap
     assert model.predict(both(y), RATE) == model.predict(y, RATE)
     with refused(r"samples of shape \(1, 16000\) have no channel 2"):
         model.predict(y[None], RATE)
-
-
-def test_read_takes_a_channel(folder):
-    file = folder / "stereo" / "tone" / "tone-0.wav"
-    right = fs.read(file, RATE, channel=2)
-    assert np.array_equal(right.y, sound("tone", 0))
-    padded = fs.read(file, RATE, 2.0, channel=2)
-    assert np.array_equal(padded.y[:RATE], right.y) and not padded.y[RATE:].any()

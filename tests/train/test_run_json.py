@@ -1,4 +1,4 @@
-"""run.json of every kind of run: each key, nested ones too, is refused by name if it is
+"""run.json: each key, nested ones too, is refused by name if it is
 wrong or missing.
 """
 
@@ -7,8 +7,6 @@ import json
 import re
 from dataclasses import asdict
 
-import numpy as np
-import pytest
 from torch import nn
 
 from featurestack.analysis.runs import load_runs
@@ -16,17 +14,12 @@ from featurestack.results.config import RunConfig, read_config
 from featurestack.results.run_folder import RunFolder
 from featurestack.train import run_json
 from featurestack.train.compute import Compute
-from featurestack.train.own_loop import OwnRun
 from featurestack.train.plan import make_plan
 from featurestack.train.run import execute as train
 from tests.golden.commands import done
 from tests.refusal import refused
 from tests.train.little import change, execute
 
-KINDS = {
-    "validation": {"val": "group"},
-    "brought": {"features": "embedding", "model": "linear"},
-}
 # their keys are names of features, libraries or ways to compute
 FREE = ("cache", "versions", "channels.parameters")
 WRONG = {  # type -> values of other types
@@ -62,21 +55,10 @@ def changed(content, place, *value):
     return content
 
 
-@pytest.fixture(params=[*KINDS, "own loop"])
-def content(request, options):
-    """The parsed run.json of a finished run."""
-    if request.param == "own loop":
-        run = OwnRun("mine", options)
-        folder = run.write(1, np.full((len(run.clips(1, "test")), 4), 0.25))
-    else:
-        folder = execute(options, **{"folds": (1,), "epochs": 1} | KINDS[request.param])
-    content = json.loads((folder.path / "run.json").read_text())
+def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
+    content = json.loads((trained.path / "run.json").read_text())
     known = asdict(read_config(content, RunConfig, "run.json"))
     assert json.loads(json.dumps(known)) == content
-    return content
-
-
-def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(content):
     tried = 0
     for place in places(content):
         name = ".".join(key for key in place if isinstance(key, str))

@@ -5,12 +5,8 @@ in training stays.
 import io
 import shutil
 
-import pytest
-
-from featurestack.results import folders
 from featurestack.results.folders import find
 from featurestack.results.run_folder import configuration_score
-from featurestack.storage import files
 from featurestack.storage.files import Lock
 from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.runs import list_runs, remove_runs
@@ -70,32 +66,3 @@ def test_a_folder_that_a_room_fills_is_listed_and_removed(
     assert remove_runs(RemoveOptions(runs=runs, run="importance")) == 0
     assert [*importance.iterdir()] == [importance / "mine.txt"]
     assert find(runs) == [finished]
-
-
-@pytest.fixture
-def unreadable(finished, monkeypatch):
-    """Three runs beside `finished`: one that another user may not read, one whose
-    run.json is damaged, and one without a finished fold.
-    """
-    folder = finished.path.parent
-    closed, damaged, begun = (folder / name for name in ("closed", "damaged", "begun"))
-    for place in (closed, damaged, begun):
-        shutil.copytree(finished.path, place)
-    (damaged / "run.json").write_text('{"dataset": "li')
-    for file in begun.glob("fold*/predictions.csv"):
-        file.unlink()
-    for module in (files, folders):
-        monkeypatch.setattr(module, "may_read", lambda place: place != closed)
-    return folder
-
-
-def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
-    finished, unreadable, capsys
-):
-    assert list_runs(ListOptions(runs=str(unreadable.parent))) == 1
-    printed = capsys.readouterr()
-    assert f"{unreadable}/closed may not be read: change its perm" in printed.err
-    assert "damaged/run.json cannot be read" in printed.err
-    assert "train this run again" in printed.err
-    assert "begun" not in printed.err and "begun" in printed.out
-    assert finished.name in printed.out

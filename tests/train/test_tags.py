@@ -43,7 +43,6 @@ def finished(options):
     "changes",
     [
         {"model": "linear"},
-        {"model": "ridge"},
         {"model": "ridge", "balance": "loss"},
         {"model": "texturenet"},
         {"augment": "mixup=0.4", "balance": "loss", "val": "group"},

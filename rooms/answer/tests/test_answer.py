@@ -20,7 +20,6 @@ from featurestack.features_cache import external
 from featurestack.rooms.answer.answer import find_answer, make_answer
 from featurestack.rooms.answer.choice import Scores
 from featurestack.rooms.answer.options import AnswerOptions
-from featurestack.rooms.answer.section import surer
 from featurestack.rooms.events.dataset import make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
@@ -238,22 +237,3 @@ def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypa
         made.writestr("a/x.wav", "")
     with pytest.raises(RequestError, match="unpack it"):
         find_answer(AnswerOptions(dataset="x.zip"))
-
-
-def test_the_pattern_that_the_names_propose_stands_beside_what_makes_surer():
-    """Recordings of two clips each, in ESC-50's names."""
-    names = [f"1-{100 + n // 2}-{'AB'[n % 2]}-{n // 8}" for n in range(24)]
-    table = pd.DataFrame({"clip_id": names, "path": [f"{name}.wav" for name in names]})
-    table = table.assign(label=[name[-1] for name in names], group=names, copy_of="")
-    cache = SimpleNamespace(
-        clips=table,
-        features=["rms"],
-        groups="",
-        sample_rate=8000,
-        readable=lambda _: np.full(24, True),
-    )
-    assert r"name it with GROUP='^\d+[-_](.*)[-_][A-Z][-_]\d+$'" in surer(
-        ["rms"], cache
-    )
-    cache.clips = table.assign(path=[f"{name * 2}.wav" for name in names])
-    assert "name it with GROUP=." in surer(["rms"], cache)

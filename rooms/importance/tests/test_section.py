@@ -28,22 +28,6 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     )
 
 
-def loss(feature, mean, low, high):
-    row = {"feature": feature, "mean": mean, "low": low, "high": high}
-    return row | {"significant": low > 0}
-
-
-def test_clear_losses_are_named_the_largest_first():
-    rows = [loss("rms", 0.02, 0.01, 0.03), loss("mel", 0.143, 0.111, 0.175)]
-    said = section.lost_by_feature([*rows, loss("zcr", 0.0, -0.01, 0.01)])
-    assert said == (
-        "Without mel 14.3 points are lost (11.1 to 17.5), without rms 2.0 points are"
-        " lost (1.0 to 3.0); without one of the others no loss is clear."
-    )
-    none = section.lost_by_feature([loss("zcr", 0.0, -0.01, 0.01)])
-    assert none == "Without any one of them no loss is clear."
-
-
 def test_other_clips_than_those_of_the_runs_are_said():
     measured = SimpleNamespace(
         features=("mel", "mfcc"), clips=2, tested=digest(["a", "b"])

@@ -1,17 +1,14 @@
 """The bibliography: one entry per paper, each with its facts, and CITATION.cff."""
 
 import re
-from pathlib import Path
 
 import pytest
-import yaml
 
 from featurestack import __version__
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_inputs import files_of_report
 from featurestack.rooms.paper import latex
 from tests.analysis.made_runs import of_sets
-from tests.golden.commands import ROOT
 
 NEEDED = {"author", "title", "year"}
 
@@ -57,13 +54,3 @@ def test_a_document_has_what_it_cites(made, tmp_path, dataset):
     assert ("piczak2015esc" in cited) == (dataset == "esc10")
     (title,) = re.findall(r"\\title\{(.*)\}", text)
     assert dataset not in title and ("ESC-10" in title) == (dataset == "esc10")
-
-
-def test_citation_cff_has_what_the_format_asks_for():
-    content = yaml.safe_load(Path(ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert content["cff-version"] == "1.2.0" and content["type"] == "software"
-    assert all(isinstance(content[name], str) for name in ("title", "message"))
-    assert content["version"] == __version__
-    for author in content["authors"]:
-        assert author.keys() <= {"name", "family-names", "given-names", "orcid"}
-    assert str(content["repository-code"]).startswith("https://")
