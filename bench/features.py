@@ -43,7 +43,6 @@ ONE_THREAD = (
     "NUMBA_NUM_THREADS",
 )
 SHARED = "librosa, one shared spectrogram"
-CALLS = "librosa, call by call"
 AUDIOFLUX = "audioFlux"
 # not librosa's; `embedding` needs a network
 NOT_LIBROSA = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc", "embedding"}
@@ -184,8 +183,6 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
         "librosa" + WITH_FILES: (plain_with_files, librosas),
         SHARED: (shared, TRIPLE),
         SHARED + WITH_FILES: (shared_with_files, TRIPLE),
-        CALLS: (plain, TRIPLE),
-        CALLS + WITH_FILES: (plain_with_files, TRIPLE),
     }
     if find_spec("audioflux"):
         ways[AUDIOFLUX] = audioflux, TRIPLE
@@ -219,7 +216,6 @@ def comparison(measured: dict[str, Times]) -> pd.DataFrame:
     # the row's name, what is computed, against what, way, ours
     ways = [
         ("shared", TOGETHER, SHARED, SHARED, "ours, the three"),
-        ("calls", TOGETHER, CALLS, CALLS, "ours, the three"),
         (
             "audioflux",
             TOGETHER,
