@@ -128,7 +128,7 @@ def processor() -> str:
     model = sys.platform
     if Path("/proc/cpuinfo").exists():
         told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        model = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)[1]
+        model, *_ = re.findall(r"^model name\s*: (.*)$", told, re.MULTILINE)
     return f"{model}, {os.cpu_count()} cores"
 
 
@@ -227,7 +227,7 @@ def _table(block: str) -> Fill:
     file, or of those that the block names.
     """
     head, *template = block.splitlines()
-    name, keys = re.fullmatch(r"table (\w+)(?:\[(.+)\])?", head).groups()
+    ((name, keys),) = re.findall(r"^table (\w+)(?:\[(.+)\])?$", head)
     shown = keys.split("; ") if keys else list(read(name))
     rows = [_row(name, key) for key in shown]
     pattern, lines = [], []
@@ -240,8 +240,8 @@ def _table(block: str) -> Fill:
         pattern.append(f"(?:^(?!```){form}\n)*?")
         for row in rows:
             if line.startswith("|"):
-                made = [filled(cell.strip(), row) for cell in line[1:-1].split("|")]
-                lines.append(f"| {' | '.join(made)} |")
+                cells = [filled(cell.strip(), row) for cell in line[1:-1].split("|")]
+                lines.append(f"| {' | '.join(cells)} |")
             else:
                 lines.append(filled(line, row))
     made = "\n".join(lines) + "\n"
