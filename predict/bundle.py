@@ -143,18 +143,12 @@ class RunModel:
         self.fold_numbers: tuple[int, ...] = tuple(bundle.folds)
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
-            try:
-                self.folds[fold] = self.restore(state, f"fold {fold}")
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise RequestError(
-                    f"fold {fold} is malformed ({error}): make it again"
-                ) from None
+            self.folds[fold] = self.restore(state, f"fold {fold}")
 
     def restore(self, state: State, name: str) -> FoldModel:
-        """A fold's network and statistics; ValueError if they do not fit."""
-        broken = not_finite(state["network"])
-        if broken:
-            raise ValueError(f"'{broken}' holds numbers that are not finite")
+        """A fold's network and statistics; RequestError if they do not fit."""
+        if broken := not_finite(state["network"]):
+            raise RequestError(f"{name}: '{broken}' holds numbers that are not finite")
         spec = self.input
         statistics = [Statistics.restore(channel) for channel in state["statistics"]]
         planes, *_ = spec.shape

@@ -15,7 +15,7 @@ from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import dataset_name
 from featurestack.pipeline.datasets.layouts import find_recordings
-from featurestack.predict.options import PredictOptions, VerifyOptions, refuse_inside
+from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.results import folders
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import own_file
@@ -59,7 +59,6 @@ def predict_audio(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained model, or score it on another
     dataset; 1 if a file could not be read.
     """
-    refuse_inside(options.out)
     for added in options.of_rooms:
         if (answered := added.answered()) is not None:
             return answered

@@ -3,7 +3,7 @@ recordings; and what a reader of them must know: files that were trained on, tha
 be read, or that have a lower rate.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -60,18 +60,30 @@ def tell_model(model: Model, files: Mapping[str, Path], data: Path) -> None:
         )
 
 
+def answer_table(
+    model: Model, clips: Iterable[tuple[Hashable, Samples]]
+) -> pd.DataFrame:
+    """`predicted` (see `Model.answers`) and a probability for each class, a row for
+    each clip, indexed by its key.
+    """
+    answers = [*model.answers(clips)]
+    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
+    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
+    table.insert(0, "predicted", [text for _, _, text in answers])
+    return table
+
+
 def predict_files(
     model: Model,
     files: Mapping[str, Path],
     places: Mapping[str, audio.Span] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """The predictions of all folds' models together for the beginning of each file.
+    """`answer_table` of all folds' models together for the beginning of each file.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
 
-    A row of the table, indexed by key, has `predicted` (see `Model.answers`) and a
-    probability for each class. Files that cannot be read are left out, and named.
+    Files that cannot be read are left out, and named.
     """
     rate = model.sample_rate
     longer = []
@@ -98,10 +110,7 @@ def predict_files(
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
 
-    answers = [*model.answers(clips())]
-    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
-    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
-    table.insert(0, "predicted", [text for _, _, text in answers])
+    table = answer_table(model, clips())
     if longer:
         tell(
             f"only the first {duration(model.seconds)} of"
@@ -142,10 +151,9 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> None:
 def predict_recordings(
     model: Model, recordings: Mapping[str, Path], hop: float
 ) -> pd.DataFrame:
-    """A row for each window of `model.window` seconds, one every `hop` seconds: file,
-    start, end, `predicted` (see `Model.answers`), and a probability for each class.
-    Recordings that cannot be read are left out, and named. RequestError if audio
-    between windows would be left out.
+    """`answer_table` of windows of `model.window` seconds, one every `hop` seconds; the
+    key is file, start and end. Recordings that cannot be read are left out, and named.
+    RequestError if audio between windows would be left out.
     """
     rate = model.sample_rate
     samples = round(model.window * rate)
@@ -181,12 +189,10 @@ def predict_recordings(
             except audio.AudioError as error:
                 failures[file] = str(error)
 
-    answers = [*model.answers(windows())]
+    table = answer_table(model, windows())
     tell_low_rates(rates, rate)
     tell_failures(failures, len(recordings))
-    table = pd.DataFrame([key for key, *_ in answers], columns=["file", "start", "end"])
-    table["predicted"] = [text for *_, text in answers]
-    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
-    table = pd.concat([table, pd.DataFrame(values, columns=model.classes)], axis=1)
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["file", "start", "end"])
+    table = table.reset_index()
     unread = [name for name, file in recordings.items() if file in failures]
     return table[~table["file"].isin(unread)]

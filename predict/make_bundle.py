@@ -21,7 +21,7 @@ from featurestack.predict.bundle import (
     bundle_of_run,
     members_of,
 )
-from featurestack.predict.options import BundleOptions, refuse_inside
+from featurestack.predict.options import BundleOptions
 from featurestack.results import folders, run_folder
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
@@ -100,7 +100,6 @@ def make_bundle(options: BundleOptions) -> int:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
     run = folders.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
-    refuse_inside(file)
     own = own_file(file, RECORD, "OUT")
     if options.refit:
         bundles = [refit(run, options.data)]

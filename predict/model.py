@@ -75,8 +75,7 @@ class Model:
     gate     as GATE=: dB of full scale; clips that are never louder get no answer
     dataset  dataset of the runs that a name is looked for in; by default all
 
-    Attributes: `classes`; `features`, each stored feature of the feature set with its
-    parameters; `versions`, those of the libraries that trained it; `sample_rate` in Hz,
+    Attributes: `classes`; `config`, what run.json records; `sample_rate` in Hz;
     `seconds`, the longest clip, and `window`, the median of clips if many are shorter.
 
         fs.Model("model.pt").predict(y, 44_100)
@@ -99,13 +98,11 @@ class Model:
         self.config: BundleConfig = models[0].config  # the first run's
         self.task = models[0].task
         self.classes = models[0].classes
-        self.versions: dict[str, str] = dict(self.config.versions)
         if reject and self.task.multilabel:
             raise RequestError(
                 "REJECT withholds one class; with several labels give THRESHOLD="
             )
-        # 0 would withhold negative numbers
-        self.least_probability = limits.reject or -np.inf
+        self.least_probability = limits.reject
         self.least_level = -np.inf if limits.gate is None else limits.gate
         defaults = {}
         if self.task.multilabel:
@@ -134,9 +131,6 @@ class Model:
                 self.channels += [(variant_of(own), own) for own in config.channels]
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)
-        self.features: dict[str, Mapping[str, object]] = {
-            channel.stored: dict(channel.parameters) for _, channel in self.channels
-        }
 
     @classmethod
     def open(cls, options: TrainedOptions) -> Self:
@@ -297,10 +291,6 @@ def networks_of(
 ) -> tuple[list[RunModel], RunFolder | None]:
     """The networks of each run, several of an ensemble, and the run, None of a file."""
     device = device_of(device)
-    if not isinstance(trained, str | Path | RunFolder):
-        raise RequestError(
-            f"Model({trained!r}): expected a bundle's file, or a run's name or path"
-        )
     run = trained if isinstance(trained, RunFolder) else None
     file = Path() if run else Path(str(trained))
     ending = file.suffix.removeprefix(".")

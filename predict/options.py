@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     CHANNEL,
     DataOptions,
@@ -13,7 +12,6 @@ from featurestack.commandline.options import (
     RunsOptions,
     option,
 )
-from featurestack.features_cache.names import is_cache
 
 
 class ChosenRun(RunsOptions):
@@ -128,16 +126,3 @@ class BundleOptions(ChosenRun, DataOptions):
     )
 
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
-
-
-def refuse_inside(out: Path | None) -> None:
-    """RequestError if OUT lies in a run folder or a cache."""
-    if out is None:
-        return
-    place = out.resolve()
-    for folder in (place, *place.parents):
-        if (folder / "run.json").is_file() or is_cache(folder):
-            raise RequestError(
-                f"OUT={out}: {folder} is a run or a cache, whose files stay as they"
-                " are: give another place"
-            )

@@ -39,7 +39,6 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
 )
-from featurestack.predict.options import refuse_inside
 from featurestack.results import folders
 from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
@@ -88,7 +87,6 @@ def export_run(options: ExportOptions) -> int:
     run = folders.select_one(options.runs, options.run)
     require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
-    refuse_inside(file)
     own = own_file(file, RECORD, "OUT")
     model = RunModel(bundle_of_run(run))
     channels = parse_set(run.config.features)

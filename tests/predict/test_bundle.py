@@ -123,7 +123,7 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
 def test_no_file_of_a_run_is_replaced(sounding):
     weights = sounding.fold(1) / "last.pt"
     before = weights.read_bytes()
-    with refused("is a run or a cache"):
+    with refused("was not written by this command"):
         make_bundle(BundleOptions(run=str(sounding.path), out=weights))
     assert weights.read_bytes() == before
 

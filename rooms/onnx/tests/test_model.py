@@ -29,7 +29,7 @@ def both(run, folder):
 
 def assert_same(model, exported):
     assert exported.classes == model.classes
-    assert exported.features == model.features
+    assert exported.config.channels == model.config.channels
     assert (exported.sample_rate, exported.seconds) == (RATE, 1.0)
     many = exported.predict_many(CLIPS, RATE)
     for y, together in zip(CLIPS, many, strict=True):
