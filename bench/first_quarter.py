@@ -23,6 +23,7 @@ from featurestack.commandline.options import DatasetOptions, option
 
 CLASSES, CLIPS = ("dog", "rain", "rooster"), 20
 ANSWER = "make answer DATASET='my sounds' GROUP='(.*)-[A-Z]'"
+WIDTH = 95  # letters of a line on the page
 
 
 class FirstQuarterOptions(DatasetOptions):
@@ -59,7 +60,9 @@ def first_quarter(options: FirstQuarterOptions) -> None:
         typed("make demo", clone, options.python)
         begun = tables.spent()
         lines = typed(ANSWER, clone, options.python)
-    rows = pd.DataFrame({"line": range(1, len(lines) + 1), "text": lines})
+    texts = [line.replace(f"{clone}/", "") for line in lines]
+    texts = [text if len(text) <= WIDTH else f"{text[:WIDTH]}…" for text in texts]
+    rows = pd.DataFrame({"line": range(1, len(texts) + 1), "text": texts})
     tables.write("answer", rows, ANSWER, tables.spent() - begun)
 
 
