@@ -110,22 +110,6 @@ def test_a_users_own_feature_and_model_work_with_several_processes(
     )
 
 
-def test_a_users_own_train_and_pipeline_hide_nothing(tmp_path):
-    """Her project has modules of these names, as every training project has."""
-    (tmp_path / "train.py").write_text(
-        "import featurestack as fs\n"
-        "from featurestack.train.options import RunOptions\n"
-        "from featurestack.rooms.answer.demo import DemoOptions\n"
-        "import pipeline\n"
-        "print(fs.fit.__name__, RunOptions.__module__, pipeline.mine)\n"
-    )
-    (tmp_path / "pipeline").mkdir()
-    (tmp_path / "pipeline" / "__init__.py").write_text("mine = True")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = python(tmp_path / "train.py", environment=environment)
-    assert done.stdout == "fit featurestack.train.options True\n"
-
-
 # What a notebook shows
 
 

@@ -54,19 +54,16 @@ def test_a_hidden_file_is_no_new_clip(recordings):
     assert source_changes(cache.sources, cache.source) == "1 clip new"
 
 
-@pytest.mark.parametrize(
-    ("separator", "remark"), [(",", '"loud\n\nand near"'), (";", "loud\u2028near")]
-)
-def test_a_line_break_in_a_cell_is_no_new_clip(recordings, separator, remark):
+def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
     table = recordings.parent / "sounds.csv"
-    lines = ["filename,label,remark", f"dog/1.wav,dog,{remark}"]
+    lines = ["filename,label,remark", 'dog/1.wav,dog,"loud\n\nand near"']
     lines += ["dog/2.wav,dog,", "", "cat/1.wav,cat,", "cat/2.wav,cat,"]
-    table.write_text("\n".join(lines).replace(",", separator))
+    table.write_text("\n".join(lines))
     cache = cache_of(recordings, table)
     assert source_changes(cache.sources, cache.source) == ""
-    table.write_text("\n".join(lines[:-1]).replace(",", separator))
+    table.write_text("\n".join(lines[:-1]))
     assert source_changes(cache.sources, cache.source) == "1 clip removed"
-    table.write_text("filename,label\na,b,c,d\n".replace(",", separator))
+    table.write_text("filename,label\na,b,c,d\n")
     assert (
         source_changes(cache.sources, cache.source) == ""
     )  # the table is broken: `make features` says so

@@ -213,22 +213,15 @@ UNUSABLE = {
         lambda path: write(path, seconds=0),
         "empty: the file holds no samples",
     ),
-    **dict.fromkeys(
-        ("text.wav", "text.mp3"),
-        (
-            lambda path: path.write_text("this is not a sound\n" * 50),
-            "not audio .* reads: convert it",
-        ),
+    "text.mp3": (
+        lambda path: path.write_text("this is not a sound\n" * 50),
+        "not audio .* reads: convert it",
     ),
     "pipe.wav": (os.mkfifo, "not a regular file"),  # opening it would never end
-    **dict.fromkeys(
-        (f"{RATE + 1}.flac", "0.flac"),
-        (
-            lambda path: with_flac_length(write(path), int(path.stem)),
-            "truncated: .*promises",
-        ),
+    "long.flac": (
+        lambda path: with_flac_length(write(path), RATE + 1),
+        "truncated: .*promises",
     ),
-    "no rate.wav": (lambda path: write_wrong(path, b"RIFF", 24, "<I", 0), ""),
     "nan.wav": (
         lambda path: soundfile.write(path, [0, np.nan], RATE, subtype="DOUBLE"),
         "1 of 2 samples",

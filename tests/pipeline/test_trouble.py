@@ -84,26 +84,15 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
     assert "next: " not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
-        (
-            lambda: np.zeros(16),
-            "zcr returned the shape (16,), its rows and frames say (1, 16)",
-        ),
-    ],
-)
-def test_a_feature_that_fails_for_a_clip_is_named_with_it(
-    sounds, monkeypatch, capsys, answer, reason
-):
+def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, capsys):
     soundfile.write(sounds.folder / "clip00003.wav", np.zeros(8000), 8000)
 
     def function(clip, **parameters):
-        return np.zeros((1, 16)) if clip.y.any() else answer()
+        return np.zeros((1, 16)) if clip.y.any() else np.zeros(16)
 
     monkeypatch.setitem(vars(FEATURES["zcr"]), "function", function)
     assert extract.extract_features(options(sounds)) == 1
+    reason = "zcr returned the shape (16,), its rows and frames say (1, 16)"
     assert f"clip00003: zcr: {reason}" in capsys.readouterr().out
     assert cache(sounds).readable(["rms"]).all()
     assert cache(sounds).readable(["zcr"]).sum() == 7
@@ -148,7 +137,7 @@ def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkey
     assert not list((sounds.folder.parent / "data").rglob("*.h5*"))
 
 
-def full_after_20_writes(sounds, patch):
+def full_after_20_writes(patch):
     write = feature_file.write_at
     left = iter(range(20))
 
@@ -160,31 +149,11 @@ def full_after_20_writes(sounds, patch):
     patch.setattr(feature_file, "write_at", full)
 
 
-def without_claims(sounds, patch):
-    batches = extract.batches
-
-    def begin(*arguments):
-        for marker in (cache(sounds).folder / "locks").glob("run-*"):
-            marker.unlink()
-        return batches(*arguments)
-
-    patch.setattr(extract, "batches", begin)
-
-
-@pytest.mark.parametrize(
-    ("trouble", "told", "left"),
-    [
-        (full_after_20_writes, "No space left on device", {*range(1, 8)}),
-        (without_claims, "the claim of this run is gone", {8}),
-    ],
-)
-def test_a_run_that_cannot_go_on_stops_and_a_second_goes_on(
-    sounds, trouble, told, left
-):
+def test_a_run_on_a_full_disk_stops_and_a_second_goes_on(sounds):
     with (
         pytest.MonkeyPatch.context() as patch,
-        pytest.raises((OSError, Failed), match=told),
+        pytest.raises(Failed, match="No space left on device"),
     ):
-        trouble(sounds, patch)
+        full_after_20_writes(patch)
         extract.extract_features(options(sounds))
-    assert run(sounds)["rms"] in left
+    assert 0 < run(sounds)["rms"] < 8
