@@ -3,13 +3,12 @@
 import difflib
 import errno
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from featurestack.commandline import CLONE, HOME, LOADED, NAME
 
 MOST_QUOTED = 80  # characters of a cell in a message
-FIRST_NAMES = 5
 LISTED_NAMES = 60  # a longer list hides the start of the message
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
@@ -52,12 +51,6 @@ class Failed(Error):
 def shortened(cell: str) -> str:
     """The cell as a message quotes it: its beginning, if it is long."""
     return cell if len(cell) <= MOST_QUOTED else cell[: MOST_QUOTED - 1] + "…"
-
-
-def first_names(names: Sequence[str]) -> str:
-    """The first of these names, as a message lists them."""
-    shown = ", ".join(names[:FIRST_NAMES])
-    return f"{shown} …" if len(names) > FIRST_NAMES else shown
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:

@@ -36,7 +36,6 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.pool import Backend, open_backend
 from featurestack.pipeline.worker import (
     ClipTask,
-    Computation,
     ExtractionResult,
     Job,
 )
@@ -48,8 +47,6 @@ LONGEST_AUDIO = 160
 BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
 SHOWN_FEATURES = 8  # the slowest, if there are more
-# clips by which costs are measured; the first loads and compiles, and is done twice
-MEASURED_CLIPS = 5
 
 
 def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
@@ -251,17 +248,3 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
     if not cache.readable(asked.names).any():
         return f"no {asked.noun} is usable: nothing to train on"
     return next_lines(state, asked.dataset)
-
-
-def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:
-    """Compute the features of a few clips, spread over the part, and write nothing."""
-    result = ExtractionResult()
-    computation = Computation(asked.variants, asked.specs, asked.maps())
-    ids = asked.clips["clip_id"].tolist()
-    everything = dict.fromkeys(range(len(asked.specs)), 0)
-    part = asked.part
-    spread = np.linspace(part.start, part.stop - 1, clips, dtype=int).tolist()
-    for row in (spread[0], *sorted({*spread})):
-        task = ClipTask(row, ids[row], asked.sources[row], everything)
-        computation.compute(task, result)
-    return result

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, first_names, make_command
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.quantities import counted, listed
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.table import (
     by_label,
@@ -86,10 +86,10 @@ def labelled_clips(
     unknown = sorted(present - {*run.classes})
     counts = run.task.known(target, run.classes)
     if not counts.any() or not present & {*run.classes}:
-        theirs = first_names(unknown) or "no label"
+        theirs = listed(unknown) or "no label"
         raise RequestError(
             f"{other.name} and {run.name} have no class in common: {theirs} there,"
-            f" {first_names(run.classes)} here"
+            f" {listed(run.classes)} here"
         )
     kept = table.assign(target=target)[counts]
     files = {path: Path(path) for path in kept["path"].unique()}
@@ -103,7 +103,7 @@ def labelled_clips(
     if unknown:
         remarks.append(
             f"{counted(int((~counts).sum()), 'clip')} left out, of classes that the run"
-            f" does not know ({first_names(unknown)})"
+            f" does not know ({listed(unknown)})"
         )
     if seen.any():
         remarks.append(

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 # values; a number of a clip and a class in a fit; an eigenvector of a kernel, times the
 # square of the clips; a clip in a fold by texturenet; a report
 CHECK, START, READ, FIT, EIGEN, TEXTURE, REPORT = 0.01, 4.0, 0.03, 3e-8, 1e-9, 0.02, 8.0
-MEASURED = 2  # clips whose extraction is timed
 TRIED = 12  # sets that are scored of each fold
 
 
@@ -289,15 +288,27 @@ def tell_time(question: Question) -> None:
     )
 
 
+def seconds_a_clip(asked: "Request") -> dict[str, float]:
+    """The seconds that each feature takes for a clip, by the first and the last."""
+    from featurestack.pipeline.worker import ClipTask, Computation, ExtractionResult
+
+    result = ExtractionResult()
+    computation = Computation(asked.variants, asked.specs, asked.maps())
+    ids = asked.clips["clip_id"].tolist()
+    everything = dict.fromkeys(range(len(asked.specs)), 0)
+    for row in (0, 0, len(ids) - 1):  # the first loads and compiles
+        task = ClipTask(row, ids[row], asked.sources[row], everything)
+        computation.compute(task, result)
+    return result.seconds_a_clip()
+
+
 def expected_seconds(question: Question, clips: "pd.DataFrame") -> float:
     """The seconds of all steps; the extraction of a few clips is timed here."""
     number = len(clips)
     classes, folds = clips["label"].nunique(), clips["fold"].nunique()
     seconds = REPORT + CHECK * number * question.unchecked
     if question.asked and question.lacking:
-        from featurestack.pipeline.extract import measure
-
-        costs = measure(question.asked, MEASURED).seconds_a_clip()
+        costs = seconds_a_clip(question.asked)
         each = sum(costs.get(name, 0.0) for name in question.lacking)
         seconds += START + number * each / cpu_count()
     fits = folds * (folds + 1) / 2

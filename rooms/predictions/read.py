@@ -23,7 +23,8 @@ import pandas as pd
 from scipy.special import expit
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline.errors import RequestError, first_names, shortened
+from featurestack.commandline import quantities
+from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
@@ -299,7 +300,8 @@ def listed(
     if not {*highest} & {*labels}:
         raise RequestError(
             f"{frame.index[0]}: no predicted class is a label: predicted are"
-            f" {first_names([*highest])}, labels are {first_names(labels)}"
+            f" {quantities.listed([*highest])}, labels are"
+            f" {quantities.listed(labels)}"
         )
     scores = highest.reindex(columns=labels, fill_value=0.0)
     scores[highest.max(axis=1) > scores.max(axis=1)] = 0.0

@@ -3,5 +3,5 @@
 from featurestack.commandline.rooms import Room
 
 ROOM = Room(
-    extra="trackers", adds={"options": {"Execution": ".options:TrackerOptions"}}
+    extra="trackers", adds={"options": {"Execution": ".trackers:TrackerOptions"}}
 )

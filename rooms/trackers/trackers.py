@@ -6,6 +6,7 @@ once at the end. Nothing is read back from a tracker. A new tracker is a class i
 `TRACKERS` that imports its package when it is made.
 """
 
+import importlib.util
 import json
 import os
 import textwrap
@@ -14,7 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import option
 from featurestack.commandline.registry import Registry
+from featurestack.train.options import RunAddition
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -109,3 +114,25 @@ class WeightsAndBiases(TensorBoard):
 TRACKERS: Registry[type[TensorBoard]] = Registry(
     "tracker", {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
 )
+
+
+class TrackerOptions(RunAddition):
+    """The tracker that follows a run."""
+
+    tracker: str = option("", "tensorboard or wandb, besides the CSV files")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.tracker:
+            return
+        package = TRACKERS[self.tracker].package
+        if importlib.util.find_spec(package) is None:
+            raise RequestError(
+                f"TRACKER={self.tracker} needs its package: {rooms.pip_install()}"
+                f" {package}"
+            )
+
+    def trackers(self, run: "RunFolder", fold: int, epoch: int) -> list[Any]:
+        if not self.tracker:
+            return []
+        return [TRACKERS[self.tracker](run, fold, epoch)]

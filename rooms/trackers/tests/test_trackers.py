@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from featurestack.results.run_folder import write_config
-from featurestack.rooms.trackers.options import TrackerOptions
-from featurestack.rooms.trackers.trackers import TRACKERS
+from featurestack.rooms.trackers.trackers import TRACKERS, TrackerOptions
 from featurestack.train.options import SweepOptions
 from tests.processes import python
 from tests.refusal import refused
