@@ -63,7 +63,7 @@ def scores_of(events, detections, seconds):
     return score_table(tally_all(events, detections, seconds))
 
 
-MEL = "mel@n_mels=32,hop_length=128,n_fft=512"
+MEL = "mel@n_mels=32,hop_length=256,n_fft=512"
 
 
 def make_dataset(folder, features=MEL, **given):

@@ -81,7 +81,7 @@ def test_overlapping_labels_are_found_side_by_side(tmp_path):
 
 def test_channels_of_other_frames_are_refused(folder):
     with refused("one frame rate"):
-        train(folder, features="mel@n_mels=32,hop_length=128,n_fft=512+chroma")
+        train(folder, features=f"{MEL}+chroma")
     with refused("takes features whose columns are frames of time"):
         train(folder, features="modulation")
 
