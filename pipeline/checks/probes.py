@@ -40,7 +40,7 @@ from featurestack.scores.tags import fold_ranks
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 PRICED = ("mel", "mfcc")  # a leak's price is that of statistics of these features
 MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
-SPLITS = 3  # random splits whose mean is the accuracy by clip
+SPLITS = 5  # random splits whose mean is the accuracy by clip
 
 
 def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
