@@ -17,10 +17,9 @@ RUNNABLE = {
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 }
 SMALLEST = (
-    "bench.fuzz --trials 8",
     "bench.features --features 'mel mfcc chroma rms'",
     "bench.statements --reports 2",
-    "bench.kill --what features --kills 6",
+    "bench.kill --what features --kills 3",
     "bench.kill --what train --kills 2",
     "bench.kill --what events --kills 2",
 )

@@ -53,7 +53,6 @@ def write_room(folder, code, entry=ENTRY, name="whales"):
 # what is broken -> code, entry point, the line that tells it
 BROKEN = {
     "a library": ("import nolibrary", ENTRY, "No module named 'nolibrary'"),
-    "an exit": ("import sys; sys.exit(3)", ENTRY, "SystemExit: 3"),
     "the name": ("", ENTRY, "TypeError: whales:ROOM is no Room"),
 } | {
     told: (

@@ -27,15 +27,10 @@ TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.
 FINDINGS = [{"kind": "silent"}]
 
 
-@pytest.mark.parametrize("content", [b"name,why\nx,y\n", b"\xff\xfe\x00", None])
-def test_files_of_something_else_count_as_none_and_a_fifo_is_not_waited_for(
-    tmp_path, content
-):
+@pytest.mark.parametrize("content", [b"name,why\nx,y\n", b"\xff\xfe\x00"])
+def test_files_of_something_else_count_as_none(tmp_path, content):
     for file in (tmp_path / FAILURES, tmp_path / COSTS):
-        if content is None:
-            os.mkfifo(file)
-        else:
-            file.write_bytes(content)
+        file.write_bytes(content)
     assert read_failures(tmp_path) == [] and read_costs(tmp_path) == {}
 
 
@@ -73,11 +68,6 @@ def to_another_time(a, b):
     os.utime(a, (1, 1))
 
 
-def to_a_named_pipe(a, b):  # it is not waited for
-    a.unlink()
-    os.mkfifo(a)
-
-
 def to_another_sound(a, b):
     shutil.copy(b, a)
 
@@ -91,7 +81,6 @@ def to_nothing(a, b):  # the audio is on another machine
     ("change", "hold"),
     [
         (to_another_time, False),
-        (to_a_named_pipe, False),
         (to_another_sound, False),
         (to_nothing, True),
     ],
