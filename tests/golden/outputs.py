@@ -115,11 +115,10 @@ def easy():
 
 
 def few():
-    """A cache of every fourth easy clip with all features, at another rate."""
+    """A cache of every fourth easy clip with all features."""
     head, *rows = Path("easy.csv").read_text().splitlines()
     Path("few.csv").write_text("\n".join([head, *rows[::4]]))
     words = {"DATASET": "few.csv", "AUDIO_DIR": "easy", "JOBS": 1}
-    words |= {"SAMPLE_RATE": 44100, "DURATION": 1}
     done("features", **words, FEATURES=f"all {VARIANTS}")
     done("verify", DATASET="data/few/features")
     return cache(Path("data/few/features"))
