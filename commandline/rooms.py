@@ -44,7 +44,6 @@ Kind = Literal[
     "figures",  # `analysis.figures.Figure`
     "files",  # `predict.bundle.RunModel` class of a file, by its ending: onnx
     "tasks",  # `scores.tasks` object, by its value of TASK
-    "claims",  # function of the cache's source: whether TASK=auto means a task
     # function of `analysis.sections.PageInputs`; a task's name limits it to its pages
     "sections",
     # function of (recordings, tables): a sentence with the command that makes a dataset
@@ -98,6 +97,9 @@ class Room:
     # folders beside a dataset's runs that its commands fill: name -> their files, first
     # the one by which such a folder is known
     fills: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # task -> first line of the file <task>.csv beside a dataset's table, by which
+    # TASK=auto means the task
+    claims: Mapping[str, str] = field(default_factory=dict)
     place: "Place" = field(init=False)
 
 
@@ -206,6 +208,10 @@ def commands(own: Container[str]) -> dict[str, Command]:
 
 def filled_folders() -> dict[str, Sequence[str]]:
     return {name: files for room in _rooms() for name, files in room.fills.items()}
+
+
+def claims() -> dict[str, str]:
+    return {task: line for room in _rooms() for task, line in room.claims.items()}
 
 
 def install_command(extra: str, room: Room | None = None) -> str:

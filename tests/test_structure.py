@@ -86,6 +86,12 @@ LOADS_NOT = {
     "featurestack.rooms.answer.section, featurestack.rooms.importance.section,"
     "featurestack.rooms.events.section": (LIBRARIES, {"torch", "librosa"}),
     "featurestack.train.run": ("torch", RARE),
+    "featurestack.commandline.commands, featurestack.train.options;"
+    "featurestack.commandline.commands.values_of("
+    "featurestack.train.options.RunOptions, ['DATASET=x', '--folds', '1'])": (
+        "sys",
+        OF_ROOMS,
+    ),
     "featurestack.predict.files": ("torch", OF_ROOMS),
 }
 # Each in a fork of one process, which has loaded what they may.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from featurestack.commandline.rooms import Command, Room
 
+EVENT_COLUMNS = ("file", "start", "end", "label")  # of the file events.csv
 EVENTS = Command(
     ".dataset:make_events",
     ".options:EventsCommand",
@@ -21,9 +22,9 @@ ROOM = Room(
         },
         "models": {"frames": ".task:FRAMES", "linear_frames": ".task:LINEAR_FRAMES"},
         "tasks": {"events": ".task:EVENTS"},
-        "claims": {"events": ".events_file:has_events"},
         "dataset_hints": {"annotations": ".events_file:way_of_annotations"},
         "sections": {"events": ".section:events"},
     },
+    claims={"events": ",".join(EVENT_COLUMNS)},
     needs={"frames": "events", "linear_frames": "events"},
 )

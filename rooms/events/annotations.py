@@ -30,7 +30,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, closest, nearest, shortened
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
-from featurestack.rooms.events.events_file import EVENT_COLUMNS
+from featurestack.rooms.events import EVENT_COLUMNS
 from featurestack.rooms.events.options import TableOptions
 from featurestack.storage.csv_files import number_of, parse_csv, read_text
 

@@ -37,8 +37,9 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.config import StoredChannel
+from featurestack.rooms.events import EVENT_COLUMNS
 from featurestack.rooms.events.annotations import Annotations, read_events
-from featurestack.rooms.events.events_file import EVENT_COLUMNS, EVENTS_FILE
+from featurestack.rooms.events.events_file import EVENTS_FILE
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.scores import numbers_between

@@ -9,18 +9,9 @@ import pandas as pd
 
 from featurestack.commandline.errors import make_command
 from featurestack.features_cache import Cache
+from featurestack.rooms.events import EVENT_COLUMNS
 
 EVENTS_FILE = "events.csv"
-EVENT_COLUMNS = ("file", "start", "end", "label")
-
-
-def has_events(source: str) -> bool:
-    """Whether a dataset of this source was made by `make events`."""
-    file = Path(source).with_name(EVENTS_FILE)
-    if not file.is_file():
-        return False
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        return lines.readline().strip() == ",".join(EVENT_COLUMNS)
 
 
 def way_of_annotations(recordings: Path, tables: Path) -> str:

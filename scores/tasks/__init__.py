@@ -3,6 +3,7 @@ when they are used.
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestack.commandline import rooms
@@ -27,9 +28,12 @@ def task_choices() -> tuple[str, ...]:
 
 def claiming_name(source: str) -> str | None:
     """The room's task that TASK=auto means for this source, if there is one."""
-    for name in rooms.names("claims"):
-        if any(rooms.loaded("claims", source, only=[name])):
-            return name
+    for name, first_line in rooms.claims().items():
+        file = Path(source).with_name(f"{name}.csv")
+        if file.is_file():
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                if lines.readline().strip() == first_line:
+                    return name
     return None
 
 

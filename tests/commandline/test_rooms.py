@@ -147,14 +147,13 @@ def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean):
 
 RAISING = """
 ROOM.adds["sections"]["tide"] = "whales:tide"
-ROOM.adds["claims"] = {"tide": "whales:tide"}
 
 def tide(given):
     return 1 / 0
 """
 
 
-def test_a_section_and_a_claim_that_raise_are_one_line(ocean, tmp_path):
+def test_a_section_that_raises_is_one_line(ocean, tmp_path):
     shutil.copytree(ocean[0], tmp_path, dirs_exist_ok=True)
     code = (tmp_path / "whales" / "__init__.py").read_text()
     (tmp_path / "whales" / "__init__.py").write_text(code + RAISING)

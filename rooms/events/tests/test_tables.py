@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from featurestack.rooms.events import EVENT_COLUMNS
 from featurestack.rooms.events.annotations import read_events
-from featurestack.rooms.events.events_file import EVENT_COLUMNS
 from featurestack.rooms.events.predict import write_detection_tables
 from featurestack.rooms.events.tables import (
     count_detections,
