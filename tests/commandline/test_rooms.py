@@ -3,25 +3,12 @@
 import json
 import os
 import shutil
-import sys
 
 import pytest
 
-from featurestack.commandline.words import function_of, named
 from tests.golden.commands import ROOT, Answer, done, inside
 from tests.golden.sounds import easy_clips
 from tests.processes import python
-from tests.refusal import refused
-
-
-def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
-    command = named("export")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for name in [name for name in sys.modules if ".rooms.onnx." in name]:
-        monkeypatch.delitem(sys.modules, name)
-    with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
-        function_of(command)
-
 
 ENTRY = "[featurestack.rooms]\nwhales = whales:ROOM\n"
 ROOM = """

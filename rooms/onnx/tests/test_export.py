@@ -3,11 +3,13 @@ model.
 """
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from featurestack.commandline.words import function_of, named
 from featurestack.features_cache import Cache
 from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.rooms.onnx.options import ExportOptions
@@ -86,3 +88,12 @@ def test_a_file_that_differs_from_the_networks_is_not_written(
     with refused("is not written: its probabilities differ"):
         onnx_export.export_run(options)
     assert not options.out.exists()
+
+
+def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
+    command = named("export")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name in [name for name in sys.modules if ".rooms.onnx." in name]:
+        monkeypatch.delitem(sys.modules, name)
+    with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
+        function_of(command)
