@@ -307,6 +307,12 @@ FAULTS: dict[str, Fault] = {
         f"{SCORES}test_bootstrap.py {ANALYSIS}test_ranking.py"
         f" {ANALYSIS}test_significance.py",
     ),
+    # clips are judged by thresholds that were fitted to them
+    "thresholds_of_own_fold": Fault(
+        "fit_thresholds(target[others], probabilities[others])",
+        "fit_thresholds(target[~others], probabilities[~others])",
+        f"{SCORES}test_calibration.py {SCORES}test_tags.py",
+    ),
     "chance_of_the_first_class": Fault(  # the alphabet decides what chance is
         "accuracy = (worth @ run.labels).max() / worth.sum()",
         "accuracy = (worth @ run.labels)[0] / worth.sum()",
