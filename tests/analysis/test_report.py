@@ -300,7 +300,7 @@ def visible_words(page):
 
 
 def test_a_page_of_34_runs_has_at_most_2500_words_and_keeps_rows_for_a_reader(tmp_path):
-    table = made_clips(clips=100, classes=5)
+    table = made_clips(clips=50, classes=5, folds=2)
     for number in range(17):
         for model in ("linear", "texturenet"):
             skill = 0.9 - 0.02 * number
