@@ -46,11 +46,10 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own():
     assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
 
 
-@pytest.mark.parametrize(("target", "meant"), [("train", "DATASET"), ("demo", "DATA")])
-def test_an_unknown_variable_is_refused_with_the_nearest(target, meant):
-    done = make(target, "DATASETT=x")
+def test_an_unknown_variable_is_refused_with_the_nearest():
+    done = make("train", "DATASETT=x")
     assert done.returncode == 2
-    assert f"unknown variable 'DATASETT'; did you mean {meant!r}?" in done.stderr
+    assert "unknown variable 'DATASETT'; did you mean 'DATASET'?" in done.stderr
 
 
 def test_what_takes_no_variable_says_so():
@@ -71,7 +70,7 @@ def test_help_names_every_target_and_only_real_variables():
     targets = {*re.findall(r"^#: make ([a-z]+)  ", text, re.MULTILINE)}
     assert OWN - {"help"} <= targets <= OWN | {*every_options()}
     assert all(f"make {target}" in shown for target in targets)
-    variables = set(re.findall(r"\b([A-Z]+)=", shown)) - {"ARGS"}
+    variables = set(re.findall(r"\b([A-Z]+)=", shown))
     assert variables <= VARIABLES | {"ALL", "PYTHON"}
     assert len(variables) >= 12
 
@@ -80,9 +79,8 @@ def test_all_help_lists_every_variable_once_the_common_ones_first():
     shown = make("help", "ALL=1").stdout
     listed = [line.strip() for line in shown.splitlines() if line.strip().isupper()]
     assert sorted(listed) == sorted(VARIABLES)
-    assert listed[0] == "DATASET" and listed.index("FEATURES") < listed.index(
-        "EPOCHS"
-    ) < listed.index("FIGURES")
+    common = [name for name in listed if name in ("DATASET", "EPOCHS", "PROMISE")]
+    assert common == ["DATASET", "EPOCHS", "PROMISE"]
 
 
 def test_help_of_one_variable_has_its_meaning_for_every_command():

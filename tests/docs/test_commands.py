@@ -2,8 +2,6 @@
 clips.
 """
 
-import importlib
-import inspect
 import re
 import shlex
 from functools import cache
@@ -15,7 +13,7 @@ import pytest
 import soundfile
 
 from featurestack.commandline.help import variables
-from featurestack.commandline.options import Options, every_field, fields, texts
+from featurestack.commandline.options import every_field, texts
 from featurestack.commandline.words import (
     ALIASES,
     every_options,
@@ -174,27 +172,6 @@ def test_every_command_exists_and_takes_its_options(page):
             for model in str(getattr(options, "model", "")).split():
                 if not model.startswith("tiny"):  # a worked example's
                     assert resolve(model)
-
-
-@cache
-def variables_of(module):
-    """The options of the commands of a bench."""
-    kinds = vars(importlib.import_module(module)).values()
-    classes = [kind for kind in kinds if inspect.isclass(kind)]
-    return {
-        name.upper()
-        for kind in classes
-        if issubclass(kind, Options)
-        for name in fields(kind)
-    }
-
-
-@every_page
-def test_the_options_of_the_benches_exist(page):
-    for shown in shown_commands(page):
-        if shown.name.startswith("bench."):
-            given = re.findall(r"(\w+)=", " ".join(shown.options))
-            assert {name.upper() for name in given} <= variables_of(shown.name), shown
 
 
 @pytest.mark.parametrize(

@@ -92,21 +92,10 @@ def test_many_share_a_lock_and_one_has_it_alone(locks):
     assert third.take(shared=True) and third.path.exists()
 
 
-@pytest.mark.parametrize(
-    ("error", "granted"), [(errno.ENOLCK, True), (errno.EIO, False)]
-)
-def test_only_a_file_system_without_locks_grants_every_request(
-    locks, monkeypatch, error, granted
-):
-    monkeypatch.setattr(
-        fcntl, "flock", Mock(side_effect=OSError(error, os.strerror(error)))
-    )
-    if granted:
-        assert locks[0].take() and locks[1].take()
-        locks[0].drop()
-    else:
-        with pytest.raises(OSError, match="error"):
-            locks[0].take()
+def test_a_file_system_without_locks_grants_every_request(locks, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "")))
+    assert locks[0].take() and locks[1].take()
+    locks[0].drop()
 
 
 @pytest.mark.parametrize("name", ["fifo", "folder", "link"])
