@@ -16,13 +16,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from featurestack.features_cache import external
 from featurestack.features_cache.table import CLIP_COLUMNS
-from tests.analysis.made_runs import made_clips
 from tests.golden import sounds
 from tests.golden.commands import done
 
-MADE = made_clips(144, classes=6, folds=4)
 VARIANTS = (
     "mel@n_mels=64 mel@win_length=1102,hop_length=441 mfcc@n_mfcc=13 chroma@n_fft=4096 "
     "contrast@n_bands=4 tempogram@win_length=192"
@@ -126,20 +123,7 @@ def few():
 
 def caches():
     """The caches of easy clips, and of few with all features."""
-    vectors()
     return {"easy": easy(), "few": few()}
-
-
-def vectors():
-    """A cache of brought features: 144 clips, six classes, four folds."""
-    rng = np.random.default_rng(3)
-    label = MADE["label"].str.removeprefix("class").astype(int)
-    external.create_cache(Path("data/made/features"), MADE, dataset="made")
-    for place, name in enumerate("abcd"):
-        values = rng.normal(size=(144, 6)) + 1.5 * np.eye(6)[label] * (place + 1) / 2
-        external.write_feature(
-            Path("data/made/features"), name, values, MADE["clip_id"]
-        )
 
 
 # Runs
@@ -168,13 +152,6 @@ RUNS: dict[str, dict[str, Any]] = {
         "MODEL": "texturenet",
         "SEED": 18,
     },
-    "group": {
-        "VAL": "group",
-        "SCHEDULE": "plateau",
-        "PATIENCE": 3,
-        "EPOCHS": 4,
-        "MODEL": "texturenet",
-    },
     "copies": {"COPIES": 1, "FEATURES": "mel"},
     "loss": {"BALANCE": "loss", "MODEL": "texturenet", "SEED": 3},
     "drop": {"PADDING": "drop", "NORM": "feature"},
@@ -201,13 +178,6 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "categories": {"TASK": "categories", "MODEL": "texturenet"},
     "linear": {"MODEL": "linear", "SEED": 1},
-    "mlp": {
-        "MODEL": "mlp",
-        "DATASET": "data/made/features",
-        "FEATURES": "a+b",
-        "GRID": None,
-        "BATCH": 32,
-    },
     "aclnet": {
         "MODEL": "aclnet@width=0.25",
         "FEATURES": "waveform",
