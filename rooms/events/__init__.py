@@ -22,7 +22,7 @@ ROOM = Room(
         },
         "models": {"frames": ".task:FRAMES", "linear_frames": ".task:LINEAR_FRAMES"},
         "tasks": {"events": ".task:EVENTS"},
-        "dataset_hints": {"annotations": ".events_file:way_of_annotations"},
+        "dataset_hints": {"annotations": ".annotations:way_of_annotations"},
         "sections": {"events": ".section:events"},
     },
     claims={"events": ",".join(EVENT_COLUMNS)},

@@ -13,6 +13,9 @@ Frequencies are not read: a model of frames has none.
 If a row names no recording, the table's own name does: `a.txt` and
 `a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in milliseconds
 if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused.
+
+`make events` writes them as events.csv beside the table of clips: EVENT_COLUMNS, with
+absolute paths; `read_dataset_events` reads it.
 """
 
 import math
@@ -25,15 +28,25 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, closest, nearest, shortened
+from featurestack.commandline.errors import (
+    RequestError,
+    closest,
+    make_command,
+    nearest,
+    shortened,
+)
+from featurestack.features_cache import Cache
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
+from featurestack.results.run_folder import damage_named
 from featurestack.rooms.events import EVENT_COLUMNS
 from featurestack.rooms.events.options import TableOptions
 from featurestack.storage.csv_files import number_of, parse_csv, read_text
 
+EVENTS_FILE = "events.csv"
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
@@ -392,3 +405,26 @@ def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:
             )
         units[role] = SECONDS[unit]
     return units
+
+
+def way_of_annotations(recordings: Path, tables: Path) -> str:
+    """The command that makes a dataset of annotation tables, with a reason."""
+    command = make_command("events", f"AUDIO={recordings}", f"TABLES={tables}")
+    return f"a table of events for each recording: {command}"
+
+
+def read_dataset_events(cache: Cache) -> pd.DataFrame:
+    """EVENT_COLUMNS of events.csv; RequestError if it is missing or damaged."""
+    file = Path(cache.source).with_name(EVENTS_FILE)
+    with damage_named(file, "make events writes it again"):
+        events = pd.read_csv(
+            file, dtype={"file": str, "label": str}, keep_default_na=False
+        )
+        if tuple(events) != EVENT_COLUMNS:
+            raise ValueError(f"expected the columns {', '.join(EVENT_COLUMNS)}")
+        for column in ("start", "end"):
+            events[column] = pd.to_numeric(events[column])
+        times = events[["start", "end"]].to_numpy(float)
+        if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):
+            raise ValueError("an event ends before it begins, or has no time")
+    return events

@@ -6,7 +6,7 @@ follows, and the frames there are taken from the other piece.
 
     <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
                  recording, or the block of one): a dataset like any other
-    events.csv   beside it: events.events_file
+    events.csv   beside it: events.annotations
 
 Recordings without annotations make backgrounds, which BACKGROUND_AUDIO= of `train`
 names. No torch.
@@ -38,8 +38,7 @@ from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.config import StoredChannel
 from featurestack.rooms.events import EVENT_COLUMNS
-from featurestack.rooms.events.annotations import Annotations, read_events
-from featurestack.rooms.events.events_file import EVENTS_FILE
+from featurestack.rooms.events.annotations import EVENTS_FILE, Annotations, read_events
 from featurestack.rooms.events.frames import are_exclusive
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.scores import numbers_between

@@ -18,8 +18,8 @@ from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import STRENGTH, Training
 from featurestack.rooms.events import tested
+from featurestack.rooms.events.annotations import read_dataset_events
 from featurestack.rooms.events.dataset import background_cache
-from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import Rule
 from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames, read_tested

@@ -20,8 +20,8 @@ from torch import nn
 
 from featurestack.features_cache import Cache
 from featurestack.results.config import StoredChannel
+from featurestack.rooms.events.annotations import read_dataset_events
 from featurestack.rooms.events.dataset import background_cache
-from featurestack.rooms.events.events_file import read_dataset_events
 from featurestack.rooms.events.frames import are_exclusive, place
 from featurestack.rooms.events.models import FrameModel, LinearFrames, with_context
 from featurestack.rooms.events.tested import STORED, ScoredFrames, write_frames
