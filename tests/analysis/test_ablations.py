@@ -7,7 +7,6 @@ import pytest
 from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import rankings
 from tests.analysis.made_runs import MadeRun, of_sets
-from tests.run_configs import rewrite
 
 
 def table_of(results):
@@ -56,21 +55,3 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
 def test_steps_between_feature_sets(made, runs, steps):
     table = table_of(made(*runs))[["base", "changed"]]
     assert table.to_numpy().tolist() == list(map(list, steps))
-
-
-def test_the_name_of_a_pair_says_every_other_option_that_differs(made):
-    runs = [
-        MadeRun(features=features, augment=augment)
-        for features in ("mel", "mel+zcr")
-        for augment in ("default", "none")
-    ]
-    results = made(*runs, MadeRun(model="cnn4"))
-    runs = {run.name: run for run in results.runs}
-    (less,) = [name for name in runs if name.startswith("mel+zcr") and "none" in name]
-    rewrite(runs[less].folders[0], tag="new")
-    assert sorted(table_of(results)["name"]) == [
-        "augment none → default (mel+zcr, resnet18, tag new)",
-        "augment none → default (mel, resnet18, tag none)",
-        "zcr added to mel (resnet18, augment default, tag none)",
-        "zcr added to mel (resnet18, augment none, tag none)",
-    ]

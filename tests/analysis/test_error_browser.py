@@ -47,11 +47,6 @@ def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
         first["target"] == runs[0].target.tolist()
         and first["folds"] == runs[0].folds.tolist()
     )
-    hits = [
-        sum(row[0] == true for row, true in zip(run["top"], first["target"]))
-        for run in data["runs"]
-    ]
-    assert hits[:3] == [360, 240, 280]
     assert [clip["link"] for clip in data["clips"] if clip["id"] == hardest] == [
         "x.wav"
     ]

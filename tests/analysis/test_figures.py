@@ -171,12 +171,6 @@ def test_curves_are_means_over_folds_and_named():
     assert named == [["test fold"], ["training"]]
 
 
-def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies():
-    above, below = drawn("reliability").child_axes
-    assert above.lines[-1].get_xdata().tolist() == [60, 90]
-    assert [bar.get_height() for bar in below.patches] == [9, 10, 40]
-
-
 def test_text_has_the_contrast_that_readers_need_on_every_shade():
     def luminance(colour):
         linear = [

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.scores.ranking_metric import Accuracy
 from featurestack.scores.tasks import TASKS, task_choices, task_of
-from featurestack.scores.tasks.base import Task, epoch_scores
-from featurestack.scores.tasks.classes import CLASSES, Classes
+from featurestack.scores.tasks.base import epoch_scores
+from featurestack.scores.tasks.classes import CLASSES
 from featurestack.scores.tasks.tags import TAGS
 from featurestack.train.optimisation import OBJECTIVES
 from tests.commandline.test_rooms import write_room
@@ -39,14 +38,6 @@ def test_probabilities_of_classes_sum_to_one_and_those_of_tags_are_at_most_one(
 @pytest.mark.parametrize("name", TASKS)
 def test_the_loss_of_every_task_exists(name):
     assert task_of(name).loss in OBJECTIVES
-
-
-def test_a_task_or_a_metric_that_lacks_a_part_cannot_be_made():
-    half = type("Half", (Classes,), {"known": Task.known})
-    with pytest.raises(TypeError, match="known"):
-        half("species", "species")
-    with pytest.raises(TypeError, match="heading"):
-        Accuracy(title="accuracy")
 
 
 def test_every_tag_above_its_threshold_is_predicted():

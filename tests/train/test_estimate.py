@@ -6,7 +6,6 @@ import torch
 from featurestack.commandline.terminal import progress
 from featurestack.train import trainer
 from featurestack.train.trainer import TIMED_STEPS, Estimate
-from tests.train.little import execute
 
 
 @pytest.mark.parametrize(
@@ -32,9 +31,3 @@ def test_the_time_that_is_left_is_told_once(
     assert [
         line for line in capsys.readouterr().err.splitlines() if "run" not in line
     ] == told
-
-
-def test_the_fit_of_many_classes_is_told_before_it_begins(options, monkeypatch, capsys):
-    monkeypatch.setattr(trainer, "MANY_CLASSES", 2)
-    execute(options, model="linear", folds=(1,))
-    assert "fold 1: one fit of 4 classes to " in capsys.readouterr().err

@@ -216,12 +216,3 @@ def test_a_file_in_models_is_taken_under_its_own_name(resnet, imagenet):
     assert "-stages-" in plan.path.name
     torch.save(without(state, "layer3", "layer4", "fc"), file)
     assert make_plan(options).hash != plan.hash
-
-
-def test_models_without_published_weights_begin_from_scratch(options):
-    plan = make_plan(change(options, epochs=40))
-    assert plan.training.weights == "none"
-    assert not any("WEIGHTS" in word for word in plan.command)
-    assert make_plan(change(options, epochs=0)).path == plan.path
-    with refused("no ImageNet weights are published for cnn4"):
-        make_plan(change(options, weights="imagenet"))

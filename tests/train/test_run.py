@@ -14,8 +14,6 @@ from featurestack.results import folders, run_folder
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
-from featurestack.train.augment import Augmenter
-from featurestack.train.models.texture import TextureStatistics
 from featurestack.train.trainer import Trainer
 from tests.processes import python
 from tests.refusal import refused
@@ -156,21 +154,6 @@ def test_a_run_goes_on_as_it_computed_and_says_if_on_another_device(
     run_folder.write_config(finished.path, change(begun, computed=on_gpu))
     assert execute(options, folds=(2,)).config.computed.device == "cpu"
     assert "began on cuda and continues on cpu" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("augment", ["auto", "shift"])
-def test_statistics_that_no_augmentation_changes_are_computed_once(
-    options, monkeypatch, augment
-):
-    options = change(options, model="texturenet", augment=augment, folds=(1,), epochs=3)
-    clips = Mock(wraps=TextureStatistics.forward)
-    monkeypatch.setattr(TextureStatistics, "forward", lambda self, x: clips(self, x))
-    once = run.execute(options).answers(1)[0]
-    computed = clips.call_count
-    monkeypatch.setattr(Augmenter, "only_shifts", False)
-    each_time = execute(options, tag="each").answers(1)[0]
-    assert clips.call_count > 4 * computed
-    np.testing.assert_allclose(once, each_time, atol=2e-3)
 
 
 def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(

@@ -93,18 +93,6 @@ def test_models_of_clips_and_of_frames_do_not_mix(folder):
         train(folder, model="frames", task="tags")
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "given"),
-    [
-        ("augment", "shift", {}),
-        ("select", "val_map", {"val": "next"}),
-    ],
-)
-def test_options_that_frames_do_not_use_are_refused(folder, option, value, given):
-    with refused(f"{option.upper()}={value}"):
-        train(folder, **{option: value}, **given)
-
-
 def test_a_damaged_table_of_events_is_named(folder, tmp_path):
     file = folder / "data" / "field" / "events.csv"
     text = file.read_text()
@@ -188,15 +176,6 @@ def test_predictions_of_the_training_recordings_are_no_score(folder, trained, ca
     assert f"predicted by {trained.name}" in printed
     scores = pd.read_csv(folder / "reports" / "field" / "scores.csv", index_col="label")
     assert scores.loc[ALL, "f1"] > 0.95
-
-
-def test_what_compares_clips_refuses_frames(folder):
-    measure = pytest.importorskip("featurestack.rooms.importance.importance")
-    options = pytest.importorskip("featurestack.rooms.importance.options")
-    given = {"data": folder / "data", "features": f"{MEL}:0-3 {MEL}:4-9"}
-    table = str(folder / "data" / "field" / "field.csv")
-    with refused("models answer each frame here, .* sweep compares its features"):
-        measure.measure_importance(options.ImportanceOptions(dataset=table, **given))
 
 
 def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):

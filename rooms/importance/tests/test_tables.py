@@ -19,11 +19,9 @@ from featurestack.rooms.importance.importance import (
     classes_table,
     gain_tests,
     measures_table,
-    read_importance,
     smaller_sets,
 )
 from featurestack.rooms.importance.section import what_matters
-from tests.refusal import refused
 
 FEATURES = ("mel", "noise", "rms")
 RECORDINGS = 40  # each has three clips
@@ -130,13 +128,6 @@ def test_no_smaller_set_is_named_of_features_that_were_chosen_on_these_folds():
     chosen = SimpleNamespace(features=FEATURES, composed_from=9)
     (said,) = what_matters({}, chosen)
     assert "3 features are the best of 9 on these test folds" in said
-
-
-def test_a_damaged_file_is_named(tmp_path):
-    file = written(tmp_path, made())
-    file.write_text("{\n")
-    with refused("importance.json"):
-        read_importance(file.parent)
 
 
 def test_a_report_shows_what_was_measured(tmp_path):
