@@ -101,7 +101,7 @@ def test_files_that_the_run_was_trained_on_do_not_count(
 
 
 def test_a_dataset_of_other_classes_alone_is_refused(elsewhere, rows):
-    with refused("have no class in common: cat, cow there"):
+    with refused("have no class in common: cat and cow there"):
         elsewhere([(name, ("cat", "cow")[n % 2]) for n, (name, _) in enumerate(rows)])
 
 
