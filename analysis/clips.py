@@ -31,7 +31,6 @@ from featurestack.features_cache.table import spans
 from featurestack.results.config import digest
 from featurestack.storage.files import is_file
 from featurestack.storage.own_files import OwnFiles
-from featurestack.storage.system import decoding
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16
@@ -187,7 +186,9 @@ def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
     """`seconds` of an audio file from the second `start` on, as mono MP3: a channel,
     or their mean (0).
     """
-    with decoding(path), soundfile.SoundFile(path) as source:
+    from featurestack.storage.decoder_messages import decoder_messages
+
+    with decoder_messages.kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
         samples = source.read(int(seconds * rate), dtype="float32", always_2d=True)

@@ -1,16 +1,18 @@
 """Hostile options and damaged files through the commands that users type: `python -m
 bench.fuzz`.
 
-A folder, the world, is made once: audio, annotation tables, caches, three runs, a
-bundle, a report, an archive. In half of the trials one or two options of a command get
-hostile values, as flags or as variables; the options of all commands are about equally
-likely. In the others a file of the world is damaged, or replaced by a folder, a FIFO or
-a dangling link, and a command that reads the file is run; the groups of READERS are
-equally likely. Each trial is a process, forked from one that has the libraries loaded.
+A folder, the world, is made once: audio, annotation tables, caches, three runs, a bundle, a report,
+an archive. In half of the trials one or two options of a
+command get hostile values, as flags or as variables; the options of all commands are
+about equally likely. In the others a file of the world is damaged, or replaced by a
+folder, a FIFO or a dangling link, and a command that reads the file is run; the groups
+of READERS are equally likely. Each trial is a process, forked from one that has the
+libraries loaded.
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit
-status other than 0, 1 and 2, or a 2 without its message. The seed determines
-everything: `--first 1234 --trials 1` repeats one trial.
+status other than 0, 1 and 2, a 2 without its message, or a damaged file of a run that
+changed a prediction and is not named. The seed determines everything: `--first 1234
+--trials 1` repeats one trial.
 """
 
 import csv
@@ -273,6 +275,10 @@ def hostile_call(
     return Call(tuple(words), name)
 
 
+def of_run(file: Path) -> bool:
+    return file.parts[:1] in (("runs",), ("model.pt",))
+
+
 def damaging_call(rng: random.Random, worlds: Worlds) -> tuple[Call, Path]:
     """A command, and a file that it reads, to be damaged before."""
     by_format: dict[str, list[Path]] = {}
@@ -303,6 +309,7 @@ def damage(file: Path, rng: random.Random) -> str:
     of_suffix = {
         ".json": [change_json] * 6,
         ".csv": [change_cell] * 4,
+        ".pt": [change_weights] * 3,
     }
     how = rng.choice(
         [flip, flip, cut, overwrite, overwrite, *of_suffix.get(file.suffix, [])]
@@ -344,11 +351,22 @@ def overwrite(content: bytes, rng: random.Random) -> bytes:
 def change_json(content: bytes, rng: random.Random) -> bytes:
     """Remove a key, or change its value."""
     held = json.loads(content)
-    _change(held, rng)
+    _change(held, rng, JSON_VALUES)
     return json.dumps(held).encode()
 
 
-def _change(held: Any, rng: random.Random) -> None:
+def change_weights(content: bytes, rng: random.Random) -> bytes:
+    """Change a value in a file of torch.save, with valid checksums."""
+    import torch
+
+    held = torch.load(io.BytesIO(content), weights_only=True)
+    _change(held, rng, [*JSON_VALUES, torch.zeros(0), torch.full((3, 3), float("nan"))])
+    buffer = io.BytesIO()
+    torch.save(held, buffer)
+    return buffer.getvalue()
+
+
+def _change(held: Any, rng: random.Random, values: list[Any]) -> None:
     """Remove or replace a value somewhere in nested dictionaries and lists."""
     while True:
         key = rng.choice(list(held) if isinstance(held, dict) else range(len(held)))
@@ -360,7 +378,7 @@ def _change(held: Any, rng: random.Random) -> None:
     if rng.random() < TAKEN_OUT:
         del held[key]
     else:
-        held[key] = rng.choice(JSON_VALUES)
+        held[key] = rng.choice(values)
 
 
 def change_cell(content: bytes, rng: random.Random) -> bytes:
@@ -432,12 +450,27 @@ def run(call: Call) -> Outcome:
     return Outcome(status, finding, output)
 
 
+def reads_otherwise(how: str, file: Path, said: str, sound: str) -> bool:
+    """Whether a damaged file of a run changed the output, and no new line names the
+    file.
+
+    Files that are valid in themselves do not count: text, which has no checksum, and
+    replaced weights.
+    """
+    meant = file.suffix in (".json", ".csv") or how.startswith(
+        ("change_weights", "is ")
+    )
+    named = any(file.name in line for line in said.splitlines() if line not in sound)
+    return not meant and said != sound and not named
+
+
 def fuzz(options: FuzzOptions) -> int:
     """Make call after call and count the findings."""
     # a forked trial would wait for threads that it does not have
     os.environ["OMP_NUM_THREADS"] = "1"
     counts: Counter[str] = Counter()
     findings: Counter[str] = Counter()
+    sound: dict[tuple[str, ...], str] = {}
     variables = {
         word: [name.upper() for name in options]
         for word, options in every_options().items()
@@ -457,11 +490,21 @@ def fuzz(options: FuzzOptions) -> int:
                 call = hostile_call(rng, worlds.world, variables)
             else:
                 call, file = damaging_call(rng, worlds)
+                if (
+                    of_run(file)
+                    and call.words[0] == "predict"
+                    and call.words not in sound
+                ):
+                    sound[call.words] = run(call).output
+                    worlds.put_right()
                 how = damage(worlds.world / file, rng)
             outcome = run(call)
             _, finding, output = outcome
             counts[f"exit status {outcome.status}"] += 1
             counts["unforeseen"] += UNFORESEEN in output
+            compared = of_run(file) and call.words in sound
+            if compared and reads_otherwise(how, file, output, sound[call.words]):
+                finding = finding or "reads otherwise"
             if finding:
                 findings[finding.split(":")[0]] += 1
                 own = [

@@ -9,8 +9,9 @@ exactly the missing clips.
 
 Training: each variant is trained once undisturbed. Then the same command is killed one
 or several times, at a random time or at a random line of the code that writes run
-folders, and run once more to its end. The folder must then equal the undisturbed one
-except for the measured seconds.
+folders, and run once more to its end. Finished folds and whole rows of history.csv must
+keep their bytes. At the end the folder must equal the undisturbed one except for the
+measured seconds.
 
 One of COMMANDS: it is run once undisturbed. Then it is killed several times, all of it
 or its parent alone, and run once more to its end: its tables, folds and predictions
@@ -392,6 +393,12 @@ class Training(Soak):
         folder = runs / expected.parent.name / expected.name
         for last in (*[False] * self.rng.choice(IN_A_ROW), True):
             where = f"kill {self.kills}, {name}"
+            # no later run may change a finished fold's predictions or whole rows of
+            # history
+            kept = {
+                file: b"".join(file.read_bytes().rpartition(b"\n")[:2])
+                for file in folder.glob("fold*/*.csv")
+            }
             if last or self.rng.random() > AT_A_LINE:
                 process = self.start(name, runs)
                 if not last:
@@ -406,6 +413,11 @@ class Training(Soak):
             self.mid_run += status == -signal.SIGKILL
             if status not in ((0,) if last else (0, -signal.SIGKILL)):
                 self.note(f"{where}: exit status {status}")
+            for file, before in kept.items():
+                if not (file.is_file() and file.read_bytes().startswith(before)):
+                    self.note(
+                        f"{where}: {file.relative_to(folder)} has lost what it held"
+                    )
         changed = differences(expected, folder)
         for difference in changed:
             self.note(f"{where}: {difference}")

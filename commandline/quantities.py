@@ -2,7 +2,6 @@
 
 import math
 import re
-import statistics
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypeVar
@@ -106,12 +105,6 @@ def rounded(value: float, digits: int = 3) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """`92.5` for 0.925, or `92` without digits, as `rounded`."""
     return rounded(100 * share, digits)
-
-
-def mean_percent(shares: Sequence[float]) -> str:
-    """`92.5 ± 2.1 %`: mean and deviation of accuracies; `92.5 %` for a single one."""
-    deviation = f" ± {percent(statistics.stdev(shares))}" if len(shares) > 1 else ""
-    return f"{percent(statistics.fmean(shares))}{deviation} %"
 
 
 def points(difference: float, digits: int = 1) -> str:

@@ -47,7 +47,7 @@ Kind = Literal[
     # function of `analysis.sections.PageInputs`; a task's name limits it to its pages
     "sections",
     # function of (recordings, tables): a sentence with the command that makes a dataset
-    # of annotation tables
+    # from annotation tables
     "dataset_hints",
     "list_remarks",  # function without arguments: lines below the list of features
 ]
@@ -71,7 +71,7 @@ class Addition(NamedTuple):
 
     room: "Room"
     place: str
-    files: str = ""  # as in `Room`
+    files: str = ""  # `Room.files`
     needs: str = ""
 
     def load(self) -> Any:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import progress
-from featurestack.storage.system import decoding
+from featurestack.storage.decoder_messages import decoder_messages
 
 Samples = NDArray[np.float32]
 
@@ -99,7 +99,7 @@ class OpenFile(soundfile.SoundFile):
         """Open a path or an open file; `path` is its name in `damaged`."""
         self.path = path
         self.sought = False
-        with decoding(self.path):
+        with decoder_messages.kept():
             super().__init__(file)
 
     def seekable(self) -> bool:
@@ -107,11 +107,11 @@ class OpenFile(soundfile.SoundFile):
 
     def seek(self, frames: int, whence: int = io.SEEK_SET) -> int:
         self.sought = True
-        with decoding(self.path):
+        with decoder_messages.kept():
             return super().seek(frames, whence)
 
     def read(self, *args: Any, **options: Any) -> Any:
-        with decoding(self.path) as errors:
+        with decoder_messages.kept() as errors:
             block = super().read(*args, **options)
         # after a seek a frame may lack data of the frames before it
         if errors and not self.sought:

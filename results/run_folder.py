@@ -60,8 +60,6 @@ WITHOUT_TRAINING: dict[str, type[UntrainedConfig]] = {
     "members": EnsembleConfig,
     "source": ImportedConfig,
 }
-# files of a run folder that reports read; weights are not among them
-RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTIONS_FILE = "predictions.csv"
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 

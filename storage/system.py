@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import threading
-from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -88,17 +87,6 @@ def boot_id() -> str:
     if linux.exists():
         return linux.read_text().strip()
     return f"started at {psutil.boot_time():.0f}"
-
-
-def decoding(path: str | Path) -> AbstractContextManager[list[str]]:
-    """A call of the decoder of an audio file; the list gets the errors that it prints
-    about an MP3.
-    """
-    if Path(path).suffix.lower() != ".mp3":
-        return nullcontext([])
-    from featurestack.storage.decoder_messages import decoder_messages
-
-    return decoder_messages.kept()
 
 
 def become_child() -> None:

@@ -112,7 +112,7 @@ class InputKind:
     uses: frozenset[Needs] = frozenset()
     standardised: bool = True  # and rounded to float16 last; else float32
     summarised: bool = False  # several columns enter by the numbers of `over_columns`
-    answers: str = CLIPS.answers  # what has an answer of its models
+    answers: str = CLIPS.answers  # each of these has an answer of its models
     reads_padding: bool = False  # how long a clip is; PADDING=auto then keeps it
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # image, wave or vector, whose augmentations it shares

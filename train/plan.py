@@ -64,7 +64,7 @@ class Plan:
     augmenter: Augmenter
     # clips that are done in every channel; the index is the cache's row numbers
     table: pd.DataFrame
-    content: dict[str, Any]  # of its hash: `hashed_content`
+    content: dict[str, Any]  # content of its hash: `hashed_content`
     targets_beside: Mapping[str, str]  # its part beside the clips' table
     path: Path  # the run's folder
     # NAME=value words that train the configuration, see `training_command`

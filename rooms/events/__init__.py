@@ -4,7 +4,7 @@ from pathlib import Path
 
 from featurestack.commandline.rooms import Command, Room
 
-EVENT_COLUMNS = ("file", "start", "end", "label")  # of the file events.csv
+EVENT_COLUMNS = ("file", "start", "end", "label")  # columns of events.csv
 EVENTS = Command(
     ".dataset:make_events",
     ".options:EventsCommand",

@@ -194,7 +194,7 @@ class Stages:
     """
 
     answers: ClassVar[str] = "each clip"
-    rows: ClassVar[str] = "clips"  # of predictions.csv, in a report
+    rows: ClassVar[str] = "clips"  # rows of predictions.csv, in a report
     labels: ClassVar[str] = ""  # its classes in a report; '' for the task's name
     instead: ClassVar[str] = ""
 

@@ -5,7 +5,6 @@ import pytest
 from featurestack.commandline.quantities import (
     count,
     duration,
-    mean_percent,
     percent,
     points,
     size,
@@ -25,7 +24,6 @@ from featurestack.commandline.quantities import (
         (percent, [0.285, 0.1125, 0.0875], "28.5|11.2|8.8"),  # halves go up
         (lambda share: percent(share, 0), [0.285, 1 / 40, 5 / 40], "28|2|12"),
         (points, [0.031, -0.0085, -0.0004], "+3.1|−0.8|0.0"),
-        (mean_percent, [[0.9, 0.95], [0.925]], "92.5 ± 3.5 %|92.5 %"),
     ],
 )
 def test_numbers_read_naturally(shown, values, texts):

@@ -66,12 +66,6 @@ class TextureStatistics(nn.Module):
             sizes.append(size)
         return sizes
 
-    @property
-    def owners(self) -> NDArray[np.intp]:
-        """(statistics,) the channel that each statistic belongs to."""
-        channels = np.arange(len(self.planes))
-        return np.repeat(channels, self.sizes)
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         planes = enumerate(self.planes)
         statistics = [self.of_channel(x[:, number], plane) for number, plane in planes]

@@ -86,7 +86,7 @@ def test_other_backgrounds_of_the_same_name_are_another_run(folder):
 
 
 def statistics(*sizes):
-    """Of channels whose statistics have so many numbers."""
+    """The statistics of channels that have so many numbers each."""
     states = [
         {"norm": "", "centre": np.full(size, -20.0), "scale": np.full(size, 5.0)}
         for size in sizes
