@@ -32,7 +32,6 @@ from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
 from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
-from featurestack.results.folders import locked, remove_own
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import Lock
 from featurestack.train import run_json
@@ -62,15 +61,15 @@ SHARED = "recording occurs in the part that is tested or validated"
 
 
 def train_on_devices(
-    options: RunOptions, plan: Plan, folds: Sequence[int], *, stale: bool
+    options: RunOptions, plan: Plan, folds: Sequence[int], *, in_place: bool
 ) -> None:
     """Train these folds on the devices of the options; an exact model is fitted on the
-    CPU. `stale`: the plan's folder has a run of other data, which is removed.
+    CPU. `in_place`: the plan's folder takes that of another run later.
     """
     named = options.device if plan.model.kind.in_steps else "cpu"
     devices = list(map(device_of, named.split()))
     started = "WORLD_SIZE" in os.environ  # by torchrun, or by `train_side_by_side`
-    if stale and (started or len(devices) > 1):
+    if in_place and (started or len(devices) > 1):
         raise RequestError(
             "RETRAIN=1 takes one device and one process: give DEVICE=cuda:0"
         )
@@ -79,7 +78,7 @@ def train_on_devices(
     elif started:
         train_share(plan, folds, *devices)
     else:
-        train_run(plan, folds, *devices, stale=stale)
+        train_run(plan, folds, *devices)
 
 
 def train_share(plan: Plan, folds: Sequence[int], device: str) -> None:
@@ -134,9 +133,7 @@ def child_words(options: RunOptions, device: str) -> list[str]:
 # ---- one process
 
 
-def train_run(
-    plan: Plan, folds: Sequence[int], device: str, *, stale: bool = False
-) -> None:
+def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)
@@ -145,9 +142,6 @@ def train_run(
 
         refuse_tested_clips(plan, folds)
     network = first_network(plan, folds[0])
-    if stale:
-        with locked(plan.path):
-            remove_own(plan.path)
     plan.path.mkdir(parents=True, exist_ok=True)
     clips = measure_clips(plan)
     plan = replace(plan, left_out=tuple(sorted(clips.unusable)))

@@ -43,8 +43,8 @@ class Execution(Extensible):
     )
     retrain: bool = option(
         False,
-        "train a run of other clips or feature values again in its place; what it wrote"
-        " is removed",
+        "train a run of other clips or feature values again in its place; the old one"
+        " stays until the new one is finished",
     )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")

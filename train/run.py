@@ -4,15 +4,18 @@ A fold that has a predictions.csv is finished. The trainer, which needs torch, i
 imported only if a fold is left to train. A folder that holds another run than the one
 that is planned is refused.
 
-With RETRAIN=1 a run of clips that have changed is trained again in its place: its own
-files are removed before the first step, the user's in its folder stay. A retraining
-that was killed goes on by the same command.
+With RETRAIN=1 a run of clips that have changed is trained again in its place. The new
+run is trained in a hidden folder beside the old one, `.<run>.retraining`. When it is
+finished, the old run becomes `.<run>.replaced`, the new one takes its name, and the old
+one is deleted. Neither is lost if the process is killed at any moment.
 """
 
 import os
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
@@ -21,6 +24,14 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import cache_folder, is_cache
 from featurestack.features_cache.table import originals, source_changes
+from featurestack.results.folders import (
+    RETRAINED,
+    RETRAINING,
+    finish_switch,
+    hidden,
+    locked,
+    settle,
+)
 from featurestack.results.next_step import predict_by
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.training_data import readable_again
@@ -105,26 +116,31 @@ def tell_dataset_state(options: RunOptions) -> None:
 def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     """Train the wanted folds that are not finished; `composed_from` as in `Plan`."""
     plan = replace(make_plan(options), composed_from=composed_from)
-    folder = RunFolder(plan.path)
-    stale = False
+    path = plan.path
+    finish_switch(path)
     try:
-        refuse_another(folder, plan)
+        refuse_another(RunFolder(path), plan)
     except StaleRun:
         if not options.retrain:
             raise
-        stale = True
+        plan = retrained(plan)
+    folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
-    if plan.begun and not stale:
+    if plan.begun:
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if waiting:
         from featurestack.train.folds import train_on_devices
 
-        train_on_devices(options, plan, waiting, stale=stale)
+        in_place = plan.path != path
+        train_on_devices(options, plan, waiting, in_place=in_place)
     else:
         tell(f"{folder.path} has these folds already")
     if first_process():
         run_json.finish(plan.path, plan.cache, options.note)
-    return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
+        folder = RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
+        if plan.path != path and folder.finished == folder.folds:
+            take_place(plan.path, path)
+    return RunFolder(plan.path if plan.path.exists() else path)
 
 
 # ---- another run in the folder
@@ -181,3 +197,28 @@ def stale_data(folder: RunFolder, plan: Plan, changed: Sequence[str]) -> str:
         if folder.finished == folder.folds and before != now:
             return f"was trained on {counted(before, 'clip')}, there are {now:,} now"
     return "was trained on other clips or feature values than there are now"
+
+
+def retrained(plan: Plan) -> Plan:
+    """The plan, moved to the retraining folder next to its run. A retraining that was
+    begun for the same clips and values continues; another is deleted.
+    """
+    path = hidden(plan.path, RETRAINING)
+    plan = replace(plan, path=path)
+    try:
+        refuse_another(RunFolder(path), plan)
+    except RequestError:  # begun for other clips or values, or damaged
+        with locked(path):
+            shutil.rmtree(path)
+    return plan
+
+
+def take_place(new: Path, old: Path) -> None:
+    """Replace an old run by a finished one. A kill between the two renames leaves both
+    under their other names: `results.folders.finish_switch` goes on.
+    """
+    last = hidden(old, RETRAINED)
+    with locked(old):
+        old.rename(last)
+        new.rename(old)
+        settle(last, old)

@@ -11,8 +11,10 @@ from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache import dataset_name
 from featurestack.results.folders import (
     OWN_FILES,
+    RETRAINING,
     filled_by_rooms,
     find,
+    hidden,
     locked,
     remove_own,
     select,
@@ -113,7 +115,9 @@ def remove_runs(options: RemoveOptions) -> int:
 
 
 def named_folders(options: RemoveOptions) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The folders that RUN names, with the patterns of their own files."""
+    """The folders that RUN names, with the patterns of their own files; a retraining
+    that was begun goes with its run.
+    """
     dataset = dataset_name(options.dataset)
     words = options.run.split()
     for place, own in filled_by_rooms(options.runs, dataset).items():
@@ -126,3 +130,6 @@ def named_folders(options: RemoveOptions) -> Iterator[tuple[Path, tuple[str, ...
     wanted = options.run if words == options.run.split() else " ".join(words)
     for run in select(options.runs, wanted, dataset):
         yield run.path, OWN_FILES
+        begun = hidden(run.path, RETRAINING)
+        if begun.is_dir():
+            yield begun, OWN_FILES

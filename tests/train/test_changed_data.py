@@ -49,8 +49,10 @@ def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
     )
     with refused(sentence):
         run.execute(changed)
-    old = execute(changed, retrain=True, folds=(1, 2))
-    assert old.finished == [1, 2]
+    part = execute(changed, retrain=True, folds=(1, 2))
+    assert part.path.name.endswith(".retraining") and part.finished == [1, 2]
+    (old,) = find(changed.runs)  # an unfinished retraining is not listed as a run
+    assert len(old.predictions()) == 48
     folder = Path(changed.dataset)
     shutil.rmtree(folder)
     fill(folder, clip_table()[lambda table: table["label"] != "rain"])

@@ -1,13 +1,14 @@
-"""RETRAIN=1 trains a run again in its place, also after a kill."""
+"""RETRAIN=1 is killed: neither the old run nor the new one is lost."""
 
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from featurestack.results.folders import find
+from featurestack.results.folders import RETRAINED, RETRAINING, find, hidden
 from featurestack.results.run_folder import write_config
 from featurestack.storage.files import Lock
 from featurestack.train import run_identity
@@ -17,32 +18,39 @@ from tests.run_configs import ensemble_of
 from tests.train.little import execute
 
 
-@pytest.mark.parametrize("removed", [1, 9])
-def test_a_retraining_that_is_killed_while_it_removes_the_run_goes_on(
-    changed, removed, monkeypatch
-):
-    unlink = Path.unlink
-    names = []
+@pytest.fixture(params=[1, 2], ids=["before the second rename", "after it"])
+def killed(request, changed, monkeypatch):
+    """Options of a run whose retraining was killed at a rename of its switch."""
+    rename = Path.rename
+    renamed = []
 
-    def unlink_or_die(path, **given):
-        names.append(path)
-        if len(names) > removed:
+    def rename_or_die(path, target):
+        if path.name.endswith("linear.retraining") or target.name.endswith("replaced"):
+            renamed.append(path)
+            if len(renamed) == 2 and request.param == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+        result = rename(path, target)
+        if len(renamed) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        unlink(path, **given)
+        return result
 
     def retrain():
-        monkeypatch.setattr(Path, "unlink", unlink_or_die)
+        monkeypatch.setattr(Path, "rename", rename_or_die)
         execute(changed, retrain=True)
 
     process = multiprocessing.get_context("fork").Process(target=retrain)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    with refused("RETRAIN=1 trains it again"):
-        execute(changed)
-    new = execute(changed, retrain=True)
+    return changed
+
+
+def test_the_new_run_is_found_after_a_kill_and_nothing_else_stays(killed, capsys):
+    (new,) = find(killed.runs)
     assert len(new.predictions()) == 39
     assert [folder.name for folder in new.path.parent.iterdir()] == [new.name]
+    execute(killed)
+    assert "has these folds already" in capsys.readouterr().err
 
 
 def test_files_of_the_user_stay_in_the_place_of_a_run(changed):
@@ -54,6 +62,14 @@ def test_files_of_the_user_stay_in_the_place_of_a_run(changed):
     for place in (old.path, old.fold(1)):
         assert (place / "notes.txt").read_text() == "mine"
     assert [folder.name for folder in new.path.parent.iterdir()] == [new.name]
+
+
+def test_a_switch_that_another_process_is_making_is_left_to_it(changed):
+    (old,) = find(changed.runs)
+    replaced = old.path.rename(hidden(old.path, RETRAINED))
+    with Lock(replaced / "fold1" / ".lock"):
+        assert find(changed.runs) == []
+    assert replaced.is_dir()
 
 
 def test_a_run_of_another_version_is_told_from_other_weights(
@@ -78,11 +94,15 @@ def test_a_run_whose_run_json_is_damaged_is_trained_again_in_its_place(
     assert [path.name for path in finished.path.parent.iterdir()] == [finished.name]
 
 
-def test_a_run_is_not_removed_while_another_process_trains_it(changed):
+def test_a_retraining_for_other_clips_is_not_deleted_while_it_is_trained(changed):
     (old,) = find(changed.runs)
-    with Lock(old.path / "fold1" / ".lock"), refused("is being trained"):
+    begun = hidden(old.path, RETRAINING)
+    shutil.copytree(old.path, begun)  # of the clips before, as another's cache has them
+    with Lock(begun / "fold1" / ".lock"), refused("is being trained"):
         execute(changed, retrain=True)
-    assert old.finished == [1, 2, 3]
+    assert (begun / "run.json").is_file()
+    execute(changed, retrain=True)
+    assert not begun.exists()
 
 
 def test_retraining_does_not_replace_a_run_of_another_kind(finished, options):
