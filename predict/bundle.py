@@ -74,7 +74,13 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     folds = {}
     selection = run.selection(selection)
     for fold in run.finished:
-        state = load(run.fold(fold) / f"{selection}.pt")
+        file = run.fold(fold) / f"{selection}.pt"
+        if not file.is_file():
+            raise RequestError(
+                f"{file} is not there: remove"
+                f" {file.with_name('predictions.csv')} and train this fold again"
+            )
+        state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     epoch: Epoch = "best" if selection == "best" else "last"
     return Bundle(BundleConfig(**vars(config), selection=epoch), folds)

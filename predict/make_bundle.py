@@ -74,8 +74,11 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             " validation clips: train a run without VAL"
         )
     require_clips(run.task, run.name)
-    if config.command is None:
-        raise RequestError(f"{run.name} was trained by a loop of its own: no REFIT")
+    if config.command is None or config.computed is None:
+        raise RequestError(
+            f"REFIT=1 trains models of this project, and {run.name} was trained by a"
+            " loop of its own"
+        )
     options = replace(
         RunOptions.build(texts(RunOptions, config.command)),
         dataset=run.dataset,

@@ -111,6 +111,13 @@ class Model:
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
+        if not self.samples:
+            raise RequestError(
+                "the run's dataset has no sample rate and duration: no audio can be cut"
+                " to clips"
+            )
+        self.seconds = self.samples / self.sample_rate
+        self.window = self.config.clip_seconds or self.seconds
         # with run.json's description, those of one model after the other
         self.channels: list[tuple[Variant, StoredChannel]] = []
         for model in models:
@@ -124,8 +131,6 @@ class Model:
                 self.channels += [(variant_of(own), own) for own in config.channels]
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)
-        self.seconds = self.samples / self.sample_rate
-        self.window = self.config.clip_seconds or self.seconds
 
     @classmethod
     def open(cls, options: TrainedOptions) -> Self:

@@ -37,8 +37,11 @@ def test_has_no_score(file):
         predict_audio(PredictOptions(run=str(file), dataset="other", threads="1"))
 
 
-def test_a_choice_and_a_loop_of_its_own_are_refused(sounding, tmp_path):
+def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_path):
     run = RunFolder(shutil.copytree(sounding.path, tmp_path / "run"))
+    (run.fold(1) / "last.pt").unlink()
+    with refused("remove .*fold1/predictions.csv and train this fold again"):
+        bundle.bundle_of_run(run)
     own = replace(sounding.training, command=None)
     choice = ensemble_of(
         own,
