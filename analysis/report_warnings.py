@@ -12,6 +12,7 @@ from typing import Self
 
 from featurestack.analysis.findings import WARNINGS, Findings, ReportWarning
 from featurestack.analysis.runs import Run, added_clips
+from featurestack.commandline.errors import quoted
 from featurestack.commandline.quantities import (
     counted,
     is_or_are,
@@ -168,7 +169,8 @@ class SplitByClip(ReportWarning):
 
     def says(self, found: Findings) -> str:
         on = " on the classes, not the categories" if of_categories(found) else ""
-        remedy = f". {' '.join(self.options)} tests on new ones" if self.options else ""
+        words = " ".join(map(quoted, self.options))
+        remedy = f". {words} tests on new ones" if words else ""
         return (
             f"A random split of the clips makes the {found.score} too high, as check"
             f" measured{on}: {self.measured}{remedy}"

@@ -25,6 +25,7 @@ from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.features_cache import Cache
+from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
@@ -272,7 +273,9 @@ def surer(candidates: Sequence[str], cache: Cache) -> str:
     texts = [
         f"{counted(4 * number, unit)} instead of {number:,} would halve the interval."
     ]
-    if not cache.groups and number == len(clips):
+    found = read_check(cache.folder, cache.clips) or []
+    named = any(finding["kind"] == "field" for finding in found)  # and its pattern
+    if not cache.groups and number == len(clips) and not named:
         pattern = propose_group(clips)
         named = f"GROUP='{pattern}', if the names say it" if pattern else "GROUP="
         texts.append(
