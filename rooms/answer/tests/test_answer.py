@@ -16,10 +16,12 @@ import pytest
 import soundfile
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache import external
+from featurestack.features_cache import Cache, external
+from featurestack.features_cache.side_files import write_check
 from featurestack.rooms.answer.answer import find_answer, make_answer
 from featurestack.rooms.answer.choice import Scores
 from featurestack.rooms.answer.options import AnswerOptions
+from featurestack.rooms.answer.section import surer
 from featurestack.rooms.events.dataset import make_events
 from featurestack.rooms.events.options import EventsCommand
 from featurestack.rooms.events.tests.field import write_recordings
@@ -128,6 +130,15 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     assert ": about " not in capsys.readouterr().err
     assert make_answer(whole.options()) == 0
     assert capsys.readouterr().out.count("next:") == 1
+
+
+def test_recordings_are_asked_for_unless_check_has_found_their_field(ended, tmp_path):
+    cache = Cache(tmp_path / "data" / "easy" / "features")
+    asked = "If clips share a speaker"
+    write_check(cache.folder, cache.clips, [])
+    assert asked in surer(["rms"], cache)
+    write_check(cache.folder, cache.clips, [{"kind": "field"}])
+    assert asked not in surer(["rms"], cache)
 
 
 def test_the_page_names_damaged_files_of_the_choice_and_reports_the_rest(ended):
