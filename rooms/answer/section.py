@@ -274,8 +274,8 @@ def surer(candidates: Sequence[str], cache: Cache) -> str:
         f"{counted(4 * number, unit)} instead of {number:,} would halve the interval."
     ]
     found = read_check(cache.folder, cache.clips) or []
-    named = any(finding["kind"] == "field" for finding in found)  # and its pattern
-    if not cache.groups and number == len(clips) and not named:
+    told = any(finding["kind"] == "field" for finding in found)  # with its pattern
+    if not cache.groups and number == len(clips) and not told:
         pattern = propose_group(clips)
         named = f"GROUP='{pattern}', if the names say it" if pattern else "GROUP="
         texts.append(
