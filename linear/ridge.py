@@ -61,7 +61,8 @@ class RidgeModel:
         z = (x - self.mean) / self.scale
         logits = z @ self.weight.T + self.bias
         if len(self.support):
-            logits += similarities(z, self.support) @ self.dual.T
+            squares = (z**2).sum(axis=1), (self.support**2).sum(axis=1)
+            logits += similarities(z @ self.support.T, *squares) @ self.dual.T
         return logits
 
 
@@ -111,10 +112,9 @@ def fit(
     targets = every[:, fitted]
     with threadpool_limits(1):  # sums have the same order on every machine
         judge = label_loss if y.ndim == 2 else class_loss
-        spectra = {kernel: spectrum(kernel, z, counts) for kernel in kernels(z)}
-        choice = choose(spectra, targets, counts, groups, chosen_on, judge)
-        kept = spectra[choice.kernel]
-        errors = residuals(kept, targets, counts, choice.strength)
+        found = spectra(kernels(z), z, counts)
+        choice = choose(found, targets, counts, groups, chosen_on, judge)
+        errors = residuals(found[choice.kernel], targets, counts, choice.strength)
     if choice.strength in (STRENGTHS[0], STRENGTHS[-1]):
         tell_once(
             f"ridge: a strength of {choice.strength:g} was chosen, at the end of those"
@@ -157,29 +157,39 @@ def kernels(z: Floats) -> list[str]:
     return [PLAIN] if max(clips, numbers) > MOST else [PLAIN, MIXED]
 
 
-def similarities(z: Floats, support: Floats) -> Floats:
-    """(N, M) the RBF kernel."""
-    squares = (z**2).sum(axis=1)[:, None] + (support**2).sum(axis=1)
-    return np.exp(-np.maximum(squares - 2 * z @ support.T, 0))
+def similarities(products: Floats, squares: Floats, others: Floats) -> Floats:
+    """(N, M) the RBF kernel of z and support, from z support' and their squares."""
+    return np.exp(-np.maximum(squares[:, None] + others - 2 * products, 0))
 
 
-def spectrum(kernel: str, z: Floats, counts: Floats) -> Spectrum:
-    """The spectrum of a kernel between clips that count so much; 1 is added to the
+def spectra(tried: Sequence[str], z: Floats, counts: Floats) -> dict[str, Spectrum]:
+    """The spectrum of each kernel between clips that count so much; 1 is added to the
     kernel, for the bias.
     """
     root = np.sqrt(counts)[:, None]
     clips, numbers = z.shape
-    if kernel == PLAIN and numbers < clips:
+    few = numbers < clips
+    found = {}
+    if MIXED in tried or not few:
+        products = z @ z.T  # once: most of the time where numbers are many
+    if PLAIN in tried and few:
         inputs = np.column_stack([z, np.ones(clips)]) * root
         values, vectors = np.linalg.eigh(inputs.T @ inputs)
         above = values > values[-1] * np.finfo(float).eps * clips
         roots = np.sqrt(values[above])
-        return (inputs @ vectors[:, above] / roots, values[above])
-    products = z @ z.T
-    if kernel == MIXED:
-        products = (products + similarities(z, z)) / 2
-    values, vectors = np.linalg.eigh((products + 1) * root * root.T)
-    return (vectors, np.maximum(values, 0))
+        found[PLAIN] = inputs @ vectors[:, above] / roots, values[above]
+    elif PLAIN in tried:
+        found[PLAIN] = spectrum(products, root)
+    if MIXED in tried:
+        squares = np.diag(products)
+        mixed = (products + similarities(products, squares, squares)) / 2
+        found[MIXED] = spectrum(mixed, root)
+    return found
+
+
+def spectrum(kernel: Floats, root: Floats) -> Spectrum:
+    values, vectors = np.linalg.eigh((kernel + 1) * root * root.T)
+    return vectors, np.maximum(values, 0)
 
 
 def residuals(

@@ -70,10 +70,12 @@ def answers_left_out(
     every = np.ones(len(x), bool)
     left_out = []
     with threadpool_limits(1):  # sums have the same order on every machine
-        spectrum = ridge.spectrum(kernel, (x - mean) / scale, of_clips[1])
+        spectra = ridge.spectra([kernel], (x - mean) / scale, of_clips[1])
         for groups in groupings:
-            choice = ridge.choose({kernel: spectrum}, *of_clips, groups, every, judge)
-            answers = ridge.left_out(spectrum, *of_clips, choice.strength, groups)
+            choice = ridge.choose(spectra, *of_clips, groups, every, judge)
+            answers = ridge.left_out(
+                spectra[kernel], *of_clips, choice.strength, groups
+            )
             left_out.append(answers.round(9))
     return left_out
 

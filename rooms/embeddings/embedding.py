@@ -150,21 +150,22 @@ def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
     from ai_edge_litert.interpreter import Interpreter
 
     with silent_library():
-        last = Interpreter(str(path), num_threads=1).get_output_details()
-        inner = {*outputs} - {"", *(each["name"] for each in last)}
-        interpreter = Interpreter(
-            str(path), num_threads=1, experimental_preserve_all_tensors=bool(inner)
-        )
+        interpreter = Interpreter(str(path), num_threads=1)
+        last = interpreter.get_output_details()
+        tensors = []
+        for output in outputs:
+            if output == POINTWISE:
+                tensors += pointwise(interpreter)
+            elif output == LAST_POINTWISE:
+                tensors.append(pointwise(interpreter)[-1])
+            else:
+                tensors.append(tensor_of(interpreter, output) if output else last[0])
+        kept = {each["index"] for each in tensors}
+        if not kept <= {each["index"] for each in last}:
+            content = with_outputs(path.read_bytes(), sorted(kept))
+            interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]
-    tensors = []
-    for output in outputs:
-        if output == POINTWISE:
-            tensors += pointwise(interpreter)
-        elif output == LAST_POINTWISE:
-            tensors.append(pointwise(interpreter)[-1])
-        else:
-            tensors.append(tensor_of(interpreter, output) if output else last[0])
 
     def run(x: Array) -> list[Output]:
         if x.shape != tuple(interpreter.get_input_details()[0]["shape"]):
@@ -177,6 +178,20 @@ def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
 
     lengths = given["shape_signature"].tolist()
     return run, [None if length < 0 else length for length in lengths]
+
+
+def with_outputs(network: bytes, tensors: Sequence[int]) -> bytes:
+    """The network with these inner tensors as its outputs: it computes nothing that
+    they do not need, and its library keeps nothing else.
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(network, 0)
+    model.subgraphs[0].outputs = tensors
+    builder = flatbuffers.Builder(len(network))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def output_of(interpreter: Any, tensor: dict[str, Any]) -> Output:

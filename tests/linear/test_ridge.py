@@ -31,7 +31,7 @@ def test_answers_without_a_recording_are_those_of_a_refit(kernel, groups):
     if kernel == ridge.MIXED:
         distances = ((z[:, None] - z) ** 2).sum(axis=2)
         products = (products + np.exp(-distances)) / 2
-    spectrum = ridge.spectrum(kernel, z, COUNTS)
+    spectrum = ridge.spectra([kernel], z, COUNTS)[kernel]
     answers = ridge.left_out(spectrum, targets, COUNTS, STRENGTH, groups)
     single = len(set(groups)) == 1
     for group in range(CLIPS) if single else np.unique(groups):
