@@ -6,8 +6,7 @@ median over clips of processor time, after one round to warm up. "Features alone
 at the samples; "with files" also decodes the clip and writes the values as float16.
 librosa is called as in pipeline/reference.py, its `hpss` once for both halves; "one
 shared spectrogram" is librosa as an experienced user writes it. audioFlux is timed if
-it is installed (pip install -e '.[bench]'). docs/tables.py keeps the result as
-docs/tables/speed.csv.
+it is installed (pip install -e '.[bench]'). docs/tables/speed.csv holds a result.
 """
 
 import multiprocessing
@@ -15,13 +14,12 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib.util import find_spec
 
 import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from bench.options import FeaturesBenchOptions
@@ -43,7 +41,8 @@ ONE_THREAD = (
     "NUMBA_NUM_THREADS",
 )
 SHARED = "librosa, one shared spectrogram"
-AUDIOFLUX = "audioFlux"
+AUDIOFLUX = "audioFlux, a C library"
+CALLS = "librosa by calls, hpss once"
 # not librosa's; `embedding` needs a network
 NOT_LIBROSA = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc", "embedding"}
 WITH_FILES = ", with files"
@@ -171,16 +170,15 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
     return time.process_time() - begun
 
 
-def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
+def measure(paths: list[str], librosas: tuple[str, ...]) -> dict[str, Times]:
     """way -> feature -> milliseconds a clip."""
-    librosas = tuple(name for name in every if name not in NOT_LIBROSA)
     ways: dict[str, tuple[Callable[..., Times], tuple[str, ...]]] = {
         "ours, the three": (ours, TRIPLE),
         "ours, librosa's": (ours, librosas),
         "ours, the three" + WITH_FILES: (ours_with_files, TRIPLE),
         "ours, librosa's" + WITH_FILES: (ours_with_files, librosas),
-        "librosa": (plain, every),
-        "librosa" + WITH_FILES: (plain_with_files, librosas),
+        CALLS: (plain, librosas),
+        CALLS + WITH_FILES: (plain_with_files, librosas),
         SHARED: (shared, TRIPLE),
         SHARED + WITH_FILES: (shared_with_files, TRIPLE),
     }
@@ -206,48 +204,25 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
     }
 
 
-def comparison(measured: dict[str, Times]) -> pd.DataFrame:
-    """A row for each alternative: what is computed, milliseconds a clip of both, and
-    how many times as long it takes, features alone and with files.
+def comparison(measured: dict[str, Times]) -> Iterator[str]:
+    """A line for each alternative: how many times as long it takes, and the two times
+    of a clip, features alone and with files.
     """
-    whole = pd.DataFrame(measured).sum()
-    librosas = [name for name in measured["librosa"] if name not in NOT_LIBROSA]
-    count = f"librosa's {len(librosas)} features"
-    # the row's name, what is computed, against what, way, ours
-    ways = [
-        ("shared", TOGETHER, SHARED, SHARED, "ours, the three"),
-        (
-            "audioflux",
-            TOGETHER,
-            f"{AUDIOFLUX}, a C library",
-            AUDIOFLUX,
-            "ours, the three",
-        ),
-        ("all", count, "librosa by calls, hpss once", "librosa", "ours, librosa's"),
-    ]
-    rows = []
-    for name, what, against, way, mine in ways:
-        if way not in whole:
-            continue
-        theirs = whole[way]
-        if name == "all":
-            theirs = sum(measured["librosa"][feature] for feature in librosas)
-        files = whole.get(way + WITH_FILES, np.nan)
-        ours_files = whole[mine + WITH_FILES]
-        rows.append(
-            {
-                "name": name,
-                "what": what,
-                "against": against,
-                "ms": theirs,
-                "ours_ms": whole[mine],
-                "times": theirs / whole[mine],
-                "files_ms": files,
-                "ours_files_ms": ours_files,
-                "files_times": files / ours_files,
-            }
-        )
-    return pd.DataFrame(rows)
+    whole = {way: sum(times.values()) for way, times in measured.items()}
+    ways = {
+        SHARED: (TOGETHER, "ours, the three"),
+        AUDIOFLUX: (TOGETHER, "ours, the three"),
+        CALLS: (f"librosa's {len(measured[CALLS])} features", "ours, librosa's"),
+    }
+    for way, (what, mine) in ways.items():
+        told = [
+            f"{whole[way + kind] / whole[mine + kind]:.1f} times as fast{kind}"
+            f" ({whole[mine + kind]:.1f} and {whole[way + kind]:.1f} ms a clip)"
+            for kind in ("", WITH_FILES)
+            if way + kind in whole
+        ]
+        if told:
+            yield f"{what} against {way}: {'; '.join(told)}"
 
 
 def features(options: FeaturesBenchOptions) -> int:
@@ -259,17 +234,12 @@ def features(options: FeaturesBenchOptions) -> int:
     table = load(source).table
     step = max(1, len(table) // CLIPS)
     paths = [str(path) for path in table.path.iloc[::step]][:CLIPS]
-    names = tuple(options.features.split())
+    names = options.features.split()
     if options.features == "all":
-        names = tuple(
-            name for name in FEATURES.complete() if name in reference.DEFINITIONS
-        )
-    measured = measure(paths, names)
-    for row in comparison(measured).itertuples():
-        files = ""
-        if not np.isnan(row.files_times):
-            files = f", {row.files_times:.1f} with decoding and writing"
-        print(f"{row.what} against {row.against}: {row.times:.1f} times faster{files}")
+        names = [name for name in FEATURES.complete() if name in reference.DEFINITIONS]
+    measured = measure(paths, tuple(name for name in names if name not in NOT_LIBROSA))
+    for line in comparison(measured):
+        print(line)
     return 0
 
 

@@ -40,7 +40,7 @@ from featurestack.commandline.exit_status import UNFORESEEN
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.commandline.words import every_options
-from tests.golden.sounds import easy_clips
+from tests.golden.sounds import easy_clips, easy_tables
 
 # limits of a trial; bytes
 PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30
@@ -230,11 +230,7 @@ def make_world(world: Path) -> None:
     shutil.copytree(world / "sounds", world / "tree")
     (world / "sounds.csv").rename(world / "sounds" / "little.csv")
     (world / "sounds" / "x.txt").write_text("no sound")
-    tables = world / "tables"
-    tables.mkdir()
-    for recording in sorted((world / "sounds").glob("bell/*.wav"))[:3]:
-        events = "start,end,label\n0.05,0.1,bell\n0.2,0.3,click\n"
-        (tables / f"{recording.stem}.csv").write_text(events)
+    easy_tables(world / "sounds", world / "tables")
     shutil.make_archive(str(world / "esc"), "zip", world / "tree")
     calls = usual(world)
     others = ["MODEL=linear"], ["MODEL=texturenet", "VAL=group", "FOLDS=1"]

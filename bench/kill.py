@@ -50,7 +50,7 @@ from featurestack.pipeline import audio, pool
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extraction_request import read_source
 from featurestack.pipeline.features import resolve_feature
-from tests.golden.sounds import easy_clips
+from tests.golden.sounds import easy_clips, easy_tables
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 # Python finds the packages here: `featurestack` links to their folders
@@ -432,11 +432,7 @@ class Commands(Soak):
         super().__init__(folder, seed)
         self.what = what
         easy_clips(folder / "easy")
-        tables = folder / "tables"
-        tables.mkdir()
-        for recording in sorted((folder / "easy").glob("bell/*.wav"))[:3]:
-            events = "start,end,label\n0.05,0.1,bell\n0.2,0.3,click\n"
-            (tables / f"{recording.stem}.csv").write_text(events)
+        easy_tables(folder / "easy", folder / "tables")
         if what == "analysis":
             sounds = f"DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy"
             made = f"features {sounds} DATA={folder}/data JOBS=1 FEATURES="

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ HUNG = -1000
 PATIENCE = 300  # seconds after which a process counts as hung, even on a busy machine
 
 
+@dataclass
 class Lines:
     """A trace function that counts lines of some files and kills its process group at
     one of them.
@@ -27,20 +29,13 @@ class Lines:
     alone      kill the run without its workers
     """
 
-    def __init__(
-        self,
-        files: Sequence[str],
-        kill_at: int = 0,
-        in_worker: bool = False,
-        alone: bool = False,
-    ):
-        self.files, self.kill_at, self.in_worker, self.alone = (
-            tuple(files),
-            kill_at,
-            in_worker,
-            alone,
-        )
-        self.seen = self.run = self.counting = 0
+    files: tuple[str, ...]
+    kill_at: int = 0
+    in_worker: bool = False
+    alone: bool = False
+    seen: int = field(default=0, init=False)
+    run: int = field(default=0, init=False)
+    counting: int = field(default=0, init=False)
 
     def begin(self) -> None:
         """Count from here on, in every thread of this process."""

@@ -38,3 +38,11 @@ def easy_clips(folder):
                     f"{name},{label},{fold},{label}{recording},{'xy'[number % 2]}"
                 )
     (folder.parent / f"{folder.name}.csv").write_text("\n".join(rows) + "\n")
+
+
+def easy_tables(sounds, folder):
+    """An annotation table for each of three recordings in the easy folder."""
+    folder.mkdir()
+    for recording in sorted(sounds.glob("bell/*.wav"))[:3]:
+        events = "start,end,label\n0.05,0.1,bell\n0.2,0.3,click\n"
+        (folder / f"{recording.stem}.csv").write_text(events)
