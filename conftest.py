@@ -36,6 +36,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["HOME"] = home.name
 
 
+def pytest_configure(config):
+    """Load the fixtures that need the product, except in the process of pytest-xdist
+    that runs no test.
+    """
+    if not config.getoption("numprocesses", None):
+        config.pluginmanager.import_plugin("tests.fixtures")
+
+
 @pytest.fixture(scope="session")
 def start_chromium(tmp_path_factory):
     """Starts a headless browser with these further flags and, by their names,

@@ -35,7 +35,7 @@ MODULES = {
     ): path
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
-    if "tests" not in path.parts and path.name != "conftest.py"
+    if "tests" not in path.parts
 } | {path.stem: path for path in (ROOT / "featurestack").glob("*.py")}
 CHECKS = [f"featurestack.{name}" for name in MODULES if ".checks" in name]
 OF_ROOMS = {  # their declarations apart

@@ -1,0 +1,241 @@
+"""Fixtures of training and analysis. What is made once is made for all of
+pytest-xdist's processes, which only read it.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs
+from featurestack.analysis.runs import load_runs
+from featurestack.features_cache import external
+from featurestack.interface import from_values
+from featurestack.results.config import digest
+from featurestack.results.run_folder import RunFolder, write_config, write_predictions
+from featurestack.storage.files import Lock
+from featurestack.train import run
+from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets
+from tests.run_configs import named, run_config
+from tests.train import sounds
+from tests.train.little import change, clip_table, fill, fill_with_tags, little_options
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Calls `make` with a folder of this name in the first process that asks; the path
+    that it returned.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def path(name, make):
+        folder, made = base / name, base / f"{name}.made"
+        with Lock(base / f"{name}.lock"):
+            if not made.exists():
+                folder.mkdir(exist_ok=True)
+                made.write_text(str(make(folder)))
+        return Path(made.read_text())
+
+    return path
+
+
+# A little cache, options of a short run on it, and runs
+
+
+@pytest.fixture(scope="session")
+def cache_folder(made_once):
+    return made_once(
+        "cached", lambda folder: fill(folder / "little" / "features", clip_table())
+    )
+
+
+@pytest.fixture(scope="session")
+def mixed(made_once):
+    """A cache of clips with several labels or none."""
+    return made_once(
+        "tagged", lambda folder: fill_with_tags(folder / "mixed" / "features")
+    )
+
+
+@pytest.fixture
+def options(cache_folder, tmp_path):
+    return little_options(cache_folder, tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def trained(cache_folder, made_once):
+    """The run of `options`; tests only read it."""
+
+    def make(folder):
+        return run.execute(little_options(cache_folder, folder / "runs")).path
+
+    return RunFolder(made_once("trained", make))
+
+
+@pytest.fixture
+def finished(trained, options):
+    """A copy of the run of `options` at its own path, which tests may change."""
+    path = options.runs / "little" / trained.name
+    shutil.copytree(trained.path, path)
+    return RunFolder(path)
+
+
+@pytest.fixture(scope="session")
+def sounding(made_once):
+    """A run on sounds that are easy to separate, beside their cache and their files;
+    further runs may join it.
+    """
+    return RunFolder(
+        made_once("sounding", lambda folder: sounds.train_run(folder).path)
+    )
+
+
+@pytest.fixture(scope="session")
+def short(made_once):
+    """A linear run on clips that are mostly far shorter than the longest, beside their
+    cache and files.
+    """
+
+    def make(folder):
+        given = {"model": "linear", "padding": "drop"}
+        return sounds.train_run(folder, short=True, **given).path
+
+    return RunFolder(made_once("short", make))
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Options of a linear run that was trained on 48 clips; the cache now has 39 of
+    them.
+    """
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    options = change(little_options(folder, tmp_path / "runs"), model="linear")
+    run.execute(options)
+    shutil.rmtree(folder)
+    fill(
+        folder,
+        clip_table()[
+            lambda table: (
+                ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")
+            )
+        ],
+    )
+    return options
+
+
+# Made-up runs
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Made-up runs over shared clips, written and loaded: made(MadeRun(...), ...,
+    clips=400, classes=10).
+    """
+
+    def make(*runs, dataset="made", **clips):
+        return make_runs(
+            tmp_path,
+            made_clips(**({"clips": 400, "classes": 10} | clips)),
+            runs,
+            dataset,
+        )
+
+    return make
+
+
+@pytest.fixture
+def hand_run(tmp_path):
+    """Writes and reads a run of these test clips: rows of clip_id, group, fold, target,
+    probabilities.
+    """
+
+    def write(name, classes, rows, **config):
+        folder = RunFolder(tmp_path / "hand" / name)
+        table = pd.DataFrame(
+            rows, columns=["clip_id", "group", "fold", "target", "probabilities"]
+        )
+        by_fold = table.assign(split="test", selection="last").groupby("fold")
+        standard = {"dataset": "hand", "features": name, "classes": named(*classes)}
+        standard |= {"folds": tuple(by_fold.groups), "family": digest([name, config])}
+        write_config(folder.path, run_config(**(standard | config)))
+        for fold, here in by_fold:
+            probabilities = np.array(here["probabilities"].tolist(), np.float32)
+            write_predictions(folder.fold(fold), here, probabilities, classes)
+        (run,) = load_runs([folder]).runs
+        return run
+
+    return write
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A folder with audio files of tones, a cache of two random features, and made-up
+    runs.
+    """
+
+    root: Path
+    table: pd.DataFrame
+
+    def options(self, **given):
+        folders = {name: self.root / name for name in ("data", "runs", "reports")}
+        return from_values(AnalysisOptions, {"dataset": "tones"} | folders | given)
+
+
+CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
+
+
+def tones(root):
+    """The clip table of the workshop in this folder."""
+    table = made_clips(clips=40, classes=4, names=CLASS_NAMES)
+    table["path"] = [str(root / f"{clip}.wav") for clip in table["clip_id"]]
+    return table
+
+
+def make_workshop(root):
+    """Fill this folder, and return it."""
+    table = tones(root)
+    time = np.arange(8000) / 8000
+    # the first clip's file is not there
+    for path, label in zip(table["path"][1:], table["label"][1:]):
+        tone = 0.3 * np.sin(2 * np.pi * 220 * (1 + CLASS_NAMES.index(label)) * time)
+        soundfile.write(path, tone, 8000)
+    cache = root / "data" / "tones" / "features"
+    external.create_cache(cache, table, dataset="tones", sample_rate=8000, duration=1.0)
+    rng = np.random.default_rng(0)
+    ids = table["clip_id"].tolist()
+    external.write_feature(cache, "mel", rng.normal(size=(40, 16, 30)), ids)
+    external.write_feature(cache, "rms", rng.random((40, 1, 30)), ids)
+    for made in of_sets(mel=0.8, mel_rms=0.6, rms=0.5):
+        folder = make_run(root / "runs", table, made, "tones")
+    for file in folder.glob("fold*/predictions.csv"):
+        file.unlink()
+    return root
+
+
+@pytest.fixture(scope="session")
+def workshop(made_once):
+    """40 tones of four classes with awkward names, and three runs, of which one has no
+    finished fold.
+    """
+    root = made_once("workshop", make_workshop)
+    return Workshop(root, tones(root))
+
+
+@pytest.fixture(scope="session")
+def reported(workshop, made_once):
+    """The page of the workshop's report, made once."""
+
+    def make(_):
+        (job,) = jobs(workshop.options())
+        return build_report(job, workshop.options()).page
+
+    return made_once("reported", make)
