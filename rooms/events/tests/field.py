@@ -13,19 +13,21 @@ from featurestack.rooms.events.scores import score_table, tally_all
 from featurestack.train import run
 from featurestack.train.options import RunOptions
 
-RATE, SECONDS, RECORDINGS = 8_000, 12.0, 4
+RATE, SECONDS, RECORDINGS = 8_000, 12.0, 3
 PITCHES = {"high": 2_000, "low": 500}
 
 
-def write_recordings(folder, overlapping=False, points=False, recordings=RECORDINGS):
+def write_recordings(
+    folder, overlapping=False, points=False, recordings=RECORDINGS, seconds=SECONDS
+):
     """Tones in noise, audio/r0.wav, …, and events.csv beside."""
     (folder / "audio").mkdir(parents=True)
     rows = []
     for number in range(recordings):
         rng = np.random.default_rng(number)
-        time = np.arange(round(SECONDS * RATE)) / RATE
+        time = np.arange(round(seconds * RATE)) / RATE
         y = rng.normal(0, 0.01, len(time))
-        for place, start in enumerate(np.arange(0.5, SECONDS - 1.5, 1.2)):
+        for place, start in enumerate(np.arange(0.5, seconds - 1.5, 1.2)):
             start += rng.uniform(0, 0.3)
             names = (
                 [*PITCHES]
@@ -90,7 +92,7 @@ def train(folder, **changes):
         "data": folder / "data",
         "runs": folder / "runs",
         "features": MEL,
-        "epochs": 8,
+        "epochs": 6,
         "device": "cpu",
     }
     return run.execute(RunOptions(**options | changes))

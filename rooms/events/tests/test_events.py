@@ -17,6 +17,8 @@ from featurestack.rooms.events.scores import ALL
 from featurestack.rooms.events.tested import read_tested
 from featurestack.rooms.events.tests.field import (
     MEL,
+    RECORDINGS,
+    SECONDS,
     make_dataset,
     train,
     write_recordings,
@@ -57,12 +59,12 @@ def test_linear_means_the_linear_model_of_frames(folder):
 
 def test_every_frame_of_every_recording_is_tested_once(trained):
     frames = read_tested(trained).frames
-    assert len({*frames.stretches["file"]}) == len(frames.stretches) == 4
+    assert len({*frames.stretches["file"]}) == len(frames.stretches) == RECORDINGS
     for stretch in range(len(frames.stretches)):
         times = frames.times[frames.stretch == stretch]
         steps = np.diff(times)
         assert (steps > 0.4 * frames.hop).all() and (steps < 1.6 * frames.hop).all()
-        assert times[0] < frames.hop and times[-1] > 12 - 2 * frames.hop
+        assert times[0] < frames.hop and times[-1] > SECONDS - 2 * frames.hop
 
 
 def test_the_same_seed_gives_the_same_frames(folder, trained):

@@ -23,7 +23,7 @@ from tests.analysis.made_runs import no_figures
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    write_recordings(folder, recordings=8)
+    write_recordings(folder, recordings=8, seconds=5.0)
     make_dataset(folder)
     # two epochs leave all probabilities near the threshold: roundings decide
     short = train(folder, features=f"{MEL}:0-3", epochs=2)
