@@ -23,10 +23,13 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from featurestack.analysis.figures.drawing import SPECTRUM, VISIBLE
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import (
+    OutdatedFeature,
+    RequestError,
+    UnreadableClips,
+)
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache import Cache, UnreadableClips, parse_set
-from featurestack.features_cache.cache import OutdatedFeature
+from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import spans
 from featurestack.results.config import digest
 from featurestack.storage.files import is_file
@@ -62,7 +65,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
         names = ", ".join(outdated)
         problems.append(
             f"{names}: another rate, duration or channel than the clips have:"
-            f" {cache.remedy(' '.join(outdated))}"
+            f" {cache.origin.remedy(' '.join(outdated))}"
         )
     return cache, usable, problems
 

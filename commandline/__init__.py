@@ -10,3 +10,4 @@ CLONE = (HOME / "pyproject.toml").exists()
 LOADED: dict[str, str] = {}
 # files of the user's own that have entered something in a registry
 DEFINING: dict[str, None] = {}
+DATA = Path("data")  # the folder of datasets unless DATA= names another

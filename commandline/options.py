@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from featurestack.commandline import rooms
+from featurestack.commandline import DATA, rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import number_of
 
@@ -233,7 +233,7 @@ Part = typing.TypeVar("Part", bound=Options)
 class DataOptions(Options):
     """The folder of datasets."""
 
-    data: Path = option(Path("data"), "folder of datasets and their feature caches")
+    data: Path = option(DATA, "folder of datasets and their feature caches")
 
 
 class DatasetOptions(DataOptions):

@@ -22,14 +22,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, closest, make_command, nearest
-from featurestack.commandline.options import (
-    DataOptions,
-    DatasetOptions,
-    option_words,
+from featurestack.commandline.errors import (
+    LacksFeatures,
+    NoCache,
+    Origin,
+    OutdatedFeature,
+    RequestError,
+    UnknownDataset,
+    UnreadableClips,
 )
-from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import index
 from featurestack.features_cache.feature_file import (
     ClipStatus,
@@ -53,31 +54,7 @@ from featurestack.features_cache.names import (
 from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 from featurestack.storage.files import require_readable
 
-ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
-
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
-PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a folder or table that is proposed
-
-
-class OutdatedFeature(RequestError):
-    """A feature made from audio of another rate, length or channel than the clips'."""
-
-
-class UnreadableClips(RequestError):
-    """Clips that cannot be read: the feature, and {clip_id: reason}."""
-
-    @property
-    def reasons(self) -> dict[str, str]:
-        """Clip id -> why it cannot be read."""
-        return self.args[1]
-
-    def __str__(self) -> str:
-        first = "; ".join(
-            f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3]
-        )
-        number = counted(len(self.reasons), "clip")
-        remedy = f"{make_command('features')} computes them again"
-        return f"{number} of {self.args[0]} cannot be read ({first}); {remedy}"
 
 
 def _in_words(audio: "FeatureFile | IndexSettings") -> str:
@@ -189,35 +166,35 @@ class IndexSettings:
 class Cache(IndexSettings):
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
-    folder   holds index.h5, else RequestError
-    command  the command that the error proposes; by default features
-    data     the folder of datasets, beside which others may be opened
+    folder  holds index.h5, else NoCache
+    asked   the dataset of a command, which the error names
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(
-        self, folder: Path, command: str = "", data: Path = DataOptions.data
-    ) -> None:
-        self.folder, self.data = Path(folder), data
+    def __init__(self, folder: Path, asked: Origin | None = None) -> None:
+        self.folder, self.asked = Path(folder), asked
         require_readable(self.folder)
         if not is_cache(self.folder):
-            raise RequestError(
-                f"there are no features in {self.folder} yet: run"
-                f" {command or make_command('features')}{others_in(data)}"
-            )
+            raise NoCache(self.folder, cached_in(self.data), asked)
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Cache, (self.folder, "", self.data)
+        return Cache, (self.folder, self.asked)
 
     def __repr__(self) -> str:
         """The number of clips and a table of the features, for a notebook."""
         stored = [self[name] for name in self.features]
         rows = [(each.stored, each.rows, each.frames, each.units) for each in stored]
-        heading = f"{self.folder}: {counted(len(self.clips), 'clip')}"
-        return f"{heading}\n{text_table(rows, ('feature', 'rows', 'frames', 'units'))}"
+        table = pd.DataFrame(rows, columns=["feature", "rows", "frames", "units"])
+        heading = f"{self.folder}: {len(self.clips):,} clips"
+        return f"{heading}\n{table.to_string(index=False)}"
+
+    @property
+    def data(self) -> Path:
+        """The folder of datasets, beside which others may be opened."""
+        return self.asked.data if self.asked else self.folder.parent.parent
 
     @cached_property
     def _index(self) -> tuple[pd.DataFrame, Attributes]:
@@ -283,10 +260,7 @@ class Cache(IndexSettings):
             file = read_header(self.folder / f"{stored}.h5")
             before, now = _in_words(file), _in_words(self)
             if before != now:
-                raise OutdatedFeature(
-                    f"{stored} was made from {before}, the clips of this cache now have"
-                    f" {now}: {self.remedy(file.stored)}"
-                )
+                raise OutdatedFeature(file.stored, before, now, self.origin)
             self._open[name] = StoredFeature(
                 **{field.name: getattr(file, field.name) for field in fields(file)},
                 cache=self,
@@ -372,21 +346,10 @@ class Cache(IndexSettings):
         return pd.Index(self.sources["clip_id"])
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
-        """RequestError for channels that the cache lacks."""
+        """LacksFeatures for channels that the cache lacks."""
         lacking = [each.stored for each in dict.fromkeys(channels) if each not in self]
-        if not lacking:
-            return
-        names = " ".join(lacking)
-        meant = closest(lacking[0], self.features, ALIKE)
-        hint = f" (did you mean {meant}?)" if meant else ""
-        remedy = self.remedy(names)
-        # make features refuses a misspelt name too
-        if meant and self.source != EXTERNAL:
-            remedy = f"{make_command('show')} names those to compute"
-        raise RequestError(
-            f"the cache {self.folder} lacks {names}{hint}, it has "
-            f"{', '.join(self.features) or 'no feature'}: {remedy}"
-        )
+        if lacking:
+            raise LacksFeatures(self.folder, lacking, self.features, self.origin)
 
     def named(self, features: str) -> list[str]:
         """Stored names of the features in a list, each once, damaged ones included."""
@@ -394,42 +357,24 @@ class Cache(IndexSettings):
         self.refuse_missing(channels)
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
-    def remedy(self, stored: str, *more: str) -> str:
-        """The command for missing or outdated features, with the words `more`."""
-        name = self.settings["dataset"]
-        data = self.folder.parent.parent
-        if self.source == EXTERNAL:
-            return (
-                "it has no audio; features_cache.external.write_feature adds a feature"
-            )
-        own = name if dataset_name(self.source) != name else ""
-        places = option_words(DatasetOptions(name=own, data=data), ("name", "data"))
-        given = [f"DATASET={self.source}", f"FEATURES={stored}", *places, *more]
-        return f"run {make_command('features', *given)}"
+    @property
+    def origin(self) -> Origin:
+        """The audio from which missing or outdated features are extracted."""
+        source, name = self.source, self.settings["dataset"]
+        if source == EXTERNAL:
+            source = ""
+        if dataset_name(source) == name:
+            name = ""
+        return Origin(source, name, self.folder.parent.parent)
 
 
-def unknown_dataset(dataset: str, data: Path) -> str:
-    """The message for a dataset that is not there: similar names and paths."""
-    cached = cached_in(data)
-    if dataset in cached:
-        return (
-            f"{dataset} is a cache in {data}, and its audio is needed: give DATASET= as"
-            " when it was made"
-        )
-    path = Path(dataset)
-    message = nearest("dataset", dataset, {*NAMED, *cached})
-    names = []
-    for entry in path.parent.glob("[!.]*"):
+def unknown_dataset(dataset: str, data: Path) -> UnknownDataset:
+    """The error for a dataset that is not there, with similar names and paths."""
+    beside = []
+    for entry in Path(dataset).parent.glob("[!.]*"):
         if entry.is_dir() or entry.suffix in DATASET_TABLES:
-            names.append(entry.name)
-    meant = closest(path.name, names, PATH_CUTOFF)
-    return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message
-
-
-def others_in(data: Path) -> str:
-    """The words that name the datasets in this folder that have features."""
-    known = ", ".join(f"DATASET={name}" for name in sorted(cached_in(data)))
-    return f"; there are features of {known}" if known else ""
+            beside.append(entry.name)
+    return UnknownDataset(dataset, data, cached_in(data), NAMED, beside)
 
 
 def cached_in(data: Path) -> set[str]:
@@ -437,13 +382,9 @@ def cached_in(data: Path) -> set[str]:
     return {path.parent.name for path in data.glob("*/features") if is_cache(path)}
 
 
-def cache_of(options: DatasetOptions) -> Cache:
-    """The cache of a command's dataset; RequestError names the nearest dataset, or the
-    command that makes the cache.
-    """
-    dataset, data = options.dataset, options.data
-    folder = cache_folder(dataset, data, options.name)
+def cache_of(dataset: str, data: Path, name: str = "") -> Cache:
+    """The cache of a dataset; UnknownDataset, or NoCache if it has no features yet."""
+    folder = cache_folder(dataset, data, name)
     if not (is_cache(folder) or dataset in NAMED or Path(dataset).exists()):
-        raise RequestError(unknown_dataset(dataset, data))
-    given = [f"DATASET={dataset}", *option_words(options, ("name", "data"))]
-    return Cache(folder, make_command("features", *given), data)
+        raise unknown_dataset(dataset, data)
+    return Cache(folder, Origin(dataset, name, data))

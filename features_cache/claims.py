@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from featurestack.commandline.errors import Failed
+from featurestack.commandline.errors import DamagedFile, Failed
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.feature_file import (
     LOCKS,
@@ -35,7 +35,6 @@ from featurestack.features_cache.feature_file import (
     now,
     read_header,
 )
-from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.storage.files import Lock, is_held, replaced
 from featurestack.storage.system import boot_id, sync
 

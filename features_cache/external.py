@@ -19,7 +19,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import (
     AXES,
@@ -88,7 +87,7 @@ def planes_of(values: ArrayLike, clips: int, name: str) -> NDArray:
     array = np.asarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != clips or 0 in array.shape:
         raise RequestError(
-            f"{name}: values of shape {array.shape} for {counted(clips, 'clip')};"
+            f"{name}: values of shape {array.shape} for {clips} clips;"
             f" expected ({clips}, rows, frames)"
         )
     missing = [1] * (3 - array.ndim)

@@ -30,8 +30,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline.errors import DamagedFile
 from featurestack.features_cache import hdf5
-from featurestack.features_cache.hdf5 import Attributes, DamagedFile
+from featurestack.features_cache.hdf5 import Attributes
 from featurestack.storage.files import Lock
 from featurestack.storage.system import write_at
 

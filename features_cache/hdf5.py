@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import DamagedFile
 from featurestack.storage.files import is_file
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
@@ -33,17 +33,6 @@ UNREADABLE = (  # h5py's errors for a damaged file
     MemoryError,
 )
 CHUNK = 1 << 16  # elements in a chunk of a small dataset
-
-
-class DamagedFile(RequestError):
-    """A cache file that cannot be read; `reason` names it and says why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.reason}; {make_command('features')} makes it again"
 
 
 @contextmanager

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline.errors import DamagedFile
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.feature_file import FORMAT, lock
-from featurestack.features_cache.hdf5 import Attributes, DamagedFile
+from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.names import CHANNEL, INDEX, NO_FEATURE_NAMES
 from featurestack.features_cache.table import (
     INDEX_COLUMNS,

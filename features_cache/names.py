@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import number_of
 
 Value = str | int | float | bool
 
@@ -26,6 +25,7 @@ CHANNEL = re.compile(
     re.ASCII,
 )
 PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
+NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.ASCII | re.IGNORECASE)
 JOINED = (
     "features of one set are joined by + without blanks, as in mel+mfcc, and sets are"
     " separated by blanks"
@@ -127,12 +127,9 @@ def _value(text: str) -> Value:
     """
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return number_of(text, kind)
-        except ValueError:
-            pass
-    return text
+    if not NUMBER.fullmatch(text):
+        return text
+    return int(text) if text.removeprefix("-").isdecimal() else float(text)
 
 
 def is_cache(folder: Path) -> bool:

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import NAMED
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import content_hash
@@ -246,7 +245,9 @@ def source_changes(clips: pd.DataFrame, source: str) -> str:
         "changed": states.count("changed"),
     }
     return ", ".join(
-        f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count
+        f"{count:,} {'clip' if count == 1 else 'clips'} {what}"
+        for what, count in counts.items()
+        if count
     )
 
 

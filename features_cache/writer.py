@@ -35,8 +35,7 @@ import pandas as pd
 from joblib import cpu_count
 from numpy.typing import DTypeLike, NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted, size
+from featurestack.commandline.errors import DamagedFile, NoSpace, RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import Handle, Writing, claimed, claims
 from featurestack.features_cache.feature_file import (
@@ -49,7 +48,6 @@ from featurestack.features_cache.feature_file import (
     read_header,
     write_structure,
 )
-from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.index import refresh, stored_ids, updated
 from featurestack.features_cache.side_files import (
     has_failed,
@@ -162,8 +160,9 @@ class Missing:
         lines = [f"made again: {clips.note}" for clips in self.stored if clips.note]
         for clips in self.stored:
             if clips.file and (count := int(clips.damaged.sum())):
-                maps = counted(count, "damaged feature map")
-                lines.append(f"computed again: {maps} of {clips.file.stored}")
+                maps = "feature map" if count == 1 else "feature maps"
+                which = f"{count:,} damaged {maps} of {clips.file.stored}"
+                lines.append(f"computed again: {which}")
         return lines
 
 
@@ -224,9 +223,9 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
     """The values cast to the stored type; ValueError for another shape or no number."""
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        raise ValueError(f"{counted(int(wrong.sum()), 'value')} NaN or infinite")
+    if wrong := int((~np.isfinite(values)).sum()):
+        what = "value" if wrong == 1 else "values"
+        raise ValueError(f"{wrong:,} {what} NaN or infinite")
     largest = np.abs(values).max(initial=0)
     if largest > np.finfo(dtype).max:
         raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")
@@ -283,7 +282,7 @@ class CacheWriter:
 @contextmanager
 def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
     """Admit a run to a cache, where no other creates files until it has done so, after
-    the runs that write the same clips or files.
+    the runs that write the same clips or files; NoSpace if the disk has none for it.
     """
     wanted.folder.mkdir(parents=True, exist_ok=True)
     rows = wanted.part.start, wanted.part.stop
@@ -293,7 +292,10 @@ def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
         ExitStack() as preparing,
     ):
         lacking = preparing.enter_context(_prepared(wanted))
-        refuse_full_disk(wanted.folder, sum(lacking.sizes.values()))
+        needed = sum(lacking.sizes.values())
+        free = shutil.disk_usage(wanted.folder).free
+        if needed and needed + RESERVE > free:
+            raise NoSpace(wanted.folder, needed + RESERVE, free)
         yield CacheWriter(wanted, lacking, handle, preparing, files)
         if wanted.is_whole:
             note_verified(wanted.folder, wanted.names)
@@ -316,17 +318,6 @@ def _prepared(wanted: Wanted) -> Iterator[Missing]:
         )
         with lock(wanted.folder, stored):
             pass  # granted when no run writes to the file
-
-
-def refuse_full_disk(folder: Path, needed: int) -> None:
-    """RequestError if the disk has no space for these bytes."""
-    free = shutil.disk_usage(folder).free
-    if needed and needed + RESERVE > free:
-        raise RequestError(
-            f"the features need {size(needed + RESERVE)} in {folder}, where"
-            f" {size(free)} are free; fewer FEATURES need less, DATA= names another"
-            " disk"
-        )
 
 
 def written_to(folder: Path, stored: str) -> str:
@@ -387,7 +378,7 @@ def _make(
     path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
     """Draft the file, reserve its space, copy the clips, rename it, under its lock."""
-    place = f"{path}, {size(len(clip_ids) * spec.clip_bytes)}"
+    place = f"{path}, {len(clip_ids) * spec.clip_bytes / 1e6:g} MB"
     try:
         with named_errors(place), replaced(path) as draft:
             write_structure(draft, spec, clip_ids)

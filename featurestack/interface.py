@@ -313,7 +313,7 @@ def extract(options: FeaturesCommand) -> "Cache":
     from featurestack.pipeline.extract import extract_features
 
     failed = extract_features(options)
-    stored = cache_of(options)
+    stored = cache_of(options.dataset, options.data, options.name)
     if failed:
         lost = {clip for clip, *_ in read_failures(stored.folder)}
         warnings.warn(
@@ -335,7 +335,7 @@ def cache(options: DatasetOptions) -> "Cache":
     """
     from featurestack.features_cache.cache import cache_of
 
-    return cache_of(options)
+    return cache_of(options.dataset, options.data, options.name)
 
 
 @takes(RunOptions)

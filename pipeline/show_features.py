@@ -114,9 +114,10 @@ def show(options: ShowOptions) -> int:
     """The command `show` without a file."""
     if options.dataset:
         from featurestack.features_cache.cache import cache_of
-        from featurestack.features_cache.contents import describe_cache
+        from featurestack.pipeline.cache_contents import describe_cache
 
-        print(describe_cache(cache_of(options)))
+        cache = cache_of(options.dataset, options.data, options.name)
+        print(describe_cache(cache))
     else:
         list_features(options)
     return 0

@@ -4,7 +4,6 @@ loaded.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,10 +122,10 @@ def verify(options: VerifyOptions) -> int:
 
         return verify_run(options)
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.contents import verify_cache
+    from featurestack.pipeline.cache_contents import verify_cache
 
     default = DatasetOptions().dataset
-    cache = cache_of(replace(options, dataset=options.dataset or default))
+    cache = cache_of(options.dataset or default, options.data, options.name)
     verdicts = verify_cache(cache, options.features)
     print("\n".join(verdict.text for verdict in verdicts))
     return 0 if all(verdict.intact for verdict in verdicts) else 1

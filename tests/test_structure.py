@@ -128,6 +128,8 @@ FORBIDDEN = {
     "analysis": {"pipeline", "train", "predict", "torch", "librosa"},
     "tests": {"bench"},
 }
+# What the cache and storage take of the command line: errors and progress.
+OF_THE_ROOF = r"commandline\.(errors\.[A-Z]\w+|terminal\.(tell|tell_once|progress))"
 # Modules that import by a computed name: commands, rooms, a folder's own modules.
 BY_NAME = {
     *("commandline/registry.py", "commandline/rooms.py"),
@@ -164,6 +166,14 @@ def test_no_module_imports_what_its_package_must_not(package):
         assert not by_name or name in BY_NAME or package in ("tests", "rooms"), (
             f"{name}: hidden import"
         )
+
+
+@pytest.mark.parametrize("package", ["features_cache", "storage"])
+def test_what_lies_below_the_command_line_knows_no_command_and_no_option(package):
+    for path in (ROOT / package).rglob("*.py"):
+        for imported in imports(path):
+            of_the_roof = imported.startswith("commandline")
+            assert not of_the_roof or re.fullmatch(OF_THE_ROOF, imported), path
 
 
 def test_the_figure_of_the_architecture_is_true():

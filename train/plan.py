@@ -189,7 +189,7 @@ class Plan:
 def make_plan(asked: RunOptions, network: str = "") -> Plan:
     """The plan of these options, of an own loop's `network` if it is named."""
     check_options(asked)
-    cache = cache_of(asked)
+    cache = cache_of(asked.dataset, asked.data, asked.name)
     features = find_features(cache, asked)
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)
@@ -358,8 +358,9 @@ def find_clips(
     usable = cache.readable(features)
     stored = " ".join(feature.stored for feature in features)
     if not usable.any():
+        remedy = cache.origin.remedy(stored)
         raise RequestError(
-            f"no clip has {options.features} in {cache.folder}: {cache.remedy(stored)}"
+            f"no clip has {options.features} in {cache.folder}: {remedy}"
         )
     table = cache.clips[usable]
     tested = cache.tested_folds(originals(table))
@@ -373,7 +374,7 @@ def find_clips(
     most = number[usable].max() + 1
     if options.copies > most:
         copies = max(options.copies, number.max() + 1)
-        remedy = cache.remedy(stored, f"COPIES={copies}")
+        remedy = cache.origin.remedy(stored, f"COPIES={copies}")
         raise RequestError(
             f"COPIES={options.copies}: {options.features} has {most} altered copies"
             f" per clip: {remedy}"

@@ -96,9 +96,9 @@ def tell_dataset_state(options: RunOptions) -> None:
     """
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):
         return  # training says what to type
-    cache = cache_of(options)
+    cache = cache_of(options.dataset, options.data, options.name)
     if changes := source_changes(cache.sources, cache.source):
-        remedy = cache.remedy(" ".join(cache.named(options.features)))
+        remedy = cache.origin.remedy(" ".join(cache.named(options.features)))
         tell(
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {remedy}"

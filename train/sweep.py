@@ -61,15 +61,14 @@ def product(options: SweepOptions) -> list[RunOptions]:
     if len(kept) < len(asked):
         tell("an exact solution does not depend on the seed: one SEED is trained")
     runs = [*kept.values()]
-    cache = cache_of(runs[0])
+    first = runs[0]
+    cache = cache_of(first.dataset, first.data, first.name)
     jobs = [
         replace(job, features=name) for job in runs for name in feature_sets(job, cache)
     ]
     if not jobs:
         models = " ".join(dict.fromkeys(job.model for job in runs))
-        raise RequestError(
-            f"MODEL={models} can take none of FEATURES={runs[0].features}"
-        )
+        raise RequestError(f"MODEL={models} can take none of FEATURES={first.features}")
     return jobs
 
 

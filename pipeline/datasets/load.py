@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import DamagedFile, RequestError, make_command
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.cache import IndexSettings, unknown_dataset
-from featurestack.features_cache.hdf5 import Attributes, DamagedFile
+from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import (
     DATASET_TABLES,

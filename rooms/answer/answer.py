@@ -109,7 +109,8 @@ class Question:
     @cached_property
     def cache(self) -> Cache:
         """The cache as it was when this was first read."""
-        return cache_of(self.wanted)
+        wanted = self.wanted
+        return cache_of(wanted.dataset, wanted.data, wanted.name)
 
     @cached_property
     def unchecked(self) -> bool:
@@ -180,7 +181,7 @@ def ask(options: AnswerOptions) -> Question:
         )
     command = part_of(options, FeaturesCommand)
     if is_cache(Path(options.dataset)):
-        cache = cache_of(command)
+        cache = cache_of(command.dataset, command.data, command.name)
         refuse(options, cache.source, cache.settings["dataset"], cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         return Question(options, command, None, without_samples(options, stored), [])

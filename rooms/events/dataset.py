@@ -26,7 +26,7 @@ from featurestack.commandline.errors import (
     make_command,
     shortened,
 )
-from featurestack.commandline.options import DatasetOptions, option_words
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache import Cache, dataset_name
@@ -342,7 +342,7 @@ def background_cache(
     given = [f"DATASET={table}", f"FEATURES={stored}", f"SAMPLE_RATE={rate}"]
     remedy = f"{cut}, then {make_command('features', *given, *places)}"
     try:
-        other = cache_of(DatasetOptions(dataset=name, data=cache.data))
+        other = cache_of(name, cache.data)
         for own in channels:
             feature = other[own.stored]
             if feature.parameters != cache[own.stored].parameters:

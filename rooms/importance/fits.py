@@ -116,7 +116,8 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Cli
     """The features of a call, each a channel or several joined by +, and the clips;
     RequestError if there are fewer than `least`.
     """
-    groups = parse_list(options.features, cache_of(options).features)
+    cache = cache_of(options.dataset, options.data, options.name)
+    groups = parse_list(options.features, cache.features)
     words = [str(channel) for group in groups for channel in group]
     plan = make_plan(part_of(options, RunOptions, features="+".join(words)))
     require_clips(plan.task, options.dataset)

@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 
-from featurestack.commandline.options import DatasetOptions
 from featurestack.features_cache import Cache, UnreadableClips, external
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.index import read_index, refresh
@@ -58,7 +57,7 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
         "run make features DATASET=/sounds/birds FEATURES='mel mfcc' NAME=finches"
         f" DATA={data} COPIES=2"
     )
-    assert Cache(cache.folder).remedy("mel mfcc", "COPIES=2") == typed
+    assert Cache(cache.folder).origin.remedy("mel mfcc", "COPIES=2") == typed
 
 
 def test_a_variant_is_found_by_its_parameters(cache, values):
@@ -131,4 +130,4 @@ def test_without_a_cache_those_that_are_there_are_named(cache, tmp_path):
     with refused(
         "yet: run make features DATASET=esc50 .*; there are features of DATASET=birds"
     ):
-        cache_of(DatasetOptions(data=tmp_path / "data"))
+        cache_of("esc50", tmp_path / "data")

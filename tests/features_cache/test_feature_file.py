@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.commandline.errors import DamagedFile
 from featurestack.features_cache import feature_file
 from featurestack.features_cache.feature_file import (
     FeatureSpec,
@@ -16,7 +17,6 @@ from featurestack.features_cache.feature_file import (
     fingerprints,
     read_header,
 )
-from featurestack.features_cache.hdf5 import DamagedFile
 
 UNCHUNKED = {"values", "state"}
 

@@ -7,7 +7,6 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs, runs_of_other_clips
-from featurestack.commandline.options import DatasetOptions
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.rooms.events.tests.field import (
@@ -85,7 +84,7 @@ def test_a_run_on_other_events_than_those_of_today_is_named(runs):
     folder, trained = runs
     data = folder / "data"
     table = str(data / "field" / "field.csv")
-    cache = cache_of(DatasetOptions(dataset=table, data=data))
+    cache = cache_of(str(table), data)
     read = load_runs(trained)
     assert runs_of_other_clips(read.runs, cache) == []
     file = folder / "data" / "field" / "events.csv"

@@ -4,12 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, StoredFeature
-from featurestack.features_cache.hdf5 import DamagedFile
 from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.side_files import (
     FAILURES,

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from featurestack.features_cache import Cache, external, hdf5
-from featurestack.features_cache.contents import describe_cache, verify_cache
 from featurestack.features_cache.feature_file import read_header
 from featurestack.features_cache.side_files import write_failures
+from featurestack.pipeline.cache_contents import describe_cache, verify_cache
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.golden.commands import done
 

@@ -1,0 +1,62 @@
+"""The sentence of each error of the cache, made from its facts."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from featurestack.commandline.errors import (
+    DamagedFile,
+    LacksFeatures,
+    NoCache,
+    NoSpace,
+    Origin,
+    OutdatedFeature,
+    UnknownDataset,
+    UnreadableClips,
+)
+
+FOLDER = Path("data/birds/features")
+BIRDS = Origin("my sounds", "birds", Path("elsewhere"))
+NO_AUDIO = Origin("", "", Path("data"))
+SENTENCES = {
+    "there are no features in data/birds/features yet: run make features"
+    " DATASET='my sounds' NAME=birds DATA=elsewhere; there are features of"
+    " DATASET=bees, DATASET=owls": NoCache(FOLDER, {"owls", "bees"}, BIRDS),
+    "there are no features in data/birds/features yet: run make features": NoCache(
+        FOLDER, (), None
+    ),
+    "bees is a cache in data, and its audio is needed: give DATASET= as when it was"
+    " made": UnknownDataset("bees", Path("data"), {"bees"}, ["esc50"], []),
+    "unknown dataset 'a/brids'. Known: bees, esc50; there is 'a/birds'": UnknownDataset(
+        "a/brids", Path("data"), {"bees"}, ["esc50"], ["birds", "bats"]
+    ),
+    "the cache data/birds/features lacks cqt mel, it has zcr: run make features"
+    " DATASET='my sounds' FEATURES='cqt mel' NAME=birds DATA=elsewhere": LacksFeatures(
+        FOLDER, ["cqt", "mel"], ["zcr"], BIRDS
+    ),
+    "the cache data/birds/features lacks melt (did you mean mel?), it has mel: make"
+    " show names those to compute": LacksFeatures(FOLDER, ["melt"], ["mel"], BIRDS),
+    "the cache data/birds/features lacks mel, it has no feature: it has no audio;"
+    " features_cache.external.write_feature adds a feature": LacksFeatures(
+        FOLDER, ["mel"], [], NO_AUDIO
+    ),
+    "mel was made from 8 Hz, the clips of this cache now have 9 Hz: run make features"
+    " DATASET='my sounds' FEATURES=mel NAME=birds DATA=elsewhere": OutdatedFeature(
+        "mel", "8 Hz", "9 Hz", BIRDS
+    ),
+    "4 clips of mel cannot be read (a: damaged; b: not done; c: damaged); make features"
+    " computes them again": UnreadableClips(
+        "mel", {"a": "damaged", "b": "not done", "c": "damaged", "d": "damaged"}
+    ),
+    "mel.h5 is cut; make features makes it again": DamagedFile("mel.h5 is cut"),
+    "the features need 3.0 GB in data/birds/features, where 5.0 MB are free; fewer"
+    " FEATURES need less, DATA= names another disk": NoSpace(FOLDER, 3e9, 5e6),
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_the_facts_become_a_sentence_with_what_to_type_also_in_another_process(
+    sentence,
+):
+    assert str(pickle.loads(pickle.dumps(SENTENCES[sentence]))) == sentence
