@@ -17,8 +17,8 @@ from featurestack.results.config import (
     digest,
     label,
 )
-from featurestack.results.folders import select
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
+from featurestack.results.selection import select
 from featurestack.scores.metrics import Floats
 
 ENSEMBLE = "ensemble"  # value of `model` in its run.json

@@ -53,7 +53,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if name:
         require_readable(options.runs / name)
     if options.run:
-        from featurestack.results.folders import select
+        from featurestack.results.selection import select
 
         folders = select(options.runs, " ".join(options.run), name)
     else:

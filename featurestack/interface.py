@@ -378,7 +378,7 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
 
         fs.run("last").predictions().groupby("fold").size()
     """
-    from featurestack.results.folders import select_one
+    from featurestack.results.selection import select_one
 
     return select_one(folder, name, predicting=False)
 

@@ -15,7 +15,7 @@ from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import dataset_name
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions
-from featurestack.results import folders
+from featurestack.results.selection import select_one
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import own_file
 
@@ -68,7 +68,7 @@ def predict_audio(options: PredictOptions) -> int:
         )
     if not Path(options.run).is_file():
         dataset = "" if elsewhere else dataset_name(options.dataset)
-        folders.select_one(options.runs, options.run, dataset)
+        select_one(options.runs, options.run, dataset)
     if options.audio is None:
         from featurestack.predict.labelled import score_elsewhere  # few need it
 

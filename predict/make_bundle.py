@@ -22,9 +22,10 @@ from featurestack.predict.bundle import (
     members_of,
 )
 from featurestack.predict.options import BundleOptions
-from featurestack.results import folders, run_folder
+from featurestack.results import run_folder
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.selection import select_one
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.own_files import own_file
 from featurestack.train.checkpoint import as_bytes
@@ -98,7 +99,7 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
 
 def make_bundle(options: BundleOptions) -> int:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
-    run = folders.select_one(options.runs, options.run)
+    run = select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     own = own_file(file, RECORD, "OUT")
     if options.refit:

@@ -41,8 +41,8 @@ from featurestack.predict.bundle import (
 from featurestack.predict.options import PredictOptions, TrainedOptions
 from featurestack.predict.samples import Samples, loudest_level, mono, scaled
 from featurestack.results.config import BundleConfig, StoredChannel
-from featurestack.results.folders import select_one
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.selection import select_one
 from featurestack.scores.tasks import require_clips
 from featurestack.scores.tasks.base import DEFAULT_THRESHOLD
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of

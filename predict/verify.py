@@ -25,8 +25,8 @@ from featurestack.predict.bundle import (
     members_of,
 )
 from featurestack.predict.options import VerifyOptions
-from featurestack.results import folders
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.selection import select_one
 from featurestack.results.training_data import clips_of_run, is_changed
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, threads_of
@@ -41,7 +41,7 @@ def verify_run(options: VerifyOptions) -> int:
     differs.
     """
     dataset = dataset_name(options.dataset)
-    run = folders.select_one(options.runs, options.run, dataset)
+    run = select_one(options.runs, options.run, dataset)
     require_clips(run.task, run.name)
     members = members_of(run)
     if members != [run]:

@@ -1,10 +1,12 @@
 """`make runs` and `make remove`: the runs of some folders, and their removal."""
 
+import glob
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell, text_table
@@ -12,14 +14,13 @@ from featurestack.features_cache import dataset_name
 from featurestack.results.folders import (
     OWN_FILES,
     RETRAINING,
-    filled_by_rooms,
     find,
     hidden,
     locked,
     remove_own,
-    select,
 )
 from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.selection import select
 from featurestack.storage.files import is_closed
 from featurestack.train.options import ListOptions, RemoveOptions
 
@@ -88,6 +89,18 @@ def runs_in(folder: Path) -> list[RunFolder]:
     files = folder.glob("[!.]*/run.json")
     places += [file.parent for file in files] or [run.path for run in find(folder)]
     return [RunFolder(place) for place in sorted(places)]
+
+
+def filled_by_rooms(runs: Path | str, dataset: str = "") -> dict[Path, tuple[str, ...]]:
+    """The folders beside runs that commands of rooms have filled -> patterns of their
+    own files.
+    """
+    folders = glob.escape(dataset) or "*"
+    return {
+        place.parent: (*files, ".*")
+        for name, files in rooms.filled_folders().items()
+        for place in sorted(Path(runs).glob(f"{folders}/{name}/{files[0]}"))
+    }
 
 
 # ---- remove

@@ -39,7 +39,7 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
 )
-from featurestack.results import folders
+from featurestack.results.selection import select_one
 from featurestack.rooms.onnx.model import CONFIG, open_session, run_session
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
@@ -84,7 +84,7 @@ class ExportedRun(nn.Module):
 
 def export_run(options: ExportOptions) -> int:
     """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
-    run = folders.select_one(options.runs, options.run)
+    run = select_one(options.runs, options.run)
     require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
     own = own_file(file, RECORD, "OUT")

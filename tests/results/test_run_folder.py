@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results import folders, run_folder
+from featurestack.results import folders, run_folder, selection
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.storage import files
@@ -107,20 +107,20 @@ def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
     ],
 )
 def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
-    assert [run.name for run in folders.select(runs, wanted)] == names
+    assert [run.name for run in selection.select(runs, wanted)] == names
 
 
 def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     last = RunFolder(runs / "my sounds" / "mfcc-resnet18")
     os.utime(last.path / "run.json", (2e9, 2e9))
     other = RunFolder(runs / "two" / "mel-cnn8")
-    assert folders.select(runs, f"last {other.path}") == [last, other]
+    assert selection.select(runs, f"last {other.path}") == [last, other]
     for name in ("last.pt", "predictions.csv"):  # the last one with weights is another
         other.fold(1).mkdir(exist_ok=True)
         (other.fold(1) / name).touch()
-    assert folders.select_one(runs, "last") == other
-    assert folders.select(runs, "last") == [last]
-    assert folders.select(runs / "elsewhere", str(other.path)) == [other]
+    assert selection.select_one(runs, "last") == other
+    assert selection.select(runs, "last") == [last]
+    assert selection.select(runs / "elsewhere", str(other.path)) == [other]
     assert folders.find(runs, "two") == [other]
 
 
@@ -135,7 +135,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
 )
 def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
-        folders.select(runs, wanted)
+        selection.select(runs, wanted)
 
 
 def test_a_folder_without_a_configuration_is_no_run(run):
@@ -175,12 +175,12 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
 ):
     """As for another user; root may read everything."""
     closed = runs / "two" / "mel-cnn8"
-    for module in (files, folders):
+    for module in (files, folders, selection):
         monkeypatch.setattr(module, "may_read", lambda folder: folder != closed)
     (run,) = folders.find(runs, "two")
     with refused("two/mel-cnn8 may not be read: change its permissions"):
         _ = run.config
     with refused("two/mel-cnn8 may not be read"):
-        _ = folders.select_one(runs, str(closed)).config
+        _ = selection.select_one(runs, str(closed)).config
     os.utime(closed / "run.json", (2e9, 2e9))
-    assert folders.select_one(runs, "last").path != closed
+    assert selection.select_one(runs, "last").path != closed
