@@ -29,7 +29,8 @@ from featurestack.commandline.errors import (
     UnreadableClips,
 )
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache import Cache, parse_set
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import parse_set
 from featurestack.features_cache.table import spans
 from featurestack.results.config import digest
 from featurestack.storage.files import is_file

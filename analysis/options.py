@@ -14,7 +14,7 @@ from featurestack.commandline.options import (
 if TYPE_CHECKING:
     from featurestack.analysis.figures import FigureWriter
     from featurestack.analysis.findings import Findings
-    from featurestack.features_cache import Cache
+    from featurestack.features_cache.cache import Cache
 
 
 class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions, Extensible):

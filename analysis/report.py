@@ -40,7 +40,7 @@ from featurestack.analysis.tables import settings
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.side_files import read_check

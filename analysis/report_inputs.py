@@ -14,7 +14,7 @@ from urllib.parse import quote
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.options import option_words
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import (
     NAMED,
     cache_folder,

@@ -20,7 +20,7 @@ from featurestack.commandline.quantities import (
     percent,
     plural,
 )
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import originals, source_changes

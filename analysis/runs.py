@@ -21,7 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache import Cache, parse_set
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import parse_set
 from featurestack.features_cache.table import originals
 from featurestack.results.config import (
     ChoiceConfig,

@@ -40,7 +40,7 @@ from featurestack.commandline.quantities import (
     rounded,
     size,
 )
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import WHOLE
 from featurestack.features_cache.table import (
     by_label,

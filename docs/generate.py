@@ -29,7 +29,8 @@ from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.options import LARGEST, choices_of, kind_of
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.words import every_options
-from featurestack.features_cache import Cache, external
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import INDEX_COLUMNS
 from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES

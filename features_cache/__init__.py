@@ -21,35 +21,3 @@ table.py, the clips; splits.py, each fold's train, validation and test clips;
 external.py, features from elsewhere; row_statistics.py, numbers that describe a feature
 map. storage/files.py has the locks, commandline/errors.py the errors.
 """
-
-from typing import TYPE_CHECKING
-
-from featurestack.features_cache.names import (
-    Channel,
-    cache_folder,
-    dataset_name,
-    parse_list,
-    parse_set,
-)
-
-if TYPE_CHECKING:
-    from featurestack.features_cache.cache import Cache, UnreadableClips
-
-__all__ = [
-    "Cache",
-    "Channel",
-    "UnreadableClips",
-    "cache_folder",
-    "dataset_name",
-    "parse_list",
-    "parse_set",
-]
-
-
-def __getattr__(name: str) -> object:
-    """Import the reader when it is first used: `--help` waits for no library."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from featurestack.features_cache import cache
-
-    return getattr(cache, name)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from featurestack.analysis.figures.drawing import NotebookFigure
     from featurestack.analysis.figures.feature_maps import FeatureMap
     from featurestack.analysis.report_inputs import Built
-    from featurestack.features_cache import Cache
+    from featurestack.features_cache.cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
     from featurestack.results.run_folder import RunFolder
     from featurestack.train.own_loop import OwnRun

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import option_words
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import NAMED, parse_channel
 from featurestack.features_cache.side_files import has_failed, read_check
 from featurestack.features_cache.table import originals, untrainable

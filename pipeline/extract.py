@@ -16,7 +16,7 @@ import numpy as np
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.terminal import progress, text_table
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.writer import (
     CacheWriter,

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.names import (
     FRAMING,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Handle
 from featurestack.features_cache.feature_file import (
     FeatureFile,

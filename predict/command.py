@@ -12,7 +12,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.terminal import text_table
-from featurestack.features_cache import dataset_name
+from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.results.selection import select_one

@@ -14,9 +14,8 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache import cache_folder
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.names import is_cache
+from featurestack.features_cache.names import cache_folder, is_cache
 from featurestack.features_cache.table import has_windows
 from featurestack.pipeline import audio
 from featurestack.predict.model import TOLERANCE, Model

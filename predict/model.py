@@ -23,8 +23,7 @@ from numpy.typing import ArrayLike
 from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache import dataset_name
-from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip

@@ -14,7 +14,8 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache import Cache, cache_folder, dataset_name
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import cache_folder, dataset_name
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.predict.bundle import (

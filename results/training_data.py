@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import fingerprints
 from featurestack.features_cache.names import Channel
 from featurestack.features_cache.table import originals

@@ -20,9 +20,9 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from featurestack.commandline.errors import UnreadableClips
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache import Cache, UnreadableClips
-from featurestack.features_cache.cache import StoredFeature
+from featurestack.features_cache.cache import Cache, StoredFeature
 from featurestack.features_cache.splits import Split
 from featurestack.results.config import StoredChannel
 from featurestack.train.augment import Channels

@@ -34,7 +34,7 @@ from featurestack.train.options import parse_grid
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from featurestack.features_cache import Cache
+    from featurestack.features_cache.cache import Cache
 
 EXAMPLE_GRID = "64x216"  # for which `models` counts
 LARGEST = 60_000.0  # float16 ends at 65,504

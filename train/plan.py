@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import ONE_ALONE, fields, part_of
-from featurestack.features_cache import Cache, Channel, dataset_name, parse_set
-from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.names import (
+    Channel,
+    dataset_name,
+    parse_channel,
+    parse_set,
+)
 from featurestack.features_cache.splits import Ids, Split, fold_split
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from featurestack.commandline.options import fields, option_words, part_of
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.results.training_data import clips_digest, values_digest
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter

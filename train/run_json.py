@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featurestack.commandline import DEFINING
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.results.config import (
     RUN_FORMAT,
     Calibration,

@@ -10,7 +10,7 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell, text_table
-from featurestack.features_cache import dataset_name
+from featurestack.features_cache.names import dataset_name
 from featurestack.results.folders import (
     OWN_FILES,
     RETRAINING,

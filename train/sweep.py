@@ -8,8 +8,8 @@ from operator import itemgetter
 from featurestack.commandline.errors import Failed, RequestError, make_command
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.terminal import tell, tell_once, text_table
-from featurestack.features_cache import Cache, parse_list
-from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.names import parse_list
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.scores.metrics import by_unit
 from featurestack.train import run

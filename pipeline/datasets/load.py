@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile, RequestError, make_command
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache import Cache, cache_folder, dataset_name
-from featurestack.features_cache.cache import IndexSettings, unknown_dataset
+from featurestack.features_cache.cache import Cache, IndexSettings, unknown_dataset
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import (
     DATASET_TABLES,
     NAMED,
     SYNTHETIC,
+    cache_folder,
+    dataset_name,
     is_cache,
 )
 from featurestack.features_cache.side_files import WHOLE, failed_clips

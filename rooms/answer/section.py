@@ -24,7 +24,7 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.folds import propose_group

@@ -38,7 +38,7 @@ from featurestack.commandline.errors import (
     nearest,
     shortened,
 )
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.results.run_folder import damage_named

@@ -29,9 +29,8 @@ from featurestack.commandline.errors import (
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import tell, text_table
-from featurestack.features_cache import Cache, dataset_name
-from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.names import NAMED
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.names import NAMED, dataset_name
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings

@@ -12,7 +12,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, tell_once
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder

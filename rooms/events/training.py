@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.results.config import StoredChannel
 from featurestack.rooms.events.annotations import read_dataset_events
 from featurestack.rooms.events.dataset import background_cache

@@ -13,7 +13,7 @@ from featurestack import __version__
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import render
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.scores.bootstrap import REPLICATES
 from featurestack.storage.own_files import OwnFiles
 

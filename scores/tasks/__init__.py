@@ -10,7 +10,7 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 
 if TYPE_CHECKING:
-    from featurestack.features_cache import Cache
+    from featurestack.features_cache.cache import Cache
     from featurestack.scores.tasks.base import Task
 
 # name -> module and object

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from featurestack.scores.metrics import METRICS, Ints, Labels, Prediction
 
 if TYPE_CHECKING:
-    from featurestack.features_cache import Cache
+    from featurestack.features_cache.cache import Cache
     from featurestack.scores.ranking_metric import ClipMetric, RankingMetric
 
 Probabilities = NDArray[np.floating]

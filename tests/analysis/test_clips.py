@@ -11,7 +11,8 @@ import soundfile
 
 from featurestack.analysis import clips
 from featurestack.analysis.report_inputs import files_of_report
-from featurestack.features_cache import Cache, external
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from tests.golden.commands import flip_bit
 
 RATE = 8000

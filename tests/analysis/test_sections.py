@@ -3,7 +3,8 @@
 import numpy as np
 
 from featurestack.analysis.sections import data_facts
-from featurestack.features_cache import Cache, external
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import write_failures
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from featurestack.features_cache import Cache, external
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import read_header
 from tests.golden.commands import flip_bit
 

@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from featurestack.features_cache import Cache, UnreadableClips, external
-from featurestack.features_cache.cache import cache_of
+from featurestack.commandline.errors import UnreadableClips
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.names import parse_channel
 from tests.features_cache.conftest import CLIPS

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone, Writing, claimed, claims
 from featurestack.features_cache.feature_file import LOCKS
 from featurestack.storage.files import Lock

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import refresh
 from featurestack.features_cache.table import complete, source_changes, with_sources
 

@@ -1,6 +1,6 @@
 """Runs of `features` over a small dataset, and their caches, for tests."""
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand

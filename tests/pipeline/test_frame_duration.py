@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import extract
 from featurestack.pipeline.extraction_request import with_frames

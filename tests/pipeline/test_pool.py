@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from featurestack.commandline.errors import Failed
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.pipeline import pool
 from featurestack.pipeline.pool import WorkerDied, Workers
 from featurestack.pipeline.worker import ClipTask, ExtractionResult, Source

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from featurestack.commandline.errors import Failed
-from featurestack.features_cache import Cache, feature_file
+from featurestack.features_cache import feature_file
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_failures
 from featurestack.pipeline import extract
 from featurestack.pipeline.extraction_request import request

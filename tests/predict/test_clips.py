@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import bundle_of_run
 from featurestack.predict.command import predict_audio
 from featurestack.predict.files import predict_files

@@ -11,7 +11,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.commandline.options import option_words, texts
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.feature_file import read_header
 from featurestack.pipeline.extract import extract_features as extract

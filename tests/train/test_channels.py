@@ -8,7 +8,7 @@ import soundfile
 
 import featurestack as fs
 from featurestack.commandline.errors import Failed, OutdatedFeature
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_index
 from featurestack.pipeline.checks.run import check_dataset
 from featurestack.pipeline.extract import extract_features

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.features_cache import Cache, parse_set
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import parse_set
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand

@@ -46,7 +46,7 @@ def limited(*words):
 )
 def test_a_process_trains_from_it(large, tmp_path):
     copying = (
-        "import sys; from featurestack.features_cache import Cache;"
+        "import sys; from featurestack.features_cache.cache import Cache;"
         " Cache(sys.argv[1])['mel'].map().copy()"
     )
     assert "Unable to allocate 947. MiB" in limited("-c", copying, str(large)).stderr

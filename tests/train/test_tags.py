@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.predict.bundle import (
     RunModel,

@@ -16,7 +16,8 @@ import pytest
 import soundfile
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache import Cache, external
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import write_check
 from featurestack.rooms.answer.answer import find_answer, make_answer
 from featurestack.rooms.answer.choice import Scores

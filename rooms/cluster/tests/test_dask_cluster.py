@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from featurestack.commandline.errors import Failed, RequestError
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline import extract
 from featurestack.pipeline.pool import WorkerDied

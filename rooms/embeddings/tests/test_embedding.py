@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.interface import tone
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand

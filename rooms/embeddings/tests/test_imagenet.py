@@ -14,7 +14,8 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.features_cache import Cache, external
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extract import extract_features as extract

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from featurestack.commandline.words import function_of, named
-from featurestack.features_cache import Cache
+from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train import network_input
