@@ -21,7 +21,7 @@ from featurestack.analysis.sentences import (
     leads_of,
     unsigned,
 )
-from featurestack.analysis.tables import format_p, latex_text
+from featurestack.analysis.tables import format_p
 from featurestack.commandline import quantities, rooms
 from featurestack.commandline.errors import make_command
 
@@ -84,8 +84,6 @@ def environment() -> Templates:
         "slug": slug,
         "command": make_command,
         "breakable": breakable,
-        "tex": latex_text,
-        "key": lambda text: re.sub(r"[^A-Za-z0-9]", "", text),
     }
     made.tests["known"] = pd.notna
     made.globals |= {

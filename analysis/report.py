@@ -218,8 +218,6 @@ def write_page(
     cache, own = inputs.cache, writer.own
     tables = joined(found.tables, *(section.tables for section in sections))
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
-    if found.main:
-        texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
     own.write(texts, durable=False)
     methods = "".join(
         added.write_documents(found, writer, cache) for added in inputs.options.of_rooms

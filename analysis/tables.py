@@ -6,7 +6,6 @@ metric has no score of one fold), `sd` is the sample standard deviation over the
 own scores (NaN if n is 1).
 """
 
-import re
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -25,25 +24,6 @@ from featurestack.scores.ranking_metric import INTERVALS
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
 USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val"
-LATEX_ESCAPES = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        **{special: "\\" + special for special in "&%$#_{}"},
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "→": r"$\rightarrow$",
-        "−": "$-$",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        # At the beginning of a row, TeX would read these as options of the line break
-        # before it.
-        **{special: f"{{{special}}}" for special in "[*"},
-        "\n": " ",
-    }
-)
-LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
 # in the small confusion matrix; if there are more, those with the most frequent errors
 CLASSES_SHOWN = 12
 TAG_ERRORS = 10  # most errors listed for each class and kind
@@ -225,17 +205,6 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 def format_p(value: float) -> str:
     """A p-value with three decimals, such as `0.012`; `< 0.001` for a smaller one."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def latex_text(text: str) -> str:
-    """The text escaped for LaTeX; long feature sets may break."""
-    words = []
-    for word in text.split(" "):
-        escaped = word.translate(LATEX_ESCAPES)
-        if len(word) > LONG_WORD:
-            escaped = re.sub(r"([+,])(?=\w)", r"\1\\allowbreak{}", escaped)
-        words.append(escaped)
-    return " ".join(words)
 
 
 def tag_errors(run: Run) -> pd.DataFrame:

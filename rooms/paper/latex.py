@@ -1,11 +1,12 @@
 """A LaTeX document of a report's tables and figures, in one folder that can be uploaded
-to Overleaf, and a paragraph of methods.
+to Overleaf, its main table for another document, and a paragraph of methods.
 
 The folder holds main.tex (from the template document.tex), a report of about two pages
 with one table and at most four figures, these figures and references.bib. pdfLaTeX
 compiles it; class names in other scripts than Latin need XeLaTeX.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +35,26 @@ WORKS = (
     ("model=speech", "a network of spoken keywords", "speech"),
 )
 
+LATEX_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{special: "\\" + special for special in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "→": r"$\rightarrow$",
+        "−": "$-$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        # At the beginning of a row, TeX would read these as options of the line break
+        # before it.
+        **{special: f"{{{special}}}" for special in "[*"},
+        "\n": " ",
+    }
+)
+LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
+
 
 def cited_works(found: Findings, published: str) -> dict[str, str]:
     """The works that the runs use -> the key of the paper."""
@@ -45,6 +66,17 @@ def cited_works(found: Findings, published: str) -> dict[str, str]:
         for run in found.runs
     )
     return works | {name: key for word, name, key in WORKS if word in used}
+
+
+def latex_text(text: str) -> str:
+    """The text escaped for LaTeX; long feature sets may break."""
+    words = []
+    for word in text.split(" "):
+        escaped = word.translate(LATEX_ESCAPES)
+        if len(word) > LONG_WORD:
+            escaped = re.sub(r"([+,])(?=\w)", r"\1\\allowbreak{}", escaped)
+        words.append(escaped)
+    return " ".join(words)
 
 
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
@@ -66,7 +98,7 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
 def write_document(
     own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], methods: str
 ) -> None:
-    """Write the folder `latex` of a report."""
+    """Write the folder `latex` of a report, and tables/comparison.tex."""
     first = {figure.name: figure for figure in reversed(figures)}
     shown = [first[name] for name in WANTED if name in first]
     # Numbers, because a run's name may hold letters that TeX cannot read in a file's
@@ -85,8 +117,11 @@ def write_document(
         figures=shown,
         published=published,
         works=works,
+        tex=latex_text,
     )
     files["main.tex"] = document.encode()
     bibliography = REFERENCES.read_text(encoding="utf-8")
     files["references.bib"] = bibliography.replace("VERSION", __version__).encode()
-    own.write({f"latex/{name}": text for name, text in files.items()}, durable=False)
+    written = {f"latex/{name}": content for name, content in files.items()}
+    table = render("comparison.tex", f=found, tex=latex_text)
+    own.write({**written, "tables/comparison.tex": table}, durable=False)

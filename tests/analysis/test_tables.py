@@ -86,12 +86,7 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     assert table["missing_folds"].tolist() == ["", "", "3 4 5"]
 
 
-def test_numbers_round_and_latex_is_escaped():
+def test_numbers_round():
     """A half is rounded to the even digit, as in sentences."""
     assert rounded(1 / 16) == "0.062"
     assert [tables.format_p(p) for p in (0.00004, 0.0125)] == ["< 0.001", "0.013"]
-    name = "a|b_c & 50 % #1 ~^\\{}$"
-    assert (
-        tables.latex_text(name) == r"a|b\_c \& 50 \% \#1"
-        r" \textasciitilde{}\textasciicircum{}\textbackslash{}\{\}\$"
-    )

@@ -41,6 +41,14 @@ def balanced(text):
     return not open_ and bare.count("{") == bare.count("}")
 
 
+def test_text_is_escaped():
+    name = "a|b_c & 50 % #1 ~^\\{}$"
+    assert (
+        latex.latex_text(name) == r"a|b\_c \& 50 \% \#1"
+        r" \textasciitilde{}\textasciicircum{}\textbackslash{}\{\}\$"
+    )
+
+
 def test_the_document_is_whole(made, tmp_path):
     runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
     # not ranked
