@@ -1,5 +1,4 @@
-"""The parts that figures share: the registry, sizes, colours, fonts, heat maps and
-panels.
+"""The parts that figures share: the registry, sizes, colours, fonts and panels.
 
 A figure is a function of arrays, names and an `ax` of any size. It draws into the `ax`
 and returns it, and neither reads nor writes files.
@@ -16,16 +15,12 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib
-import numpy as np
-import pandas as pd
-from matplotlib import colormaps, font_manager
 from matplotlib import figure as mpl
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 
 from featurestack.commandline.registry import Registry
-from featurestack.scores.metrics import Floats, Ints, largest_first
 
 Draw = Callable[..., Axes]
 
@@ -40,9 +35,6 @@ FONT_SIZE = 8.0
 # so they are values that no data colour takes.
 INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
 MUTED = "#687486"
-# Text on a data colour, also in dark mode: one of the two always has a contrast over
-# 4.5.
-ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 SERIES = (
     "#0072b2",
     "#e69f00",
@@ -53,15 +45,7 @@ SERIES = (
     "#56b4e9",
     "#d55e00",
 )
-# If there are more, a confusion matrix shows the classes with the most errors, and
-# figures of recall and of importance the classes in which runs or features differ most.
-MANY_CLASSES = 20
-# Each map has one hue that darkens evenly, so that rates read the same on screen, on
-# paper and in grey.
-GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
-ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
 SPECTRUM = "magma"
-SIGNED = "PuOr"
 # Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of
 # mfcc hides the others.
 VISIBLE = (4, 99.5)
@@ -202,68 +186,6 @@ def shorten(text: str, longest: int = 28) -> str:
     at_end = longest // 2
     at_beginning = longest - at_end - 1
     return f"{text[:at_beginning]}…{text[-at_end:]}"
-
-
-def text_on(colour: np.ndarray) -> str:
-    """ON_LIGHT or ON_DARK, whichever has more contrast with a colour (3,)."""
-    # nearly the luminance of WCAG 2
-    luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))
-    return ON_DARK if luminance < 0.179 else ON_LIGHT
-
-
-def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
-    """(…, 4): violet above zero, orange below, transparent for NaN.
-
-    The largest magnitude, or `least` if all are smaller, has the darkest colour.
-    """
-    largest = float(np.nanmax(np.abs(values), initial=0))
-    bound = max(largest, least)
-    places = np.nan_to_num(values / bound + 1) / 2  # from 0 to 1 in the colour map
-    colours = colormaps[SIGNED](places)
-    colours[np.isnan(values)] = 0
-    return colours
-
-
-def differing_most(values: Floats) -> Ints:
-    """The columns of `values` (R, K) whose rows differ most; NaN counts as 0."""
-    spread = np.nan_to_num(values).std(axis=0)
-    order = largest_first(spread)
-    return np.sort(order[:MANY_CLASSES])
-
-
-def heat_map(
-    ax: Axes,
-    texts: pd.DataFrame,  # (rows, columns); '' or NaN for an empty cell
-    colours: np.ndarray,  # (rows, columns, 4)
-    *,
-    bold: np.ndarray | None = None,  # (rows, columns) bool
-    turn: float = 0,
-) -> Axes:
-    """Draw a table of coloured cells; column names are turned by degrees."""
-    ax.imshow(colours, aspect="auto", interpolation="nearest")
-    filled = texts.astype(object).fillna("")
-    for (row, column), words in np.ndenumerate(filled):
-        if words:
-            weight = "bold" if bold is not None and bold[row, column] else "normal"
-            colour = text_on(colours[row, column])
-            ax.text(
-                column,
-                row,
-                words,
-                ha="center",
-                va="center",
-                color=colour,
-                weight=weight,
-            )
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))
-    side: Any = "right" if turn else "center"
-    names = [shorten(name, 22) for name in texts]
-    ax.set_xticks(
-        range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor"
-    )
-    return ax
 
 
 @contextmanager

@@ -7,15 +7,18 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from featurestack.analysis.figures.comparison import draw_intervals, points_or_dot
-from featurestack.analysis.figures.drawing import (
-    FIGURES,
+from featurestack.analysis.figures.comparison import (
     MANY_CLASSES,
     differing_most,
-    figure,
+    draw_intervals,
     heat_map,
-    row_height,
+    points_or_dot,
     signed_colours,
+)
+from featurestack.analysis.figures.drawing import (
+    FIGURES,
+    figure,
+    row_height,
 )
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section

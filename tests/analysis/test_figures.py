@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
+from featurestack.analysis.figures import FIGURES, FigureWriter, comparison, drawing
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.report_inputs import files_of_report
@@ -179,12 +179,12 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade():
         ]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
-    maps = drawing.GREYS, drawing.ERRORS, colormaps[drawing.SIGNED]
+    maps = comparison.GREYS, comparison.ERRORS, colormaps[comparison.SIGNED]
     for shades in maps:
         for value in np.linspace(0, 1, 30):
             background = shades(value)
             dark, light = sorted(
-                map(luminance, (background, drawing.text_on(np.array(background))))
+                map(luminance, (background, comparison.text_on(np.array(background))))
             )
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 
