@@ -25,7 +25,14 @@ from featurestack.train import run
 from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets
 from tests.run_configs import named, run_config
 from tests.train import sounds
-from tests.train.little import change, clip_table, fill, fill_with_tags, little_options
+from tests.train.little import (
+    FILLED,
+    change,
+    clip_table,
+    fill,
+    fill_with_tags,
+    little_options,
+)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +61,8 @@ def made_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def cache_folder(made_once):
     return made_once(
-        "cached", lambda folder: fill(folder / "little" / "features", clip_table())
+        "cached",
+        lambda folder: fill(folder / "little" / "features", clip_table(), FILLED),
     )
 
 

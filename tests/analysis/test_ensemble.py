@@ -38,7 +38,9 @@ def combined(runs, folder):
 def test_an_ensemble_averages_epochs_that_count_and_ranks_with_runs_of_its_protocol(
     made, tmp_path, first, second, averaged, ranked
 ):
-    runs = made(MadeRun(**first), MadeRun(features="zcr+chroma", **second)).runs
+    runs = made(
+        MadeRun(**first), MadeRun(features="zcr+chroma", **second), clips=100, classes=5
+    ).runs
     ensemble = combined(runs, tmp_path)
     assert ensemble.checkpoints.keys() == averaged.keys()
     assert ensemble.folders[0].selection() == ensemble.checkpoint == list(averaged)[-1]
@@ -54,7 +56,7 @@ def test_an_ensemble_averages_epochs_that_count_and_ranks_with_runs_of_its_proto
 
 
 def test_a_kill_leaves_no_ensemble_with_folds_of_before(made, tmp_path, monkeypatch):
-    runs = made(MadeRun(), MadeRun(features="mfcc")).runs
+    runs = made(MadeRun(), MadeRun(features="mfcc"), clips=40, classes=4).runs
     ensemble = combined(runs, tmp_path)
 
     def killed(*_):
@@ -67,7 +69,7 @@ def test_a_kill_leaves_no_ensemble_with_folds_of_before(made, tmp_path, monkeypa
 
 
 def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
-    made(MadeRun(), MadeRun(features="zcr"))
+    made(MadeRun(), MadeRun(features="zcr"), clips=40, classes=4)
     asked = AnalysisOptions(
         runs=tmp_path, dataset="made", ensemble=("mel-resnet18", "zcr-res")
     )
@@ -81,11 +83,13 @@ def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
 
 
 def test_runs_that_cannot_form_an_ensemble_say_why(made, tmp_path):
-    results = made(MadeRun(), MadeRun(features="rms", folds=(1, 2)))
+    results = made(
+        MadeRun(), MadeRun(features="rms", folds=(1, 2)), clips=40, classes=4
+    )
     whole, two = (run.folders[0] for run in results.runs)
     for folders, words in (
         ([whole], "at least two runs"),
-        ([whole, two], r"cannot form an ensemble.*160 and 400 clips"),
+        ([whole, two], r"cannot form an ensemble.*16 and 40 clips"),
     ):
         with refused(words):
             write_ensemble(folders, tmp_path)

@@ -26,7 +26,7 @@ from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted
 from tests.refusal import refused
 
-CLIPS = 40  # each takes some 50 ms, so that a kill comes in the middle
+CLIPS = 24  # each takes some 50 ms, so that a kill comes in the middle
 MAPS = ("mel", "harmonic")
 
 

@@ -46,7 +46,10 @@ def with_copies():
     return pd.concat([table, altered], ignore_index=True)
 
 
-def fill(folder, table):
+FILLED = "mel chroma blank waveform embedding"
+
+
+def fill(folder, table, features="mel"):
     """In `mel` each class has loud rows of its own, in `chroma` less loud ones; `blank`
     is noise.
 
@@ -57,21 +60,23 @@ def fill(folder, table):
     number = np.array([CLASSES.index(label) for label in table["label"]])
     band = np.arange(ROWS)[None] // 4 == number[:, None]  # four rows a class
     noise = chance.normal(size=(3, len(table), ROWS, FRAMES))
-    mel = 4.0 * band[:, :, None] + noise[0] - 20
-    chroma = 1.0 * band[:, :12, None] + noise[1, :, :12]
-    external.write_feature(
-        folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz"
-    )
-    external.write_feature(
-        folder, "chroma", chroma, table["clip_id"], row_unit="pitch class"
-    )
-    external.write_feature(folder, "blank", noise[2, :, :1], table["clip_id"])
-    external.write_feature(
-        folder, "waveform", chance.normal(size=(len(table), 1, 4000)), table["clip_id"]
-    )
-    vectors = chance.choice([-1.0, 1.0], size=(len(CLASSES), 40))[number]
-    vectors += chance.normal(size=vectors.shape)
-    external.write_feature(folder, "embedding", vectors, table["clip_id"])
+    waveform = chance.normal(size=(len(table), 1, 4000))
+    embedding = chance.choice([-1.0, 1.0], size=(len(CLASSES), 40))[number]
+    values = {
+        "mel": 4.0 * band[:, :, None] + noise[0] - 20,
+        "chroma": 1.0 * band[:, :12, None] + noise[1, :, :12],
+        "blank": noise[2, :, :1],
+        "waveform": waveform,
+        "embedding": embedding + chance.normal(size=embedding.shape),
+    }
+    units = {
+        "mel": {"units": "dB", "row_unit": "Hz"},
+        "chroma": {"row_unit": "pitch class"},
+    }
+    for name in features.split():
+        external.write_feature(
+            folder, name, values[name], table["clip_id"], **units.get(name, {})
+        )
     return folder
 
 

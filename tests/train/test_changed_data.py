@@ -65,7 +65,7 @@ def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
 def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(
     changed, capsys
 ):
-    given = texts(SweepOptions, option_words(change(changed, features="mel chroma")))
+    given = texts(SweepOptions, option_words(change(changed, features="mel mel:0-7")))
     assert sweep.run_sweep(SweepOptions.build(given)) == 1
     shown = capsys.readouterr()
     assert (
@@ -98,7 +98,7 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
 
 
 def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
-    folder = fill(tmp_path / "little" / "features", clip_table())
+    folder = fill(tmp_path / "little" / "features", clip_table(), "mel chroma")
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
     old = run.execute(options)
     ids = clip_table()["clip_id"]

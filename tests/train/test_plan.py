@@ -179,12 +179,18 @@ def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_that_is_asked_for(
     assert plan.cache.filled == pytest.approx(seconds / 0.5 or 1)
 
 
+@pytest.fixture(scope="module")
+def with_altered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("some") / "features"
+    return fill(folder, with_copies(), "mel waveform embedding")
+
+
 @pytest.fixture
-def lasting(options, tmp_path):
+def lasting(options, with_altered):
     """Options of a run on clips of half a second (and copies) whose files last
     `seconds`.
     """
-    folder = fill(tmp_path / "some" / "features", with_copies())
+    folder = with_altered
     clips, settings = read_index(folder)
 
     def changed(seconds, **given):

@@ -38,7 +38,7 @@ def test_recordings_too_few_for_a_verdict_are_told_once(several, tmp_path, capsy
     table = clip_table()
     table = table.assign(group=table["fold"].map("speaker {}".format))
     folder = tmp_path / "few" / "features"
-    fill(folder, table)
+    fill(folder, table, "mel chroma")
     sweep.run_sweep(change(several, f"DATASET={folder}", "FOLDS=1"))
     told = "3 source recordings can show no difference between runs"
     assert capsys.readouterr().err.count(told) == 1
