@@ -4,7 +4,6 @@ The confusion matrix is for papers and notebooks; the page has it in HTML.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -145,12 +144,13 @@ def draw_intervals(
     return ax
 
 
-figure(
+@figure(
     "Accuracy of each configuration with its 95 % interval, by bootstrap over source"
     " recordings; hollow: no clear difference from the best; dashed: chance",
     row_height("intervals", 0.7, 0.2),
-    name="accuracy_by_set",
-)(partial(draw_intervals, label="accuracy, %"))
+)
+def draw_accuracy_by_set(ax: Axes, *, intervals: pd.DataFrame, line: float) -> Axes:
+    return draw_intervals(ax, intervals=intervals, line=line, label="accuracy, %")
 
 
 @figure(

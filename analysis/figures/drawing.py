@@ -127,16 +127,14 @@ def figure(
     width: float = TEXT_WIDTH,
     *,
     pixels: bool = False,
-    name: str = "",
 ) -> Callable[[Draw], Draw]:
-    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>, which the argument
-    `name` replaces.
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>.
 
     `height` computes the height in inches from the data.
     """
 
     def enter(draw: Draw) -> Draw:
-        FIGURES[name or draw.__name__.removeprefix("draw_")] = Figure(
+        FIGURES[draw.__name__.removeprefix("draw_")] = Figure(
             caption, draw, height, width, pixels
         )
         return draw

@@ -1,7 +1,6 @@
 """The section of the report on importance, its figures and its sentences."""
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -73,12 +72,13 @@ def importance(page: PageInputs) -> Section | None:
 # ---- figures
 
 
-figure(
+@figure(
     "Points of the score that are lost without each feature, with their intervals;"
     " hollow: no clear loss",
     row_height("intervals", 0.7, 0.2),
-    name="importance",
-)(partial(draw_intervals, label="points lost"))
+)
+def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
+    return draw_intervals(ax, intervals=intervals, label="points lost")
 
 
 @figure(

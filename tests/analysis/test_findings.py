@@ -12,7 +12,6 @@ from featurestack.analysis.report_warnings import (
     find_warnings,
 )
 from featurestack.analysis.runs import Results
-from featurestack.rooms.paper.latex import latex_text
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 
@@ -80,14 +79,6 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     accuracy = [row["accuracy"] for row in found.rows]
     comparison = found.tables["comparison"]["accuracy"]
     assert comparison.tolist() == accuracy == sorted(accuracy, reverse=True)
-    text = document(found)
-    assert text.index(headline.replace("%", r"\%")) < text.index("Of the 4 feature")
-
-
-def document(found):
-    """The LaTeX document's text."""
-    given = {"methods": "", "figures": [], "published": "", "works": {}}
-    return page.render("document.tex", f=found, tex=latex_text, **given)
 
 
 def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):

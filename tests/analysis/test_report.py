@@ -73,16 +73,6 @@ def test_a_report_shows_itself_in_a_notebook(workshop, reported):
     assert "<td>0.800</td>" in shown
 
 
-def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
-    built = build(workshop.options(reports=tmp_path, paper=True))
-    assert files_of(built.page.parent) >= {
-        *("figures/accuracy_by_set.pdf", "figures/mel-resnet18.confusion-85mm.png"),
-        *("latex/main.tex", "latex/references.bib", "tables/comparison.tex"),
-    }
-    page = built.page.read_text()
-    assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
-
-
 def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
     sounds = tmp_path / "tones"
     sounds.mkdir()
@@ -109,12 +99,12 @@ def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
 
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
     folders = {name: tmp_path / name for name in ("runs", "reports")}
-    options = workshop.options(**folders, paper=True)
+    options = workshop.options(**folders)
     for features in ("mel", "rms"):
         run = MadeRun(features=features, model="linear")
         make_run(options.runs, workshop.table, run, "tones")
     folder = build(options).page.parent
-    own = {"tables/mine.csv", "latex/main.pdf", "figures/own.drawio"}
+    own = {"tables/mine.csv", "figures/own.drawio"}
     for name in own:
         (folder / name).write_text("my own\n")
     edited = folder / "tables" / "rms-linear.classes.csv"
@@ -125,18 +115,16 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     kept = {"tables/rms-linear.classes.csv", "tables/clips.csv"}
     assert own | kept <= there
     assert "tables/rms-linear.confused.csv" not in there
-    assert not there & {f"figures/recall_by_set.{kind}" for kind in ("svg", "pdf")}
+    assert "figures/recall_by_set.svg" not in there
     shutil.rmtree(options.runs)
     built = build(options)
     text = built.page.read_text()
     assert built.headline.startswith("No run has been trained yet")
     assert 'id="data"' in text and 'id="comparison"' not in text
-    assert "latex/" not in text and "browser-data" not in text
+    assert "browser-data" not in text
     there = files_of(folder)
     assert own | {"tables/clips.csv"} <= there
-    assert not [
-        name for name in there - own if "mel-linear" in name or name.startswith("latex")
-    ]
+    assert not [name for name in there if "mel-linear" in name]
 
 
 def test_a_damaged_summary_or_a_missing_file_means_anew(workshop, tmp_path):
@@ -151,22 +139,6 @@ def test_a_damaged_summary_or_a_missing_file_means_anew(workshop, tmp_path):
     assert read_summary(folder)["headline"]
     (folder / "tables" / "clips.csv").unlink()
     assert read_summary(folder) == {}
-
-
-def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
-    workshop, tmp_path, capsys
-):
-    options = workshop.options(reports=tmp_path, paper=True)
-    folder = build(options).page.parent
-    latex = {f"latex/{file.name}" for file in (folder / "latex").glob("*.*")}
-    for_papers = {name for name in files_of(folder) if "latex/" in name} | latex
-    main = folder / "latex" / "main.tex"
-    main.write_text(main.read_text() + "% my own\n")
-    build(workshop.options(reports=tmp_path))
-    assert for_papers <= files_of(folder) | latex
-    build(options)
-    assert main.read_text().endswith("% my own\n")
-    assert f"{main}: kept, it is not as analysis wrote it" in capsys.readouterr().err
 
 
 def test_a_page_of_the_user_is_not_replaced(workshop, tmp_path):

@@ -13,7 +13,6 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results
 from featurestack.features_cache.table import label_indicator
-from featurestack.rooms.paper.options import PaperOptions
 from featurestack.scores import tags
 from featurestack.scores.mean_average_precision import perfect_score
 from featurestack.scores.tags import random_rank_precision
@@ -112,13 +111,8 @@ def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):
         write_ensemble([run.folders[0] for run in loaded.runs], tmp_path)
 
 
-def test_the_page_and_the_papers_files_speak_of_map(loaded, tmp_path):
-    built = build(
-        AnalysisOptions(
-            **within(tmp_path) | {"runs": tmp_path},
-            of_rooms=(PaperOptions(paper=True),),
-        )
-    )
+def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
+    built = build(AnalysisOptions(**within(tmp_path) | {"runs": tmp_path}))
     page = built.page.read_text(encoding="utf-8")
     assert "% mAP" in built.headline and "Errors by class" in page
     assert "Average precision by class" in page

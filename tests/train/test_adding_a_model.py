@@ -10,7 +10,6 @@ from torch import nn
 
 from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions
-from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.train.models import all_models, model
 from featurestack.train.models.sizes import list_models
 from featurestack.train.network_input import KINDS, input_kind
@@ -71,7 +70,8 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
 
     onnx_export = pytest.importorskip("featurestack.rooms.onnx.export")
     exported = tmp_path / "perceptron.onnx"
-    assert onnx_export.export_run(ExportOptions(run=str(run.path), out=exported)) == 0
+    options = onnx_export.ExportOptions(run=str(run.path), out=exported)
+    assert onnx_export.export_run(options) == 0
     assert "differ from the networks' by" in capsys.readouterr().out
     session = onnx_export.open_session(exported.read_bytes())
     assert [entry.name for entry in session.get_inputs()] == run.config.features.split(

@@ -18,7 +18,6 @@ from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
-from featurestack.rooms.onnx.options import ExportOptions
 from featurestack.scores.calibration import fit_thresholds
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train import run
@@ -110,7 +109,6 @@ def test_the_loss_is_binary_cross_entropy_of_each_network_with_smoothed_targets(
 
 
 def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_path):
-    export = pytest.importorskip("featurestack.rooms.onnx.export")
     name = str(finished.path)
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     assert make_bundle(BundleOptions(run=name, out=bundle)) == 0
@@ -123,7 +121,8 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
     together = model.joined([first, *others])
     assert together == pytest.approx(np.mean([first, *others], axis=0))
-    assert export.export_run(ExportOptions(run=name, out=file)) == 0
+    export = pytest.importorskip("featurestack.rooms.onnx.export")
+    assert export.export_run(export.ExportOptions(run=name, out=file)) == 0
     session = export.open_session(file.read_bytes())
     (answers,) = session.run(["probabilities"], {"mel": stored[0].astype(np.float32)})
     assert answers == pytest.approx(together, abs=2e-4)
