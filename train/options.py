@@ -25,6 +25,9 @@ from featurestack.results.training_options import Training
 
 of_networks = functools.partial(option, needs="steps")
 
+# defaults of a network that begins from scratch, or from weights
+FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
+FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
@@ -85,6 +88,11 @@ def swept_options() -> list[str]:
         if place is not None:
             places[name] = place
     return sorted(places, key=places.__getitem__)
+
+
+def suitable(weights: str) -> dict[str, Any]:
+    """The defaults that suit a network with, or without, these weights."""
+    return FROM_SCRATCH if weights in ("auto", "none") else FROM_WEIGHTS
 
 
 def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:

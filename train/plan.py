@@ -39,14 +39,18 @@ from featurestack.scores.tasks.base import Task
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, resolve
 from featurestack.train.network_input import InputSpec, describe_channel
-from featurestack.train.options import Execution, RunOptions, swept_options
+from featurestack.train.options import (
+    Execution,
+    RunOptions,
+    suitable,
+    swept_options,
+)
 from featurestack.train.run_identity import (
     differences,
     exact_training,
     hashed_content,
     training_command,
 )
-from featurestack.train.weights import PUBLISHED, settle
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
@@ -203,7 +207,8 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     named, changed = resolve_options(asked, features, model)
     if network:
         named = replace(named, weights="none")
-    options, message = settle(named, model)
+    named = with_weights(named, model)
+    options, message = with_defaults(named, model)
     changed = (*changed, *filter(None, [message]))
     if options.select not in task.history_columns:
         raise RequestError(
@@ -225,9 +230,6 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     name = label(
         options.features, network or model.name, differences(options), digest(content)
     )
-    # a command for another machine names the weights, and no settings that follow
-    if model.entry.name in PUBLISHED:
-        named = replace(named, weights=options.weights)
     dataset = dataset_name(options.dataset, options.name)
     return Plan(
         training=training,
@@ -241,6 +243,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         content=content,
         targets_beside=targets,
         path=options.runs / dataset / name,
+        # it names the weights, for another machine, and no defaults that follow
         command=tuple(training_command(named)),
     )
 
@@ -353,6 +356,36 @@ def resolve_options(
         augment=asked.augment or "none",
     )
     return replace(named, **ignored), tuple(messages)
+
+
+def with_weights(named: RunOptions, model: Architecture) -> RunOptions:
+    """The options with the weights that training begins with, as `choose_weights`."""
+    if not model.kind.in_steps or named.weights not in ("auto", "imagenet"):
+        return named
+    from featurestack.train.weights import choose_weights
+
+    return replace(named, weights=choose_weights(named.weights, model.entry.name))
+
+
+def with_defaults(named: RunOptions, model: Architecture) -> tuple[RunOptions, str]:
+    """The options with the defaults that suit their weights, where none are given; a
+    message about these, or ''.
+    """
+    if not model.kind.in_steps:  # it is standardised as a network from scratch
+        return replace(named, norm="row"), ""
+    weights = "none" if named.weights in ("auto", "") else named.weights
+    known = fields(RunOptions)
+    chosen: dict[str, Any] = {
+        name: value
+        for name, value in suitable(weights).items()
+        if known[name].metadata["needs"] in model.kind.uses
+        and getattr(named, name) == known[name].default
+    }
+    message = ""
+    if weights != "none" and chosen:
+        words = " ".join(f"{name.upper()}={value}" for name, value in chosen.items())
+        message = f"{words} by default, because training begins with {weights}"
+    return replace(named, weights=weights, **chosen), message
 
 
 def find_clips(

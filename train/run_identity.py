@@ -20,8 +20,7 @@ from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter
 from featurestack.train.models import Architecture
 from featurestack.train.network_input import InputSpec
-from featurestack.train.options import RunOptions
-from featurestack.train.weights import suitable
+from featurestack.train.options import RunOptions, suitable
 
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default or of a model

@@ -1,23 +1,15 @@
-"""The weights that a run begins with, chosen before it is planned, without torch.
-
-WEIGHTS=auto, the default, is ImageNet's for a model that has published ones: a file in
-models/, else the published one, which is downloaded once. Without a connection training
-begins from scratch. Settings that are not given follow the weights.
+"""ImageNet's weights: a file in models/, else the published one, which is downloaded
+once. Without a connection a run of WEIGHTS=auto begins from scratch. No torch.
 """
 
 import functools
 import hashlib
 import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import fields
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.storage.files import Lock
-from featurestack.train.models import Architecture
-from featurestack.train.options import RunOptions
 
 FOLDER = Path("models")  # below the current folder
 PUBLISHED = {
@@ -28,46 +20,16 @@ PUBLISHED = {
 }
 MEGABYTES = {"resnet18": 47, "resnet34": 87, "resnet50": 103, "densenet121": 32}
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
-FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
-FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
 GAIN = "on mel of ESC-50 at 16 kHz ResNet-18 reaches 84.7 % with them, 64.5 without"
 
 
-def settle(options: RunOptions, model: Architecture) -> tuple[RunOptions, str]:
-    """The options with their weights, and with the settings that suit these where none
-    are given; a message about the settings, or ''.
-    """
-    if not model.kind.in_steps:  # it is standardised as a network from scratch
-        return replace(options, norm="row"), ""
-    weights = choose_weights(options.weights, model.entry.name)
-    known = fields(RunOptions)
-    chosen: dict[str, Any] = {
-        name: value
-        for name, value in suitable(weights).items()
-        if known[name].metadata["needs"] in model.kind.uses
-        and getattr(options, name) == known[name].default
-    }
-    message = ""
-    if weights != "none" and chosen:
-        words = " ".join(f"{name.upper()}={value}" for name, value in chosen.items())
-        message = f"{words} by default, because training begins with {weights}"
-    return replace(options, weights=weights, **chosen), message
-
-
-def suitable(weights: str) -> dict[str, Any]:
-    """The settings that suit a network with, or without, these weights."""
-    return FROM_SCRATCH if weights in ("auto", "none") else FROM_WEIGHTS
-
-
 def choose_weights(asked: str, model: str) -> str:
-    """WEIGHTS as a plan keeps it: `none`, `imagenet` for the published file, which is
-    here then, or a file.
+    """WEIGHTS=auto or imagenet as a plan keeps it: `none`, `imagenet` for the published
+    file, which is here then, or another file; `auto` if none are published.
     """
-    if asked not in ("auto", "imagenet"):
-        return asked or "none"
     if model not in PUBLISHED:
         if asked == "auto":
-            return "none"
+            return asked
         known = ", ".join(PUBLISHED)
         raise RequestError(
             f"no ImageNet weights are published for {model}, only for {known}"

@@ -67,7 +67,7 @@ def extract(**given: Any) -> str:
 
 def train(epochs: str, **given: Any) -> str:
     from featurestack.results.run_folder import configuration_score
-    from featurestack.train.weights import FROM_SCRATCH
+    from featurestack.train.options import FROM_SCRATCH
 
     run = interface.fit(epochs=int(epochs), quiet=True, **given)
     usual = FROM_SCRATCH["epochs"]
