@@ -22,7 +22,13 @@ from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from featurestack.storage.files import Lock
 from featurestack.train import run
-from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets
+from tests.analysis.made_runs import (
+    made_clips,
+    make_run,
+    make_runs,
+    no_figures,
+    of_sets,
+)
 from tests.run_configs import named, run_config
 from tests.train import sounds
 from tests.train.little import (
@@ -141,6 +147,12 @@ def changed(tmp_path):
 
 
 # Made-up runs
+
+
+@pytest.fixture
+def without_figures():
+    with no_figures():
+        yield
 
 
 @pytest.fixture

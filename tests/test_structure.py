@@ -60,6 +60,7 @@ HEAVY = {
     *("matplotlib", "numba", "librosa", "torch"),
 }
 LIBRARIES = "pandas, h5py"  # which every command loads, but no help
+PLOTTING = "matplotlib.figure"  # and those before
 # modules, and calls -> libraries that they may load, and what they must not
 LOADS_NOT = {
     "featurestack, featurestack.commandline.commands;"
@@ -80,11 +81,11 @@ LOADS_NOT = {
         },
     ),
     "featurestack.analysis.report": (
-        LIBRARIES,
+        PLOTTING,
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
     ),
     "featurestack.rooms.answer.section, featurestack.rooms.importance.section,"
-    "featurestack.rooms.events.section": (LIBRARIES, {"torch", "librosa"}),
+    "featurestack.rooms.events.section": (PLOTTING, {"torch", "librosa"}),
     "featurestack.train.run": ("torch", RARE),
     "featurestack.commandline.commands, featurestack.train.options;"
     "featurestack.commandline.commands.values_of("

@@ -105,7 +105,7 @@ def world(tmp_path_factory):
         *(("analysis", option, PREDICTIONS) for option in ("reports", "runs", "data")),
     ],
 )
-def test_no_file_of_the_user_changes(world, monkeypatch, words, option, given):
+def test_no_file_of_the_user_changes(world, monkeypatch, request, words, option, given):
     monkeypatch.chdir(world)
     for name in KEPT:
         shutil.rmtree(world / name)
@@ -113,6 +113,8 @@ def test_no_file_of_the_user_changes(world, monkeypatch, words, option, given):
     before = files_of(world / "mine")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     monkeypatch.setattr("featurestack.rooms.answer.choice.TEXTURE", "ridge")  # quick
+    if option != "reports":
+        request.getfixturevalue("without_figures")
     answer = command(words, **{option.upper(): PLACES[option]} | given)
     assert answer.status in (0, 1, 2), answer.err
     after = files_of(world / "mine")

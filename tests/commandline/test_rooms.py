@@ -111,14 +111,15 @@ def ocean(tmp_path_factory):
         "show",
         "whales LOUD=1",
         "--help",
+        "analysis DATASET=easy OCEAN=Styx REPORTS=river",
     )
 
 
 def test_another_distributions_additions_work_in_every_command(ocean):
     folder, answers = ocean
-    _, _, by_run, _, by_bundle, _, shown, whales, listed = answers
-    assert [answer.status for answer in answers] == [0] * 9, answers
-    assert not any("of room whales" in answer.err for answer in answers)
+    _, _, by_run, _, by_bundle, _, shown, whales, listed, _ = answers
+    assert [answer.status for answer in answers[:-1]] == [0] * 9, answers
+    assert not any("of room whales" in answer.err for answer in answers[:-1])
     assert "siren " in by_run.out and by_bundle.out == by_run.out
     page = (folder / "reports" / "easy" / "index.html").read_text()
     assert "Whales are heard." in page and "In the Atlantic." in page
@@ -132,18 +133,7 @@ def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean):
     assert "unknown model 'small'" in answer.err
 
 
-RAISING = """
-ROOM.adds["sections"]["tide"] = "whales:tide"
-
-def tide(given):
-    return 1 / 0
-"""
-
-
-def test_a_section_that_raises_is_one_line(ocean, tmp_path):
-    shutil.copytree(ocean[0], tmp_path, dirs_exist_ok=True)
-    code = (tmp_path / "whales" / "__init__.py").read_text()
-    (tmp_path / "whales" / "__init__.py").write_text(code + RAISING)
-    (answer,) = typed(tmp_path, "analysis DATASET=easy")
-    line = "tide of room whales of whales 1.0 is left out: ZeroDivisionError"
-    assert [text.startswith(line) for text in answer.err.splitlines()] == [True]
+def test_a_section_that_raises_is_one_line(ocean):
+    line = "tide of room whales of whales 1.0 is left out: AssertionError"
+    *_, raised = ocean[1]
+    assert [text.startswith(line) for text in raised.err.splitlines()] == [True]

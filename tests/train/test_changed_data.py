@@ -33,6 +33,7 @@ from tests.train.little import (
 )
 from tests.train.sounds import write_dataset
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 DAMAGED_CLIP = clip_table()["clip_id"][5]
 
 

@@ -1,12 +1,15 @@
 """`make analysis PREDICTIONS=`: a run folder, and the report on its dataset."""
 
 import pandas as pd
+import pytest
 
 import featurestack as fs
 from featurestack.analysis.runs import load_runs
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
+
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):

@@ -12,6 +12,6 @@ ROOM = Room(
         "options": {"AnalysisOptions": ".commands:OceanOptions"},
         "features": {"song": ".song:SONG"},
         "models": {"small": ".small:SMALL"},
-        "sections": {"whales": ".section:whales"},
+        "sections": {"whales": ".section:whales", "tide": ".section:tide"},
     },
 )

@@ -9,5 +9,10 @@ def whales(page):
     return Section("whales", "Whales", leads={"Where?": f"In the {ocean(page)}."})
 
 
+def tide(page):
+    """No section; it raises for a river."""
+    assert ocean(page) != "Styx"
+
+
 def ocean(page):
     return page.options.of(OceanOptions).ocean
