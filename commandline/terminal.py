@@ -20,6 +20,7 @@ CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
     "\ud800-\udfff]"
 )
+NUMBER_OR_NONE = re.compile(r"[-+−]*\d|-?$")  # in a column of numbers
 LOG_SECONDS = 60  # between two lines of progress in a log
 LOG_FORMAT = (
     "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
@@ -47,20 +48,12 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     for column in zip(header, *cells, strict=True):
         width = max(map(len, column))
         values = column[1:]
-        if values and all(map(_number_or_none, values)):
+        if values and all(map(NUMBER_OR_NONE.match, values)):
             columns.append([cell.rjust(width) for cell in column])
         else:
             columns.append([cell.ljust(width) for cell in column])
     lines = ["  ".join(row).rstrip() for row in zip(*columns)]
     return "\n".join(lines)
-
-
-def _number_or_none(cell: str) -> bool:
-    """Whether the text is a number, or the sign for a missing number."""
-    if cell in ("", "-"):
-        return True
-    digits = cell.lstrip("+-−")
-    return digits[:1].isdigit()
 
 
 def open_output() -> None:

@@ -8,7 +8,7 @@ from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import hdf5
-from featurestack.features_cache.cache import Cache, StoredFeature
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.side_files import (
     FAILURES,
@@ -50,7 +50,9 @@ def describe_cache(cache: Cache) -> str:
             notes.append(str(damage))
             continue
         total += stored
-        rows.append(described(feature, stored))
+        done = f"{int(feature.done().sum()):,}"
+        shape = feature.rows, feature.frames, done, f"{stored / 1e6:.1f}"
+        rows.append((name, *shape, feature.dtype, feature.units or "-"))
         parameters = ", ".join(
             f"{key}={value}" for key, value in feature.parameters.items()
         )
@@ -67,13 +69,6 @@ def describe_cache(cache: Cache) -> str:
         )
     last = f"{counted(len(rows), 'feature')}, {size(total)}"
     return "\n".join([first, text_table(rows, HEADER), last, *notes])
-
-
-def described(feature: StoredFeature, stored: int) -> tuple[object, ...]:
-    """A feature's cells below HEADER; `stored` is the size of its file."""
-    done = int(feature.done().sum())
-    shape = feature.rows, feature.frames, f"{done:,}", f"{stored / 1e6:.1f}"
-    return feature.stored, *shape, feature.dtype, feature.units or "-"
 
 
 class Verdict(NamedTuple):
