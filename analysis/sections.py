@@ -28,7 +28,6 @@ from featurestack.analysis.tables import (
     common_mistake,
     confusion_by_category,
     confusion_table,
-    tag_errors,
 )
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import (
@@ -59,17 +58,12 @@ COSTS = (
     ("extraction_megabytes", "Cache MB", "count"),
 )
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
-# most sets in a figure that has a row for each set; the page's table has all runs
-SETS_SHOWN = 24
 # column -> its heading among the facts of a run
 SCORES = {
     "macro_auroc": "Macro AUROC",
     "macro_f1": "Macro F1",
     "log_loss": "Log loss",
 }
-SETS_BY_CLASS = 10  # rows of the figure of recalls
-# kind of ablation -> its figure's file
-STEMS = {"features": "additions", "augmentation": "augmentation"}
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
@@ -107,6 +101,8 @@ def comparison(page: PageInputs) -> Section:
     """The runs beside each other; a single one has a figure for papers alone."""
     found = page.found
     if len(found.rows) > 1 or page.writer.for_print:
+        from featurestack.analysis.figures.comparison import submit_comparison
+
         submit_comparison(page.writer, found)
     rows = pd.DataFrame(found.rows)
     costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
@@ -124,58 +120,6 @@ def comparison(page: PageInputs) -> Section:
     }
     values |= first_screen_values(found)
     return Section("comparison", "Comparison", values=values)
-
-
-def submit_comparison(writer: FigureWriter, found: Findings) -> None:
-    """Submit the figures of several runs; with PAPER=1 also those that the page shows
-    in HTML.
-
-    A figure of intervals is left out if no row has an interval.
-    """
-    rows = pd.DataFrame(found.rows)
-    shown = rows[:SETS_SHOWN]
-    if writer.for_print:
-        columns = {
-            "label": "name",
-            "accuracy": "estimate",
-            "accuracy_low": "low",
-            "accuracy_high": "high",
-        }
-        intervals = shown.rename(columns=columns).assign(
-            filled=shown["verdict"] != "tied"
-        )
-        if intervals["low"].notna().any():
-            writer.submit(
-                "accuracy_by_set",
-                intervals=intervals,
-                line=found.chance,
-                label=f"{found.score}, %",
-            )
-    if len(rows) > 1 and "recall_by_class" in found.tables:
-        best_run = found.runs[0]
-        classes = [best_run.classes[place] for place in best_run.class_order]
-        recall = found.tables["recall_by_class"].pivot_table(
-            "recall", "run", "class", sort=False
-        )
-        first = shown[:SETS_BY_CLASS]
-        recall = recall.reindex(index=first["run"], columns=classes)
-        recall = recall.set_axis(first["label"])
-        writer.submit("recall_by_set", recall=recall)
-    ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
-    for kind, pairs in ablations.groupby("kind", sort=False):
-        gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
-        if gains["model"].nunique() == 1:
-            gains["name"] = gains["name"].str.replace(
-                f" ({gains['model'].iloc[0]})", "", regex=False
-            )
-        gains["filled"] = gains["verdict"].str.startswith("clear")
-        if gains["low"].notna().any():
-            writer.submit(
-                "intervals",
-                STEMS[str(kind)],
-                intervals=gains,
-                label=f"points of {found.score}",
-            )
 
 
 def first_screen_values(found: Findings) -> dict[str, object]:
@@ -253,8 +197,10 @@ def error_browser(page: PageInputs) -> Section:
 
 def errors_of_tags(page: PageInputs) -> Section:
     """The clips on which the best run errs most, with their audio."""
+    from featurestack.scores.tasks.tags import error_table
+
     best = page.found.runs[0]
-    table = tag_errors(best)
+    table = error_table(best)
     clips = [*dict.fromkeys(table["clip_id"])]
     audio = audio_of(page, clips, clips)
     return Section(

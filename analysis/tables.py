@@ -16,7 +16,6 @@ import pandas as pd
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.table import SEPARATOR
 from featurestack.scores.calibration import calibration_error, calibration_floor
 from featurestack.scores.metrics import Floats, most_confused
 from featurestack.scores.ranking_metric import INTERVALS
@@ -26,7 +25,6 @@ CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val"
 # in the small confusion matrix; if there are more, those with the most frequent errors
 CLASSES_SHOWN = 12
-TAG_ERRORS = 10  # most errors listed for each class and kind
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
@@ -205,37 +203,6 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 def format_p(value: float) -> str:
     """A p-value with three decimals, such as `0.012`; `< 0.001` for a smaller one."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def tag_errors(run: Run) -> pd.DataFrame:
-    """The surest errors of each class: class, kind (missed | false positive), clip_id,
-    labels, probability.
-
-    Probabilities are means over the seeds. A class is predicted if more than half of
-    the seeds predict it.
-    """
-    probabilities = run.probabilities.mean(axis=0)
-    predicted = run.decisions.mean(axis=0) > 0.5
-    names = np.array(run.classes)
-    texts = [SEPARATOR.join(names[row]) or "(none)" for row in run.labels]
-    rows = []
-    for k, name in enumerate(run.classes):
-        probability = probabilities[:, k]
-        missed = run.labels[:, k] & ~predicted[:, k]
-        false_positive = predicted[:, k] & ~run.labels[:, k]
-        # the surest first: the least probable label, the most probable other class
-        for kind, wrong, surest in (
-            ("missed", missed, probability),
-            ("false positive", false_positive, -probability),
-        ):
-            clips = np.flatnonzero(wrong)
-            order = np.argsort(surest[clips], kind="stable")
-            for clip in clips[order][:TAG_ERRORS]:
-                row = (name, kind, run.clip_ids[clip], texts[clip], probability[clip])
-                rows.append(row)
-    return pd.DataFrame(
-        rows, columns=["class", "kind", "clip_id", "labels", "probability"]
-    )
 
 
 def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:

@@ -37,7 +37,7 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.rooms.events.tested import SCORE_COLUMNS
-from featurestack.scores.mean_average_precision import MEAN_AVERAGE_PRECISION
+from featurestack.scores.tasks.tags import MEAN_AVERAGE_PRECISION
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import all_models
 

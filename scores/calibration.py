@@ -1,13 +1,11 @@
 """Calibration: whether probabilities are as high as the share of correct predictions,
-and the temperature and the thresholds that are fitted to clips on which the model was
-not trained. Arrays in, arrays out. No torch.
+and the temperature that is fitted to clips on which the model was not trained. Arrays
+in, arrays out. No torch.
 
 The temperature divides the logits of one label a clip (Guo et al. 2017); it changes
-confidences, not predictions. A class's threshold decides whether a clip with several
-labels, or a window of a recording, has the class.
+confidences, not predictions.
 
-Conventions: N clips, K classes; class numbers (N,), or with several labels `target` (N,
-K) bool; `probabilities` (N, K).
+Conventions: N clips, K classes; class numbers (N,); `probabilities` (N, K).
 """
 
 import numpy as np
@@ -16,9 +14,7 @@ from featurestack.scores.metrics import (
     SMALLEST_PROBABILITY,
     Floats,
     Ints,
-    Labels,
     Probabilities,
-    largest_first,
 )
 
 # tried temperatures; the least loss is interpolated between them
@@ -26,7 +22,6 @@ TEMPERATURES = np.geomspace(0.2, 5, 17)
 FEWEST_CLIPS = 30  # the temperature of fewer clips is 1
 # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
 CALIBRATION_BINS = 15
-NEVER = 1.0  # no probability is above it
 
 
 def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
@@ -117,34 +112,3 @@ def reliability(
 def _bin(confidence: Probabilities, bins: int) -> Ints:
     place = (confidence * bins).astype(int)
     return np.minimum(place, bins - 1)
-
-
-def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
-    """The thresholds (K,) with the highest F1 on these clips."""
-    thresholds = np.full(target.shape[1], NEVER)
-    for column in np.flatnonzero(target.any(axis=0)):
-        values = probabilities[:, column]
-        order = largest_first(values)
-        ordered = values[order].astype(np.float64)
-        ordered = np.append(ordered, 0)
-        predicted = np.arange(1, len(order) + 1)
-        hits = np.cumsum(target[order, column])
-        f1 = 2 * hits / (predicted + hits[-1])
-        # equals are predicted together
-        last_of_equals = np.diff(ordered) < 0
-        best = int(np.where(last_of_equals, f1, -1).argmax())
-        thresholds[column] = ordered[best : best + 2].mean()
-    return thresholds
-
-
-def cross_fitted_thresholds(
-    target: Labels,
-    probabilities: Probabilities,
-    folds: Ints,
-) -> Floats:
-    """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
-    thresholds = np.empty(target.shape)
-    for fold in np.unique(folds):
-        others = folds != fold
-        thresholds[~others] = fit_thresholds(target[others], probabilities[others])
-    return thresholds

@@ -1,5 +1,5 @@
 """The score that ranks runs: ACCURACY, the share of right clips, or mAP
-(`scores.mean_average_precision`).
+(`scores.tasks.tags`).
 
 A metric says how runs compare by it: their scores by recording, what a prediction that
 knows nothing gets. Those of clips (`ClipMetric`) are functions of answers and targets.
@@ -43,6 +43,9 @@ class TestedRun(Protocol):
 
     @property
     def labels(self) -> Labels: ...
+
+    @property
+    def clip_ids(self) -> NDArray[np.str_]: ...
 
     @property
     def groups(self) -> NDArray[np.str_]: ...

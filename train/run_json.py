@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from featurestack.commandline import DEFINING
 from featurestack.commandline.errors import RequestError
@@ -31,7 +29,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.scores.calibration import fit_temperature, fit_thresholds
+from featurestack.scores.calibration import fit_temperature
 from featurestack.scores.tasks.base import labels_of
 from featurestack.storage.files import Lock
 from featurestack.train.plan import NAMED_CLIPS, Plan
@@ -47,7 +45,6 @@ PADDED = 0.1
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
 FEWEST_SETS = 10  # sets of so many features that could have been composed
-UNFITTED = 0.5  # threshold of a class without a clip to fit it to
 
 
 def first_config(plan: Plan, device: str) -> RunConfig:
@@ -228,37 +225,15 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
         thresholds = None
         if task.multilabel:
-            thresholds = run_thresholds(run, tested["fold"], labels, probabilities)
+            from featurestack.scores.tasks.tags import thresholds_of_run
+
+            folds = tested["fold"].to_numpy()
+            whole = run.finished == run.folds
+            values = thresholds_of_run(labels, probabilities, folds, whole=whole)
+            thresholds = dict(zip(run.classes, values.tolist()))
         fitted[selection] = Calibration(
             temperature=temperature,
             clips=len(tested),
             thresholds=thresholds,
         )
     return fitted
-
-
-def run_thresholds(
-    run: RunFolder,
-    folds: "pd.Series[int]",
-    labels: NDArray[np.bool_],
-    probabilities: NDArray[np.float32],
-) -> dict[str, float]:
-    """Each class's threshold with the highest F1 on all tested clips.
-
-    A clip counts for the classes that its fold's model was trained on: those tested in
-    the other folds. It counts for all classes if some fold is unfinished, or one fold
-    alone is tested. A class that none of its clips has gets UNFITTED.
-    """
-    by_fold = [labels[folds == fold].any(axis=0) for fold in run.finished]
-    present = np.stack(by_fold)
-    other_folds = present.sum(axis=0) - present
-    elsewhere = other_folds > 0
-    # not all other folds are known
-    if len(run.finished) == 1 or run.finished != run.folds:
-        elsewhere[:] = True
-
-    trained = elsewhere[pd.Index(run.finished).get_indexer(folds)]
-    target = labels & trained
-    thresholds = fit_thresholds(target, probabilities * trained)
-    known = np.where(target.any(axis=0), thresholds, UNFITTED)
-    return dict(zip(run.classes, known.tolist()))

@@ -1,4 +1,5 @@
-"""Figures that compare runs, and predicted with actual classes; their heat maps.
+"""Figures that compare runs, and predicted with actual classes; their heat maps, and
+which of them a report has.
 
 The confusion matrix is for papers and notebooks; the page has it in HTML.
 """
@@ -25,6 +26,8 @@ from featurestack.analysis.figures.drawing import (
     row_height,
     shorten,
 )
+from featurestack.analysis.figures.saving import FigureWriter
+from featurestack.analysis.findings import Findings
 from featurestack.commandline.quantities import percent, points
 from featurestack.scores.metrics import Floats, Ints, largest_first
 
@@ -39,6 +42,11 @@ SIGNED = "PuOr"
 # Text on a data colour, also in dark mode: one of the two always has a contrast over
 # 4.5.
 ON_LIGHT, ON_DARK = "#000000", "#ffffff"
+# most sets in a figure that has a row for each set; the page's table has all runs
+SETS_SHOWN = 24
+SETS_BY_CLASS = 10  # rows of the figure of recalls
+# kind of ablation -> its figure's file
+STEMS = {"features": "additions", "augmentation": "augmentation"}
 ERROR_SHADE = 1.3  # the page's style sheets have the same
 
 
@@ -250,3 +258,55 @@ def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
             box = Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1)
             ax.add_patch(box)
         start += side
+
+
+def submit_comparison(writer: FigureWriter, found: Findings) -> None:
+    """Submit the figures of several runs; with PAPER=1 also those that the page shows
+    in HTML.
+
+    A figure of intervals is left out if no row has an interval.
+    """
+    rows = pd.DataFrame(found.rows)
+    shown = rows[:SETS_SHOWN]
+    if writer.for_print:
+        columns = {
+            "label": "name",
+            "accuracy": "estimate",
+            "accuracy_low": "low",
+            "accuracy_high": "high",
+        }
+        intervals = shown.rename(columns=columns).assign(
+            filled=shown["verdict"] != "tied"
+        )
+        if intervals["low"].notna().any():
+            writer.submit(
+                "accuracy_by_set",
+                intervals=intervals,
+                line=found.chance,
+                label=f"{found.score}, %",
+            )
+    if len(rows) > 1 and "recall_by_class" in found.tables:
+        best_run = found.runs[0]
+        classes = [best_run.classes[place] for place in best_run.class_order]
+        recall = found.tables["recall_by_class"].pivot_table(
+            "recall", "run", "class", sort=False
+        )
+        first = shown[:SETS_BY_CLASS]
+        recall = recall.reindex(index=first["run"], columns=classes)
+        recall = recall.set_axis(first["label"])
+        writer.submit("recall_by_set", recall=recall)
+    ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
+    for kind, pairs in ablations.groupby("kind", sort=False):
+        gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
+        if gains["model"].nunique() == 1:
+            gains["name"] = gains["name"].str.replace(
+                f" ({gains['model'].iloc[0]})", "", regex=False
+            )
+        gains["filled"] = gains["verdict"].str.startswith("clear")
+        if gains["low"].notna().any():
+            writer.submit(
+                "intervals",
+                STEMS[str(kind)],
+                intervals=gains,
+                label=f"points of {found.score}",
+            )

@@ -30,7 +30,9 @@ from featurestack.scores.ranking_metric import ACCURACY
 
 SENTENCES: Registry[Callable[..., str]] = Registry(
     "sentence",
-    others=["featurestack.analysis.sentences.comparison"],
+    others=[
+        f"featurestack.analysis.sentences.{name}" for name in ("comparison", "tags")
+    ],
 )
 # heading on the first screen -> the sentence's name
 LEADS = {
@@ -50,7 +52,7 @@ def sentence(function: Callable[..., str]) -> Callable[..., str]:
 
 
 def by_metric(name: str, f: Findings) -> str:
-    """A sentence of the metric, or the one here that ends in its column."""
+    """A sentence of the metric, or the one that ends in its column."""
     task = ranking_of(f).best.task
     own = task.metric.sentences.get(name)
     return own(f) if own else SENTENCES[f"{name}_{task.score}"](f)
@@ -313,31 +315,6 @@ def chance_accuracy(f: Findings) -> str:
     return text
 
 
-@sentence
-def classes_map(f: Findings) -> str:
-    texts = [
-        f"{row['class']} ({percent(row['average_precision'])} %, prevalence"
-        f" {percent(row['prevalence'])} %)"
-        for row in f.hardest[:3]
-        if row["average_precision"] != 1
-    ]
-    text = "Every class has an average precision of 100 %."
-    if texts or not f.hardest:
-        text = f"Lowest average precision: {', '.join(texts)}."
-    run = ranking_of(f).best
-    absent = len(run.classes) - int(run.labels.any(axis=0).sum())
-    if absent:
-        are = is_or_are(absent)
-        text += f" {counted(absent, 'class')} without a test clip {are} left out."
-    return text
-
-
-@sentence
-def chance_map(f: Findings) -> str:
-    chance = percent(f.chance)
-    return f"A random order of each fold's clips has a mAP of {chance} % on average"
-
-
 # ---- how the numbers were computed, and media
 
 
@@ -365,31 +342,6 @@ def method_accuracy(f: Findings) -> str:
             " The classes are uneven, so the balanced accuracy is compared with chance:"
             f" every constant prediction has {percent(main.against_chance.chance)} % of"
             " it."
-        )
-    return text
-
-
-@sentence
-def method_map(f: Findings) -> str:
-    from featurestack.scores.mean_average_precision import perfect_score
-
-    main = ranking_of(f)
-    text = (
-        "mAP is the mean over the classes of average precision; clips of all folds are"
-        " ordered by their rank within the fold, because the models of two folds are"
-        " calibrated apart. The mAP of several seeds is their mean. SD is that of the"
-        " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
-        f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
-        f" by jackknife values of mAP by {f.unit}. F1 is at thresholds fitted on the"
-        f" other folds. {grouped(f)}"
-        f" Chance, {percent(f.chance)} %, is what a random order of each fold's clips"
-        " gets on average."
-    )
-    perfect = perfect_score(main.best)
-    if perfect < 0.9995:
-        text += (
-            f" A perfect order would get {percent(perfect)} % in this way, because"
-            " the folds differ in their prevalence."
         )
     return text
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from featurestack.commandline.errors import RequestError
 
-MODULES = ("constantq", "float16", "fourier", "hpss", "moments", "period", "spectrum")
+MODULES = ("constantq", "float16", "fourier", "hpss", "period", "spectrum")
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 

@@ -1,4 +1,6 @@
-"""Filter banks over the spectrogram of a clip, and sums over the bins of each frame."""
+"""Filter banks over the spectrogram of a clip, sums over the bins of each frame, and
+moments of any columns.
+"""
 
 # mypy: allow-untyped-defs
 
@@ -7,10 +9,13 @@ import functools
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from featurestack.pipeline.axes import erb_axis, frequency_axis, linear_edges, mel_edges
 from featurestack.pipeline.kernels import compiled
 from featurestack.pipeline.parameters import ErbBank, LinearBank, MelBank
+
+Column = NDArray[np.float64]
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
@@ -152,3 +157,27 @@ def first_bin_reaching(spectrogram, part):
             running[t] += spectrogram[k, t]
             below[t] += running[t] < least[t]
     return below
+
+
+def moments(x: NDArray) -> tuple[Column, Column, Column]:
+    """`x.mean(0), x.max(0), x.std(0)` of x (rows, columns), in float64: exact for
+    integers, of which no copy is made.
+    """
+    single = x if x.dtype.kind in "iu" else x.astype(np.float32, copy=False)
+    total, squares, most = _sums(single)
+    mean = total / len(x)
+    return mean, most, np.sqrt(np.maximum(squares / len(x) - mean**2, 0))
+
+
+@compiled
+def _sums(x):
+    rows, columns = x.shape
+    total, squares = np.zeros(columns), np.zeros(columns)
+    most = np.full(columns, -np.inf)
+    for row in range(rows):
+        for column in range(columns):
+            value = np.float64(x[row, column])
+            total[column] += value
+            squares[column] += value * value
+            most[column] = max(most[column], value)
+    return total, squares, most

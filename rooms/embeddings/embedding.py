@@ -308,7 +308,7 @@ def _pooled(layer: Sequence[Output]) -> Array:
     """(3 * channels,) mean, maximum, deviation of each channel over map and windows."""
     _, scale, zero = layer[0]
     rows = [values.reshape(-1, values.shape[-1]) for values, *_ in layer]
-    mean, most, deviation = kernels.moments.moments(np.concatenate(rows))
+    mean, most, deviation = kernels.spectrum.moments(np.concatenate(rows))
     shifted = np.concatenate([mean - zero, most - zero, deviation])
     return (shifted * scale).astype(np.float32)
 

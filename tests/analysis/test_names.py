@@ -9,7 +9,7 @@ from featurestack.analysis import tables
 from featurestack.analysis.findings import findings, power_facts
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Results
-from featurestack.scores.mean_average_precision import perfect_score
+from featurestack.scores.tasks.tags import perfect_score
 from tests.analysis.simulated import simulated_run
 
 FEATURES = ("mel", "mfcc", "mel+mfcc")

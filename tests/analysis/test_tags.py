@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from featurestack.analysis import page, tables
+from featurestack.analysis import page
 from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results
 from featurestack.features_cache.table import label_indicator
 from featurestack.scores import tags
-from featurestack.scores.mean_average_precision import perfect_score
 from featurestack.scores.tags import random_rank_precision
+from featurestack.scores.tasks.tags import error_table, perfect_score
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
 
@@ -100,7 +100,7 @@ def test_seeds_are_one_configuration(loaded):
 
 def test_errors_are_listed_by_class(loaded):
     run = loaded.runs[0]
-    of_bird = tables.tag_errors(run).query("`class` == 'bird'").set_index("kind")
+    of_bird = error_table(run).query("`class` == 'bird'").set_index("kind")
     assert of_bird.loc["false positive", "probability"].is_monotonic_decreasing
     assert of_bird.loc["missed", "labels"].str.contains("bird").all()
     assert not of_bird.loc["false positive", "labels"].str.contains("bird").any()

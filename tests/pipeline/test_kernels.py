@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.kernels import float16, hpss, moments
+from featurestack.pipeline.kernels import float16, hpss, spectrum
 from tests.refusal import refused
 
 RANDOM = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def test_moments_are_numpys(dtype):
     x = RANDOM.normal(20, 9, (500, 7)).astype(dtype)
     expected = x.astype(float)
     np.testing.assert_allclose(
-        moments.moments(x), [expected.mean(0), expected.max(0), expected.std(0)]
+        spectrum.moments(x), [expected.mean(0), expected.max(0), expected.std(0)]
     )
 
 

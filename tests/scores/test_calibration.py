@@ -7,6 +7,7 @@ import pytest
 
 from featurestack.scores import calibration
 from featurestack.scores.metrics import decision_scores
+from featurestack.scores.tasks import tags
 from tests.scores.test_tags import drawn
 
 
@@ -45,7 +46,7 @@ def test_too_few_clips_give_no_temperature_and_perfect_ones_a_finite():
 
 def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     target, scores = drawn(5, equals=True)
-    fitted = calibration.fit_thresholds(target, scores)
+    fitted = tags.fit_thresholds(target, scores)
     found = decision_scores(target, scores > fitted)["f1"]
     tried = [
         decision_scores(target, scores > value)["f1"]
@@ -53,9 +54,8 @@ def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     ]
     assert found == pytest.approx(np.max(tried, axis=0))
     folds = np.arange(len(target)) % 4
-    crossed = calibration.cross_fitted_thresholds(target, scores, folds)
+    crossed = tags.cross_fitted_thresholds(target, scores, folds)
     others = folds != 1
     assert (
-        crossed[folds == 1]
-        == calibration.fit_thresholds(target[others], scores[others])
+        crossed[folds == 1] == tags.fit_thresholds(target[others], scores[others])
     ).all()

@@ -18,12 +18,12 @@ from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
-from featurestack.scores.calibration import fit_thresholds
 from featurestack.scores.tasks.base import epoch_scores
+from featurestack.scores.tasks.tags import UNFITTED, fit_thresholds
 from featurestack.train import run
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.run import run_summary
-from featurestack.train.run_json import UNFITTED, calibrate
+from featurestack.train.run_json import calibrate
 from tests.refusal import refused
 from tests.train.little import CLASSES, execute, little_options
 
