@@ -37,7 +37,7 @@ from featurestack.rooms.answer.answer import ask, rank, train
 from featurestack.rooms.answer.options import AnswerOptions
 from featurestack.rooms.events.check import draw, precision_above
 from featurestack.rooms.events.frames import Frames
-from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames
+from featurestack.rooms.events.scored_frames import EVENT_F1, ScoredFrames
 from featurestack.rooms.importance.importance import (
     ENOUGH,
     NONE,

@@ -35,8 +35,8 @@ from featurestack.rooms.events.frames import (
 )
 from featurestack.rooms.events.models import FrameModel
 from featurestack.rooms.events.options import DetectionOptions
+from featurestack.rooms.events.scored_frames import score_lines
 from featurestack.rooms.events.scores import score_table, tally_all
-from featurestack.rooms.events.tested import score_lines
 from featurestack.storage.own_files import OwnFiles
 
 BATCH = 16  # pieces

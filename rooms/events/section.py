@@ -6,8 +6,12 @@ import pandas as pd
 
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.rooms.events import scores
+from featurestack.rooms.events.scored_frames import (
+    SAME_PLACE,
+    ScoredFrames,
+    mean_scores,
+)
 from featurestack.rooms.events.scores import ALL, together
-from featurestack.rooms.events.tested import SAME_PLACE, ScoredFrames, mean_scores
 
 MOST_ERRORS = 10  # errors shown per class and kind
 

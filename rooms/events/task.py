@@ -17,12 +17,12 @@ from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import STRENGTH, Training
-from featurestack.rooms.events import tested
+from featurestack.rooms.events import scored_frames
 from featurestack.rooms.events.annotations import read_dataset_events
 from featurestack.rooms.events.dataset import background_cache
 from featurestack.rooms.events.frames import Rule
+from featurestack.rooms.events.scored_frames import EVENT_F1, ScoredFrames, read_tested
 from featurestack.rooms.events.scores import ALL
-from featurestack.rooms.events.tested import EVENT_F1, ScoredFrames, read_tested
 from featurestack.scores import tags
 from featurestack.scores.ranking_metric import RankingMetric, TestedRun
 from featurestack.scores.tasks.base import Stages
@@ -92,7 +92,7 @@ class FramesOfRecordings(Stages):
     def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
         """The rule of each class for new audio; prints scores by cross-fitted rules."""
         scored = read_tested(run)
-        for line in tested.tested_lines(scored):
+        for line in scored_frames.tested_lines(scored):
             tell(line)
         return {
             name: {k: v for k, v in vars(rule).items() if v != getattr(Rule, k)}
@@ -115,8 +115,8 @@ class FramesOfRecordings(Stages):
     def run_scores(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
         """Scores by rules of the other folds; all together as in the section."""
         each = pd.concat([seed.by_fold for seed in run.answers])
-        whole = tested.mean_scores(run.answers).loc[ALL]
-        every = {"event_f1": whole["f1"], **whole[[*tested.SCORE_COLUMNS]]}
+        whole = scored_frames.mean_scores(run.answers).loc[ALL]
+        every = {"event_f1": whole["f1"], **whole[[*scored_frames.SCORE_COLUMNS]]}
         return each.groupby("fold").mean(), every
 
 

@@ -24,7 +24,7 @@ from featurestack.rooms.events.annotations import read_dataset_events
 from featurestack.rooms.events.dataset import background_cache
 from featurestack.rooms.events.frames import are_exclusive, place
 from featurestack.rooms.events.models import FrameModel, LinearFrames, with_context
-from featurestack.rooms.events.tested import STORED, ScoredFrames, write_frames
+from featurestack.rooms.events.scored_frames import STORED, ScoredFrames, write_frames
 from featurestack.train import run_json
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, chunked

@@ -13,8 +13,8 @@ from featurestack.predict.command import predict_audio
 from featurestack.predict.make_bundle import refit
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
+from featurestack.rooms.events.scored_frames import read_tested
 from featurestack.rooms.events.scores import ALL
-from featurestack.rooms.events.tested import read_tested
 from featurestack.rooms.events.tests.field import (
     MEL,
     RECORDINGS,

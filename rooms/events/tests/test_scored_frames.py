@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.rooms.events.task import EVENTS
-from featurestack.rooms.events.tested import (
+from featurestack.rooms.events.scored_frames import (
     EVENT_F1,
     ScoredFrames,
     jackknife_values,
 )
+from featurestack.rooms.events.task import EVENTS
 from featurestack.rooms.events.tests.field import frames
 from featurestack.scores.tasks import task_of
 from tests.refusal import refused
