@@ -158,13 +158,13 @@ def without_figures():
 @pytest.fixture
 def made(tmp_path):
     """Made-up runs over shared clips, written and loaded: made(MadeRun(...), ...,
-    clips=400, classes=10).
+    clips=400, classes=10, folds=3).
     """
 
     def make(*runs, dataset="made", **clips):
         return make_runs(
             tmp_path,
-            made_clips(**({"clips": 400, "classes": 10} | clips)),
+            made_clips(**({"clips": 400, "classes": 10, "folds": 3} | clips)),
             runs,
             dataset,
         )

@@ -40,6 +40,7 @@ REPLACED = {
 }
 
 
+@functools.cache
 def texts():
     found = [
         path

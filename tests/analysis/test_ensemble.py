@@ -89,7 +89,7 @@ def test_runs_that_cannot_form_an_ensemble_say_why(made, tmp_path):
     whole, two = (run.folders[0] for run in results.runs)
     for folders, words in (
         ([whole], "at least two runs"),
-        ([whole, two], r"cannot form an ensemble.*16 and 40 clips"),
+        ([whole, two], r"cannot form an ensemble.*32 and 40 clips"),
     ):
         with refused(words):
             write_ensemble(folders, tmp_path)

@@ -14,7 +14,7 @@ from tests.run_configs import rewrite
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
 SWEEP = "make sweep DATASET=made RUNS=elsewhere"
 GREATEST = of_sets(
-    3, mel_mfcc=0.9, mel=0.7, mel_mel_mel=0.6, chroma=0.5, mel_mfcc_chroma=0.6
+    2, mel_mfcc=0.9, mel=0.7, mel_mel_mel=0.6, chroma=0.5, mel_mfcc_chroma=0.6
 )
 CHANCE = of_sets(model="linear", mel=0.11, mfcc=0.1)
 TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
@@ -40,7 +40,7 @@ def case(meaning, runs, kind, command, clips=200, **situation):
         ),
         case(
             "folds that all lack are trained",
-            [MadeRun(features=name, skill=0.8, folds=(1,)) for name in ("mel", "mfcc")],
+            [MadeRun(folds=(1,)), MadeRun(features="mfcc", skill=0.8, folds=(1,))],
             "folds",
             f"{SWEEP} FEATURES='mfcc mel' MODEL=resnet18",
         ),

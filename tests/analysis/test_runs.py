@@ -12,7 +12,7 @@ from featurestack.results.folders import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
 CLASSES = ["dog", "rain"]
-LACKING = "it has 160 test clips of 400; train its missing folds"
+LACKING = "it has 280 test clips of 400; train its missing folds"
 ROWS = [
     ("b", "g1", 1, "dog", [0.9, 0.1]),
     ("a", "g1", 1, "rain", [0.6, 0.4]),

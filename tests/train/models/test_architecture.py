@@ -19,18 +19,18 @@ SMALLEST = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": 
 def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
     shape = SMALLEST[MODELS[name].kind]
     built = build(name, 8, 5, shape, generator=torch.manual_seed(0))
-    x = torch.randn(5, 8, *shape)
+    x = torch.randn(3, 8, *shape)
     optimiser = torch.optim.AdamW(built.parameters(), 0.001)
     losses = []
     for _ in range(3):
-        logits = built(x).view(5, -1, 5).mean(1)  # texturenet averages three
-        losses.append(torch.nn.functional.cross_entropy(logits, torch.arange(5)))
+        logits = built(x).view(3, -1, 5).mean(1)  # texturenet averages three
+        losses.append(torch.nn.functional.cross_entropy(logits, torch.arange(3)))
         optimiser.zero_grad()
         losses[-1].backward()
         optimiser.step()
     assert min(losses) < 0.999 * losses[0]
     logits = built.eval()(x)
-    assert logits.shape == (5, 5) and logits.isfinite().all()
+    assert logits.shape == (3, 5) and logits.isfinite().all()
     assert MODELS[name].summary.endswith(".")
 
 
