@@ -1,4 +1,5 @@
 """Row and frame axes of features by formula, whose lengths are the feature's shape.
+Axes of pitch, rhythm and the shape of spectra stand beside their features.
 
 Row axes take (sample_rate, **parameters), frame axes (sample_rate, samples,
 **parameters); both raise Impossible if the feature cannot exist at this rate or length.
@@ -99,59 +100,6 @@ def coefficient_axis(
     )
 
 
-def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
-    """The number of each coefficient of a polynomial, the highest power first."""
-    return np.arange(order + 1.0)
-
-
-def constant_q_axis(
-    _: int, *, n_bins: int, bins_per_octave: int, **__: object
-) -> np.ndarray:
-    """Hz of each bin, from the note C1 up."""
-    return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
-
-
-def contrast_bands(
-    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: object
-) -> list[tuple[float, slice]]:
-    """Hz of the lower end of each band, and its bins; from 0 Hz to half the rate."""
-    frequency = frequency_axis(sample_rate, n_fft=n_fft)
-    edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
-    if edges[-2] >= sample_rate / 2:
-        raise Impossible(
-            f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate"
-        )
-    first = np.searchsorted(frequency, edges[:-1]) - (np.arange(n_bands + 1) > 0)
-    last = np.append(
-        np.searchsorted(frequency, edges[1:-1], side="right") - 1, len(frequency)
-    )
-    if (last <= first).any():
-        empty = edges[int(np.argmax(last <= first))]
-        raise Impossible(
-            f"no bin of n_fft={n_fft} lies in the band from {empty:g} Hz; raise n_fft"
-        )
-    return [(float(edge), slice(*bins)) for edge, *bins in zip(edges, first, last)]
-
-
-def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
-    """Hz of the lower end of each contrast band."""
-    return np.array([edge for edge, _ in contrast_bands(sample_rate, **parameters)])
-
-
-def lag_axis(
-    sample_rate: int, *, win_length: int, hop_length: int, **_: object
-) -> np.ndarray:
-    """Seconds of each lag of a tempogram."""
-    return np.arange(win_length) * hop_length / sample_rate
-
-
-def tempo_axis(
-    sample_rate: int, *, win_length: int, hop_length: int, **_: object
-) -> np.ndarray:
-    """Beats a minute of each bin of a Fourier tempogram."""
-    return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
-
-
 # Frames
 
 
@@ -161,13 +109,6 @@ def centred_frames(
     """Times of frame centres (s); with a hop_length of 0 the times of all samples."""
     count = 1 + samples // hop_length if hop_length else samples
     return np.arange(count) * ((hop_length or 1) / sample_rate)
-
-
-def one_frame_more(
-    sample_rate: int, samples: int, *, hop_length: int, **_: object
-) -> np.ndarray:
-    """Times of a Fourier tempogram's frames (s), one more than its envelope's."""
-    return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
 
 
 def sloped_frames(
@@ -180,34 +121,6 @@ def sloped_frames(
             f"slopes need {width} frames; clips of this duration have {len(seconds)}"
         )
     return seconds
-
-
-# Modulation
-
-
-def modulation_edges(
-    sample_rate: int,
-    *,
-    ranges: int,
-    low: float,
-    high: float,
-    hop_length: int,
-    **_: object,
-) -> np.ndarray:
-    """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
-    top = min(high, sample_rate / hop_length / 2)
-    if low >= top:
-        raise Impossible(
-            f"{sample_rate / hop_length:g} frames per second have no modulation above"
-            f" {low:g} Hz"
-        )
-    return np.geomspace(low, top, ranges + 1)
-
-
-def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
-    """Hz in the middle of each range of modulation frequencies."""
-    edges = modulation_edges(sample_rate, **parameters)
-    return np.sqrt(edges[:-1] * edges[1:])
 
 
 # Constant-Q filter banks
@@ -264,12 +177,3 @@ class Bank(Wavelets):
         return min(
             by_frequency, max(0, twos - -(-self.n_bins // self.bins_per_octave) + 1)
         )
-
-
-def wavelet_frames(sample_rate: int, samples: int, **parameters: Any) -> np.ndarray:
-    """Seconds of each frame of a bank; halving rounds the number of samples up."""
-    bank = Bank(**parameters)
-    halves = 2 ** bank.halvings_beforehand(sample_rate)
-    return centred_frames(
-        sample_rate, -(-samples // halves) * halves, hop_length=bank.hop_length
-    )

@@ -2,23 +2,18 @@
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import scipy
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.axes import (
-    Bank,
-    Impossible,
-    centred_frames,
-    constant_q_axis,
-    wavelet_frames,
-)
+from featurestack.pipeline.axes import C1, Bank, Impossible, centred_frames
 from featurestack.pipeline.clip_spectra import THIRDS, Clip
 from featurestack.pipeline.features import feature
+from featurestack.pipeline.features.spectra import chroma_feature
 from featurestack.pipeline.parameters import (
     EvenSamples,
-    Framing,
     Hertz,
     Positive,
     Samples,
@@ -32,12 +27,25 @@ SMOOTHED = 41  # frames
 FIFTHS_AND_THIRDS = np.array([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3])
 RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
 
+
+def constant_q_axis(
+    _: int, *, n_bins: int, bins_per_octave: int, **__: object
+) -> np.ndarray:
+    """Hz of each bin, from the note C1 up."""
+    return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
+
+
+def wavelet_frames(sample_rate: int, samples: int, **parameters: Any) -> np.ndarray:
+    """Seconds of each frame of a bank; halving rounds the number of samples up."""
+    bank = Bank(**parameters)
+    halves = 2 ** bank.halvings_beforehand(sample_rate)
+    return centred_frames(
+        sample_rate, -(-samples // halves) * halves, hop_length=bank.hop_length
+    )
+
+
 chroma_frames = functools.partial(
     wavelet_frames, n_bins=THIRDS[0], bins_per_octave=THIRDS[1]
-)
-# decorator: a feature with a row for each pitch class
-chroma_feature = functools.partial(
-    feature, units="relative", rows=12, row_unit="pitch class", version=2
 )
 
 
@@ -73,23 +81,6 @@ def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.
     return kernels.spectrum.decibels(
         clip.constant_q(Bank(**vars(wavelets), gamma=gamma)) ** 2
     )
-
-
-@chroma_feature()
-def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """The energy of the twelve pitch classes, octaves folded together, from the
-    spectrogram.
-
-    Formula: C |STFT|^2 / its largest, C a bump at each pitch class in each octave, at
-      the clip's tuning
-    Changes with: melody, chords, hums; for noise all twelve are alike
-    Ignores: octave, loudness, most of timbre
-    Feature map: C at the bottom, B at the top; bright rows are notes, an even map is
-      noise
-    """
-    tuning = clip.tuning(12, framing, power=2)
-    filters = kernels.spectrum.chroma_filters(clip.sample_rate, framing.n_fft, tuning)
-    return kernels.spectrum.normalised(filters @ clip.power(framing))
 
 
 @chroma_feature(frames=chroma_frames)

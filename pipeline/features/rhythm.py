@@ -1,18 +1,17 @@
 """Rhythm: the onset envelope, and the intervals that recur in it."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import scipy
 
 from featurestack.pipeline import kernels
 from featurestack.pipeline.axes import (
-    lag_axis,
+    Impossible,
+    centred_frames,
+    frequency_axis,
     mel_axis,
-    modulation_axis,
-    modulation_edges,
-    one_frame_more,
-    tempo_axis,
 )
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import feature
@@ -31,6 +30,52 @@ STEADY = 0.01  # dB, added to each modulation depth: smaller depths count as non
 METRE = np.array(
     [4, 8 / 3, 3, 2, 4 / 3, 3 / 2, 1, 2 / 3, 3 / 4, 1 / 2, 1 / 3, 3 / 8, 1 / 4]
 )
+
+
+def lag_axis(
+    sample_rate: int, *, win_length: int, hop_length: int, **_: object
+) -> np.ndarray:
+    """Seconds of each lag of a tempogram."""
+    return np.arange(win_length) * hop_length / sample_rate
+
+
+def tempo_axis(
+    sample_rate: int, *, win_length: int, hop_length: int, **_: object
+) -> np.ndarray:
+    """Beats a minute of each bin of a Fourier tempogram."""
+    return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
+
+
+def one_frame_more(
+    sample_rate: int, samples: int, *, hop_length: int, **_: object
+) -> np.ndarray:
+    """Times of a Fourier tempogram's frames (s), one more than its envelope's."""
+    return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
+
+
+def modulation_edges(
+    sample_rate: int,
+    *,
+    ranges: int,
+    low: float,
+    high: float,
+    hop_length: int,
+    **_: object,
+) -> np.ndarray:
+    """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
+    top = min(high, sample_rate / hop_length / 2)
+    if low >= top:
+        raise Impossible(
+            f"{sample_rate / hop_length:g} frames per second have no modulation above"
+            f" {low:g} Hz"
+        )
+    return np.geomspace(low, top, ranges + 1)
+
+
+def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
+    """Hz in the middle of each range of modulation frequencies."""
+    edges = modulation_edges(sample_rate, **parameters)
+    return np.sqrt(edges[:-1] * edges[1:])
 
 
 @feature(units="dB/frame", version=2)

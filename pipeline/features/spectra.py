@@ -32,6 +32,10 @@ from featurestack.pipeline.parameters import (
 
 # decorator: a feature with a row for each mel band
 mel_feature = functools.partial(feature, rows=mel_axis, row_unit="Hz", version=2)
+# decorator: a feature with a row for each pitch class
+chroma_feature = functools.partial(
+    feature, units="relative", rows=12, row_unit="pitch class", version=2
+)
 
 
 @feature(units="amplitude")
@@ -304,3 +308,20 @@ def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
     silence = np.float32(1e-8) * energy.max()
     least = max(silence, np.finfo(np.float32).tiny)
     return weighted / np.maximum(energy, least)
+
+
+@chroma_feature()
+def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
+    """The energy of the twelve pitch classes, octaves folded together, from the
+    spectrogram.
+
+    Formula: C |STFT|^2 / its largest, C a bump at each pitch class in each octave, at
+      the clip's tuning
+    Changes with: melody, chords, hums; for noise all twelve are alike
+    Ignores: octave, loudness, most of timbre
+    Feature map: C at the bottom, B at the top; bright rows are notes, an even map is
+      noise
+    """
+    tuning = clip.tuning(12, framing, power=2)
+    filters = kernels.spectrum.chroma_filters(clip.sample_rate, framing.n_fft, tuning)
+    return kernels.spectrum.normalised(filters @ clip.power(framing))

@@ -1,14 +1,11 @@
 """The shape of each frame's spectrum, and of its samples, in a few numbers."""
 
+from typing import Any
+
 import numpy as np
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.axes import (
-    contrast_axis,
-    contrast_bands,
-    frequency_axis,
-    power_axis,
-)
+from featurestack.pipeline.axes import Impossible, frequency_axis
 from featurestack.pipeline.clip_spectra import TINY, Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
@@ -23,6 +20,38 @@ from featurestack.pipeline.parameters import (
 
 NARROW = 1e-6  # share of half the sample rate; a smaller spread is that of a single bin
 MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
+
+
+def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
+    """The number of each coefficient of a polynomial, the highest power first."""
+    return np.arange(order + 1.0)
+
+
+def contrast_bands(
+    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: object
+) -> list[tuple[float, slice]]:
+    """Hz of the lower end of each band, and its bins; from 0 Hz to half the rate."""
+    frequency = frequency_axis(sample_rate, n_fft=n_fft)
+    edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
+    if edges[-2] >= sample_rate / 2:
+        raise Impossible(
+            f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate"
+        )
+    first = np.searchsorted(frequency, edges[:-1]) - (np.arange(n_bands + 1) > 0)
+    last = np.append(
+        np.searchsorted(frequency, edges[1:-1], side="right") - 1, len(frequency)
+    )
+    if (last <= first).any():
+        empty = edges[int(np.argmax(last <= first))]
+        raise Impossible(
+            f"no bin of n_fft={n_fft} lies in the band from {empty:g} Hz; raise n_fft"
+        )
+    return [(float(edge), slice(*bins)) for edge, *bins in zip(edges, first, last)]
+
+
+def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
+    """Hz of the lower end of each contrast band."""
+    return np.array([edge for edge, _ in contrast_bands(sample_rate, **parameters)])
 
 
 @feature(units="dB, difference", rows=contrast_axis, row_unit="Hz", version=2)
