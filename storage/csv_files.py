@@ -100,7 +100,7 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
     return pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
 
 
-def number_of(text: str) -> float | None:
+def cell_number(text: str) -> float | None:
     """The number in `1.5` or `1,5`; None if the text is no finite number."""
     try:
         number = float(text.replace(",", ".").replace("_", "?"))

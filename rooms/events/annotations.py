@@ -44,7 +44,7 @@ from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.events import EVENT_COLUMNS
 from featurestack.rooms.events.options import TableOptions
-from featurestack.storage.csv_files import number_of, parse_csv, read_text
+from featurestack.storage.csv_files import cell_number, parse_csv, read_text
 
 EVENTS_FILE = "events.csv"
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -248,7 +248,7 @@ def read_rows(path: Path, options: TableOptions, *, is_table: bool) -> list[Row]
     """The rows of a table in any known format; a file that may be none has none."""
     text = read_text(path)
     first = text.lstrip("\n").partition("\n")[0]
-    if number_of(first.partition("\t")[0]) is not None:
+    if cell_number(first.partition("\t")[0]) is not None:
         return label_track(path, text)
     try:
         return list(table_rows(path, text, options)) if text.strip() else []
@@ -281,7 +281,7 @@ def labels_of_event(row: Row, default: str, file: str, seconds: float) -> list[s
 def refuse_thousands(path: Path, numbers: Iterable[str]) -> None:
     """RequestError if every comma in a table's numbers may separate thousands."""
     with_comma = [
-        text for text in numbers if "," in text and number_of(text) is not None
+        text for text in numbers if "," in text and cell_number(text) is not None
     ]
     if with_comma and all(map(GROUPED.fullmatch, with_comma)):
         raise RequestError(
@@ -291,7 +291,7 @@ def refuse_thousands(path: Path, numbers: Iterable[str]) -> None:
 
 
 def seconds_of(where: str, column: str, text: str) -> float:
-    if (number := number_of(text)) is not None:
+    if (number := cell_number(text)) is not None:
         return number
     raise RequestError(
         f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or 12,5"
@@ -308,7 +308,7 @@ def label_track(path: Path, text: str) -> list[Row]:
             continue
         where = f"{path}, line {line}"
         start = end = seconds_of(where, "the start", first)
-        if cells and (cells[0] == "" or number_of(cells[0]) is not None):
+        if cells and (cells[0] == "" or cell_number(cells[0]) is not None):
             last = cells.pop(0) or first
             end = seconds_of(where, "the end", last)
         rows.append(Row(where, "", start, end, cells[0] if cells else ""))

@@ -47,7 +47,7 @@ from featurestack.scores.bootstrap import (
     wilson_ends,
 )
 from featurestack.scores.metrics import Floats
-from featurestack.storage.csv_files import number_of, read_csv
+from featurestack.storage.csv_files import cell_number, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def read_checked(file: Path) -> pd.DataFrame:
             " the folder that CHECK= writes"
         )
     right = table["correct"].str.strip().str.lower().map(ANSWERS)
-    numbers = table[["Above", "Detections"]].map(number_of).astype(float)
+    numbers = table[["Above", "Detections"]].map(cell_number).astype(float)
     blank = table["correct"].str.strip() == ""
     wrong = table.index[(right.isna() & ~blank) | numbers.isna().any(axis=1)]
     if len(wrong):
