@@ -123,7 +123,7 @@ def fails(options: Some):
         (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
         (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
         (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: DATA"),
-        (fine, "AUDIO=x", 2, "it is one of events, show, predict"),
+        (fine, "PART=x", 2, "it is one of features"),
         (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
     ],
 )

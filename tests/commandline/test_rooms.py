@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from featurestack.commandline import rooms
 from tests.golden.commands import ROOT, Answer, done, inside
 from tests.golden.sounds import easy_clips
 from tests.processes import python
@@ -37,6 +38,8 @@ def write_room(folder, code, entry=ENTRY, name="whales"):
     (info / "entry_points.txt").write_text(entry.replace("whales", name))
 
 
+# a command that a room of ours adds
+TAKEN, ADDED = next(iter(rooms.names("commands").items()))
 # what is broken -> code, entry point, the line that tells it
 BROKEN = {
     "a library": ("import nolibrary", ENTRY, "No module named 'nolibrary'"),
@@ -48,7 +51,7 @@ BROKEN = {
         f" of room whales of whales 1.0 is left out: {told}",
     )
     for added, told in (
-        ("ROOM.commands['answer'] = COUNT", "room answer of featurestack"),
+        (f"ROOM.commands['{TAKEN}'] = COUNT", ADDED.room.place.title),
         ("ROOM.commands['features'] = COUNT", "the core has it"),
         (
             "ROOM.adds = {'options': {'PredictOptions': 'whales:ENTRY'}}; ENTRY = 3",

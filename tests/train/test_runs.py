@@ -61,19 +61,3 @@ def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
     assert f"no runs in {clara}" in printed.err
     with refused("there is no folder"):
         list_runs(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
-
-
-def test_a_folder_that_a_room_fills_is_listed_and_removed(
-    finished, capsys, monkeypatch
-):
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    importance = finished.path.with_name("importance")
-    importance.mkdir()
-    for name in ("importance.json", "mine.txt"):
-        (importance / name).touch()
-    runs = finished.path.parents[1]
-    assert list_runs(ListOptions(runs=str(runs))) == 0
-    assert str(importance) in capsys.readouterr().out
-    assert remove_runs(RemoveOptions(runs=runs, run="importance")) == 0
-    assert [*importance.iterdir()] == [importance / "mine.txt"]
-    assert find(runs) == [finished]
