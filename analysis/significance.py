@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from featurestack.scores.bootstrap import FEWEST_RECORDINGS, recording_sums
+from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.scores.metrics import Floats
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
@@ -130,20 +130,6 @@ def sign_flip_tests(
         interval = score_intervals(differences / unit, shares, beyond, clear) * unit
     back = np.argsort(order)
     return FamilyTests(totals[back], p[back], interval[back], critical[back])
-
-
-def mean_tests(
-    values: Floats,
-    groups: NDArray[np.generic],
-    level: float = FAMILY_LEVEL,
-    unit: float | None = None,
-) -> FamilyTests:
-    """`sign_flip_tests` of the means of clips' values (N, M); groups (N,) are their
-    recordings.
-    """
-    _, sizes = np.unique(groups, return_counts=True)
-    sums = recording_sums(values, groups) / len(values)
-    return sign_flip_tests(sums, sizes / len(values), level, unit=unit)
 
 
 def flipped_totals(differences: Floats, draws: int = DRAWS) -> Floats:

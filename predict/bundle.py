@@ -10,7 +10,7 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
              folds    {fold: {"network": state dict, "statistics": list}}
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +22,10 @@ from torch import nn
 from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.results.config import (
-    BundleConfig,
     ChoiceConfig,
     EnsembleConfig,
     Epoch,
+    RunConfig,
     read_config,
 )
 from featurestack.results.run_folder import RunFolder
@@ -49,6 +49,25 @@ AGREES = 1e-3
 
 Values = list[Numbers]  # stored values (B, rows, frames) of each channel
 Probabilities = NDArray[np.float32]
+
+
+class BundleConfig(RunConfig):
+    """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
+
+    selection: Epoch
+    refit: bool = False
+
+    @property
+    def temperature(self) -> float:
+        """The temperature for these weights; 1 before it is fitted."""
+        fitted = self.calibration.get(self.selection)
+        return fitted.temperature if fitted else 1.0
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Each class's threshold for these weights; empty if there are none."""
+        fitted = self.calibration.get(self.selection)
+        return (fitted.thresholds or {}) if fitted else {}
 
 
 class Bundle(NamedTuple):

@@ -18,12 +18,12 @@ from featurestack.features_cache.splits import whole_split
 from featurestack.predict.bundle import (
     BUNDLE_FORMAT,
     Bundle,
+    BundleConfig,
     bundle_of_run,
     members_of,
 )
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
-from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
 from featurestack.scores.tasks import require_clips

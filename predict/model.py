@@ -30,6 +30,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.predict.bundle import (
     BATCH,
+    BundleConfig,
     Probabilities,
     RunModel,
     Values,
@@ -39,7 +40,7 @@ from featurestack.predict.bundle import (
 )
 from featurestack.predict.options import PredictOptions, TrainedOptions
 from featurestack.predict.samples import Samples, loudest_level, mono, scaled
-from featurestack.results.config import BundleConfig, StoredChannel
+from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
 from featurestack.scores.tasks import require_clips

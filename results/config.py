@@ -372,22 +372,3 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
         return text
     prefix = text.encode()[: LABEL_BYTES - 1 - HASH_DIGITS].decode(errors="ignore")
     return f"{prefix}-{hash_}"
-
-
-class BundleConfig(RunConfig):
-    """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
-
-    selection: Epoch
-    refit: bool = False
-
-    @property
-    def temperature(self) -> float:
-        """The temperature for these weights; 1 before it is fitted."""
-        fitted = self.calibration.get(self.selection)
-        return fitted.temperature if fitted else 1.0
-
-    @property
-    def thresholds(self) -> Mapping[str, float]:
-        """Each class's threshold for these weights; empty if there are none."""
-        fitted = self.calibration.get(self.selection)
-        return (fitted.thresholds or {}) if fitted else {}

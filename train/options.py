@@ -95,13 +95,13 @@ def suitable(weights: str) -> dict[str, Any]:
     return FROM_SCRATCH if weights in ("auto", "none") else FROM_WEIGHTS
 
 
-def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
-    """`128x216` as rows and frames; RequestError names the option `name`."""
+def parse_grid(text: str) -> tuple[int, int]:
+    """GRID=128x216 as rows and frames."""
     first, _, second = text.partition("x")
     rows, frames = whole_number(first), whole_number(second)
     if min(rows, frames) < 1 or rows * frames > LARGEST_GRID:
         expected = f"rows x frames, as in 128x216, at most {LARGEST_GRID:,} values"
-        raise RequestError(f"{name}={shortened(text)}: expected {expected}")
+        raise RequestError(f"GRID={shortened(text)}: expected {expected}")
     return rows, frames
 
 

@@ -6,7 +6,6 @@ The confusion matrix is for papers and notebooks; the page has it in HTML.
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,9 +82,8 @@ def heat_map(
     colours: np.ndarray,  # (rows, columns, 4)
     *,
     bold: np.ndarray | None = None,  # (rows, columns) bool
-    turn: float = 0,
 ) -> Axes:
-    """Draw a table of coloured cells; column names are turned by degrees."""
+    """Draw a table of coloured cells; column names are turned."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     filled = texts.astype(object).fillna("")
     for (row, column), words in np.ndenumerate(filled):
@@ -104,10 +102,9 @@ def heat_map(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))
-    side: Any = "right" if turn else "center"
     names = [shorten(name, 22) for name in texts]
     ax.set_xticks(
-        range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor"
+        range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor"
     )
     return ax
 
@@ -122,23 +119,22 @@ def draw_intervals(
     *,
     intervals: pd.DataFrame,
     line: float = 0.0,
-    scale: float = 100,
     label: str = "points of accuracy",
 ) -> Axes:
     """Draw each estimate as a dot with its interval, the largest at the top, and a
     dashed line at `line`.
 
     The columns of `intervals` are name, estimate, low and high (NaN for no interval),
-    and filled (bool). Values are multiplied by `scale`.
+    and filled (bool); values are shown times 100.
     """
     rows = intervals.sort_values(
         "estimate", ascending=False, kind="stable", ignore_index=True
     )
-    ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
-    ends = scale * rows["low"], scale * rows["high"]
+    ax.axvline(100 * line, color=MUTED, linewidth=1, linestyle="--")
+    ends = 100 * rows["low"], 100 * rows["high"]
     ax.hlines(rows.index, *ends, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for filled, fill in ((True, SERIES[0]), (False, PAPER)):
-        dots = scale * rows["estimate"][rows["filled"] == filled]
+        dots = 100 * rows["estimate"][rows["filled"] == filled]
         ax.plot(
             dots, dots.index, "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5
         )
@@ -180,7 +176,7 @@ def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
     texts = difference.map(points_or_dot, na_action="ignore").astype(object)
     texts.iloc[0] = best.map(lambda value: percent(value, 0), na_action="ignore")
     ax.axhline(0.5, color=INK, linewidth=0.8)
-    return heat_map(ax, texts, colours, turn=45)
+    return heat_map(ax, texts, colours)
 
 
 def points_or_dot(value: float) -> str:
@@ -241,7 +237,7 @@ def draw_confusion_matrix(
     for name, clips_of_class in zip(classes, total):
         rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
     texts = np.vectorize(text)(counts)
-    heat_map(ax, pd.DataFrame(texts, rows, classes), colours, turn=45)
+    heat_map(ax, pd.DataFrame(texts, rows, classes), colours)
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
     _box_categories(ax, categories)
     ax.set(xlabel="Predicted", ylabel="Actual")

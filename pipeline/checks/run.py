@@ -32,9 +32,8 @@ from featurestack.pipeline.checks.measures import (
 )
 from featurestack.pipeline.checks.probes import artefact_findings, price_findings
 from featurestack.pipeline.dataset_state import next_lines, state_of
-from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset, load
-from featurestack.pipeline.datasets.name_fields import name_field
+from featurestack.pipeline.datasets.name_fields import name_field, propose_group
 from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 

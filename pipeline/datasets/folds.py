@@ -23,14 +23,6 @@ from featurestack.storage.files import hash_of, replace_file
 FOLDS = 5
 FEW_GROUPS = 10  # most groups, as speakers or sites, that get a fold each
 COLUMNS = ["clip_id", "group", "fold", "grouped_by"]
-# GROUP= for usual names of takes -> the share of clips, at least, that share a group:
-# 0.5 for patterns that also fit names of unrelated clips
-PATTERNS = {
-    r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
-    r"^(.*)[-_ ][A-Za-z]$": 0.0,
-    r"^(.*)[-_ ][a-z]*\d+$": 0.5,
-    r"^([^-_ ]+)[-_ ]": 0.5,
-}
 
 
 def with_folds(
@@ -136,29 +128,6 @@ def with_groups(
         return table, ()
     fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"
     return table, (f"GROUP={group} fits {fitting}; the others are groups of their own",)
-
-
-def propose_group(table: pd.DataFrame) -> str:
-    """The first of PATTERNS whose groups may be source recordings; '' if there is none.
-
-    It must fit over half of the names, enough clips share their group, each class has
-    three groups or more, and each group less than a fifth of all clips.
-    """
-    names = table["path"].map(lambda path: PurePath(path).stem)
-    for pattern, least in PATTERNS.items():
-        groups = names.str.extract(pattern)[0]
-        fits = groups.notna().mean() > 0.5
-        sizes = groups.map(groups.value_counts())
-        together = (sizes > 1).mean() > least
-        small = sizes.max() < len(table) / 5
-        if not (fits and together and small):
-            continue
-        labels = by_label(table)["label"]
-        each = groups[labels.index]
-        groups_of_class = each.groupby(labels.to_numpy()).nunique()
-        if groups_of_class.min() >= 3:
-            return pattern
-    return ""
 
 
 def draw_folds(

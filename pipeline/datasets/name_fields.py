@@ -1,4 +1,5 @@
-"""Fields of file names and columns of a table that may be speakers, sites or devices.
+"""Fields of file names and columns of a table that may be speakers, sites or devices,
+and GROUP= for names of takes.
 
 A field whose values nearly all occur in several classes, each in several clips, may be
 what new recordings differ in: a speaker who is trained and tested makes the score too
@@ -46,6 +47,15 @@ IN_NEARLY_ALL = 0.9  # share of the clips above which one value divides nothing
 SHOWN_VALUES = 4
 WORD = re.compile(r"(?:[^\W\d_]|-){3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
+
+# GROUP= for usual names of takes -> the share of clips, at least, that share a group:
+# 0.5 for patterns that also fit names of unrelated clips
+PATTERNS = {
+    r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
+    r"^(.*)[-_ ][A-Za-z]$": 0.0,
+    r"^(.*)[-_ ][a-z]*\d+$": 0.5,
+    r"^([^-_ ]+)[-_ ]": 0.5,
+}
 
 
 @dataclass(frozen=True)
@@ -231,5 +241,28 @@ def field_pattern(
     for pattern in patterns:
         matches = [re.search(pattern, stem) for stem in stems]
         if [match and match[1] for match in matches] == list(values):
+            return pattern
+    return ""
+
+
+def propose_group(table: pd.DataFrame) -> str:
+    """The first of PATTERNS whose groups may be source recordings; '' if there is none.
+
+    It must fit over half of the names, enough clips share their group, each class has
+    three groups or more, and each group less than a fifth of all clips.
+    """
+    names = table["path"].map(lambda path: PurePath(path).stem)
+    for pattern, least in PATTERNS.items():
+        groups = names.str.extract(pattern)[0]
+        fits = groups.notna().mean() > 0.5
+        sizes = groups.map(groups.value_counts())
+        together = (sizes > 1).mean() > least
+        small = sizes.max() < len(table) / 5
+        if not (fits and together and small):
+            continue
+        labels = by_label(table)["label"]
+        each = groups[labels.index]
+        groups_of_class = each.groupby(labels.to_numpy()).nunique()
+        if groups_of_class.min() >= 3:
             return pattern
     return ""

@@ -27,7 +27,7 @@ from featurestack.commandline.quantities import counted, percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
-from featurestack.pipeline.datasets.folds import propose_group
+from featurestack.pipeline.datasets.name_fields import propose_group
 from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
 from featurestack.results.run_folder import (
     RunFolder,

@@ -30,13 +30,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.analysis.significance import FAMILY_LEVEL, mean_tests
+from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.results.config import Plain, Record, digest, read_config
 from featurestack.results.run_folder import damage_named
 from featurestack.rooms.importance.options import FitOptions, ImportanceOptions
+from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.storage.own_files import OwnFiles
 from featurestack.train.run_json import composed_from
@@ -151,7 +152,10 @@ def gain_tests(
     p and interval are corrected for all columns. With too few recordings there is no
     interval. `unit` is a clip's largest possible gain, None if it has no limit.
     """
-    numbers = mean_tests(gains, groups, unit=unit).numbers()
+    _, sizes = np.unique(groups, return_counts=True)
+    sums = recording_sums(gains, groups) / len(gains)
+    tests = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=unit)
+    numbers = tests.numbers()
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns["significant"] = columns["p"] < FAMILY_LEVEL
     return columns

@@ -94,7 +94,7 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     means = means.iloc[kept]
     clear = cells["significant"].unstack(sort=False).to_numpy()[kept]
     colours = signed_colours(means.to_numpy(), least=0.01)
-    return heat_map(ax, means.map(points_or_dot), colours, bold=clear, turn=45)
+    return heat_map(ax, means.map(points_or_dot), colours, bold=clear)
 
 
 LOST, LOST_BY_CLASS = FIGURES["importance"], FIGURES["importance_by_class"]

@@ -11,8 +11,14 @@ import numpy as np
 import onnxruntime
 
 from featurestack.commandline.errors import RequestError
-from featurestack.predict.bundle import Bundle, Probabilities, RunModel, Values
-from featurestack.results.config import BundleConfig, read_config
+from featurestack.predict.bundle import (
+    Bundle,
+    BundleConfig,
+    Probabilities,
+    RunModel,
+    Values,
+)
+from featurestack.results.config import read_config
 from featurestack.train.network_input import Floats
 
 CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfig`

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurestack.pipeline.datasets.folds import draw_folds, propose_group
+from featurestack.pipeline.datasets.folds import draw_folds
+from featurestack.pipeline.datasets.name_fields import propose_group
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 from tests.refusal import refused
 
