@@ -167,21 +167,20 @@ class Cache(IndexSettings):
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder  holds index.h5, else NoCache
-    asked   the dataset of a command, which the error names
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(self, folder: Path, asked: Origin | None = None) -> None:
-        self.folder, self.asked = Path(folder), asked
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
         require_readable(self.folder)
         if not is_cache(self.folder):
-            raise NoCache(self.folder, cached_in(self.data), asked)
+            raise NoCache(self.folder, cached_in(self.data), None)
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Cache, (self.folder, self.asked)
+        return Cache, (self.folder,)
 
     def __repr__(self) -> str:
         """The number of clips and a table of the features, for a notebook."""
@@ -193,8 +192,8 @@ class Cache(IndexSettings):
 
     @property
     def data(self) -> Path:
-        """The folder of datasets, beside which others may be opened."""
-        return self.asked.data if self.asked else self.folder.parent.parent
+        """The folder of datasets in which this one lies."""
+        return self.folder.parent.parent
 
     @cached_property
     def _index(self) -> tuple[pd.DataFrame, Attributes]:
@@ -365,7 +364,7 @@ class Cache(IndexSettings):
             source = ""
         if dataset_name(source) == name:
             name = ""
-        return Origin(source, name, self.folder.parent.parent)
+        return Origin(source, name, self.data)
 
 
 def unknown_dataset(dataset: str, data: Path) -> UnknownDataset:
@@ -385,6 +384,9 @@ def cached_in(data: Path) -> set[str]:
 def cache_of(dataset: str, data: Path, name: str = "") -> Cache:
     """The cache of a dataset; UnknownDataset, or NoCache if it has no features yet."""
     folder = cache_folder(dataset, data, name)
-    if not (is_cache(folder) or dataset in NAMED or Path(dataset).exists()):
+    if is_cache(folder):
+        return Cache(folder)
+    if not (dataset in NAMED or Path(dataset).exists()):
         raise unknown_dataset(dataset, data)
-    return Cache(folder, Origin(dataset, name, data))
+    require_readable(folder)
+    raise NoCache(folder, cached_in(data), Origin(dataset, name, data))
