@@ -349,7 +349,7 @@ FAULTS: dict[str, Fault] = {
     "events_against_nothing": Fault(  # chance of events is that of no detection
         "            for counts in seed.shifted_counts\n",
         "            for counts in [0 * seed.tallies[ALL].counts]\n",
-        "rooms/events/tests/test_tested.py",
+        "rooms/events/tests/test_scored_frames.py",
     ),
     # a run on events that were corrected since counts as one on those of today
     "corrected_events_unnoticed": Fault(
