@@ -88,7 +88,7 @@ $(error $(typed): make $(filter $(own),$(MAKECMDGOALS)) takes no variable but AL
 endif
 endif
 test: $(test_environment)
-	@$(python) -m pytest -n 3 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
+	@$(python) -m pytest -n 2 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
 setup: $(environment)
 ifndef environment
 	@$(python) -m pip install --quiet --disable-pip-version-check $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt)
