@@ -95,9 +95,8 @@ def of_a_notebook(folder):
     )
 
 
-@pytest.mark.parametrize(
-    "printed", [of_a_script, pytest.param(of_a_notebook, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("printed", [of_a_script, of_a_notebook])
 def test_a_users_own_feature_and_model_work_with_several_processes(
     printed, tmp_path, monkeypatch
 ):

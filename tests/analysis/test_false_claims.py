@@ -20,6 +20,7 @@ from tests.analysis.simulated import (
 )
 
 
+@pytest.mark.slow
 def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty():
     rng = np.random.default_rng(5)
     said = [claims(simulated_runs(5, 200, 5, rng)).any for _ in range(40)]
@@ -36,6 +37,7 @@ def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
     assert found.best["accuracy"] < found.chance == pytest.approx(0.9)
 
 
+@pytest.mark.slow
 def test_few_recordings_rarely_claim_a_difference_of_equal_map():
     rng = np.random.default_rng(0)
     said = []

@@ -204,6 +204,7 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
     assert image.html.startswith("<img") and "data:image/webp;base64," in image.html
 
 
+@pytest.mark.slow
 def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_text(
     tmp_path,
 ):

@@ -273,6 +273,7 @@ def visible_words(page):
     return re.sub(r"<[^>]+>", " ", text).split()
 
 
+@pytest.mark.slow
 def test_a_page_of_34_runs_has_at_most_2500_words_and_keeps_rows_for_a_reader(tmp_path):
     table = made_clips(clips=50, classes=5, folds=2)
     for number in range(17):

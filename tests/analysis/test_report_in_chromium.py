@@ -13,6 +13,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from featurestack.commandline.quantities import percent
 
+pytestmark = pytest.mark.slow
+
 QUIET = (
     *("--disable-quic", "--disable-background-networking", "--disable-sync"),
     *("--disable-component-update", "--force-prefers-reduced-motion"),

@@ -118,6 +118,7 @@ def ocean(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_another_distributions_additions_work_in_every_command(ocean):
     folder, answers = ocean
     _, _, by_run, _, by_bundle, _, shown, whales, listed, _ = answers
@@ -130,12 +131,14 @@ def test_another_distributions_additions_work_in_every_command(ocean):
     assert whales.out == "WHALES at 10\n"
 
 
+@pytest.mark.slow
 def test_a_run_of_a_room_that_is_gone_says_what_is_missing(ocean):
     with inside(ocean[0]):  # these tests know no such room
         answer = done("predict", 2, AUDIO="easy", RUN="last")
     assert "unknown model 'small'" in answer.err
 
 
+@pytest.mark.slow
 def test_a_section_that_raises_is_one_line(ocean):
     line = "tide of room whales of whales 1.0 is left out: AssertionError"
     *_, raised = ocean[1]

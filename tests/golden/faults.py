@@ -27,6 +27,10 @@ CACHE, PIPE, TRAIN, PREDICT, ANALYSIS, RESULTS, SCORES, LINEAR = (
 )
 
 
+# the slow tests too
+PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "")
+
+
 class Fault(NamedTuple):
     """`old` becomes `new`; then `tests` should fail: paths, and golden runs as
     `golden:NAME`.
@@ -422,11 +426,7 @@ def verdict(tree, fault):
     }
     try:
         file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-        done = (
-            python("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths, **how)
-            if paths
-            else None
-        )
+        done = python(*PYTEST, *paths, **how) if paths else None
         if done and done.returncode == 1:
             failed = next(
                 line

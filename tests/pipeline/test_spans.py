@@ -86,6 +86,7 @@ def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
     assert (extracted(folder).clips == windows.clips).all(axis=None)
 
 
+@pytest.mark.slow
 def test_parts_processes_and_copies_of_windows_make_the_same_cache(folder, quick):
     whole = contents(extracted(folder, copies=1), "mel")
     for part in ("2/3", "1/3", "3/3"):

@@ -31,6 +31,7 @@ def options(sounding, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cnn4", "linear"])
 def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, capsys):
     run = train_run(sounding.path.parents[2], model=model)

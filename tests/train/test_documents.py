@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 
 import featurestack as fs
@@ -22,6 +23,7 @@ def blocks(name):
     )
 
 
+@pytest.mark.slow
 def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, capsys):
     """The page's dataset is replaced by the sounds of other tests."""
     folder = sounding.path.parents[2]

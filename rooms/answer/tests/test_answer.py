@@ -185,6 +185,7 @@ def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, 
     assert not list((tmp_path / "data").rglob("*.h5"))
 
 
+@pytest.mark.slow
 def test_runs_of_other_folds_are_named_and_trained_again_if_asked(whole, quick, ended):
     before = whole.found.alone
     with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
@@ -201,6 +202,7 @@ def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp
     assert not list((tmp_path / "data").rglob("*.h5"))
 
 
+@pytest.mark.slow
 def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_path):
     labels = ["dog", "cat"] * 10
     ids = [f"clip{number}" for number in range(20)]
@@ -215,6 +217,7 @@ def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_pa
     assert found.whole and found.recommended == "embedding"
 
 
+@pytest.mark.slow
 def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_path):
     table = pd.read_csv(clips)
     table["label"] = np.where(table.index % 2, table["label"] + ";odd", "")
@@ -230,6 +233,7 @@ def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options)
         find_answer(options(features="waveform"))
 
 
+@pytest.mark.slow
 def test_one_feature_is_one_run_and_no_choice(quick, options):
     found = find_answer(options(features="mfcc"))
     assert found.run == "easy/mfcc-ridge" and found.recommended == "mfcc"

@@ -75,6 +75,7 @@ def scores_of(folder, place, names):
     return scores
 
 
+@pytest.mark.slow
 def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
     rng = np.random.default_rng(5)
     names = ["f0", "f1"]

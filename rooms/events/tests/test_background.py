@@ -62,6 +62,7 @@ def test_what_the_cache_lacks_is_said_with_what_to_type(folder):
         train(folder, background_audio=str(folder / "new"))
 
 
+@pytest.mark.slow
 def test_a_run_with_backgrounds_finds_events_and_is_another_run(folder):
     compute_background(folder)
     run = train(folder, background_audio=str(folder / "new"), folds=(1,), epochs=4)

@@ -22,7 +22,9 @@ def asked(cache_folder, tmp_path):
     )
 
 
-@pytest.mark.parametrize("model", ["linear", "ridge"])
+@pytest.mark.parametrize(
+    "model", [pytest.param("linear", marks=pytest.mark.slow), "ridge"]
+)
 def test_alone_all_and_all_but_one_are_runs_of_the_model(
     asked, cache_folder, options, model
 ):

@@ -61,7 +61,9 @@ def test_onnxruntime_predicts_what_the_run_did(
     assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
 
 
-@pytest.mark.parametrize("model", ["linear", "texturenet"])
+@pytest.mark.parametrize(
+    "model", ["linear", pytest.param("texturenet", marks=pytest.mark.slow)]
+)
 def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path):
     """The export compares clips of two lengths; the columns of `modulation` are not
     frames of time.

@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import files_of_report
@@ -22,6 +24,7 @@ def test_figures_document_references_and_methods_are_written(workshop, tmp_path)
     assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
 
 
+@pytest.mark.slow
 def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
     workshop, tmp_path, capsys
 ):
