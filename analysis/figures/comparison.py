@@ -153,8 +153,10 @@ def draw_intervals(
     " recordings; hollow: no clear difference from the best; dashed: chance",
     row_height("intervals", 0.7, 0.2),
 )
-def draw_accuracy_by_set(ax: Axes, *, intervals: pd.DataFrame, line: float) -> Axes:
-    return draw_intervals(ax, intervals=intervals, line=line, label="accuracy, %")
+def draw_accuracy_by_set(
+    ax: Axes, *, intervals: pd.DataFrame, line: float, label: str = "accuracy, %"
+) -> Axes:
+    return draw_intervals(ax, intervals=intervals, line=line, label=label)
 
 
 @figure(

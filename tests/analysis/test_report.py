@@ -20,7 +20,7 @@ from featurestack.analysis.report_inputs import (
 )
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import complete
-from tests.analysis.made_runs import SVG, MadeRun, made_clips, make_run
+from tests.analysis.made_runs import MadeRun, draw_nothing, made_clips, make_run
 from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
@@ -34,9 +34,12 @@ def stubs(request, monkeypatch):
     if "reported" in request.fixturenames:
         request.getfixturevalue("reported")
     drawn = []
-    monkeypatch.setattr(
-        saving, "draw", lambda name, file, data: drawn.append(file.name) or SVG
-    )
+
+    def draw(name, file, data):
+        drawn.append(file.name)
+        return draw_nothing(name, file, data)
+
+    monkeypatch.setattr(saving, "draw", draw)
     return drawn
 
 
