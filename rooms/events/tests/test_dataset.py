@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.options import SourceOptions
 from featurestack.rooms.events.dataset import (
     cut_blocks,
     cut_pieces,
@@ -101,3 +103,10 @@ def test_channels_that_are_averaged_are_told(tmp_path, capsys):
     make_events(options(tmp_path))
     told = capsys.readouterr().err
     assert "1 recording of several channels, first r1.wav" in told
+
+
+def test_a_folder_of_recordings_and_their_tables_is_told_what_makes_a_dataset(tmp_path):
+    for name in ("a.wav", "a.Table.1.selections.txt"):
+        (tmp_path / name).write_text("x\n")
+    with refused("a table of events .* events AUDIO="):
+        load(SourceOptions(dataset=str(tmp_path)))
