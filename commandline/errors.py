@@ -143,7 +143,7 @@ class Origin:
         return make_command("features", *given, *more)
 
     def remedy(self, features: str, *more: str) -> str:
-        """What to do for missing or outdated features."""
+        """The words that say how missing or outdated features are made."""
         if self.dataset:
             return f"run {self.command(features, *more)}"
         return "it has no audio; features_cache.external.write_feature adds a feature"
@@ -217,7 +217,7 @@ class OutdatedFeature(RequestError):
 
     feature: str
     before: str  # the audio that it was made from
-    now: str  # that of the clips
+    now: str  # the clips' audio
     origin: Origin
 
     def __str__(self) -> str:

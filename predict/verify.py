@@ -56,7 +56,7 @@ def verify_mean(run: RunFolder, members: Sequence[RunFolder]) -> int:
     for fold in run.finished:
         known = run.predictions(fold)
         for selection, rows in known.groupby("selection"):
-            # that which counts, if members selected their epoch in different ways
+            # members may have selected their epochs in different ways
             of_member = str(selection) if run.config.val else "auto"
             tables = [member.scored(fold, "test", of_member) for member in members]
             indexed = [table.set_index("clip_id")[run.classes] for table in tables]

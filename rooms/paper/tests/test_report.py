@@ -1,4 +1,4 @@
-"""What PAPER=1 adds to a report; figures are stubs."""
+"""PAPER=1 adds files to a report; figures are stubs."""
 
 import shutil
 
