@@ -33,12 +33,12 @@ from featurestack.features_cache import external
 from featurestack.linear import logistic
 from featurestack.pipeline.checks.probes import accuracies, is_lost
 from featurestack.results.config import ChoiceConfig
-from featurestack.rooms.answer.answer import ask, rank, train
-from featurestack.rooms.answer.options import AnswerOptions
-from featurestack.rooms.events.check import draw, precision_above
-from featurestack.rooms.events.frames import Frames
-from featurestack.rooms.events.scored_frames import EVENT_F1, ScoredFrames
-from featurestack.rooms.importance.importance import (
+from featurestack.answers.answer import ask, rank, train
+from featurestack.answers.options import AnswerOptions
+from featurestack.sound_events.check import draw, precision_above
+from featurestack.sound_events.frames import Frames
+from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames
+from featurestack.feature_importance.importance import (
     ENOUGH,
     NONE,
     FeatureSets,

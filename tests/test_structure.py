@@ -22,28 +22,39 @@ CORE = (
     *("commandline", "storage", "features_cache", "results", "scores", "linear"),
     *("pipeline", "train", "predict", "analysis"),
 )
+TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack/
 ROOMS = {  # name of its entry point -> folder
     name: target.partition(":")[0].removeprefix("featurestack.").replace(".", "/")
     for name, target in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "entry-points"
     ]["featurestack.rooms"].items()
 }
-PACKAGES = (*CORE, "rooms")
+PACKAGES = (*CORE, *ROOMS.values())
+
+
+def folder_of(package):
+    """Where a package of featurestack lies in the repository."""
+    return (
+        ROOT / package
+        if package in (*TOP, "tests")
+        else ROOT / "featurestack" / package
+    )
+
+
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
-        ".__init__"
-    ): path
+    ".".join(
+        [package, *path.relative_to(folder_of(package)).with_suffix("").parts]
+    ).removesuffix(".__init__"): path
     for package in PACKAGES
-    for path in (ROOT / package).rglob("*.py")
-    if "tests" not in path.parts
+    for path in folder_of(package).rglob("*.py")
 } | {path.stem: path for path in (ROOT / "featurestack").glob("*.py")}
 CHECKS = [f"featurestack.{name}" for name in MODULES if ".checks" in name]
 OF_ROOMS = {  # their declarations apart
     f"featurestack.{name}"
     for name, path in MODULES.items()
-    if name.split(".")[0] == "rooms" and path.name != "__init__.py"
+    if name.split(".")[0] in ROOMS.values() and path.name != "__init__.py"
 }
-NETWORKS = "featurestack.rooms.embeddings.networks"  # the list of features names them
+NETWORKS = "featurestack.embeddings.networks"  # the list of features names them
 
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
@@ -84,8 +95,8 @@ LOADS_NOT = {
         PLOTTING,
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
     ),
-    "featurestack.rooms.answer.section, featurestack.rooms.importance.section,"
-    "featurestack.rooms.events.section": (PLOTTING, {"torch", "librosa"}),
+    "featurestack.answers.section, featurestack.feature_importance.section,"
+    "featurestack.sound_events.section": (PLOTTING, {"torch", "librosa"}),
     "featurestack.train.run": ("torch", RARE),
     "featurestack.commandline.commands, featurestack.train.options;"
     "featurestack.commandline.commands.values_of("
@@ -133,8 +144,8 @@ FORBIDDEN = {
 OF_THE_ROOF = r"commandline\.(errors\.[A-Z]\w+|terminal\.(tell|tell_once|progress))"
 # Modules that import by a computed name: commands, rooms, a folder's own modules.
 BY_NAME = {
-    *("commandline/registry.py", "commandline/rooms.py"),
-    "scores/tasks/__init__.py",
+    *("featurestack/commandline/registry.py", "featurestack/commandline/rooms.py"),
+    "featurestack/scores/tasks/__init__.py",
     *(
         "pipeline/kernels/__init__.py",
         "train/models/__init__.py",
@@ -158,20 +169,20 @@ def imports(path):
 
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_no_module_imports_what_its_package_must_not(package):
-    for path in (ROOT / package).rglob("*.py"):
+    for path in folder_of(package).rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
         imported = {imported.split(".")[0] for imported in imports(path)}
         forbidden = FORBIDDEN[package] | (ROOM_PACKAGES if package in CORE else set())
         assert not imported & forbidden, name
         by_name = "import_module" in path.read_text(encoding="utf-8")
-        assert not by_name or name in BY_NAME or package in ("tests", "rooms"), (
-            f"{name}: hidden import"
-        )
+        assert (
+            not by_name or name in BY_NAME or package in ("tests", *ROOMS.values())
+        ), f"{name}: hidden import"
 
 
 @pytest.mark.parametrize("package", ["features_cache", "storage"])
 def test_what_lies_below_the_command_line_knows_no_command_and_no_option(package):
-    for path in (ROOT / package).rglob("*.py"):
+    for path in folder_of(package).rglob("*.py"):
         for imported in imports(path):
             of_the_roof = imported.startswith("commandline")
             assert not of_the_roof or re.fullmatch(OF_THE_ROOF, imported), path
@@ -224,10 +235,11 @@ def without(rooms, folder):
     """A copy of the project without the folders of these rooms."""
     skip = shutil.ignore_patterns("*.nbi", "*.nbc")
     for name in (*PACKAGES, "featurestack", "bench"):
-        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=skip)
+        if name in (*TOP, "featurestack", "bench"):
+            shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=skip)
     shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
     for room in rooms:
-        shutil.rmtree(folder / ROOMS[room])
+        shutil.rmtree(folder / "featurestack" / ROOMS[room])
     return os.environ | {"PYTHONPATH": str(folder)}
 
 
@@ -255,11 +267,11 @@ def project(tmp_path_factory):
 @pytest.mark.parametrize("room", ROOMS)
 def test_removing_a_room_takes_what_it_adds_and_nothing_else(room, whole, project):
     folder, environment = project
-    aside = (folder / ROOMS[room]).rename(folder / "aside")
+    aside = (folder / "featurestack" / ROOMS[room]).rename(folder / "aside")
     try:
         done = python("-c", LISTED, cwd=folder, environment=environment)
     finally:
-        aside.rename(folder / ROOMS[room])
+        aside.rename(folder / "featurestack" / ROOMS[room])
     missing, left, commands = json.loads(done.stdout)
     assert missing == [ROOMS[room]]
     module = importlib.import_module(f"featurestack.{ROOMS[room].replace('/', '.')}")
@@ -296,15 +308,16 @@ def test_the_core_works_without_any_room(tmp_path):
     assert "TRACKER is in no room; these are not here: " in done.stderr
 
 
-def test_the_wheel_has_every_module_of_the_installed_package():
+def test_the_wheel_takes_the_top_folders_from_where_they_lie():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
-    wheel = settings["build"]["targets"]["wheel"]
-    package = ROOT / "featurestack"
-    links = {path.name for path in package.iterdir() if path.is_symlink()}
-    assert {*wheel["sources"]} == links
-    files = {path.name for path in package.glob("*.py*")}
-    included = {f"featurestack/{name}" for name in files} | links
-    assert included <= {*wheel["only-include"]}
+    links = {
+        path.name for path in (ROOT / "featurestack").iterdir() if path.is_symlink()
+    }
+    assert links == {*TOP}
+    for target in settings["build"]["targets"].values():
+        assert {*target["exclude"]} == {f"/featurestack/{name}" for name in TOP}
+    for path in settings["build"]["targets"]["sdist"]["only-include"]:
+        assert (ROOT / path).exists()
 
 
 def test_the_pages_that_the_code_names_are_there():
@@ -312,7 +325,6 @@ def test_the_pages_that_the_code_names_are_there():
         *MODULES.values(),
         *(ROOT / "bench").glob("*.py"),
         *(ROOT / "tests").rglob("*.py"),
-        *(ROOT / "rooms").glob("*/tests/*.py"),
     ]:
         for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
             assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"

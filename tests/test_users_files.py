@@ -112,7 +112,7 @@ def test_no_file_of_the_user_changes(world, monkeypatch, request, words, option,
         shutil.copytree(world / "kept" / name, world / name)
     before = files_of(world / "mine")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    monkeypatch.setattr("featurestack.rooms.answer.choice.TEXTURE", "ridge")  # quick
+    monkeypatch.setattr("featurestack.answers.choice.TEXTURE", "ridge")  # quick
     if option != "reports":
         request.getfixturevalue("without_figures")
     answer = command(words, **{option.upper(): PLACES[option]} | given)

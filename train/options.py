@@ -1,6 +1,6 @@
 """The options of this package's commands, with each default written once.
 
-Options that can change predictions are in `results/training_options.py`, because
+Options that can change predictions are in `featurestack/results/training_options.py`, because
 run.json keeps them.
 """
 

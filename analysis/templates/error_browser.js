@@ -42,7 +42,7 @@ if (browser) {
   }
   const number = (value) => String(Math.round(10 * value) / 10);
 
-  // 37 of 40 is 93 %: halves are rounded up, as in commandline/terminal.py.
+  // 37 of 40 is 93 %: halves are rounded up, as in featurestack/commandline/terminal.py.
   const percent = (share) => String(Math.round(100 * share + 1e-9));
   const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
   const hits = (v, row, predicted) => v.seeds.filter((top) => top[row][0] === predicted).length;

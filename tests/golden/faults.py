@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tests.golden.commands import ROOT
 from tests.processes import python
-from tests.test_structure import PACKAGES
+from tests.test_structure import TOP
 
 CACHE, PIPE, TRAIN, PREDICT, ANALYSIS, RESULTS, SCORES, LINEAR = (
     f"tests/{name}/"
@@ -127,7 +127,7 @@ FAULTS: dict[str, Fault] = {
     "training_rows_scored": Fault(  # rows of other splits count as tested
         'return frame[split == "test"] if split.nunique() > 1 else frame',
         "return frame",
-        "rooms/predictions/tests/test_read.py",
+        "tests/predictions/test_read.py",
     ),
     # features
     "frame_late": Fault(  # slopes stand one frame late
@@ -353,13 +353,13 @@ FAULTS: dict[str, Fault] = {
     "events_against_nothing": Fault(  # chance of events is that of no detection
         "            for counts in seed.shifted_counts\n",
         "            for counts in [0 * seed.tallies[ALL].counts]\n",
-        "rooms/events/tests/test_scored_frames.py",
+        "tests/sound_events/test_scored_frames.py",
     ),
     # a run on events that were corrected since counts as one on those of today
     "corrected_events_unnoticed": Fault(
         "    return [name for name, known in config.targets.items() if today",
         "    return [name for name, known in {}.items() if today",
-        "rooms/events/tests/test_section.py",
+        "tests/sound_events/test_section.py",
     ),
     "clip_tested_twice": Fault(  # a clip that two folds tested counts twice
         """    if len(twice):
@@ -391,14 +391,12 @@ def copied(folder):
 @functools.cache
 def modules(tree):
     """{file: text} of the product in this tree."""
-    files = [*tree.glob("*.py")]
-    for package in PACKAGES:
-        files += (tree / package).rglob("*.py")
-    return {
-        file: file.read_text(encoding="utf-8")
-        for file in files
-        if "tests" not in file.relative_to(tree).parts  # a room's tests
-    }
+    files = [
+        file
+        for package in ("featurestack", *TOP)
+        for file in (tree / package).rglob("*.py")
+    ]
+    return {file: file.read_text(encoding="utf-8") for file in files}
 
 
 def place_of(tree, old):

@@ -9,8 +9,6 @@ from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.scores.tasks.tags import TAGS
 from featurestack.train.optimisation import OBJECTIVES
-from tests.commandline.test_rooms import write_room
-from tests.processes import python
 
 NAMES = ["dog", "rain"]
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -55,29 +53,3 @@ def test_decisions_about_tags_of_a_fold_do_not_depend_on_its_labels():
     before = TAGS.decisions(probabilities, labels, folds)[0, folds == 1]
     after = TAGS.decisions(probabilities, changed, folds)[0, folds == 1]
     assert (before == after).all()
-
-
-ROOM = """
-from featurestack.commandline.rooms import Room
-ROOM = Room(adds={"tasks": {"species": "whale_tasks:SPECIES"}})
-"""
-TASK = """
-from featurestack.scores.tasks.classes import Classes
-SPECIES = Classes("species", "species")
-"""
-PRINTED = """
-import sys
-from featurestack.scores.tasks import task_choices, task_of
-from featurestack.train.options import RunOptions
-print(*task_choices(), "whale_tasks" in sys.modules)
-print(task_of(RunOptions(task="species").task).column)
-"""
-
-
-def test_a_room_adds_a_task_that_is_loaded_when_it_is_used(tmp_path):
-    write_room(tmp_path, ROOM)
-    (tmp_path / "whale_tasks.py").write_text(TASK)
-    names, column = python("-c", PRINTED, cwd=tmp_path).stdout.splitlines()
-    *listed, loaded = names.split()
-    assert {*listed} == {*task_choices(), "species"} and loaded == "False"
-    assert column == "species"

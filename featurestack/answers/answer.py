@@ -1,0 +1,469 @@
+"""`make answer`: from a folder of sounds to the report, in one command.
+
+The steps follow the stages: check, extract every feature that exists at the dataset's
+rate and the layers of every installed network, rank the features, train the chosen
+sets, report. Everything finished is kept, so a repeated command goes on where the last
+one ended.
+
+The score measures the whole procedure: each fold is tested by the set that was chosen
+without this fold (`choice`). The set for later use is chosen from the scores of all
+folds together and has no score of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from joblib import cpu_count
+
+from featurestack import interface
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.options import fields, option_words, part_of
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import progress, silenced, tell
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.feature_file import FeatureSpec
+from featurestack.features_cache.names import dataset_name, is_cache
+from featurestack.features_cache.side_files import read_check
+from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.table import originals, untrainable
+from featurestack.features_cache.writer import missing
+from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.answers.options import FOLDER, AnswerOptions
+from featurestack.storage.files import Lock
+from featurestack.train.options import RunOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from featurestack.analysis.report_inputs import Built
+    from featurestack.pipeline.extraction_request import Request
+    from featurestack.answers.choice import Candidate, Scores
+    from featurestack.scores.metrics import Score
+
+# Seconds of a usual core: check of a clip; start of extraction; reading a million
+# values; a number of a clip and a class in a fit; an eigenvector of a kernel, times the
+# square of the clips; a clip in a fold by texturenet; a report
+CHECK, START, READ, FIT, EIGEN, TEXTURE, REPORT = 0.01, 4.0, 0.03, 3e-8, 1e-9, 0.02, 8.0
+TRIED = 12  # sets that are scored of each fold
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The findings; `print` shows them in lines.
+
+    score        the procedure's: each fold tested by the set chosen without it
+    chosen       tested fold -> the set that was chosen without it
+    recommended  the set for later use, chosen from all folds; '' if nothing is better
+                 than chance. It has no score, unless it is the only feature
+    run          the run of the recommended set, as dataset/name
+    alone        feature -> its score alone by an exact model, the best first
+    whole        False if a clip, a run or a part of the report failed
+    """
+
+    built: "Built"
+    score: "Score"
+    chosen: dict[int, str]
+    recommended: str
+    run: str
+    alone: dict[str, float]
+    lines: list[str]
+    whole: bool
+
+    @property
+    def page(self) -> Path:
+        return self.built.page
+
+    @property
+    def headline(self) -> str:
+        """The report's finding, in one sentence."""
+        return self.built.headline
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, before anything is done."""
+
+    options: AnswerOptions
+    wanted: FeaturesCommand
+    asked: "Request | None"  # None for a cache, which is used as it is
+    specs: Sequence[FeatureSpec]  # the features that are asked for, samples apart
+    lacking: list[str]  # features that the cache lacks
+
+    @property
+    def features(self) -> list[str]:
+        return [spec.stored for spec in self.specs]
+
+    @property
+    def chooses(self) -> bool:
+        return len(self.specs) > 1
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The cache as it was when this was first read."""
+        wanted = self.wanted
+        return cache_of(wanted.dataset, wanted.data, wanted.name)
+
+    @cached_property
+    def unchecked(self) -> bool:
+        """Whether `check` has not looked at these clips."""
+        if self.asked is None:
+            return False
+        dataset = self.asked.dataset
+        return read_check(dataset.folder, dataset.table) is None
+
+    @property
+    def runs(self) -> Path:
+        name = dataset_name(self.options.dataset, self.options.name)
+        return self.options.runs / name
+
+    @property
+    def folder(self) -> Path:
+        """The run folder of the choice."""
+        return self.runs / FOLDER
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the command, to ask again."""
+        names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
+        return tuple(option_words(replace(self.options, retrain=False), names))
+
+
+def make_answer(options: AnswerOptions) -> int:
+    """From a folder of sounds to the report: check, features, a choice, its run."""
+    found = find_answer(options)
+    print(found)
+    return 0 if found.whole else 1
+
+
+def find_answer(options: AnswerOptions) -> Answer:
+    """Take the steps that are not done yet."""
+    question = ask(options)
+    refuse_reports_among_sounds(question)
+    tell_time(question)
+    lock = Lock(question.folder / ".lock")
+    if not lock.take():
+        tell("waiting: another process answers this question")
+    # a process that has waited finds everything done
+    with lock:
+        question = replace(question)  # reads again what may have changed
+        checked = check(question)
+        whole = extract(question)
+        question = replace(question, lacking=[])
+        scores = rank(question)
+        run = train(question, scores)
+        names = ("dataset", "name", "data", "runs", "reports")
+        given = {name: getattr(question.options, name) for name in names}
+        built: Any = interface.report(**given)  # `Built`, of one dataset
+        return conclude(question, scores, run, built, checked=checked, whole=whole)
+
+
+# ---- before the steps
+
+
+def ask(options: AnswerOptions) -> Question:
+    """The question of these options; RequestError if it cannot be answered."""
+    from featurestack.pipeline.datasets.load import load
+    from featurestack.pipeline.extraction_request import request
+
+    if not options.dataset:
+        raise RequestError(
+            "which sounds? DATASET= takes a folder of sounds, or a table:"
+            f" {make_command('answer', 'DATASET=my sounds')}"
+        )
+    command = part_of(options, FeaturesCommand)
+    if is_cache(Path(options.dataset)):
+        cache = cache_of(command.dataset, command.data, command.name)
+        refuse(options, cache.source, cache.settings["dataset"], cache.clips)
+        stored = [cache[name] for name in cache.named(options.features)]
+        return Question(options, command, None, without_samples(options, stored), [])
+    dataset = load(part_of(options, SourceOptions))
+    refuse(options, dataset.source, dataset.name, dataset.table)
+    if options.features == "all":
+        command = replace(command, features=with_networks(dataset.sample_rate))
+    asked = request(command, dataset)
+    counts = missing(asked).todo.sum(axis=0)
+    lacking = [spec.stored for spec, count in zip(asked.specs, counts) if count]
+    specs = without_samples(options, asked.specs)
+    return Question(options, command, asked, specs, lacking)
+
+
+def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
+    """RequestError for recordings with events, or clips that cannot be tested."""
+    from featurestack.scores.tasks import claiming_name, require_clips, task_of
+
+    asked = claiming_name(source) if options.task == "auto" else options.task
+    task = task_of(asked) if asked else None
+    if task:
+        require_clips(task, options.dataset)
+    table = originals(table)
+    if reason := untrainable(table):
+        raise RequestError(f"{name}: {reason}")
+    counts = table["label"].value_counts()
+    if len(table) < 4 or counts.max() < 2:
+        raise RequestError(
+            f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
+            " and a class needs two clips, one to train and one to test: add clips"
+        )
+    if task:
+        task.refuse_clips(table)
+    for fold in sorted(table["fold"].unique()):
+        train = fold_split(table, fold).train
+        labels = table["label"][table["clip_id"].isin(train)]
+        if labels.nunique() < 2:
+            raise RequestError(
+                f"{name}: without fold {fold} all clips are of one class,"
+                f" {labels.iloc[0] if len(labels) else 'none'}: each other class needs"
+                " clips of two recordings, one to train and one to test"
+            )
+
+
+def without_samples(
+    options: AnswerOptions, features: Sequence[FeatureSpec]
+) -> list[FeatureSpec]:
+    """The features to rank: samples of a waveform mean nothing by themselves."""
+    ranked = [spec for spec in features if spec.feature != "waveform"]
+    if features and not ranked:
+        words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
+        raise RequestError(
+            "FEATURES=waveform is no feature to rank, its samples mean nothing by"
+            f" themselves: {make_command('train', *words)} trains on them"
+        )
+    return ranked
+
+
+def refuse_reports_among_sounds(question: Question) -> None:
+    """RequestError if the report would be written among the sounds."""
+    from featurestack.analysis.report_inputs import refuse_sounds
+
+    asked, options = question.asked, question.options
+    table = asked.dataset.table if asked else question.cache.clips
+    refuse_sounds(options.reports, question.runs.name, options.dataset, table["path"])
+
+
+def with_networks(sample_rate: int) -> str:
+    """FEATURES=all with the installed pretrained networks that fit this rate."""
+    if "networks" not in rooms.names("capabilities"):
+        return "all"
+    networks = rooms.load("capabilities", "networks")
+    fitting, _ = networks.choose_networks(sample_rate)
+    return " ".join(["all", *fitting])
+
+
+def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
+    """The features that no other has more clips of, the promising ones first."""
+    counts = {
+        name: int(cache.readable([name]).sum())
+        for name in names
+        if name in cache.features
+    }
+    most = max(counts.values(), default=0)
+    kept = []
+    for name, count in counts.items():
+        if count < most:
+            tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
+        else:
+            kept.append(name)
+    return kept
+
+
+def tell_time(question: Question) -> None:
+    """Tell coarsely how long the steps will take; not if they were taken before."""
+    config = question.folder / "run.json"
+    if not (question.lacking or question.options.retrain) and config.is_file():
+        return
+    clips = originals(question.asked.clips if question.asked else question.cache.clips)
+    minutes = max(1, round(expected_seconds(question, clips) / 60))
+    tell(
+        f"{counted(len(clips), 'clip')}, {counted(len(question.specs), 'feature')}:"
+        f" about {counted(minutes, 'minute')}; a repeated command goes on where it was"
+        " stopped"
+    )
+
+
+def seconds_a_clip(asked: "Request") -> dict[str, float]:
+    """The seconds that each feature takes for a clip, by the first and the last."""
+    from featurestack.pipeline.worker import ClipTask, Computation, ExtractionResult
+
+    result = ExtractionResult()
+    computation = Computation(asked.variants, asked.specs, asked.maps())
+    ids = asked.clips["clip_id"].tolist()
+    everything = dict.fromkeys(range(len(asked.specs)), 0)
+    for row in (0, 0, len(ids) - 1):  # the first loads and compiles
+        task = ClipTask(row, ids[row], asked.sources[row], everything)
+        computation.compute(task, result)
+    return result.seconds_a_clip()
+
+
+def expected_seconds(question: Question, clips: "pd.DataFrame") -> float:
+    """The seconds of all steps; the extraction of a few clips is timed here."""
+    number = len(clips)
+    classes, folds = clips["label"].nunique(), clips["fold"].nunique()
+    seconds = REPORT + CHECK * number * question.unchecked
+    if question.asked and question.lacking:
+        costs = seconds_a_clip(question.asked)
+        each = sum(costs.get(name, 0.0) for name in question.lacking)
+        seconds += START + number * each / cpu_count()
+    fits = folds * (folds + 1) / 2
+    for feature in question.specs:
+        values = feature.rows * feature.frames
+        seconds += READ * number * values / 1e6
+        numbers = min(values, 2 * feature.rows)
+        seconds += FIT * number * numbers * classes * fits / cpu_count()
+    seconds += TRIED * EIGEN * number**3 * fits / cpu_count()
+    maps = any(feature.frames > 1 for feature in question.specs)
+    return seconds + 2 * folds * TEXTURE * number * maps
+
+
+# ---- the steps
+
+
+def check(question: Question) -> bool:
+    """Print and keep what `check` finds; False if that is known."""
+    from featurestack.pipeline.checks import report
+    from featurestack.pipeline.checks.run import findings_in
+
+    if question.asked is None or not question.unchecked:
+        return False
+    _, findings = findings_in(question.asked.dataset)
+    print(report(findings))
+    return True
+
+
+def extract(question: Question) -> bool:
+    """Extract the features that the cache lacks; whether all clips could be done."""
+    from featurestack.pipeline import extract as extraction
+
+    if question.asked is None:
+        return True
+    return extraction.extract_features(question.wanted, question.asked) == 0
+
+
+def rank(question: Question) -> "Scores":
+    """Score each feature alone, in the fits that choose."""
+    from featurestack.answers.choice import Scores
+    from featurestack.feature_importance.fits import read_clips
+    from featurestack.train.plan import make_plan
+
+    names = rankable(question.cache, question.features)
+    options = part_of(
+        question.options, RunOptions, features="+".join(names), model="linear"
+    )
+    plan = make_plan(options)
+    scores = Scores(read_clips(plan), question.folder)
+    scores.read()
+    for name in progress(plan.channel_names, label="ranking", unit="features"):
+        scores.add(scores.ranked_by(name), [None, *plan.folds])
+    return scores
+
+
+def train(question: Question, scores: "Scores") -> RunFolder:
+    """Choose a set and a model for each fold and train them; then those for later use
+    on every fold. A single feature has one run: a map by `texturenet`, a vector by
+    `ridge`.
+    """
+    from featurestack.answers.choice import (
+        TEXTURE,
+        Candidate,
+        choose,
+        recommend,
+    )
+    from featurestack.answers.section import write_choice
+    from featurestack.feature_importance.fits import RIDGE
+
+    plan = scores.clips.plan
+    names = plan.channel_names
+    if not question.chooses:
+        model = TEXTURE if scores.maps else RIDGE
+        for fold in progress(plan.folds, label="training", unit="folds"):
+            run = train_fold(question, Candidate(names[0], model), fold, 0)
+        return run
+    chosen = {
+        fold: choose(scores, names, fold)
+        for fold in progress(plan.folds, label="choosing", unit="folds")
+    }
+    sets = [candidate.features for candidate in chosen.values()]
+    recommended = recommend(scores, names, sets)
+    jobs = [(candidate, fold) for fold, candidate in chosen.items()]
+    jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
+    runs: dict[Candidate, RunFolder] = {}
+    for candidate, fold in progress(jobs, label="training", unit="folds"):
+        runs[candidate] = train_fold(question, candidate, fold, len(names))
+    return write_choice(
+        question.folder,
+        {fold: runs[candidate] for fold, candidate in chosen.items()},
+        (recommended, runs[recommended]),
+        scores,
+        question.words,
+    )
+
+
+def train_fold(
+    question: Question, candidate: "Candidate", fold: int, composed_from: int
+) -> RunFolder:
+    """The run of a candidate, with this fold trained; with RETRAIN=1 all its folds."""
+    from featurestack.train.run import execute
+
+    folds = () if question.options.retrain else (fold,)
+    options = part_of(question.options, RunOptions, **candidate._asdict(), folds=folds)
+    with silenced():
+        return execute(options, composed_from=composed_from)
+
+
+# ---- after the steps
+
+
+def conclude(
+    question: Question,
+    scores: "Scores",
+    run: RunFolder,
+    built: "Built",
+    *,
+    checked: bool,
+    whole: bool,
+) -> Answer:
+    from featurestack.answers import section
+
+    names = scores.clips.plan.channel_names
+    alone = {name: scores.alone(name, None) for name in names}
+    alone = dict(sorted(alone.items(), key=lambda pair: -pair[1]))
+    score = configuration_score([run])
+    name = question.runs.name
+    lines = [
+        f"  {remark}" for remark in built.remarks[built.of_check if checked else 0 :]
+    ]
+    lines.append(f"{name}: {built.headline}")
+    if built.best != run.name:
+        lines.insert(-1, f"{name}: {score} by {run.config.features}")
+    config = run.config
+    chance = built.state == "chance"
+    recommended = "" if chance else config.features
+    own, chosen = run.name, dict.fromkeys(run.finished, config.features)
+    if isinstance(config, ChoiceConfig):
+        own, chosen = config.recommended_run, dict(zip(config.folds, config.sets))
+        recommended = "" if chance else config.recommended
+        lines.append(section.chosen(config))
+        lines.append(section.recommended(config, chance=chance))
+    lines.append(section.surer(names, question.cache))
+    lines.append(section.alone(alone, scores.clips.plan.task.metric.title))
+    lines.append(f"report: {built.page.resolve()}")
+    if built.next_command:
+        lines.append(f"next:   {built.next_command}")
+    return Answer(
+        built=built,
+        score=score,
+        chosen=chosen,
+        recommended=recommended,
+        run=f"{name}/{own}" if recommended else "",
+        alone=alone,
+        lines=lines,
+        whole=whole and built.whole,
+    )

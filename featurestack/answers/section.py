@@ -1,0 +1,294 @@
+"""The run folder of a choice of features, and its section of the report.
+
+runs/<dataset>/answer/
+    run.json               a `ChoiceConfig`
+    fold1/predictions.csv  the test clips of a fold, by the run of the set that was
+                           chosen without this fold
+    features.csv           FEATURE_COLUMNS, a row for each candidate
+    scores-<digest>.csv    the scores that chose, see `choice.Scores`
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.report_warnings import SplitByClip
+from featurestack.analysis.runs import Problem
+from featurestack.analysis.sections import PageInputs, Section, axis_of
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.options import option_words
+from featurestack.commandline.quantities import counted, percent
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.side_files import read_check
+from featurestack.features_cache.table import originals
+from featurestack.pipeline.datasets.name_fields import propose_group
+from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
+from featurestack.results.run_folder import (
+    RunFolder,
+    damage_named,
+    write_config,
+    write_predictions,
+)
+from featurestack.answers.options import FOLDER
+from featurestack.scores.bootstrap import CHOICE_WIDTH
+from featurestack.storage.csv_files import as_csv
+from featurestack.storage.files import replace_file
+
+if TYPE_CHECKING:
+    from featurestack.answers.choice import Candidate, Scores
+
+CANDIDATES = "features.csv"
+NUMBERS = ("alone", "folds")  # score by an exact model, folds that chose the feature
+FEATURE_COLUMNS = ("feature", *NUMBERS)
+CHARTED = 10  # features alone in the chart
+NAMED = 6  # features that a sentence names
+# docs/tables/layers.csv, esc50_single.csv
+LAYERS = (
+    "The layers of a pretrained network may bring more: those of YAMNet have 91.8 % by"
+    " ridge on ESC-50, where mel has 44.1 by linear."
+)
+
+
+# ---- the run folder
+
+
+def write_choice(
+    folder: Path,
+    runs: Mapping[int, RunFolder],
+    recommended: "tuple[Candidate, RunFolder]",
+    scores: "Scores",
+    command: Sequence[str],
+) -> RunFolder:
+    """Write the run folder of a choice.
+
+    runs         tested fold -> the run that has trained its set on the other folds
+    recommended  what to use later, and its run
+    command      the words of the command
+    """
+    sets = [run.training.features for run in runs.values()]
+    # first: a kill in between leaves no run, and not one with folds of another choice
+    (folder / "run.json").unlink(missing_ok=True)
+    for fold, run in runs.items():
+        table = run.predictions(fold).query("split == 'test'")
+        probabilities = table[run.classes].to_numpy(np.float32)
+        place = folder / f"fold{fold}"
+        write_predictions(place, table, probabilities, run.classes)
+    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets)))
+    # run.json last: it makes the folder a run
+    write_config(folder, configuration(runs, recommended, scores, command))
+    return RunFolder(folder)
+
+
+def configuration(
+    runs: Mapping[int, RunFolder],
+    recommended: "tuple[Candidate, RunFolder]",
+    scores: "Scores",
+    command: Sequence[str],
+) -> ChoiceConfig:
+    candidate, later = recommended
+    config = later.training
+    names = scores.clips.plan.channel_names
+    trained = {run.name: run.training for run in (*runs.values(), later)}
+    sets = tuple(run.training.features for run in runs.values())
+    hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
+    return ChoiceConfig(
+        format_version=RUN_FORMAT,
+        **{key: getattr(config, key) for key in OF_DATASET},
+        features=f"the choice from {counted(len(names), 'feature')}",
+        model=" or ".join(sorted({own.model for own in trained.values()})),
+        seed=config.seed,
+        family=hash_,
+        hash=hash_,
+        name=FOLDER,
+        protocol=f"{config.protocol}; features chosen without the tested fold",
+        members=tuple(trained),
+        parameters=0,
+        seconds=sum(own.seconds for own in trained.values()),
+        note="",
+        val="none",
+        candidates=tuple(names),
+        sets=sets,
+        models=tuple(run.training.model for run in runs.values()),
+        exact=all(own.exact for own in trained.values()),
+        recommended=config.features,
+        recommended_run=later.name,
+        recommended_model=config.model,
+        recommended_score=scores.mean(candidate.exact, None),
+        words=tuple(command),
+    )
+
+
+def feature_table(scores: "Scores", sets: Sequence[str]) -> pd.DataFrame:
+    """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
+    chosen = [name for features in sets for name in features.split("+")]
+    rows = [
+        (name, scores.alone(name, None), chosen.count(name))
+        for name in scores.clips.plan.channel_names
+    ]
+    table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
+    return table.sort_values(["folds", "alone"], ascending=False, kind="stable")
+
+
+# ---- the section
+
+
+def answer(page: PageInputs) -> Section:
+    """Each feature's choices, and its score alone."""
+    run = next((run for run in page.found.runs if run.choice), None)
+    config = run.choice if run else None
+    proposal = grouped(page, config)
+    if run is None or config is None:
+        return Section("", "Choice", proposal=proposal)
+    chance = page.found.state == "chance"
+    problems: list[Problem] = []
+    tables: dict[str, pd.DataFrame] = {}
+    values: dict[str, object] = {}
+    # the heading says "chosen" already
+    sets = chosen(config).removeprefix("chosen: ")
+    later = as_sentence(recommended(config, chance=chance))
+    leads = {"What was chosen?": f"{sets}. {later}"}
+    if page.cache:
+        leads["What next?"] = surer(config.candidates, page.cache)
+    try:
+        features = read_features(run.folders[0].path / CANDIDATES)
+        scores = dict(zip(features["feature"], features["alone"]))
+        leads["Which alone?"] = alone(scores, page.found.score)
+        tables["chosen_features"] = features
+        values = {"choice": config, "width": CHOICE_WIDTH, "chance": chance}
+        if run is page.found.runs[0]:
+            values |= chart(page.found, features)
+    except (RequestError, OSError) as damage:
+        problems.append(Problem(run.name, str(damage), "damaged"))
+    if proposal is None and chance:
+        proposal = other_features(config)
+    return Section(
+        "answer" if tables else "",
+        "Choice",
+        tables=tables,
+        values=values,
+        problems=problems,
+        leads=leads,
+        proposal=proposal,
+    )
+
+
+def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | None:
+    """The same question, grouped by a field of the names if that lowers the score."""
+    warning = page.found.warning(SplitByClip)
+    if not (warning and warning.options):
+        return None
+    given = config.words if config else option_words(page.options, ("dataset", "data"))
+    command = make_command("answer", *given, *warning.options, "RETRAIN=1")
+    return command, "tests on speakers, sites or devices that were not trained on"
+
+
+def other_features(config: ChoiceConfig) -> tuple[str, str]:
+    """The next thing to try if nothing is better than chance."""
+    given = [word for word in config.words if not word.startswith("FEATURES=")]
+    if len(given) == len(config.words):  # all features were tried
+        return make_command("show"), "lists pretrained networks to try"
+    return make_command("answer", *given), "tries other features"
+
+
+def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
+    """The first screen's chart: the choice, and the first features alone."""
+    unknown = dict.fromkeys(("accuracy_low", "accuracy_high", "accuracy_sd"), np.nan)
+    best = features.nlargest(CHARTED, "alone")
+    rows = [{**row, "name": row["features"]} for row in found.rows[:1]]
+    rows += [
+        {"run": "answer", "verdict": "alone", "reason": ""}
+        | {"name": f"{row.feature} alone", "accuracy": row.alone, **unknown}
+        for row in best.itertuples()
+    ]
+    rows.sort(key=lambda row: -row["accuracy"])
+    return {"forest": rows, "ticks": axis_of(rows, found.chance)}
+
+
+def read_features(file: Path) -> pd.DataFrame:
+    """The table of features, see `FEATURE_COLUMNS`."""
+    with damage_named(file, f"repeat {make_command('answer')}"):
+        table = pd.read_csv(file, dtype={"feature": str})[list(FEATURE_COLUMNS)]
+        return table.astype(dict.fromkeys(NUMBERS, float))
+
+
+# ---- sentences
+
+
+def chosen(config: ChoiceConfig) -> str:
+    """Each feature's choices: `modulation in 5 of 5 folds, mfcc in 4`."""
+    counts = Counter(name for features in config.sets for name in features.split("+"))
+    ordered = counts.most_common()
+    (first, most), *others = ordered[:NAMED]
+    texts = [f"{first} in {most} of {counted(len(config.sets), 'fold')}"]
+    texts += [f"{name} in {count}" for name, count in others]
+    if len(ordered) > NAMED:
+        texts.append(f"{len(ordered) - NAMED} more less often")
+    return f"chosen: {', '.join(texts)}"
+
+
+def alone(scores: Mapping[str, float], metric: str) -> str:
+    """The features with the highest scores alone."""
+    best = sorted(scores, key=lambda name: -scores[name])[:NAMED]
+    texts = [f"{name} {percent(scores[name])} %" for name in best]
+    sentence = f"Alone, by an exact model, {metric}: {', '.join(texts)}."
+    if len(scores) > 1:
+        sentence += (
+            f" The first of {len(scores)} features is selected by this score, so it is"
+            " optimistic."
+        )
+    return sentence
+
+
+def recommended(config: ChoiceConfig, *, chance: bool) -> str:
+    """The set for later use, how sure its choice is, and that it has no score."""
+    if chance:
+        return "no set is recommended: none is clearly better than chance"
+    folds = counted(len(config.sets), "fold")
+    if config.decided:
+        return (
+            f"for later use: {config.recommended}, chosen from the scores of all folds"
+            f" together ({config.agreeing} of {folds} chose it alone); no clip is left"
+            " to test it: it has no score of its own"
+        )
+    different = counted(len({*config.sets}), "set")
+    return (
+        f"undecided: {folds} chose {different}; for later use {config.recommended},"
+        f" which has {percent(config.recommended_score)} % by an exact model, on folds"
+        " that chose it, so this is optimistic"
+    )
+
+
+def surer(candidates: Sequence[str], cache: Cache) -> str:
+    """Ways to make the answer surer, in whole sentences."""
+    stored = [name for name in candidates if name in cache.features]
+    clips = originals(cache.clips[cache.readable(stored)])
+    number = clips["group"].nunique()
+    unit = cache.groups or "recording"
+    texts = [
+        f"{counted(4 * number, unit)} instead of {number:,} would halve the interval."
+    ]
+    found = read_check(cache.folder, cache.clips) or []
+    told = any(finding["kind"] == "field" for finding in found)  # with its pattern
+    if not cache.groups and number == len(clips) and not told:
+        pattern = propose_group(clips)
+        named = f"GROUP='{pattern}', if the names say it" if pattern else "GROUP="
+        texts.append(
+            f"If clips share a speaker, a site or a recording, name it with {named}."
+        )
+    has_networks = any(name.startswith("embedding") for name in candidates)
+    if not has_networks and "networks" in rooms.names("capabilities"):
+        networks = rooms.load("capabilities", "networks")
+        _, remark = networks.choose_networks(cache.sample_rate)
+        texts.append(f"{LAYERS} {as_sentence(remark)}")
+    return " ".join(texts)
+
+
+def as_sentence(clause: str) -> str:
+    """`Chosen: mfcc@N in 1 fold.` for `chosen: mfcc@N in 1 fold`."""
+    return f"{clause[:1].upper()}{clause[1:]}."

@@ -1,0 +1,446 @@
+"""`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
+or frame.
+
+networks.py finds the network and its card, `NetworkFile` opens it. onnxruntime or
+ai_edge_litert (the extra embeddings), libraries written in C, run it in the processes
+that compute the other features.
+
+Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
+(windows, frames, bands), with a further axis of 1 before or after the two. Output is
+(windows, D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
+docs/howto/bring-features.md says how a network is named, carded and converted.
+
+The fingerprint covers network, front end and card: if a file changes, the feature is
+computed anew, and a run that was trained on the former values refuses the new ones.
+"""
+
+import functools
+import os
+import threading
+import warnings
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.pipeline import audio, kernels
+from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import Feature
+from featurestack.embeddings.networks import (
+    LAST,
+    LAST_POINTWISE,
+    LIBRARIES,
+    POINTWISE,
+    FrontEnd,
+    NetworkCard,
+    find_network,
+    require_library,
+)
+
+# convolutions of a single window by these kernels are wrong on some ARM processors
+# (onnxruntime 1.27); versions without the setting ignore it
+KLEIDIAI = "mlas.disable_kleidiai"
+
+Array = NDArray[np.float32]
+MOST_WINDOWS = 16  # windows in one call: their activations share the cache
+LONGEST = 60  # seconds within which a front end has to fill a window
+
+
+# ---- a file
+
+
+class Output(NamedTuple):
+    """The values (…, channels) of an output; integers mean (values - zero) * scale."""
+
+    values: NDArray[Any]
+    scale: float = 1.0
+    zero: int = 0
+
+    def numbers(self) -> Array:
+        """(n, channels)"""
+        values = self.values.reshape(-1, self.values.shape[-1]).astype(np.float32)
+        return (values - np.float32(self.zero)) * np.float32(self.scale)
+
+
+# an input's outputs, and the axes of inputs: None if a length may vary
+Opened = tuple[Callable[[Array], list[Output]], list[int | None]]
+
+
+class NetworkFile:
+    """An open network; threads may share it.
+
+    path    an .onnx or .tflite file
+    outputs names of outputs, in a .tflite also of inner tensors or their numbers; ""
+            is the first output, POINTWISE every pointwise convolution's, in order
+    axes    lengths of the input's axes, None where a length may vary
+
+    RequestError if its library is missing, or opens no network from the file.
+    """
+
+    def __init__(self, path: Path, outputs: Sequence[str] = ("",)) -> None:
+        require_library(path)
+        self.path = path
+        self.lock = threading.Lock()
+        try:
+            self.answer, self.axes = OPENERS[path.suffix](path, outputs)
+        except Exception as error:  # the libraries' errors have no common base class
+            raise RequestError(
+                f"{path} is no network that {LIBRARIES[path.suffix]} opens:"
+                f" {one_line(error)}"
+            ) from error
+
+    def run(self, x: Array) -> list[Output]:
+        """Each output for one input; Impossible if the network refuses it."""
+        try:
+            with self.lock:
+                outputs = self.answer(np.ascontiguousarray(x))
+        except Exception as error:
+            raise Impossible(
+                f"{self.path} refuses an input of {x.shape}: {one_line(error)}"
+            ) from error
+        for values, *_ in outputs:
+            if values.dtype.kind not in "fiub" or not values.ndim or not values.size:
+                raise Impossible(
+                    f"the output of {self.path} is {values.dtype} of shape"
+                    f" {values.shape}; expected numbers with one axis or more"
+                )
+        return outputs
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def open_onnx(path: Path, outputs: Sequence[str]) -> Opened:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.log_severity_level = 4
+    settings.add_session_config_entry(KLEIDIAI, "1")
+    # from bytes: it reads no further file, which the fingerprint would not cover
+    session = onnxruntime.InferenceSession(
+        path.read_bytes(), settings, providers=["CPUExecutionProvider"]
+    )
+    names = [each.name for each in session.get_outputs()]
+    wanted = [output or names[0] for output in outputs]
+    for name in wanted:
+        if name not in names:
+            raise ValueError(
+                f"its outputs are {', '.join(names)}, not {name}: an inner one has to"
+                " be named as an output in the graph"
+            )
+    given = session.get_inputs()[0]
+
+    def run(x: Array) -> list[Output]:
+        return [Output(np.asarray(y)) for y in session.run(wanted, {given.name: x})]
+
+    return run, [length if isinstance(length, int) else None for length in given.shape]
+
+
+def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
+    """A network for TensorFlow Lite; outputs may be inner tensors or their numbers."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with silent_library():
+        interpreter = Interpreter(str(path), num_threads=1)
+        last = interpreter.get_output_details()
+        tensors = []
+        for output in outputs:
+            if output == POINTWISE:
+                tensors += pointwise(interpreter)
+            elif output == LAST_POINTWISE:
+                tensors.append(pointwise(interpreter)[-1])
+            else:
+                tensors.append(tensor_of(interpreter, output) if output else last[0])
+        kept = {each["index"] for each in tensors}
+        if not kept <= {each["index"] for each in last}:
+            content = with_outputs(path.read_bytes(), sorted(kept))
+            interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    given = interpreter.get_input_details()[0]
+
+    def run(x: Array) -> list[Output]:
+        if x.shape != tuple(interpreter.get_input_details()[0]["shape"]):
+            interpreter.resize_tensor_input(given["index"], x.shape, strict=True)
+            interpreter.allocate_tensors()
+        interpreter.reset_all_variables()  # a clip's values depend on no clip before
+        interpreter.set_tensor(given["index"], x)
+        interpreter.invoke()
+        return [output_of(interpreter, tensor) for tensor in tensors]
+
+    lengths = given["shape_signature"].tolist()
+    return run, [None if length < 0 else length for length in lengths]
+
+
+def with_outputs(network: bytes, tensors: Sequence[int]) -> bytes:
+    """The network with these inner tensors as its outputs: it computes nothing that
+    they do not need, and its library keeps nothing else.
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(network, 0)
+    model.subgraphs[0].outputs = tensors
+    builder = flatbuffers.Builder(len(network))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def output_of(interpreter: Any, tensor: dict[str, Any]) -> Output:
+    values = interpreter.get_tensor(tensor["index"])
+    scale, zero = tensor["quantization"]
+    return Output(values, scale, zero) if scale else Output(values)
+
+
+def pointwise(interpreter: Any) -> list[dict[str, Any]]:
+    """The output of each convolution whose kernel is 1 by 1, on a map."""
+    tensors = {each["index"]: each for each in interpreter.get_tensor_details()}
+    found = []
+    for step in interpreter._get_ops_details():
+        if step["op_name"] != "CONV_2D":
+            continue
+        kernel = tensors[step["inputs"][1]]["shape"]  # (outputs, rows, columns, inputs)
+        output = tensors[step["outputs"][0]]
+        if kernel[1] == kernel[2] == 1 and np.prod(output["shape"][1:3]) > 1:
+            found.append(output)
+    if not found:
+        raise ValueError("it has no pointwise convolution")
+    return found
+
+
+@contextmanager
+def silent_library() -> Iterator[None]:
+    """Nothing on standard error: the interpreter tells there which kernels it takes."""
+    screen = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        os.close(nowhere)
+
+
+def tensor_of(interpreter: Any, output: str) -> dict[str, Any]:
+    for tensor in interpreter.get_tensor_details():
+        if output in (tensor["name"], str(tensor["index"])):
+            return tensor
+    raise ValueError(f"it has no tensor {output}")
+
+
+OPENERS = {".onnx": open_onnx, ".tflite": open_tflite}
+
+
+# ---- a network
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is open, its card, and the network before it, if any.
+
+    shortest  samples that fill one window of the front end; 0 without one
+    """
+
+    network: NetworkFile
+    card: NetworkCard
+    front_end: NetworkFile | None = None
+    shortest: int = 0
+
+    def embed(self, y: Array) -> Array:
+        """(rows, frames) of a clip at the card's rate, cut into windows and pooled as
+        the card says; Impossible if the network refuses the input.
+        """
+        windows = self.windows(y)
+        axes = self.network.axes
+        single = len(axes) == windows.ndim - 1 or axes[0] == 1
+        step = 1 if single else MOST_WINDOWS
+        parts = []
+        for start in range(0, len(windows), step):
+            x = _with_axes(windows[start : start + step], axes)
+            parts.append(self.network.run(x))
+        if self.card.layers:
+            return np.concatenate([_pooled(layer) for layer in zip(*parts)])[:, None]
+        vectors = np.concatenate([output.numbers() for (output,) in parts])
+        mean = vectors.mean(axis=0)
+        pooled = {
+            "none": vectors.T,
+            "max": vectors.max(axis=0)[:, None],
+            "mean": mean[:, None],
+            "mean_std": np.concatenate([mean, vectors.std(axis=0)])[:, None],
+        }
+        return pooled[self.card.pooling]
+
+    def windows(self, y: Array) -> Array:
+        """(windows, samples), or (windows, frames, bands) behind a front end.
+
+        The last window of samples ends with the clip: half a window of zeros costs 7
+        points on spoken commands. A clip that is shorter than a window has zeros
+        behind it. Frames behind the last whole window are left out, and a clip that is
+        shorter than one has zeros in front.
+        """
+        card = self.card
+        scaled = y * np.float32(card.scale)
+        if self.front_end and card.front_end:
+            padded = np.pad(scaled, (max(0, self.shortest - len(y)), 0))
+            frames = _frames(self.front_end, card.front_end, padded)
+            length = card.front_end.window
+            hop = card.front_end.hop or length
+            cut = np.lib.stride_tricks.sliding_window_view(frames, length, axis=0)
+            return cut[::hop].transpose(0, 2, 1)
+        length = round(card.window * card.sample_rate) or len(y)
+        hop = round(card.hop * card.sample_rate) or length
+        padded = np.pad(scaled, (0, max(0, length - len(y))))
+        last = len(padded) - length
+        return np.stack([padded[k : k + length] for k in (*range(0, last, hop), last)])
+
+
+def _pooled(layer: Sequence[Output]) -> Array:
+    """(3 * channels,) mean, maximum, deviation of each channel over map and windows."""
+    _, scale, zero = layer[0]
+    rows = [values.reshape(-1, values.shape[-1]) for values, *_ in layer]
+    mean, most, deviation = kernels.spectrum.moments(np.concatenate(rows))
+    shifted = np.concatenate([mean - zero, most - zero, deviation])
+    return (shifted * scale).astype(np.float32)
+
+
+def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
+    """(frames, bands) of the front end, scaled and shifted as the network wants."""
+    (output,) = front_end.run(y[None])
+    frames = output.numbers()
+    # a tenth has no exact float32, ten has: publishers divide
+    divisor = np.float32(1 / described.scale)
+    return frames / divisor + np.float32(described.offset)
+
+
+def _with_axes(windows: Array, shape: list[int | None]) -> Array:
+    """The windows with as many axes as the network's input: one window alone, or a
+    further axis of one channel, which is the second or, if that is fixed to 1, the
+    last.
+    """
+    if len(shape) < windows.ndim:
+        return windows[0]
+    if len(shape) == windows.ndim:
+        return windows
+    if shape[-1] == 1:
+        return windows[..., None]
+    return windows[:, None]
+
+
+def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:
+    """The embedding of a pretrained network: what it has learned from other sounds, as
+    one vector.
+
+    Formula: the network's output, pooled over its windows as its card says; of inner
+      layers mean, maximum and deviation of each channel over map and windows
+    Changes with: whatever the network was trained to distinguish
+    Ignores: whatever it was trained to ignore, often loudness and the room
+    Feature map: one column, or one for each window or frame if its card says so; its
+      rows have no order
+    """
+    network = open_network(model, layers)
+    y = clip.y
+    if network.card.pooling != "none":
+        # the zeros behind a short clip would be pooled with its sound
+        y = np.trim_zeros(y, "b") if y.any() else y
+    rate = network.card.sample_rate
+    return network.embed(audio.resample(y, clip.sample_rate, rate))
+
+
+def file_fingerprint(*, model: str, layers: str = "") -> dict[str, str]:
+    """The fingerprint of network and card; RequestError if one is missing."""
+    return {"file": find_network(model, fetch=True).fingerprint()}
+
+
+def open_network(model: str, layers: str = "") -> Network:
+    """The network of this name, opened once for each process and version.
+
+    layers  those that are read instead of its card's: LAST, POINTWISE, or one's name
+    """
+    files = find_network(model)
+    card = files.read_card()
+    if layers:
+        card = replace(card, layers="" if layers == LAST else layers)
+    networks = files.networks()
+    versions = tuple((path.absolute(), path.stat().st_mtime_ns) for path in networks)
+    return _opened(tuple(networks), card, versions, os.getpid())
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(
+    paths: tuple[Path, ...],
+    card: NetworkCard,
+    versions: tuple[tuple[Path, int], ...],
+    process: int,
+) -> Network:
+    """The network and its front end, of these versions, in this process."""
+    network = NetworkFile(paths[0], card.layers.split() or [card.output])
+    if not network.axes:
+        raise RequestError(f"{paths[0]} takes a single number, expected samples")
+    fixed = network.axes[-1]
+    if card.front_end is None:
+        if not card.window and fixed:
+            card = replace(card, window=fixed / card.sample_rate)
+        return Network(network, card)
+    before = NetworkFile(paths[1])
+    shortest = _shortest(before, card.front_end, LONGEST * card.sample_rate)
+    return Network(network, card, before, shortest)
+
+
+def _shortest(front_end: NetworkFile, described: FrontEnd, longest: int) -> int:
+    """The fewest samples, below `longest`, of which the front end makes a window."""
+
+    def fills(samples: int) -> bool:
+        try:
+            frames = _frames(front_end, described, np.zeros(samples, np.float32))
+        except Impossible:  # shorter than one frame
+            return False
+        return len(frames) >= described.window
+
+    shortest = bisect_left(range(longest), True, key=fills)
+    if shortest == longest:
+        raise RequestError(f"{described}: {LONGEST} s of sound do not fill its window")
+    return shortest
+
+
+def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:
+    """(rows,) the number of each row's layer, from 1."""
+    network = open_network(model, layers)
+    card = network.card
+    silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
+    if not card.layers:
+        return np.ones(len(network.embed(silence)))
+    window = _with_axes(network.windows(silence)[:1], network.network.axes)
+    outputs = network.network.run(window)
+    rows = [3 * values.shape[-1] for values, *_ in outputs]
+    return np.repeat(np.arange(1.0, len(rows) + 1), rows)
+
+
+def window_axis(
+    sample_rate: int, samples: int, *, model: str, layers: str = ""
+) -> NDArray[np.floating]:
+    """(vectors,) times (s) of their centres, evenly spread; 0 for a single one."""
+    silence = Clip(np.zeros(samples, np.float32), sample_rate)
+    count = embedding(silence, model=model, layers=layers).shape[1]
+    return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
+
+
+FEATURE = Feature(
+    "embedding",
+    embedding,
+    units="embedding",
+    rows=layer_axis,
+    row_unit="layer",
+    version=5,
+    recorded=file_fingerprint,
+    frames=window_axis,
+)

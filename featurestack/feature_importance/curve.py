@@ -1,0 +1,115 @@
+"""`make curve`: the score against the number of training recordings.
+
+An exact model is fitted to each feature set on an eighth, a quarter, half and all of
+the training recordings of each fold, and scored on all test clips. Parts are
+stratified, and each lies within the next larger one. If a curve still rises at its end,
+more recordings help more than another model.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.options import part_of
+from featurestack.commandline.quantities import points
+from featurestack.commandline.terminal import text_table
+from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.splits import draw_groups
+from featurestack.feature_importance.fits import Clips, answers_of_folds, read_features
+from featurestack.feature_importance.options import CurveOptions, FitOptions
+from featurestack.scores.bootstrap import accuracy_interval
+from featurestack.scores.tasks.base import clip_metric
+
+# part of the training recordings -> its share
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
+
+
+def measure_curve(options: CurveOptions) -> pd.DataFrame:
+    """A row for each feature set and part of the training recordings: features, part,
+    recordings and clips (means over folds), and mAP, or accuracy with the ends of its
+    95 % interval.
+    """
+    rows = []
+    for channels in parse_list(options.features):
+        features = "+".join(map(str, channels))
+        asked = part_of(options, FitOptions, features=features)
+        (channels_named,), clips = read_features(asked, least=1)
+        for part in PARTS:
+            tables = {
+                fold: trained_on(clips, fold, part, options.seed)
+                for fold in clips.plan.folds
+            }
+            trained = {fold: table.index.to_numpy() for fold, table in tables.items()}
+            answers = answers_of_folds(clips, channels_named, options.model, trained)
+            recordings = [table["group"].nunique() for table in tables.values()]
+            row = {
+                "features": features,
+                "part": part,
+                "recordings": float(np.mean(recordings)),
+                "clips": float(np.mean([len(table) for table in tables.values()])),
+                **score_of(clips, answers),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def trained_on(clips: Clips, fold: int, part: str, seed: int) -> pd.DataFrame:
+    """The training clips of a fold, from one of PARTS of its recordings.
+
+    Parts are stratified, and each lies within the next larger one.
+    """
+    table = clips.plan.table.loc[clips.trained(fold)]
+    if PARTS[part] == 1:
+        return table
+    rng = np.random.default_rng([seed, fold])
+    left_out = draw_groups(table, 1 - PARTS[part], rng)
+    return table[~table["group"].isin(left_out)]
+
+
+def score_of(clips: Clips, answers: NDArray[np.floating]) -> dict[str, float]:
+    """The task's score of the tested clips, with its interval if it is quick."""
+    plan = clips.plan
+    metric = clip_metric(plan.task)
+    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
+    labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
+    score = metric.score(labels, answers, table["fold"].to_numpy())
+    scores = {plan.task.score: score}
+    if metric.pooled:
+        return scores
+    right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
+    correct = right[:, None].astype(float)
+    groups = table["group"].to_numpy()
+    ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
+    return scores | {"low": low, "high": high}
+
+
+def curve_summary(curve: pd.DataFrame) -> str:
+    """The curves as a table, and what their ends say."""
+    score = next(name for name in ("map", "accuracy") if name in curve)
+    title = {"map": "mAP"}.get(score, score)
+    digits = {"recordings": 1, "clips": 0}
+    shown = curve.copy()
+    for name, numbers in shown.select_dtypes("float").items():
+        shown[name] = [f"{number:,.{digits.get(str(name), 3)}f}" for number in numbers]
+    titles = {"part": "part of the recordings", score: title}
+    titles |= {"low": "95 % interval from", "high": "to"}
+    header = [titles.get(name, name) for name in shown]
+    lines = [text_table(shown.to_numpy().tolist(), header)]
+    for features, rows in curve.groupby("features", sort=False):
+        gain = rows[score].iloc[-1] - rows[score].iloc[-2]
+        line = (
+            f"{features}: the second half of the recordings brings {points(gain)}"
+            f" points of {title} in this one draw"
+        )
+        if "low" in rows:
+            halves = (rows["high"] - rows["low"]).iloc[-2:] / 2
+            reach = float(np.hypot(*halves))
+            line += f" (about {points(gain - reach)} to {points(gain + reach)})"
+        lines.append(line)
+    lines.append("the model is small, so only the shape of a curve counts")
+    return "\n".join(lines)
+
+
+def make_curve(options: CurveOptions) -> None:
+    """Measure the score against the number of training recordings."""
+    print(curve_summary(measure_curve(options)))

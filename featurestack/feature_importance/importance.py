@@ -1,0 +1,356 @@
+"""`make importance`: what each feature is worth, alone and beside the others.
+
+An exact model is fitted to all features, to all but each one, to each one alone and to
+each one beside the base. The tables of the last call, which a report reads, are in
+`runs/<dataset>/importance/importance.json`.
+
+A clip's part of the score is 1 if its class was predicted, else 0; with tags it is the
+clip's part of mAP. Averaged over the clips, the parts give the score. The set NONE has
+no feature: the commonest class, or the labels' shares with tags.
+
+Three measures are means over clips, in shares of the score: `alone`, the gain of one
+feature above chance; `lost`, the loss without it; `added`, the gain beside the base.
+They are tested like differences between two runs: by sign flips of source recordings,
+all features of one measure as a family (maxT); the interval inverts the test.
+
+A set that is called as good as all features is chosen among many, which flatters it.
+So each fold's set is chosen on the other folds, all folds have to choose the same one,
+and the words follow the upper end of the loss's interval, not the loss.
+
+Conventions: N test clips, F features, K classes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import percent, points
+from featurestack.commandline.terminal import progress, text_table
+from featurestack.results.config import Plain, Record, digest, read_config
+from featurestack.results.run_folder import damage_named
+from featurestack.feature_importance.options import FitOptions, ImportanceOptions
+from featurestack.scores.bootstrap import recording_sums
+from featurestack.scores.metrics import Floats, Ints
+from featurestack.storage.own_files import OwnFiles
+from featurestack.train.run_json import composed_from
+
+if TYPE_CHECKING:
+    from featurestack.feature_importance.fits import Clips
+
+FOLDER = "importance"
+FILE = "importance.json"
+RECORD = ".importance.json"
+NONE = "none"
+BASE = "mel"
+MEASURES = ("alone", "lost", "added")
+# least share of all features' gain above chance that a set as good as all has
+ENOUGH = 0.95
+
+
+class Importance(Record):
+    """The content of importance.json: the tables of a call, and what was measured."""
+
+    hash: str  # hash of the features, their values, the clips, folds and options
+    clips: int  # test clips
+    tested: str  # digest of their ids
+    model: str
+    score: str  # the title of the task's score
+    every: float  # the score of all features together
+    features: tuple[str, ...]
+    base: str
+    # feature sets of which these are the best by their scores on the tested folds
+    composed_from: int
+    rows: Mapping[str, tuple[Mapping[str, Plain], ...]]
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables `features`, `classes` and `smaller`, of the functions below."""
+        return {name: pd.DataFrame(list(rows)) for name, rows in self.rows.items()}
+
+
+@dataclass(frozen=True)
+class FeatureSets:
+    """The feature sets that a model is fitted to; a set is named `mel+mfcc`."""
+
+    features: tuple[str, ...]
+
+    @property
+    def base(self) -> str:
+        """The feature that the others are added to: mel, or the first."""
+        return BASE if BASE in self.features else self.features[0]
+
+    @property
+    def every(self) -> str:
+        return "+".join(self.features)
+
+    def without(self, feature: str) -> str:
+        return "+".join(name for name in self.features if name != feature)
+
+    def beside_base(self, feature: str) -> str:
+        """The base and a feature, in the order in which they were given."""
+        both = self.base, feature
+        return "+".join(name for name in self.features if name in both)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Set -> its number of features: none, all, all without each one, each one
+        alone, each one beside the base.
+        """
+        features = self.features
+        sizes = {NONE: 0, self.every: len(features)}
+        sizes |= {self.without(name): len(features) - 1 for name in features}
+        sizes |= dict.fromkeys(features, 1)
+        sizes |= {self.beside_base(f): 2 for f in features if f != self.base}
+        return sizes
+
+    def pairs(self, measure: str) -> dict[str, tuple[str, str]]:
+        """Feature -> the sets with it and without it; the base is not `added`."""
+        if measure == "alone":
+            return {name: (name, NONE) for name in self.features}
+        if measure == "lost":
+            return {name: (self.every, self.without(name)) for name in self.features}
+        others = [name for name in self.features if name != self.base]
+        return {name: (self.beside_base(name), self.base) for name in others}
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """The parts of the score of each test clip by each fit."""
+
+    sets: FeatureSets
+    clips: pd.DataFrame  # N rows: clip_id, group, fold
+    labels: pd.DataFrame  # (N, K) whether a clip has each class that one has
+    scores: pd.DataFrame  # N rows, a column for each set
+
+    @property
+    def groups(self) -> NDArray[np.generic]:
+        return self.clips["group"].to_numpy()
+
+    def gains(self, measure: str) -> pd.DataFrame:
+        """(N, F) what each feature gives to each clip."""
+        pairs = self.sets.pairs(measure).items()
+        gains = {name: self.scores[on] - self.scores[off] for name, (on, off) in pairs}
+        return pd.DataFrame(gains)
+
+
+# ---- tests and intervals
+
+
+def gain_tests(
+    gains: Floats, groups: NDArray[np.generic], unit: float | None = 1.0
+) -> pd.DataFrame:
+    """Mean, low, high, p and significant for each column of `gains` (N, F).
+
+    p and interval are corrected for all columns. With too few recordings there is no
+    interval. `unit` is a clip's largest possible gain, None if it has no limit.
+    """
+    _, sizes = np.unique(groups, return_counts=True)
+    sums = recording_sums(gains, groups) / len(gains)
+    tests = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=unit)
+    numbers = tests.numbers()
+    columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
+    columns["significant"] = columns["p"] < FAMILY_LEVEL
+    return columns
+
+
+def measures_table(fits: Fits) -> pd.DataFrame:
+    """One row for each feature and measure: the score of the set in question (the
+    feature alone, all without it, the base with it), mean, low, high, p, significant.
+    """
+    parts = []
+    for measure in MEASURES:
+        pairs = fits.sets.pairs(measure)
+        named = pd.DataFrame({"feature": [*pairs], "measure": measure})
+        place = int(measure == "lost")  # in a pair
+        shown = [pair[place] for pair in pairs.values()]
+        named["score"] = fits.scores[shown].mean().to_numpy()
+        gains = fits.gains(measure).to_numpy()
+        parts.append(named.join(gain_tests(gains, fits.groups)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def classes_table(fits: Fits) -> pd.DataFrame:
+    """By class, feature and measure: mean over the class's clips, interval and p,
+    corrected for all of a measure.
+    """
+    of_class = fits.labels.to_numpy()  # (N, K)
+    weights = of_class / of_class.mean(axis=0)
+    parts = []
+    for measure in MEASURES:
+        gains = fits.gains(measure)
+        cells = weights[:, :, None] * gains.to_numpy()[:, None, :]  # (N, K, F)
+        table = gain_tests(cells.reshape(len(cells), -1), fits.groups, None)
+        table.index = pd.MultiIndex.from_product(
+            [fits.labels.columns, gains.columns], names=["class", "feature"]
+        )
+        parts.append(table.reset_index().assign(measure=measure))
+    return pd.concat(parts, ignore_index=True)
+
+
+def selected_on_others(criterion: Floats) -> Ints:
+    """(..., F) for each fold, the run with the best `criterion` (..., R, F) on the
+    other folds; the first run wins a tie, so their order must not come from a score.
+    """
+    others = criterion.sum(axis=-1, keepdims=True) - criterion
+    # Rounding keeps equal sums equal.
+    chosen: Ints = np.argmax(np.round(others, 12), axis=-2)
+    return chosen
+
+
+def smaller_sets(fits: Fits) -> pd.DataFrame:
+    """The best fitted set of each size below all, the smallest first: features, its
+    score, `of` (the score of all), lost with its interval, and its verdict.
+
+    A set is `as good` if all folds choose it and the interval of the loss ends below
+    the share of the gain above chance that ENOUGH lets go; `worse` if it begins above
+    0; else `open`. The table is empty if all features together are not clearly better
+    than none.
+    """
+    sizes, scores = fits.sets.sizes, fits.scores
+    every = scores[fits.sets.every].to_numpy()
+    above_chance = every - scores[NONE].to_numpy()
+    gain = gain_tests(above_chance[:, None], fits.groups).iloc[0]
+    if not gain["significant"]:
+        return pd.DataFrame()
+    _, fold = np.unique(fits.clips["fold"], return_inverse=True)
+    of_fold = np.eye(fold.max() + 1)[fold] / len(fold)  # (N, folds)
+    rows, hits = [], []
+    for size in sorted({*sizes.values()} - {0, len(fits.sets.features)}):
+        names = [name for name, number in sizes.items() if number == size]
+        by_fold = scores[names].to_numpy().T @ of_fold
+        chosen = selected_on_others(by_fold)
+        best = int(by_fold.sum(axis=1).argmax())
+        rows.append((names[best], bool((chosen == best).all())))
+        hits.append(scores[names].to_numpy()[np.arange(len(fold)), chosen[fold]])
+    lost = every[:, None] - np.stack(hits, axis=1)
+    tests = gain_tests(lost, fits.groups)
+    allowed = (1 - ENOUGH) * gain["mean"]
+    table = pd.DataFrame(rows, columns=["features", "agreed"])
+    table["score"] = [column.mean() for column in hits]
+    table["of"] = every.mean()
+    table["lost"] = tests["mean"]
+    table[["low", "high"]] = tests[["low", "high"]]
+    table["verdict"] = np.select(
+        [table["agreed"] & (tests["high"] <= allowed), tests["low"] > 0],
+        ["as good", "worse"],
+        "open",
+    )
+    return table
+
+
+# ---- the command
+
+
+def measure_importance(options: FitOptions) -> Importance:
+    """The tables of a call; its fits are made unless the last call was the same."""
+    # a report, which reads the tables, does without torch
+    from featurestack.feature_importance.fits import read_features
+
+    features, clips = read_features(options, least=2)
+    sides = [(fold, clips.splits[fold]) for fold in clips.plan.folds]
+    splits = [[fold, list(split.train), list(split.test)] for fold, split in sides]
+    hash_ = digest([features, clips.plan.content, splits])
+    own = OwnFiles(clips.plan.path.with_name(FOLDER), RECORD)
+    own.require(FILE, "RUNS")
+    try:
+        last = read_importance(own.folder)
+    except (RequestError, OSError):  # none yet, or a damaged one
+        last = None
+    if last and last.hash == hash_:
+        return last
+    measured = measured_by(make_fits(features, clips), clips, hash_)
+    own.write({FILE: json.dumps(asdict(measured), indent=1) + "\n"})
+    return measured
+
+
+def read_importance(folder: Path) -> Importance:
+    """The last call; RequestError if its file is damaged, or there is none."""
+    file, remedy = folder / FILE, "measure importance again"
+    with damage_named(file, remedy):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    return read_config(content, Importance, str(file), remedy)
+
+
+def make_fits(features: tuple[str, ...], clips: "Clips") -> Fits:
+    """The scores of the fits to all sets."""
+    from featurestack.feature_importance.fits import clip_scores
+
+    plan, sets = clips.plan, FeatureSets(features)
+    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
+    labels = pd.DataFrame(plan.indicator(tested), columns=plan.names)
+    scores = {
+        name: clip_scores(clips, "" if name == NONE else name, plan.model.name)
+        for name in progress(sets.sizes, label="importance", unit="fits")
+    }
+    if not plan.task.multilabel:
+        # the best constant answer, whatever the folds' own shares are
+        scores[NONE] = np.full(len(tested), labels.mean().max())
+    return Fits(
+        sets,
+        plan.cache.clips[["clip_id", "group", "fold"]].iloc[tested],
+        labels.loc[:, labels.any()],
+        pd.DataFrame(scores),
+    )
+
+
+def measured_by(fits: Fits, clips: "Clips", hash_: str) -> Importance:
+    """The tables of these fits."""
+    plan, features = clips.plan, fits.sets.features
+    composed = composed_from(features, plan.path.parent, plan.training.task)
+    tables = {
+        "features": measures_table(fits),
+        "classes": classes_table(fits),
+        # no interval corrects that the features were chosen on these folds
+        "smaller": pd.DataFrame() if composed else smaller_sets(fits),
+    }
+    return Importance(
+        hash=hash_,
+        clips=len(fits.clips),
+        tested=digest(sorted(fits.clips["clip_id"])),
+        model=plan.model.name,
+        score=plan.task.metric.title,
+        every=float(fits.scores[fits.sets.every].mean()),
+        features=features,
+        base=fits.sets.base,
+        composed_from=composed,
+        rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
+    )
+
+
+def importance_summary(measured: Importance) -> str:
+    """A line for each feature: its score alone, points lost without it, and added."""
+    tests = measured.tables["features"]
+    texts = []
+    for test in tests.itertuples():
+        text = points(test.mean)
+        if pd.notna(test.low):
+            text += f" ({points(test.low)} to {points(test.high)})"
+        if test.measure == "alone":
+            text = f"{percent(test.score)} %: {text}"
+        texts.append(text)
+    shown = tests.assign(text=texts).pivot(
+        index="feature", columns="measure", values="text"
+    )
+    shown = shown.loc[[*measured.features], [*MEASURES]].fillna("the base")
+    header = ("", "alone: above chance", "lost without it", f"added to {measured.base}")
+    unit = "points with 95 % intervals"
+    if tests["low"].isna().all():
+        unit = "points; too few recordings for intervals"
+    legend = (
+        f"{measured.clips:,} test clips; all features together"
+        f" {percent(measured.every)} % {measured.score}, by {measured.model}; {unit}"
+    )
+    return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
+
+
+def make_importance(options: ImportanceOptions) -> None:
+    """Measure what each feature is worth, alone and beside the others."""
+    print(importance_summary(measure_importance(options)))

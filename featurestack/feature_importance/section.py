@@ -1,0 +1,173 @@
+"""The section of the report on importance, its figures and its sentences."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from featurestack.analysis.figures.comparison import (
+    MANY_CLASSES,
+    differing_most,
+    draw_intervals,
+    heat_map,
+    points_or_dot,
+    signed_colours,
+)
+from featurestack.analysis.figures.drawing import (
+    FIGURES,
+    figure,
+    row_height,
+)
+from featurestack.analysis.runs import Problem
+from featurestack.analysis.sections import PageInputs, Section
+from featurestack.analysis.sentences import unsigned
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.quantities import counted, percent
+from featurestack.results.config import digest
+from featurestack.feature_importance.importance import (
+    FILE,
+    FOLDER,
+    Importance,
+    read_importance,
+)
+
+NAMED = 4  # features whose loss the first screen states
+
+Row = Mapping[str, Any]
+
+
+def importance(page: PageInputs) -> Section | None:
+    """The last call of `make importance`."""
+    path = page.options.runs / page.job.dataset / FOLDER
+    if not (path / FILE).is_file():
+        return None
+    try:
+        shown = read_importance(path)
+    except RequestError as error:
+        return Section("", "", problems=[Problem(path.name, str(error), "damaged")])
+    tables, found = shown.tables, page.found
+    losses = tables["features"].query("measure == 'lost'")
+    if losses["low"].notna().any():
+        columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
+        page.writer.submit("importance", intervals=losses.rename(columns=columns))
+    by_class = tables["classes"].query("measure == 'lost'")
+    page.writer.submit("importance_by_class", classes=by_class)
+    sentences = what_matters(tables, shown)
+    if found.main:
+        sentences += other_clips(shown, found.main.best.clip_ids)
+    return Section(
+        "importance",
+        "Importance",
+        tables={f"importance_{name}": table for name, table in tables.items()},
+        values={
+            "measured": tables,
+            "shown_call": shown,
+            "shown_call_in_words": measured_features(shown),
+        },
+        leads={"What matters?": " ".join(sentences)} if sentences else {},
+    )
+
+
+# ---- figures
+
+
+@figure(
+    "Points of the score that are lost without each feature, with their intervals;"
+    " hollow: no clear loss",
+    row_height("intervals", 0.7, 0.2),
+)
+def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
+    return draw_intervals(ax, intervals=intervals, label="points lost")
+
+
+@figure(
+    "Points that are lost without each feature, by class; bold: clear; up to"
+    f" {MANY_CLASSES} classes, those in which the features differ most",
+    lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
+)
+def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
+    """Draw `mean` of classes (rows) and features (columns)."""
+    cells = classes.set_index(["class", "feature"])[["mean", "significant"]]
+    means = cells["mean"].unstack(sort=False)
+    kept = differing_most(means.to_numpy().T)
+    means = means.iloc[kept]
+    clear = cells["significant"].unstack(sort=False).to_numpy()[kept]
+    colours = signed_colours(means.to_numpy(), least=0.01)
+    return heat_map(ax, means.map(points_or_dot), colours, bold=clear)
+
+
+LOST, LOST_BY_CLASS = FIGURES["importance"], FIGURES["importance_by_class"]
+
+
+# ---- sentences
+
+
+def measured_features(measured: Importance) -> str:
+    """`5 features, by linear`."""
+    return f"{counted(len(measured.features), 'feature')}, by {measured.model}"
+
+
+def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> list[str]:
+    """Sentences on the smaller set, and on what is lost without each feature."""
+    if composed := measured.composed_from:
+        text = (
+            f"These {len(measured.features)} features are the best of {composed} on"
+            " these test folds; no interval here corrects that, so no smaller set is"
+            " named."
+        )
+        return [text]
+    every = measured_features(measured)
+    if tables["smaller"].empty:
+        return [f"All {every}, are not clearly better than chance."]
+    losses = tables["features"].query("measure == 'lost'").to_dict("records")
+    return [smaller_set(tables["smaller"], every), lost_by_feature(losses)]
+
+
+def smaller_set(table: pd.DataFrame, features: str) -> str:
+    """The smallest set that the interval allows to be called as good, from the table of
+    `smaller_sets`; `features` are all, in words.
+    """
+    every = f"all {features} ({percent(table['of'].iloc[0])} %)"
+    good = table[table["verdict"] == "as good"].to_dict("records")
+    if not good:
+        return f"No smaller set is shown to be as good as {every}."
+    row = good[0]
+    lost = f"{unsigned(row['lost'])} points ({unsigned(row['low'])} to"
+    return (
+        f"{row['features']} {percent(row['score'])} % is as good as {every}: it loses"
+        f" {lost} {unsigned(row['high'])}), which is within a twentieth of what all"
+        " give above chance."
+    )
+
+
+def lost_by_feature(rows: Sequence[Row]) -> str:
+    """The features without which the loss is clear, the largest loss first."""
+    clear = [row for row in rows if row["significant"] and row["mean"] > 0]
+    clear.sort(key=lambda row: -row["mean"])
+    if not clear:
+        return "Without any one of them no loss is clear."
+    losses = [
+        f"without {row['feature']} {unsigned(row['mean'])} points are lost"
+        f" ({unsigned(row['low'])} to {unsigned(row['high'])})"
+        for row in clear[:NAMED]
+    ]
+    text = ", ".join(losses)
+    if len(clear) > NAMED:
+        text += f", and {len(clear) - NAMED} more"
+    if len(clear) < len(rows):
+        text += "; without one of the others no loss is clear"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def other_clips(measured: Importance, tested: Collection[str]) -> list[str]:
+    """Says that importance was measured on other clips than the best run's."""
+    if measured.tested == digest(sorted(tested)):
+        return []
+    command = make_command("importance", f"FEATURES={' '.join(measured.features)}")
+    text = (
+        f"Importance was measured on {counted(measured.clips, 'clip')}, the best"
+        f" configuration on {len(tested):,}, and they are not the same: {command}"
+        " measures it again."
+    )
+    return [text]

@@ -1,0 +1,172 @@
+"""`make export`: a trained run as one ONNX file, for programs without torch
+or this project.
+
+The file holds the networks of all finished folds, the steps before them
+(standardisation, resizing, rounding to float16) and the average over folds.
+
+    inputs   one for each channel, with its name (mfcc:1-19; a second mel is mel_2): (B,
+             rows, frames) float32, as in a cache; if the run drops padding (metadata:
+             padding), frames of time are only a clip's own, at least two
+    outputs  probabilities (B, K), the mean over the folds, each scaled by the run's
+             temperature (not with tags); by_fold (B, F, K), unscaled as in
+             predictions.csv
+    metadata features, channels (names, parameters, rows), sample_rate, duration,
+    classes, folds, padding; config, the run's whole configuration for `fs.Model`
+
+The file does not compute features: docs/howto/predicting.md shows how to compute them.
+Before the file is written, onnxruntime's by_fold is compared with the networks.
+"""
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import size
+from featurestack.features_cache.names import parse_set
+from featurestack.predict.bundle import (
+    AGREES,
+    Probabilities,
+    RunModel,
+    Values,
+    bundle_of_run,
+)
+from featurestack.results.selection import select_one
+from featurestack.onnx.model import CONFIG, open_session, run_session
+from featurestack.onnx.options import ExportOptions
+from featurestack.scores.metrics import SMALLEST_PROBABILITY
+from featurestack.scores.tasks import require_clips
+from featurestack.storage.own_files import own_file
+from featurestack.train.network_input import Statistics
+
+OPSET = 18
+LENGTHS = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
+# number of the exported fold, one clip's stored features, that fold's probabilities
+Example = tuple[int, Values, Probabilities]
+RECORD = ".export.json"
+
+
+class ExportedRun(nn.Module):
+    """All folds of a trained model, from stored features to probabilities."""
+
+    def __init__(self, model: RunModel) -> None:
+        super().__init__()
+        self.model = model
+        self.networks = nn.ModuleList(fold.network for fold in model.folds.values())
+
+    def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        by_fold = []
+        for fold in self.model.folds.values():
+            outputs = fold.network(self.input(values, fold.statistics))
+            by_fold.append(self.model.task.activation(outputs))
+        together = torch.stack(by_fold, dim=1)  # (B, F, K)
+        if self.model.temperature == 1:
+            return together.mean(1), together
+        logits = together.clamp_min(SMALLEST_PROBABILITY).log() / self.model.temperature
+        return logits.softmax(2).mean(1), together
+
+    def input(
+        self, values: Sequence[torch.Tensor], statistics: Sequence[Statistics]
+    ) -> torch.Tensor:
+        """`InputSpec.prepare` for clips of one length."""
+        spec = self.model.input
+        parts = map(spec.prepare_channel, spec.channels, statistics, values)
+        return torch.cat(list(parts), dim=1).float()
+
+
+def export_run(options: ExportOptions) -> int:
+    """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
+    run = select_one(options.runs, options.run)
+    require_clips(run.task, run.name)
+    file = options.out or Path(f"{run.name}.onnx")
+    own = own_file(file, RECORD, "OUT")
+    model = RunModel(bundle_of_run(run))
+    channels = parse_set(run.config.features)
+    texts = list(map(str, channels))
+    # a second channel of the same name is numbered: mel, mel_2
+    again = [texts[:place].count(text) for place, text in enumerate(texts)]
+    names = [
+        f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)
+    ]
+    content = onnx_bytes(model, names)
+    session = open_session(content)
+    largest = 0.0
+    for number, values, expected in example_clips(model):
+        differences = np.abs(run_session(session, values)[0, number] - expected)
+        largest = max(largest, float(differences.max()))
+    if largest > AGREES:
+        raise RequestError(
+            f"{file} is not written: its probabilities differ from the networks' by"
+            f" {largest:.1e}"
+        )
+    own.write({file.name: content})
+    print(
+        f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))};"
+        f" probabilities differ from the networks' by {largest:.1e} at most"
+    )
+    return 0
+
+
+def example_clips(model: RunModel) -> Iterator[Example]:
+    """Noise like each fold's channels, short and whole, and the networks' answers."""
+    noise = np.random.default_rng(0)
+    spec = model.input
+    for number, (fold, trained) in enumerate(model.folds.items()):
+        for share in LENGTHS:
+            filled = np.array([share])
+            values: Values = []
+            own: Values = []
+            for channel, standard in zip(spec.channels, trained.statistics):
+                drawn = noise.normal(size=(1, channel.rows, channel.frames))
+                stored = standard.centre[:, None] + standard.scale[:, None] * drawn
+                values.append(stored)
+                own.append(stored[:, :, : spec.own_frames(channel, filled)[0]])
+            x = model.prepare(fold, values, filled)
+            yield number, own, model.answers(fold, x)[0]
+
+
+def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
+    """The file's content with metadata, by torch's TorchScript exporter."""
+    axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
+    spec = model.input
+    for name, channel in zip(names, spec.channels):
+        # clips differ in length
+        if spec.drop_padding and channel.timed and channel.frames > 1:
+            axes[name][2] = f"{name}_frames"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        torch.inference_mode(),
+    ):
+        # torch warns that a newer exporter exists; the file is checked
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            ExportedRun(model).eval(),
+            tuple(
+                torch.zeros(2, channel.rows, channel.frames)
+                for channel in spec.channels
+            ),
+            file := f"{folder}/model.onnx",
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=["probabilities", "by_fold"],
+            dynamic_axes=axes,
+        )
+        proto = onnx.load(file)
+    config = asdict(model.config)
+    metadata: dict[str, object] = {"features": model.config.features}
+    metadata |= {key: config[key] for key in ("channels", "sample_rate", "duration")}
+    metadata |= {"classes": model.classes, "folds": list(model.folds)}
+    metadata |= {"padding": "drop" if spec.drop_padding else "keep", CONFIG: config}
+    for key, value in metadata.items():
+        proto.metadata_props.add(key=key, value=json.dumps(value))
+    return proto.SerializeToString()

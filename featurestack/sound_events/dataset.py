@@ -1,0 +1,361 @@
+"""`make events`, `fs.events(...)`: a dataset of recordings with annotated events.
+
+Recordings are cut into pieces of equal length, so that a cache holds them as clips. A
+piece overlaps the one before: the values of a feature near an end of a clip lack what
+follows, and the frames there are taken from the other piece.
+
+    <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
+                 recording, or the block of one): a dataset like any other
+    events.csv   beside it: events.annotations
+
+Recordings without annotations make backgrounds, which BACKGROUND_AUDIO= of `train`
+names. No torch.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.errors import (
+    RequestError,
+    make_command,
+    shortened,
+)
+from featurestack.commandline.options import option_words
+from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.terminal import tell, text_table
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.names import NAMED, dataset_name
+from featurestack.features_cache.table import SEPARATOR, refuse_class_names
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.pipeline.datasets.readers import clip_ids
+from featurestack.results.config import StoredChannel
+from featurestack.sound_events import EVENT_COLUMNS
+from featurestack.sound_events.annotations import EVENTS_FILE, Annotations, read_events
+from featurestack.sound_events.frames import are_exclusive
+from featurestack.sound_events.options import EventsCommand
+from featurestack.sound_events.scores import numbers_between
+from featurestack.scores.metrics import Floats
+from featurestack.storage.files import replace_file
+
+# Seconds of a piece, tried in this order: the first that leaves little padding, which
+# recordings shorter than a piece have.
+LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
+MUCH_PADDING = 0.1
+OVERLAP = 1.0  # seconds, at most a quarter of a piece
+DIGITS = 6  # decimals of seconds: finer than a sample
+POWERS = ("mel", "gammatone")  # features in decibels of power, which add up as power
+
+
+# ---- recordings and their pieces
+
+
+class Measured(NamedTuple):
+    """The content of recordings' files."""
+
+    seconds: dict[str, float]  # readable file -> its length
+    problems: dict[str, str]  # why the others cannot
+    lost: dict[str, float]  # truncated file -> missing seconds, NaN if not known
+    rates: dict[str, int]  # samples a second in the file
+
+    @property
+    def promised(self) -> dict[str, float]:
+        """Recording -> its seconds for tables, which may name a missing part."""
+        unknown = dict.fromkeys(self.problems, math.nan)
+        return self.seconds | unknown | dict.fromkeys(self.lost, math.inf)
+
+    @property
+    def lost_in_words(self) -> str:
+        """`2 truncated recordings, 12.3 s lost`, of those whose loss is known."""
+        known = np.nansum([*self.lost.values()])
+        return f"{counted(len(self.lost), 'truncated recording')}, {known:.1f} s lost"
+
+
+def measure_recordings(
+    recordings: Mapping[str, Path],
+    channel: int = 0,
+) -> Measured:
+    """The facts of recordings; tells whose channels are averaged."""
+    measured = Measured({}, {}, {}, {})
+    mixed = []
+    infos = audio.file_infos(list(recordings.values()), truncated=True)
+    for name, info in zip(recordings, infos):
+        if isinstance(info, audio.AudioError):
+            measured.problems[name] = str(info)
+            continue
+        measured.seconds[name] = info.frames / info.sample_rate
+        measured.rates[name] = info.sample_rate
+        if info.channels > 1 and not channel:
+            mixed.append(name)
+        if info.lost is None:
+            measured.lost[name] = math.nan
+        elif info.lost:
+            measured.lost[name] = info.lost / info.sample_rate
+    if mixed:
+        tell(
+            f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"
+            " they are averaged; in features and predict CHANNEL=1 takes the first"
+            " alone"
+        )
+    return measured
+
+
+def piece_length(seconds: Floats) -> float:
+    """Seconds of a piece for recordings that last so long."""
+    whole = seconds.sum()
+    for length in LENGTHS:
+        padding = np.maximum(0, length - seconds).sum()
+        if padding <= MUCH_PADDING * (whole + padding):
+            return length
+    return LENGTHS[-1]
+
+
+def cut_pieces(stretches: pd.DataFrame, length: float) -> pd.DataFrame:
+    """The pieces of stretches (file, start, end, group): the last piece of each ends
+    where the stretch does.
+
+    >>> rows = pd.DataFrame({"file": ["a.wav"], "start": [0.0], "end": [2.5]})
+    >>> cut_pieces(rows, 1.0)["start"].tolist()
+    [0.0, 0.75, 1.5]
+    """
+    step = length - min(OVERLAP, length / 4)
+    parts = []
+    for row in stretches.to_dict("records"):
+        last = max(row["start"], row["end"] - length)
+        number = math.ceil(round((last - row["start"]) / step, DIGITS))
+        starts = np.append(row["start"] + step * np.arange(number), last)
+        starts = np.floor(starts * 10**DIGITS) / 10**DIGITS
+        ends = np.minimum(starts + length, row["end"])
+        parts.append(pd.DataFrame({**row, "start": starts, "end": ends.round(DIGITS)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def cut_blocks(seconds: Mapping[str, float], block: float | None) -> pd.DataFrame:
+    """The stretches (file, start, end, group) that folds keep together."""
+    rows = []
+    for (file, lasts), name in zip(seconds.items(), clip_ids(seconds)):
+        number = max(1, round(lasts / block)) if block else 1
+        for index in range(number):
+            start = index * block if block else 0.0
+            end = lasts if index + 1 == number else start + (block or 0.0)
+            group = f"{name}@{start:g}" if block else name
+            rows.append((file, start, end, group))
+    return pd.DataFrame(rows, columns=["file", "start", "end", "group"])
+
+
+def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
+    """Each piece's labels, joined by `;`, in the order of the alphabet; '' for none."""
+    labels = pd.Series("", pieces.index)
+    for file, own in pieces.groupby("file"):
+        of_file = events[events["file"] == file].sort_values("label")
+        first = np.searchsorted(own["end"], of_file["start"], side="right")
+        last = np.searchsorted(own["start"], of_file["end"], side="left")
+        last = np.maximum(last, first + 1).clip(max=len(own))  # a point
+        place, piece = numbers_between(first, last)
+        found = of_file["label"].iloc[place].set_axis(own.index[piece])
+        names = found.groupby(level=0).unique()
+        labels.update(names.map(SEPARATOR.join))
+    return labels
+
+
+# ---- the command
+
+
+def csv_path(options: EventsCommand) -> Path:
+    """The CSV of clips that the command writes."""
+    name = dataset_name(str(options.audio), options.name)
+    if name in NAMED:
+        raise RequestError(
+            f"{name} is another dataset: give NAME=, as in NAME=my-{name}"
+        )
+    return options.data / name / f"{name}.csv"
+
+
+def annotated_recordings(
+    options: EventsCommand, measured: Measured
+) -> tuple[dict[str, float], Annotations]:
+    """The seconds of the recordings in use, and their events; RequestError if there is
+    none.
+    """
+    readable = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
+    if options.tables is None:
+        if not readable:
+            raise RequestError(f"AUDIO={options.audio} has no recording to read")
+        nothing = pd.DataFrame(columns=[*EVENT_COLUMNS])
+        return readable, Annotations(nothing, frozenset(), ())
+    annotations = read_events(options.tables, measured.promised, options)
+    known = annotations.annotated
+    used = {n: lasts for n, lasts in readable.items() if options.empty or n in known}
+    notes = [*annotations.notes]
+    if unannotated := [name for name in readable if name not in used]:
+        number = counted(len(unannotated), "recording")
+        named = shortened(", ".join(unannotated))
+        hint = "EMPTY=1 if they hold no event"
+        notes.insert(0, f"left out, no table: {number}, {named}; {hint}")
+    events = annotations.events[annotations.events["file"].isin(used.keys())]
+    lasts = events["file"].map(used)
+    gone = (events["start"] >= lasts) & events["file"].isin(measured.lost.keys())
+    if measured.lost:
+        number = counted(gone.sum(), "event")
+        notes.append(f"{measured.lost_in_words}, with {number}")
+    events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
+    events = events.reset_index(drop=True)
+    if events.empty:
+        raise RequestError(
+            f"TABLES={options.tables} holds no event to use in a recording that can be"
+            " read"
+        )
+    refuse_class_names(events["label"].unique())
+    return used, replace(annotations, events=events, notes=tuple(notes))
+
+
+def write(
+    pieces: pd.DataFrame,
+    events: pd.DataFrame,
+    recordings: Mapping[str, Path],
+    path: Path,
+) -> None:
+    """Write the dataset's CSV and events.csv, and replace no other dataset."""
+    files = {name: str(file.absolute()) for name, file in recordings.items()}
+    clips = pieces.assign(
+        filename=pieces["file"].map(files),
+        label=label_pieces(pieces, events),
+    )
+    clips = clips[["filename", "start", "end", "label", "group"]]
+    text = clips.to_csv(index=False, lineterminator="\n")
+    placed = events.assign(file=events["file"].map(files))
+    marks = placed.reindex(columns=EVENT_COLUMNS).to_csv(
+        index=False, lineterminator="\n"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(EVENTS_FILE)
+    for file, content in ((path, text), (beside, marks)):
+        if file.is_file() and file.read_text(encoding="utf-8") != content:
+            raise RequestError(
+                f"{file} is there with other content: rm {path} {beside} to replace"
+                " them, which keeps folds and features, or give NAME= to keep both"
+            )
+    replace_file(beside, marks)
+    replace_file(path, text)  # written last: a killed command leaves no dataset
+
+
+def events_summary(
+    seconds: Mapping[str, float],
+    annotated: Annotations,
+    pieces: pd.DataFrame,
+    block: float | None,
+) -> str:
+    """Counts by label, how long events last, and what was left out."""
+    events = annotated.events
+    recordings = (
+        f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))}"
+    )
+    lines = [f"{recordings}, {counted(len(events), 'event')}"]
+    length = (pieces["end"] - pieces["start"]).max()
+    cut = f"{counted(len(pieces), 'piece')} of {length:g} s"
+    if events.empty:
+        return "\n".join([*lines, cut, *annotated.notes])
+    rows = []
+    for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
+        median = f"{lasts.median():.3f}" if lasts.any() else "points"
+        rows.append([label, f"{len(lasts):,}", median])
+    lines.append(text_table(rows, ["label", "events", "median seconds"]))
+    exclude = "exclude each other" if are_exclusive(events) else "overlap"
+    lines.append(f"labels {exclude}; {cut}")
+    lines += annotated.notes
+    groups = pieces["group"].nunique()
+    if block:
+        lines.append(
+            f"groups: {counted(groups, 'block')} of {block:g} s; blocks of one"
+            " recording are optimistic for another site"
+        )
+    if groups == 1:
+        fifth = f"{min(120.0, sum(seconds.values()) / 5):.3g}"
+        given = f" less than BLOCK={block:g}" if block else f" BLOCK={fifth}"
+        lines.append(
+            "one group cannot be both trained on and tested: give"
+            f"{given}, so that parts of the recording are groups"
+        )
+    return "\n".join(lines)
+
+
+def make_events(options: EventsCommand) -> int:
+    """The command `events`: write the dataset, print what it holds; 1 if a recording
+    cannot be read.
+
+        make_events(EventsCommand(audio=Path("recordings"), tables=Path("labels")))
+    """
+    path = csv_path(options)
+    recordings = find_recordings(options.audio)
+    measured = measure_recordings(recordings)
+    for name, problem in measured.problems.items():
+        tell(f"{name}: {problem}")
+    seconds, annotated = annotated_recordings(options, measured)
+    stretches = cut_blocks(seconds, options.block)
+    lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
+    pieces = cut_pieces(stretches, piece_length(lasts))
+    write(pieces, annotated.events, recordings, path)
+    print(events_summary(seconds, annotated, pieces, options.block))
+    print(f"{path}, {path.with_name(EVENTS_FILE)}")
+    words = [f"DATASET={path}", *option_words(options, ("data",))]
+    if options.tables is not None:
+        print(f"next: {make_command('features', *words)}")
+        return int(bool(measured.problems))
+    features = make_command("features", *words, "FEATURES=mel", "SAMPLE_RATE=HZ")
+    train = make_command(
+        "train",
+        "DATASET=ANNOTATED",
+        "FEATURES=mel",
+        f"BACKGROUND_AUDIO={options.name or options.audio}",
+    )
+    print(f"next: {features}   (the feature and rate of annotated recordings)")
+    print(f"then: {train}   (these are backgrounds, without TABLES)")
+    return int(bool(measured.problems))
+
+
+# ---- backgrounds
+
+
+def background_cache(
+    folder: str, cache: Cache, channels: Sequence[StoredChannel]
+) -> Cache:
+    """The cache of unannotated recordings, of the same rate and features."""
+    wrong = [own.name for own in channels if own.channel.name not in POWERS]
+    if wrong:
+        raise RequestError(
+            f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
+            f" {' and '.join(POWERS)} can, which are decibels of power"
+        )
+    name = dataset_name(folder)
+    table = cache.data / name / f"{name}.csv"
+    stored = " ".join(dict.fromkeys(own.stored for own in channels))
+    rate = cache.sample_rate
+    places = [f"DATA={cache.data}"]
+    cut = make_command("events", f"AUDIO={folder}", *places)
+    given = [f"DATASET={table}", f"FEATURES={stored}", f"SAMPLE_RATE={rate}"]
+    remedy = f"{cut}, then {make_command('features', *given, *places)}"
+    try:
+        other = cache_of(name, cache.data)
+        for own in channels:
+            feature = other[own.stored]
+            if feature.parameters != cache[own.stored].parameters:
+                raise RequestError(f"{own.stored} has other parameters there")
+    except RequestError as reason:
+        raise RequestError(f"BACKGROUND_AUDIO={folder}: {reason}: {remedy}") from None
+    if other.source == cache.source:
+        raise RequestError(
+            f"BACKGROUND_AUDIO={folder} is the dataset itself: its tested events would"
+            " be trained on; give recordings of another place"
+        )
+    if other.sample_rate != rate:
+        raise RequestError(
+            f"BACKGROUND_AUDIO={folder} was computed at {other.sample_rate} Hz, the"
+            f" dataset at {rate} Hz: {remedy}"
+        )
+    return other

@@ -1,0 +1,396 @@
+"""Frames of recordings: where they lie in pieces, the targets that events give them,
+and the detections that their probabilities give. No torch.
+
+A stretch is a recording, or a block of a recording that folds keep together. Its frames
+follow each other in time, `hop` seconds apart. A class whose events all have no length
+is a class of points.
+
+    target      whether the frame's time lies in an event of the class
+    detection   a run of frames above the lower threshold of the class's rule, one of
+                them above its threshold, that lasts the least length or more; a point
+                is the mean time of the run, weighted by probability
+
+A rule that was chosen on the frames that it is scored on would flatter the scores: the
+rules of a fold come from the other folds, and only the median length of a class is that
+of all folds. The best of many rules is best by chance too: a rule takes the place of
+the default one only if it is better by MARGIN standard errors.
+
+Conventions: T frames of all stretches together, S stretches, K classes, E events, D
+detections. `axis` times are seconds on one axis, on which stretches follow each other
+GAP apart, so that one pass serves all recordings.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.sound_events import scores
+from featurestack.sound_events.scores import Spans, is_points, numbers_between
+from featurestack.scores.metrics import Floats, Ints
+
+Numbers = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+GAP_FRAMES = 1.5  # hops; a gap of one frame is shorter, one of two is longer
+GAP = 10.0  # seconds; more than anything that is compared is apart
+# Labels exclude each other if they share less than this part of the events' time: marks
+# made by hand overlap by a few milliseconds.
+EXCLUSIVE = 0.01
+POINT = 0.02  # seconds that a point lasts beside others
+# the first of each make the default rule
+THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
+SHARES = (0.5, 1.0, 0.25)
+LEAST_LENGTH = 0.3  # share of the class's median event; shorter detections are dropped
+MARGIN = 1.0  # standard error of the default rule's F1
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The frames of stretches.
+
+    stretches  (S) file, start, end in seconds, fold, frames (their number)
+    times      (T,) seconds in the recording, in order within a stretch
+    """
+
+    stretches: pd.DataFrame
+    times: Floats
+    hop: float
+    classes: tuple[str, ...]
+
+    @cached_property
+    def start(self) -> Floats:
+        """(S,) of the stretches."""
+        return self.stretches["start"].to_numpy(float)
+
+    @cached_property
+    def end(self) -> Floats:
+        """(S,) of the stretches."""
+        return self.stretches["end"].to_numpy(float)
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """(S,) that the stretches last."""
+        return self.end - self.start
+
+    @cached_property
+    def shift(self) -> Floats:
+        """(S,) axis time - time in the recording."""
+        places = self.seconds + GAP
+        begins = np.cumsum(places) - places
+        return begins - self.start
+
+    @cached_property
+    def stretch(self) -> Ints:
+        """(T,) the stretch of each frame."""
+        return np.repeat(np.arange(len(self.stretches)), self.stretches["frames"])
+
+    @cached_property
+    def axis(self) -> Floats:
+        """(T,) axis times."""
+        return self.times + self.shift[self.stretch]
+
+    def spans(self, events: pd.DataFrame) -> dict[str, Spans]:
+        """Each class's events on the axis, sorted by start, cut to the stretches: an
+        event across a block's edge counts in both. Other files and labels are left out.
+        """
+        begin, end = (events[name].to_numpy(float) for name in ("start", "end"))
+        until = np.where(begin == end, np.nextafter(end, np.inf), end)  # points
+        of_file = self.stretches.groupby("file").indices
+        pairs = [np.empty((2, 0), np.intp)]  # an event and a stretch that overlap
+        for file, rows in events.groupby("file").indices.items():
+            own = of_file.get(file, np.arange(0))
+            own = own[np.argsort(self.start[own])]
+            first = np.searchsorted(self.end[own], begin[rows], side="right")
+            after = np.searchsorted(self.start[own], until[rows], side="left")
+            place, number = numbers_between(first, after)
+            pairs.append(np.stack([rows[place], own[number]]))
+        event, stretch = np.concatenate(pairs, axis=1)
+        shift = self.shift[stretch]
+        every = Spans(
+            np.maximum(begin[event], self.start[stretch]) + shift,
+            np.minimum(end[event], self.end[stretch]) + shift,
+            stretch,
+            np.full(len(event), np.nan),
+        )
+        label = events["label"].to_numpy(object)[event]
+        return {
+            name: scores.together([every.take(label == name)]) for name in self.classes
+        }
+
+    def shifted(self, spans: Spans, share: Floats) -> Spans:
+        """Spans shifted by a share (S,) of their stretch; those that leave its end come
+        in at its start, and one across the end is cut there.
+        """
+        stretch = spans.stretch
+        seconds = self.seconds[stretch]
+        begin = (self.start + self.shift)[stretch]
+        start = begin + (spans.start - begin + share[stretch] * seconds) % seconds
+        end = np.minimum(start + spans.lasts, begin + seconds)
+        return Spans(start, end, stretch, spans.score).take(np.argsort(start))
+
+    def targets(self, events: pd.DataFrame) -> Mask:
+        """(T, K) whether a frame's time lies in an event of the class; an event between
+        two times has the nearer frame.
+
+        If two events of one class leave no frame between them, the earlier one loses
+        its last frame, so that they stay apart.
+        """
+        axis = self.axis
+        between = (axis[1:] + axis[:-1]) / 2
+        targets = np.zeros((len(axis), len(self.classes)), bool)
+        for number, spans in enumerate(self.spans(events).values()):
+            first = np.searchsorted(axis, spans.start)
+            after = np.searchsorted(axis, spans.end)
+            empty = after <= first
+            first[empty] = np.searchsorted(between, spans.middle[empty])
+            after[empty] = first[empty] + 1
+            if is_points(spans):
+                first, after = self.beside(first, spans.stretch)
+            several = after - first > 1
+            apart = spans.end[:-1] <= spans.start[1:]
+            touch = after[:-1] == first[1:]
+            shorter = np.flatnonzero(several[:-1] & apart & touch)
+            after[shorter] -= 1
+            _, inside = numbers_between(first, after)
+            targets[inside, number] = True
+        return targets
+
+    def beside(self, centre: Ints, stretch: Ints) -> tuple[Ints, Ints]:
+        """The first frame and the one after the last of points: a single frame among
+        thousands is seldom answered, so that those beside it count too.
+        """
+        numbers = self.stretches["frames"].to_numpy()
+        end = np.cumsum(numbers)[stretch]
+        first = np.maximum(centre - 1, end - numbers[stretch])
+        after = np.minimum(centre + 2, end)
+        after[:-1] = np.clip(centre[1:] - 1, centre[:-1] + 1, after[:-1])
+        first[1:] = np.clip(centre[:-1] + 2, first[1:], centre[1:])
+        return first, after
+
+    def table(self, spans: Mapping[str, Spans]) -> pd.DataFrame:
+        """`place` of several labels, sorted."""
+        return pd.concat([self.place(*own) for own in spans.items()]).sort_values(
+            ["file", "start", "label"], kind="stable", ignore_index=True
+        )
+
+    def place(self, label: str, spans: Spans) -> pd.DataFrame:
+        """Spans of one label in their recordings: file, start, end, label, score."""
+        file = self.stretches["file"].to_numpy(object)[spans.stretch]
+        shift = self.shift[spans.stretch]
+        times = {"start": spans.start - shift, "end": spans.end - shift}
+        return pd.DataFrame(
+            {"file": file, **times, "label": label, "score": spans.score}
+        )
+
+
+def are_exclusive(events: pd.DataFrame) -> bool:
+    """Whether labels exclude each other: there are nearly never two at a time."""
+    shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
+    end = np.maximum(events["end"], events["start"] + POINT)
+    table = events.assign(start=events["start"] + shift, end=end + shift)
+    table = table.sort_values("start")
+
+    def covered(spans: pd.DataFrame) -> float:
+        before = spans["end"].cummax().shift(fill_value=0.0)
+        new = spans["end"] - np.maximum(spans["start"], before)
+        return float(new.clip(lower=0).sum())
+
+    each = sum(covered(own) for _, own in table.groupby("label"))
+    whole = covered(table)
+    return each - whole <= EXCLUSIVE * whole
+
+
+class Placed(NamedTuple):
+    """The places of the frames of pieces.
+
+    order  (n,) the pieces' positions in the table that was given, by stretch and time
+    own    (n, T) bool: frames that are taken from each of these pieces
+    frames the frames of the stretches, in the order of own[i, j] from left to right
+    """
+
+    order: Ints
+    own: NDArray[np.bool_]
+    frames: Frames
+
+
+def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Placed:
+    """The frames of pieces in their stretches; each is taken from the piece in which it
+    lies farther from an end.
+
+    clips    path, start, end, group, fold
+    offsets  (T,) seconds of a piece's frames after its start
+    """
+    order = np.lexsort((clips["start"], clips["group"]))
+    clips = clips.iloc[order]
+    start, end = clips["start"].to_numpy(float), clips["end"].to_numpy(float)
+    group = clips["group"].to_numpy(str)
+    follows = np.append(False, group[1:] == group[:-1])
+    middle = (start + np.append(0, end[:-1])) / 2
+    begin = np.where(follows, middle, start)
+    until = np.where(np.append(follows[1:], False), np.append(middle[1:], 0), end)
+    times = start[:, None] + offsets  # (n, T)
+    own = (times >= begin[:, None]) & (times < until[:, None])
+    first = np.flatnonzero(~follows)
+    stretches = pd.DataFrame(
+        {
+            "file": clips["path"].to_numpy(str)[first],
+            "start": start[first],
+            "end": np.maximum.reduceat(end, first),
+            "group": group[first],
+            "fold": clips["fold"].to_numpy()[first],
+            "frames": np.add.reduceat(own.sum(axis=1), first),
+        }
+    )
+    hop = float(np.median(np.diff(offsets)))
+    return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))
+
+
+# ---- detections
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule by which a class's frames become detections; run.json keeps it."""
+
+    threshold: float = 0.5  # a frame of a detection is above it
+    share: float = 1.0  # all frames of it are above this share of the threshold
+    least_length: float = 0.0  # seconds; shorter detections are dropped
+    points: bool = False  # events have no length
+
+
+def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
+    """The detections of one class, sorted by start; probability (T,).
+
+    A detection begins half a hop before its first frame and ends half a hop after its
+    last one. Two with one frame between them meet in its middle: targets leave out a
+    frame between events that touch.
+    """
+    above = probability > rule.threshold * rule.share
+    run = np.where(above, frames.stretch, -1)
+    changes = np.diff(run, prepend=-1, append=-1) != 0
+    first = np.flatnonzero(above & changes[:-1])
+    last = np.flatnonzero(above & changes[1:])
+    # the frames between two runs are below both
+    score = np.maximum.reduceat(probability, first).astype(float)
+    kept = score > rule.threshold
+    stretch = frames.stretch[first[kept]]
+    if rule.points:
+        weight = np.where(above, probability, 0).astype(float)
+        moment = np.add.reduceat(weight * frames.axis, first)
+        start = end = (moment / np.add.reduceat(weight, first))[kept]
+    else:
+        shift = frames.shift[stretch]
+        begins = frames.axis[first[kept]] - frames.hop / 2
+        ends = frames.axis[last[kept]] + frames.hop / 2
+        start = np.maximum(begins, frames.start[stretch] + shift)
+        end = np.minimum(ends, frames.end[stretch] + shift)
+        gap = start[1:] - end[:-1]
+        neighbours = (gap < GAP_FRAMES * frames.hop) & (stretch[1:] == stretch[:-1])
+        before = np.flatnonzero(neighbours)
+        middle = (end[before] + start[before + 1]) / 2
+        end[before] = middle
+        start[before + 1] = middle
+    found = Spans(start, end, stretch, score[kept])
+    return found.take(found.lasts >= rule.least_length)
+
+
+def detect_all(
+    frames: Frames, probabilities: Numbers, rules: Mapping[str, Rule]
+) -> dict[str, Spans]:
+    """The detections of each class that has a rule; probabilities (T, K)."""
+    return {
+        name: detect(frames, probabilities[:, number], rules[name])
+        for number, name in enumerate(frames.classes)
+        if name in rules
+    }
+
+
+# ---- rules
+
+
+@dataclass(frozen=True, eq=False)
+class RuleCounts:
+    """The counts of each rule of the grid, for each class in each fold."""
+
+    rules: dict[str, list[Rule]]
+    folds: Ints  # (F,) fold numbers
+    numbers: Floats  # (3, F, K, rules) partners, detections, events
+
+    def chosen(self, without: int | None = None) -> dict[str, Rule]:
+        """The rule of each class with the best F1 in all folds but `without`."""
+        used = np.array([fold != without for fold in self.folds])
+        matched, detected, annotated = self.numbers[:, used].sum(axis=1)
+        f1 = 2 * matched / np.maximum(1, annotated + detected)
+        default, events = f1[:, 0], annotated[:, 0]
+        wrong = np.maximum(1, (1 - default) * events)  # a Poisson count
+        error = np.sqrt(wrong) / np.maximum(1, events)
+        is_better = f1.max(axis=1) > default + MARGIN * error
+        best = np.where(is_better, f1.argmax(axis=1), 0)
+        return {
+            name: rules[place]
+            for (name, rules), place in zip(self.rules.items(), best, strict=True)
+        }
+
+
+def rule_grid(events: Spans, exclusive: bool) -> list[Rule]:
+    """The rules that are tried for a class with these events, the default one first.
+
+    Labels that exclude each other often follow closely, and a lower threshold joins
+    them.
+    """
+    points = is_points(events)
+    shares = sorted(SHARES, key=(1.0).__ne__) if exclusive else SHARES
+    median = float(np.median(events.lasts)) if len(events.start) else 0.0
+    return [
+        Rule(threshold, share, LEAST_LENGTH * median, points)
+        for threshold in THRESHOLDS
+        for share in shares
+    ]
+
+
+def default_rules(events: Mapping[str, Spans], exclusive: bool) -> dict[str, Rule]:
+    """The rule of each class that nothing was chosen for."""
+    return {name: rule_grid(own, exclusive)[0] for name, own in events.items()}
+
+
+def count_rules(
+    frames: Frames, probabilities: Numbers, events: pd.DataFrame
+) -> RuleCounts:
+    """Count what each rule finds at IoU 0.5, points within the collar."""
+    folds, fold = np.unique(frames.stretches["fold"], return_inverse=True)
+    annotated = frames.spans(events)
+    exclusive = are_exclusive(events)
+    grids = {name: rule_grid(own, exclusive) for name, own in annotated.items()}
+    tried = len(THRESHOLDS) * len(SHARES)
+    numbers = np.zeros((3, len(folds), len(grids), tried))
+
+    def by_fold(chosen: Spans) -> Floats:
+        return np.bincount(fold[chosen.stretch], minlength=len(folds)).astype(float)
+
+    for number, (name, grid) in enumerate(grids.items()):
+        own = annotated[name]
+        numbers[2, :, number] = by_fold(own)[:, None]
+        for place, rule in enumerate(grid):
+            found = detect(frames, probabilities[:, number], rule)
+            _, partner = scores.match(own, found)
+            numbers[0, :, number, place] = by_fold(found.take(partner))
+            numbers[1, :, number, place] = by_fold(found)
+    return RuleCounts(grids, folds, numbers)
+
+
+def cross_fitted(
+    frames: Frames, probabilities: Numbers, counts: RuleCounts
+) -> dict[str, Spans]:
+    """Detections by rules of the other folds."""
+    fold = frames.stretches["fold"].to_numpy()
+    found = defaultdict[str, list[Spans]](list)
+    for tested in counts.folds.tolist():
+        rules = counts.chosen(without=tested)
+        for name, own in detect_all(frames, probabilities, rules).items():
+            found[name].append(own.take(fold[own.stretch] == tested))
+    return {name: scores.together(parts) for name, parts in found.items()}

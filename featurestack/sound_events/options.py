@@ -1,0 +1,72 @@
+"""`make events` and its options."""
+
+from dataclasses import MISSING
+from pathlib import Path
+
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.options import DataOptions, Options, option
+from featurestack.predict.options import PredictAddition
+
+
+class TableOptions(Options):
+    """Annotation tables and their recordings."""
+
+    tables: Path | None = option(
+        None,
+        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
+        " recordings; predict scores its detections against them; events without them"
+        " makes backgrounds, for BACKGROUND_AUDIO of train",
+    )
+    column: str = option(
+        "", "column of labels in the tables; by default one of the names in use"
+    )
+    label: str = option("", "label of events that have none")
+
+
+class EventsCommand(TableOptions, DataOptions):
+    """Options of `events`."""
+
+    audio: Path = option(MISSING, "recordings: a folder, or one file")
+    block: float | None = option(
+        None,
+        "seconds: each so long part of a recording is a group of its own, for a single"
+        " long recording; by default a recording is a group",
+        least=0.01,
+    )
+    empty: bool = option(
+        False, "use recordings without a table, as free of events; by default left out"
+    )
+    name: str = option("", "name of the dataset; by default that of AUDIO")
+
+
+class DetectionOptions(TableOptions, PredictAddition):
+    """Detections in recordings, and the tables that they are scored against."""
+
+    check: int = option(
+        0,
+        "detections to listen to, drawn by score: so many, as a table for yes and no"
+        " and short sounds",
+        least=0,
+    )
+    checked: Path | None = option(
+        None,
+        "the table of CHECK with answers, instead of AUDIO: precision by score, the"
+        " number of right detections, and the threshold that keeps PROMISE",
+    )
+    promise: float = option(
+        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
+    )
+
+    def answered(self) -> int | None:
+        if self.checked is None:
+            return None
+        from featurestack.sound_events.check import tell_checked
+
+        return tell_checked(self.checked, self.promise)
+
+    def refuse_clips(self) -> None:
+        if self.tables or self.check:
+            raise RequestError(
+                "TABLES and CHECK are about detections, which a run of events finds:"
+                f" train one on a dataset of {make_command('events')}"
+            )

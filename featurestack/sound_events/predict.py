@@ -1,0 +1,229 @@
+"""Detections in new recordings: `make predict` with a run of events, or
+`fs.detections(...)`.
+
+A recording is cut into pieces as the training recordings were, and the models of all
+folds answer each frame; the mean of their probabilities becomes detections by the rules
+of run.json. Memory does not grow with the number of recordings.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import progress, tell
+from featurestack.pipeline import audio
+from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
+from featurestack.predict.model import Model
+from featurestack.predict.options import PredictOptions
+from featurestack.sound_events import tables
+from featurestack.sound_events.annotations import Annotations, read_events
+from featurestack.sound_events.check import candidates, write_check
+from featurestack.sound_events.dataset import cut_blocks, cut_pieces, measure_recordings
+from featurestack.sound_events.frames import (
+    Frames,
+    Rule,
+    detect_all,
+    place,
+)
+from featurestack.sound_events.models import FrameModel
+from featurestack.sound_events.options import DetectionOptions
+from featurestack.sound_events.scored_frames import score_lines
+from featurestack.sound_events.scores import score_table, tally_all
+from featurestack.storage.own_files import OwnFiles
+
+BATCH = 16  # pieces
+SCORES = "scores.csv"
+RECORD = ".predict.json"  # the record of the files in OUT
+MOST_SHOWN = 20  # detections of a recording that are printed
+
+
+def predict_recordings(
+    options: PredictOptions, model: Model, files: Mapping[str, Path]
+) -> int:
+    """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
+    scores.csv there. Returns 1 if a recording could not be read.
+    """
+    _, problems = find_detections(options, model, files)
+    return int(bool(problems))
+
+
+def find_detections(
+    options: PredictOptions, model: Model, files: Mapping[str, Path]
+) -> tuple[pd.DataFrame, Mapping[str, str]]:
+    """The content of detections.csv, and failures; writes all tables."""
+    if options.hop:
+        raise RequestError(
+            "HOP is for models of clips, and this run answers each frame: leave it out"
+        )
+    asked = options.of(DetectionOptions)
+    rules = rules_of(model, options.threshold)
+    tell_model(model, files, options.data)
+    folder = options.out or options.reports / model.config.dataset
+    measured = measure_recordings(files, model.audio_channel)
+    seconds, problems, lost, *_ = measured
+    rates = {files[name]: rate for name, rate in measured.rates.items()}
+    tell_low_rates(rates, model.sample_rate)
+    if lost:
+        tell(measured.lost_in_words)
+    # a wrong table is refused before the work
+    annotations = None
+    if asked.tables and seconds:
+        annotations = read_events(asked.tables, measured.promised, asked, partial=True)
+    parts, to_check = [], []
+    for name, answers in frames_of(model, files, seconds, problems):
+        parts.append(answers[0].table(detect_all(*answers, rules)))
+        show_detections(name, parts[-1])
+        if asked.check:
+            to_check.append(candidates(*answers, rules))
+    tell_failures({files[name]: text for name, text in problems.items()}, len(files))
+    if not parts:
+        return pd.DataFrame(columns=[*tables.COLUMNS]), problems
+    detections = pd.concat(parts, ignore_index=True)
+    written = detections.round(tables.DIGITS)
+    highest = model.sample_rate / 2
+    contents = tables.detection_tables(written, files, seconds, highest)
+    remarks = {name: f"truncated, {own:.1f} s lost" for name, own in lost.items()}
+    counts = tables.count_detections(
+        detections, seconds, remarks | problems, model.classes
+    )
+    contents["counts.csv"] = tables.as_text(counts, ",")
+    if annotations:
+        scores = score(model, detections, seconds, annotations)
+        contents[SCORES] = scores.to_csv(lineterminator="\n")
+    names = write_detection_tables(folder, contents)
+    if annotations:
+        for line in score_lines(scores, "events"):
+            tell(line)
+    tell(
+        f"{', '.join(str(folder / name) for name in names)}:"
+        f" {counted(len(detections), 'detection')} in"
+        f" {counted(len(seconds), 'recording')}"
+    )
+    if asked.check:
+        every = pd.concat(to_check, ignore_index=True)
+        write_check(every, asked.check, files, seconds, model, folder)
+    return written, problems
+
+
+def frames_of(
+    model: Model,
+    files: Mapping[str, Path],
+    seconds: dict[str, float],
+    problems: dict[str, str],
+) -> Iterator[tuple[str, tuple[Frames, NDArray[np.float32]]]]:
+    """Name and frames' answers of each recording in `seconds`; one that cannot be read
+    moves to `problems`.
+    """
+    for name in [*seconds]:
+        try:
+            answers = predict_frames(model, name, files[name], seconds[name])
+        except audio.AudioError as error:
+            problems[name] = str(error)
+            del seconds[name]
+        else:
+            yield name, answers
+
+
+def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[str]:
+    """Write the tables of a call, name -> content, in the place of those of the last
+    one, whose scores stay if this one has none; returns their names without those in
+    RAVEN. A file of the user's stays and is named: the table has a number, one in RAVEN
+    is not written.
+    """
+    own = OwnFiles(folder, RECORD)
+    names = [name for name in contents if not name.startswith(tables.RAVEN)]
+    main = dict(zip(names, map(own.free_name, names)))
+    users = [name for name in (*main, SCORES) if not own.is_own(name)]
+    own.write({main.get(name, name): text for name, text in contents.items()})
+    if SCORES not in main and SCORES in own.hashes and SCORES not in users:
+        own.keep([SCORES])
+        tell(f"{folder / SCORES}: kept, it is of an earlier call with TABLES")
+    for name in dict.fromkeys([*users, *own.remove_others()]):
+        tell(f"{folder / name}: kept, it is not as predict wrote it")
+    return [*main.values()]
+
+
+def rules_of(model: Model, threshold: str) -> dict[str, Rule]:
+    """The rule of each class; THRESHOLD replaces thresholds."""
+    known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
+    rules = {}
+    for name in model.classes:
+        given = {"threshold": model.thresholds[name]} if threshold else {}
+        rules[name] = Rule(**{**known.get(name, {}), **given})
+    return rules
+
+
+def predict_frames(
+    model: Model, name: str, file: Path, seconds: float
+) -> tuple[Frames, NDArray[np.float32]]:
+    """The frames of one recording, and their probabilities (T, K), mean of folds."""
+    pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
+    axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
+    recording = audio.Recording(file, model.audio_channel)
+    (of_run,) = model.models
+
+    def features() -> Iterator[list[NDArray[np.floating]]]:
+        for start, end in zip(pieces["start"], pieces["end"]):
+            yield model.stored_values(recording.window((start, end), model.sample_rate))
+
+    answers = []
+    rest = iter(progress(features(), total=len(pieces), label=name, unit="pieces"))
+    while batch := list(itertools.islice(rest, BATCH)):
+        values = [np.stack(channel) for channel in zip(*batch, strict=True)]
+        each = []
+        with torch.inference_mode():
+            for fold, (network, _) in of_run.folds.items():
+                x = of_run.prepare(fold, values, np.ones(len(batch)))
+                own = cast(FrameModel, network)
+                logits = own(x.to(of_run.compute.device))
+                each.append(own.probabilities(logits).cpu().numpy())
+        answers.append(np.mean(each, axis=0, dtype=np.float32))
+    probabilities = np.concatenate(answers)
+    placed = place(
+        pieces.rename(columns={"file": "path"}).assign(fold=0),
+        axis[: probabilities.shape[1]],
+        model.classes,
+    )
+    return placed.frames, probabilities[placed.order][placed.own]
+
+
+def show_detections(name: str, detections: pd.DataFrame) -> None:
+    """Print the first detections of a recording."""
+    print(f"{name}: {counted(len(detections), 'detection')}")
+    for row in detections.head(MOST_SHOWN).itertuples(index=False):
+        print(f"{row.start:10.3f} {row.end:10.3f}  {row.label}  {row.score:.2f}")
+    if len(detections) > MOST_SHOWN:
+        print(f"{len(detections) - MOST_SHOWN:,} more in detections.csv")
+
+
+def score(
+    model: Model,
+    detections: pd.DataFrame,
+    seconds: Mapping[str, float],
+    annotations: Annotations,
+) -> pd.DataFrame:
+    """`score_table` of recordings with a table; names what is not scored."""
+    for note in annotations.notes:
+        tell(note)
+    for what, names in (
+        ("recordings without a table", {*seconds} - annotations.annotated),
+        ("labels of no class", {*annotations.events["label"]} - {*model.classes}),
+    ):
+        if names:
+            tell(f"{what}, not scored: {', '.join(sorted(names))}")
+    annotated = annotations.annotated & seconds.keys()
+    durations = {name: seconds[name] for name in sorted(annotated)}
+    stretches = pd.DataFrame({"file": [*durations], "end": [*durations.values()]})
+    stretches = stretches.assign(start=0.0, fold=0, frames=0)
+    recordings = Frames(stretches, np.empty(0), 0.0, tuple(model.classes))
+    events = recordings.spans(annotations.events)
+    found = recordings.spans(detections)
+    return score_table(tally_all(events, found, recordings.seconds))

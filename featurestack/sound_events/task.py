@@ -1,0 +1,207 @@
+"""The task EVENTS, and its models' entries. No torch.
+
+predictions.csv has a row for each piece of a recording, as for tags: the target is what
+occurs in it, a probability is the highest of its frames.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell, tell_once
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.table import by_label, refuse_class_names
+from featurestack.results.config import StoredChannel, digest
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_options import STRENGTH, Training
+from featurestack.sound_events import scored_frames
+from featurestack.sound_events.annotations import read_dataset_events
+from featurestack.sound_events.dataset import background_cache
+from featurestack.sound_events.frames import Rule
+from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames, read_tested
+from featurestack.sound_events.scores import ALL
+from featurestack.scores import tags
+from featurestack.scores.ranking_metric import RankingMetric, TestedRun
+from featurestack.scores.tasks.base import Stages
+from featurestack.scores.tasks.tags import Tags
+from featurestack.train.models import Model
+from featurestack.train.network_input import Shape, input_kind
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from featurestack.sound_events.training import FrameTrainer
+
+FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
+# names of MODEL that mean another one for this task
+MODELS = {Training.model: "frames", "linear": "linear_frames"}
+
+
+class FramesOfRecordings(Stages):
+    """The stages of events: the frames of recordings are trained on and answered."""
+
+    answers = "each frame"
+    rows = "pieces of recordings"
+    labels = "labels"
+    instead = (
+        "sweep compares its features, predict AUDIO= (fs.detections) finds events by it"
+    )
+
+    def model_name(self, name: str) -> str:
+        model, at, options = name.partition("@")
+        return MODELS.get(model, model) + at + options
+
+    def refuse(self, options: Any, channels: Sequence[StoredChannel]) -> None:
+        if options.balance == "loss":
+            raise RequestError(
+                "BALANCE=loss weighs clips by their class, and these are frames"
+            )
+        if options.augment not in ("auto", "none", ""):
+            raise RequestError(
+                f"AUGMENT={options.augment}: training by the frame draws parts of"
+                " recordings and changes them in no other way; leave it out"
+            )
+        frames = [channel.frames for channel in channels]
+        if max(frames) - min(frames) > 1:
+            shown = ", ".join(f"{own.stored} {own.frames}" for own in channels)
+            raise RequestError(
+                f"TASK=events: channels of one frame rate are expected; frames of a"
+                f" piece: {shown}; give features with one hop_length"
+            )
+
+    def targets(
+        self,
+        cache: Cache,
+        training: Training | None = None,
+        channels: Sequence[StoredChannel] = (),
+    ) -> dict[str, str]:
+        targets = {"events": digest(read_dataset_events(cache).to_csv())}
+        if training and training.background_audio:
+            other = background_cache(training.background_audio, cache, channels)
+            targets["background"] = digest(other.keys.tolist())
+        return targets
+
+    def trainer(self) -> "type[FrameTrainer]":
+        from featurestack.sound_events.training import FrameTrainer
+
+        return FrameTrainer
+
+    def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
+        """The rule of each class for new audio; prints scores by cross-fitted rules."""
+        scored = read_tested(run)
+        for line in scored_frames.tested_lines(scored):
+            tell(line)
+        return {
+            name: {k: v for k, v in vars(rule).items() if v != getattr(Rule, k)}
+            for name, rule in scored.rules.chosen().items()
+        }
+
+    def predict(self) -> Callable[..., int]:
+        from featurestack.sound_events.predict import predict_recordings
+
+        return predict_recordings
+
+    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
+        return read_tested(folder, folds)
+
+    def scores_of_fold(
+        self, folder: RunFolder, fold: int, split: str, selection: str
+    ) -> dict[str, float]:
+        return read_tested(folder, [fold]).epoch_scores()
+
+    def run_scores(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Scores by rules of the other folds; all together as in the section."""
+        each = pd.concat([seed.by_fold for seed in run.answers])
+        whole = scored_frames.mean_scores(run.answers).loc[ALL]
+        every = {"event_f1": whole["f1"], **whole[[*scored_frames.SCORE_COLUMNS]]}
+        return each.groupby("fold").mean(), every
+
+
+class Events(Tags):
+    """Events in recordings, whose pieces are clips with tags to all but frames."""
+
+    name = "events"
+    score = "event_f1"
+    history: Mapping[str, Callable[[Any], float]] = {"loss": tags.log_loss}
+    stages: Stages = FramesOfRecordings()
+
+    @property
+    def metric(self) -> RankingMetric:
+        return EVENT_F1
+
+    def refuse_clips(self, table: pd.DataFrame) -> None:
+        if not table["label"].any():
+            raise RequestError("no event is in a recording that has the features")
+        labels = by_label(table)
+        refuse_class_names(labels["label"])
+        groups = labels[labels["label"] != ""].groupby("label")["group"].nunique()
+        few = groups[groups < FEW_GROUPS]
+        if len(few):
+            named = ", ".join(f"{label} {count}" for label, count in few.items())
+            text = (
+                f"{len(few)} of {counted(len(groups), 'label')} are in fewer than"
+                f" {FEW_GROUPS} recordings, too few to train and test them:"
+                f" {shortened(named)}; add recordings, or remove their rows"
+            )
+            if groups.max() < 2:
+                raise RequestError(text)
+            tell_once(text)
+
+    def error_lines(self, run: RunFolder) -> list[str]:
+        """None: `finish` prints the scores of events, by the chosen rules."""
+        return []
+
+
+EVENTS = Events()
+
+
+# ---- models
+
+
+FRAMES_OF_TIME: Mapping[str, Any] = {  # traits of the input of both models
+    "takes": "features whose columns are frames of time",
+    "accepts": lambda channel: channel.timed and channel.frames > 1,
+    "width": lambda channel: channel.rows,
+    "grid": "frames",
+    "answers": FramesOfRecordings.answers,
+}
+
+
+@input_kind("steps", "balance", "background", **FRAMES_OF_TIME)
+def frames_in_steps(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
+    """The rows of each channel, one below the other."""
+    return values[:, :, None, : grid[1]]
+
+
+@input_kind(**FRAMES_OF_TIME)
+def frames_at_once(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
+    """The input of `frames_in_steps`, for a model that is solved without steps."""
+    return frames_in_steps(values, channel, grid)
+
+
+def linear_frames(
+    channels: int, classes: int, shape: Shape, *, C: float = STRENGTH
+) -> "nn.Module":
+    """Logistic regression on each frame and its context, solved exactly.
+
+    C: one over the strength of the L2 penalty, as of `linear`.
+    """
+    from featurestack.sound_events.models import LinearFrames
+
+    return LinearFrames(channels, classes, C)
+
+
+def frames(
+    channels: int, classes: int, shape: Shape, *, width: int = 48
+) -> "nn.Module":
+    """Four dilated convolutions over frames."""
+    from featurestack.sound_events.models import ConvolutionalFrames
+
+    return ConvolutionalFrames(channels, classes, width)
+
+
+FRAMES = Model("frames", "frames_in_steps", frames)
+LINEAR_FRAMES = Model("linear_frames", "frames_at_once", linear_frames)

@@ -1,0 +1,307 @@
+"""Training of models of frames: a step takes crops of pieces.
+
+`train BACKGROUND_AUDIO=folder` puts sounds of another place under the events. A model
+that was trained in one place meets other sounds in the next. Unannotated recordings of
+the new place are cut into pieces (`make events AUDIO=folder` without TABLES) and cached
+like others; training adds them to crops of the annotated recordings, in power, so that
+no audio is needed.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from featurestack.features_cache.cache import Cache
+from featurestack.results.config import StoredChannel
+from featurestack.sound_events.annotations import read_dataset_events
+from featurestack.sound_events.dataset import background_cache
+from featurestack.sound_events.frames import are_exclusive, place
+from featurestack.sound_events.models import FrameModel, LinearFrames, with_context
+from featurestack.sound_events.scored_frames import STORED, ScoredFrames, write_frames
+from featurestack.train import run_json
+from featurestack.train.compute import Compute
+from featurestack.train.fold_data import FoldData, chunked
+from featurestack.train.network_input import Statistics
+from featurestack.train.plan import Plan, Positions
+from featurestack.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from featurestack.train.trainer import Bar
+
+MOST_PIECES = 500  # evenly spread over all; they are kept in memory
+CLEAN = 0.5  # share of crops without background
+LOUDEST, QUIETEST = 0.0, 30.0  # dB from the background to the events of a crop
+SILENCE = 1e-10  # power below which librosa's decibels end
+CROP = 128  # frames
+CROPS = 16  # in a step
+LEAST_STEPS = 10  # in an epoch: a few recordings are seen several times
+# Frames that a linear model is fitted on: neighbours are alike, and time and memory
+# grow with their number.
+MOST_FITTED = 10_000
+# targets of crops (b, CROP, K), and whether each frame is used (b, CROP)
+FrameTargets = tuple[torch.Tensor, torch.Tensor]
+
+
+# ---- background
+
+
+class Background:
+    """Pieces of another place in power, and how they are added to crops."""
+
+    def __init__(self, folder: str, cache: Cache, channels: Sequence[StoredChannel]):
+        """The background in `folder`, for the annotated recordings in `cache`."""
+        other = background_cache(folder, cache, channels)
+        clips = np.arange(len(other.clips))
+        every = np.ceil(len(clips) / MOST_PIECES)
+        chosen = clips[:: int(every)]
+        values = other.batch([channel.channel for channel in channels], chosen)
+        frames = min(part.shape[2] for part in values)
+        parts = [part[:, :, :frames].astype(np.float32) for part in values]
+        self.rows = [part.shape[1] for part in parts]
+        decibels = torch.from_numpy(np.concatenate(parts, axis=1))
+        self.power = 10 ** (decibels / 10)  # (n, D, frames)
+
+    def add(
+        self,
+        x: torch.Tensor,
+        events: torch.Tensor,
+        statistics: Sequence[Statistics],
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """The crops x (b, D, 1, T) with backgrounds under some of them.
+
+        events  (b, T) bool: frames with an event, whose mean power the level refers to
+        """
+        device = x.device
+        mixed = torch.rand(len(x), generator=generator, device=device) >= CLEAN
+        places = torch.nonzero(mixed)[:, 0]
+        if not len(places):
+            return x
+        columns = [  # NORM=feature has one number for all rows
+            (np.broadcast_to(own.centre, rows), np.broadcast_to(own.scale, rows))
+            for own, rows in zip(statistics, self.rows)
+        ]
+        centre, scale = (  # (D, 1)
+            torch.from_numpy(np.concatenate(parts)[:, None]).to(device)
+            for parts in zip(*columns)
+        )
+        power = 10 ** ((x[places, :, 0] * scale + centre) / 10)
+        below = self.draw(len(places), power.shape[2], generator).to(device)
+        inside = events[places].float()
+        of_frame = power.sum(dim=1)
+        level = (of_frame * inside).sum(1) / inside.sum(1).clamp(min=1)
+        level = torch.where(inside.any(1), level, of_frame.amax(1))
+        ratio = torch.rand(len(places), generator=generator, device=device)
+        ratio = LOUDEST + (QUIETEST - LOUDEST) * ratio
+        gain = level / below.sum(1).mean(1).clamp(min=SILENCE) / 10 ** (ratio / 10)
+        together = power + gain[:, None, None] * below
+        decibels = 10 * torch.log10(together.clamp(min=SILENCE))
+        x = x.clone()
+        x[places, :, 0] = (decibels - centre) / scale
+        return x
+
+    def draw(
+        self, number: int, frames: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """(number, D, frames) of pieces; a piece that is too short is repeated."""
+        pieces, _, length = self.power.shape
+        chance = torch.rand(2, number, generator=generator, device=generator.device)
+        piece, begin = chance.cpu()
+        piece = (piece * pieces).long()
+        begin = (begin * max(1, length - frames + 1)).long()
+        within = (begin[:, None] + torch.arange(frames)) % length
+        return self.power[piece[:, None], :, within].transpose(1, 2)
+
+
+# ---- training
+
+
+class Targets:
+    """The frames of a dataset's pieces, and what occurs in them.
+
+    own   (N, T) bool: frames that are trained on and tested; the others lie in another
+          piece too, or in no recording
+    each  (N, T, K) bool
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        axis = plan.cache[plan.channels[0].stored].frame_axis
+        self.offsets = axis[: plan.input.grid[1]]
+        self.by_piece = max(1, len(self.offsets) // CROP)  # crops
+        self.clips = plan.cache.clips
+        self.names = tuple(plan.names)
+        self.events = read_dataset_events(plan.cache)
+        self.exclusive = are_exclusive(self.events)
+        placed = place(plan.table, self.offsets, self.names)
+        rows = plan.table.index.to_numpy()[placed.order]
+        self.own = np.zeros((len(self.clips), len(self.offsets)), bool)
+        self.each = np.zeros((*self.own.shape, len(self.names)), bool)
+        piece, frame = np.nonzero(placed.own)
+        places = rows[piece], frame
+        self.each[places] = placed.frames.targets(self.events)
+        self.own[places] = True
+
+    def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
+        """The frames of these pieces as a run stores them; answers (n, T, K)."""
+        placed = place(self.clips.iloc[clips], self.offsets, self.names)
+        stored = answers[placed.order][placed.own].astype(STORED)
+        probabilities = stored.astype(np.float32)
+        return ScoredFrames(placed.frames, probabilities, self.events)
+
+
+class FrameTrainer(Trainer):
+    """Training of a network of frames; `LinearFrames` is solved in one epoch."""
+
+    network: FrameModel
+
+    def __init__(
+        self,
+        data: FoldData,
+        network: nn.Module,
+        compute: Compute,
+    ) -> None:
+        super().__init__(data, network, compute)
+        self.targets = Targets(data.plan)
+        self.network.exclusive.fill_(self.targets.exclusive)
+        plan, place = data.plan, data.plan.training.background_audio
+        self.background: Background | None = None
+        if place:
+            self.background = Background(place, plan.cache, plan.channels)
+        self.answered: tuple[Any, ...] = (None,)
+
+    @classmethod
+    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
+        """Plain fp32: the network is too small to gain by other ways."""
+        given = data.plan.training.threads
+        threads = 1 if given == "auto" else int(given)
+        compute = Compute(device, threads=threads)
+        run_json.record(data.plan, network, compute)
+        compute.prepare()
+        compute.place(network)
+        return compute
+
+    def train_epoch(self, bar: "Bar") -> dict[str, float]:
+        if isinstance(self.network, LinearFrames):
+            return self.solve(bar)
+        return super().train_epoch(bar)
+
+    def steps(self, batches: Sequence[Positions]) -> int:
+        return self.passes(batches) * sum(map(self.crops_of, batches))
+
+    def passes(self, batches: Sequence[Positions]) -> int:
+        """The passes of an epoch through its batches."""
+        return math.ceil(LEAST_STEPS / sum(map(self.crops_of, batches)))
+
+    def crops_of(self, batch: Positions) -> int:
+        """The number of steps that a batch of pieces gives."""
+        return math.ceil(len(batch) * self.targets.by_piece / CROPS)
+
+    def examples(
+        self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
+    ) -> Iterator[tuple[torch.Tensor, Any]]:
+        for _ in range(self.passes(batches)):
+            for batch, (x, _) in zip(batches, self.data.batches(batches)):
+                for crop, targets in self.crops(batch, x, generator):
+                    if self.background:
+                        events = targets[0].any(dim=2)
+                        crop = self.background.add(
+                            crop, events, self.data.statistics, generator
+                        )
+                    yield crop, targets
+        bar.update(sum(map(len, batches)))
+
+    def crops(
+        self, batch: Positions, x: torch.Tensor, generator: torch.Generator
+    ) -> Iterator[tuple[torch.Tensor, FrameTargets]]:
+        """The crops (b, D, 1, CROP) of a batch with a used frame, in random order."""
+        frames = x.shape[3]
+        length = min(CROP, frames)
+        number = len(batch) * self.targets.by_piece
+        device = x.device
+        order = torch.randperm(number, generator=generator, device=device) % len(batch)
+        begin = torch.randint(
+            0, frames - length + 1, (number,), generator=generator, device=device
+        )
+        targets = torch.from_numpy(self.targets.each[batch]).to(device)
+        used = torch.from_numpy(self.targets.own[batch]).to(device)
+        within = torch.arange(length, device=device)
+        for piece, first in zip(order.split(CROPS), begin.split(CROPS)):
+            place = first[:, None] + within  # (b, CROP)
+            rows = piece[:, None]
+            if not used[rows, place].any():
+                continue
+            # advanced indices of both ends give (b, CROP, D, 1)
+            crop = x[rows, :, :, place].permute(0, 2, 3, 1)
+            yield crop, (targets[rows, place].float(), used[rows, place])
+
+    def loss(self, logits: torch.Tensor, targets: FrameTargets) -> torch.Tensor:
+        return self.network.loss(logits, *targets, self.training.smoothing)
+
+    def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
+        return logits.new_empty(0)
+
+    def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
+        """None: an epoch draws parts of recordings."""
+        return {}
+
+    def solve(self, bar: "Bar") -> dict[str, float]:
+        """The exact solution, from frames spread evenly over the training pieces."""
+        start = time.perf_counter()
+        train = self.data.train
+        every = max(1, math.ceil(self.targets.own[train].sum() / MOST_FITTED))
+        rows, targets = [], []
+        chunks = chunked(train)
+        seen = 0
+        for batch, x in zip(chunks, self.data.source.batches(chunks)):
+            own = self.targets.own[batch]
+            place = np.flatnonzero(own)
+            chosen = place[(seen + np.arange(len(place))) % every == 0]
+            seen += len(place)
+            frames = with_context(x.squeeze(2).cpu()).flatten(0, 1)
+            rows.append(frames[torch.from_numpy(chosen)].numpy())
+            targets.append(self.targets.each[batch].reshape(own.size, -1)[chosen])
+        assert isinstance(self.network, LinearFrames)
+        self.network.fit(np.concatenate(rows), np.concatenate(targets))
+        self.refuse_broken_weights()
+        bar.update(len(train))
+        return {"epoch": 1, "seconds": time.perf_counter() - start}
+
+    def frame_answers(self, clips: Positions) -> NDArray[np.float32]:
+        """(n, T, K) probabilities of frames, kept for `write_answers`."""
+        network = self.network.eval()
+        answers = np.zeros((len(clips), *self.targets.each.shape[1:]), np.float32)
+        chunks = chunked(np.arange(len(clips)))
+        with torch.inference_mode(), self.compute.exact():
+            batches = self.data.source.batches([clips[chunk] for chunk in chunks])
+            for chunk, x in zip(chunks, batches):
+                answers[chunk] = network.probabilities(network(x)).cpu().numpy()
+        answers[~self.targets.own[clips]] = 0
+        self.answered = clips, answers
+        return answers
+
+    def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
+        """(N, K) the highest probability of each piece's frames."""
+        return self.frame_answers(clips).max(axis=1)
+
+    # ---- what a run keeps
+
+    def score(self, side: str, exact: bool = False) -> dict[str, float]:
+        clips = getattr(self.data, side)
+        scores = self.targets.scored(clips, self.frame_answers(clips)).epoch_scores()
+        return {f"{side}_{name}": value for name, value in scores.items()}
+
+    def write_answers(self, folder: Path) -> None:
+        """Write the frames of the test pieces, without them of the validation's."""
+        clips = self.data.test if len(self.data.test) else self.data.val
+        if not len(clips):
+            return
+        if self.answered[0] is not clips:
+            self.frame_answers(clips)
+        write_frames(folder, self.targets.scored(*self.answered))

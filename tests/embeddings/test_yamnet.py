@@ -1,0 +1,157 @@
+"""YAMNet as TensorFlow Lite: its values are the interpreter's, and its layers are found
+by their shape. The network is ../shared/yamnet's; without it these tests are skipped.
+"""
+
+import hashlib
+import http.server
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurestack.embeddings import networks
+from featurestack.embeddings.networks import KNOWN, find_network
+from tests.golden.commands import ROOT
+from tests.pipeline.test_features import compute, variant
+from tests.processes import serving
+from tests.refusal import refused
+
+pytest.importorskip("ai_edge_litert")
+NETWORK = ROOT.parent / "shared" / "yamnet" / "yamnet.tflite"
+pytestmark = pytest.mark.skipif(
+    not NETWORK.is_file(), reason="../shared/yamnet is absent"
+)
+RATE = 16_000
+WINDOW, HOP = 15_600, 7_680
+LAYERS = "embedding@model=yamnet"
+NAME = f"{LAYERS},layers=last"
+# tensor -> its channels, the outputs of the thirteen pointwise convolutions
+CHANNELS = dict(
+    zip(range(96, 121, 2), [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024])
+)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def installed(here):
+    networks.FOLDER.mkdir()
+    shutil.copy(NETWORK, networks.FOLDER)
+    return here
+
+
+def clip(seed, seconds=3.0):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+    return y * np.float32(1 + seed)
+
+
+def by_hand(y, number=121):  # the values before the classifier, by its README
+    """(n, channels) of a tensor over windows of 0.975 s every 0.48 s, by the
+    interpreter alone.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(
+        str(NETWORK), num_threads=1, experimental_preserve_all_tensors=True
+    )
+    interpreter.allocate_tensors()
+    vectors = []
+    last = max(0, len(y) - WINDOW)
+    for start in (*range(0, last, HOP), last):
+        window = np.zeros((1, WINDOW), np.float32)
+        part = y[start : start + WINDOW]
+        window[0, : len(part)] = part
+        interpreter.set_tensor(0, window)
+        interpreter.invoke()
+        values = interpreter.get_tensor(number)
+        vectors.append(values.reshape(-1, values.shape[-1]))
+    return np.concatenate(vectors)
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
+@pytest.mark.parametrize("seconds", [0.3, 0.975, 1.0, 3.0, 5.0])
+def test_its_values_are_the_interpreters(installed, seconds):
+    y = clip(1, seconds)
+    values = compute(NAME, y, RATE)
+    assert values.shape == (1024, 1)
+    np.testing.assert_allclose(values[:, 0], by_hand(y).mean(axis=0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
+def test_thirteen_layers_are_pooled_over_map_and_windows(installed):
+    y = clip(1)
+    values = compute(LAYERS, np.pad(y, (0, RATE)), RATE)[:, 0]  # zeros do not enter
+    layer_of = variant(LAYERS).row_axis(RATE)
+    for layer, (number, channels) in enumerate(CHANNELS.items(), 1):
+        own = by_hand(y, number).astype(float)
+        expected = np.concatenate([own.mean(0), own.max(0), own.std(0)])
+        assert len(expected) == 3 * channels
+        np.testing.assert_allclose(values[layer_of == layer], expected, atol=1e-6)
+
+
+def test_a_clips_values_depend_on_no_clip_before(installed):
+    clips = [clip(seed) for seed in range(4)]
+    forward = [compute(NAME, y, RATE) for y in clips]
+    backward = [compute(NAME, y, RATE) for y in reversed(clips)]
+    np.testing.assert_array_equal(forward, backward[::-1])
+
+
+@pytest.fixture
+def address(here):
+    """A server that gives yamnet.tflite, and under other names something else."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            content = NETWORK.read_bytes() if "yamnet" in self.path else b"no network"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with serving(Handler) as place:
+        yield place
+
+
+def test_the_feature_fetches_its_file(address, monkeypatch, capsys):
+    digest = hashlib.sha256(NETWORK.read_bytes()).hexdigest()
+    known = replace(KNOWN["yamnet"], url=f"{address}/yamnet.tflite", sha256=digest)
+    monkeypatch.setitem(KNOWN, "yamnet", known)
+    with refused("network NETWORK=yamnet fetches"):
+        find_network("yamnet")
+    assert len(variant(NAME).recorded["file"]) == 32
+    file = networks.FOLDER / "yamnet.tflite"
+    assert file.read_bytes() == NETWORK.read_bytes()
+    assert "Apache-2.0" in capsys.readouterr().err
+
+
+def test_a_file_of_another_checksum_is_not_used(address, monkeypatch):
+    known = replace(KNOWN["yamnet"], url=f"{address}/other")
+    monkeypatch.setitem(KNOWN, "yamnet", known)
+    digest = hashlib.sha256(b"no network").hexdigest()
+    with refused(f"is not used: its SHA-256 is {digest}, expected 10c95ea3"):
+        find_network("yamnet", fetch=True)
+    assert not list(networks.FOLDER.glob("*yamnet*"))
+
+
+@pytest.mark.parametrize("size", [100_000, 0])
+def test_a_file_that_is_cut_off_is_a_sentence(installed, size):
+    content = NETWORK.read_bytes()
+    (networks.FOLDER / "mine.tflite").write_bytes(content[:size])
+    (networks.FOLDER / "mine.json").write_text(json.dumps({"sample_rate": RATE}))
+    with refused(r"models/mine\.tflite"):
+        compute("embedding@model=mine", clip(1), RATE)
+
+
+def test_opening_it_writes_nothing_on_standard_error(installed, capfd):
+    compute(NAME, clip(1), RATE)
+    assert not capfd.readouterr().err

@@ -1,0 +1,97 @@
+"""onnxruntime predicts from an exported file what the run predicted, for every kind of
+model.
+"""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from featurestack.commandline.words import function_of, named
+from featurestack.features_cache.cache import Cache
+from featurestack.predict.bundle import RunModel, bundle_of_run
+from featurestack.onnx.options import ExportOptions
+from featurestack.train import network_input
+from tests.refusal import refused
+from tests.train.little import execute
+from tests.train.sounds import train_run
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+onnx_export = pytest.importorskip("featurestack.onnx.export")
+
+# model -> its features, further options
+TRAINED = {
+    "cnn4": ("mel:1-14+mel:1-14", {"norm": "feature"}),
+    "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
+    "linear": ("mel+chroma", {}),
+}
+
+
+def exported(run, out):
+    """A session of onnxruntime; the export has compared it with the run."""
+    assert onnx_export.export_run(ExportOptions(run=str(run.path), out=out)) == 0
+    return onnx_export.open_session(out.read_bytes())
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_onnxruntime_predicts_what_the_run_did(
+    model, cache_folder, options, tmp_path, capsys
+):
+    features, more = TRAINED[model]
+    wanted = {"model": model, "features": features, "folds": (1, 2), "epochs": 1}
+    folder = execute(options, **wanted, **more)
+    file = tmp_path / "model.onnx"
+    session = exported(folder, file)
+    said = capsys.readouterr().out
+    assert "2 of 3 folds" in said and "differ from the networks' by" in said
+    proto = onnx.load(str(file))
+    onnx.checker.check_model(proto)
+    described = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
+    assert (described["classes"], described["folds"]) == (folder.classes, [1, 2])
+    names = [entry.name for entry in session.get_inputs()]
+    # names of inputs differ
+    assert [name.removesuffix("_2") for name in names] == features.split("+")
+    values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
+    fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
+    model = RunModel(bundle_of_run(folder))
+    expected = model.joined(model.by_fold(values, np.ones(5)))
+    assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "model", ["linear", pytest.param("texturenet", marks=pytest.mark.slow)]
+)
+def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path):
+    """The export compares clips of two lengths; the columns of `modulation` are not
+    frames of time.
+    """
+    folder = short.path.parents[2]
+    wanted = {"features": "mel+modulation", "padding": "drop", "augment": "auto"}
+    run = train_run(folder, model=model, epochs=1, **wanted)
+    session = exported(run, tmp_path / "model.onnx")
+    mel, modulation = (entry.shape[2] for entry in session.get_inputs())
+    assert mel == "mel_frames" and isinstance(modulation, int)
+
+
+def test_a_file_that_differs_from_the_networks_is_not_written(
+    sounding, tmp_path, monkeypatch
+):
+    options = ExportOptions(run=str(sounding.path), out=tmp_path / "model.onnx")
+    monkeypatch.setattr(
+        network_input, "resizing", lambda length, wanted: torch.ones(length, wanted)
+    )
+    with refused("is not written: its probabilities differ"):
+        onnx_export.export_run(options)
+    assert not options.out.exists()
+
+
+def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
+    command = named("export")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name in [name for name in sys.modules if ".rooms.onnx." in name]:
+        monkeypatch.delitem(sys.modules, name)
+    with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
+        function_of(command)

@@ -1,0 +1,191 @@
+"""Annotation tables as Raven, Audacity and others write them give the same events; a
+wrong line is named.
+"""
+
+import pytest
+
+from featurestack.sound_events.annotations import read_events
+from featurestack.sound_events.options import TableOptions
+from tests.refusal import refused
+
+RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
+DOGS = [("dawn.flac", 1.0, 2.5, "dog")]
+RAVEN = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
+    " (Hz)"
+)
+SEQUENCE = (
+    "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
+)
+
+
+def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
+    (folder / "tables").mkdir(exist_ok=True)
+    (folder / "tables" / "empty.txt").touch()  # a second table, so that names count
+    (folder / "tables" / name).write_bytes(text.encode(encoding))
+    read = read_events(folder / "tables", RECORDINGS, TableOptions(**options))
+    return spans(read)
+
+
+def spans(read):
+    """file, start, end, label of each event."""
+    return list(read.events.itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (
+            f"{RAVEN}\tTags\n1\tWaveform 1\t1\t1.0\t2.5\t0\t9\tdog\n1\tSpectrogram"
+            " 1\t1\t1.0\t2.5\t0\t9\tdog\n"
+        ),
+        f"{RAVEN}\tAnnotation\t\r\n1\tSpectrogram 1\t1\t1.0\t2.5\t0\t9\tdog\t\r\n",
+        "1.000000\t2.500000\tdog\n",
+        "1,000000\t2,500000\tdog\n\\\t500,0\t-1,0\n\\\t1\t2\n",
+        "1.0\t2.5\tdog\t0.93\n\n",
+        "1.0 \t 2.5\t dog \n",
+        "onset,offset,event_label\n1.0,2.5,dog\n",
+        "label,onset_s,offset_s,notated_path\ndog,1.0,2.5,old/dawn.wav\n",
+        "file\tstart_seconds\tend_seconds\tlabel\n\ndawn\t1.0\t2.5\tdog\n",
+        (
+            "Start (s);End (s);Scientific name;Common"
+            ' name;File\n1,0;2,5;"Canis";"dog";C:\\sounds\\dawn.flac\n'
+        ),
+        "IN FILE,OFFSET,DURATION,MANUAL ID\ndawn.flac,1.0,1.5,dog\n",
+        "Start (ms),End (ms),label\n1000,2500,dog\n",
+        "Start [sec],Duration (ms),label\n1.0,1500,dog\n",
+        "filename\tonset\toffset\tevent_label\nsite/dusk.wav\t\t\t\ndawn.flac\t1.0\t2.5\tdog\n",
+    ],
+)
+def test_every_format_gives_the_same_event(tmp_path, text):
+    assert events(tmp_path, text) == DOGS
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_labels_are_read_in_the_usual_encodings(tmp_path, encoding):
+    assert events(tmp_path, "1\t2\tgrünling\n", encoding=encoding) == [
+        ("dawn.flac", 1, 2, "grünling")
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "cp1251"])
+def test_a_table_whose_letters_would_become_others_is_refused(tmp_path, encoding):
+    with refused("is not UTF-8 text: save it as UTF-8"):
+        events(tmp_path, "1\t2\tкукушка\n", encoding=encoding)
+
+
+def test_a_table_of_several_files_counts_from_the_beginning_of_each(tmp_path):
+    rows = "1\t103.0\t104.5\tdusk.wav\t3.0\towl\n2\t91.0\t92.0\tdawn.flac\t1.0\tdog\n"
+    assert events(tmp_path, SEQUENCE + rows, "all.txt") == [
+        ("dawn.flac", 1, 2, "dog"),
+        ("site/dusk.wav", 3, 4.5, "owl"),
+    ]
+
+
+def test_points_empty_labels_and_what_lasts_too_long(tmp_path):
+    text = "1.5\tdog\n2.5\t\n3\t3.5\n9\t12\tdog\n"
+    assert events(tmp_path, text, label="some") == [
+        ("dawn.flac", 1.5, 1.5, "dog"),
+        ("dawn.flac", 2.5, 2.5, "some"),
+        ("dawn.flac", 3, 3.5, "some"),
+        ("dawn.flac", 9, 10, "dog"),
+    ]
+
+
+def test_the_column_of_labels_is_known_or_named(tmp_path):
+    text = "start,end,selec,caller\n1,2,7,dog\n"
+    assert events(tmp_path, text, column="caller") == events(
+        tmp_path, text, label="dog"
+    )
+    with refused(
+        r"dawn\.txt, line 1: no column .*COLUMN= names one of start, end, selec, caller"
+    ):
+        events(tmp_path, text)
+    with refused(r"COLUMN=caler: .*did you mean 'caller'"):
+        events(tmp_path, text, column="caler")
+
+
+def test_what_is_remarked_stands_in_the_notes(tmp_path):
+    for name, text in {
+        "dawn.Table.1.selections.txt": RAVEN,
+        "noon.txt": "1\t2\tdog\n",
+        "README.txt": "Hello",
+    }.items():
+        (tmp_path / name).write_text(text)
+    read = read_events(tmp_path, RECORDINGS)
+    assert read.annotated == {"dawn.flac"} and not len(read.events)
+    assert read.notes == (
+        "tables that fit no recording: 2, the first README.txt",
+        "tables without an event: 1, the first dawn.Table.1.selections.txt",
+    )
+    alone = tmp_path / "noon.txt"  # the only table is about the only recording
+    assert read_events(alone, {"dawn.flac": 10.0}).events["file"].tolist() == [
+        "dawn.flac"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "1\t2\tdog\n3\t2\tdog\n",
+            r"line 2: the event lasts from 3 to 2 s; .*10 s of dawn\.flac",
+        ),
+        ("11\t12\tdog\n", "line 1: the event lasts from 11 to 12 s"),
+        ("1\t2\tdog\n1:30\t2\tdog\n", "line 2: the start is '1:30'; expected seconds"),
+        ("1\t2\n", "line 1: the event has no label"),
+        (
+            "Start (frames),End (frames),label\n1,2,dog\n",
+            r"line 1: the unit of 'Start \(frames\)' is not known; expected s, ms",
+        ),
+        *(
+            (f"{start},end,label\n1,2,dog\n", "line 1: the unit of '")
+            for start in ("Start (µs)", "start_us", "Start (m:s)")
+        ),
+        ("Hello\n", r"line 1: 'Hello' is no header of a known table"),
+        (
+            "file,start,end,label\ndawn.flac,1,2,a\n\ndawm.flac,1,2,a\n",
+            r"line 4: .*dawm\.flac .*mean dawn\.flac",
+        ),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, text, words):
+    with refused(rf"dawn\.txt, {words}"):
+        events(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text", ['start_ms,end_ms,label\n"1,000","2,500.0",dog\n', "1,000\t1,002\tdog\n"]
+)
+def test_commas_that_may_separate_thousands_are_refused(tmp_path, text):
+    with refused(r"dawn\.txt: the comma of '1,000' may separate thousands"):
+        events(tmp_path, text)
+
+
+def test_recordings_of_one_name_are_told_apart_by_folder_or_refused(tmp_path):
+    twins = {"a/x.wav": 5.0, "b/x.wav": 5.0}
+    table = tmp_path / "t.csv"
+    table.write_text("file,start,end,label\nold/b/x.wav,1,2,dog\n")
+    assert read_events(table, twins).events["file"].tolist() == ["b/x.wav"]
+    table.write_text("file,start,end,label\nx.wav,1,2,dog\n")
+    with refused(r"line 2: x\.wav may be a/x\.wav or b/x\.wav"):
+        read_events(table, twins)
+
+
+def test_a_cell_with_several_labels_is_an_event_of_each(tmp_path):
+    read = events(tmp_path, "1\t2\tdog; cat\n")
+    assert read == [("dawn.flac", 1, 2, "cat"), ("dawn.flac", 1, 2, "dog")]
+
+
+SEASON = (
+    "file,start,end,label\ndawn.flac,1,2.5,dog\nnoon.wav,1,2,owl\nnoon.wav,3,4,owl\n"
+)
+
+
+def test_recordings_of_a_table_that_are_missing_are_left_out_and_counted(tmp_path):
+    (tmp_path / "season.csv").write_text(SEASON)
+    read = read_events(tmp_path / "season.csv", RECORDINGS, partial=True)
+    assert spans(read) == DOGS
+    assert read.notes == (
+        "recordings that are not in AUDIO=, left out: 1, the first noon.wav",
+    )

@@ -1,0 +1,112 @@
+"""The command `events`: recordings in pieces, and the events beside them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.options import SourceOptions
+from featurestack.sound_events.dataset import (
+    cut_blocks,
+    cut_pieces,
+    label_pieces,
+    make_events,
+    piece_length,
+)
+from featurestack.sound_events.options import EventsCommand
+from featurestack.sound_events.tests.field import write_recordings
+from tests.refusal import refused
+
+
+def test_pieces_cover_a_recording_and_overlap():
+    stretches = cut_blocks({"a.wav": 23.7}, None)
+    pieces = cut_pieces(stretches, 10.0)
+    assert pieces["start"].iloc[0] == 0 and pieces["end"].iloc[-1] == 23.7
+    assert (pieces["end"] - pieces["start"]).tolist() == pytest.approx([10] * 3)
+    overlaps = pieces["end"].to_numpy()[:-1] - pieces["start"].to_numpy()[1:]
+    assert (overlaps >= 1 - 1e-6).all()
+
+
+def test_one_truncated_recording_does_not_choose_the_length_of_all_pieces():
+    assert piece_length(np.array([60.0] * 6 + [0.001])) == 10
+    assert piece_length(np.full(60, 4.0)) <= 4
+
+
+def test_no_piece_lies_in_two_blocks():
+    stretches = cut_blocks({"a.wav": 250.0}, 120)
+    assert stretches["group"].tolist() == ["a@0", "a@120"]
+    assert stretches["end"].tolist() == [120, 250]
+    pieces = cut_pieces(stretches, 10.0)
+    assert not ((pieces["start"] < 120) & (pieces["end"] > 120)).any()
+
+
+def test_a_piece_has_the_labels_that_occur_in_it():
+    pieces = pd.DataFrame(
+        {"file": "a.wav", "start": [0.0, 9, 18], "end": [10.0, 19, 28]}
+    )
+    events = pd.DataFrame(
+        [("a.wav", 9.5, 9.6, "b"), ("a.wav", 0, 28, "a"), ("a.wav", 20, 20, "p")],
+        columns=["file", "start", "end", "label"],
+    )
+    assert label_pieces(pieces, events).tolist() == ["a;b", "a;b", "a;p"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("recordings")
+    write_recordings(place)
+    return place
+
+
+def options(folder, **given):
+    asked = {
+        "audio": folder / "audio",
+        "tables": folder / "events.csv",
+        "data": folder / "data",
+    }
+    return EventsCommand(**asked | given)
+
+
+def test_another_dataset_is_not_replaced(folder, capsys):
+    assert make_events(options(folder, name="kept")) == 0
+    assert make_events(options(folder, name="kept")) == 0  # the same
+    assert "labels exclude each other" in capsys.readouterr().out
+    with refused("is there with other content"):
+        make_events(options(folder, name="kept", block=6.0))
+
+
+def cut_short(folder, part):
+    """A WAV of 12 s whose file ends early."""
+    table = write_recordings(folder, recordings=2)
+    file = folder / "audio" / "r0.wav"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * part)])
+    return table[table["file"] == "r0.wav"]
+
+
+def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
+    lost = (cut_short(tmp_path, 0.5)["start"] >= 6).sum()
+    assert make_events(options(tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert f"1 truncated recording, 6.0 s lost, with {lost} events" in out
+    table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
+    own = table[table["file"].str.endswith("r0.wav")]
+    assert own["end"].max() <= 6.0
+
+
+def test_channels_that_are_averaged_are_told(tmp_path, capsys):
+    write_recordings(tmp_path, recordings=2)
+    y, rate = soundfile.read(tmp_path / "audio" / "r1.wav")
+    both = np.stack([y, y], axis=1)
+    soundfile.write(tmp_path / "audio" / "r1.wav", both, rate)
+    make_events(options(tmp_path))
+    told = capsys.readouterr().err
+    assert "1 recording of several channels, first r1.wav" in told
+
+
+def test_a_folder_of_recordings_and_their_tables_is_told_what_makes_a_dataset(tmp_path):
+    for name in ("a.wav", "a.Table.1.selections.txt"):
+        (tmp_path / name).write_text("x\n")
+    with refused("a table of events .* events AUDIO="):
+        load(SourceOptions(dataset=str(tmp_path)))

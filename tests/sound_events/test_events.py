@@ -1,0 +1,225 @@
+"""From recordings and their tables to trained models and detections."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+import featurestack as fs
+from featurestack.interface import from_values
+from featurestack.predict.command import predict_audio
+from featurestack.predict.make_bundle import refit
+from featurestack.predict.options import PredictOptions, VerifyOptions
+from featurestack.predict.verify import verify_run
+from featurestack.sound_events.scored_frames import read_tested
+from featurestack.sound_events.scores import ALL
+from featurestack.sound_events.tests.field import (
+    MEL,
+    RECORDINGS,
+    SECONDS,
+    make_dataset,
+    train,
+    write_recordings,
+)
+from tests.refusal import refused
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("field")
+    write_recordings(place)
+    make_dataset(place, features=f"{MEL} modulation chroma")
+    return place
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    return train(folder)
+
+
+def f1(run):
+    return read_tested(run).scores().loc[ALL, "f1"]
+
+
+def test_a_run_of_events_finds_them(trained):
+    assert trained.training.task == "events"
+    assert trained.training.model == "frames"
+    row = read_tested(trained).scores().loc[ALL]
+    assert row["f1"] > 0.9
+    assert row["onset_ms"] < 32
+
+
+def test_linear_means_the_linear_model_of_frames(folder):
+    run = train(folder, model="linear", folds=(1, 2))
+    assert run.training.model == "linear_frames" and run.training.exact
+    assert f1(run) > 0.9
+
+
+def test_every_frame_of_every_recording_is_tested_once(trained):
+    frames = read_tested(trained).frames
+    assert len({*frames.stretches["file"]}) == len(frames.stretches) == RECORDINGS
+    for stretch in range(len(frames.stretches)):
+        times = frames.times[frames.stretch == stretch]
+        steps = np.diff(times)
+        assert (steps > 0.4 * frames.hop).all() and (steps < 1.6 * frames.hop).all()
+        assert times[0] < frames.hop and times[-1] > SECONDS - 2 * frames.hop
+
+
+def test_the_same_seed_gives_the_same_frames(folder, trained):
+    again = train(folder, tag="again", folds=(1,))
+    first, second = (
+        np.load(run.fold(1) / "frames.npz")["probabilities"] for run in (trained, again)
+    )
+    assert np.array_equal(first, second)
+
+
+def test_overlapping_labels_are_found_side_by_side(tmp_path):
+    write_recordings(tmp_path, overlapping=True)
+    make_dataset(tmp_path)
+    assert f1(train(tmp_path, model="linear", folds=(1, 2))) > 0.85
+
+
+def test_channels_of_other_frames_are_refused(folder):
+    with refused("one frame rate"):
+        train(folder, features=f"{MEL}+chroma")
+    with refused("takes features whose columns are frames of time"):
+        train(folder, features="modulation")
+
+
+def test_models_of_clips_and_of_frames_do_not_mix(folder):
+    with refused("answers each clip"):
+        train(folder, model="texturenet")
+    with refused("answers each frame"):
+        train(folder, model="frames", task="tags")
+
+
+def test_a_damaged_table_of_events_is_named(folder, tmp_path):
+    file = folder / "data" / "field" / "events.csv"
+    text = file.read_text()
+    try:
+        file.write_text(text.replace(".wav,", ".wav,x", 1))
+        with refused("cannot be read .*make events"):
+            train(folder, seed=5)
+    finally:
+        file.write_text(text)
+
+
+def predict(trained, folder, **given):
+    options = {
+        "run": str(trained.path),
+        "runs": trained.path.parents[1],
+        "reports": folder / "reports",
+        "data": folder / "data",
+        "device": "cpu",
+    }
+    return predict_audio(from_values(PredictOptions, options | given))
+
+
+def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_path):
+    (tmp_path / "in").mkdir()
+    os.link(folder / "audio" / "r0.wav", tmp_path / "in" / "-12dB_20260514_053000.wav")
+    (tmp_path / "in" / "bad.wav").write_bytes(b"nothing")
+    table = pd.read_csv(folder / "events.csv")
+    own = table[table["file"] == "r0.wav"]
+    own.assign(file="-12dB_20260514_053000.wav").to_csv(tmp_path / "t.csv", index=False)
+    given = {"audio": tmp_path / "in", "tables": tmp_path / "t.csv"}
+    assert predict(trained, tmp_path, out=tmp_path / "out", **given) == 1
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv", index_col="label")
+    assert scores.loc[ALL, "f1"] > 0.9
+    file = tmp_path / "out" / "counts.csv"
+    counts = pd.read_csv(file, dtype=str, keep_default_na=False)
+    assert counts["class"].tolist() == ["high", "low", ""]
+    assert counts["problem"].iloc[2] and counts["recording"].iloc[2] == "bad.wav"
+    # its own detections as annotations agree with themselves
+    given["tables"] = tmp_path / "out" / "detections.csv"
+    again = tmp_path / "again"
+    predict(trained, tmp_path, out=again, **given)
+    scores = pd.read_csv(again / "scores.csv", index_col="label")
+    assert scores.loc[ALL, "f1"] == 1
+    (raven,) = (tmp_path / "out" / "raven").iterdir()
+    assert pd.read_csv(raven, sep="\t")["Begin Path"].str.endswith("053000.wav").all()
+
+
+def test_events_are_found_in_one_channel(folder, trained, tmp_path, capsys):
+    y, rate = soundfile.read(folder / "audio" / "r0.wav")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    soundfile.write(tmp_path / "one" / "r.wav", y, rate, "FLOAT")
+    both = np.stack([-y, y], axis=1)
+    soundfile.write(tmp_path / "two" / "r.wav", both, rate, "FLOAT")
+    tables = {}
+    for name, given in (("one", {}), ("two", {"channel": 2}), ("mean", {})):
+        out = tmp_path / f"out-{name}"
+        audio = tmp_path / name.replace("mean", "two")
+        predict(trained, tmp_path, audio=audio, out=out, check=3, **given)
+        tables[name] = (out / "detections.csv").read_text()
+        told = capsys.readouterr().err
+        assert ("they are averaged" in told) == (name == "mean")
+        for cut in (out / "check").glob("*.wav") if name != "mean" else ():
+            assert np.abs(soundfile.read(cut)[0]).max() > 0.2
+    assert tables["one"] == tables["two"] != tables["mean"]
+    lacking = {"audio": tmp_path / "one", "out": tmp_path / "out", "channel": 2}
+    assert predict(trained, tmp_path, **lacking) == 1
+    assert "no channel 2: the file has 1 channel" in capsys.readouterr().err
+
+
+def test_predictions_of_the_training_recordings_are_no_score(folder, trained, capsys):
+    predict(
+        trained,
+        folder,
+        run="last",
+        audio=folder / "audio",
+        tables=folder / "events.csv",
+    )
+    printed = capsys.readouterr().err
+    assert "the predictions of these files are no score" in printed
+    assert f"predicted by {trained.name}" in printed
+    scores = pd.read_csv(folder / "reports" / "field" / "scores.csv", index_col="label")
+    assert scores.loc[ALL, "f1"] > 0.95
+
+
+def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
+    live = pytest.importorskip("featurestack.live.listen")
+    onnx = pytest.importorskip("featurestack.onnx.export")
+    given = {"run": str(trained.path), "runs": trained.path.parents[1]}
+    table = str(folder / "data" / "field" / "field.csv")
+    commands = [
+        lambda: fs.Model(trained).warm(),
+        lambda: refit(trained, folder / "data"),
+        lambda: verify_run(VerifyOptions(dataset=table, **given)),
+        lambda: live.listen_live(live.ListenOptions(**given)),
+        lambda: onnx.export_run(onnx.ExportOptions(**given)),
+    ]
+    for command in commands:
+        with refused("this command is for models that answer each clip; .*AUDIO="):
+            command()
+
+
+def test_an_event_that_was_corrected_is_trained_on_again(folder, trained):
+    file = folder / "data" / "field" / "events.csv"
+    text = file.read_text()
+    train(folder, folds=(1,), epochs=1, tag="corrected")
+    try:
+        first, _, rest = text.split("\n", 2)
+        file.write_text(f"{first}\n{rest}")
+        with refused("was trained on other events than there are now: RETRAIN=1"):
+            train(folder, folds=(1,), epochs=1, tag="corrected")
+        again = train(folder, folds=(1,), epochs=1, tag="corrected", retrain=True)
+    finally:
+        file.write_text(text)
+    assert again.training.targets != trained.training.targets
+
+
+def test_an_option_of_windows_is_refused(folder, trained):
+    with refused("HOP is for models of clips"):
+        predict(trained, folder, audio=folder / "audio", hop=0.5)
+
+
+def test_points_are_matched_by_the_collar(tmp_path):
+    write_recordings(tmp_path, points=True)
+    make_dataset(tmp_path)
+    run = train(tmp_path, model="linear", folds=(1, 2))
+    assert all(rule["points"] for rule in run.training.rules.values())
+    assert f1(run) > 0.85

@@ -1,0 +1,120 @@
+"""The report on runs of events."""
+
+import pandas as pd
+import pytest
+
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs
+from featurestack.analysis.runs import load_runs, runs_of_other_clips
+from featurestack.features_cache.cache import cache_of
+from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.sound_events.tests.field import (
+    MEL,
+    make_dataset,
+    train,
+    write_recordings,
+)
+from featurestack.train.sweep import table
+from tests.analysis.made_runs import no_figures
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_recordings(folder, recordings=8, seconds=5.0)
+    make_dataset(folder)
+    # two epochs leave all probabilities near the threshold: roundings decide
+    short = train(folder, features=f"{MEL}:0-3", epochs=2)
+    return folder, [train(folder, model="linear"), short]
+
+
+@pytest.fixture(scope="module")
+def report(runs):
+    folder, _ = runs
+    return report_on(folder), folder / "reports" / "field"
+
+
+def report_on(folder):
+    options = AnalysisOptions(
+        dataset="field",
+        data=folder / "data",
+        runs=folder / "runs",
+        reports=folder / "reports",
+    )
+    with no_figures():
+        (job,) = jobs(options)
+        return build_report(job, options)
+
+
+def test_the_report_ranks_runs_by_the_f1_of_events(report):
+    built, folder = report
+    comparison = pd.read_csv(folder / "tables" / "comparison.csv")
+    assert comparison["model"].tolist() == ["linear_frames", "frames"]
+    assert comparison["event_f1"].is_monotonic_decreasing
+    assert comparison["verdict"].iloc[0] == "best"
+    assert comparison["p"].iloc[1] < 1
+    assert {"found", "false_alarms", "onset_ms"} <= {*comparison}
+    assert "event F1" in built.headline
+    assert built.whole
+
+
+def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
+    _, folder = report
+    events = pd.read_csv(folder / "tables" / "events.csv", index_col="label")
+    assert [*events.index] == ["high", "low", "all classes"]
+    best = configuration_score([runs[1][0]])
+    assert events.loc["all classes", "f1"] == pytest.approx(best.mean)
+    assert events.loc["all classes", "low"] == pytest.approx(best.low)
+    comparison = pd.read_csv(folder / "tables" / "comparison.csv")
+    for name in ("onset_ms", "found", "false_alarms"):
+        assert comparison[name][0] == pytest.approx(events.loc["all classes", name])
+    page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
+    assert 'id="events"' in page and "right events under a wrong name" in page
+    assert 'id="classes"' not in page and 'id="tag_errors"' not in page
+
+
+def test_a_sweep_compares_runs_by_the_f1_of_events(runs):
+    text = table(runs[1])
+    assert "test event F1 %" in text
+    assert text.index("linear_frames") < text.index("frames-events")
+
+
+def test_a_run_on_other_events_than_those_of_today_is_named(runs):
+    folder, trained = runs
+    data = folder / "data"
+    table = str(data / "field" / "field.csv")
+    cache = cache_of(str(table), data)
+    read = load_runs(trained)
+    assert runs_of_other_clips(read.runs, cache) == []
+    file = folder / "data" / "field" / "events.csv"
+    text = file.read_text()
+    try:
+        first, _, rest = text.split("\n", 2)
+        file.write_text(f"{first}\n{rest}")
+        problems = runs_of_other_clips(read.runs, cache)
+    finally:
+        file.write_text(text)
+    assert [problem.run for problem in problems] == [run.name for run in read.runs]
+    assert "other events" in problems[0].text
+
+
+def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
+    run = runs[1][0]
+    file = run.fold(2) / "frames.npz"
+    content = file.read_bytes()
+    try:
+        file.write_bytes(content[: len(content) // 2])
+        read = load_runs([RunFolder(run.path)])
+    finally:
+        file.write_bytes(content)
+    assert read.runs[0].missing_folds == (2,)
+    assert "frames.npz" in read.problems[0].text
+
+
+def test_history_has_the_scores_of_what_is_stored(runs):
+    _, (_, run) = runs
+    for fold in run.finished:
+        last = run.history(fold)[["test_event_f1", "test_loss"]].iloc[-1]
+        scores = run.scores().loc[fold, ["event_f1", "loss"]]
+        assert last.tolist() == pytest.approx(scores.tolist(), rel=1e-12)

@@ -1,0 +1,88 @@
+"""Tables of detections read back the same, and replace only what predict wrote."""
+
+import numpy as np
+import pandas as pd
+
+from featurestack.sound_events import EVENT_COLUMNS
+from featurestack.sound_events.annotations import read_events
+from featurestack.sound_events.predict import write_detection_tables
+from featurestack.sound_events.tables import (
+    count_detections,
+    detection_tables,
+)
+
+NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
+LABELS = ("+call", "-trill", "=song", "@x")
+
+
+def write(folder, names, labels, others=()):
+    """One detection in each recording, none in the others."""
+    start = 0.5 + np.arange(len(names))
+    columns = {"file": names, "start": start, "end": start + 0.25, "label": labels}
+    detections = pd.DataFrame({**columns, "score": 0.75})
+    files = {name: folder / "in" / name for name in [*names, *others]}
+    seconds = dict.fromkeys([*names, *others], 10.0)
+    tables = detection_tables(detections, files, seconds, 4000.0)
+    write_detection_tables(folder, tables)
+    return detections, seconds
+
+
+def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
+    detections, seconds = write(tmp_path, NAMES, LABELS)
+    read = pd.read_csv(tmp_path / "detections.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(read, detections)
+    events = detections.sort_values("file")[[*EVENT_COLUMNS]].to_numpy().tolist()
+    for table in ("detections.csv", "raven"):
+        read = read_events(tmp_path / table, seconds).events[[*EVENT_COLUMNS]]
+        assert read.to_numpy().tolist() == events, table
+
+
+def events_of(table):
+    return read_events(table, {"a.wav": 10.0, "b.wav": 10.0}).events["label"].tolist()
+
+
+def test_a_recording_without_a_detection_has_a_header_alone(tmp_path):
+    write(tmp_path, ["a.wav"], ["x"], others=["b.wav"])
+    read = read_events(tmp_path / "raven", {"a.wav": 10.0, "b.wav": 10.0})
+    assert read.annotated == {"a.wav", "b.wav"} and len(read.events) == 1
+
+
+def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, capsys):
+    (tmp_path / "scores.csv").write_text("mine")
+    (tmp_path / "counts.csv").write_text("mine too")
+    (tmp_path / "detections.csv").write_text("and mine")
+    write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
+    corrected = tmp_path / "raven" / "a.wav.Table.1.selections.txt"
+    corrected.write_text(corrected.read_text().replace("x", "corrected"))
+    capsys.readouterr()
+    for names in (["a.wav", "b.wav"], ["b.wav"]):
+        write(tmp_path, names, ["new"] * len(names))
+        assert events_of(tmp_path / "raven") == ["corrected", "new"]
+        told = capsys.readouterr().err
+        for name in (corrected.name, "scores.csv", "detections.csv"):
+            assert f"{name}: kept" in told
+    assert (tmp_path / "scores.csv").read_text() == "mine"
+    assert (tmp_path / "detections.csv").read_text() == "and mine"
+    assert len(pd.read_csv(tmp_path / "detections-2.csv")) == 1
+
+
+def test_detections_are_counted_by_recording_and_class():
+    columns = ["file", "start", "end", "label"]
+    rows = [("a.wav", 10.0, 11.0, "owl"), ("a.wav", 1799.5, 1801.0, "owl")]
+    seconds = {"a.wav": 7200.0, "b.wav": 5.0}
+    problems = {"b.wav": "truncated, 3.0 s lost", "bad.wav": "not audio"}
+    counts = count_detections(
+        pd.DataFrame(rows, columns=columns), seconds, problems, ["jay", "owl"]
+    )
+    assert counts["detections"].tolist()[:-1] == [0, 2, 0, 0]
+    assert counts["seconds"].tolist()[:-1] == [0, 2.5, 0, 0]
+    assert counts["recorded_seconds"].tolist() == [7200, 7200, 5, 5, 0]
+    assert counts["problem"].tolist() == ["", "", *2 * [problems["b.wav"]], "not audio"]
+
+
+def test_the_tables_of_the_last_call_are_replaced_and_its_scores_stay(tmp_path):
+    write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
+    write_detection_tables(tmp_path, {"scores.csv": "f1\n1\n"})
+    write(tmp_path, ["b.wav"], ["z"])
+    assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
+    assert events_of(tmp_path / "raven") == ["z"]
