@@ -25,19 +25,12 @@ from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results, load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
+from featurestack.answers.answer import ask, rank, train
+from featurestack.answers.options import AnswerOptions
 from featurestack.commandline.commands import script
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import text_table
-from featurestack.features_cache import external
-from featurestack.linear import logistic
-from featurestack.pipeline.checks.probes import accuracies, is_lost
-from featurestack.results.config import ChoiceConfig
-from featurestack.answers.answer import ask, rank, train
-from featurestack.answers.options import AnswerOptions
-from featurestack.sound_events.check import draw, precision_above
-from featurestack.sound_events.frames import Frames
-from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames
 from featurestack.feature_importance.importance import (
     ENOUGH,
     NONE,
@@ -45,8 +38,15 @@ from featurestack.feature_importance.importance import (
     Fits,
     smaller_sets,
 )
+from featurestack.features_cache import external
+from featurestack.linear import logistic
+from featurestack.pipeline.checks.probes import accuracies, is_lost
+from featurestack.results.config import ChoiceConfig
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints
+from featurestack.sound_events.check import draw, precision_above
+from featurestack.sound_events.frames import Frames
+from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames
 from tests.analysis.simulated import (
     claims,
     interval_holds,

@@ -36,8 +36,8 @@ from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
-from featurestack.sound_events.scored_frames import SCORE_COLUMNS
 from featurestack.scores.tasks.tags import MEAN_AVERAGE_PRECISION
+from featurestack.sound_events.scored_frames import SCORE_COLUMNS
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import all_models
 

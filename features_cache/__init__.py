@@ -19,5 +19,6 @@ The modules that write and read them, in reading order:
 Other modules: names.py, the grammar of FEATURES and the cache folder of a DATASET;
 table.py, the clips; splits.py, each fold's train, validation and test clips;
 external.py, features from elsewhere; row_statistics.py, numbers that describe a feature
-map. featurestack/storage/files.py has the locks, featurestack/commandline/errors.py the errors.
+map. featurestack/storage/files.py has the locks, and
+featurestack/commandline/errors.py the errors.
 """

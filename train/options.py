@@ -1,7 +1,7 @@
 """The options of this package's commands, with each default written once.
 
-Options that can change predictions are in `featurestack/results/training_options.py`, because
-run.json keeps them.
+Options that can change predictions are in
+`featurestack/results/training_options.py`, because run.json keeps them.
 """
 
 import dataclasses

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from joblib import cpu_count
 
 from featurestack import interface
+from featurestack.answers.options import FOLDER, AnswerOptions
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import fields, option_words, part_of
@@ -34,7 +35,6 @@ from featurestack.features_cache.writer import missing
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.answers.options import FOLDER, AnswerOptions
 from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
 
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from featurestack.analysis.report_inputs import Built
-    from featurestack.pipeline.extraction_request import Request
     from featurestack.answers.choice import Candidate, Scores
+    from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
 
 # Seconds of a usual core: check of a clip; start of extraction; reading a million

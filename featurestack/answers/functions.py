@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from featurestack.interface import takes
 from featurestack.answers.options import AnswerOptions
+from featurestack.interface import takes
 
 if TYPE_CHECKING:
     from featurestack.answers.answer import Answer

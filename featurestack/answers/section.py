@@ -20,6 +20,7 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
+from featurestack.answers.options import FOLDER
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
@@ -35,7 +36,6 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
-from featurestack.answers.options import FOLDER
 from featurestack.scores.bootstrap import CHOICE_WIDTH
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import replace_file

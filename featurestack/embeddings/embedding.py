@@ -29,10 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.axes import Impossible
-from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import Feature
 from featurestack.embeddings.networks import (
     LAST,
     LAST_POINTWISE,
@@ -43,6 +39,10 @@ from featurestack.embeddings.networks import (
     find_network,
     require_library,
 )
+from featurestack.pipeline import audio, kernels
+from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import Feature
 
 # convolutions of a single window by these kernels are wrong on some ARM processors
 # (onnxruntime 1.27); versions without the setting ignore it

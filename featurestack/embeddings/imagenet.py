@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.embeddings.networks import RESNET, digest_of
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
@@ -34,7 +35,6 @@ from featurestack.pipeline.features import (
     stored_map,
 )
 from featurestack.pipeline.parameters import EvenSamples, Samples
-from featurestack.embeddings.networks import RESNET, digest_of
 from featurestack.train.weights import fetch, local_weights
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.terminal import text_table
-from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.splits import draw_groups
 from featurestack.feature_importance.fits import Clips, answers_of_folds, read_features
 from featurestack.feature_importance.options import CurveOptions, FitOptions
+from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.splits import draw_groups
 from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.scores.tasks.base import clip_metric
 

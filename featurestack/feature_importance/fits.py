@@ -20,11 +20,11 @@ from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import part_of
+from featurestack.feature_importance.options import FitOptions
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import logistic, ridge
-from featurestack.feature_importance.options import FitOptions
 from featurestack.scores.metrics import Floats
 from featurestack.scores.tasks import require_clips
 from featurestack.scores.tasks.base import clip_metric

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from featurestack.interface import takes
 from featurestack.feature_importance.options import CurveOptions, ImportanceOptions
+from featurestack.interface import takes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -34,9 +34,9 @@ from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
+from featurestack.feature_importance.options import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain, Record, digest, read_config
 from featurestack.results.run_folder import damage_named
-from featurestack.feature_importance.options import FitOptions, ImportanceOptions
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.storage.own_files import OwnFiles

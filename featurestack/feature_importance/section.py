@@ -24,13 +24,13 @@ from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import counted, percent
-from featurestack.results.config import digest
 from featurestack.feature_importance.importance import (
     FILE,
     FOLDER,
     Importance,
     read_importance,
 )
+from featurestack.results.config import digest
 
 NAMED = 4  # features whose loss the first screen states
 

@@ -32,6 +32,8 @@ from torch import nn
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.features_cache.names import parse_set
+from featurestack.onnx.model import CONFIG, open_session, run_session
+from featurestack.onnx.options import ExportOptions
 from featurestack.predict.bundle import (
     AGREES,
     Probabilities,
@@ -40,8 +42,6 @@ from featurestack.predict.bundle import (
     bundle_of_run,
 )
 from featurestack.results.selection import select_one
-from featurestack.onnx.model import CONFIG, open_session, run_session
-from featurestack.onnx.options import ExportOptions
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.own_files import own_file

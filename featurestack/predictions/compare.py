@@ -15,9 +15,9 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import SEPARATOR
+from featurestack.predictions.read import predictions_in
 from featurestack.results.folders import find
 from featurestack.results.imported import write_imported
-from featurestack.predictions.read import predictions_in
 
 COLUMNS = ["run", "accuracy", "accuracy_low", "accuracy_high", "difference"]
 COLUMNS += ["difference_low", "difference_high", "p", "verdict"]

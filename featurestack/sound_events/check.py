@@ -38,8 +38,6 @@ from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
-from featurestack.sound_events.frames import Frames, Rule, detect_all
-from featurestack.sound_events.tables import as_text, raven_table
 from featurestack.scores.bootstrap import (
     CONFIDENCE,
     effective_recordings,
@@ -47,6 +45,8 @@ from featurestack.scores.bootstrap import (
     wilson_ends,
 )
 from featurestack.scores.metrics import Floats
+from featurestack.sound_events.frames import Frames, Rule, detect_all
+from featurestack.sound_events.tables import as_text, raven_table
 from featurestack.storage.csv_files import cell_number, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 

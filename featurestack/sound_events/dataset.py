@@ -36,12 +36,12 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.config import StoredChannel
+from featurestack.scores.metrics import Floats
 from featurestack.sound_events import EVENT_COLUMNS
 from featurestack.sound_events.annotations import EVENTS_FILE, Annotations, read_events
 from featurestack.sound_events.frames import are_exclusive
 from featurestack.sound_events.options import EventsCommand
 from featurestack.sound_events.scores import numbers_between
-from featurestack.scores.metrics import Floats
 from featurestack.storage.files import replace_file
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which

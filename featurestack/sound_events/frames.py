@@ -30,9 +30,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events import scores
 from featurestack.sound_events.scores import Spans, is_points, numbers_between
-from featurestack.scores.metrics import Floats, Ints
 
 Numbers = NDArray[np.floating]
 Mask = NDArray[np.bool_]

@@ -22,6 +22,15 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted, percent, plural
 from featurestack.results.run_folder import RunFolder, damage_named
+from featurestack.scores.metrics import (
+    SMALLEST_PROBABILITY,
+    Floats,
+    Ints,
+    Score,
+    by_unit,
+)
+from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
+from featurestack.scores.tags import attributed
 from featurestack.sound_events import scores
 from featurestack.sound_events.frames import (
     Frames,
@@ -33,15 +42,6 @@ from featurestack.sound_events.frames import (
     detect_all,
 )
 from featurestack.sound_events.scores import ALL, Spans, Tally, f1_interval, f1_of
-from featurestack.scores.metrics import (
-    SMALLEST_PROBABILITY,
-    Floats,
-    Ints,
-    Score,
-    by_unit,
-)
-from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
-from featurestack.scores.tags import attributed
 from featurestack.storage.files import replace_file
 
 if TYPE_CHECKING:

@@ -17,16 +17,16 @@ from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import STRENGTH, Training
+from featurestack.scores import tags
+from featurestack.scores.ranking_metric import RankingMetric, TestedRun
+from featurestack.scores.tasks.base import Stages
+from featurestack.scores.tasks.tags import Tags
 from featurestack.sound_events import scored_frames
 from featurestack.sound_events.annotations import read_dataset_events
 from featurestack.sound_events.dataset import background_cache
 from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames, read_tested
 from featurestack.sound_events.scores import ALL
-from featurestack.scores import tags
-from featurestack.scores.ranking_metric import RankingMetric, TestedRun
-from featurestack.scores.tasks.base import Stages
-from featurestack.scores.tasks.tags import Tags
 from featurestack.train.models import Model
 from featurestack.train.network_input import Shape, input_kind
 

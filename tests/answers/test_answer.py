@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from featurestack.sound_events.tests.field import write_recordings
 
-from featurestack.commandline.errors import RequestError
-from featurestack.features_cache import external
-from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.side_files import write_check
 from featurestack.answers.answer import find_answer, make_answer
 from featurestack.answers.choice import Scores
 from featurestack.answers.options import AnswerOptions
 from featurestack.answers.section import surer
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.side_files import write_check
 from featurestack.sound_events.dataset import make_events
 from featurestack.sound_events.options import EventsCommand
-from featurestack.sound_events.tests.field import write_recordings
 from featurestack.train.run import StaleRun
 from tests.analysis.made_runs import no_figures
 from tests.golden.commands import done

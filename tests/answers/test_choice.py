@@ -8,10 +8,6 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.features_cache import external
-from featurestack.results.config import ChoiceConfig
-from featurestack.results.folders import find
-from featurestack.results.run_folder import RunFolder
 from featurestack.answers import section
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import (
@@ -24,6 +20,10 @@ from featurestack.answers.choice import (
 )
 from featurestack.answers.options import AnswerOptions
 from featurestack.feature_importance.fits import read_clips
+from featurestack.features_cache import external
+from featurestack.results.config import ChoiceConfig
+from featurestack.results.folders import find
+from featurestack.results.run_folder import RunFolder
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.analysis.made_runs import no_figures

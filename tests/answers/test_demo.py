@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurestack.commandline.options import fields
-from featurestack.commandline.words import named, options_of
 from featurestack.answers import demo as demos
 from featurestack.answers.demo import STEPS, DemoOptions, demo
+from featurestack.commandline.options import fields
+from featurestack.commandline.words import named, options_of
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.command)

@@ -11,12 +11,12 @@ from unittest.mock import Mock
 
 import pytest
 
+from featurestack.cluster.options import ClusterOptions
 from featurestack.commandline.errors import Failed, RequestError
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline import extract
 from featurestack.pipeline.pool import WorkerDied
-from featurestack.cluster.options import ClusterOptions
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted, options
 from tests.refusal import refused

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.embeddings import networks
 from featurestack.features_cache.cache import Cache
 from featurestack.interface import tone
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.embeddings import networks
 from tests.pipeline.datasets.folders import csv
 from tests.pipeline.test_features import compute, variant
 from tests.refusal import refused

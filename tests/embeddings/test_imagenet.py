@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import torch
 
+from featurestack.embeddings import imagenet, networks
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import parse_channel
@@ -22,7 +23,6 @@ from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.model import Model
-from featurestack.embeddings import imagenet, networks
 from featurestack.train.weights import PUBLISHED
 from tests.processes import serving
 from tests.refusal import refused

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from featurestack.results.config import digest
 from featurestack.feature_importance import section
+from featurestack.results.config import digest
 
 EVERY = "3 features, by linear"
 

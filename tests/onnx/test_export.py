@@ -11,8 +11,8 @@ import torch
 
 from featurestack.commandline.words import function_of, named
 from featurestack.features_cache.cache import Cache
-from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.onnx.options import ExportOptions
+from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.train import network_input
 from tests.refusal import refused
 from tests.train.little import execute

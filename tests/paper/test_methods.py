@@ -4,9 +4,9 @@ import re
 from dataclasses import replace
 
 from featurestack.analysis.findings import findings
+from featurestack.paper.latex import methods_text
 from featurestack.results.config import Machine
 from featurestack.results.training_options import Training
-from featurestack.paper.latex import methods_text
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import channel, computed, rewrite
 

@@ -3,8 +3,8 @@
 import pytest
 
 from featurestack.features_cache.table import complete
-from featurestack.results.imported import write_imported
 from featurestack.predictions.read import predictions_in, read_tables
+from featurestack.results.imported import write_imported
 from tests.refusal import refused
 
 CLIPS = {"clip_id": ["a", "b", "c"], "label": ["owl", "owl", "jay"], "fold": [1, 2, 1]}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.scores.tasks import TASKS, task_choices, task_of
+from featurestack.scores.tasks import TASKS, task_of
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.scores.tasks.tags import TAGS

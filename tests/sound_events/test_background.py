@@ -7,11 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-
-from featurestack.pipeline.extract import extract_features
-from featurestack.pipeline.options import FeaturesCommand
-from featurestack.sound_events.dataset import make_events
-from featurestack.sound_events.options import EventsCommand
 from featurestack.sound_events.tests.field import (
     MEL,
     RATE,
@@ -19,6 +14,11 @@ from featurestack.sound_events.tests.field import (
     train,
     write_recordings,
 )
+
+from featurestack.pipeline.extract import extract_features
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.sound_events.dataset import make_events
+from featurestack.sound_events.options import EventsCommand
 from featurestack.sound_events.training import Background
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from featurestack.sound_events.tests.field import write_recordings
 
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
@@ -15,7 +16,6 @@ from featurestack.sound_events.dataset import (
     piece_length,
 )
 from featurestack.sound_events.options import EventsCommand
-from featurestack.sound_events.tests.field import write_recordings
 from tests.refusal import refused
 
 

@@ -6,6 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from featurestack.sound_events.tests.field import (
+    MEL,
+    RECORDINGS,
+    SECONDS,
+    make_dataset,
+    train,
+    write_recordings,
+)
 
 import featurestack as fs
 from featurestack.interface import from_values
@@ -15,14 +23,6 @@ from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.sound_events.scored_frames import read_tested
 from featurestack.sound_events.scores import ALL
-from featurestack.sound_events.tests.field import (
-    MEL,
-    RECORDINGS,
-    SECONDS,
-    make_dataset,
-    train,
-    write_recordings,
-)
 from tests.refusal import refused
 
 

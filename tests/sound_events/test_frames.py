@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from featurestack.sound_events.tests.field import HOP, frames, scores_of
 
 from featurestack.sound_events.frames import (
     Frames,
@@ -17,7 +18,6 @@ from featurestack.sound_events.frames import (
     detect_all,
 )
 from featurestack.sound_events.scores import ALL
-from featurestack.sound_events.tests.field import HOP, frames, scores_of
 
 
 def events(*rows):

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from featurestack.sound_events.tests.field import frames
 
+from featurestack.scores.tasks import task_of
 from featurestack.sound_events.scored_frames import (
     EVENT_F1,
     ScoredFrames,
     jackknife_values,
 )
 from featurestack.sound_events.task import EVENTS
-from featurestack.sound_events.tests.field import frames
-from featurestack.scores.tasks import task_of
 from tests.refusal import refused
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from featurestack.sound_events.tests.field import scores_of
 
 from featurestack.sound_events.scores import (
     ALL,
@@ -11,7 +12,6 @@ from featurestack.sound_events.scores import (
     match,
     overlapping,
 )
-from featurestack.sound_events.tests.field import scores_of
 
 
 def spans(*pairs, stretch=0):

@@ -2,6 +2,12 @@
 
 import pandas as pd
 import pytest
+from featurestack.sound_events.tests.field import (
+    MEL,
+    make_dataset,
+    train,
+    write_recordings,
+)
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
@@ -9,12 +15,6 @@ from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs, runs_of_other_clips
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.sound_events.tests.field import (
-    MEL,
-    make_dataset,
-    train,
-    write_recordings,
-)
 from featurestack.train.sweep import table
 from tests.analysis.made_runs import no_figures
 
