@@ -28,19 +28,20 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
     """Load the `weights` of a plan into a network.
 
-    The first convolution is adapted to the network's channels. The last layer keeps its
-    own weights, because it has other classes. `network.loaded` names what was filled.
+    The first convolution is adapted to the network's channels, but for a checkpoint of
+    as many channels. The last layer keeps its own weights, because it has other
+    classes. `network.loaded` names what was filled.
     """
     file = Path(weights)
     if weights == "imagenet":
         file = fetch(architecture.entry.name)
-    state = read_weights(file)
-    filled = fill(network, state, str(file))
+    state, own = read_weights(file)
+    filled = fill(network, state, str(file), own)
     network.loaded = frozenset(filled)  # type: ignore[assignment]
 
 
-def read_weights(file: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a file of weights or in a checkpoint."""
+def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
+    """The state dict in a file of weights, and whether that is a fold's checkpoint."""
     if not file.is_file():
         raise RequestError(f"WEIGHTS={file}: no such file; give a file, or imagenet")
     check_hash(file.name, file.read_bytes())
@@ -50,15 +51,17 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
         raise RequestError(
             f"{file} holds no weights that can be read safely: {reason}"
         ) from None
-    if isinstance(state, Mapping):
-        state = state.get("network", state)  # a checkpoint of one of our own folds
+    own = isinstance(state, Mapping) and "network" in state
+    if own:
+        state = state["network"]
     if not isinstance(state, Mapping) or not all(
         isinstance(value, torch.Tensor) for value in state.values()
     ):
         raise RequestError(
             f"{file} holds no state dict: expected names of layers with a tensor each"
         )
-    return {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
+    named = {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
+    return named, own
 
 
 def counters(network: nn.Module) -> set[str]:
@@ -97,10 +100,16 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
 
 
 def fill(
-    network: nn.Module, state: Mapping[str, torch.Tensor], source: str
+    network: nn.Module,
+    state: Mapping[str, torch.Tensor],
+    source: str,
+    own_kernels: bool = False,
 ) -> set[str]:
     """Copy a state dict into a network that may have other input channels and classes,
     and name the layers that it lacks in one line; returns the names of what was filled.
+
+    own_kernels  the first kernels are of features, not of colours, and stay as they are
+                 if the network has as many channels
     """
     own = network.state_dict()
     kernels = [key for key, value in own.items() if value.dim() >= 3]
@@ -108,7 +117,9 @@ def fill(
     given = {key: value for key, value in state.items() if layer_of(key) != head}
     if kernels and kernels[0] in given:
         stem = kernels[0]  # the first convolution
-        given[stem] = adapt(given[stem], own[stem].shape[1])
+        channels = own[stem].shape[1]
+        if not own_kernels or given[stem].shape[1] != channels:
+            given[stem] = adapt(given[stem], channels)
     chosen = {key: value for key, value in given.items() if key in own}
     wrong = [key for key, value in chosen.items() if own[key].shape != value.shape]
     if wrong or not chosen:
@@ -141,13 +152,13 @@ def layer_of(key: str) -> str:
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     """A convolution's kernels (outputs, C, ...) for another number of input channels:
-    the sum for one, like a grey image; else the input channels in turn, scaled (timm).
+    the first takes their sum, like a grey image, the others begin at zero. So the
+    network begins as that of the first channel. It adds its channels before anything
+    else: edges of features that share no axis would land on each other.
     """
-    given = kernel.shape[1]
-    if channels == 1:
-        return kernel.sum(1, keepdim=True)
-    turns = [i % given for i in range(channels)]
-    return kernel[:, turns] * (given / channels)
+    adapted = kernel.new_zeros(len(kernel), channels, *kernel.shape[2:])
+    adapted[:, 0] = kernel.sum(1)
+    return adapted
 
 
 @torch.no_grad()

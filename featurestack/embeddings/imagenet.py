@@ -127,24 +127,24 @@ def pooled(network: "ResNet", x: "Tensor", layers: str) -> "Tensor":
     return torch.cat([pool.flatten() for pool in over_time])
 
 
-def open_stages(channels: int = 1) -> "ResNet":
+def open_stages() -> "ResNet":
     """The network, opened once for each process and version of its file."""
     path = weights()
-    return _opened(path.absolute(), channels, path.stat().st_mtime_ns, os.getpid())
+    return _opened(path.absolute(), path.stat().st_mtime_ns, os.getpid())
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(path: Path, channels: int, _: int, __: int) -> "ResNet":
+def _opened(path: Path, _: int, __: int) -> "ResNet":
     import torch
     from torch import nn
 
     from featurestack.train.models.resnet import ResNet, basic_block
     from featurestack.train.pretrained import adapt, read_weights
 
-    network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=channels, classes=1)
+    network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=1, classes=1)
     network.layer4 = nn.Sequential()
     network.fc = nn.Identity()  # type: ignore[assignment]
-    state = read_weights(path)
+    state, _ = read_weights(path)
     own = {key: state[key] for key in network.state_dict() if key in state}
     lacking = [key for key in network.state_dict() if key not in own]
     # training alone counts batches
@@ -154,7 +154,7 @@ def _opened(path: Path, channels: int, _: int, __: int) -> "ResNet":
             f"{path} lacks {lacking[0]}: models/ holds torchvision's file of ResNet-18,"
             " or its first three stages"
         )
-    own["conv1.weight"] = adapt(own["conv1.weight"], channels)
+    own["conv1.weight"] = adapt(own["conv1.weight"], 1)
     network.load_state_dict(own, strict=False)
     # a fifth faster than contiguous kernels
     last = torch.channels_last

@@ -14,7 +14,7 @@ from featurestack.results.training_options import Training
 from featurestack.train.models import resolve
 from featurestack.train.optimisation import make_optimiser
 from featurestack.train.plan import make_plan
-from featurestack.train.pretrained import adapt, fill, start_from
+from featurestack.train.pretrained import fill, start_from
 from featurestack.train.weights import PUBLISHED, fetch, fetched
 from tests.processes import serving
 from tests.refusal import refused
@@ -54,7 +54,7 @@ def imagenet(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("channels", "checkpoint"), [(1, False), (3, False), (5, True)]
+    ("channels", "checkpoint"), [(1, False), (3, False), (3, True), (5, True)]
 )
 def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
     imagenet, tmp_path, channels, checkpoint
@@ -69,14 +69,26 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
     start_from(network, resolve("resnet18"), str(file))
     assert torch.equal(network.layer3[1].conv2.weight, theirs["layer3.1.conv2.weight"])
     assert torch.equal(network.fc.weight, head)
-    if channels == 3:
-        assert torch.equal(network.conv1.weight, theirs["conv1.weight"])
+    kernel = theirs["conv1.weight"]
+    if checkpoint and channels == kernel.shape[1]:  # of the same features, perhaps
+        assert torch.equal(network.conv1.weight, kernel)
+    else:
+        assert torch.equal(network.conv1.weight[:, 0], kernel.sum(1))
+        assert not network.conv1.weight[:, 1:].any()
 
 
-@pytest.mark.parametrize("channels", [1, 2, 7])
-def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
-    kernel = torch.ones(4, 3, 7, 7)
-    assert torch.allclose(adapt(kernel, channels).sum(1), kernel.sum(1))
+@pytest.mark.parametrize("channels", [2, 3, 7])
+def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, channels):
+    networks = [build("resnet18", count, 10, (64, 78)) for count in (1, channels)]
+    for network in networks:
+        start_from(network, resolve("resnet18"), str(imagenet))
+    alone, stack = (network.eval() for network in networks)
+    stack.fc.load_state_dict(alone.fc.state_dict())
+    x = torch.randn(2, channels, 64, 78, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(stack.conv1(x), alone.conv1(x[:, :1]))
+    assert torch.equal(stack(x), alone(x[:, :1]))
+    stack(x).sum().backward()
+    assert stack.conv1.weight.grad[:, 1:].abs().sum() > 0  # it can learn of the others
 
 
 @pytest.mark.parametrize(
@@ -177,7 +189,7 @@ def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
     assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.command
     start_from(network := build("resnet18", 3, 10, (128, 216)), plan.model, "imagenet")
     theirs = torch.load(imagenet, weights_only=True)
-    assert torch.equal(network.conv1.weight, theirs["conv1.weight"])
+    assert torch.equal(network.conv1.weight[:, 0], theirs["conv1.weight"].sum(1))
     # it is here now: nothing is downloaded, and what is typed wins
     typed = make_plan(change(options, epochs=3, grid="64x108", norm="row")).training
     assert (typed.epochs, typed.grid, typed.norm) == (3, "64x108", "row")
