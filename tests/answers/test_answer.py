@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from featurestack.sound_events.tests.field import write_recordings
 
 from featurestack.answers.answer import find_answer, make_answer
 from featurestack.answers.choice import Scores
@@ -31,6 +30,7 @@ from tests.analysis.made_runs import no_figures
 from tests.golden.commands import done
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
+from tests.sound_events.field import write_recordings
 
 PLACES = ("data", "runs", "reports")
 

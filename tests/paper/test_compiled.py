@@ -5,13 +5,13 @@ import shutil
 import subprocess
 
 import pytest
-from featurestack.paper.tests.test_latex import ODD
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.paper.options import PaperOptions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.paper.test_latex import ODD
 
 pytestmark = [
     pytest.mark.slow,

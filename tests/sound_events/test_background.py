@@ -7,13 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from featurestack.sound_events.tests.field import (
-    MEL,
-    RATE,
-    make_dataset,
-    train,
-    write_recordings,
-)
 
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
@@ -24,6 +17,13 @@ from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
+from tests.sound_events.field import (
+    MEL,
+    RATE,
+    make_dataset,
+    train,
+    write_recordings,
+)
 
 
 @pytest.fixture(scope="module")

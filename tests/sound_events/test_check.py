@@ -24,8 +24,8 @@ from featurestack.sound_events.check import (
 )
 from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.options import DetectionOptions
-from featurestack.sound_events.tests import field
 from tests.refusal import refused
+from tests.sound_events import field
 
 RATE = 8000
 NAMES = ("north/r.wav", "south/r.wav")

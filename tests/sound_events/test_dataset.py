@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from featurestack.sound_events.tests.field import write_recordings
 
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
@@ -17,6 +16,7 @@ from featurestack.sound_events.dataset import (
 )
 from featurestack.sound_events.options import EventsCommand
 from tests.refusal import refused
+from tests.sound_events.field import write_recordings
 
 
 def test_pieces_cover_a_recording_and_overlap():

@@ -6,14 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from featurestack.sound_events.tests.field import (
-    MEL,
-    RECORDINGS,
-    SECONDS,
-    make_dataset,
-    train,
-    write_recordings,
-)
 
 import featurestack as fs
 from featurestack.interface import from_values
@@ -24,6 +16,14 @@ from featurestack.predict.verify import verify_run
 from featurestack.sound_events.scored_frames import read_tested
 from featurestack.sound_events.scores import ALL
 from tests.refusal import refused
+from tests.sound_events.field import (
+    MEL,
+    RECORDINGS,
+    SECONDS,
+    make_dataset,
+    train,
+    write_recordings,
+)
 
 
 @pytest.fixture(scope="module")

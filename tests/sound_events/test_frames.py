@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from featurestack.sound_events.tests.field import HOP, frames, scores_of
 
 from featurestack.sound_events.frames import (
     Frames,
@@ -18,6 +17,7 @@ from featurestack.sound_events.frames import (
     detect_all,
 )
 from featurestack.sound_events.scores import ALL
+from tests.sound_events.field import HOP, frames, scores_of
 
 
 def events(*rows):

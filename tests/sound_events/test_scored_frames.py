@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from featurestack.sound_events.tests.field import frames
 
 from featurestack.scores.tasks import task_of
 from featurestack.sound_events.scored_frames import (
@@ -15,6 +14,7 @@ from featurestack.sound_events.scored_frames import (
 )
 from featurestack.sound_events.task import EVENTS
 from tests.refusal import refused
+from tests.sound_events.field import frames
 
 
 def counts(partners, events, detections):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from featurestack.sound_events.tests.field import scores_of
 
 from featurestack.sound_events.scores import (
     ALL,
@@ -12,6 +11,7 @@ from featurestack.sound_events.scores import (
     match,
     overlapping,
 )
+from tests.sound_events.field import scores_of
 
 
 def spans(*pairs, stretch=0):

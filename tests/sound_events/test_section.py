@@ -2,12 +2,6 @@
 
 import pandas as pd
 import pytest
-from featurestack.sound_events.tests.field import (
-    MEL,
-    make_dataset,
-    train,
-    write_recordings,
-)
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
@@ -17,6 +11,12 @@ from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.train.sweep import table
 from tests.analysis.made_runs import no_figures
+from tests.sound_events.field import (
+    MEL,
+    make_dataset,
+    train,
+    write_recordings,
+)
 
 
 @pytest.fixture(scope="module")

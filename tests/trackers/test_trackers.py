@@ -55,7 +55,7 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
     write_config(finished.path, replace(finished.config, note="a first attempt"))
     code = "from pathlib import Path\n"
     code += "from featurestack.results.run_folder import RunFolder\n"
-    code += "from featurestack.trackers.tests.test_trackers import track\n"
+    code += "from tests.trackers.test_trackers import track\n"
     code += f"track('wandb', RunFolder(Path({str(finished.path)!r})))"
     surroundings = {
         key: value for key, value in os.environ.items() if not key.startswith("WANDB")
