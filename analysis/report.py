@@ -38,17 +38,22 @@ from featurestack.analysis.runs import (
 from featurestack.analysis.sections import PageInputs, Section, page_sections, run_facts
 from featurestack.analysis.tables import settings
 from featurestack.commandline.errors import make_command
+from featurestack.commandline.next_step import (
+    State,
+    Trained,
+    next_step,
+    sweeps,
+    without,
+)
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.names import NAMED
+from featurestack.features_cache.names import NAMED, has_events
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import (
     untrainable,
 )
-from featurestack.results.next_step import State, Trained, next_step, sweeps, without
-from featurestack.scores.tasks import has_clips
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import is_file, may_write
 
@@ -162,9 +167,9 @@ def propose(
             and inputs.job.dataset not in NAMED
             and not cache.synthetic
             and any(is_file(path) for path in paths.head(20))
-            and has_clips(cache),
+            and not has_events(cache.source),
             incomplete=changed,
-            of_clips=has_clips(cache),
+            of_clips=not has_events(cache.source),
         )
     command, kind = next_step(with_ranking(state, inputs.found))
     return (command, NEXT[kind]) if command else None

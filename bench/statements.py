@@ -27,6 +27,7 @@ from featurestack.analysis.runs import Results, load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.answers.answer import ask, rank, train
 from featurestack.answers.options import AnswerOptions
+from featurestack.checks.probes import accuracies, is_lost
 from featurestack.commandline.commands import script
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
@@ -40,7 +41,6 @@ from featurestack.feature_importance.importance import (
 )
 from featurestack.features_cache import external
 from featurestack.linear import logistic
-from featurestack.pipeline.checks.probes import accuracies, is_lost
 from featurestack.results.config import ChoiceConfig
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints

@@ -36,6 +36,8 @@ FRAMING = {"n_fft", "frame_length", "win_length", "hop_length"}
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
+EVENTS = "events.csv"  # beside the table of a dataset whose models answer frames
+EVENT_COLUMNS = ("file", "start", "end", "label")
 SYNTHETIC = ("synth", "synth_mix")  # made by this project
 NAMED = ("esc50", "esc10", *SYNTHETIC)
 
@@ -134,6 +136,15 @@ def _value(text: str) -> Value:
 
 def is_cache(folder: Path) -> bool:
     return (folder / INDEX).is_file()
+
+
+def has_events(source: str) -> bool:
+    """Whether a table of events lies beside the dataset's: models answer frames."""
+    try:
+        with Path(source).with_name(EVENTS).open(errors="replace") as lines:
+            return lines.readline().strip() == ",".join(EVENT_COLUMNS)
+    except (OSError, ValueError):  # a dataset's name is no file beside which one lies
+        return False
 
 
 def dataset_name(dataset: str, name: str = "") -> str:

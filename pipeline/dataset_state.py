@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.next_step import State, next_step
 from featurestack.commandline.options import option_words
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import NAMED, parse_channel
+from featurestack.features_cache.names import NAMED, has_events, parse_channel
 from featurestack.features_cache.side_files import has_failed, read_check
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.next_step import State, Trained, next_step, without
-from featurestack.scores.tasks import has_clips
 from featurestack.storage.files import may_write
 
 # words of the commands that read a dataset's audio, in addition to PLACES
@@ -57,13 +56,11 @@ def state_of(
             frames = {name: cache[name].frames for name in features}
             state = replace(
                 state,
-                of_clips=has_clips(cache),
+                of_clips=not has_events(cache.source),
                 incomplete=False,
                 frames=frames,
-                outdated=former_runs(options, dataset, cache),
             )
-    # who has trained already is not sent to `check` first
-    if options.dataset in NAMED or dataset.read_only or state.outdated:
+    if options.dataset in NAMED or dataset.read_only:
         return state
     findings = read_check(dataset.folder, dataset.table)
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
@@ -91,20 +88,3 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
     """(N,) whether a clip lacks one of these features and did not fail."""
     failed = has_failed(cache.folder, cache.clips, features)
     return ~cache.readable(features) & ~failed
-
-
-def former_runs(
-    options: SourceOptions, dataset: Dataset, cache: Cache
-) -> list[Trained]:
-    """The dataset's runs whose clips or values have changed since, sorted."""
-    if not (options.runs / dataset.name).is_dir():
-        return []
-    # a dataset without runs needs no reader of runs
-    from featurestack.results.training_data import changed_runs
-
-    former = []
-    for run in changed_runs(options.runs, dataset.name, cache):
-        config = run.training
-        own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
-        former.append(Trained(config.features, tuple(own), (config.seed,)))
-    return former

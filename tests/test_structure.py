@@ -14,14 +14,16 @@ from graphlib import TopologicalSorter
 
 import pytest
 
+from featurestack.features_cache.cache import Cache
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
 
 CORE = (
     *("commandline", "storage", "features_cache", "results", "scores", "linear"),
-    *("pipeline", "train", "predict", "analysis"),
+    *("pipeline", "checks", "train", "predict", "analysis"),
 )
+CACHE = ("commandline", "storage", "features_cache", "pipeline")  # it stands alone
 TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack/
 ROOMS = {  # name of its entry point -> folder
     name: target.partition(":")[0].removeprefix("featurestack.").replace(".", "/")
@@ -48,7 +50,7 @@ MODULES = {
     for package in PACKAGES
     for path in folder_of(package).rglob("*.py")
 } | {path.stem: path for path in (ROOT / "featurestack").glob("*.py")}
-CHECKS = [f"featurestack.{name}" for name in MODULES if ".checks" in name]
+CHECKS = [f"featurestack.{name}" for name in MODULES if name.startswith("checks")]
 OF_ROOMS = {  # their declarations apart
     f"featurestack.{name}"
     for name, path in MODULES.items()
@@ -124,7 +126,7 @@ for libraries, modules in json.loads(sys.argv[1]):
 # package -> packages that its modules must not import
 STAGE_PACKAGES = {
     *("pipeline", "features_cache", "results", "scores", "linear"),
-    *("train", "predict", "analysis"),
+    *("checks", "train", "predict", "analysis"),
 }
 ROOM_PACKAGES = {*PACKAGES} - {*CORE}  # the core imports none of them
 FORBIDDEN = {
@@ -134,7 +136,8 @@ FORBIDDEN = {
     "results": {"pipeline", "train", "predict", "analysis", "librosa", "torch"},
     "scores": {"pipeline", "train", "predict", "analysis", "librosa", "torch"},
     "linear": {"pipeline", "train", "predict", "analysis", "librosa", "torch"},
-    "pipeline": {"train", "predict", "analysis", "torch"},
+    "pipeline": STAGE_PACKAGES - {"features_cache", "pipeline"} | {"torch"},
+    "checks": {"train", "predict", "analysis", "torch"},
     "train": {"analysis", "pipeline", "predict"},
     "predict": {"analysis"},
     "analysis": {"pipeline", "train", "predict", "torch", "librosa"},
@@ -229,6 +232,32 @@ def loaded():
 @pytest.mark.parametrize("modules", LOADS_NOT)
 def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules, loaded):
     assert not {*loaded[modules]} & LOADS_NOT[modules][1]
+
+
+ALONE = """
+import importlib, sys
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+def find_others(name, *args):
+    missing = name.split(".")[0] in ("torch", "matplotlib", "jinja2")
+    return None if missing else find(name, *args)
+PathFinder.find_spec = find_others
+for module in sys.argv[1].split(","):
+    importlib.import_module(module)
+from featurestack.commandline.commands import run_words
+sys.exit(run_words(["features", "DATASET=easy", "FEATURES=mel zcr", "JOBS=1"]))
+"""
+
+
+def test_the_cache_stands_alone(tmp_path):
+    easy_clips(tmp_path / "easy")
+    below = [name for name in MODULES if name.split(".")[0] in CACHE]
+    names = ",".join(f"featurestack.{n}" for n in below if not n.endswith("__main__"))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = python("-c", ALONE, names, cwd=tmp_path, environment=environment, check=0)
+    assert not done.returncode, done.stderr
+    cache = Cache(tmp_path / "data" / "easy" / "features")
+    assert cache["mel"].done().all() and cache["zcr"].done().all()
 
 
 def without(rooms, folder):

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.next_step import predict_by
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import tell
@@ -32,7 +33,6 @@ from featurestack.results.folders import (
     locked,
     settle,
 )
-from featurestack.results.next_step import predict_by
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.training_data import readable_again
 from featurestack.scores.bootstrap import FEWEST_RECORDINGS

@@ -328,8 +328,8 @@ def expected_seconds(question: Question, clips: "pd.DataFrame") -> float:
 
 def check(question: Question) -> bool:
     """Print and keep what `check` finds; False if that is known."""
-    from featurestack.pipeline.checks import report
-    from featurestack.pipeline.checks.run import findings_in
+    from featurestack.checks import report
+    from featurestack.checks.run import findings_in
 
     if question.asked is None or not question.unchecked:
         return False

@@ -35,12 +35,12 @@ import numpy as np
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
+from featurestack.commandline.next_step import complementary
 from featurestack.commandline.terminal import silenced
 from featurestack.feature_importance.fits import LINEAR, RIDGE, Clips
 from featurestack.linear.logistic import WIDEST
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.config import digest
-from featurestack.results.next_step import complementary
 from featurestack.results.training_options import STRENGTH
 from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import replace_file

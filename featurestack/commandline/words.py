@@ -31,7 +31,7 @@ COMMANDS = {
         "Download, verify and unpack a dataset; summarise any dataset.",
     ),
     "check": Command(
-        "featurestack.pipeline.checks.run:check_dataset",
+        "featurestack.checks.run:check_dataset",
         "featurestack.pipeline.options:SourceOptions",
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from featurestack.commandline.rooms import Command, Room
+from featurestack.features_cache.names import EVENT_COLUMNS
 
-EVENT_COLUMNS = ("file", "start", "end", "label")  # columns of events.csv
 EVENTS = Command(
     ".dataset:make_events",
     ".options:EventsCommand",

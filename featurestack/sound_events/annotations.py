@@ -39,10 +39,10 @@ from featurestack.commandline.errors import (
     shortened,
 )
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.results.run_folder import damage_named
-from featurestack.sound_events import EVENT_COLUMNS
 from featurestack.sound_events.options import TableOptions
 from featurestack.storage.csv_files import cell_number, parse_csv, read_text
 

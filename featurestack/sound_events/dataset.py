@@ -30,14 +30,13 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import NAMED, dataset_name
+from featurestack.features_cache.names import EVENT_COLUMNS, NAMED, dataset_name
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.config import StoredChannel
 from featurestack.scores.metrics import Floats
-from featurestack.sound_events import EVENT_COLUMNS
 from featurestack.sound_events.annotations import EVENTS_FILE, Annotations, read_events
 from featurestack.sound_events.frames import are_exclusive
 from featurestack.sound_events.options import EventsCommand

@@ -6,8 +6,8 @@ from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report import NEXT, train_again, with_ranking
 from featurestack.analysis.runs import Results, load_runs
+from featurestack.commandline.next_step import State, next_step
 from featurestack.results.folders import find
-from featurestack.results.next_step import State, next_step
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 

@@ -1,20 +1,16 @@
 """Where a dataset stands, and the command that follows from it."""
 
-import os
 from dataclasses import replace
 
+from featurestack.checks.run import check_dataset as check
 from featurestack.pipeline import extract
-from featurestack.pipeline.checks.run import check_dataset as check
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.datasets.name_fields import NameField
 from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.run_folder import write_config
-from featurestack.results.training_data import clips_digest, values_digest
 from tests.pipeline.datasets.folders import class_folders
-from tests.pipeline.extraction import cache, options
-from tests.run_configs import run_config
+from tests.pipeline.extraction import options
 
 
 def proposal(options):
@@ -59,26 +55,6 @@ def test_the_field_that_check_found_is_in_its_next_command(sounds):
     found = replace(dataset, field=field)
     lines = next_lines(state_of(asked, found), found)
     assert "GROUP='^([^_]+)'" in lines
-
-
-def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
-    asked = options(sounds, runs=sounds.folder.parent / "runs")
-    extract.extract_features(asked)
-    assert check(asked) == 0
-    cached = cache(sounds)
-    config = run_config(
-        features="rms",
-        clips=clips_digest(cached.clips),
-        cache={"rms": values_digest(cached, "rms", cached.clips)},
-    )
-    file = asked.runs / load(asked).name / "rms-linear" / "run.json"
-    write_config(file.parent, config)
-    os.utime(file, (0, 0))  # older than the cache
-    assert "RETRAIN" not in proposal(asked)
-    sounds.add()
-    extract.extract_features(asked)
-    assert check(asked) == 0
-    assert "RETRAIN=1 FEATURES=rms MODEL=resnet18" in proposal(asked)
 
 
 def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsys):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.checks.run import check_dataset as check
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline import audio
-from featurestack.pipeline.checks.run import check_dataset as check
 from featurestack.pipeline.extract import extract
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand

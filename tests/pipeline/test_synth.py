@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.checks.probes import answers_left_out
 from featurestack.linear import ridge
 from featurestack.pipeline import synth
-from featurestack.pipeline.checks.probes import answers_left_out
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.synth import write_dataset
 from featurestack.storage.files import UNFINISHED

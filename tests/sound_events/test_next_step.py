@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from featurestack.results.next_step import State, Trained, next_step
+from featurestack.commandline.next_step import State, Trained, next_step
 
 FINE = "@hop_length=128"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from featurestack.sound_events import EVENT_COLUMNS
+from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.sound_events.annotations import read_events
 from featurestack.sound_events.predict import write_detection_tables
 from featurestack.sound_events.tables import (

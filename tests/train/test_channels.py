@@ -7,10 +7,10 @@ import pytest
 import soundfile
 
 import featurestack as fs
+from featurestack.checks.run import check_dataset
 from featurestack.commandline.errors import Failed, OutdatedFeature
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_index
-from featurestack.pipeline.checks.run import check_dataset
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.command import predict_audio

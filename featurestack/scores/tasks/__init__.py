@@ -10,7 +10,6 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 
 if TYPE_CHECKING:
-    from featurestack.features_cache.cache import Cache
     from featurestack.scores.tasks.base import Task
 
 # name -> module and object
@@ -35,12 +34,6 @@ def claiming_name(source: str) -> str | None:
                 if lines.readline().strip() == first_line:
                     return name
     return None
-
-
-def has_clips(cache: "Cache") -> bool:
-    """Whether the task that TASK=auto means for this cache answers each clip."""
-    name = claiming_name(cache.source)
-    return name is None or not task_of(name).stages.instead
 
 
 def task_of(name: str) -> "Task":

@@ -4,7 +4,7 @@ tests/analysis/test_next_run.py.
 
 import pytest
 
-from featurestack.results.next_step import State, next_step
+from featurestack.commandline.next_step import State, next_step
 
 
 @pytest.mark.parametrize(

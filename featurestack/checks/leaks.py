@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.checks import LEAK, NOTE, WARNING, Finding
 from featurestack.features_cache.table import spans
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
-from featurestack.pipeline.checks import LEAK, NOTE, WARNING, Finding
 from featurestack.pipeline.datasets.load import Dataset
 
 # seconds, the most that DURATION allows; the rest of a clip is not read

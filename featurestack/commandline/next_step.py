@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from statistics import mode
 
 from featurestack.commandline.errors import make_command
-from featurestack.features_cache.names import FRAMING, parse_channel
 
+# parameters of frames
+FRAMING = ("frame", "n_fft", "frame_length", "win_length", "hop_length")
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 # the spectrum, its coarse shape and its modulation in time, none of which tells another
 COMPLEMENTARY = "mel+mfcc+modulation"
@@ -81,11 +82,10 @@ def unframed(name: str) -> str:
     >>> unframed("mel@hop_length=192,n_fft=768,n_mels=64"), unframed("mfcc:1-19")
     ('mel@n_mels=64', 'mfcc')
     """
-    channel = parse_channel(name)
-    others = [
-        f"{key}={value}" for key, value in channel.parameters if key not in FRAMING
-    ]
-    return f"{channel.name}@{','.join(others)}" if others else channel.name
+    feature, _, parameters = name.partition(":")[0].partition("@")
+    given = parameters.split(",") if parameters else []
+    others = [each for each in given if each.partition("=")[0] not in FRAMING]
+    return f"{feature}@{','.join(others)}" if others else feature
 
 
 def by_unframed(names: Iterable[str]) -> dict[str, str]:

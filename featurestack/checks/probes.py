@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from featurestack.checks import NOTE, WARNING, Finding
+from featurestack.checks.measures import ARTEFACTS
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent
 from featurestack.commandline.terminal import progress
@@ -29,8 +31,6 @@ from featurestack.features_cache.table import (
 )
 from featurestack.linear import ridge
 from featurestack.pipeline import audio
-from featurestack.pipeline.checks import NOTE, WARNING, Finding
-from featurestack.pipeline.checks.measures import ARTEFACTS
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import Clip, resolve_feature
 from featurestack.scores.bootstrap import CHOICE_WIDTH, accuracy_interval, widened

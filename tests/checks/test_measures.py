@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurestack.pipeline.checks.measures import measure_clip
+from featurestack.checks.measures import measure_clip
 
 RATE = 16_000
 

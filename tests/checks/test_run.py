@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.checks import LEAK, NOTE, WARNING
+from featurestack.checks.leaks import correlate
+from featurestack.checks.run import check_dataset, findings_in
 from featurestack.features_cache.side_files import read_check
-from featurestack.pipeline.checks import LEAK, NOTE, WARNING
-from featurestack.pipeline.checks.leaks import correlate
-from featurestack.pipeline.checks.run import check_dataset, findings_in
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.damaged_mp3 import damage_frame

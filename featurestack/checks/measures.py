@@ -11,15 +11,15 @@ import scipy  # loads its modules on first use
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
-from featurestack.commandline.terminal import progress
-from featurestack.features_cache.table import by_label, spans
-from featurestack.pipeline import audio
-from featurestack.pipeline.checks import NOTE, WARNING, Finding
-from featurestack.pipeline.checks.leaks import (
+from featurestack.checks import NOTE, WARNING, Finding
+from featurestack.checks.leaks import (
     LONGEST_DURATION,
     AudioFingerprint,
     audio_fingerprint,
 )
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.table import by_label, spans
+from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, shorter_duration
 
 # share of full scale; softer ends of a clip are padding, also after a lossy codec

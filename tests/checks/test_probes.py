@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.pipeline.checks import WARNING
-from featurestack.pipeline.checks.measures import ARTEFACTS
-from featurestack.pipeline.checks.probes import (
+from featurestack.checks import WARNING
+from featurestack.checks.measures import ARTEFACTS
+from featurestack.checks.probes import (
     accuracies,
     artefact_findings,
     is_lost,

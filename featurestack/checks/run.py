@@ -11,12 +11,7 @@ from dataclasses import asdict, replace
 
 import pandas as pd
 
-from featurestack.commandline.errors import NOT_WRITABLE, RequestError, make_command
-from featurestack.commandline.terminal import tell
-from featurestack.features_cache.names import NAMED
-from featurestack.features_cache.side_files import write_check
-from featurestack.features_cache.table import classes_in, originals
-from featurestack.pipeline.checks import (
+from featurestack.checks import (
     LEAK,
     NOTE,
     SEVERITIES,
@@ -24,13 +19,18 @@ from featurestack.pipeline.checks import (
     Finding,
     report,
 )
-from featurestack.pipeline.checks.leaks import duplicate_findings, source_finding
-from featurestack.pipeline.checks.measures import (
+from featurestack.checks.leaks import duplicate_findings, source_finding
+from featurestack.checks.measures import (
     clip_notes,
     clip_warnings,
     measure_clips,
 )
-from featurestack.pipeline.checks.probes import artefact_findings, price_findings
+from featurestack.checks.probes import artefact_findings, price_findings
+from featurestack.commandline.errors import NOT_WRITABLE, RequestError, make_command
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache.names import NAMED
+from featurestack.features_cache.side_files import write_check
+from featurestack.features_cache.table import classes_in, originals
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group
