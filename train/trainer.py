@@ -391,8 +391,11 @@ class ExactTrainer(Trainer):
         data = self.data
         assert isinstance(self.network, ExactNet)
         start = time.perf_counter()
-        batches = data.source.batches(chunked(data.train))
-        x = torch.cat(list(batches)).flatten(1).cpu().numpy()
+        x = np.empty((len(data.train), sum(self.plan.input.widths)), np.float32)
+        read = 0
+        for batch in data.source.batches(chunked(data.train)):
+            x[read : read + len(batch)] = batch.flatten(1).cpu().numpy()
+            read += len(batch)
         clips = self.plan.cache.clips.iloc[data.train]
         training = TrainingClips(
             x=x,

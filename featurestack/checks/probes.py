@@ -62,17 +62,17 @@ def answers_left_out(
     are rounded, so that no rounding error ranks clips.
     """
     x = np.hstack(blocks)
-    mean, scale = ridge.standardisation(x, [block.shape[1] for block in blocks])
+    standard = ridge.standardisation(x, [block.shape[1] for block in blocks])
     exclusive = targets.ndim == 1
     judge = ridge.class_loss if exclusive else ridge.label_loss
     answers = np.eye(targets.max() + 1)[targets] if exclusive else targets
     of_clips = answers.astype(np.float64), np.ones(len(x))
-    every = np.ones(len(x), bool)
     left_out = []
     with threadpool_limits(1):  # sums have the same order on every machine
-        spectra = ridge.spectra([kernel], (x - mean) / scale, of_clips[1])
+        spectra = ridge.spectra([kernel], standard.of(x), of_clips[1])
         for groups in groupings:
-            choice = ridge.choose(spectra, *of_clips, groups, every, judge)
+            judging = ridge.has_others(of_clips[0], groups)
+            choice = ridge.choose(spectra, *of_clips, groups, judging, judge)
             answers = ridge.left_out(
                 spectra[kernel], *of_clips, choice.strength, groups
             )

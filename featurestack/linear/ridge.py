@@ -5,13 +5,16 @@ fitted to. Kernel, strength of the penalty and temperature are chosen here by th
 loss of training clips, each answered by the model without its whole recording. One
 inverse gives all these answers exactly: those of a recording are its targets less
 (I - H)^-1 times its residuals, where H (the recording's clips alone) maps targets to
-answers. Clips that are tested take no part.
+answers. Clips that are tested take no part. Nor does the only recording of a class
+judge: without it, nothing of the class is left.
 
 Two kernels are tried: the plain one, z z', whose model is linear, and the mean of it
 and the RBF exp(-|z - z'|^2), which is right for few numbers, where least squares on
 one-hot targets masks classes. Each block of numbers (a feature, or a layer of a
 network) is standardised and weighs the same. A clip's kernel with itself is then 1 on
-average, so that one grid of strengths serves every dataset.
+average, so that one grid of strengths serves every dataset. Standardised values are
+held within HELD: a number that is constant in all training clips but one has a tiny
+deviation, and a new clip may lie thousands of them away.
 
 Conventions: N clips, D numbers of a clip, K classes, M support clips.
 """
@@ -41,29 +44,9 @@ STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
 # and thirteen layers of YAMNet have 92.0 % and by it 90.4.
 MOST = 10_000
 PLAIN, MIXED = "plain", "mixed"
-
-
-@dataclass(frozen=True)
-class RidgeModel:
-    """Standardise, then a linear layer; with the mixed kernel also one on the
-    similarities to the support clips.
-    """
-
-    mean: Floats  # (D,)
-    scale: Floats  # (D,) a constant number's is that of its block
-    weight: Floats  # (K, D)
-    bias: Floats  # (K,)
-    support: Floats  # (M, D) standardised
-    dual: Floats  # (K, M)
-
-    def logits(self, x: NDArray[np.floating]) -> Floats:
-        """(N, K) of x (N, D)."""
-        z = (x - self.mean) / self.scale
-        logits = z @ self.weight.T + self.bias
-        if len(self.support):
-            squares = (z**2).sum(axis=1), (self.support**2).sum(axis=1)
-            logits += similarities(z @ self.support.T, *squares) @ self.dual.T
-        return logits
+HELD = 10.0  # deviations
+SINGLE = 4_096  # numbers of a clip above which values have single precision
+CHUNK = 1_024  # numbers that are standardised at once
 
 
 class Choice(NamedTuple):
@@ -74,6 +57,54 @@ class Choice(NamedTuple):
     strength: float
     factor: float
     offset: float
+
+
+FALLING = 0.01  # share of the log loss between two strengths that is worth a sentence
+# the choice if every class has one recording, so that none judges
+UNJUDGED = Choice(np.nan, PLAIN, 1e-3, 10.0, 0.0)
+
+
+class Standard(NamedTuple):
+    """Means and scales of numbers, and the size that standardised ones are held in."""
+
+    mean: Floats  # (D,)
+    scale: Floats  # (D,) a constant number's is that of its block
+    bound: Floats  # (D,)
+
+    def of(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
+        """(N, D) standardised."""
+        z = np.empty(x.shape, np.float32 if x.shape[1] > SINGLE else np.float64)
+        for part in parts(x.shape[1]):
+            exact = (x[:, part] - self.mean[part]) / self.scale[part]
+            z[:, part] = np.clip(exact, -self.bound[part], self.bound[part])
+        return z
+
+
+def parts(numbers: int) -> list[slice]:
+    """CHUNK numbers each: a copy of some is small."""
+    return [slice(first, first + CHUNK) for first in range(0, numbers, CHUNK)]
+
+
+@dataclass(frozen=True)
+class RidgeModel:
+    """Standardise, then a linear layer; with the mixed kernel also one on the
+    similarities to the support clips.
+    """
+
+    standard: Standard
+    weight: NDArray[np.floating]  # (K, D)
+    bias: Floats  # (K,)
+    support: NDArray[np.floating]  # (M, D) standardised
+    dual: Floats  # (K, M)
+
+    def logits(self, x: NDArray[np.floating]) -> Floats:
+        """(N, K) of x (N, D)."""
+        z = self.standard.of(x)
+        logits = z @ self.weight.T + self.bias
+        if len(self.support):
+            squares = squared(z), squared(self.support)
+            logits += similarities(z @ self.support.T, *squares) @ self.dual.T
+        return logits
 
 
 def fit(
@@ -103,47 +134,58 @@ def fit(
     counts = np.ones(len(x))
     if class_weights is not None and y.ndim == 1:
         counts = class_weights[y].astype(float)
-    mean, scale = standardisation(x[chosen_on], blocks)
-    z = (x - mean) / scale
-    weight = np.zeros((classes, z.shape[1]))
-    model = RidgeModel(mean, scale, weight, bias, z[:0], np.zeros((classes, 0)))
+    standard = standardisation(x if chosen_on.all() else x[chosen_on], blocks)
+    z = standard.of(x)
+    weight = np.zeros((classes, z.shape[1]), z.dtype)
+    model = RidgeModel(standard, weight, bias, z[:0], np.zeros((classes, 0)))
     if not len(fitted):
         return model
     targets = every[:, fitted]
     with threadpool_limits(1):  # sums have the same order on every machine
         judge = label_loss if y.ndim == 2 else class_loss
         found = spectra(kernels(z), z, counts)
-        choice = choose(found, targets, counts, groups, chosen_on, judge)
+        judging = chosen_on & has_others(targets, groups)
+        choice = choose(found, targets, counts, groups, judging, judge)
         errors = residuals(found[choice.kernel], targets, counts, choice.strength)
-    if choice.strength in (STRENGTHS[0], STRENGTHS[-1]):
-        tell_once(
-            f"ridge: a strength of {choice.strength:g} was chosen, at the end of those"
-            " that are tried"
-        )
     of_clips = np.zeros((classes, len(z)))
     of_clips[fitted] = (np.sqrt(counts)[:, None] * errors).T
     of_clips *= choice.factor / (len(z) * choice.strength)
     bias[fitted] = of_clips[fitted].sum(axis=1) - choice.factor * choice.offset
     if class_weights is not None and y.ndim == 2:
         bias[fitted] += np.log(class_weights[fitted])
+    share = 1.0 if choice.kernel == PLAIN else 0.5
+    for part in parts(z.shape[1]):
+        weight[:, part] = share * of_clips @ z[:, part]
     if choice.kernel == PLAIN:
-        return replace(model, weight=of_clips @ z)
-    return replace(model, weight=of_clips @ z / 2, support=z, dual=of_clips / 2)
+        return model
+    return replace(model, support=z, dual=share * of_clips)
 
 
-def standardisation(
-    x: NDArray[np.floating], blocks: Sequence[int]
-) -> tuple[Floats, Floats]:
-    """(D,) means and scales: with them each block's squares sum to 1 / blocks."""
-    mean, scale = means_and_deviations(x.astype(np.float64))
+def standardisation(x: NDArray[np.floating], blocks: Sequence[int]) -> Standard:
+    """With it each block's squares sum to 1 / blocks, but for values beyond HELD."""
+    moments = [
+        means_and_deviations(x[:, part].astype(np.float64))
+        for part in parts(x.shape[1])
+    ]
+    mean, scale = np.concatenate(moments, axis=1)
     varying = x.max(axis=0) > x.min(axis=0)
     first = np.cumsum([0, *blocks[:-1]])
     sizes = np.add.reduceat(varying.astype(float), first)
     shares = np.maximum(sizes, 1) * np.count_nonzero(sizes)
-    return mean, scale * np.repeat(np.sqrt(np.maximum(shares, 1)), blocks)
+    root = np.repeat(np.sqrt(np.maximum(shares, 1)), blocks)
+    return Standard(mean, scale * root, HELD / root)
 
 
-def kernels(z: Floats) -> list[str]:
+def has_others(targets: Floats, groups: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """(N,) whether other recordings have each class of a clip, too."""
+    clip, label = np.nonzero(targets > 0)
+    _, label = np.unique([left_out_together(groups)[clip], label], axis=1)
+    alone = np.bincount(label, minlength=targets.shape[1]) < 2
+    has_alone: NDArray[np.bool_] = (targets[:, alone] > 0).any(axis=1)
+    return ~has_alone
+
+
+def kernels(z: NDArray[np.floating]) -> list[str]:
     """The kernels that are tried; RequestError if there is none."""
     clips, numbers = z.shape
     if min(clips, numbers) > MOST:
@@ -157,12 +199,23 @@ def kernels(z: Floats) -> list[str]:
     return [PLAIN] if max(clips, numbers) > MOST else [PLAIN, MIXED]
 
 
-def similarities(products: Floats, squares: Floats, others: Floats) -> Floats:
+def squared(z: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(N,) the sums of squares of z (N, D)."""
+    return np.einsum("nd,nd->n", z, z)
+
+
+def similarities(
+    products: NDArray[np.floating],
+    squares: NDArray[np.floating],
+    others: NDArray[np.floating],
+) -> NDArray[np.floating]:
     """(N, M) the RBF kernel of z and support, from z support' and their squares."""
     return np.exp(-np.maximum(squares[:, None] + others - 2 * products, 0))
 
 
-def spectra(tried: Sequence[str], z: Floats, counts: Floats) -> dict[str, Spectrum]:
+def spectra(
+    tried: Sequence[str], z: NDArray[np.floating], counts: Floats
+) -> dict[str, Spectrum]:
     """The spectrum of each kernel between clips that count so much; 1 is added to the
     kernel, for the bias.
     """
@@ -171,7 +224,8 @@ def spectra(tried: Sequence[str], z: Floats, counts: Floats) -> dict[str, Spectr
     few = numbers < clips
     found = {}
     if MIXED in tried or not few:
-        products = z @ z.T  # once: most of the time where numbers are many
+        # once: most of the time where numbers are many
+        products = (z @ z.T).astype(np.float64)
     if PLAIN in tried and few:
         inputs = np.column_stack([z, np.ones(clips)]) * root
         values, vectors = np.linalg.eigh(inputs.T @ inputs)
@@ -215,9 +269,7 @@ def left_out(
     vectors, values = spectrum
     shrunk = values / (values + len(targets) * strength)
     errors = residuals(spectrum, targets, counts, strength)
-    group_of = np.unique(groups, return_inverse=True)[1]
-    if not group_of.any():
-        group_of = np.arange(len(targets))
+    group_of = left_out_together(groups)
     sizes = np.bincount(group_of)[group_of]
     order = np.argsort(group_of, kind="stable")
     for size in np.unique(sizes):  # all groups of a size at once
@@ -228,23 +280,45 @@ def left_out(
     return targets - errors / np.sqrt(counts)[:, None]
 
 
+def left_out_together(groups: NDArray[np.generic]) -> NDArray[np.intp]:
+    """(N,) the number of a clip's group; the clip's own if there is a single group."""
+    group_of = np.unique(groups, return_inverse=True)[1]
+    return group_of if group_of.any() else np.arange(len(groups))
+
+
 def choose(
     spectra: dict[str, Spectrum],
     targets: Floats,
     counts: Floats,
     groups: NDArray[np.generic],
-    chosen_on: NDArray[np.bool_],
+    judging: NDArray[np.bool_],
     judge: Judge,
 ) -> Choice:
-    """The kernel and strength of least log loss, each recording left out."""
+    """The kernel and strength of least log loss of the judging clips (N,), each
+    recording left out.
+    """
+    if not judging.any():
+        return UNJUDGED
     choices = []
     for kernel, of_kernel in spectra.items():
         for strength in STRENGTHS:
             answers = left_out(of_kernel, targets, counts, strength, groups)
-            clips = answers[chosen_on], targets[chosen_on], counts[chosen_on]
+            clips = answers[judging], targets[judging], counts[judging]
             loss, factor, offset = judge(*clips)
             choices.append(Choice(loss, kernel, strength, factor, offset))
-    return min(choices, key=lambda choice: choice.loss)
+    best = min(choices, key=lambda choice: choice.loss)
+    tell_falling(best, [each for each in choices if each.kernel == best.kernel])
+    return best
+
+
+def tell_falling(best: Choice, choices: Sequence[Choice]) -> None:
+    """Tell that a stronger or weaker penalty than those tried may be better."""
+    for end, before in (choices[:2], choices[:-3:-1]):
+        if best == end and before.loss - end.loss > FALLING * end.loss:
+            tell_once(
+                f"ridge: the log loss still falls at a strength of {best.strength:g},"
+                " the end of those that are tried"
+            )
 
 
 def class_loss(

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from featurestack.commandline.terminal import tell_once
 from featurestack.linear import ridge
 
 RNG = np.random.default_rng(0)
@@ -13,8 +15,7 @@ STRENGTH = 1e-3
 
 
 def standardised():
-    mean, scale = ridge.standardisation(X, BLOCKS)
-    return (X - mean) / scale
+    return ridge.standardisation(X, BLOCKS).of(X)
 
 
 def test_blocks_weigh_alike():
@@ -75,10 +76,49 @@ def test_weights_raise_rare_classes():
     assert log_odds[1] > log_odds[0]
 
 
-def test_a_strength_at_the_end_of_the_grid_is_told(capsys):
-    noise = RNG.normal(size=(CLIPS, 5))
-    ridge.fit(noise, RNG.integers(0, 3, CLIPS), 3, [5], np.arange(CLIPS))
-    assert "at the end of those that are tried" in capsys.readouterr().err
+@pytest.mark.parametrize("apart", [0, 3])
+def test_a_loss_that_falls_at_the_end_of_the_grid_is_told(apart, capsys, monkeypatch):
+    """Classes that lie apart want a weaker penalty than these, and noise a strong one."""
+    monkeypatch.setattr(ridge, "STRENGTHS", np.array([0.3, 1.0]))
+    y = np.arange(CLIPS) % 3
+    x = RNG.normal(size=(CLIPS, 40)) + apart * np.eye(40)[y]
+    tell_once.cache_clear()
+    ridge.fit(x, y, 3, [40], np.arange(CLIPS))
+    assert ("still falls" in capsys.readouterr().err) == (apart > 0)
+
+
+@pytest.mark.parametrize("numbers", [4, ridge.SINGLE + 1])
+def test_a_channel_that_one_new_clip_wakes_moves_its_logits_little(numbers):
+    x = RNG.normal(size=(CLIPS, numbers))
+    x[:, 0] += 3 * Y
+    x[:, 1] = 0
+    x[0, 1] = 1e-3
+    model = ridge.fit(x, Y, 3, [numbers], np.arange(CLIPS))
+    woken = x[1:4].copy()
+    woken[:, 1] = 1e6
+    assert np.abs(model.logits(woken) - model.logits(x[1:4])).max() < 20
+
+
+def test_single_precision_answers_as_double(monkeypatch):
+    x = RNG.normal(size=(CLIPS, 300)) + np.eye(300)[Y]
+    logits = [ridge.fit(x, Y, 3, [300], np.arange(CLIPS)).logits(x)]
+    monkeypatch.setattr(ridge, "SINGLE", 100)
+    logits.append(ridge.fit(x, Y, 3, [300], np.arange(CLIPS)).logits(x))
+    assert np.abs(np.diff(softmax(logits, axis=2), axis=0)).max() < 3e-5
+
+
+def test_a_class_with_one_recording_does_not_judge():
+    targets = np.eye(3)[[0, 0, 1, 1, 2]]
+    judging = ridge.has_others(targets, np.array(["a", "b", "c", "c", "d"]))
+    assert judging.tolist() == [True, True, False, False, False]
+
+
+def test_one_clip_of_each_class_is_enough_for_a_model():
+    means = 3 * RNG.normal(size=(8, 40))
+    new = np.repeat(np.arange(8), 20)
+    model = ridge.fit(means, np.arange(8), 8, [40], np.arange(8))
+    answers = model.logits(means[new] + RNG.normal(size=(160, 40))).argmax(axis=1)
+    assert (answers == new).mean() > 0.9
 
 
 def test_few_clips_with_thousands_of_numbers_have_the_plain_kernel():

@@ -27,6 +27,7 @@ TRAINED = {
     "cnn4": ("mel:1-14+mel:1-14", {"norm": "feature"}),
     "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
     "linear": ("mel+chroma", {}),
+    "ridge": ("mel+chroma", {}),
 }
 
 

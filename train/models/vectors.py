@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.linear import logistic, ridge
-from featurestack.linear.logistic import LinearModel
-from featurestack.linear.ridge import RidgeModel
 
 
 class VectorNet(nn.Module):
@@ -94,11 +92,11 @@ class ExactNet(nn.Module):
         raise NotImplementedError
 
     @torch.no_grad()
-    def set(self, model: LinearModel | RidgeModel) -> None:
-        self.mean.copy_(torch.from_numpy(model.mean))
-        self.scale.copy_(torch.from_numpy(model.scale))
-        self.head.weight.copy_(torch.from_numpy(model.weight))
-        self.head.bias.copy_(torch.from_numpy(model.bias))
+    def set(self, **values: NDArray[np.floating]) -> None:
+        """Copy these into the buffers and parameters of these names."""
+        own = {**dict(self.head.named_parameters()), **dict(self.named_buffers())}
+        for name, array in values.items():
+            own[name].copy_(torch.from_numpy(array))
 
 
 class LinearNet(ExactNet):
@@ -111,30 +109,34 @@ class LinearNet(ExactNet):
     def fit(self, training: TrainingClips) -> None:
         strengths = logistic.strengths(training.widths, self.strength)
         classes = self.head.out_features
-        self.set(
-            logistic.fit(
-                training.x,
-                training.y,
-                classes,
-                strengths,
-                training.originals,
-                training.class_weights,
-            )
+        model = logistic.fit(
+            training.x,
+            training.y,
+            classes,
+            strengths,
+            training.originals,
+            training.class_weights,
         )
+        self.set(**vars(model))
 
 
 class RidgeNet(ExactNet):
     """Kernel ridge regression: the linear layer, and one on the similarities to support
-    clips, if it has any.
+    clips, if it has any. Standardised values are held within `bound`.
     """
 
+    bound: torch.Tensor
     support: torch.Tensor  # (M, D) standardised
     dual: torch.Tensor  # (classes, M)
 
     def __init__(self, dimensions: int, classes: int) -> None:
         super().__init__(dimensions, classes)
+        self.register_buffer("bound", torch.ones(dimensions))
         self.register_buffer("support", torch.zeros(0, dimensions))
         self.register_buffer("dual", torch.zeros(classes, 0))
+
+    def standardised(self, x: torch.Tensor) -> torch.Tensor:
+        return super().standardised(x).clamp(-self.bound, self.bound)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         z = self.standardised(x)
@@ -155,7 +157,8 @@ class RidgeNet(ExactNet):
             training.originals,
             training.class_weights,
         )
-        self.set(fitted)
+        weights = {"weight": fitted.weight, "bias": fitted.bias}
+        self.set(**weights, **fitted.standard._asdict())
         self.support = torch.from_numpy(fitted.support).float()
         self.dual = torch.from_numpy(fitted.dual).float()
 
