@@ -181,7 +181,7 @@ def has_others(targets: Floats, groups: NDArray[np.generic]) -> NDArray[np.bool_
     clip, label = np.nonzero(targets > 0)
     _, label = np.unique([left_out_together(groups)[clip], label], axis=1)
     alone = np.bincount(label, minlength=targets.shape[1]) < 2
-    has_alone: NDArray[np.bool_] = (targets[:, alone] > 0).any(axis=1)
+    has_alone = np.asarray((targets[:, alone] > 0).any(axis=1))
     return ~has_alone
 
 

@@ -78,7 +78,7 @@ def test_weights_raise_rare_classes():
 
 @pytest.mark.parametrize("apart", [0, 3])
 def test_a_loss_that_falls_at_the_end_of_the_grid_is_told(apart, capsys, monkeypatch):
-    """Classes that lie apart want a weaker penalty than these, and noise a strong one."""
+    """Classes that lie apart want a weaker penalty than these, noise a strong one."""
     monkeypatch.setattr(ridge, "STRENGTHS", np.array([0.3, 1.0]))
     y = np.arange(CLIPS) % 3
     x = RNG.normal(size=(CLIPS, 40)) + apart * np.eye(40)[y]
