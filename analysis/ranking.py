@@ -37,11 +37,9 @@ from featurestack.analysis.significance import (
     sign_flip_tests,
 )
 from featurestack.scores.bootstrap import (
-    CHOICE_WIDTH,
     FEWEST_RECORDINGS,
     accuracy_interval,
     recording_sums,
-    widened,
 )
 from featurestack.scores.metrics import Floats, Ints, largest_first
 from featurestack.scores.ranking_metric import Compared, RankingMetric
@@ -255,13 +253,12 @@ class Ranking(Compared):
         highest = int(balanced.argmax())
         chance = 1 / classes
         leads = recording_sums((correct - chance) * weights[:, None], groups)
-        interval = accuracy_interval(correct[:, [highest]], groups, weights)
-        factor = CHOICE_WIDTH if self.runs[highest].choice else 1.0
-        low = widened(interval, balanced[highest], factor)[0, 0]
+        spread = self.runs[highest].spread
+        interval = accuracy_interval(correct[:, [highest]], groups, weights, spread)
         return AgainstChance(
             "balanced accuracy",
             float(balanced[highest]),
-            float(low),
+            float(interval[0, 0]),
             chance,
             self._p_of(leads, highest),
         )
@@ -342,14 +339,12 @@ def reason_apart(run: Run, other: Run) -> str:
 def rank(runs: Sequence[Run], reason: str = "") -> Ranking:
     """Order comparable runs by accuracy; tags by mAP."""
     compared = runs[0].task.metric.compared(runs)
-    factor = np.array([[CHOICE_WIDTH if run.choice else 1.0] for run in runs])
-    interval = widened(compared.interval, compared.accuracy[:, None], factor)
     order = largest_first(compared.accuracy).tolist()
     return Ranking(
         runs=tuple(runs[row] for row in order),
         folds=np.unique(runs[0].folds),
         accuracy=compared.accuracy[order],
-        interval=interval[order],
+        interval=compared.interval[order],
         by_recording=compared.by_recording[:, order],
         worth=compared.worth,
         reason=reason,

@@ -36,6 +36,7 @@ from featurestack.analysis.runs import (
     runs_of_other_clips,
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections, run_facts
+from featurestack.analysis.sentences import printed
 from featurestack.analysis.tables import settings
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.next_step import (
@@ -258,7 +259,7 @@ def write_page(
     remarks += [f"{listed(runs)}: {text}" for text, runs in reasons.items()]
     return Built(
         page=job.folder / PAGE,
-        headline=printed_headline(found),
+        headline=printed(found),
         remarks=remarks,
         next_command=f"{command}   ({reason})" if command else "",
         whole=not any(problem.kind == "damaged" for problem in problems),
@@ -274,11 +275,3 @@ def joined(*parts: Mapping[str, T]) -> dict[str, T]:
     for part in parts:
         together |= part
     return together
-
-
-def printed_headline(found: Findings) -> str:
-    """The finding with the details of its score, and the features within one model."""
-    sentences = [page.say("headline", found), page.say("score", found)]
-    if len(found.rows) > 1:
-        sentences.append(page.say("features", found))
-    return " ".join(filter(None, sentences))

@@ -108,6 +108,11 @@ class Run:
         return Counter(self.features.split("+"))
 
     @property
+    def spread(self) -> float:
+        """`RunFolder.spread`."""
+        return self.folders[0].spread
+
+    @property
     def exact(self) -> bool:
         """Whether another seed would give the same predictions."""
         return self.folders[0].exact
@@ -169,7 +174,7 @@ class Run:
         from featurestack.scores.tags import precision_of_seeds
 
         seeds = [(self.labels, ranks, self.groups) for ranks in self.ranks]
-        return precision_of_seeds(seeds)
+        return precision_of_seeds(seeds, self.spread)
 
     @cached_property
     def answers(self) -> tuple[Any, ...]:

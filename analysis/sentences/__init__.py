@@ -103,8 +103,10 @@ def verdict(f: Findings, row: Row) -> str:
 
 @sentence
 def headline(f: Findings) -> str:
-    """The advice: a model, its score, how sure that is, and the points that a split by
-    clip hides; or why nothing can be said.
+    """What was counted, of how many clips, by what protocol; or why nothing was.
+
+    `Use mel with linear. Cross-validation classified 95.0 % of 200 clips correctly (95
+    % interval 91 to 97), the highest of 6 configurations.`
     """
     if f.state == "none":
         # the cache is damaged alone, and its line says so
@@ -113,22 +115,14 @@ def headline(f: Findings) -> str:
             return "No run has been trained yet."
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
-    best, main = best_of(f), ranking_of(f)
-    if f.state == "untested":
-        text = f"{no_verdict(f)}. {best['label']} has the highest {f.score}."
-    elif f.state == "chance":
-        text = (
-            f"No configuration is clearly better than chance, {chance_of(main)}."
-            f" {best['label']} has the highest {f.score}."
-        )
-    else:
-        text = advice(f)
-    if best["run"] in f.outdated:
-        text += " Its clips have changed since."
-    warning = f.warning(SplitByClip)
-    if warning and f.state != "chance":
-        text += f" But {warning.in_headline}."
-    return text
+    texts = [advice(f), reached(f)]
+    if best_of(f)["run"] in f.outdated:
+        texts.append("Its clips have changed since.")
+    if f.state == "tie" and len(f.tied) == 1:
+        texts.append(f"Tied with {f.tied[0]['label']}.")
+    elif f.state == "tie":
+        texts.append(f"Tied with {len(f.tied)} others.")
+    return " ".join(texts)
 
 
 def no_verdict(f: Findings) -> str:
@@ -145,25 +139,29 @@ def chance_of(main: Ranking) -> str:
 
 
 def advice(f: Findings) -> str:
-    """`Use mel with linear. 95 of 100 test clips are right (95 % interval 89 to 98).`
+    """`Use mel with linear.`, or why there is none.
 
-    A single run is one configuration so far.
+    A choice recommends the set that most folds chose.
     """
-    best = best_of(f)
-    alone = f.state == "one" and not f.choice
-    text = f"{'One configuration so far: ' if alone else 'Use '}{to_use(f)}."
-    sure = f"too few {plural(f.group)} for an interval"
-    if pd.notna(best["accuracy_low"]):
-        low, high = best["accuracy_low"], best["accuracy_high"]
-        sure = f"95 % interval {of_hundred(low)} to {of_hundred(high)}"
-    text += f" {reached(f)} ({sure})."
-    if f.choice and len({*f.choice.sets}) > 1:
-        text += " The folds chose different features: others may do as well."
-    if len(f.tied) == 1:
-        text += f" Tied with {f.tied[0]['label']}."
-    elif f.tied:
-        text += f" Tied with {len(f.tied)} others."
-    return text
+    main = ranking_of(f)
+    if f.state == "untested":
+        return f"{no_verdict(f)}; the highest {f.score} is that of {to_use(f)}."
+    if f.state == "chance" and f.choice:
+        names = counted(len(f.choice.candidates), "feature")
+        return (
+            f"No choice from {names} is clearly better than chance, {chance_of(main)}."
+        )
+    if f.state == "chance" and len(f.rows) == 1:
+        return f"{to_use(f)}: not clearly better than chance, {chance_of(main)}."
+    if f.state == "chance":
+        return (
+            f"No configuration is clearly better than chance, {chance_of(main)}; the"
+            f" highest {f.score} is that of {to_use(f)}."
+        )
+    if f.choice:
+        folds = counted(len(f.choice.sets), "fold")
+        return f"Use {to_use(f)} ({f.choice.agreeing} of {folds} chose these features)."
+    return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {to_use(f)}."
 
 
 def to_use(f: Findings) -> str:
@@ -178,16 +176,47 @@ def to_use(f: Findings) -> str:
 
 
 def reached(f: Findings) -> str:
-    """The best score: of new clips, unless the highest of several scores was taken."""
-    number = of_hundred(best_of(f)["accuracy"])
-    new = f.choice is not None or len(f.rows) == 1
-    if f.score == ACCURACY.title and new:
-        return f"About {number} of 100 new clips will be right"
-    if f.score == ACCURACY.title:
-        return f"{number} of 100 test clips are right"
-    if new:
-        return f"Its {f.score} on new clips will be about {number} %"
-    return f"Its {f.score} is {number} %"
+    """The best score, its interval, that it is the highest of several, and what new
+    speakers lose.
+    """
+    best, main = best_of(f), ranking_of(f)
+    sure = f"too few {plural(f.group)} for an interval"
+    if pd.notna(best["accuracy_low"]):
+        low, high = best["accuracy_low"], best["accuracy_high"]
+        sure = f"95 % interval {of_hundred(low)} to {of_hundred(high)}"
+    warning = f.warning(SplitByClip)
+    text = f"{counted_clips(f, seen=warning is not None)} ({sure}{balanced(f)})"
+    perfect = main.metric.perfect(main.best)
+    if perfect < 0.9995:
+        text += f", where a perfect order gets {percent(perfect)} %"
+    if len(f.rows) > 1:
+        text += f", the highest of {len(f.rows)} configurations"
+    if warning:
+        text += f"; {warning.in_headline}"
+    return f"{text}."
+
+
+def counted_clips(f: Findings, *, seen: bool) -> str:
+    """`Cross-validation classified 96.2 % of 80 clips correctly`.
+
+    seen  whether clips of one speaker, site or device were trained on and tested
+    """
+    best, main = best_of(f), ranking_of(f)
+    score = percent(best["accuracy"])
+    of_these = " of these speakers, sites or devices" if seen else ""
+    seeds = f", a mean of {best['seeds']} seeds," if best["seeds"] > 1 else ""
+    if f.score != ACCURACY.title:
+        return f"Its {f.score}{of_these} is {score} %{seeds.rstrip(',')}"
+    clips = f"{score} % of {counted(len(main.best.clip_ids), 'clip')}{of_these}"
+    if main.best.foreign:
+        return f"The predictions are right for {clips}"
+    tested, protocol = len(main.folds), len(main.best.config.folds)
+    what = "Cross-validation"
+    if tested < protocol or protocol == 1:
+        what = f"A test of {folds(f)}"
+    if f.choice:
+        what += " of the whole choice"
+    return f"{what} classified {clips} correctly{seeds.rstrip(',')}"
 
 
 def of_hundred(share: float) -> str:
@@ -200,31 +229,29 @@ def balanced(f: Findings) -> str:
     """The balanced accuracy of the best run if the classes are uneven."""
     if not ranking_of(f).uneven:
         return ""
-    return f", {percent(best_of(f)['balanced_accuracy'])} % balanced"
+    return f"; balanced accuracy {percent(best_of(f)['balanced_accuracy'])} %"
 
 
 @sentence
-def score(f: Findings) -> str:
-    """The best run's score and what a reader needs beside it: `84.0 % accuracy (95 % CI
-    82.0 to 86.1, SD over folds 1.2; 5 folds, 1 seed; each fold tested, trained on the
-    others)`.
-    """
+def protocol(f: Findings) -> str:
+    """`5 folds, 1 seed; each fold tested, trained on the others.`"""
     if f.best is None:
         return ""
     best, main = f.best, ranking_of(f)
-    text = f"no interval, too few {plural(f.group)}"
-    if pd.notna(best["accuracy_low"]):
-        low, high = percent(best["accuracy_low"]), percent(best["accuracy_high"])
-        text = f"95 % CI {low} to {high}"
-    if pd.notna(best["accuracy_sd"]):
-        text += f", SD over folds {percent(best['accuracy_sd'])}"
-    text += f"; {folds(f)}"
+    text = folds(f)
     if not best["exact"]:
         text += f", {counted(best['seeds'], 'seed')}"
     if main.best.config.synthetic:
         text += ", synthetic data"
-    reached = f"{percent(best['accuracy'])} % {f.score}{balanced(f)}"
-    return f"{reached} ({text}; {main.best.protocol})"
+    return f"{text}; {main.best.protocol}."
+
+
+def printed(f: Findings) -> str:
+    """What the terminal says: the headline, the protocol, features within one model."""
+    texts = [headline(f), protocol(f)]
+    if len(f.rows) > 1:
+        texts.append(SENTENCES["features"](f))
+    return " ".join(filter(None, texts))
 
 
 @sentence

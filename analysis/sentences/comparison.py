@@ -21,7 +21,7 @@ def interval(f: Findings, low: float, high: float) -> str:
 def sure_of_several(f: Findings) -> str:
     """The comparison of the best configuration with the others."""
     if f.state == "tie":
-        texts = [f"{highest(f)} {rival(f, f.tied[0])}: no clear difference."]
+        texts = [f"{rival(f, f.tied[0])}: no clear difference."]
         others = len(f.tied) - 1
         worse = sum(row["verdict"] == "clearly worse" for row in f.rows)
         if others == 1:
@@ -35,7 +35,7 @@ def sure_of_several(f: Findings) -> str:
         return " ".join(texts)
     if f.state != "winner":
         return ""
-    texts = [f"{highest(f)} {rival(f, f.rows[1])}: clearly worse."]
+    texts = [f"{rival(f, f.rows[1])}: clearly worse."]
     others = len(f.rows) - 2
     if others == 1:
         texts.append("The other one is clearly worse too.")
@@ -50,16 +50,6 @@ def rival(f: Findings, row: Row) -> str:
     return (
         f"{row['label']} has {percent(row['accuracy'])} %,"
         f" {points(row['difference'])} points{ends}"
-    )
-
-
-def highest(f: Findings) -> str:
-    """The score of the best configuration, and that it was chosen by it."""
-    best = best_of(f)
-    low, high = best["accuracy_low"], best["accuracy_high"]
-    return (
-        f"{percent(best['accuracy'])} % ({percent(low)} to {percent(high)}) is the"
-        f" highest of {len(f.rows)} configurations, so it is optimistic."
     )
 
 

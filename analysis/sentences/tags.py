@@ -3,7 +3,6 @@
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.sentences import grouped, ranking_of, sentence
 from featurestack.commandline.quantities import counted, is_or_are, percent
-from featurestack.scores.tasks.tags import perfect_score
 
 
 @sentence
@@ -45,7 +44,7 @@ def method_map(f: Findings) -> str:
         f" Chance, {percent(f.chance)} %, is what a random order of each fold's clips"
         " gets on average."
     )
-    perfect = perfect_score(main.best)
+    perfect = main.metric.perfect(main.best)
     if perfect < 0.9995:
         text += (
             f" A perfect order would get {percent(perfect)} % in this way, because"

@@ -36,7 +36,6 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
-from featurestack.scores.bootstrap import CHOICE_WIDTH
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import replace_file
 
@@ -160,7 +159,7 @@ def answer(page: PageInputs) -> Section:
         scores = dict(zip(features["feature"], features["alone"]))
         leads["Which alone?"] = alone(scores, page.found.score)
         tables["chosen_features"] = features
-        values = {"choice": config, "width": CHOICE_WIDTH, "chance": chance}
+        values = {"choice": config, "chance": chance}
         if run is page.found.runs[0]:
             values |= chart(page.found, features)
     except (RequestError, OSError) as damage:

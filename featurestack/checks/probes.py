@@ -33,7 +33,7 @@ from featurestack.linear import ridge
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import Clip, resolve_feature
-from featurestack.scores.bootstrap import CHOICE_WIDTH, accuracy_interval, widened
+from featurestack.scores.bootstrap import CHOICE_VARIANCE, accuracy_interval
 from featurestack.scores.metrics import Floats
 from featurestack.scores.tags import fold_ranks
 
@@ -121,9 +121,9 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         of_scores = np.repeat(groups, scores.shape[1])
         flat, counts = scores.reshape(-1, 1), weights.ravel()
         mean = np.average(scores, weights=weights)
-        interval = accuracy_interval(flat, of_scores, counts)
         # clips that are tested train for the others: the accuracy scatters more
-        return np.array([mean, *widened(interval, mean, CHOICE_WIDTH)[0]])
+        interval = accuracy_interval(flat, of_scores, counts, CHOICE_VARIANCE)
+        return np.array([mean, *interval[0]])
 
     metric, constant = "accuracy", "always the commonest class"
     chance = float(table["label"].value_counts(normalize=True).max())

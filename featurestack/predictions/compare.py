@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
+from featurestack.analysis.sentences import printed
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.predictions.read import predictions_in
@@ -60,7 +60,7 @@ def compared(
     table.columns = table.columns.str.replace("accuracy_", "")
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
-        headline=f"{page.say('headline', found)} {page.say('score', found)}",
+        headline=printed(found),
     )
 
 

@@ -47,6 +47,7 @@ from featurestack.results.config import (
     UntrainedConfig,
     read_config,
 )
+from featurestack.scores.bootstrap import CHOICE_VARIANCE
 from featurestack.scores.tasks import task_of
 from featurestack.scores.tasks.base import Task
 from featurestack.storage.files import CLOSED, replace_file, require_readable
@@ -163,6 +164,11 @@ class RunFolder:
     def validated(self) -> bool:
         """Whether clips were set aside for validation."""
         return self.config.val not in (None, "none")
+
+    @property
+    def spread(self) -> float:
+        """The variance of its score, over that of clips alone."""
+        return CHOICE_VARIANCE if isinstance(self.config, ChoiceConfig) else 1.0
 
     @property
     def exact(self) -> bool:
@@ -297,14 +303,8 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
 
 
 def configuration_score(seeds: Sequence[RunFolder]) -> "Score":
-    """The score of a configuration's runs on their scored split; features chosen inside
-    the folds have a wider interval.
-    """
-    from featurestack.scores.ranking_metric import of_choice
-
-    score = seeds[0].task.metric.of_folders(seeds)
-    chosen = isinstance(seeds[0].config, ChoiceConfig)
-    return of_choice(score) if chosen else score
+    """The score of a configuration's runs on their scored split."""
+    return seeds[0].task.metric.of_folders(seeds)
 
 
 @contextmanager

@@ -31,27 +31,25 @@ CONFIDENCE = 0.95
 # recordings for a verdict: with G of them the p of signs is at least 2^(1 - G), from 7
 # on below 0.025, the level of the best run against the others
 FEWEST_RECORDINGS = 7
-# The interval of features chosen inside the folds is so much wider than that of one
-# run. The clips that test one fold train, and choose, for the others, so that the score
+# The variance of the score of features chosen inside the folds, over that of one run.
+# The clips that test one fold train, and choose, for the others, so that the score
 # scatters more than clips alone would: for five folds by 1 + 5/4 in variance (Nadeau
-# and Bengio 2003). bench.statements counts how often it holds the truth.
-CHOICE_WIDTH = 1.5
-
-
-def widened(interval: Floats, mean: Floats | float, factor: Floats | float) -> Floats:
-    """Intervals (..., 2) whose ends are `factor` times as far from the mean; means and
-    factors (..., 1), or one for all.
-    """
-    return np.clip(mean + factor * (interval - mean), 0, 1)
+# and Bengio 2003). bench.statements counts how often the interval holds the truth.
+CHOICE_VARIANCE = 2.25
 
 
 def accuracy_interval(
     correct: Floats,
     groups: NDArray[np.generic],
     weights: Floats,
+    spread: Floats | float = 1.0,
 ) -> Floats:
-    """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1;
-    `groups` (N,) are the clips' recordings, `weights` are (N,) or (N, M).
+    """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
+
+    groups   (N,) the clips' recordings
+    weights  (N,) or (N, M)
+    spread   (M,) the variance of each score, over that of clips alone: it divides the
+             effective number of clips
     """
     if weights.ndim == 1:
         weights = weights[:, None]
@@ -72,7 +70,8 @@ def accuracy_interval(
         hits, clips = np.split(np.concatenate(replicates), [columns], axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             variance = np.nanvar(hits / clips, axis=0)
-    return wilson_interval(mean, variance, effective_recordings(totals), len(correct))
+    effective = effective_recordings(totals)
+    return wilson_interval(mean, variance, effective, len(correct), spread)
 
 
 def drawn_recordings(recordings: int) -> Iterator[Floats]:
@@ -104,11 +103,13 @@ def wilson_interval(
     variance: Floats,
     effective: Floats,
     clips: int,
+    spread: Floats | float = 1.0,
 ) -> Floats:
     """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates.
 
     effective  (M,) effective numbers of recordings; NaN comes from one
     clips      upper limit of the effective number of clips
+    spread     as in `accuracy_interval`
     """
     # loading it takes a sixth of the time of `make features` with nothing to do
     from scipy.special import stdtrit
@@ -119,7 +120,7 @@ def wilson_interval(
         known = (number > 0) & np.isfinite(number)
         number = np.where(known, np.minimum(number, clips), effective)
         quantile = stdtrit(effective - 1, (1 + CONFIDENCE) / 2)
-        return wilson_ends(mean, number, quantile)
+        return wilson_ends(mean, number / spread, quantile)
 
 
 def wilson_ends(

@@ -11,7 +11,7 @@ seeds, (S, N, K).
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import lcm
 from typing import Any, Protocol
 
@@ -19,12 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.scores.bootstrap import (
-    CHOICE_WIDTH,
-    accuracy_interval,
-    recording_sums,
-    widened,
-)
+from featurestack.scores.bootstrap import accuracy_interval, recording_sums
 from featurestack.scores.metrics import (
     Floats,
     Ints,
@@ -71,6 +66,9 @@ class TestedRun(Protocol):
     @property
     def answers(self) -> Sequence[Any]: ...
 
+    @property
+    def spread(self) -> float: ...  # `RunFolder.spread`
+
 
 @dataclass(frozen=True, eq=False)
 class Compared:
@@ -115,6 +113,10 @@ class RankingMetric(ABC):
     @abstractmethod
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """(G,) sums by recording of predictions that know nothing of a clip."""
+
+    def perfect(self, run: TestedRun) -> float:
+        """The score of a perfect order of the clips."""
+        return 1.0
 
     @abstractmethod
     def seed_scores(self, run: TestedRun) -> Floats:
@@ -165,10 +167,10 @@ class ClipMetric(RankingMetric):
 
     @abstractmethod
     def configuration_score(
-        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
+        self, tables: Sequence[pd.DataFrame], classes: Sequence[str], spread: float
     ) -> Score:
         """The score of a configuration, from each seed's rows of predictions.csv with
-        `fold` and a recording in `group`.
+        `fold` and a recording in `group`; `spread` as in `accuracy_interval`.
         """
 
     def of_folders(self, folders: Sequence[Any]) -> Score:
@@ -177,7 +179,8 @@ class ClipMetric(RankingMetric):
             table = folder.scored()
             recordings = table["group"].where(table["group"] != "", table["clip_id"])
             tables.append(table.assign(group=recordings))
-        return self.configuration_score(tables, folders[0].classes)
+        first = folders[0]
+        return self.configuration_score(tables, first.classes, first.spread)
 
     def seed_scores(self, run: TestedRun) -> Floats:
         return np.array(
@@ -191,13 +194,6 @@ def decided(run: TestedRun) -> pd.DataFrame:
     return pd.DataFrame(
         {name: np.mean([scores[name] for scores in seeds], axis=0) for name in seeds[0]}
     )
-
-
-def of_choice(score: Score) -> Score:
-    """The score with the interval of features that were chosen inside the folds."""
-    own = np.array([score.low, score.high])
-    low, high = widened(own, score.mean, CHOICE_WIDTH)
-    return replace(score, low=float(low), high=float(high))
 
 
 # ---- one label a clip
@@ -233,6 +229,7 @@ class Accuracy(ClipMetric):
         self,
         tables: Sequence[pd.DataFrame],
         classes: Sequence[str],
+        spread: float,
     ) -> Score:
         clips = pd.concat(tables, ignore_index=True)
         correct = clips[classes].idxmax(axis=1) == clips["target"]
@@ -241,7 +238,9 @@ class Accuracy(ClipMetric):
         by_fold = each.groupby("fold").mean()
         groups = each.index.get_level_values("group").to_numpy(dtype=str)
         correct_clips = each.to_numpy()[:, None]
-        ((low, high),) = accuracy_interval(correct_clips, groups, np.ones(len(each)))
+        ((low, high),) = accuracy_interval(
+            correct_clips, groups, np.ones(len(each)), spread
+        )
         return Score(float(each.mean()), low, high, by_fold)
 
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
@@ -250,9 +249,10 @@ class Accuracy(ClipMetric):
         correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
         seeds = lcm(*(len(run.probabilities) for run in runs))
         every = np.ones(len(correct))
+        spread = np.array([run.spread for run in runs])
         return Compared(
             accuracy=correct.mean(axis=0),
-            interval=accuracy_interval(correct, first.groups, every),
+            interval=accuracy_interval(correct, first.groups, every, spread),
             by_recording=recording_sums(np.rint(correct * seeds), first.groups),
             worth=seeds * every,
         )

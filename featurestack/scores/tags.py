@@ -352,7 +352,7 @@ def random_rank_precision(target: Targets, folds: Ints) -> Floats:
     return _ratio((share[fold] * precision).sum(axis=0), positives.sum(axis=0))
 
 
-def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
+def precision_of_seeds(seeds: Sequence[Seed], spread: float = 1.0) -> Floats:
     """(K + 1, 3): each class's average precision, and both ends of its 95 % interval;
     the last row has their mean, mAP. All are means over the seeds of a configuration.
 
@@ -361,7 +361,8 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
     seed. The variance of the replicates' means over the seeds makes the interval, as
     for accuracies (`scores.bootstrap`), so that it holds the score. Average precision
     of few positive clips is too high, since the first one comes early by luck: the
-    lower end is lower by the jackknife's estimate of that bias.
+    lower end is lower by the jackknife's estimate of that bias. `spread` as in
+    `accuracy_interval`.
     """
     names = recordings_by_content(seeds)
     classes = seeds[0][0].shape[1]
@@ -404,6 +405,7 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
         variance,
         effective_recordings(positives[:, known]),
         round(clips_of_a_seed),
+        spread,
     )
     bias = _mean(np.stack(biases), axis=0)[0]
     table[:, 1] = np.maximum(table[:, 1] - np.nan_to_num(bias).clip(0), 0)

@@ -9,7 +9,6 @@ from featurestack.analysis import tables
 from featurestack.analysis.findings import findings, power_facts
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Results
-from featurestack.scores.tasks.tags import perfect_score
 from tests.analysis.simulated import simulated_run
 
 FEATURES = ("mel", "mfcc", "mel+mfcc")
@@ -57,7 +56,7 @@ def numbers(task, labels, runs, recording, fold):
     rows = tables.metrics(made).drop(columns=["run", "metric"]).to_numpy(float)
     stated = [
         *(main.accuracy, main.interval.ravel(), power_facts(main, tied=True)),
-        *(main.tests.p, main.tests.interval.ravel(), [perfect_score(main.best)]),
+        *(main.tests.p, main.tests.interval.ravel(), [main.metric.perfect(main.best)]),
         *(kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(), kept[-2:].ravel()),
         *(rows.ravel(), [main.chance, main.against_chance.p, found.detectable]),
         [found.recordings_needed],

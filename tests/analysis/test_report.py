@@ -191,7 +191,7 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
     assert "run.json" in remarks and "mel.h5" in remarks
     assert not built.whole
     assert built.headline.startswith(
-        "One configuration so far: mel with resnet18. About 80 of 100 new clips"
+        "One configuration so far: mel with resnet18. Cross-validation classified 80"
     )
 
 

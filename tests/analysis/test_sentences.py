@@ -1,11 +1,91 @@
 """What the report says: each sentence beside the facts that it takes."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from featurestack.analysis.report_warnings import Artefacts
-from featurestack.analysis.sentences import media, of_hundred
+from featurestack.analysis.findings import findings
+from featurestack.analysis.report_warnings import Artefacts, SplitByClip
+from featurestack.analysis.runs import Problem, Results
+from featurestack.analysis.sentences import headline, media, of_hundred, printed
+from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
+
+TIED = of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)
+FEW = of_sets(mel_rms=0.9, rms=0.5)
+HEADLINES = {
+    "one": (
+        [MadeRun(skill=0.84)],
+        (
+            "One configuration so far: mel with resnet18. Cross-validation classified"
+            " 84.0 % of 400 clips correctly (95 % interval 79 to 88)."
+        ),
+    ),
+    "tie": (
+        TIED,
+        (
+            "Use mel+mfcc with resnet18. Cross-validation classified 85.0 % of 400 clips"
+            " correctly (95 % interval 81 to 88), the highest of 5 configurations. Tied"
+            " with 2 others."
+        ),
+    ),
+    "one fold": (
+        [MadeRun(features=name, folds=(1,)) for name in ("rms", "zcr")],
+        (
+            "Use rms with resnet18. A test of 1 of 5 folds classified 76.2 % of 80 clips"
+            " correctly (95 % interval 65 to 85), the highest of 2 configurations. Tied"
+            " with zcr."
+        ),
+    ),
+    "chance": (
+        of_sets(mel=0.1, rms=0.11),
+        (
+            "No configuration is clearly better than chance, 10.0 %; the highest accuracy"
+            " is that of rms with resnet18. Cross-validation classified 11.0 % of 400"
+            " clips correctly (95 % interval 8 to 15), the highest of 2 configurations."
+        ),
+    ),
+    "seeds": (
+        [*of_sets(3, mel=0.8), *of_sets(rms=0.7)],
+        (
+            "Use mel with resnet18. Cross-validation classified 80.0 % of 400 clips"
+            " correctly, a mean of 3 seeds (95 % interval 76 to 84), the highest of 2"
+            " configurations."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HEADLINES)
+def test_the_headline_says_what_was_counted(tmp_path, name):
+    runs, said = HEADLINES[name]
+    found = findings(make_runs(tmp_path, made_clips(400, 10), runs))
+    assert headline(found) == said
+    if name == "one":
+        protocol = " 5 folds, 1 seed, synthetic data; last epoch."
+        assert printed(found) == said + protocol
+
+
+def test_few_recordings_have_no_verdict(tmp_path):
+    results = make_runs(tmp_path, made_clips(8, 2, 2), FEW)
+    said = headline(findings(results, groups="speaker"))
+    assert said.startswith("Too few speakers for a verdict; the highest accuracy is")
+
+
+def test_without_a_run_that_can_be_read_the_headline_says_so():
+    assert headline(findings(Results([], []))) == "No run has been trained yet."
+    damaged = Results([], [Problem("mel", "cut", "damaged")])
+    assert headline(findings(damaged)) == "No run can be read: 1 run is damaged."
+
+
+def test_what_new_speakers_lose_stands_in_the_sentence_of_the_score(made):
+    less = "a new speaker, site or device scores 30.7 points less"
+    warning = SplitByClip(f"by clip 84.0, by speaker 53.3: {less}")
+    found = replace(findings(made(MadeRun(skill=0.84))), warnings=[warning])
+    assert headline(found).endswith(
+        "classified 84.0 % of 400 clips of these speakers, sites or devices correctly"
+        f" (95 % interval 79 to 88); {less}: by clip 84.0, by speaker 53.3."
+    )
 
 
 def test_media_that_are_elsewhere_are_said():

@@ -112,10 +112,11 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert found.page.is_file() and found.whole
     assert "Chosen from 2 features without the clips" in page_text(found.page)
     advice = (
-        rf"Use {re.escape(found.recommended)} with \w+\. About \d+ of 100 new clips"
+        rf"Use {re.escape(found.recommended)} with \w+ \(\d of 3 folds chose these"
+        r" features\)\. Cross-validation of the whole choice classified \d+\.\d %"
     )
     assert re.search(advice, str(found))
-    assert str(found).count("95 % CI") == 1
+    assert str(found).count("95 %") == 1
     assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.mean <= found.score.high
     assert f"predict AUDIO=FILE RUN={found.run}" in found.built.next_command

@@ -297,7 +297,7 @@ FAULTS: dict[str, Fault] = {
     ),
     # every interval of features chosen inside the folds is that of one run
     "choice_as_narrow_as_a_run": Fault(
-        "CHOICE_WIDTH = 1.5", "CHOICE_WIDTH = 1.0", f"{ANALYSIS}test_ranking.py"
+        "CHOICE_VARIANCE = 2.25", "CHOICE_VARIANCE = 1.0", f"{ANALYSIS}test_ranking.py"
     ),
     "tests_of_clips": Fault(  # signs are flipped by clip instead of by recording
         """    names, place = np.unique(groups, return_inverse=True)

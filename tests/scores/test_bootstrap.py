@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from featurestack.scores import bootstrap
-from featurestack.scores.bootstrap import accuracy_interval, widened
+from featurestack.scores.bootstrap import accuracy_interval
 
 
 def interval(correct, groups):
@@ -28,9 +28,13 @@ def test_a_perfect_score_has_an_interval():
     assert (low, high) == pytest.approx((1 / (1 + squared), 1))
 
 
-def test_a_wider_interval_keeps_its_mean_and_its_bounds():
-    wide = widened(np.array([[0.4, 0.7], [0.5, 1.0]]), np.array([[0.5], [0.9]]), 2)
-    assert wide == pytest.approx(np.array([[0.3, 0.9], [0.1, 1.0]]))
+def test_a_wider_interval_counts_fewer_clips_and_stays_below_one_beside_errors():
+    correct = np.array([1.0] * 77 + [0.0] * 3)[:, None]
+    given = correct, np.arange(80), np.ones(80)
+    ((_, high),) = accuracy_interval(*given)
+    ((low, wide),) = accuracy_interval(*given, 2.25)
+    expected = stats.binomtest(77, 80).proportion_ci(method="wilson")
+    assert low < expected.low and high < wide < 1
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class MeanAveragePrecision(ClipMetric):
         return np.stack([geometric_mean, parts[recording]])
 
     def configuration_score(
-        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
+        self, tables: Sequence[pd.DataFrame], classes: Sequence[str], spread: float
     ) -> Score:
         seeds = []
         by_fold = []
@@ -95,7 +95,7 @@ class MeanAveragePrecision(ClipMetric):
                     labels[tested], probabilities[tested]
                 )
                 by_fold.append((fold, tags.macro(precision)))
-        mean, low, high = tags.precision_of_seeds(seeds)[-1]
+        mean, low, high = tags.precision_of_seeds(seeds, spread)[-1]
         of_folds = pd.DataFrame(by_fold, columns=["fold", "map"])
         return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
 
@@ -121,6 +121,13 @@ class MeanAveragePrecision(ClipMetric):
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """mAP of random ranks within the folds."""
         return tags.random_order_values(run.labels, run.groups, run.folds)
+
+    def perfect(self, run: TestedRun) -> float:
+        """Below 1 if the prevalence differs between folds."""
+        rng = np.random.default_rng(0)
+        # no two clips are equal
+        order = run.labels + SMALL * rng.random(run.labels.shape)
+        return self.score(run.labels, order, run.folds)
 
     def class_table(self, run: TestedRun) -> pd.DataFrame:
         """With average precision and its interval; the last row has the mean's."""
@@ -157,16 +164,6 @@ MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
     ),
     **OF_CLIPS,
 )
-
-
-def perfect_score(run: TestedRun) -> float:
-    """The score of a perfect order of the clips: below 1 if the prevalence differs
-    between folds.
-    """
-    rng = np.random.default_rng(0)
-    # no two clips are equal
-    perfect = run.labels + SMALL * rng.random(run.labels.shape)
-    return MEAN_AVERAGE_PRECISION.score(run.labels, perfect, run.folds)
 
 
 # ---- thresholds
