@@ -24,25 +24,26 @@ HEADLINES = {
     "tie": (
         TIED,
         (
-            "Use mel+mfcc with resnet18. Cross-validation classified 85.0 % of 400 clips"
-            " correctly (95 % interval 81 to 88), the highest of 5 configurations. Tied"
-            " with 2 others."
+            "Use mel+mfcc with resnet18. Cross-validation classified 85.0 % of 400"
+            " clips correctly (95 % interval 81 to 88), the highest of 5"
+            " configurations. Tied with 2 others."
         ),
     ),
     "one fold": (
         [MadeRun(features=name, folds=(1,)) for name in ("rms", "zcr")],
         (
-            "Use rms with resnet18. A test of 1 of 5 folds classified 76.2 % of 80 clips"
-            " correctly (95 % interval 65 to 85), the highest of 2 configurations. Tied"
-            " with zcr."
+            "Use rms with resnet18. A test of 1 of 5 folds classified 76.2 % of 80"
+            " clips correctly (95 % interval 65 to 85), the highest of 2"
+            " configurations. Tied with zcr."
         ),
     ),
     "chance": (
         of_sets(mel=0.1, rms=0.11),
         (
-            "No configuration is clearly better than chance, 10.0 %; the highest accuracy"
-            " is that of rms with resnet18. Cross-validation classified 11.0 % of 400"
-            " clips correctly (95 % interval 8 to 15), the highest of 2 configurations."
+            "No configuration is clearly better than chance, 10.0 %; the highest"
+            " accuracy is that of rms with resnet18. Cross-validation classified 11.0 %"
+            " of 400 clips correctly (95 % interval 8 to 15), the highest of 2"
+            " configurations."
         ),
     ),
     "seeds": (
