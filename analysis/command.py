@@ -24,10 +24,6 @@ def analysis(options: AnalysisOptions) -> int:
     from featurestack.analysis.report_inputs import jobs
 
     options = options.prepared()
-    if options.ensemble:
-        from featurestack.analysis.ensemble import requested_ensemble
-
-        print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
     for job in jobs(options):
         built = build_report(job, options)

@@ -26,7 +26,7 @@ from featurestack.analysis.significance import (
     detectable,
     standard_error,
 )
-from featurestack.results.config import ChoiceConfig
+from featurestack.results.config import Choice
 from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.scores.ranking_metric import ACCURACY
 
@@ -139,8 +139,8 @@ class Findings:
         return self.main.chance if self.main else np.nan
 
     @property
-    def choice(self) -> ChoiceConfig | None:
-        """run.json of the best, if it is a choice of features inside the folds."""
+    def choice(self) -> Choice | None:
+        """That of the best, if it is a choice of features inside the folds."""
         return self.main.best.choice if self.main else None
 
     @property
@@ -177,7 +177,7 @@ def findings(
     # the sets that a choice of features trained were composed by scores: the choice
     # counts each on the folds that had no part in it
     choices = [run.choice for run in results.runs if run.choice]
-    members = {name for choice in choices for name in choice.members}
+    members = {name for choice in choices for name in choice.runs}
     own = [
         run for run in results.runs if not (run.composed_from and run.name in members)
     ]

@@ -29,11 +29,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions, Extensible):
         "only these runs, in a report of their own: each a name, a path, a unique"
         " prefix or last",
     )
-    ensemble: tuple[str, ...] = option(
-        (),
-        "write the ensemble of these runs, the mean of their probabilities, as a run of"
-        " its own, then report",
-    )
     of_rooms: tuple["AnalysisAddition", ...] = ()
 
     def prepared(self) -> "AnalysisOptions":

@@ -154,12 +154,9 @@ class Ranking(Compared):
         models = {run.model for run in self.runs if run.trained}
         forms = []
         for run in self.runs:
-            # the features of more than two would fill lines
-            members = 0 if run.choice else len(run.config.members)
-            features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
-            in_full = f"{features} ({setting(run, alike)})"
-            short = in_full if run.trained and len(models) > 1 else features
+            in_full = f"{run.features} ({setting(run, alike)})"
+            short = in_full if run.trained and len(models) > 1 else run.features
             forms.append((short, in_full, run.name))
         counts = Counter[str]()
         for names in forms:

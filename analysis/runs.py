@@ -24,12 +24,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import parse_set
 from featurestack.features_cache.table import originals
-from featurestack.results.config import (
-    ChoiceConfig,
-    ImportedConfig,
-    RunConfig,
-    UntrainedConfig,
-)
+from featurestack.results.config import Choice, RunConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_data import (
     changed_targets,
@@ -79,7 +74,7 @@ class Run:
     history: pd.DataFrame
 
     @property
-    def config(self) -> RunConfig | UntrainedConfig:
+    def config(self) -> RunConfig:
         """run.json of the first seed."""
         return self.folders[0].config
 
@@ -91,10 +86,8 @@ class Run:
 
     @cached_property
     def options(self) -> dict[str, object]:
-        """The training options, or an ensemble's members; none of a foreign run."""
-        if self.trained:
-            return asdict(self.trained.options)
-        return {} if self.foreign else {"members": [*self.config.members]}
+        """The training options; none of predictions from elsewhere or of a choice."""
+        return asdict(self.trained.options) if self.trained else {}
 
     def option_text(self, key: str) -> str:
         """An option's value as text; `none` if it is absent, empty or zero."""
@@ -119,18 +112,18 @@ class Run:
 
     @property
     def trained(self) -> RunConfig | None:
-        """run.json; None for an ensemble of finished runs or a choice of features."""
-        return self.config if isinstance(self.config, RunConfig) else None
+        """run.json; None for predictions from elsewhere, or a choice of features."""
+        return self.config if self.config.training else None
 
     @property
     def foreign(self) -> bool:
         """Whether another program made its predictions."""
-        return isinstance(self.config, ImportedConfig)
+        return self.config.made_by == "import"
 
     @property
-    def choice(self) -> ChoiceConfig | None:
-        """run.json of features chosen inside the folds; None for any other run."""
-        return self.config if isinstance(self.config, ChoiceConfig) else None
+    def choice(self) -> Choice | None:
+        """The choice of features inside the folds; None for any other run."""
+        return self.config.choice
 
     @property
     def composed_from(self) -> int:
@@ -246,10 +239,9 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             )
 
     config = folder.config
-    if isinstance(config, RunConfig):
+    if config.training:
         parse_set(config.features)  # refuses names that no command writes
-    if isinstance(config, ImportedConfig):
-        problems += [Problem(folder.name, remark) for remark in config.remarks]
+    problems += [Problem(folder.name, remark) for remark in config.remarks]
     columns = [*folder.task.history_columns, "fold"]
     curves = [pd.DataFrame(columns=columns, dtype=float)]
     for fold in folder.folds:
@@ -417,11 +409,7 @@ def runs_of_other_clips(runs: Sequence[Run], cache: Cache) -> list[Problem]:
     today = originals(cache.clips).set_index("clip_id")
     problems = []
     for run in runs:
-        configs = [
-            folder.config
-            for folder in run.folders
-            if isinstance(folder.config, RunConfig)
-        ]
+        configs = [folder.config for folder in run.folders if folder.config.training]
         text = ""
         if changed_clips(run, today):  # one line for all such runs
             text = (

@@ -275,11 +275,10 @@ def run_facts(run: Run, row: Row) -> dict[str, str]:
     if pd.notna(row["parameters"]):
         model += f", {count(row['parameters'])} parameters"
     machine: list[str | None] = []
-    if run.trained:
-        at = run.trained.machine
+    if at := run.config.machine:
         machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
-        if run.trained.computed:
-            machine.append(run.trained.computed.precision)
+    if run.config.computed:
+        machine.append(run.config.computed.precision)
     balanced = row.get("balanced_accuracy", np.nan)
     unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
     scores = {

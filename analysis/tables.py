@@ -60,10 +60,11 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         config = run.trained
-        computed = config and config.computed
+        computed = run.config.computed
+        cost = run.config.extraction
         threads = computed and computed.threads
         trained_on = counted(threads, "thread") if threads else ""
-        if config and config.machine.gpu:
+        if config and config.machine and config.machine.gpu:
             trained_on = config.machine.gpu
         epochs = None
         if config and not run.exact:
@@ -86,8 +87,8 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "parameters": None if run.choice else run.config.parameters or None,
                 "fold_seconds": fold_seconds.mean(),
                 "trained_on": trained_on,
-                "extraction_seconds": config and config.extraction.seconds,
-                "extraction_megabytes": config and config.extraction.megabytes,
+                "extraction_seconds": cost and cost.seconds,
+                "extraction_megabytes": cost and cost.megabytes,
                 "synthetic": run.config.synthetic,
             }
         )

@@ -124,13 +124,12 @@ bundle           bundle {of_run} OUT={world}/model.pt
 train-list       models MODEL=cnn4
 runs-list        runs {runs}
 analysis         analysis {sounds} {report}
-ensemble         analysis {sounds} {report} ENSEMBLE='mel+rms-cnn4 mel+rms-linear'
 """
 # A pattern of paths, then the calls that read such a file.
 READERS = r"""
 run\.json                        analysis run predict bundle verify-run sweep onnx
-history                          analysis run ensemble
-predictions                      analysis run verify-run bundle onnx ensemble
+history                          analysis run
+predictions                      analysis run verify-run bundle onnx
 last\.pt                         predict bundle listen onnx predict-windows
 best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights

@@ -41,7 +41,6 @@ from featurestack.feature_importance.importance import (
 )
 from featurestack.features_cache import external
 from featurestack.linear import logistic
-from featurestack.results.config import ChoiceConfig
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.check import draw, precision_above
@@ -380,7 +379,8 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     scores = rank(question)
     run = train(question, scores)
     config = run.config
-    assert isinstance(config, ChoiceConfig)
+    choice = config.choice
+    assert choice, "train writes one"
     clips = scores.clips
 
     def logits(
@@ -401,7 +401,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
                 [
                     np.mean(logits(features, model, fold, numbers).argmax(1) == new)
                     for fold, features, model in zip(
-                        config.folds, config.sets, config.models
+                        config.folds, choice.sets, choice.models
                     )
                 ]
             )

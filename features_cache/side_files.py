@@ -35,7 +35,7 @@ HEADERS = {
 }
 VERIFIED, COSTS, FAILURES = HEADERS
 CHECKED = "check.json"
-CHECK_FORMAT = 4
+CHECK_FORMAT = 1
 WHOLE = "all"  # stands in place of a feature if the clip itself is at fault
 
 

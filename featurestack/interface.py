@@ -411,13 +411,10 @@ def report(options: AnalysisOptions) -> "Built":
 
         fs.report("synth").headline
     """
-    from featurestack.analysis.ensemble import requested_ensemble
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs
 
     options = options.prepared()
-    if options.ensemble:
-        requested_ensemble(options)
     datasets = jobs(options)
     if len(datasets) > 1:
         names = ", ".join(job.dataset for job in datasets)

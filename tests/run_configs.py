@@ -1,11 +1,10 @@
 """A run.json of made-up values for tests that need a few of its keys."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from featurestack.results.config import (
     RUN_FORMAT,
-    ChoiceConfig,
-    EnsembleConfig,
+    Choice,
     ExtractionCost,
     Machine,
     RunConfig,
@@ -17,6 +16,7 @@ from featurestack.results.training_options import Training
 
 KNOWN = {
     "format_version": RUN_FORMAT,
+    "made_by": "train",
     "dataset": "made",
     "synthetic": True,
     "tag": "",
@@ -64,6 +64,7 @@ OPTIONS = Training(
     augment="none",
     padding="keep",
 )
+OF_ALL = ("features", "model", "task", "seed", "val")
 CPU = Way(device="cpu", precision="fp32", channels_last=True, threads=1)
 
 
@@ -72,19 +73,19 @@ def run_config(options=OPTIONS, **given):
     of_training = {name: given.pop(name) for name in vars(OPTIONS) if name in given}
     options = replace(options, **of_training)
     channels = tuple(map(channel, options.features.split("+")))
-    standard = {"classes": named("a", "b"), "channels": channels, "options": options}
+    standard = {"classes": named("a", "b"), "channels": channels, "training": options}
+    standard |= {name: getattr(options, name) for name in OF_ALL}
     return RunConfig(**standard | KNOWN | given)
 
 
-def ensemble_of(config, kind=EnsembleConfig, **given):
-    """The configuration of an ensemble, or a choice, of runs like this one."""
-    names = [own.name for own in fields(kind)]
-    known = {name: getattr(config, name) for name in names if hasattr(config, name)}
-    own = {"name": "both", "members": ("a", "b")}
-    if kind is ChoiceConfig:
-        own |= {"recommended_score": 0.5, "words": ("DATASET=made",)}
-        own["models"] = ("linear",) * len(given["sets"])
-    return kind(**known | own | given)
+def choice_of(config, **given):
+    """The configuration of a choice of features inside the folds, of one set."""
+    own = {"candidates": ("mel",), "sets": ("mel",), "models": ("linear",)}
+    own |= {"runs": ("mel-linear",), "words": ("DATASET=made",)}
+    own |= {"recommended": "mel", "recommended_run": "mel-linear"}
+    own |= {"recommended_model": "linear", "recommended_score": 0.5}
+    choice = Choice(**own | given)
+    return replace(config, made_by="choice", training=None, choice=choice)
 
 
 def computed(**way):

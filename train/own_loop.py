@@ -169,10 +169,12 @@ class OwnRun:
         config = first_config(plan, "cpu")
         config = replace(
             config,
+            made_by="own loop",
+            model=self.name,
             model_summary="A network of one's own, trained by a loop of one's own.",
             exact=False,
             protocol=f"{config.protocol}; by a training loop outside of this project",
-            options=replace(config.options, model=self.name),
+            training=replace(config.options, model=self.name),
             command=None,  # no command of this project trains it again
             parameters=parameters,
         )

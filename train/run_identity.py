@@ -24,7 +24,7 @@ from featurestack.train.options import RunOptions, suitable
 
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default or of a model
-HASH_VERSION = 5
+HASH_VERSION = 1
 PATHS = ("weights", "background_audio")  # named by their last part
 
 

@@ -61,9 +61,15 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     numbers = {name: version(name) for name in VERSIONED}
     return RunConfig(
         format_version=RUN_FORMAT,
+        made_by="train",
         dataset=plan.dataset,
         synthetic=cache.synthetic,
-        options=plan.training,
+        features=plan.training.features,
+        model=plan.training.model,
+        task=plan.training.task,
+        seed=plan.training.seed,
+        val=plan.training.val,
+        training=plan.training,
         tag=plan.execution.tag,
         note=plan.execution.note,
         composed_from=plan.composed_from
@@ -94,8 +100,6 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         left_out=plan.left_out,
         machine=machine(device),
         versions={"python": platform.python_version()} | numbers,
-        seconds=0.0,
-        calibration={},
     )
 
 
@@ -128,7 +132,7 @@ def single_scores(runs: Path, task: str) -> dict[str, dict[str, float]]:
     for folder in find(runs.parent, runs.name):
         try:
             config = folder.config
-            single = isinstance(config, RunConfig) and "+" not in config.features
+            single = config.training and "+" not in config.features
             whole = folder.finished == folder.folds
             if config.task != task or not single or not whole:
                 continue

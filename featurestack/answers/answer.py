@@ -33,7 +33,6 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
@@ -447,11 +446,11 @@ def conclude(
     chance = built.state == "chance"
     recommended = "" if chance else config.features
     own, chosen = run.name, dict.fromkeys(run.finished, config.features)
-    if isinstance(config, ChoiceConfig):
-        own, chosen = config.recommended_run, dict(zip(config.folds, config.sets))
-        recommended = "" if chance else config.recommended
-        lines.append(section.chosen(config))
-        lines.append(section.recommended(config, chance=chance))
+    if choice := config.choice:
+        own, chosen = choice.recommended_run, dict(zip(config.folds, choice.sets))
+        recommended = "" if chance else choice.recommended
+        lines.append(section.chosen(choice))
+        lines.append(section.recommended(choice, chance=chance))
     lines.append(section.surer(names, question.cache))
     lines.append(section.alone(alone, scores.clips.plan.task.metric.title))
     lines.append(f"report: {built.page.resolve()}")

@@ -1,7 +1,7 @@
 """The run folder of a choice of features, and its section of the report.
 
 runs/<dataset>/answer/
-    run.json               a `ChoiceConfig`
+    run.json               with its `choice`
     fold1/predictions.csv  the test clips of a fold, by the run of the set that was
                            chosen without this fold
     features.csv           FEATURE_COLUMNS, a row for each candidate
@@ -20,7 +20,6 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
-from featurestack.answers.options import FOLDER
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
@@ -29,7 +28,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.name_fields import propose_group
-from featurestack.results.config import OF_DATASET, RUN_FORMAT, ChoiceConfig, digest
+from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
 from featurestack.results.run_folder import (
     RunFolder,
     damage_named,
@@ -89,37 +88,44 @@ def configuration(
     recommended: "tuple[Candidate, RunFolder]",
     scores: "Scores",
     command: Sequence[str],
-) -> ChoiceConfig:
+) -> RunConfig:
     candidate, later = recommended
     config = later.training
     names = scores.clips.plan.channel_names
     trained = {run.name: run.training for run in (*runs.values(), later)}
     sets = tuple(run.training.features for run in runs.values())
     hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
-    return ChoiceConfig(
+    return RunConfig(
         format_version=RUN_FORMAT,
-        **{key: getattr(config, key) for key in OF_DATASET},
+        made_by="choice",
+        dataset=config.dataset,
+        synthetic=config.synthetic,
         features=f"the choice from {counted(len(names), 'feature')}",
         model=" or ".join(sorted({own.model for own in trained.values()})),
+        task=config.task,
         seed=config.seed,
-        family=hash_,
-        hash=hash_,
-        name=FOLDER,
-        protocol=f"{config.protocol}; features chosen without the tested fold",
-        members=tuple(trained),
-        parameters=0,
-        seconds=sum(own.seconds for own in trained.values()),
-        note="",
         val="none",
-        candidates=tuple(names),
-        sets=sets,
-        models=tuple(run.training.model for run in runs.values()),
+        folds=config.folds,
+        classes=config.classes,
+        sample_rate=config.sample_rate,
+        duration=config.duration,
+        audio_channel=config.audio_channel,
         exact=all(own.exact for own in trained.values()),
-        recommended=config.features,
-        recommended_run=later.name,
-        recommended_model=config.model,
-        recommended_score=scores.mean(candidate.exact, None),
-        words=tuple(command),
+        protocol=f"{config.protocol}; features chosen without the tested fold",
+        hash=hash_,
+        family=hash_,
+        seconds=sum(own.seconds for own in trained.values()),
+        choice=Choice(
+            candidates=tuple(names),
+            sets=sets,
+            models=tuple(run.training.model for run in runs.values()),
+            runs=tuple(trained),
+            recommended=config.features,
+            recommended_run=later.name,
+            recommended_model=config.model,
+            recommended_score=scores.mean(candidate.exact, None),
+            words=tuple(command),
+        ),
     )
 
 
@@ -159,7 +165,8 @@ def answer(page: PageInputs) -> Section:
         scores = dict(zip(features["feature"], features["alone"]))
         leads["Which alone?"] = alone(scores, page.found.score)
         tables["chosen_features"] = features
-        values = {"choice": config, "chance": chance}
+        folds = run.config.folds
+        values = {"choice": config, "chosen_folds": folds, "chance": chance}
         if run is page.found.runs[0]:
             values |= chart(page.found, features)
     except (RequestError, OSError) as damage:
@@ -177,7 +184,7 @@ def answer(page: PageInputs) -> Section:
     )
 
 
-def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | None:
+def grouped(page: PageInputs, config: Choice | None) -> tuple[str, str] | None:
     """The same question, grouped by a field of the names if that lowers the score."""
     warning = page.found.warning(SplitByClip)
     if not (warning and warning.options):
@@ -187,7 +194,7 @@ def grouped(page: PageInputs, config: ChoiceConfig | None) -> tuple[str, str] | 
     return command, "tests on speakers, sites or devices that were not trained on"
 
 
-def other_features(config: ChoiceConfig) -> tuple[str, str]:
+def other_features(config: Choice) -> tuple[str, str]:
     """The next thing to try if nothing is better than chance."""
     given = [word for word in config.words if not word.startswith("FEATURES=")]
     if len(given) == len(config.words):  # all features were tried
@@ -219,7 +226,7 @@ def read_features(file: Path) -> pd.DataFrame:
 # ---- sentences
 
 
-def chosen(config: ChoiceConfig) -> str:
+def chosen(config: Choice) -> str:
     """Each feature's choices: `modulation in 5 of 5 folds, mfcc in 4`."""
     counts = Counter(name for features in config.sets for name in features.split("+"))
     ordered = counts.most_common()
@@ -244,7 +251,7 @@ def alone(scores: Mapping[str, float], metric: str) -> str:
     return sentence
 
 
-def recommended(config: ChoiceConfig, *, chance: bool) -> str:
+def recommended(config: Choice, *, chance: bool) -> str:
     """The set for later use, how sure its choice is, and that it has no score."""
     if chance:
         return "no set is recommended: none is clearly better than chance"

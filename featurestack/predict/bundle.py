@@ -5,9 +5,8 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
 `weights_only=True`, so that nothing in it is executed.
 
     format   BUNDLE_FORMAT, raised when older files can no longer be read
-    runs     of each run, several of an ensemble:
-             config   run.json with the keys of `BundleConfig`
-             folds    {fold: {"network": state dict, "statistics": list}}
+    config   run.json with the keys of `BundleConfig`
+    folds    {fold: {"network": state dict, "statistics": list}}
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,6 @@ from torch import nn
 from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.results.config import (
-    ChoiceConfig,
-    EnsembleConfig,
     Epoch,
     RunConfig,
     read_config,
@@ -42,7 +39,7 @@ from featurestack.train.compute import Compute
 from featurestack.train.models import resolve
 from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
 
-BUNDLE_FORMAT = 4
+BUNDLE_FORMAT = 1
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # largest allowed difference between a recomputed probability and predictions.csv
 AGREES = 1e-3
@@ -86,7 +83,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
         raise RequestError(
             f"{run.name} has no finished fold yet: continue its training"
         )
-    if config.command is None:
+    if config.made_by == "own loop":
         raise RequestError(
             f"{run.name} was trained by a loop of its own, which keeps no weights here"
         )
@@ -105,16 +102,8 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     return Bundle(BundleConfig(**vars(config), selection=epoch), folds)
 
 
-def members_of(run: RunFolder) -> list[RunFolder]:
-    """The run, or the members of an ensemble of finished runs."""
-    config = run.config
-    if isinstance(config, EnsembleConfig) and not isinstance(config, ChoiceConfig):
-        return [RunFolder(run.path.with_name(name)) for name in config.members]
-    return [run]
-
-
-def read_bundle(file: Path) -> list[Bundle]:
-    """The bundles in this file; RequestError for any other or malformed content."""
+def read_bundle(file: Path) -> Bundle:
+    """The bundle in this file; RequestError for any other or malformed content."""
     made = f"{make_command('bundle', 'RUN=NAME')} makes one"
     try:
         content = read_safely(file)
@@ -128,10 +117,8 @@ def read_bundle(file: Path) -> list[Bundle]:
         raise RequestError(
             f"{file} has another bundle format than {BUNDLE_FORMAT}: {again}"
         )
-    return [
-        Bundle(read_config(run["config"], BundleConfig, str(file), again), run["folds"])
-        for run in content["runs"]
-    ]
+    config = read_config(content["config"], BundleConfig, str(file), again)
+    return Bundle(config, content["folds"])
 
 
 class FoldModel(NamedTuple):

@@ -20,7 +20,6 @@ from featurestack.predict.bundle import (
     Bundle,
     BundleConfig,
     bundle_of_run,
-    members_of,
 )
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
@@ -75,7 +74,7 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             " validation clips: train a run without VAL"
         )
     require_clips(run.task, run.name)
-    if config.command is None or config.computed is None:
+    if config.command is None:  # one's own loop
         raise RequestError(
             f"REFIT=1 trains models of this project, and {run.name} was trained by a"
             " loop of its own"
@@ -103,17 +102,16 @@ def make_bundle(options: BundleOptions) -> int:
     file = options.out or Path(f"{run.name}.bundle.pt")
     own = own_file(file, RECORD, "OUT")
     if options.refit:
-        bundles = [refit(run, options.data)]
+        bundle = refit(run, options.data)
         made = (
             "one model of all folds' clips, without a score of its own (that of"
             f" {run.name} is cross-validated)"
         )
     else:
-        bundles = [bundle_of_run(member) for member in members_of(run)]
-        folds = sum(len(bundle.folds) for bundle in bundles)
-        made = f"{counted(folds, 'fold')} of {counted(len(bundles), 'run')}"
-    runs = [{"config": asdict(each.config), "folds": each.folds} for each in bundles]
-    own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, "runs": runs})})
+        bundle = bundle_of_run(run)
+        made = counted(len(bundle.folds), "fold")
+    content = {"config": asdict(bundle.config), "folds": bundle.folds}
+    own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, **content})})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
     return 0

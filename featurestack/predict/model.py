@@ -1,5 +1,5 @@
-"""`Model`: what every command and `fs.Model` answer new audio with, from a run, an
-ensemble, a bundle or an ONNX file. Samples become features as a cache stores them, then
+"""`Model`: what every command and `fs.Model` answer new audio with, from a run, a
+bundle or an ONNX file. Samples become features as a cache stores them, then
 probabilities, then an answer, which GATE, REJECT and THRESHOLD may withhold.
 
 New audio's features come from the pipeline functions that filled the cache, with the
@@ -22,7 +22,6 @@ from numpy.typing import ArrayLike
 
 from featurestack.commandline import own_code, rooms
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
@@ -35,7 +34,6 @@ from featurestack.predict.bundle import (
     RunModel,
     Values,
     bundle_of_run,
-    members_of,
     read_bundle,
 )
 from featurestack.predict.options import PredictOptions, TrainedOptions
@@ -93,11 +91,10 @@ class Model:
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
         limits = TrainedOptions(reject=reject, gate=gate)  # refuses other numbers
-        models, self.run = networks_of(trained, Path(folder), dataset, device)
-        self.models = tuple(models)
-        self.config: BundleConfig = models[0].config  # the first run's
-        self.task = models[0].task
-        self.classes = models[0].classes
+        self.networks, self.run = networks_of(trained, Path(folder), dataset, device)
+        self.config: BundleConfig = self.networks.config
+        self.task = self.networks.task
+        self.classes = self.networks.classes
         if reject and self.task.multilabel:
             raise RequestError(
                 "REJECT withholds one class; with several labels give THRESHOLD="
@@ -118,17 +115,9 @@ class Model:
             )
         self.seconds = self.samples / self.sample_rate
         self.window = self.config.clip_seconds or self.seconds
-        # with run.json's description, those of one model after the other
         self.channels: list[tuple[Variant, StoredChannel]] = []
-        for model in models:
-            config = model.config
-            if (config.sample_rate, config.duration) != (
-                self.sample_rate,
-                self.config.duration,
-            ):
-                raise RequestError("the ensemble's runs read clips of other durations")
-            with own_code.defined_in(config.own_code):
-                self.channels += [(variant_of(own), own) for own in config.channels]
+        with own_code.defined_in(self.config.own_code):
+            self.channels += [(variant_of(own), own) for own in self.config.channels]
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)
 
@@ -157,11 +146,9 @@ class Model:
     def title(self) -> str:
         """The run, and how many of its folds predict, for a message."""
         config = self.config
-        folds = f"{len(self.models[0].fold_numbers)} of {len(config.folds)} folds"
+        folds = f"{len(self.networks.fold_numbers)} of {len(config.folds)} folds"
         if config.refit:
             folds = "trained once on the clips of all folds, without a score of its own"
-        if len(self.models) > 1:
-            folds = f"an ensemble of {counted(len(self.models), 'run')}"
         name = f"{self.run.name}, " if self.run else ""
         trained = f"{config.model} of {config.dataset}, {config.selection} epoch"
         return f"{name}{trained}, {folds}"
@@ -242,7 +229,7 @@ class Model:
     def answers(
         self, clips: Iterable[tuple[Key, Samples]]
     ) -> Iterator[tuple[Key, Probabilities, str]]:
-        """Yield each clip's key, (K,) probabilities of all models together, and
+        """Yield each clip's key, (K,) probabilities of all folds together, and
         `predicted`: "" if it is rejected or, with tags, has no class.
 
         Memory does not grow with the number of clips. Threads compute the features of a
@@ -261,15 +248,10 @@ class Model:
                     yield key, own, text
 
     def probabilities(self, values: Values, filled: Floats) -> Probabilities:
-        """(B, K) for clips given by the values of `channels`, the mean of all runs;
-        `filled` as in `RunModel.by_fold`.
+        """(B, K) for clips given by the values of `channels`; `filled` as in
+        `RunModel.by_fold`.
         """
-        rest = iter(values)
-        together = []
-        for model in self.models:
-            own = list(itertools.islice(rest, len(model.config.channels)))
-            together.append(model.joined(model.by_fold(own, filled)))
-        return np.mean(together, axis=0, dtype=np.float32)
+        return self.networks.joined(self.networks.by_fold(values, filled))
 
     def predicted(
         self, clips: Sequence[Samples], probabilities: Probabilities
@@ -288,18 +270,18 @@ class Model:
 
 def networks_of(
     trained: Path | str | RunFolder, runs: Path, dataset: str, device: str
-) -> tuple[list[RunModel], RunFolder | None]:
-    """The networks of each run, several of an ensemble, and the run, None of a file."""
+) -> tuple[RunModel, RunFolder | None]:
+    """The networks of a run, and the run, None of a file."""
     device = device_of(device)
     run = trained if isinstance(trained, RunFolder) else None
     file = Path() if run else Path(str(trained))
     ending = file.suffix.removeprefix(".")
     if ending in rooms.names("files") and file.is_file():
-        return [rooms.load("files", ending)(file)], None
+        return rooms.load("files", ending)(file), None
     if file.is_file():
-        return [RunModel(bundle, device) for bundle in read_bundle(file)], None
+        return RunModel(read_bundle(file), device), None
     run = run or select_one(runs, str(trained), dataset)
-    return [RunModel(bundle_of_run(each), device) for each in members_of(run)], run
+    return RunModel(bundle_of_run(run), device), run
 
 
 def class_thresholds(

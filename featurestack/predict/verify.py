@@ -6,7 +6,6 @@ compared. Not compared are history.csv and run.json.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,13 +17,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import cache_folder, dataset_name
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import WINDOW_COLUMNS
-from featurestack.predict.bundle import (
-    AGREES,
-    BATCH,
-    RunModel,
-    bundle_of_run,
-    members_of,
-)
+from featurestack.predict.bundle import AGREES, BATCH, RunModel, bundle_of_run
 from featurestack.predict.options import VerifyOptions
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
@@ -44,35 +37,6 @@ def verify_run(options: VerifyOptions) -> int:
     dataset = dataset_name(options.dataset)
     run = select_one(options.runs, options.run, dataset)
     require_clips(run.task, run.name)
-    members = members_of(run)
-    if members != [run]:
-        return max(verify_mean(run, members), *map(partial(verify, options), members))
-    return verify(options, run)
-
-
-def verify_mean(run: RunFolder, members: Sequence[RunFolder]) -> int:
-    """Whether an ensemble's predictions are the mean of its members'; 1 if not."""
-    differing = 0
-    for fold in run.finished:
-        known = run.predictions(fold)
-        for selection, rows in known.groupby("selection"):
-            # members may have selected their epochs in different ways
-            of_member = str(selection) if run.config.val else "auto"
-            tables = [member.scored(fold, "test", of_member) for member in members]
-            indexed = [table.set_index("clip_id")[run.classes] for table in tables]
-            mean = sum(indexed[1:], start=indexed[0]) / len(members)
-            expected = tables[0].drop(columns=run.classes).assign(selection=selection)
-            expected = expected.join(mean, on="clip_id")
-            clips = differing_clips(rows, expected, run.classes)
-            tell_differing(f"fold {fold}", clips, len(rows))
-            differing += len(clips)
-    is_mean = f"{differing:,} rows differ from" if differing else "is"
-    print(f"{run.name}: predictions.csv {is_mean} the mean of {len(members)} runs")
-    return int(differing > 0)
-
-
-def verify(options: VerifyOptions, run: RunFolder) -> int:
-    """`verify_run` for a trained run."""
     import torch
 
     config = run.training  # refuses a run that trained nothing
@@ -132,7 +96,7 @@ def predicted_again(
     channels = [channel.channel for channel in config.channels]
     table = clips_of_run(config, cache)
     table = table[~table["clip_id"].isin(config.left_out)]
-    split = fold_split(table, fold, val=config.val, seed=config.seed)
+    split = fold_split(table, fold, val=config.options.val, seed=config.seed)
     sides = {"val": split.val, "test": split.test}
     rows = []
     answers = []

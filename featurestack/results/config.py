@@ -6,8 +6,8 @@ key's type. A field with a default may be absent in the file, so that a run of b
 option was added stays readable. The reader refuses a missing or unknown key, another
 type, and an option out of bounds.
 
-`EnsembleConfig` is run.json of an ensemble of finished runs, `ChoiceConfig` that of
-features chosen inside the folds, `ImportedConfig` that of predictions from elsewhere.
+`made_by` says what made the predictions; `training` is there for a run of `train` or of
+a loop of one's own, `choice` for features chosen inside the folds.
 """
 
 import dataclasses
@@ -19,7 +19,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import (
     Any,
-    ClassVar,
     Literal,
     TypeVar,
     Union,
@@ -42,18 +41,7 @@ from featurestack.results.training_options import Training, Validation
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
-RUN_FORMAT = 8  # raised if an older run.json can no longer be read
-# fields that a run has from its dataset and an `EnsembleConfig` from its members
-OF_DATASET = (
-    "dataset",
-    "task",
-    "folds",
-    "classes",
-    "synthetic",
-    "sample_rate",
-    "duration",
-    "audio_channel",
-)
+RUN_FORMAT = 1  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train this run again with RETRAIN=1, or remove its folder"
 
 Plain = str | int | float | bool | None
@@ -158,138 +146,19 @@ class Way(Record):
     threads: int  # threads of one process
 
 
-class RunConfig(Record):
-    """run.json of a run of `make train` or of a loop of one's own."""
-
-    format_version: int  # format of run.json
-    dataset: str  # its name
-    synthetic: bool  # clips of DATASET=synth
-    # options that can change predictions; `auto` is replaced if the data decide it
-    options: Training
-    tag: str  # TAG=
-    note: str  # NOTE=
-    # feature sets from which this one was composed by their scores on the tested folds
-    composed_from: int = 0
-    # files of the user's own that defined features or models when it was trained
-    own_code: tuple[str, ...] = ()
-    model_summary: str  # the model in a sentence
-    exact: bool  # training has one solution, whatever the seed
-    input_grid: str  # rows x frames of the network's input
-    # all folds of the protocol, trained or not
-    folds: tuple[int, ...]
-    # in the order of the network's outputs
-    classes: tuple[SoundClass, ...]
-    sample_rate: int  # Hz; 0 if the cache has none
-    duration: float  # s; 0 if the cache has none
-    # the audio files' channel, counted from 1; 0 for the mean of all
-    audio_channel: int = 0
-    # s, median, if many are padded
-    clip_seconds: float | None = None
-    channels: tuple[StoredChannel, ...]  # channels of the network's input, in order
-    extraction: ExtractionCost  # cost of the features of all clips
-    protocol: str  # in words
-    hash: str  # hash of options, clips and feature values
-    family: str  # hash without the seed: the same for runs that differ only in the seed
-    # NAME=value words that train it again; None for one's own loop
-    command: tuple[str, ...] | None = None
-    cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
-    clips: str  # digest of the clips' table
-    # data beside it, such as events -> its digest
-    targets: Mapping[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
-    machine: Machine  # the machine that began the run
-    versions: Mapping[str, str]  # library -> version
-    seconds: float  # training time, all folds
-    # last or best epoch -> calibration for new audio
-    calibration: Mapping[Epoch, Calibration]
-    # class -> what a room's task chose for new audio
-    rules: Mapping[str, Mapping[str, Plain]] | None = None
-    # number of the network's parameters; None if one's own loop did not give a network
-    parameters: int | None = None
-    computed: Way | None = None  # how the trainer computes; None for one's own loop
-
-    members: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def data(self) -> dict[str, object]:
-        """The digests of what it was trained on, by their keys in its hash."""
-        return {"cache": self.cache, "clips": self.clips, **self.targets}
-
-    @property
-    def features(self) -> str:
-        return self.options.features
-
-    @property
-    def model(self) -> str:
-        return self.options.model
-
-    @property
-    def task(self) -> str:
-        return self.options.task
-
-    @property
-    def seed(self) -> int:
-        return self.options.seed
-
-    @property
-    def val(self) -> Validation:
-        return self.options.val
+MadeBy = Literal["train", "own loop", "choice", "import"]
 
 
-class UntrainedConfig(Record):
-    """run.json of a run whose predictions come from elsewhere than a training."""
-
-    format_version: int
-    dataset: str
-    task: str
-    folds: tuple[int, ...]
-    classes: tuple[SoundClass, ...]
-    sample_rate: int
-    duration: float
-    synthetic: bool
-    features: str
-    model: str
-    seed: int
-    family: str
-    hash: str
-    name: str
-    protocol: str
-    parameters: int
-    seconds: float
-    note: str
-    audio_channel: int = 0
-    val: Validation | None = None  # None if the members differ, or if it is unknown
-
-    members: ClassVar[tuple[str, ...]] = ()
-    tag: ClassVar[str] = ""
-    command: ClassVar[None] = None
-    composed_from: ClassVar[int] = 0
-
-
-class ImportedConfig(UntrainedConfig):
-    """run.json of another program's predictions, or those of another dataset's run."""
-
-    source: str  # the table's path, or what predicted
-    remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
-
-
-class EnsembleConfig(UntrainedConfig):
-    """run.json of an ensemble of finished runs."""
-
-    members: tuple[str, ...]  # type: ignore[misc]  # names of the runs
-
-
-class ChoiceConfig(EnsembleConfig):
-    """run.json of features chosen inside the folds: each fold is tested by a run of the
-    set that was chosen without this fold. `members` are these runs.
+class Choice(Record):
+    """Features chosen inside the folds: each fold is tested by a run of the set that
+    was chosen without this fold.
     """
 
     candidates: tuple[str, ...]  # the features from which sets were chosen
-    sets: tuple[
-        str, ...
-    ]  # the set that each fold is tested by, in the order of `folds`
+    # the set that each fold is tested by, in the order of the run's folds
+    sets: tuple[str, ...]
     models: tuple[str, ...]  # the model of each of these sets
-    exact: bool  # training has one solution, whatever the seed
+    runs: tuple[str, ...]  # names of the runs of these sets
     # the set for later use, chosen from the scores of all folds: nothing tests it
     recommended: str
     recommended_run: str  # the name of its run
@@ -306,6 +175,85 @@ class ChoiceConfig(EnsembleConfig):
     def decided(self) -> bool:
         """Whether most folds chose the recommended set."""
         return 2 * self.agreeing > len(self.sets)
+
+
+class RunConfig(Record):
+    """run.json of every run, whatever made its predictions."""
+
+    format_version: int  # format of run.json
+    made_by: MadeBy
+    dataset: str  # its name
+    synthetic: bool = False  # clips of DATASET=synth
+    features: str  # the feature set, or what stands for it
+    model: str
+    task: str
+    seed: int = 0
+    val: Validation | None = None  # None if it is unknown
+    tag: str = ""  # TAG=
+    note: str = ""  # NOTE=
+    # all folds of the protocol, trained or not
+    folds: tuple[int, ...]
+    # in the order of the network's outputs
+    classes: tuple[SoundClass, ...]
+    sample_rate: int = 0  # Hz; 0 if unknown
+    duration: float = 0.0  # s; 0 if unknown
+    # the audio files' channel, counted from 1; 0 for the mean of all
+    audio_channel: int = 0
+    exact: bool  # there is one solution, whatever the seed
+    protocol: str  # in words
+    hash: str  # hash of options, clips and feature values
+    family: str  # hash without the seed: the same for runs that differ only in the seed
+    seconds: float = 0.0  # training time, all folds
+    # number of the network's parameters; None if there is no network, or if it is
+    # unknown
+    parameters: int | None = None
+
+    # ---- of `train` and one's own loop
+
+    # options that can change predictions; `auto` is replaced if the data decide it
+    training: Training | None = None
+    # feature sets from which this one was composed by their scores on the tested folds
+    composed_from: int = 0
+    # files of the user's own that defined features or models when it was trained
+    own_code: tuple[str, ...] = ()
+    model_summary: str = ""  # the model in a sentence
+    input_grid: str = ""  # rows x frames of the network's input
+    # s, median, if many are padded
+    clip_seconds: float | None = None
+    channels: tuple[StoredChannel, ...] = ()  # of the network's input, in order
+    extraction: ExtractionCost | None = None  # cost of the features of all clips
+    # NAME=value words that train it again; None for one's own loop
+    command: tuple[str, ...] | None = None
+    # stored feature -> digest of its clips' fingerprints
+    cache: Mapping[str, str] = field(default_factory=dict)
+    clips: str = ""  # digest of the clips' table
+    # data beside it, such as events -> its digest
+    targets: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
+    machine: Machine | None = None  # the machine that began the run
+    versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
+    # last or best epoch -> calibration for new audio
+    calibration: Mapping[Epoch, Calibration] = field(default_factory=dict)
+    # class -> what a room's task chose for new audio
+    rules: Mapping[str, Mapping[str, Plain]] | None = None
+    computed: Way | None = None  # how the trainer computes; None for one's own loop
+
+    # ---- of a choice of features, and of predictions from elsewhere
+
+    choice: Choice | None = None
+    source: str = ""  # the table's path, or what predicted
+    remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
+
+    @property
+    def data(self) -> dict[str, object]:
+        """The digests of what it was trained on, by their keys in its hash."""
+        return {"cache": self.cache, "clips": self.clips, **self.targets}
+
+    @property
+    def options(self) -> Training:
+        """The options of a trained run."""
+        assert self.training, "RunFolder.training refuses the others"
+        return self.training
 
 
 def read_config(

@@ -19,7 +19,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.results.config import (
     RUN_FORMAT,
-    ImportedConfig,
+    RunConfig,
     SoundClass,
     digest,
     label,
@@ -74,25 +74,19 @@ def write_imported(
     for fold, part in rows.groupby(clips["fold"].map(fold_of)):
         own = values[rows.index.get_indexer(part.index)]
         write_predictions(run.fold(int(fold)), part, own.astype(np.float32), classes)
-    config = ImportedConfig(
+    config = RunConfig(
         format_version=RUN_FORMAT,
+        made_by="import",
         dataset=place.parent.name,
         task=predictions.task,
         folds=tuple(sorted({*fold_of.values()})),
         classes=tuple(SoundClass(name=name, category="") for name in classes),
-        sample_rate=0,
-        duration=0,
-        synthetic=False,
         features=run.name,
         model=MODEL,
-        seed=0,
+        exact=True,  # a table has no seeds
         family=digest([source, run.name]),
         hash=digest([source, run.name]),
-        name=run.name,
         protocol=protocol,
-        parameters=0,
-        seconds=0,
-        note="",
         source=source,
         remarks=predictions.remarks,
     )
@@ -122,7 +116,7 @@ def free_place(place: Path, source: str) -> Path:
     folder = place.with_name(name)
     if folder.exists():
         config = RunFolder(folder).config
-        if not (isinstance(config, ImportedConfig) and config.source == source):
+        if config.source != source:
             return place.with_name(f"{name}-{digest(source)[:6]}")
     return folder
 

@@ -38,15 +38,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import WINDOW_COLUMNS
-from featurestack.results.config import (
-    TRAIN_AGAIN,
-    ChoiceConfig,
-    EnsembleConfig,
-    ImportedConfig,
-    RunConfig,
-    UntrainedConfig,
-    read_config,
-)
+from featurestack.results.config import TRAIN_AGAIN, RunConfig, read_config
 from featurestack.scores.bootstrap import CHOICE_VARIANCE
 from featurestack.scores.tasks import task_of
 from featurestack.scores.tasks.base import Task
@@ -55,12 +47,6 @@ from featurestack.storage.files import CLOSED, replace_file, require_readable
 if TYPE_CHECKING:
     from featurestack.scores.metrics import Score
 
-# a key of run.json that runs which trained nothing have -> its type
-WITHOUT_TRAINING: dict[str, type[UntrainedConfig]] = {
-    "recommended": ChoiceConfig,
-    "members": EnsembleConfig,
-    "source": ImportedConfig,
-}
 PREDICTIONS_FILE = "predictions.csv"
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
@@ -98,7 +84,7 @@ class RunFolder:
         return f"{self.path}: {folds}{found}"
 
     @cached_property
-    def config(self) -> RunConfig | UntrainedConfig:
+    def config(self) -> RunConfig:
         """run.json; RequestError if it cannot be read."""
         file = self.path / "run.json"
         require_readable(self.path)
@@ -106,30 +92,20 @@ class RunFolder:
             raise RequestError(f"{self.path} is no run folder: it has no run.json")
         with damage_named(file, TRAIN_AGAIN):
             content = json.loads(file.read_text(encoding="utf-8"))
-        for key, kind in WITHOUT_TRAINING.items():
-            if isinstance(content, dict) and key in content:
-                return read_config(content, kind, str(file))
         return read_config(content, RunConfig, str(file))
 
     @property
     def training(self) -> RunConfig:
         """`config` of a trained run; RequestError for any other."""
-        if isinstance(self.config, ChoiceConfig):
+        if choice := self.config.choice:
             raise RequestError(
                 f"{self.name} is a choice of features: give the run that it recommends,"
-                f" {self.config.recommended_run}"
+                f" {choice.recommended_run}"
             )
-        if isinstance(self.config, EnsembleConfig):
-            members = ", ".join(self.config.members)
-            raise RequestError(
-                f"{self.name} is an ensemble of finished runs: give one of them"
-                f" ({members})"
-            )
-        if isinstance(self.config, ImportedConfig):
+        if not self.config.training:
             raise RequestError(
                 f"{self.name} holds predictions of {self.config.source}, and no model"
             )
-        assert isinstance(self.config, RunConfig), "the other kinds are refused"
         return self.config
 
     @property
@@ -168,16 +144,12 @@ class RunFolder:
     @property
     def spread(self) -> float:
         """The variance of its score, over that of clips alone."""
-        return CHOICE_VARIANCE if isinstance(self.config, ChoiceConfig) else 1.0
+        return CHOICE_VARIANCE if self.config.choice else 1.0
 
     @property
     def exact(self) -> bool:
         """Whether every seed gives the same predictions."""
-        config = self.config
-        if isinstance(config, ImportedConfig):
-            return True  # a table has no seeds
-        solved = isinstance(config, RunConfig | ChoiceConfig) and config.exact
-        return solved and not self.validated
+        return self.config.exact and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
         """`wanted`; for auto it is best if validation chose an epoch, else last."""
@@ -322,7 +294,7 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
 # ---- writing
 
 
-def write_config(folder: Path, config: RunConfig | UntrainedConfig) -> None:
+def write_config(folder: Path, config: RunConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(config), indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(folder / "run.json", text + "\n")

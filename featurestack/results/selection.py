@@ -19,7 +19,7 @@ def select(
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
     blanks. If `predicting`, `last` is the last run that has weights of its own, if
-    there is one: ensembles of finished runs and choices of features have none.
+    there is one: a choice of features has none.
     """
     found = find(runs, dataset)
     known = {f"{run.path.parent.name}/{run.name}": run for run in found}

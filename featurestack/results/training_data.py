@@ -118,6 +118,6 @@ def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:
             config = run.config
         except (RequestError, OSError):
             continue  # commands that read runs name the damage
-        if isinstance(config, RunConfig) and is_changed(config, cache):
+        if config.training and is_changed(config, cache):
             changed.append(run)
     return changed

@@ -168,7 +168,7 @@ def predict_frames(
     pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
     axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
     recording = audio.Recording(file, model.audio_channel)
-    (of_run,) = model.models
+    of_run = model.networks
 
     def features() -> Iterator[list[NDArray[np.floating]]]:
         for start, end in zip(pieces["start"], pieces["end"]):

@@ -2,12 +2,10 @@
 
 import pytest
 
-from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report import NEXT, train_again, with_ranking
-from featurestack.analysis.runs import Results, load_runs
+from featurestack.analysis.runs import Results
 from featurestack.commandline.next_step import State, next_step
-from featurestack.results.folders import find
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 
@@ -83,12 +81,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
 def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):
     assert proposed(made(*runs, clips=clips), **situation) == (command, kind)
     assert not kind or NEXT[kind]
-
-
-def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):
-    results = made(*of_sets(mel=0.8, mfcc=0.5))
-    write_ensemble([run.folders[0] for run in results.runs], tmp_path)
-    assert "ensemble" not in proposed(load_runs(find(tmp_path)))[0]
 
 
 def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):

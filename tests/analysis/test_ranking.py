@@ -9,12 +9,11 @@ from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results
-from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.scores.tasks.classes import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.simulated import simulated_runs
-from tests.run_configs import ensemble_of, rewrite
+from tests.run_configs import choice_of, rewrite
 
 MEL = MadeRun()
 ZCR = MadeRun(features="zcr")
@@ -131,11 +130,8 @@ def test_the_interval_of_a_choice_counts_fewer_clips_than_that_of_a_run(made):
     """For five folds its variance is 1 + 5/4 of that of a run (Nadeau and Bengio)."""
     (run,) = made(MadeRun(skill=0.5)).runs
     before = np.diff(rank([run]).interval).item()
-    names = {"candidates": ("mel",), "sets": ("mel",), "exact": False}
-    names |= {"recommended": "mel", "recommended_run": "mel-linear"}
-    names |= {"recommended_model": "linear"}
     (folder,) = run.folders
-    vars(folder)["config"] = ensemble_of(folder.config, ChoiceConfig, **names)
+    vars(folder)["config"] = choice_of(folder.config)
     assert run.choice
     wide = np.diff(rank([run]).interval).item()
     assert wide == pytest.approx(1.5 * before, rel=0.02)

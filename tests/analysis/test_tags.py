@@ -8,7 +8,6 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from featurestack.analysis import page
-from featurestack.analysis.ensemble import write_ensemble
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results
@@ -17,7 +16,6 @@ from featurestack.scores import tags
 from featurestack.scores.tags import random_rank_precision
 from featurestack.scores.tasks.tags import MEAN_AVERAGE_PRECISION, error_table
 from tests.analysis.test_report import build, within
-from tests.refusal import refused
 
 CLASSES = ("bird", "dog", "rain", "wind")
 CLIPS, FOLDS, CLIPS_A_RECORDING = 240, 4, 4
@@ -106,11 +104,6 @@ def test_errors_are_listed_by_class(loaded):
     assert of_bird.loc["false positive", "probability"].is_monotonic_decreasing
     assert of_bird.loc["missed", "labels"].str.contains("bird").all()
     assert not of_bird.loc["false positive", "labels"].str.contains("bird").any()
-
-
-def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):
-    with refused("cannot join an ensemble: its clips have several labels or none"):
-        write_ensemble([run.folders[0] for run in loaded.runs], tmp_path)
 
 
 def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):

@@ -21,7 +21,6 @@ from featurestack.answers.choice import (
 from featurestack.answers.options import AnswerOptions
 from featurestack.feature_importance.fits import read_clips
 from featurestack.features_cache import external
-from featurestack.results.config import ChoiceConfig
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.options import RunOptions
@@ -256,7 +255,9 @@ def test_damaged_scores_are_made_again(useless):
 def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     place, found = useless
     choice = place / "runs" / "d" / "answer"
-    run = RunFolder(place / "runs" / "d" / RunFolder(choice).config.recommended_run)
+    run = RunFolder(
+        place / "runs" / "d" / RunFolder(choice).config.choice.recommended_run
+    )
     (choice / "features.csv").write_text("of before")
 
     def killed(*_):
@@ -323,9 +324,9 @@ def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
 def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
     place, _ = useless
     choice = RunFolder(place / "runs" / "d" / "answer")
-    run = RunFolder(place / "runs" / "d" / choice.config.recommended_run)
-    assert run.training.features == choice.config.recommended
+    run = RunFolder(place / "runs" / "d" / choice.config.choice.recommended_run)
+    assert run.training.features == choice.config.choice.recommended
     assert run.finished == run.folds and run.training.composed_from == 3
-    assert isinstance(choice.config, ChoiceConfig) and choice.config.composed_from == 0
+    assert choice.config.made_by == "choice" and choice.config.composed_from == 0
     with refused("answer is a choice of features: give the run that it recommends"):
         choice.training  # noqa: B018

@@ -14,10 +14,9 @@ from featurestack.predict import bundle
 from featurestack.predict.command import predict_audio
 from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions, PredictOptions
-from featurestack.results.config import ChoiceConfig
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused
-from tests.run_configs import ensemble_of
+from tests.run_configs import choice_of
 from tests.train.little import Harmful
 
 
@@ -42,16 +41,8 @@ def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_pat
     (run.fold(1) / "last.pt").unlink()
     with refused("remove .*fold1/predictions.csv and train this fold again"):
         bundle.bundle_of_run(run)
-    own = replace(sounding.training, command=None)
-    choice = ensemble_of(
-        own,
-        ChoiceConfig,
-        candidates=("mel",),
-        sets=("mel",),
-        recommended="mel",
-        recommended_run="mel-linear",
-        recommended_model="linear",
-    )
+    own = replace(sounding.training, made_by="own loop")
+    choice = choice_of(own)
     for config, said in (
         (own, "was trained by a loop of its own, which keeps no weights"),
         (choice, "is a choice of features: give the run that it recommends, mel-lin"),
@@ -66,18 +57,18 @@ def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_pat
     [
         (
             lambda content: content | {"format": 2},
-            "another bundle format than 4: make it again",
+            "another bundle format than 1: make it again",
         ),
         (
-            lambda content: content | {"runs": Harmful()},
+            lambda content: content | {"folds": Harmful()},
             "no bundle that can be read safely",
         ),
         (
-            lambda content: content | {"runs": [{"config": {"dataset": "cnn4"}}]},
+            lambda content: content | {"config": {"dataset": "cnn4"}},
             "missing .* 'format_version'",
         ),
         (
-            lambda content: content["runs"][0],
+            lambda content: content["config"],
             "is no bundle .* bundle RUN=NAME makes one",
         ),
     ],
@@ -88,14 +79,14 @@ def test_what_cannot_be_trusted_is_refused(
     monkeypatch.chdir(tmp_path)
     torch.save(change(torch.load(file, weights_only=True)), "changed.pt")
     with refused(message):
-        bundle.RunModel(*bundle.read_bundle(Path("changed.pt")))
+        bundle.RunModel(bundle.read_bundle(Path("changed.pt")))
     assert not Harmful.done.exists()
 
 
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (("options", "model"), "cnn8@width=8", "fold 1 .*of another model"),
+        (("training", "model"), "cnn8@width=8", "fold 1 .*of another model"),
         (
             ("parameters", "hop_length"),
             1,
@@ -109,8 +100,8 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
 ):
     """A place in the options, or in the first channel."""
     content = torch.load(file, weights_only=True)
-    config = content["runs"][0]["config"]
-    inner = config if place[0] == "options" else config["channels"][0]
+    config = content["config"]
+    inner = config if place[0] == "training" else config["channels"][0]
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
@@ -136,3 +127,17 @@ def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path, cont
         make_bundle(BundleOptions(run=str(sounding.path), out=mine))
     assert mine.read_bytes() == content
     assert make_bundle(BundleOptions(run=str(sounding.path), out=file)) == 0
+
+
+def test_predictions_of_another_program_are_no_model(sounding, tmp_path):
+    config = replace(
+        sounding.training, made_by="import", training=None, source="birdnet.csv"
+    )
+    write_config(tmp_path / "table", config)
+    with refused("holds predictions of birdnet.csv, and no model"):
+        fs.Model(tmp_path / "table")
+
+
+def test_a_file_that_is_not_there_is_no_run():
+    with refused(r"nix\.pt: there is no such file"):
+        fs.Model("nix.pt")

@@ -38,7 +38,7 @@ def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, caps
     asked = options(run)
     assert make_bundle(asked) == 0
     assert "without a score of its own" in capsys.readouterr().out
-    (bundle,) = read_bundle(asked.out)
+    bundle = read_bundle(asked.out)
     assert [*bundle.folds] == [0] and bundle.config.refit
     for label in CLASSES:
         answer = fs.Model(asked.out).predict(sound(label, 500), RATE)
@@ -50,8 +50,8 @@ def test_its_statistics_are_those_of_every_clip(sounding, options):
     run = train_run(sounding.path.parents[2], model="linear", features="mfcc")
     asked = options(run)
     make_bundle(asked)
-    mean = read_bundle(asked.out)[0].folds[0]["network"]["mean"]
-    of_folds = fs.Model(run).models[0].folds.values()
+    mean = read_bundle(asked.out).folds[0]["network"]["mean"]
+    of_folds = fs.Model(run).networks.folds.values()
     each = [fold.network.mean.numpy() for fold in of_folds]
     # two folds of equally many clips, each trained on the other
     assert np.allclose(mean, np.mean(each, axis=0), atol=1e-4)

@@ -74,7 +74,7 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
 def test_another_configuration_never_touches_a_folder(options, finished):
     changed = change(finished.config.options, lr=3.0)
     run_folder.write_config(
-        finished.path, replace(finished.config, hash="0" * 12, options=changed)
+        finished.path, replace(finished.config, hash="0" * 12, training=changed)
     )
     with refused(r"different: LR.*TAG="):
         run.execute(options)

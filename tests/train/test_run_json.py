@@ -73,8 +73,8 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
     assert tried > 150
     for place, value, said in (
         (("clips",), (), "missing .* 'clips'"),
-        (("options", "bach"), (1,), "options.bach is 1"),
-        (("options", "batch"), (1,), "BATCH=1: expected at least 2"),
+        (("training", "bach"), (1,), "training.bach is 1"),
+        (("training", "batch"), (1,), "BATCH=1: expected at least 2"),
     ):
         with refused(rf"run.json cannot be read \(.*{said}\): train this run again"):
             read_config(changed(content, place, *value), RunConfig, "run.json")
@@ -93,7 +93,7 @@ def test_run_json_says_how_the_run_computes_now(
 def test_every_command_refuses_a_run_with_a_wrong_key(options, finished):
     file = finished.path / "run.json"
     file.write_text(
-        json.dumps(changed(json.loads(file.read_text()), ("options", "batch"), "x"))
+        json.dumps(changed(json.loads(file.read_text()), ("training", "batch"), "x"))
     )
     said = f"{file} cannot be read (options.batch is 'x')"
     with refused(re.escape(said)):
