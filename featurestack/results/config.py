@@ -244,6 +244,11 @@ class RunConfig(Record):
     source: str = ""  # the table's path, or what predicted
     remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
 
+    def __post_init__(self) -> None:
+        needed = {"choice": "choice", "import": "source"}.get(self.made_by, "training")
+        if not getattr(self, needed):
+            raise ValueError(f"made_by is {self.made_by}, without {needed}")
+
     @property
     def data(self) -> dict[str, object]:
         """The digests of what it was trained on, by their keys in its hash."""

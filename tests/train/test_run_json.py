@@ -72,7 +72,8 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
             tried += 1
     assert tried > 150
     for place, value, said in (
-        (("clips",), (), "missing .* 'clips'"),
+        (("hash",), (), "missing .* 'hash'"),
+        (("training",), (), "made_by is train, without training"),
         (("training", "bach"), (1,), "training.bach is 1"),
         (("training", "batch"), (1,), "BATCH=1: expected at least 2"),
     ):
@@ -95,7 +96,7 @@ def test_every_command_refuses_a_run_with_a_wrong_key(options, finished):
     file.write_text(
         json.dumps(changed(json.loads(file.read_text()), ("training", "batch"), "x"))
     )
-    said = f"{file} cannot be read (options.batch is 'x')"
+    said = f"{file} cannot be read (training.batch is 'x')"
     with refused(re.escape(said)):
         train(change(options, folds=(2,)))
     (problem,) = load_runs([RunFolder(finished.path)]).problems
